@@ -1,0 +1,32 @@
+"""The one exception family.
+
+Every message is a sentence for a radiologist: what is wrong, where, and what to do next.
+The command line prints it and exits 2; a module shows it; a traceback is a bug.
+"""
+
+
+class OncoTrackError(Exception):
+    """Base of everything that OncoTrack says on purpose."""
+
+
+class InputError(OncoTrackError):
+    """An image, a file, a point or an option cannot be used as it is."""
+
+
+class RegistrationError(OncoTrackError):
+    """Two scans could not be brought into correspondence."""
+
+
+class OutputError(OncoTrackError):
+    """A result could not be written."""
+
+
+class MissingPackageError(OncoTrackError):
+    """An optional package or system library that this job needs is not installed."""
+
+
+class Cancelled(OncoTrackError):
+    """The reader stopped the work; nothing was changed."""
+
+    def __init__(self, message: str = "Cancelled; nothing was changed.") -> None:
+        super().__init__(message)

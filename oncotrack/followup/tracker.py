@@ -1,0 +1,109 @@
+"""What every lesion tracker takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from oncotrack.errors import InputError
+from oncotrack.findings import Alternative, MatchEvidence, Observation, Point, Provenance, State, point
+from oncotrack.jobs import Progress, silent
+from oncotrack.registration import Registration, register
+from oncotrack.volume import Volume
+
+DEFAULT_RADIUS_MM = 10.0
+
+
+@dataclass(frozen=True)
+class Match:
+    """Where a baseline lesion lies in the follow-up. Positions RAS mm of the follow-up.
+
+    `score` is the tracker's own similarity (0 to 1), `cycle_error_mm` how far matching back misses the clicked
+    point: the trust to show. When `found` is false, `match` is the best guess and `reason` says why not.
+    """
+
+    found: bool
+    match: Point
+    expected: Point
+    radius_mm: float
+    score: float
+    cycle_error_mm: float | None
+    alternatives: tuple[Alternative, ...] = ()
+    reason: str = ""
+    method: str = ""
+
+    def observation(self) -> Observation:
+        """The follow-up observation to propose to the reader."""
+        evidence = MatchEvidence(self.expected, self.radius_mm, self.cycle_error_mm, self.alternatives, self.reason)
+        return Observation(
+            centre=self.match,
+            state=State.PROPOSED if self.found else State.ABSENT,
+            radius_mm=self.radius_mm,
+            score=self.score,
+            evidence=evidence,
+            provenance=Provenance(method=self.method),
+        )
+
+
+class ScanPair:
+    """Baseline and follow-up of one patient: registered once, encoded once, asked many times.
+
+    Parameters
+    ----------
+    baseline, followup : Volume
+    registration : Registration, optional
+        When it is known already; else `register` is run on the first use.
+    """
+
+    def __init__(self, baseline: Volume, followup: Volume, registration: Registration | None = None) -> None:
+        self.baseline = baseline.checked(minimum_slices=4)
+        self.followup = followup.checked(minimum_slices=4)
+        self._registration = registration
+        self._encoded: dict[Hashable, Any] = {}
+
+    def register(self, progress: Progress = silent) -> Registration:
+        """The registration, computed on the first call."""
+        if self._registration is None:
+            self._registration = register(self.baseline, self.followup, progress=progress)
+        return self._registration
+
+    @property
+    def is_registered(self) -> bool:
+        """Whether `register` will answer at once."""
+        return self._registration is not None
+
+    def reversed(self) -> ScanPair:
+        """The same pair, follow-up first."""
+        registration = self._registration.inverse() if self._registration else None
+        return ScanPair(self.followup, self.baseline, registration)
+
+    def encoded(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """What a tracker computed from a scan once; `make` is called on the first use of `key`."""
+        if key not in self._encoded:
+            self._encoded[key] = make()
+        return self._encoded[key]
+
+    def check_click(self, at: Sequence[float]) -> Point:
+        """The point, or InputError when it lies outside the baseline."""
+        at = point(at, "clicked position")
+        if not self.baseline.geometry.contains(at):
+            low, high = self.baseline.geometry.bounds
+            raise InputError(
+                f"The point R {at[0]:.1f}, A {at[1]:.1f}, S {at[2]:.1f} mm lies outside {self.baseline.name}, "
+                f"which reaches from ({', '.join(f'{v:.1f}' for v in low)}) to ({', '.join(f'{v:.1f}' for v in high)}). "
+                "Click inside the baseline."
+            )
+        return at
+
+
+class Tracker(Protocol):
+    """Finds a baseline lesion in the follow-up."""
+
+    name: str
+
+    def match(
+        self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
+    ) -> Match:
+        """Match the lesion at RAS point `at` with radius `radius_mm`."""
+        ...

@@ -1,0 +1,145 @@
+"""A node followed through the slices: the 2D boxes that LN-Tracker linked, and what a reader's hand can do to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from oncotrack.errors import InputError
+
+Vector = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class SliceBox:
+    """One slice's box: `slice_index` counts slices along the tracklet's normal; `low` and `high` are mm along u and v."""
+
+    slice_index: int
+    low: tuple[float, float]
+    high: tuple[float, float]
+    score: float | None = None
+
+    def __post_init__(self) -> None:
+        if not (self.low[0] <= self.high[0] and self.low[1] <= self.high[1]):
+            raise InputError(
+                f"The box {self.low} to {self.high} on slice {self.slice_index} is inside out; give its lowest corner first."
+            )
+
+
+@dataclass(frozen=True)
+class Tracklet:
+    """Boxes on neighbouring slices, at most one a slice, sorted by slice.
+
+    A box corner (u, v) on slice n lies at ``origin + u * u_axis + v * v_axis + n * step`` (RAS mm); `u_axis` and
+    `v_axis` are unit vectors, `step` is the vector from one slice to the next. Every edit returns a new tracklet.
+    """
+
+    origin: Vector
+    u_axis: Vector
+    v_axis: Vector
+    step: Vector
+    boxes: tuple[SliceBox, ...]
+
+    def __post_init__(self) -> None:
+        boxes = tuple(sorted(self.boxes, key=lambda box: box.slice_index))
+        if not boxes:
+            raise InputError("A tracklet needs at least one slice box; delete the finding instead.")
+        if len({box.slice_index for box in boxes}) < len(boxes):
+            raise InputError("A tracklet holds two boxes on one slice; merge or delete one of them.")
+        object.__setattr__(self, "boxes", boxes)
+
+    @property
+    def first(self) -> int:
+        """Lowest slice with a box."""
+        return self.boxes[0].slice_index
+
+    @property
+    def last(self) -> int:
+        """Highest slice with a box."""
+        return self.boxes[-1].slice_index
+
+    def at(self, slice_index: int) -> SliceBox | None:
+        """The box on a slice, if any."""
+        return next((box for box in self.boxes if box.slice_index == slice_index), None)
+
+    def corners(self, box: SliceBox) -> tuple[Vector, ...]:
+        """The four corners of a box, RAS mm, in drawing order."""
+        (u0, v0), (u1, v1) = box.low, box.high
+        return tuple(self._ras(u, v, box.slice_index) for u, v in ((u0, v0), (u1, v0), (u1, v1), (u0, v1)))
+
+    def bounds(self) -> tuple[Vector, Vector]:
+        """Lowest and highest RAS corner of all boxes, half a slice thicker at both ends."""
+        half = [abs(s) / 2 for s in self.step]
+        points = [corner for box in self.boxes for corner in self.corners(box)]
+        return (
+            tuple(min(p[a] for p in points) - half[a] for a in range(3)),
+            tuple(max(p[a] for p in points) + half[a] for a in range(3)),
+        )
+
+    def with_box(self, box: SliceBox) -> Tracklet:
+        """Move, resize or add the box of one slice (extend)."""
+        return self._with(b for b in (*self._without(box.slice_index), box))
+
+    def without_box(self, slice_index: int) -> Tracklet:
+        """Delete the box of one slice."""
+        if self.at(slice_index) is None:
+            raise InputError(
+                f"There is no box on slice {slice_index}; the tracklet runs from {self.first} to {self.last}."
+            )
+        return self._with(self._without(slice_index))
+
+    def split(self, slice_index: int) -> tuple[Tracklet, Tracklet]:
+        """Two tracklets: below `slice_index`, and from it upwards."""
+        if not self.first < slice_index <= self.last:
+            raise InputError(
+                f"A split at slice {slice_index} leaves one side empty; choose {self.first + 1} to {self.last}."
+            )
+        return (
+            self._with(b for b in self.boxes if b.slice_index < slice_index),
+            self._with(b for b in self.boxes if b.slice_index >= slice_index),
+        )
+
+    def merge(self, other: Tracklet) -> Tracklet:
+        """One tracklet of both; where both have a box on a slice, the box that holds both."""
+        if any(
+            abs(a - b) > 1e-3
+            for mine, its in zip(self._frame(), other._frame(), strict=True)
+            for a, b in zip(mine, its, strict=True)
+        ):
+            raise InputError("These two tracklets were made on different slice grids and cannot be merged.")
+        boxes = {box.slice_index: box for box in self.boxes}
+        for box in other.boxes:
+            mine = boxes.get(box.slice_index)
+            boxes[box.slice_index] = box if mine is None else _union(mine, box)
+        return self._with(boxes.values())
+
+    def trim(self, first: int, last: int) -> Tracklet:
+        """Keep the boxes from slice `first` to slice `last`."""
+        kept = [b for b in self.boxes if first <= b.slice_index <= last]
+        if not kept:
+            raise InputError(
+                f"Nothing is left between slices {first} and {last}; the tracklet runs from {self.first} to {self.last}."
+            )
+        return self._with(kept)
+
+    def _ras(self, u: float, v: float, n: int) -> Vector:
+        return tuple(
+            o + u * a + v * b + n * s
+            for o, a, b, s in zip(self.origin, self.u_axis, self.v_axis, self.step, strict=True)
+        )
+
+    def _frame(self) -> Sequence[Vector]:
+        return self.origin, self.u_axis, self.v_axis, self.step
+
+    def _without(self, slice_index: int) -> list[SliceBox]:
+        return [b for b in self.boxes if b.slice_index != slice_index]
+
+    def _with(self, boxes: Iterable[SliceBox]) -> Tracklet:
+        return replace(self, boxes=tuple(boxes))
+
+
+def _union(a: SliceBox, b: SliceBox) -> SliceBox:
+    low = (min(a.low[0], b.low[0]), min(a.low[1], b.low[1]))
+    high = (max(a.high[0], b.high[0]), max(a.high[1], b.high[1]))
+    scores = [box.score for box in (a, b) if box.score is not None]
+    return SliceBox(a.slice_index, low, high, max(scores, default=None))
