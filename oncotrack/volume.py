@@ -153,7 +153,7 @@ class Volume:
             if bins.max() > 1:
                 image = sitk.BinShrink(image, [int(b) for b in bins])
             rest = np.sqrt(np.maximum((step / bins) ** 2 - 1, 0)) / 2 * bins
-            for axis in np.flatnonzero((rest > 0.3 * bins) & (np.asarray(image.GetSize()) >= 4)):
+            for axis in np.flatnonzero((rest > 0.4 * bins) & (np.asarray(image.GetSize()) >= 4)):
                 image = sitk.RecursiveGaussian(
                     image, float(rest[axis]), False, sitk.RecursiveGaussianImageFilter.ZeroOrder, int(axis)
                 )

@@ -54,9 +54,14 @@ class ScanPair:
     baseline, followup : Volume
     registration : Registration, optional
         When it is known already; else `register` is run on the first use.
+    cache : bool
+        Whether registrations may come from, and go to, the disk.
     """
 
-    def __init__(self, baseline: Volume, followup: Volume, registration: Registration | None = None) -> None:
+    def __init__(
+        self, baseline: Volume, followup: Volume, registration: Registration | None = None, *, cache: bool = True
+    ) -> None:
+        self.cache = cache
         self.baseline = baseline.checked(minimum_slices=4)
         self.followup = followup.checked(minimum_slices=4)
         self._registration = registration
@@ -65,18 +70,13 @@ class ScanPair:
     def register(self, progress: Progress = silent) -> Registration:
         """The registration, computed on the first call."""
         if self._registration is None:
-            self._registration = register(self.baseline, self.followup, progress=progress)
+            self._registration = register(self.baseline, self.followup, progress=progress, cache=self.cache)
         return self._registration
 
     @property
     def is_registered(self) -> bool:
         """Whether `register` will answer at once."""
         return self._registration is not None
-
-    def reversed(self) -> ScanPair:
-        """The same pair, follow-up first."""
-        registration = self._registration.inverse() if self._registration else None
-        return ScanPair(self.followup, self.baseline, registration)
 
     def encoded(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What a tracker computed from a scan once; `make` is called on the first use of `key`."""
@@ -88,10 +88,10 @@ class ScanPair:
         """The point, or InputError when it lies outside the baseline."""
         at = point(at, "clicked position")
         if not self.baseline.geometry.contains(at):
-            low, high = self.baseline.geometry.bounds
+            low, high = (", ".join(f"{v:.1f}" for v in corner) for corner in self.baseline.geometry.bounds)
             raise InputError(
                 f"The point R {at[0]:.1f}, A {at[1]:.1f}, S {at[2]:.1f} mm lies outside {self.baseline.name}, "
-                f"which reaches from ({', '.join(f'{v:.1f}' for v in low)}) to ({', '.join(f'{v:.1f}' for v in high)}). "
+                f"which reaches from ({low}) to ({high}) mm. "
                 "Click inside the baseline."
             )
         return at
