@@ -1,0 +1,235 @@
+"""A synthetic patient is what its truth says."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oncotrack.errors import InputError
+from oncotrack.findings import FindingList, Kind, State
+from oncotrack.phantom import make_patient, write_patient
+from oncotrack.phantom.motion import Flow, Push, body_velocity, limited, map_points
+from oncotrack.phantom.patient import LATTICE
+from oncotrack.phantom.tissues import INSTANCE, LABEL
+from oncotrack.volume import load
+
+SIZE = (80, 72, 60)
+
+
+@pytest.fixture(scope="module")
+def patient():
+    return make_patient(11, visits=2, size=SIZE, modalities=("CT", "PT", "MR"), phase="portal")
+
+
+def test_same_seed_gives_the_same_patient_and_another_seed_another():
+    small = {"visits": 2, "size": (48, 44, 40)}
+    a, b, c = make_patient(5, **small), make_patient(5, **small), make_patient(6, **small)
+    for one, two in zip(a.visits, b.visits, strict=True):
+        assert np.array_equal(one.image.array, two.image.array)
+        assert np.array_equal(one.truth.masks.array, two.truth.masks.array)
+    assert a.findings.to_json() == b.findings.to_json()
+    assert not np.array_equal(a.visits[0].image.array, c.visits[0].image.array)
+
+
+def test_boxes_hold_their_masks(patient):
+    for visit in patient.visits:
+        masks = visit.truth.masks
+        assert visit.truth.instances
+        for instance in visit.truth.instances:
+            ijk = np.argwhere(masks.array == instance.mask_number)[:, ::-1]
+            points = masks.geometry.to_ras(ijk)
+            assert (points >= np.array(instance.box.low) - 1e-6).all() and (
+                points <= np.array(instance.box.high) + 1e-6
+            ).all()
+            low, high = instance.tracklet.bounds()
+            assert np.allclose(low, instance.box.low) and np.allclose(high, instance.box.high)
+            slices = np.unique(ijk[:, 2])
+            assert [box.slice_index for box in instance.tracklet.boxes] == slices.tolist()
+
+
+def test_recist_ends_lie_in_the_mask_and_the_axes_are_perpendicular(patient):
+    for visit in patient.visits:
+        masks = visit.truth.masks
+        for instance in visit.truth.instances:
+            ends = [*_ends(instance.long_axis), *_ends(instance.short_axis)]
+            ijk = np.round(masks.geometry.to_ijk(ends)).astype(int)
+            assert (masks.array[tuple(ijk[:, ::-1].T)] == instance.mask_number).all()
+            assert len(set(ijk[:, 2])) == 1
+            assert instance.short_axis.length_mm <= instance.long_axis.length_mm + 1e-6
+            long, short = (np.subtract(a.end, a.start) for a in (instance.long_axis, instance.short_axis))
+            if np.linalg.norm(short) > 0:
+                assert abs(long @ short) < 1e-6 * max(np.linalg.norm(long) * np.linalg.norm(short), 1)
+
+
+def _ends(axis):
+    return axis.start, axis.end
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(0, 10**6), st.floats(2, 25))
+def test_motion_comes_back_within_a_hundredth_of_a_millimetre(seed, most):
+    rng = np.random.default_rng(seed)
+    velocity = body_velocity(rng, LATTICE, (0, 0, 0), breath_mm=9, posture_mm=8, weight=0.03, wobble_mm=2)
+    flow = Flow.from_velocity(LATTICE, limited(velocity, most))
+    points = rng.uniform((-170, -100, -280), (170, 110, 180), (200, 3))
+    there = map_points(flow, points)
+    assert np.abs(map_points(flow, there, inverse=True) - points).max() < 0.01
+    assert np.linalg.norm(there - points, axis=1).max() < 1.3 * most + 0.5
+
+
+def test_a_growing_lump_presses_tissue_aside_and_it_comes_back():
+    push = Push(np.array([[0.0, 0, 0], [20.0, 5, 0]]), np.array([10.0, 8.0]))
+    points = np.random.default_rng(0).uniform(-40, 40, (500, 3))
+    moved = map_points(push, points)
+    assert np.allclose(map_points(push, moved, inverse=True), points, atol=0.02)
+    assert np.linalg.norm(map_points(push, [[0, 7.0, 0]])) > 8
+
+
+@settings(max_examples=8, deadline=None)
+@given(st.integers(0, 10**6))
+def test_a_warped_point_follows_its_voxel_within_half_a_voxel(seed):
+    from oncotrack.geometry import Geometry
+    from oncotrack.phantom import warp
+    from oncotrack.volume import Volume
+
+    rng = np.random.default_rng(seed)
+    geometry = Geometry((70, 66, 50), (1.5, 1.5, 2.0), (52.0, 48.0, -50.0), np.diag([-1.0, -1, 1]))
+    centre = geometry.centre + rng.uniform(-15, 15, 3)
+    k, j, i = np.indices(geometry.shape)
+    d2 = ((geometry.to_ras(np.stack([i, j, k], -1)) - centre) ** 2).sum(-1)
+    after, truth = warp(Volume((1000 * np.exp(-d2 / (2 * 5.0**2))).astype(np.float32), geometry), seed, most_mm=12)
+    weight = np.where(after.array > 500, after.array, 0)
+    kji = np.array([(weight * axis).sum() / weight.sum() for axis in np.indices(weight.shape)])
+    expected = geometry.to_ijk(truth.correspond(centre))
+    assert np.abs(kji[::-1] - expected).max() < 0.5
+
+
+def test_visits_correspond(patient):
+    """The same organ lies at the corresponding point, but for points near its surface."""
+    first, second = (visit.truth for visit in patient.visits)
+    rng = np.random.default_rng(0)
+    same = []
+    for organ in ("lung", "liver", "heart"):
+        from scipy.ndimage import binary_erosion
+
+        inside = np.argwhere(binary_erosion(first.organs.array == LABEL[organ], iterations=2))
+        points = first.organs.geometry.to_ras(inside[rng.integers(len(inside), size=60)][:, ::-1])
+        moved = patient.truth.correspond(points, 0, 1)
+        moved = moved[second.organs.geometry.contains(moved)]
+        ijk = np.round(second.organs.geometry.to_ijk(moved)).astype(int)
+        same.append((second.organs.array[tuple(ijk[:, ::-1].T)] == LABEL[organ]).mean())
+    assert min(same) > 0.8 and np.mean(same) > 0.9
+    points = rng.uniform(-60, 60, (50, 3))
+    assert np.abs(patient.truth.correspond(patient.truth.correspond(points, 0, 1), 1, 0) - points).max() < 0.1
+
+
+def test_findings_hold_every_instance_and_survive_json(patient):
+    findings = FindingList.from_json(patient.findings.to_json())
+    assert len(findings.time_points) == 2
+    for n, visit in enumerate(patient.visits):
+        seen = [f.at(f"t{n}") for f in findings]
+        accepted = [o for o in seen if o is not None and o.state is State.ACCEPTED]
+        assert len(accepted) == len(visit.truth.instances)
+    assert {f.kind for f in findings} == {Kind.LYMPH_NODE, Kind.LESION}
+    assert all(f.site for f in findings)
+
+
+def test_modalities_look_like_themselves(patient):
+    ct, pet, mr = (patient.visits[0].images[m] for m in ("CT", "PT", "MR"))
+    organs = patient.visits[0].truth.organs.array
+    for organ, low, high in (("lung", -930, -780), ("liver", 100, 126), ("heart", 90, 175), ("fat", -118, -90)):
+        assert low < np.median(ct.array[organs == LABEL[organ]]) < high, organ
+    assert pet.array.min() >= 0 and 1.2 < np.percentile(pet.array, 99) < 15
+    assert mr.array.min() >= 0 and np.isfinite(mr.array).all()
+    assert mr.modality == "MR" and pet.modality == "PT"
+
+
+def test_about_a_third_of_the_enlarged_nodes_is_hot():
+    from oncotrack.phantom.anatomy import Anatomy
+    from oncotrack.phantom.disease import random_disease
+
+    rng = np.random.default_rng(3)
+    anatomy = Anatomy.random(rng)
+    nodes = [d for _ in range(25) for d in random_disease(rng, anatomy, 1, lesions=False) if not d.small]
+    assert 0.25 < np.mean([d.hot for d in nodes]) < 0.42
+
+
+def test_every_fate_happens_and_leaves_its_mark():
+    from oncotrack.phantom.anatomy import Anatomy
+    from oncotrack.phantom.disease import FATES, random_disease
+
+    rng = np.random.default_rng(4)
+    anatomy = Anatomy.random(rng)
+    deposits = [d for _ in range(25) for d in random_disease(rng, anatomy, 2)]
+    by_fate = {fate: [d for d in deposits if d.fates == (fate,)] for fate in FATES}
+    assert all(by_fate.values()), {fate: len(found) for fate, found in by_fate.items()}
+    assert all(d.lumps[1].radius > d.lumps[0].radius for d in by_fate["grows"])
+    assert all(d.lumps[1].radius < d.lumps[0].radius for d in by_fate["shrinks"])
+    assert all(d.lumps[1] is None for d in by_fate["vanishes"])
+    assert all(d.lumps[0] is None for d in by_fate["appears"])
+    assert any(d.parent is not None for d in by_fate["appears"])
+    assert any(d.merged_into is not None for d in by_fate["merges"])
+
+
+def test_files_say_what_the_patient_is(tmp_path):
+    patient = make_patient(8, visits=2, size=(40, 36, 24))
+    write_patient(patient, tmp_path, dicom=True)
+    image = load(tmp_path / "t1_CT.nii.gz")
+    assert np.array_equal(image.array, patient.visits[1].image.array)
+    masks = load(tmp_path / "t0_organs.nii.gz")
+    assert np.allclose(masks.geometry.ijk_to_ras, patient.visits[0].truth.masks.geometry.ijk_to_ras, atol=1e-4)
+    assert len(FindingList.open(tmp_path / "findings.json")) == len(patient.findings)
+    document = json.loads((tmp_path / "truth.json").read_text())
+    assert document["visits"][0]["phase"] == patient.visits[0].phase.value
+    series = load(tmp_path / "t0_CT_dicom")
+    assert series.modality == "CT" and series.metadata["date"] == patient.visits[0].date
+    assert np.array_equal(series.array, patient.visits[0].image.array)
+    assert np.allclose(series.geometry.ijk_to_ras, patient.visits[0].image.geometry.ijk_to_ras, atol=1e-3)
+
+
+def test_dicom_uids_are_legal_and_do_not_repeat(tmp_path):
+    import pydicom
+
+    patient = make_patient(8, visits=1, size=(24, 24, 12), modalities=("CT", "PT", "MR"))
+    write_patient(patient, tmp_path, dicom=True)
+    slices = [pydicom.dcmread(f) for f in sorted(tmp_path.rglob("*.dcm"))]
+    uids = [s.SOPInstanceUID for s in slices]
+    assert len(set(uids)) == len(slices) and all(pydicom.uid.UID(u).is_valid for u in uids)
+    assert len({s.SeriesInstanceUID for s in slices}) == 3 and len({s.StudyInstanceUID for s in slices}) == 1
+    assert {s.Modality for s in slices} == {"CT", "PT", "MR"}
+
+
+@pytest.mark.parametrize("wrong", [{"modalities": ("US",)}, {"phase": "late"}, {"visits": 0}, {"size": (2, 2, 2)}])
+def test_what_cannot_be_drawn_is_said_in_a_sentence(wrong):
+    with pytest.raises(InputError, match=r"\."):
+        make_patient(1, **wrong)
+
+
+def test_masks_carry_only_known_numbers(patient):
+    for visit in patient.visits:
+        numbers = set(np.unique(visit.truth.masks.array)) - {0}
+        assert numbers == {i.mask_number for i in visit.truth.instances}
+        assert all(n >= INSTANCE for n in numbers)
+
+
+@pytest.mark.gpu
+def test_drawing_on_a_gpu_makes_ten_visits_a_second():
+    import time
+
+    if not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    from oncotrack.phantom.patient import drawing_job
+
+    job = drawing_job(1, size=(192, 192, 96), device="cuda")
+    job()
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    for _ in range(10):
+        job()
+    torch.cuda.synchronize()
+    assert time.perf_counter() - start < 1.0

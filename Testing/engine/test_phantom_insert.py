@@ -1,0 +1,88 @@
+"""Nodes put into real scans, and real scans moved, come with the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from oncotrack.errors import InputError
+from oncotrack.geometry import Geometry
+from oncotrack.phantom import insert, make_patient, warp
+from oncotrack.phantom.insert import Implant
+from oncotrack.phantom.motion import Identity
+from oncotrack.volume import Volume, load
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+
+
+@pytest.fixture(scope="module")
+def scan() -> Volume:
+    return make_patient(2, visits=1, size=(96, 88, 60), nodes=False, lesions=False).visits[0].image
+
+
+def test_inserting_nothing_changes_nothing(scan):
+    after, truth = insert(scan, [])
+    assert np.array_equal(after.array, scan.array) and after.array.dtype == scan.array.dtype
+    assert not truth.visits[0].masks.array.any() and not truth.visits[0].instances
+
+
+@settings(max_examples=6, deadline=None)
+@given(st.integers(0, 1000), st.floats(8, 30), st.floats(1.0, 1.6))
+def test_an_inserted_node_is_where_and_as_large_as_asked(seed, long, aspect):
+    geometry = Geometry((60, 60, 40), (1.0, 1.0, 1.5), (30, 30, -30), np.diag([-1.0, -1, 1]))
+    noise = np.random.default_rng(0).normal(-100, 10, geometry.shape)
+    after, truth = insert(
+        Volume(noise.astype(np.int16), geometry, "fat", "CT"), [Implant((1, 2, 0), long, long / aspect, long)], seed
+    )
+    (node,) = truth.visits[0].instances
+    assert np.linalg.norm(np.subtract(node.centre, (1, 2, 0))) < 2.0
+    assert node.long_axis.length_mm == pytest.approx(long, rel=0.25, abs=2)
+    changed = np.argwhere(after.array != np.round(noise).astype(np.int16))
+    assert (truth.visits[0].masks.array > 0).sum() <= len(changed) or len(changed) == 0
+    inside = after.array[truth.visits[0].masks.array > 0]
+    assert 40 < np.median(inside) < 110
+
+
+def test_a_place_outside_is_refused(scan):
+    with pytest.raises(InputError, match="outside"):
+        insert(scan, [Implant((9999, 0, 0), 10, 8, 10)])
+
+
+def test_random_nodes_go_into_fat(scan):
+    _, truth = insert(scan, 3, seed=1)
+    found = truth.visits[0].instances
+    assert len(found) == 3
+    assert len(truth.findings()) == 3
+
+
+def test_warp_by_nothing_changes_nothing(scan):
+    after, truth = warp(scan, motion=Identity())
+    assert np.abs(after.array.astype(int) - scan.array).max() <= 1
+    assert np.allclose(truth.correspond([[1.0, 2, 3]]), [[1, 2, 3]])
+
+
+def test_warp_carries_masks(scan):
+    with_nodes, truth = insert(scan, 2, seed=3)
+    _, moved = warp(with_nodes, seed=4, most_mm=12, masks=truth.visits[0].masks)
+    for before in moved.visits[0].instances:
+        after = moved.visits[1].instance(before.number)
+        if after is not None:
+            assert np.linalg.norm(moved.correspond(before.centre) - after.centre) < 2 * max(scan.spacing)
+
+
+@pytest.mark.real
+def test_insert_and_warp_on_a_real_chest():
+    path = DATA / "elastix_lung_pair" / "3DCT_lung_baseline.mha"
+    if not path.exists():
+        pytest.skip(f"needs {path}")
+    scan = load(path)
+    after, truth = insert(scan, 2, seed=1)
+    changed = after.array != scan.array
+    masks = truth.visits[0].masks.array > 0
+    assert masks.any() and changed[masks].mean() > 0.9 and changed.mean() < 0.1
+    moved, pair = warp(after, seed=2, most_mm=10, masks=truth.visits[0].masks)
+    assert moved.array.shape == scan.array.shape and pair.visits[1].instances

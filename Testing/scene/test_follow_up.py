@@ -1,0 +1,203 @@
+"""A reader follows a lesion with the mouse, corrects it, saves it, and finds everything again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from oncotrack.findings import State
+from oncotrack.scene.application import new_scene
+from oncotrack.scene.centres import CURRENT_COLOUR
+from oncotrack.scene.follow_up import FollowUpScene
+from oncotrack.scene.storage import open_scene, save_scene
+
+
+def labels(node):
+    return [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())]
+
+
+def position(node, index=0):
+    return tuple(node.GetNthControlPointPositionWorld(index))
+
+
+@pytest.fixture
+def followed(session, lesion):
+    """One lesion, placed and matched."""
+    session.follow(lesion).run()
+    return session
+
+
+def test_a_click_in_the_baseline_view_brings_the_match_and_a_drag_edits_it(session, view, lesion, truth):
+    baseline_view, followup_view = view("BaselineAxial"), view("FollowUpAxial")
+    session.layers.show_scans()
+    baseline_view.node.JumpSliceByCentering(*lesion)
+    session.placed.connect(lambda at: session.follow(at).run())
+
+    session.begin_placing()
+    baseline_view.click(lesion)
+
+    finding = session.current
+    assert finding.label == "L 1"
+    clicked = finding.at(session.baseline_id).centre
+    assert np.allclose(clicked, lesion, atol=0.5)
+    match_node = session.nodes.centres(session.followup_id)
+    assert labels(session.nodes.centres(session.baseline_id)) == ["L 1 ok"]
+    assert labels(match_node) == ["L 1 ?"]
+    expected = truth.to_followup(clicked)
+    assert np.allclose(position(match_node), expected, atol=1e-3)
+    assert np.allclose(followup_view.centre(), expected, atol=1e-3), "the follow-up shows its match"
+
+    steps_seen = []
+    target = np.add(expected, (6.0, -5.0, 0.0))
+    followup_view.drag(expected, target, lambda: steps_seen.append(session.match.state))
+    assert steps_seen == [State.PROPOSED], "a drag is one command, at its end"
+    assert session.match.state is State.EDITED
+    assert np.allclose(session.match.centre, target, atol=0.5)
+    assert labels(match_node) == ["L 1 edited"]
+
+    session.undo()
+    assert session.match.state is State.PROPOSED
+    assert np.allclose(position(match_node), expected, atol=1e-3)
+    session.redo()
+    assert np.allclose(position(match_node), target, atol=0.5)
+
+
+def test_a_click_on_a_mark_without_moving_it_changes_nothing(followed, view):
+    followup_view = view("FollowUpAxial")
+    followed.layers.show_scans()
+    followed.go_to()
+    text = followed.findings.to_json()
+    followup_view.click(followed.match.centre)
+    assert followed.findings.to_json() == text
+
+
+def test_states_are_told_in_words(followed):
+    node = followed.nodes.centres(followed.followup_id)
+    for act, label in (
+        (followed.accept, "L 1 ok"),
+        (followed.reject, "L 1 rejected"),
+        (followed.mark_absent, "L 1 absent"),
+    ):
+        act()
+        assert labels(node) == [label]
+    for _ in range(3):
+        followed.undo()
+    assert labels(node) == ["L 1 ?"]
+
+
+def test_delete_and_undo_take_both_marks_away_and_bring_them_back(followed):
+    nodes = [followed.nodes.centres(followed.baseline_id), followed.nodes.centres(followed.followup_id)]
+    before = [position(node) for node in nodes]
+    followed.delete()
+    assert [node.GetNumberOfControlPoints() for node in nodes] == [0, 0]
+    followed.undo()
+    assert [position(node) for node in nodes] == before
+
+
+def test_rename_shows_on_both_rows_and_in_the_table(followed):
+    followed.rename("Liver S4")
+    assert labels(followed.nodes.centres(followed.baseline_id)) == ["Liver S4 ok"]
+    assert labels(followed.nodes.centres(followed.followup_id)) == ["Liver S4 ?"]
+
+
+def test_next_and_previous_go_round_and_move_both_rows(session, view, lesion):
+    rows = view("BaselineAxial"), view("FollowUpCoronal", "Coronal")
+    for at in (lesion, (-15.0, 10.0, -12.0), (0.0, 0.0, 0.0)):
+        session.follow(at).run()
+    session.next()
+    assert session.current.label == "L 1"
+    session.next()
+    assert session.current.label == "L 2"
+    assert np.allclose(rows[0].centre(), (-15.0, 10.0, -12.0))
+    assert np.allclose(rows[1].centre(), session.match.centre)
+    session.previous()
+    session.previous()
+    assert session.current.label == "L 3"
+
+
+def test_an_alternative_can_be_taken_and_cannot_be_dragged(followed, view):
+    followup_view = view("FollowUpAxial")
+    node = followed.scene.GetFirstNodeByName("Alternatives")
+    assert labels(node) == ["L 1 b"]
+    place = position(node)
+    followup_view.node.JumpSliceByCentering(*place)
+    followup_view.drag(place, [place[0] + 10, place[1], place[2]])
+    assert position(node) == place
+    old = followed.match.centre
+    followed.take_alternative(0)
+    assert np.allclose(followed.match.centre, place)
+    assert np.allclose(position(node), old), "the old match is the alternative now"
+    assert np.allclose(followup_view.centre(), place)
+    followed.undo()
+    assert followed.match.centre == old
+
+
+def test_a_baseline_point_that_was_moved_can_be_matched_again(followed, lesion, truth):
+    node = followed.nodes.centres(followed.baseline_id)
+    node.SetNthControlPointPositionWorld(0, -10.0, 5.0, 2.0)
+    assert followed.current.at(followed.baseline_id).state is State.EDITED
+    followed.follow_again().run()
+    assert np.allclose(followed.match.centre, truth.to_followup((-10.0, 5.0, 2.0)))
+    followed.undo()
+    assert np.allclose(followed.match.centre, truth.to_followup(lesion))
+
+
+def test_a_saved_scene_reopens_with_everything_in_it(followed, tmp_path, truth, trackers):
+    followed.layers.is_map_shown = True
+    followed.accept()
+    followed.follow((-15.0, 10.0, -12.0)).run()
+    json = followed.findings.to_json()
+    path = save_scene(followed.scene, tmp_path / "patient.mrb")
+
+    other = new_scene()
+    open_scene(other.scene, path)
+    nodes_in_file = other.scene.GetNumberOfNodes()
+    again = FollowUpScene(other.scene, trackers=trackers)
+    assert other.scene.GetNumberOfNodes() == nodes_in_file, "the nodes of the file are found again, not made anew"
+    assert again.findings.to_json() == json
+    assert (again.baseline.GetName(), again.followup.GetName()) == ("CT 2025", "CT 2026")
+    assert np.allclose(again.registration.affine, truth.affine)
+    assert labels(again.nodes.centres(again.followup_id)) == ["L 1 ok", "L 2 ?"]
+    assert other.scene.GetFirstNodeByName("Findings table").GetTable().GetNumberOfRows() == 2
+    assert other.scene.GetFirstNodeByName("Anatomy map") is not None
+
+    again.nodes.centres(again.followup_id).SetNthControlPointPositionWorld(1, 0.0, 0.0, 0.0)
+    assert again.findings.findings[1].at(again.followup_id).state is State.EDITED, "and they still obey the hand"
+    again.follow((5.0, 5.0, 5.0)).run()
+    assert again.current.label == "L 3"
+    again.close()
+
+
+def test_opening_a_scene_under_a_running_session_takes_its_findings_over(followed, tmp_path):
+    json = followed.findings.to_json()
+    path = save_scene(followed.scene, tmp_path / "patient.mrb")
+    followed.delete()
+    open_scene(followed.scene, path)
+    assert followed.findings.to_json() == json
+    assert followed.baseline.GetName() == "CT 2025"
+    followed.reject()
+    assert labels(followed.nodes.centres(followed.followup_id)) == ["L 1 rejected"]
+
+
+def test_marks_are_drawn_in_their_own_row_only(followed, view):
+    baseline_view, followup_view = view("BaselineAxial"), view("FollowUpAxial")
+    followed.layers.show_scans()
+    followed.go_to()
+    for each in (baseline_view, followup_view):
+        picture = each.picture().astype(int)
+        marked = np.abs(picture - np.array(CURRENT_COLOUR) * 255).max(-1) < 40
+        rows, columns = np.nonzero(marked)
+        assert marked.sum() > 20
+        assert abs(rows.mean() - 160) < 25 and columns.min() > 140, "one mark, in the middle, its label to the right"
+
+
+def test_from_two_bare_scans_to_a_match_with_its_trust(real_session, lesion, monkeypatch, tmp_path):
+    monkeypatch.setenv("ONCOTRACK_CACHE", str(tmp_path))
+    seen = []
+    finding = real_session.follow(lesion, radius_mm=6.0).run(lambda fraction, text: seen.append(fraction))
+    match = finding.at(real_session.followup_id)
+    assert match.state is State.PROPOSED
+    assert np.linalg.norm(np.subtract(match.centre, np.add(lesion, (4.0, -3.0, 5.0)))) < 3.0
+    assert match.evidence.cycle_error_mm < 3.0
+    assert real_session.registration is not None
+    assert seen == sorted(seen), "the bar never runs backwards"

@@ -1,0 +1,104 @@
+"""The two rows of slice views move together through the registration, both ways."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rows(session, view):
+    """Axial and coronal of both scans."""
+    views = {
+        name: view(name, name.removeprefix("Baseline").removeprefix("FollowUp"))
+        for name in ("BaselineAxial", "BaselineCoronal", "FollowUpAxial", "FollowUpCoronal")
+    }
+    session.layers.show_scans()
+    return views
+
+
+def test_a_scroll_in_one_row_moves_the_same_orientation_of_the_other(session, rows, truth):
+    coronal = rows["FollowUpCoronal"].centre()
+    rows["BaselineAxial"].node.SetSliceOffset(14.0)
+    assert np.allclose(rows["FollowUpAxial"].centre(), truth.to_followup((0, 0, 14.0)))
+    assert rows["FollowUpCoronal"].centre() == coronal
+
+
+def test_a_scroll_in_the_follow_up_moves_the_baseline_without_an_echo(session, rows, truth):
+    moves = []
+    followup = rows["FollowUpAxial"].node
+    followup.JumpSliceByCentering(3.0, 4.0, -10.0)
+    followup.AddObserver("ModifiedEvent", lambda *_: moves.append(rows["FollowUpAxial"].centre()))
+    followup.SetSliceOffset(8.0)
+    assert np.allclose(rows["BaselineAxial"].centre(), truth.to_baseline((3.0, 4.0, 8.0)))
+    assert set(moves) == {(3.0, 4.0, 8.0)}, "the follow-up itself stays where the reader put it"
+
+
+def test_a_crosshair_is_marked_at_its_place_in_both_scans(session, rows, truth, scene):
+    at = (9.0, -6.0, 0.0)
+    rows["BaselineAxial"].picture()
+    rows["BaselineAxial"].mouse("EnterEvent", at)
+    rows["BaselineAxial"].mouse("MouseMoveEvent", at, shift=True)
+    rows["BaselineAxial"].mouse("MouseMoveEvent", (10.0, -6.0, 0.0), shift=True)
+    crosshair = scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    here = np.array(crosshair.GetCrosshairRAS())
+    assert np.allclose(here, (10.0, -6.0, 0.0), atol=0.5)
+    marks = scene.GetNodesByName("Corresponding place")
+    marks.UnRegister(None)
+    places = [marks.GetItemAsObject(n).GetNthControlPointPositionWorld(0) for n in range(2)]
+    assert np.allclose(places[0], here)
+    assert np.allclose(places[1], truth.to_followup(here))
+    for name in ("FollowUpAxial", "FollowUpCoronal"):
+        assert np.allclose(rows[name].centre(), truth.to_followup(here), atol=1e-6)
+
+
+def test_a_crosshair_in_the_follow_up_is_shown_in_the_baseline(session, rows, truth):
+    rows["FollowUpAxial"].picture()
+    rows["FollowUpAxial"].mouse("EnterEvent", (5, 5, 0))
+    rows["FollowUpAxial"].mouse("MouseMoveEvent", (5, 5, 0), shift=True)
+    rows["FollowUpAxial"].mouse("MouseMoveEvent", (6, 5, 0), shift=True)
+    assert np.allclose(rows["BaselineCoronal"].centre(), truth.to_baseline((6, 5, 0)), atol=0.5)
+
+
+def test_linking_can_be_switched_off_and_on(session, rows):
+    session.linking.is_enabled = False
+    before = rows["FollowUpAxial"].centre()
+    rows["BaselineAxial"].node.SetSliceOffset(4.0)
+    assert rows["FollowUpAxial"].centre() == before
+    session.linking.is_enabled = True
+    rows["BaselineAxial"].node.SetSliceOffset(6.0)
+    assert rows["FollowUpAxial"].centre() != before
+
+
+def test_the_current_lesion_lies_in_the_middle_of_both_rows_and_stays_there(session, rows, lesion, truth):
+    session.follow(lesion).run()
+    session.take_alternative(0)
+    match = np.array(session.match.centre)
+    session.go_to()
+    assert np.allclose(rows["FollowUpAxial"].centre(), match), "not where the registration alone would say"
+    rows["BaselineAxial"].node.SetSliceOffset(lesion[2] + 2.0)
+    assert np.allclose(rows["FollowUpAxial"].centre(), np.add(match, (0, 0, 2.0)), atol=1e-6)
+    session.reject()
+    rows["BaselineAxial"].node.SetSliceOffset(lesion[2])
+    assert np.allclose(rows["FollowUpAxial"].centre(), truth.to_followup(lesion)), "a wrong match corrects nothing"
+
+
+def test_without_a_registration_nothing_moves(session, rows, scene):
+    scene.RemoveNode(scene.GetFirstNodeByClass("vtkMRMLLinearTransformNode"))
+    before = rows["FollowUpAxial"].centre()
+    rows["BaselineAxial"].node.SetSliceOffset(4.0)
+    assert rows["FollowUpAxial"].centre() == before
+    assert session.linking.corresponding((0, 0, 0)) is None
+
+
+def test_views_that_open_later_are_linked_too(session, view, truth):
+    baseline, followup = view("BaselineSagittal", "Sagittal"), view("FollowUpSagittal", "Sagittal")
+    baseline.node.SetSliceOffset(5.0)
+    assert np.allclose(followup.centre(), truth.to_followup(baseline.centre()))
+
+
+def test_a_closed_session_links_nothing(session, rows):
+    session.close()
+    before = rows["FollowUpAxial"].centre()
+    rows["BaselineAxial"].node.SetSliceOffset(4.0)
+    assert rows["FollowUpAxial"].centre() == before

@@ -1,0 +1,66 @@
+"""Finding DICOM series in a downloaded tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from oncotrack.dicom import is_dicom_file
+from oncotrack.errors import InputError, MissingPackageError
+
+_TAGS = ["Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription"]
+_OBJECTS = ("SEG", "RTSTRUCT", "SR", "PR", "KO", "REG")
+
+
+@dataclass(frozen=True)
+class Series:
+    """A DICOM series on disk: a folder of slices, or one file that holds an object (SEG, RTSTRUCT)."""
+
+    path: Path
+    modality: str
+    patient: str
+    study_uid: str
+    series_uid: str
+    number: int
+    description: str
+
+
+def dicom_headers():
+    """The module `pydicom`, or a sentence on how to get it."""
+    try:
+        import pydicom
+    except ImportError as error:
+        raise MissingPackageError("Reading DICOM headers needs the package pydicom: pip install pydicom") from error
+    return pydicom
+
+
+def existing(folder: str | Path, what: str) -> Path:
+    """The folder or file as a Path, or InputError saying what was looked for there."""
+    path = Path(folder).expanduser()
+    if not path.exists():
+        raise InputError(f"{path} does not exist; {what} was looked for there. Check the path or download it first.")
+    return path
+
+
+def find_series(root: str | Path) -> Iterator[Series]:
+    """All series under `root`, sorted by path; slices of a series share one folder, as the archives deliver them."""
+    pydicom = dicom_headers()
+    root = Path(root)
+    for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir())]:
+        seen = set()
+        for file in sorted(path for path in folder.iterdir() if path.is_file() and is_dicom_file(path)):
+            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
+            modality, uid = str(header.get("Modality", "")), str(header.get("SeriesInstanceUID", ""))
+            if modality not in _OBJECTS and uid in seen:
+                continue
+            seen.add(uid)
+            yield Series(
+                file if modality in _OBJECTS else folder,
+                modality,
+                str(header.get("PatientID", "")),
+                str(header.get("StudyInstanceUID", "")),
+                uid,
+                int(header.get("SeriesNumber") or 0),
+                str(header.get("SeriesDescription", "")),
+            )

@@ -1,0 +1,185 @@
+"""Deep Longitudinal Study (DLS): lesion pairs over DeepLesion, as released with Deep Lesion Tracker.
+
+J. Cai et al., "Deep Lesion Tracker: monitoring lesions in 4D longitudinal imaging studies", CVPR 2021, sec. 5.1.
+A record's positions are voxels (x, y, z) of the sub-volume that its file name tells (slices a to b of a series),
+z counted in DeepLesion's slice order, which runs towards the feet. Its "recist diameter" is in **pixels**, whatever
+the release's own description says: multiply by the spacing.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from oncotrack.datasets.case import Case, observed, truth_list
+from oncotrack.datasets.dicom_tree import existing
+from oncotrack.errors import InputError
+from oncotrack.findings import Box, Finding
+from oncotrack.volume import Volume, load
+
+SOURCE = "DLS"
+DIRECTED_PAIRS = {"valid": 906, "test": 960}
+"""Records in the released files: 480 test pairs both ways; the paper says 403 validation pairs, 453 are released."""
+
+_LENGTHS = {"center": 3, "box": 6, "spacing": 3, "recist diameter": 2}
+
+
+@dataclass(frozen=True)
+class Lesion:
+    """One end of a pair: voxel positions (x, y, z), millimetre sizes."""
+
+    image: str
+    centre: tuple[float, ...]
+    box: tuple[float, ...]
+    spacing: tuple[float, ...]
+    diameters_mm: tuple[float, ...]
+
+    @property
+    def radius_mm(self) -> float:
+        """Half the long diameter (DLT, sec. 5.1), mm."""
+        return max(self.diameters_mm) / 2
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A directed pair: the lesion `source` has to be found again as `target`; `guess` is the release's affine start."""
+
+    key: str
+    source: Lesion
+    target: Lesion
+    guess: tuple[float, ...] | None
+
+
+def read_records(path: str | Path) -> dict[str, dict]:
+    """The records of an annotation or prediction file as they are, by their number in the file.
+
+    An object of records, a list of them, or an object that holds that list under ``results`` or ``distances``.
+
+    Raises
+    ------
+    InputError
+        Not there, not JSON, or none of these forms.
+    """
+    path = existing(path, "a DLS annotation or prediction file")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} could not be read as text. Choose a JSON file in the format of the DLT release."
+        ) from error
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON or is cut off ({error}). Copy or write it again.") from error
+    if isinstance(data, dict):
+        data = data.get("results", data.get("distances", data))
+    if isinstance(data, list):
+        data = {str(n): record for n, record in enumerate(data, 1)}
+    if not isinstance(data, dict) or not all(isinstance(record, dict) for record in data.values()):
+        raise InputError(f'{path} holds no records: a list under "results", or an object of lesion pairs, is needed.')
+    return data
+
+
+def vector(record: dict, key: str, where: str) -> np.ndarray:
+    """The numbers under a key of a record, of the length that key has; InputError names record and key."""
+    length = next((n for ending, n in _LENGTHS.items() if key.endswith(ending)), 3)
+    try:
+        values = np.asarray(record[key], float).ravel()
+    except KeyError as error:
+        raise InputError(f'{where} has no "{key}". Add it, or take the format of the DLT release.') from error
+    except (TypeError, ValueError) as error:
+        raise InputError(f'{where}: "{key}" does not hold {length} numbers. Write it again.') from error
+    if len(values) != length or not np.isfinite(values).all():
+        raise InputError(f'{where}: "{key}" holds {values.tolist()}; {length} finite numbers are needed.')
+    return values
+
+
+def read_pairs(path: str | Path, split: str | None = None) -> list[Pair]:
+    """The directed pairs of an annotation file (train.json, valid.json, test.json).
+
+    With `split` ("valid" or "test") their number is verified against the release.
+    """
+    records = read_records(path)
+    if split is not None and len(records) != DIRECTED_PAIRS.get(split, len(records)):
+        raise InputError(
+            f"{path} holds {len(records)} directed pairs; the released {split} set has {DIRECTED_PAIRS[split]}. "
+            "Download it again."
+        )
+
+    def lesion(record: dict, end: str, where: str) -> Lesion:
+        spacing = vector(record, f"{end} spacing", where)
+        diameters = vector(record, f"{end} recist diameter", where) * spacing[0]
+        centre, box = vector(record, f"{end} center", where), vector(record, f"{end} box", where)
+        return Lesion(str(record.get(end, "")), *(tuple(v.tolist()) for v in (centre, box, spacing, diameters)))
+
+    pairs = []
+    for key, record in records.items():
+        where = f"{path}, pair {key}"
+        guess = tuple(vector(record, "predict target center", where)) if "predict target center" in record else None
+        pairs.append(Pair(key, lesion(record, "source", where), lesion(record, "target", where), guess))
+    return pairs
+
+
+def to_ras(image: Volume, voxels: Sequence[float]) -> np.ndarray:
+    """RAS mm of (..., 3) positions (x, y, z) of the annotation in an exported sub-volume.
+
+    x runs to the left, y to the back, z to the feet, whichever way the export stored its axes, so that the first voxel
+    of the annotation is the one that lies most right, front and head.
+    """
+    geometry = image.geometry
+    direction = np.abs(np.asarray(geometry.direction))
+    if not np.allclose(direction, np.round(direction), atol=1e-3):
+        raise InputError(
+            f"{image.name} lies oblique; DeepLesion's exports do not. Export it again from the PNG slices."
+        )
+    first = geometry.to_ras(np.array(np.meshgrid(*[(0, n - 1) for n in geometry.size])).reshape(3, -1).T).max(0)
+    return first - np.asarray(voxels, float) * (direction @ geometry.spacing)
+
+
+def cases(annotation: str | Path, images: str | Path, split: str | None = None) -> Iterator[Case]:
+    """The pairs with their images, one case a directed pair, observed at "baseline" and "follow-up".
+
+    Parameters
+    ----------
+    annotation : path
+        ``valid.json`` and its like.
+    images : path
+        Folder of the sub-volumes that DeepLesion's NIfTI export wrote (000004_02_01_007-019.nii.gz).
+
+    Raises
+    ------
+    InputError
+        An image is missing, or its spacing is not the annotated one.
+    """
+    folder = existing(images, "the folder with DeepLesion's exported sub-volumes")
+
+    @lru_cache(maxsize=4)
+    def image(name: str) -> Volume:
+        return load(existing(folder / name, f"the sub-volume {name} of DLS"))
+
+    for pair in read_pairs(annotation, split):
+        ends = {"baseline": pair.source, "follow-up": pair.target}
+        images = {key: image(lesion.image) for key, lesion in ends.items()}
+        seen = {key: _observation(images[key], lesion) for key, lesion in ends.items()}
+        name = f"{pair.source.image.split('.')[0]}_{pair.target.image.split('.')[0]}_{pair.key}"
+        yield Case(name, images, truth_list(name, images, [Finding(label="L 1", observations=seen)]))
+
+
+def _observation(image: Volume, lesion: Lesion):
+    spacing = np.abs(np.asarray(image.geometry.direction)) @ image.spacing
+    if not np.allclose(spacing, lesion.spacing, rtol=0.01):
+        raise InputError(
+            f"{image.name} has voxels of {np.round(spacing, 4).tolist()} mm and the annotation says "
+            f"{list(lesion.spacing)}. Export it again from DeepLesion."
+        )
+    low = np.array(lesion.box[:3])
+    ends = to_ras(image, [low, low + lesion.box[3:]])
+    return observed(
+        SOURCE,
+        centre=tuple(to_ras(image, lesion.centre)),
+        radius_mm=lesion.radius_mm,
+        box=Box(tuple(ends.min(0)), tuple(ends.max(0))),
+    )

@@ -1,0 +1,160 @@
+"""LIDC-IDRI: chest CT as DICOM, nodule outlines of four readers as XML.
+
+S. Armato III et al., "The Lung Image Database Consortium (LIDC) and Image Database Resource Initiative (IDRI)",
+Medical Physics 38(2), 2011. Outlines are given for nodules of 3 mm and more; an outline runs through the first
+pixels **outside** the nodule (``inclusion`` TRUE) or round a hole in it (FALSE). Readers did not number nodules
+together: outlines that overlap in space are one nodule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+from skimage.draw import polygon
+
+from oncotrack.datasets.case import Case, label_case
+from oncotrack.datasets.dicom_tree import existing, find_series
+from oncotrack.dicom import load_series
+from oncotrack.errors import InputError
+from oncotrack.findings import Kind
+from oncotrack.volume import Volume
+
+SOURCE = "LIDC-IDRI"
+
+
+@dataclass(frozen=True)
+class Outline:
+    """One reader's outline on one slice: scanner z (mm) and (N, 2) pixels (x, y) on it."""
+
+    z_mm: float
+    pixels: np.ndarray
+    inclusion: bool
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reader's nodule of 3 mm or more."""
+
+    reader: int
+    nodule: str
+    malignancy: int | None
+    outlines: tuple[Outline, ...]
+
+
+def read_xml(path: str | Path) -> tuple[str, list[Reading]]:
+    """Series UID and readings of a LIDC annotation file.
+
+    Raises
+    ------
+    InputError
+        Not XML, or not a LIDC reading of a CT.
+    """
+    try:
+        root = ElementTree.parse(path).getroot()
+    except (ElementTree.ParseError, OSError) as error:
+        raise InputError(f"{path} is not readable XML ({error}). Download the LIDC annotations again.") from error
+    for element in root.iter():
+        element.tag = element.tag.rpartition("}")[2]
+    if root.tag != "LidcReadMessage":
+        raise InputError(f"{path} is a {root.tag}, not a LIDC reading of a CT (LidcReadMessage). Choose another file.")
+    try:
+        readings = [
+            _reading(number, nodule)
+            for number, session in enumerate(root.iter("readingSession"))
+            for nodule in session.iter("unblindedReadNodule")
+        ]
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{path}: an outline lacks its position or its points ({error}). Download it again."
+        ) from error
+    return root.findtext(".//SeriesInstanceUid", "").strip(), [r for r in readings if r.outlines]
+
+
+def _reading(reader: int, nodule: ElementTree.Element) -> Reading:
+    outlines = []
+    for roi in nodule.iter("roi"):
+        pixels = np.array([(int(e.findtext("xCoord")), int(e.findtext("yCoord"))) for e in roi.iter("edgeMap")])
+        inclusion = roi.findtext("inclusion", "TRUE").strip().upper() == "TRUE"
+        if len(pixels) > 2:
+            outlines.append(Outline(float(roi.findtext("imageZposition")), pixels, inclusion))
+    malignancy = nodule.findtext("characteristics/malignancy")
+    return Reading(reader, nodule.findtext("noduleID", ""), int(malignancy) if malignancy else None, tuple(outlines))
+
+
+def voxels(reading: Reading, image: Volume) -> np.ndarray:
+    """Flat indices of the voxels inside a reader's outlines, the outlines themselves left out.
+
+    Raises
+    ------
+    InputError
+        An outline lies on no slice of the series.
+    """
+    inside: dict[int, np.ndarray] = {}
+    depth, height, width = image.array.shape
+    for outline in sorted(reading.outlines, key=lambda o: not o.inclusion):
+        k = (outline.z_mm - image.origin[2]) / image.geometry.ijk_to_ras[2, 2]
+        if not -0.5 < k < depth - 0.5 or outline.pixels.min() < 0 or (outline.pixels.max(0) >= (width, height)).any():
+            raise InputError(
+                f"{image.name}: a nodule is outlined at z = {outline.z_mm:g} mm, outside the series. "
+                "XML and DICOM do not belong together; download both again."
+            )
+        x, y = outline.pixels.T
+        plane = np.zeros((height, width), bool)
+        plane[polygon(y, x, plane.shape)] = True
+        plane[y, x] = False
+        before = inside.get(round(k), np.zeros_like(plane))
+        inside[round(k)] = before | plane if outline.inclusion else before & ~plane
+    flat = [np.flatnonzero(plane) + k * height * width for k, plane in sorted(inside.items())]
+    return np.concatenate(flat) if flat else np.empty(0, int)
+
+
+def consensus(readings: Sequence[Reading], image: Volume, min_readers: int = 3) -> Volume:
+    """Label map of the nodules that `min_readers` or more outlined: voxels that half of those readers or more mark.
+
+    Three of four readers is LUNA16's reference standard; half of the readers is the customary consensus mask.
+    """
+    marks = [(reading.reader, voxels(reading, image)) for reading in readings]
+    marks = [(reader, mark) for reader, mark in marks if len(mark)]
+    touching = [[len(np.intersect1d(a, b)) > 0 for _, b in marks] for _, a in marks]
+    labels = np.zeros(image.array.shape, np.uint16)
+    groups = connected_components(np.array(touching), directed=False)[1] if marks else np.empty(0)
+    number = 0
+    for group in np.unique(groups):
+        members = [mark for mark, g in zip(marks, groups, strict=True) if g == group]
+        readers = len({reader for reader, _ in members})
+        if readers < min_readers:
+            continue
+        number += 1
+        index, count = np.unique(np.concatenate([mark for _, mark in members]), return_counts=True)
+        labels.flat[index[count >= readers / 2]] = number
+    return Volume(labels, image.geometry, f"nodules of {image.name}")
+
+
+def cases(root: str | Path, min_readers: int = 3) -> Iterator[Case]:
+    """One case a CT series that has an annotation file beside its slices (or anywhere under `root`, by series UID).
+
+    Raises
+    ------
+    InputError
+        No annotation at all, a damaged XML file, or outlines that miss their series.
+    """
+    root = existing(root, "the DICOM and XML files of LIDC-IDRI")
+    readings: dict[str, list[Reading]] = {}
+    for path in sorted(root.rglob("*.xml")):
+        if "LidcReadMessage" in path.read_text(encoding="utf-8", errors="replace")[:4096]:
+            uid, found = read_xml(path)
+            readings[uid] = found
+    if not readings:
+        raise InputError(
+            f"{root} holds no LIDC annotation files (XML with LidcReadMessage). Download them beside the scans."
+        )
+    for series in find_series(root):
+        if series.modality == "CT" and series.series_uid in readings:
+            ct = load_series(series.path)
+            labels = consensus(readings[series.series_uid], ct, min_readers)
+            yield label_case(series.patient or series.series_uid, {"ct": ct}, labels, "ct", SOURCE, Kind.LESION)

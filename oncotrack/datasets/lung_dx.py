@@ -1,0 +1,112 @@
+"""Lung-PET-CT-Dx: CT as DICOM, tumour boxes as one VOC XML file a slice, named by the slice's SOP Instance UID.
+
+P. Li et al., "A large-scale CT and PET/CT dataset for lung cancer diagnosis", TCIA 2020. Boxes of neighbouring
+slices that overlap by IoU > 0.1 are one tumour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from oncotrack.datasets.case import Case, observed, slice_tracklet, truth_list, voxel_box
+from oncotrack.datasets.dicom_tree import Series, dicom_headers, existing, find_series
+from oncotrack.dicom import load_series
+from oncotrack.errors import InputError
+from oncotrack.findings import Finding
+from oncotrack.volume import Volume, lps_to_ras
+
+SOURCE = "Lung-PET-CT-Dx"
+TYPES = {
+    "A": "adenocarcinoma",
+    "B": "small cell carcinoma",
+    "E": "large cell carcinoma",
+    "G": "squamous cell carcinoma",
+}
+Boxes = list[tuple[str, tuple[float, ...]]]
+
+
+def read_boxes(path: str | Path) -> Boxes:
+    """Class letter and box (x0, y0, x1, y1 pixels, both ends inside) of every object in a VOC file."""
+    try:
+        root = ElementTree.parse(path).getroot()
+        return [
+            (
+                item.findtext("name", "").strip(),
+                tuple(float(item.findtext(f"bndbox/{end}")) for end in ("xmin", "ymin", "xmax", "ymax")),
+            )
+            for item in root.iter("object")
+        ]
+    except (ElementTree.ParseError, OSError, TypeError, ValueError) as error:
+        raise InputError(f"{path} is not a readable VOC box file ({error}). Download the annotations again.") from error
+
+
+def cases(scans: str | Path, annotations: str | Path) -> Iterator[Case]:
+    """One case a CT series that has at least one annotated slice.
+
+    Raises
+    ------
+    InputError
+        No annotations, or a damaged file.
+    """
+    scans = existing(scans, "the DICOM series of Lung-PET-CT-Dx")
+    files = {path.stem: path for path in existing(annotations, "the annotation XML files").rglob("*.xml")}
+    if not files:
+        raise InputError(f"{annotations} holds no XML files. Choose the folder Annotation of Lung-PET-CT-Dx.")
+    for series in find_series(scans):
+        if series.modality == "CT":
+            planes = _positions(series)
+            marked = {uid: read_boxes(files[uid]) for uid in planes if uid in files}
+            if any(marked.values()):
+                yield _case(series, planes, marked)
+
+
+def _positions(series: Series) -> dict[str, np.ndarray]:
+    tags = ["SOPInstanceUID", "ImagePositionPatient", "SeriesInstanceUID"]
+    headers = [
+        dicom_headers().dcmread(path, stop_before_pixels=True, specific_tags=tags)
+        for path in sorted(series.path.glob("*.dcm"))
+    ]
+    return {str(h.SOPInstanceUID): lps_to_ras(h.ImagePositionPatient) for h in headers}
+
+
+def _case(series: Series, planes: dict[str, np.ndarray], marked: dict[str, Boxes]) -> Case:
+    ct = load_series(series.path)
+    slices = {round(float(ct.geometry.to_ijk(planes[uid])[2])): boxes for uid, boxes in marked.items()}
+    findings = [_finding(n, letter, boxes, ct) for n, (letter, boxes) in enumerate(stack(slices), 1)]
+    name = series.patient or series.series_uid
+    return Case(name, {"ct": ct}, truth_list(name, {"ct": ct}, findings))
+
+
+def stack(slices: dict[int, Boxes]) -> list[tuple[str, dict[int, tuple[float, ...]]]]:
+    """Link boxes of a class on neighbouring slices that overlap by IoU > 0.1: class letter and box by slice."""
+    linked: list[tuple[str, dict[int, tuple[float, ...]]]] = []
+    for k, boxes in sorted(slices.items()):
+        for letter, box in boxes:
+            open_ends = [
+                t for t in linked if t[0] == letter and k not in t[1] and k - 1 in t[1] and _iou(t[1][k - 1], box) > 0.1
+            ]
+            if open_ends:
+                max(open_ends, key=lambda t: _iou(t[1][k - 1], box))[1][k] = box
+            else:
+                linked.append((letter, {k: box}))
+    return linked
+
+
+def _iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
+    width = min(a[2], b[2]) - max(a[0], b[0]) + 1
+    height = min(a[3], b[3]) - max(a[1], b[1]) + 1
+    both = max(width, 0) * max(height, 0)
+    return both / (sum((c[2] - c[0] + 1) * (c[3] - c[1] + 1) for c in (a, b)) - both)
+
+
+def _finding(number: int, letter: str, boxes: dict[int, tuple[float, ...]], ct: Volume) -> Finding:
+    corners = np.array(list(boxes.values()))
+    low = (*corners[:, :2].min(0), min(boxes))
+    high = (*corners[:, 2:].max(0), max(boxes))
+    box = voxel_box(ct.geometry, low, high)
+    seen = observed(SOURCE, centre=box.centre, box=box, tracklet=slice_tracklet(ct.geometry, boxes))
+    return Finding(label=f"L {number}", site=TYPES.get(letter, letter), observations={"ct": seen})

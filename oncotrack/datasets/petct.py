@@ -1,0 +1,188 @@
+"""PET/CT of autoPET, QIN-HEADNECK and their like: SUV from DICOM tags, masks as SEG or RTSTRUCT, or autoPET's NIfTI.
+
+S. Gatidis et al., "A whole-body FDG-PET/CT dataset with manually annotated tumor lesions", Scientific Data 9, 2022;
+R. Beichel et al., QIN-HEADNECK, TCIA 2015. SUV by body weight follows the vendor-neutral recipe of QIBA.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+
+from oncotrack.datasets.case import Case, instances, label_case, load_mask
+from oncotrack.datasets.dicom_masks import Structure, label_map, read_rtstruct, read_seg
+from oncotrack.datasets.dicom_tree import Series, dicom_headers, existing, find_series
+from oncotrack.dicom import is_dicom_file, load_series
+from oncotrack.errors import InputError
+from oncotrack.volume import Volume, load
+
+SOURCE = "PET/CT"
+
+
+def suv_factor(headers: Sequence) -> float:
+    """What a PET series' rescaled values are multiplied by to give SUV by body weight (g/ml).
+
+    ``SUV = activity [Bq/ml] * weight [g] / (dose [Bq] * 2 ** (-(scan start - injection) / half life))``; series that
+    are decay-corrected to the injection (ADMIN) need no decay term. Scan start is the series time, or the first
+    acquisition when the series time was rewritten to be later (QIBA, "SUV calculation", vendor-neutral).
+
+    Parameters
+    ----------
+    headers : sequence of pydicom datasets
+        The headers of all slices.
+
+    Raises
+    ------
+    InputError
+        A tag is missing (it is named), or the series is not corrected for decay and attenuation.
+    """
+    first = headers[0]
+
+    def tag(name: str, where=first):
+        value = where.get(name)
+        if value in (None, ""):
+            raise InputError(
+                f"The PET series does not tell its {name}, so SUV cannot be computed. Export it with all tags."
+            )
+        return value
+
+    units = tag("Units")
+    if units == "GML":
+        return 1.0
+    if units == "CNTS" and first.get((0x7053, 0x1000)) is not None:
+        return float(first[(0x7053, 0x1000)].value)
+    scale = 1.0
+    if units == "CNTS" and first.get((0x7053, 0x1009)) is not None:
+        scale = float(first[(0x7053, 0x1009)].value)
+    elif units != "BQML":
+        raise InputError(f"The PET series is in {units}; SUV needs Bq/ml (BQML), g/ml (GML) or Philips counts.")
+    corrections = set(first.get("CorrectedImage") or [])
+    decay = tag("DecayCorrection")
+    if not {"ATTN", "DECY"} <= corrections or decay not in ("START", "ADMIN"):
+        raise InputError(
+            f"The PET series is not corrected for attenuation and decay (CorrectedImage {sorted(corrections)}, "
+            f"DecayCorrection {decay}), so SUV cannot be computed. Choose the attenuation-corrected series."
+        )
+    tracer = tag("RadiopharmaceuticalInformationSequence")[0]
+    dose, half_life = float(tag("RadionuclideTotalDose", tracer)), float(tag("RadionuclideHalfLife", tracer))
+    weight = float(tag("PatientWeight")) * 1000
+    if min(dose, half_life, weight) <= 0:
+        raise InputError("The PET series tells a dose, half life or weight of zero; SUV cannot be computed from it.")
+    if decay == "START":
+        dose *= 2 ** (-_uptake_seconds(headers, tracer, tag) / half_life)
+    return scale * weight / dose
+
+
+def _uptake_seconds(headers: Sequence, tracer, tag) -> float:
+    first = headers[0]
+    series = _moment(tag("SeriesDate"), tag("SeriesTime"))
+    acquired = min(_moment(h.get("AcquisitionDate") or first.SeriesDate, tag("AcquisitionTime", h)) for h in headers)
+    scan = min(series, acquired)
+    if tracer.get("RadiopharmaceuticalStartDateTime"):
+        text = str(tracer.RadiopharmaceuticalStartDateTime)
+        injected = _moment(text[:8], text[8:14] or "0")
+    else:
+        injected = _moment(scan.strftime("%Y%m%d"), tag("RadiopharmaceuticalStartTime", tracer))
+        if injected > scan:
+            injected -= timedelta(days=1)
+    return (scan - injected).total_seconds()
+
+
+def _moment(date, time) -> datetime:
+    digits = str(time).partition(".")[0].zfill(6)
+    return datetime.strptime(f"{date}{digits}", "%Y%m%d%H%M%S")
+
+
+def load_suv(folder: str | Path) -> Volume:
+    """A PET series as SUV by body weight.
+
+    Raises
+    ------
+    InputError
+        As `load_series` and `suv_factor`.
+    """
+    pet = load_series(Path(folder))
+    pydicom = dicom_headers()
+    files = sorted(path for path in Path(folder).iterdir() if path.is_file() and is_dicom_file(path))
+    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in files]
+    return replace(pet, array=pet.array.astype(np.float32) * np.float32(suv_factor(headers)), modality="PT")
+
+
+def cases(root: str | Path, *, split: bool = False) -> Iterator[Case]:
+    """One case a study: "pet" in SUV and "ct" where there is one; truth and mask lie on the PET's grid.
+
+    Parameters
+    ----------
+    root : path
+        Searched downwards for DICOM studies, and for autoPET's NIfTI studies (SUV.nii.gz, CTres.nii.gz, SEG.nii.gz).
+    split : bool
+        Make every connected part of the masks a finding (autoPET draws all lesions as one segment); otherwise every
+        segment or structure is one.
+
+    Raises
+    ------
+    InputError
+        No PET study at all; a PET without a mask, a tag missing for SUV; the study is named.
+    """
+    root = existing(root, "PET/CT studies")
+    found = False
+    for suv in sorted(root.rglob("SUV.nii.gz")):
+        found = True
+        yield _nifti_case(suv.parent, root)
+    studies: dict[str, list[Series]] = {}
+    for series in find_series(root):
+        studies.setdefault(series.study_uid, []).append(series)
+    for study in studies.values():
+        if any(series.modality == "PT" for series in study):
+            found = True
+            yield _dicom_case(study, split)
+    if not found:
+        raise InputError(
+            f"{root} holds no PET study: neither a DICOM PET series nor SUV.nii.gz. Choose another folder."
+        )
+
+
+def _nifti_case(folder: Path, root: Path) -> Case:
+    images = {"pet": replace(load(folder / "SUV.nii.gz"), modality="PT")}
+    if (folder / "CTres.nii.gz").exists():
+        images["ct"] = replace(load(folder / "CTres.nii.gz"), modality="CT")
+    path = existing(folder / "SEG.nii.gz", "the lesion mask of an autoPET study")
+    mask = load_mask(path).resampled(images["pet"].geometry, fill=0, nearest=True)
+    return label_case(str(folder.relative_to(root)), images, instances(mask), "pet", SOURCE)
+
+
+def _dicom_case(study: list[Series], split: bool) -> Case:
+    by_modality: dict[str, list[Series]] = {}
+    for series in study:
+        by_modality.setdefault(series.modality, []).append(series)
+    pet_series = by_modality["PT"][0]
+    name = pet_series.patient or pet_series.study_uid
+    if len(by_modality["PT"]) > 1:
+        raise InputError(
+            f"{name}: the study holds {len(by_modality['PT'])} PET series; leave the attenuation-corrected one."
+        )
+    images = {"pet": load_suv(pet_series.path)}
+    if "CT" in by_modality:
+        images["ct"] = load_series(max(by_modality["CT"], key=lambda series: len(list(series.path.iterdir()))).path)
+    structures = [structure for series in by_modality.get("SEG", []) for structure in read_seg(series.path)]
+    for series in by_modality.get("RTSTRUCT", []):
+        structures += _structures(series, images)
+    if not structures:
+        raise InputError(f"{name}: the study has a PET but no SEG or RTSTRUCT beside it. Download its annotation too.")
+    labels = label_map(structures, images["pet"])
+    if split:
+        return label_case(name, images, instances(labels), "pet", SOURCE)
+    names = {n: (s.name, s.kind, s.site) for n, s in enumerate(structures, 1)}
+    return label_case(name, images, labels, "pet", SOURCE, names=names)
+
+
+def _structures(series: Series, images: dict[str, Volume]) -> list[Structure]:
+    """An RTSTRUCT's structures on the scan whose series it refers to; on the CT when it does not say."""
+    header = dicom_headers().dcmread(series.path, stop_before_pixels=True)
+    text = str(header.get("ReferencedFrameOfReferenceSequence", ""))
+    drawn_on = [image for image in images.values() if (image.metadata.get("series_uid") or "none") in text]
+    return read_rtstruct(series.path, (drawn_on or [images.get("ct", images["pet"])])[0])

@@ -1,0 +1,88 @@
+"""`evaluate masks`: mask files against mask files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from oncotrack.datasets.case import load_mask
+from oncotrack.errors import InputError
+from oncotrack.evaluation import masks
+from oncotrack.evaluation.statistics import bootstrap_interval
+from oncotrack.volume import SUFFIXES, Volume
+
+METRICS = ("Dice", "ASD", "Box IoU")
+
+
+def evaluate_masks(truth: str | Path | Volume, predictions: str | Path | Volume) -> dict:
+    """Dice (percent), ASD (mm) and box IoU (percent) of masks (S. Wang et al. 2022, sec. 4.4), all labels as one.
+
+    Parameters
+    ----------
+    truth, predictions : path or Volume
+        Two mask files, two folders whose files have the same names, or two volumes in memory.
+
+    Returns
+    -------
+    dict
+        ``cases``; each metric's mean, ``... std`` and ``confidence_95``; ``ASD undefined``: cases in which one mask
+        alone is empty; ``per_case``.
+
+    Raises
+    ------
+    InputError
+        Files are missing on one side (they are named), or two masks lie on different grids.
+    """
+    if isinstance(truth, Volume) and isinstance(predictions, Volume):
+        per_case = [_compare(truth.name, truth, predictions)]
+    else:
+        per_case = [_compare(name, load_mask(a), load_mask(b)) for name, a, b in _pairs(Path(truth), Path(predictions))]
+    result: dict = {"task": "masks", "cases": len(per_case)}
+    intervals = {}
+    for metric in METRICS:
+        values = np.array([case[metric] for case in per_case if case[metric] is not None])
+        result[metric] = float(values.mean()) if len(values) else None
+        result[f"{metric} std"] = float(values.std()) if len(values) else None
+        intervals[metric] = bootstrap_interval(values)
+    undefined = sum(case["ASD"] is None for case in per_case)
+    return {**result, "ASD undefined": undefined, "confidence_95": intervals, "per_case": per_case}
+
+
+def _compare(name: str, truth: Volume, predicted: Volume) -> dict:
+    if truth.geometry.size != predicted.geometry.size or not np.allclose(
+        truth.geometry.corners, predicted.geometry.corners, atol=0.1
+    ):
+        raise InputError(f"{name}: truth and prediction lie on different grids. Resample the prediction to the truth.")
+    distance = masks.average_symmetric_surface_distance(truth.array, predicted.array, truth.spacing[::-1])
+    return {
+        "case": name,
+        "Dice": masks.dice(truth.array, predicted.array),
+        "ASD": None if np.isnan(distance) else distance,
+        "Box IoU": masks.box_iou(truth.array, predicted.array),
+    }
+
+
+def _pairs(truth: Path, predictions: Path) -> list[tuple[str, Path, Path]]:
+    for path in (truth, predictions):
+        if not path.exists():
+            raise InputError(f"{path} does not exist. Give a mask file or a folder of them.")
+    if truth.is_dir() != predictions.is_dir():
+        raise InputError(f"{truth} and {predictions} must both be mask files or both be folders of them.")
+    if truth.is_file():
+        return [(truth.name, truth, predictions)]
+    wanted, given = ({_stem(f): f for f in sorted(p.rglob("*")) if _stem(f)} for p in (truth, predictions))
+    if not wanted:
+        raise InputError(f"{truth} holds no mask files ({', '.join(SUFFIXES)}).")
+    for missing, where in ((wanted.keys() - given.keys(), predictions), (given.keys() - wanted.keys(), truth)):
+        if missing:
+            shown = ", ".join(sorted(missing)[:3])
+            raise InputError(
+                f"{where} lacks {len(missing)} masks that the other folder has (such as {shown}). Add or remove them."
+            )
+    return [(name, path, given[name]) for name, path in wanted.items()]
+
+
+def _stem(path: Path) -> str:
+    name = path.name.lower()
+    return next((path.name[: -len(s)] for s in sorted(SUFFIXES, key=len, reverse=True) if name.endswith(s)), "")

@@ -1,0 +1,90 @@
+"""The fine grid of one visit, its coarse nodes, and where those nodes lie in the template."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from oncotrack.geometry import Geometry
+from oncotrack.phantom.layers import Slices
+from oncotrack.phantom.motion import PointMap
+from oncotrack.phantom.shapes import tube
+
+COARSE_MM = 4.2
+FINEST_MM = 2.1
+
+
+class Canvas:
+    """The fine grid of one visit, its coarse nodes, and where those nodes lie in the template.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        The image's grid.
+    mapping : PointMap
+        From the template to the visit.
+    """
+
+    def __init__(self, geometry: Geometry, mapping: PointMap, device: str | torch.device = "cpu") -> None:
+        self.geometry, self.mapping, self.device = geometry, mapping, torch.device(device)
+        spacing = np.asarray(geometry.spacing)
+        self.sub = max(1, int(np.ceil(spacing[2] / max(FINEST_MM, 2 * spacing[0]) - 1e-6)))
+        fine = spacing / (1, 1, self.sub)
+        self.fine_spacing = fine
+        self.factor = np.maximum(1, np.round(COARSE_MM / fine).astype(int))
+        self.fine_size = np.asarray(geometry.size) * (1, 1, self.sub)
+        nodes = -(-self.fine_size // self.factor) + 1
+        first = geometry.to_ras((0, 0, (1 / self.sub - 1) / 2))
+        self.fine_geometry = Geometry(tuple(self.fine_size), tuple(fine), tuple(first), geometry.direction)
+        coarse = Geometry(tuple(nodes), tuple(fine * self.factor), tuple(first), geometry.direction)
+        matrix = torch.as_tensor(coarse.ijk_to_ras, dtype=torch.float32, device=self.device)
+        axes = [torch.arange(n, dtype=torch.float32, device=self.device) for n in coarse.shape]
+        k, j, i = torch.meshgrid(*axes, indexing="ij")
+        ijk = torch.stack([i, j, k])
+        here = torch.einsum("ab,b...->a...", matrix[:3, :3], ijk) + matrix[:3, 3].view(3, 1, 1, 1)
+        self.place = mapping.inverse(here)
+        self._sparse = self.place[:, ::4, ::4, ::4].cpu()
+
+    def within(self, low, high) -> Slices | None:
+        """The coarse nodes whose template place may lie in a box (RAS mm); None when there is none."""
+        low, high = (torch.as_tensor(np.asarray(v, float), dtype=torch.float32).view(3, 1, 1, 1) for v in (low, high))
+        reach = 2.5 * COARSE_MM
+        hit = ((self._sparse >= low - reach) & (self._sparse <= high + reach)).all(0)
+        slices = []
+        for axis in range(3):
+            others = tuple(a for a in range(3) if a != axis)
+            found = hit.any(others[1]).any(others[0]).nonzero()
+            if not len(found):
+                return None
+            size = self.place.shape[axis + 1]
+            start, stop = max(4 * int(found[0]) - 4, 0), min(4 * int(found[-1]) + 5, size)
+            if stop - start < 2:
+                start, stop = max(0, stop - 2), min(size, start + 2)
+            slices.append(slice(start, stop))
+        return tuple(slices)
+
+    def tube(
+        self, points: np.ndarray, radii: np.ndarray, flat: float = 1.0, reach: float = 18.0
+    ) -> tuple[Slices, Tensor] | None:
+        """Nodes near a tube and its signed distance there, right up to `reach` mm from it."""
+        radii = np.broadcast_to(radii, len(points))
+        far = reach + float(radii.max())
+        at = self.within(points.min(0) - far, points.max(0) + far)
+        if at is None:
+            return None
+        total = self.place.new_full([s.stop - s.start for s in at], reach)
+        many = 4 if self.device.type == "cpu" else len(points)
+        for n in range(0, len(points) - 1, many):
+            part, r = points[n : n + many + 1], radii[n : n + many + 1]
+            here = self.within(part.min(0) - reach - r.max(), part.max(0) + reach + r.max())
+            if here is not None:
+                inner = tuple(slice(h.start - a.start, h.stop - a.start) for h, a in zip(here, at, strict=True))
+                distance = tube(self.place[(slice(None), *here)], part, r, flat=flat)
+                total[inner] = torch.minimum(total[inner], distance)
+        return at, total
+
+    @property
+    def everywhere(self) -> Slices:
+        """All coarse nodes."""
+        return tuple(slice(0, n) for n in self.place.shape[1:])

@@ -1,0 +1,237 @@
+"""Real scans made into truth: nodes and lesions put into a real CT, and a real CT moved by a known motion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy.ndimage import gaussian_filter
+
+from oncotrack.errors import InputError
+from oncotrack.findings import Kind
+from oncotrack.geometry import Geometry
+from oncotrack.phantom.disease import make_lump
+from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
+from oncotrack.phantom.statistics import node_size
+from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
+from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
+from oncotrack.volume import Volume
+
+WARP_LATTICE_MM = 10.0
+
+
+@dataclass(frozen=True)
+class Implant:
+    """What to put into a real CT. Lengths in mm; `hu` None takes that of `tissue` in the scan's `phase`."""
+
+    centre: tuple[float, float, float]
+    long_mm: float
+    short_mm: float
+    tall_mm: float
+    kind: Kind = Kind.LYMPH_NODE
+    site: str = "inserted"
+    tissue: str = "node"
+    hu: float | None = None
+
+
+def insert(
+    volume: Volume, implants: Sequence[Implant] | int, seed: int = 0, *, phase: str = "portal"
+) -> tuple[Volume, Truth]:
+    """Put nodes or lesions into a real CT, with soft borders and the scan's own noise.
+
+    The new tissue has a blended border one pixel wide and its own smooth texture; its noise is the residual of the
+    scan's most homogeneous soft-tissue patch, so that strength and spectrum match.
+
+    Parameters
+    ----------
+    volume : a CT, HU.
+    implants : what to put where; or a number of enlarged nodes that are placed in fat at random.
+
+    Returns
+    -------
+    A new volume (the same voxels where nothing was put) and its truth, one visit.
+
+    Raises
+    ------
+    InputError
+        A centre outside the image, or no fat to place nodes in.
+    """
+    rng = np.random.default_rng(seed)
+    if isinstance(implants, int):
+        implants = _random_implants(volume, implants, rng)
+    array = volume.array.copy()
+    masks = np.zeros(volume.array.shape, np.int16)
+    values = hu_values(Phase(phase))
+    residual = _noise_source(volume, rng) if len(implants) else None
+    details = []
+    for n, implant in enumerate(implants):
+        if not volume.geometry.contains(implant.centre):
+            raise InputError(
+                f"The place {tuple(round(float(c)) for c in implant.centre)} (R A S, mm) lies outside {volume.name}."
+            )
+        number = INSTANCE + n
+        lump = make_lump(
+            rng, implant.centre, implant.long_mm, implant.short_mm, implant.tall_mm, implant.tissue, number
+        )
+        where, offset = _around(volume.geometry, lump.centre, lump.half_extent)
+        level = lump.level(torch.as_tensor(offset, dtype=torch.float64)).numpy()
+        edge = float(np.mean(volume.spacing[:2]))
+        alpha = np.clip(0.5 - (level - 1) * lump.radius / edge, 0, 1)
+        mean, grain = values[implant.tissue]
+        mean = mean if implant.hu is None else implant.hu
+        texture = gaussian_filter(rng.normal(size=alpha.shape), 2.0)
+        texture *= grain / max(float(texture.std()), 1e-9)
+        new = mean + texture + _patch(residual, alpha.shape, rng)
+        old = array[where].astype(np.float64)
+        mixed = old * (1 - alpha) + new * alpha
+        array[where] = np.where(alpha > 0, np.round(mixed) if array.dtype.kind in "iu" else mixed, old).astype(
+            array.dtype
+        )
+        masks[where][alpha > 0.5] = number
+        details.append(implant)
+    out = Volume(array, volume.geometry, volume.name, volume.modality, dict(volume.metadata))
+    mask_volume = Volume(masks, volume.geometry, f"{volume.name} nodes and lesions")
+    organs = Volume(np.zeros_like(masks), volume.geometry, f"{volume.name} organs")
+    instances = [
+        Instance(
+            number,
+            number,
+            details[number - INSTANCE].kind,
+            site=details[number - INSTANCE].site,
+            region=details[number - INSTANCE].site,
+            fate="baseline",
+            **vars(measure),
+        )
+        for number, measure in measure_masks(mask_volume).items()
+    ]
+    return out, Truth((VisitTruth(mask_volume, organs, tuple(instances), Identity()),))
+
+
+def warp(
+    volume: Volume, seed: int = 0, *, most_mm: float = 25.0, motion: PointMap | None = None, masks: Volume | None = None
+) -> tuple[Volume, Truth]:
+    """A follow-up of a real scan by a known smooth motion.
+
+    Parameters
+    ----------
+    motion : from the scan to its follow-up; random (breathing, posture, weight, at most `most_mm`) when missing.
+    masks : instance numbers on the scan's grid, carried along (nearest voxel).
+
+    Returns
+    -------
+    The follow-up on the scan's own grid, and the truth of both: visit 0 is the scan, visit 1 the follow-up.
+    """
+    rng = np.random.default_rng(seed)
+    if motion is None:
+        low, high = volume.geometry.bounds
+        size = np.ceil((high - low + 60) / WARP_LATTICE_MM).astype(int) + 1
+        lattice = Geometry(tuple(size), (WARP_LATTICE_MM,) * 3, tuple(low - 30))
+        velocity = body_velocity(
+            rng,
+            lattice,
+            tuple((low + high) / 2),
+            breath_mm=float(rng.normal() * 8),
+            posture_mm=6.0,
+            weight=float(rng.normal() * 0.03),
+            wobble_mm=2.5,
+        )
+        motion = Flow.from_velocity(lattice, limited(velocity, most_mm))
+    source = pull_coordinates(volume.geometry, motion)
+    image = torch.as_tensor(volume.array.astype(np.float32))[None, None]
+    fill = float(volume.array.min())
+    moved = F.grid_sample(image - fill, source, mode="bilinear", padding_mode="zeros", align_corners=True)[0, 0] + fill
+    array = moved.numpy()
+    array = (
+        np.round(array).astype(volume.array.dtype)
+        if volume.array.dtype.kind in "iu"
+        else array.astype(volume.array.dtype)
+    )
+    before = masks or Volume(np.zeros(volume.array.shape, np.int16), volume.geometry, "no instances")
+    after = F.grid_sample(
+        torch.as_tensor(before.array.astype(np.float32))[None, None], source, mode="nearest", align_corners=True
+    )
+    after = Volume(after[0, 0].numpy().astype(np.int16), volume.geometry, before.name)
+    empty = Volume(np.zeros(volume.array.shape, np.int16), volume.geometry, "organs")
+    visits = []
+    for mask, mapping, fate in ((before, Identity(), "baseline"), (after, motion, "stable")):
+        instances = [
+            Instance(number, number, Kind.LESION, site="unknown", region="unknown", fate=fate, **vars(measure))
+            for number, measure in measure_masks(mask).items()
+        ]
+        visits.append(VisitTruth(mask, empty, tuple(instances), mapping))
+    return Volume(array, volume.geometry, f"{volume.name} warped", volume.modality, dict(volume.metadata)), Truth(
+        tuple(visits)
+    )
+
+
+def pull_coordinates(geometry: Geometry, motion: PointMap) -> torch.Tensor:
+    """(1, D, H, W, 3) sampling grid, in [-1, 1], of where each voxel of the follow-up comes from."""
+    axes = [torch.arange(n, dtype=torch.float32) for n in geometry.shape]
+    out = torch.empty(1, *geometry.shape, 3)
+    forth = torch.as_tensor(geometry.ijk_to_ras, dtype=torch.float32)
+    back = torch.as_tensor(geometry.ras_to_ijk, dtype=torch.float32)
+    scale = torch.tensor([2 / max(n - 1, 1) for n in geometry.size])
+    j, i = torch.meshgrid(axes[1], axes[2], indexing="ij")
+    for k in range(geometry.shape[0]):
+        ijk = torch.stack([i, j, torch.full_like(i, float(k))]).reshape(3, -1)
+        ras = motion.inverse(forth[:3, :3] @ ijk + forth[:3, 3:])
+        out[0, k] = ((back[:3, :3] @ ras + back[:3, 3:]).T * scale - 1).reshape(*i.shape, 3)
+    return out
+
+
+def _around(geometry: Geometry, centre, half_mm) -> tuple[tuple[slice, slice, slice], np.ndarray]:
+    """Array slices round a centre and the (d, h, w, 3) RAS offsets (mm) of their voxels."""
+    middle = geometry.to_ijk(centre)
+    half = np.abs(geometry.ras_to_ijk[:3, :3]) @ (np.asarray(half_mm) + 2)
+    low = np.maximum(np.floor(middle - half), 0).astype(int)
+    high = np.minimum(np.ceil(middle + half) + 1, geometry.size).astype(int)
+    k, j, i = np.meshgrid(*[np.arange(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)], indexing="ij")
+    offset = geometry.to_ras(np.stack([i, j, k], -1)) - np.asarray(centre)
+    return tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)), offset
+
+
+def _noise_source(volume: Volume, rng: np.random.Generator) -> np.ndarray:
+    """(d, h, w) residual of a homogeneous soft-tissue patch: the scan's own noise."""
+    array = volume.array.astype(np.float32)
+    want = np.minimum((5, 24, 24), array.shape)
+    best, best_std = None, np.inf
+    soft = np.argwhere((array[::2, ::8, ::8] > 10) & (array[::2, ::8, ::8] < 170)) * (2, 8, 8)
+    for start in soft[rng.permutation(len(soft))[:400]]:
+        start = np.minimum(start, np.array(array.shape) - want)
+        part = array[tuple(slice(a, a + n) for a, n in zip(start, want, strict=True))]
+        middle = float(np.median(part))
+        if 10 < middle < 200 and part.std() < best_std:
+            best, best_std = part - gaussian_filter(part, (0, 6, 6)), float(part.std())
+    return best if best is not None else rng.normal(size=want).astype(np.float32) * 10
+
+
+def _patch(source: np.ndarray, shape, rng: np.random.Generator) -> np.ndarray:
+    """Noise of any shape from a source patch: mirrored tiling from a random start."""
+    start = rng.integers(0, source.shape)
+    pads = [(0, max(int(s + n - m), 0)) for s, n, m in zip(start, shape, source.shape, strict=True)]
+    tiled = np.pad(source, pads, mode="symmetric")
+    return tiled[tuple(slice(int(s), int(s + n)) for s, n in zip(start, shape, strict=True))]
+
+
+def _random_implants(volume: Volume, count: int, rng: np.random.Generator) -> list[Implant]:
+    if count <= 0:
+        return []
+    step = np.maximum(np.round(3 / np.asarray(volume.spacing[::-1])), 1).astype(int)
+    small = gaussian_filter(volume.array[:: step[0], :: step[1], :: step[2]].astype(np.float32), 1)
+    fat = np.argwhere((small > -125) & (small < -60)) * step
+    if not len(fat):
+        raise InputError(f"{volume.name} shows no fat to place nodes in; say where they shall lie.")
+    implants: list[Implant] = []
+    for _ in range(50 * count):
+        centre = volume.geometry.to_ras(fat[rng.integers(len(fat))][::-1])
+        size = node_size(rng, "abdomen")
+        if volume.geometry.contains(centre, 12) and all(
+            np.linalg.norm(centre - i.centre) > (i.long_mm + size[0]) / 2 for i in implants
+        ):
+            implants.append(Implant(tuple(centre), *size))
+        if len(implants) == count:
+            break
+    return implants

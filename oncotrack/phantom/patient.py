@@ -1,0 +1,315 @@
+"""The entry points: a synthetic cancer patient over time, and its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from oncotrack.atomic import write_text
+from oncotrack.errors import InputError
+from oncotrack.findings import FindingList, TimePoint
+from oncotrack.geometry import Geometry
+from oncotrack.phantom.anatomy import Anatomy
+from oncotrack.phantom.canvas import Canvas
+from oncotrack.phantom.disease import Deposit, pushes, random_disease
+from oncotrack.phantom.draw import paint_image
+from oncotrack.phantom.modalities import Modality, mr_image, pet_image
+from oncotrack.phantom.motion import Chain, Flow, PointMap, Push, body_velocity, limited
+from oncotrack.phantom.scanner import Scanner
+from oncotrack.phantom.tissues import AIR, INSTANCE, ORGANS, Phase, hu_values
+from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
+from oncotrack.volume import Volume, save
+
+LATTICE = Geometry((66, 52, 100), (8.0, 8.0, 8.0), (-260.0, -190.0, -420.0))
+MOST_MOTION_MM = 25.0
+REACH = (-305.0, 195.0)
+"""Lowest and highest S (mm, template) that a scan covers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Visit:
+    """One visit's images by modality, how they were taken, and their truth (on the first modality's grid)."""
+
+    images: dict[str, Volume]
+    truth: VisitTruth
+    phase: Phase
+    scanner: Scanner
+    date: str
+
+    @property
+    def image(self) -> Volume:
+        """The first modality's image."""
+        return next(iter(self.images.values()))
+
+
+@dataclass(frozen=True, eq=False)
+class Patient:
+    """A synthetic patient: the visits and what is true of them."""
+
+    seed: int
+    visits: tuple[Visit, ...]
+    deposits: tuple[Deposit, ...]
+
+    @cached_property
+    def truth(self) -> Truth:
+        """Truth over all visits."""
+        return Truth(tuple(visit.truth for visit in self.visits))
+
+    @property
+    def time_points(self) -> list[TimePoint]:
+        """The scans, named t0, t1, ..."""
+        return [
+            TimePoint(
+                f"t{n}",
+                "baseline" if n == 0 else f"follow-up {n}",
+                date=visit.date,
+                fingerprint=visit.image.fingerprint,
+            )
+            for n, visit in enumerate(self.visits)
+        ]
+
+    @property
+    def findings(self) -> FindingList:
+        """All nodes and lesions as findings."""
+        return self.truth.findings(self.time_points)
+
+
+def make_patient(
+    seed: int,
+    visits: int = 2,
+    *,
+    size: Sequence[int] = (256, 256, 128),
+    spacing: Sequence[float] | None = None,
+    modalities: Sequence[str] = ("CT",),
+    phase: str | None = None,
+    scanner: Scanner | None = None,
+    device: str = "cpu",
+    motion_mm: float = MOST_MOTION_MM,
+    nodes: bool = True,
+    lesions: bool = True,
+) -> Patient:
+    """A synthetic patient. The same arguments give the same patient (bit for bit on one device and torch version).
+
+    Parameters
+    ----------
+    seed : int
+    visits : number of scans over time.
+    size : (3,) voxels along i (left), j (back), k (up).
+    spacing : (3,) mm; when missing, the grid covers the trunk, at least 0.5 mm in plane and 0.8 to 5 mm between slices.
+    modalities : "CT", "PT" (FDG, SUV), "MR" (T2-like).
+    phase : contrast phase of all visits; random for each when missing.
+    scanner : CT protocol of all visits; random for each when missing.
+    motion_mm : largest displacement between visits.
+
+    Raises
+    ------
+    InputError
+        An unknown modality or phase, or a size that holds no image.
+    """
+    unknown = [m for m in modalities if m not in ("CT", "PT", "MR")]
+    if unknown or not modalities:
+        raise InputError(f"The phantom cannot draw {unknown or 'nothing'}; choose from CT, PT, MR.")
+    if phase is not None and phase not in {p.value for p in Phase}:
+        raise InputError(f'"{phase}" is not a contrast phase; choose from {", ".join(p.value for p in Phase)}.')
+    if visits < 1 or min(size) < 4:
+        raise InputError("A phantom needs at least one visit and four voxels along each axis.")
+    rng = np.random.default_rng(seed)
+    anatomy = Anatomy.random(rng)
+    deposits = tuple(random_disease(rng, anatomy, visits, nodes, lesions))
+    shape = body_velocity(rng, LATTICE, (0, 5, 0), weight=float(rng.normal() * 0.035), wobble_mm=3.0, posture_mm=4.0)
+    body = Flow.from_velocity(LATTICE, shape)
+    made = []
+    for n in range(visits):
+        visit_rng = np.random.default_rng([seed, n])
+        motion = _visit_motion(visit_rng, motion_mm) if n else None
+        geometry = _grid(visit_rng, size, spacing)
+        mapping = _mapping(deposits, n, body, motion, device)
+        chosen = Phase(phase) if phase else Phase(visit_rng.choice([p.value for p in Phase], p=[0.25, 0.1, 0.55, 0.1]))
+        protocol = scanner or Scanner.random(visit_rng, geometry.spacing[2])
+        made.append(_visit(visit_rng, anatomy, deposits, n, geometry, mapping, chosen, protocol, modalities, device))
+    return Patient(seed, tuple(made), deposits)
+
+
+def drawing_job(seed: int, *, size: Sequence[int], device: str) -> Callable[[], torch.Tensor]:
+    """A function that draws the same CT visit anew at each call (for timing): motion, painting, scanner."""
+    rng = np.random.default_rng(seed)
+    anatomy = Anatomy.random(rng)
+    deposits = tuple(random_disease(rng, anatomy, 1))
+    body = Flow.from_velocity(LATTICE, body_velocity(rng, LATTICE, (0, 5, 0), wobble_mm=3.0))
+    mapping = _mapping(deposits, 0, body, None, device)
+    geometry = _grid(rng, size, None)
+    scanner = Scanner.random(rng, geometry.spacing[2])
+    generator = torch.Generator(device=device).manual_seed(seed)
+
+    def draw() -> torch.Tensor:
+        canvas = Canvas(geometry, mapping, device)
+        painting = anatomy.steps(canvas, *_lumps(deposits, 0))
+        image, _ = paint_image(
+            canvas, painting, hu_values(Phase.PORTAL), AIR, anatomy.mottle(canvas.place), speckle=generator
+        )
+        return scanner.image(image, geometry, generator)
+
+    return draw
+
+
+def _visit_motion(rng: np.random.Generator, most_mm: float) -> Flow:
+    velocity = body_velocity(
+        rng,
+        LATTICE,
+        (0, 5, 0),
+        breath_mm=float(rng.normal() * 9),
+        posture_mm=float(rng.uniform(3, 10)),
+        weight=float(rng.normal() * 0.03),
+        wobble_mm=float(rng.uniform(1.0, 2.5)),
+    )
+    return Flow.from_velocity(LATTICE, limited(velocity, most_mm))
+
+
+def _mapping(deposits: Sequence[Deposit], visit: int, body: Flow, motion: Flow | None, device: str) -> PointMap:
+    centres, radii = pushes(deposits, visit)
+    maps: list[PointMap] = [Push(centres, radii)] if len(radii) else []
+    maps += [each.to(device) for each in (body, motion) if each is not None]
+    return Chain(tuple(maps))
+
+
+def _grid(rng: np.random.Generator, size: Sequence[int], spacing: Sequence[float] | None) -> Geometry:
+    size = np.asarray(size, int)
+    reach = REACH[1] - REACH[0]
+    if spacing is None:
+        across = max(float(rng.uniform(345, 410)) / size[0], 0.5)
+        along = float(np.clip(rng.uniform(0.8, 0.98) * reach / size[2], 0.8, 5.0))
+        spacing = (across, across * size[0] / size[1] if size[0] != size[1] else across, along)
+    spacing = np.asarray(spacing, float)
+    extent = size * spacing
+    free = max(reach - extent[2], 0.0)
+    bottom = REACH[0] + free * rng.uniform(0, 1) if extent[2] < reach else (REACH[0] + REACH[1] - extent[2]) / 2
+    centre = np.array([rng.normal() * 5, 2 + rng.normal() * 5, bottom + extent[2] / 2])
+    direction = np.diag([-1.0, -1.0, 1.0])
+    origin = centre - direction @ (spacing * (size - 1) / 2)
+    return Geometry(tuple(size), tuple(spacing), tuple(origin), direction)
+
+
+def _visit(rng, anatomy, deposits, n, geometry, mapping, phase, scanner, modalities, device) -> Visit:
+    generator = torch.Generator(device=device).manual_seed(int(rng.integers(2**62)))
+    date = f"2026{1 + (3 * n) % 12:02d}15" if n < 4 else f"{2026 + n // 4}{1 + (3 * n) % 12:02d}15"
+    images: dict[str, Volume] = {}
+    masks = organs = None
+    for modality in modalities:
+        grid = Modality.grid(modality, geometry)
+        canvas = Canvas(grid, mapping, device)
+        painting = list(anatomy.steps(canvas, *_lumps(deposits, n)))
+        mottle = anatomy.mottle(canvas.place)
+        if modality == "CT":
+            drawn, labels = paint_image(canvas, painting, hu_values(phase), AIR, mottle, speckle=generator)
+            drawn = scanner.image(drawn, grid, generator)
+            array = drawn.cpu().numpy().astype(np.int16)
+        else:
+            array, labels = (pet_image if modality == "PT" else mr_image)(canvas, painting, mottle, generator, rng)
+        name = f"phantom t{n} {modality}"
+        images[modality] = Volume(array, grid, name, modality, {"date": date})
+        if masks is None:
+            found = labels.cpu().numpy()
+            masks = Volume(np.where(found >= INSTANCE, found, 0).astype(np.int16), grid, f"{name} nodes and lesions")
+            organs = Volume(np.where(found >= INSTANCE, 0, found).astype(np.int16), grid, f"{name} organs")
+    truth = VisitTruth(masks, organs, tuple(_instances(deposits, n, masks)), mapping)
+    return Visit(images, truth, phase, scanner, date)
+
+
+def _lumps(deposits: Sequence[Deposit], visit: int) -> tuple[tuple, tuple]:
+    deep = tuple(d.lumps[visit] for d in deposits if d.deep and d.lumps[visit] is not None)
+    top = tuple(d.lumps[visit] for d in deposits if not d.deep and d.lumps[visit] is not None)
+    return deep, top
+
+
+def _instances(deposits: Sequence[Deposit], visit: int, masks: Volume):
+    measured = measure_masks(masks)
+    for deposit in deposits:
+        merged = deposit.merged_into is not None and deposit.lumps[visit] is None and visit > 0
+        shown = (
+            deposit.merged_into
+            if merged and any(lump is not None for lump in deposit.lumps[:visit])
+            else deposit.number
+        )
+        found = measured.get(shown)
+        if found is None or (deposit.lumps[visit] is None and shown == deposit.number):
+            continue
+        fate = deposit.fates[visit - 1] if visit else "baseline"
+        yield Instance(
+            deposit.number,
+            shown,
+            deposit.kind,
+            site=deposit.site,
+            region=deposit.region,
+            fate=fate,
+            hot=deposit.hot,
+            primary=deposit.primary,
+            small=deposit.small,
+            parent=deposit.parent,
+            **vars(found),
+        )
+
+
+def write_patient(patient: Patient, folder: str | Path, *, dicom: bool = False) -> Path:
+    """Write a patient.
+
+    Files: ``t<n>_<modality>.nii.gz``, ``t<n>_masks.nii.gz`` (instances), ``t<n>_organs.nii.gz``, ``t<n>_tumour.nii.gz``,
+    ``findings.json`` (a FindingList) and ``truth.json`` (sites, fates, organ names, correspondences of the findings'
+    centres); with `dicom`, also a folder ``t<n>_<modality>_dicom`` with one DICOM series each.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be written.
+    """
+    from oncotrack.phantom.dicom_series import write_series
+
+    folder = Path(folder)
+    for n, visit in enumerate(patient.visits):
+        for modality, volume in visit.images.items():
+            save(volume, folder / f"t{n}_{modality}.nii.gz")
+            if dicom:
+                write_series(volume, folder / f"t{n}_{modality}_dicom", patient=f"PHANTOM-{patient.seed}", visit=n)
+        save(visit.truth.masks, folder / f"t{n}_masks.nii.gz")
+        save(visit.truth.organs, folder / f"t{n}_organs.nii.gz")
+        save(visit.truth.tumour, folder / f"t{n}_tumour.nii.gz")
+    patient.findings.save(folder / "findings.json")
+    write_text(folder / "truth.json", json.dumps(truth_document(patient), indent=1))
+    return folder
+
+
+_PLAIN = ("number", "mask_number", "site", "region", "fate", "hot", "primary", "small", "parent", "volume_mm3")
+
+
+def truth_document(patient: Patient) -> dict:
+    """What ``truth.json`` holds."""
+    truth = patient.truth
+    visits = []
+    for n, visit in enumerate(patient.visits):
+        instances = []
+        for i in visit.truth.instances:
+            entry = {name: getattr(i, name) for name in _PLAIN} | {
+                "kind": i.kind.value,
+                "center_ras": list(i.centre),
+                "box_ras": [list(i.box.low), list(i.box.high)],
+                "long_axis_ras": [list(i.long_axis.start), list(i.long_axis.end)],
+                "short_axis_ras": [list(i.short_axis.start), list(i.short_axis.end)],
+            }
+            entry["corresponding_ras"] = {
+                f"t{m}": truth.correspond(i.centre, n, m).tolist() for m in range(len(patient.visits)) if m != n
+            }
+            instances.append(entry)
+        visits.append({"id": f"t{n}", "date": visit.date, "phase": visit.phase.value, "kernel": visit.scanner.kernel,
+                       "noise_hu": visit.scanner.noise_hu, "instances": instances})  # fmt: skip
+    return {
+        "schema": "oncotrack-phantom-truth",
+        "version": 1,
+        "seed": patient.seed,
+        "organs": list(ORGANS),
+        "visits": visits,
+    }

@@ -1,0 +1,126 @@
+"""What each tissue looks like: HU in four contrast phases, SUV, and T2-weighted signal; and the organ labels.
+
+HU were checked against crude regions of real scans (LIDC-IDRI-0314, CRLM-CT-1004, Lung-PET-CT-Dx A0001 and
+TotalSegmentator's example), SUV against Zincirkeser et al. 2007 ("Standardized uptake values of normal organs on
+18F-FDG PET/CT", J Int Med Res 35), medians over patients; T2 signal is relative, muscle about 100.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Phase(str, Enum):
+    """When after the injection of contrast the scan was taken."""
+
+    NONE = "none"
+    ARTERIAL = "arterial"
+    PORTAL = "portal"
+    DELAYED = "delayed"
+
+
+@dataclass(frozen=True)
+class Tissue:
+    """Mean HU by phase (none, arterial, portal, delayed), texture amplitude in HU, SUV, T2-like signal."""
+
+    hu: tuple[float, float, float, float]
+    grain: float
+    suv: float
+    t2: float
+
+
+def _same(hu: float, grain: float, suv: float, t2: float) -> Tissue:
+    return Tissue((hu, hu, hu, hu), grain, suv, t2)
+
+
+AIR = -1000.0
+
+TISSUES: dict[str, Tissue] = {
+    "skin": _same(-12, 6, 0.6, 70),
+    "fat": _same(-106, 4, 0.3, 300),
+    "septum": _same(-82, 5, 0.3, 250),
+    "visceral fat": _same(-104, 7, 0.4, 280),
+    "fat plane": _same(-62, 12, 0.4, 250),
+    "muscle": Tissue((52, 58, 69, 66), 5.5, 0.7, 100),
+    "diaphragm": Tissue((45, 50, 55, 55), 4, 0.7, 100),
+    "lung": _same(-900, 13, 0.45, 20),
+    "fissure": _same(-700, 10, 0.45, 30),
+    "lung vessel": Tissue((38, 230, 135, 105), 5, 1.4, 60),
+    "airway wall": _same(20, 10, 0.8, 120),
+    "airway": _same(-1000, 0, 0.2, 5),
+    "myocardium": Tissue((48, 95, 110, 95), 6, 3.0, 110),
+    "heart blood": Tissue((42, 270, 152, 112), 5, 1.5, 70),
+    "right heart blood": Tissue((42, 230, 150, 112), 8, 1.5, 70),
+    "artery": Tissue((42, 310, 150, 112), 4, 1.6, 45),
+    "vena cava superior": Tissue((42, 240, 145, 110), 12, 1.6, 45),
+    "vein": Tissue((42, 110, 145, 112), 5, 1.5, 50),
+    "small vessel": Tissue((28, 130, 105, 85), 5, 1.2, 70),
+    "plaque": _same(520, 90, 1.2, 20),
+    "oesophagus": Tissue((36, 45, 58, 54), 6, 1.3, 160),
+    "thyroid": Tissue((98, 165, 150, 130), 9, 1.1, 190),
+    "cartilage": _same(105, 22, 0.7, 110),
+    "gland": Tissue((42, 70, 90, 80), 9, 1.6, 190),
+    "liver": Tissue((57, 72, 113, 100), 4.5, 2.2, 130),
+    "liver vein": Tissue((40, 70, 152, 112), 4, 1.8, 55),
+    "liver portal": Tissue((40, 95, 155, 112), 4, 1.8, 55),
+    "bile": _same(9, 3, 0.8, 600),
+    "spleen": Tissue((48, 125, 108, 95), 4, 1.7, 220),
+    "pancreas": Tissue((40, 95, 88, 75), 12, 1.4, 150),
+    "adrenal": Tissue((18, 55, 58, 42), 6, 1.5, 150),
+    "kidney cortex": Tissue((32, 185, 205, 175), 6, 4.0, 240),
+    "kidney medulla": Tissue((30, 75, 185, 178), 8, 4.5, 300),
+    "renal pelvis": Tissue((6, 10, 40, 330), 8, 14.0, 650),
+    "stomach wall": Tissue((38, 62, 85, 72), 8, 2.0, 160),
+    "stomach content": _same(18, 14, 0.6, 520),
+    "bowel wall": Tissue((36, 78, 92, 76), 9, 1.9, 170),
+    "bowel content": _same(22, 16, 1.2, 420),
+    "oral contrast": _same(230, 40, 1.2, 420),
+    "stool": _same(28, 60, 1.3, 160),
+    "gas": _same(-995, 0, 0.2, 5),
+    "cortical bone": _same(690, 110, 0.7, 25),
+    "marrow": _same(185, 42, 1.2, 140),
+    "rib marrow": _same(270, 90, 1.0, 120),
+    "vertebra marrow": _same(182, 40, 1.6, 150),
+    "disc": _same(82, 12, 0.9, 150),
+    "cerebrospinal fluid": _same(12, 4, 0.5, 700),
+    "cord": _same(38, 4, 1.4, 160),
+    "brain": _same(36, 4, 8.0, 180),
+    "bladder": Tissue((6, 6, 8, 90), 2, 20.0, 700),
+    "node": Tissue((42, 62, 82, 76), 5, 1.2, 230),
+    "hot node": Tissue((44, 66, 88, 80), 7, 7.5, 240),
+    "node fat": _same(-55, 12, 0.5, 270),
+    "node necrosis": Tissue((24, 26, 28, 28), 4, 1.6, 420),
+    "lung tumour": Tissue((34, 55, 72, 70), 8, 8.5, 220),
+    "liver metastasis": Tissue((38, 55, 62, 74), 7, 6.5, 230),
+    "adrenal metastasis": Tissue((32, 52, 68, 66), 8, 6.0, 220),
+    "bone metastasis": Tissue((58, 70, 76, 74), 12, 6.5, 210),
+    "soft tissue metastasis": Tissue((38, 52, 66, 64), 7, 6.0, 230),
+    "table shell": _same(-220, 10, 0.0, 0),
+    "table foam": _same(-945, 3, 0.0, 0),
+}
+
+ORGANS: tuple[str, ...] = (
+    "background", "skin", "fat", "muscle", "visceral fat", "lung", "diaphragm", "bone", "cartilage", "heart", "artery",
+    "vein", "airway", "oesophagus", "thyroid", "liver", "spleen", "kidney", "stomach", "pancreas", "adrenal", "bowel",
+    "gallbladder", "spinal canal", "disc", "gland", "lung vessel", "brain", "bladder",
+)  # fmt: skip
+LABEL = {name: number for number, name in enumerate(ORGANS)}
+INSTANCE = 1000
+"""Labels from here on are lymph nodes and lesions."""
+
+
+def hu_values(phase: Phase) -> dict[str, tuple[float, float]]:
+    """Mean HU and grain of every tissue in a contrast phase."""
+    column = list(Phase).index(Phase(phase))
+    return {name: (tissue.hu[column], tissue.grain) for name, tissue in TISSUES.items()}
+
+
+def suv_values() -> dict[str, tuple[float, float]]:
+    """Mean SUV and its texture."""
+    return {name: (tissue.suv, 0.08 * tissue.suv) for name, tissue in TISSUES.items()}
+
+
+def t2_values() -> dict[str, tuple[float, float]]:
+    """T2-like signal and its texture."""
+    return {name: (tissue.t2, 0.05 * tissue.t2) for name, tissue in TISSUES.items()}

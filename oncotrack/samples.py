@@ -1,0 +1,106 @@
+"""Public sample scans: looked for in a folder first, else downloaded once and checked by SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from oncotrack.errors import InputError, OncoTrackError
+
+FOLDER_VARIABLE = "ONCOTRACK_SAMPLES"
+_CATALOGUE = Path(__file__).parent.parent / "Resources" / "samples.json"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One public data set: two scans and points that correspond.
+
+    `folder` is its name inside ``ONCOTRACK_SAMPLES``; `sha256` lists every file it needs.
+    """
+
+    name: str
+    title: str
+    licence: str
+    origin: str
+    folder: str
+    base_url: str
+    baseline: str
+    followup: str
+    baseline_points: str
+    followup_points: str
+    sha256: Mapping[str, str]
+
+    def at_hand(self) -> Path | None:
+        """The folder that holds all its files unchanged, without downloading; None when there is none.
+
+        ``ONCOTRACK_SAMPLES`` is looked in first (the folder itself, then `folder` inside it), then the cache.
+        """
+        return next((place for place in self._places() if self._complete(place)), None)
+
+    def fetch(self) -> Path:
+        """The folder that holds all its files, after downloading what is missing.
+
+        Raises
+        ------
+        OncoTrackError
+            No network, or a file that does not have the SHA-256 of the catalogue.
+        """
+        if (folder := self.at_hand()) is not None:
+            return folder
+        import pooch
+
+        downloader = pooch.create(path=cache_folder() / self.name, base_url=self.base_url, registry=dict(self.sha256))
+        try:
+            for file in self.sha256:
+                downloader.fetch(file)
+        except (OSError, ValueError) as error:
+            raise OncoTrackError(
+                f"The sample {self.name} could not be downloaded. Check the network, or put its files in a folder and "
+                f"name that folder in {FOLDER_VARIABLE}."
+            ) from error
+        return Path(downloader.path)
+
+    def _places(self) -> list[Path]:
+        named = os.environ.get(FOLDER_VARIABLE)
+        chosen = [Path(named), Path(named) / self.folder] if named else []
+        return [*chosen, cache_folder() / self.name]
+
+    def _complete(self, place: Path) -> bool:
+        return all((place / file).is_file() and _sha256(place / file) == value for file, value in self.sha256.items())
+
+
+def catalogue() -> tuple[Sample, ...]:
+    """All samples that OncoTrack knows."""
+    try:
+        entries = json.loads(_CATALOGUE.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise OncoTrackError(
+            f"The list of samples {_CATALOGUE} is missing. Run OncoTrack from its repository or its Slicer extension."
+        ) from error
+    return tuple(Sample(name=name, **fields) for name, fields in entries.items())
+
+
+def sample(name: str) -> Sample:
+    """The sample called `name`; InputError lists the names when there is none."""
+    known = {entry.name: entry for entry in catalogue()}
+    if name not in known:
+        raise InputError(f'There is no sample "{name}". Choose one of: {", ".join(known)}.')
+    return known[name]
+
+
+def cache_folder() -> Path:
+    """Where downloads are kept."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("oncotrack") / "samples"
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else hashlib.sha256(
+            file.read()
+        ).hexdigest()

@@ -1,0 +1,50 @@
+"""Other places the matcher considered for the current finding: points that can be looked at and not dragged."""
+
+from __future__ import annotations
+
+import string
+
+import slicer
+import vtk
+
+from oncotrack.findings import Finding
+from oncotrack.scene.centres import OTHER_COLOUR, style_points
+
+
+def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
+    """Open circles, locked."""
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    style_points(display, view_ids)
+    display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
+    display.SetGlyphScale(2.0)
+    display.SetSelectedColor(*OTHER_COLOUR)
+    display.SetTextScale(2.5)
+    node.SetLocked(True)
+
+
+def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding | None, time_point: str) -> None:
+    """Show the alternatives of one finding as "L 1 b", "L 1 c", ...; none without a finding."""
+    observation = finding.at(time_point) if finding else None
+    evidence = observation.evidence if observation else None
+    alternatives = evidence.alternatives if evidence else ()
+    wanted = [
+        (f"{finding.label} {letter}", alternative.centre, f"score {alternative.score:.2f}")
+        for letter, alternative in zip(string.ascii_lowercase[1:], alternatives, strict=False)
+    ]
+    shown = [
+        (
+            node.GetNthControlPointLabel(n),
+            tuple(node.GetNthControlPointPosition(n)),
+            node.GetNthControlPointDescription(n),
+        )
+        for n in range(node.GetNumberOfControlPoints())
+    ]
+    if shown == wanted:
+        return
+    was = node.StartModify()
+    node.RemoveAllControlPoints()
+    for label, centre, score in wanted:
+        index = node.AddControlPoint(vtk.vtkVector3d(*centre), label)
+        node.SetNthControlPointDescription(index, score)
+    node.EndModify(was)

@@ -1,0 +1,106 @@
+"""A scene with the logics that Slicer's own application would give it: for tests, the command line and the browser."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import tempfile
+from dataclasses import dataclass, field
+
+import slicer
+
+from oncotrack.errors import MissingPackageError
+
+_MODULE_LOGICS = {
+    "Markups": "vtkSlicerMarkupsLogic",
+    "Volumes": "vtkSlicerVolumesLogic",
+    "Models": "vtkSlicerModelsLogic",
+    "Tables": "vtkSlicerTablesLogic",
+    "Texts": "vtkSlicerTextsLogic",
+    "Transforms": "vtkSlicerTransformLogic",
+    "Segmentations": "vtkSlicerSegmentationsModuleLogic",
+    "SubjectHierarchy": "vtkSlicerSubjectHierarchyModuleLogic",
+    "Data": "vtkSlicerDataModuleLogic",
+}
+_GL_LIBRARIES = {
+    "vtkOSOpenGLRenderWindow": ("libOSMesa.so.8", "libOSMesa.so.6", "libOSMesa.so"),
+    "vtkEGLRenderWindow": ("libEGL.so.1", "libEGL.so"),
+    "vtkXOpenGLRenderWindow": ("libGL.so.1", "libGL.so"),
+}
+
+
+@dataclass(frozen=True)
+class Application:
+    """A scene, its application logic, and what must live as long as they do."""
+
+    scene: slicer.vtkMRMLScene
+    logic: slicer.vtkSlicerApplicationLogic
+    kept: tuple = field(default=(), repr=False)
+
+
+def new_scene() -> Application:
+    """An empty scene that can hold, show, save and read everything OncoTrack makes. Slicer desktop has its own."""
+    scene = slicer.vtkMRMLScene()
+    crosshair = slicer.vtkMRMLCrosshairNode()
+    crosshair.SetCrosshairName("default")
+    scene.AddNode(crosshair)
+    logic = slicer.vtkSlicerApplicationLogic()
+    logic.SetMRMLScene(scene)
+    colors = logic.GetColorLogic()
+    colors.SetMRMLScene(scene)
+    colors.AddDefaultColorNodes()
+    logic.SetModuleLogic("Colors", colors)
+    kept = [colors]
+    for name, class_name in _MODULE_LOGICS.items():
+        module_logic = getattr(slicer, class_name)()
+        module_logic.SetMRMLApplicationLogic(logic)
+        module_logic.SetMRMLScene(scene)
+        logic.SetModuleLogic(name, module_logic)
+        kept.append(module_logic)
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+    slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+    return Application(scene, logic, (*kept, *_bundle_reader(scene, logic)))
+
+
+def _bundle_reader(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:
+    """What `ReadFromMRB` looks for: a remote reader with a cache folder, and its manager."""
+    cache = tempfile.TemporaryDirectory(prefix="oncotrack-cache-")
+    remote = slicer.vtkMRMLRemoteIOLogic()
+    remote.SetMRMLScene(scene)
+    remote.SetMRMLApplicationLogic(logic)
+    remote.GetCacheManager().SetRemoteCacheDirectory(cache.name)
+    manager = slicer.vtkDataIOManagerLogic()
+    manager.SetMRMLScene(scene)
+    manager.SetMRMLApplicationLogic(logic)
+    manager.SetAndObserveDataIOManager(remote.GetDataIOManager())
+    remote.AddDataIOToScene()
+    return cache, remote, manager
+
+
+def check_drawing() -> None:
+    """Look for an OpenGL library, without which VTK ends the process at the first picture.
+
+    Raises
+    ------
+    MissingPackageError
+        On Linux, when no library that VTK draws with is installed.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    wanted = os.environ.get("VTK_DEFAULT_OPENGL_WINDOW", "")
+    names = _GL_LIBRARIES.get(wanted) or [name for group in _GL_LIBRARIES.values() for name in group]
+    if not any(_loads(name) for name in names):
+        raise MissingPackageError(
+            "Nothing can be drawn here: the OpenGL library is missing. Install it "
+            f"({'libosmesa6' if wanted == 'vtkOSOpenGLRenderWindow' else 'libgl1 or libosmesa6'} on Debian and Ubuntu) "
+            "and start again; everything that needs no pictures still works."
+        )
+
+
+def _loads(name: str) -> bool:
+    try:
+        ctypes.CDLL(name)
+    except OSError:
+        return False
+    return True

@@ -1,0 +1,45 @@
+"""VTK observers that can all be taken away again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import vtk
+
+
+class Observers:
+    """The observers of one object; `clear` removes every one of them."""
+
+    def __init__(self) -> None:
+        self._tags: list[tuple[vtk.vtkObject, int]] = []
+
+    def add(self, watched: vtk.vtkObject, event: int | str, callback: Callable[[vtk.vtkObject, Any], None]) -> None:
+        """Call `callback(watched, None)` on each `event`."""
+        self._tags.append((watched, watched.AddObserver(event, lambda caller, _name: callback(caller, None))))
+
+    def add_with_node(self, watched: vtk.vtkObject, event: int, callback: Callable[[vtk.vtkObject, Any], None]) -> None:
+        """Call `callback(watched, node)` on each `event` that carries a node, such as a scene's NodeRemovedEvent."""
+
+        def forward(caller, _name, node):
+            callback(caller, node)
+
+        forward.CallDataType = vtk.VTK_OBJECT
+        self._tags.append((watched, watched.AddObserver(event, forward)))
+
+    def watches(self, watched: vtk.vtkObject) -> bool:
+        """Whether anything of this object is observed."""
+        return any(known is watched for known, _tag in self._tags)
+
+    def drop(self, watched: vtk.vtkObject) -> None:
+        """Stop observing one object."""
+        for known, tag in self._tags:
+            if known is watched:
+                known.RemoveObserver(tag)
+        self._tags = [(known, tag) for known, tag in self._tags if known is not watched]
+
+    def clear(self) -> None:
+        """Stop observing everything."""
+        for watched, tag in self._tags:
+            watched.RemoveObserver(tag)
+        self._tags = []
