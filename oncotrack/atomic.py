@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +30,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
     temporary = folder / target.name
     try:
         yield temporary
-        os.replace(temporary, target)
+        temporary.replace(target)
     except OSError as error:
         raise OutputError(f"{target} could not be written: {error.strerror or error}.") from error
     finally:

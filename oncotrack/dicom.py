@@ -47,7 +47,7 @@ def load_series(folder: Path) -> Volume:
         raise InputError(
             f"{folder} holds {len(found)} DICOM series ({listed}). Put the one you want in a folder of its own."
         )
-    path, uid, files = found[0]
+    files = found[0][2]
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(files)
     reader.MetaDataDictionaryArrayUpdateOn()

@@ -12,7 +12,7 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class SliceBox:
-    """One slice's box: `slice_index` counts slices along the tracklet's normal; `low` and `high` are mm along u and v."""
+    """One slice's box: `slice_index` counts slices along the normal, `low` and `high` are mm along u and v."""
 
     slice_index: int
     low: tuple[float, float]
@@ -22,7 +22,8 @@ class SliceBox:
     def __post_init__(self) -> None:
         if not (self.low[0] <= self.high[0] and self.low[1] <= self.high[1]):
             raise InputError(
-                f"The box {self.low} to {self.high} on slice {self.slice_index} is inside out; give its lowest corner first."
+                f"The box {self.low} to {self.high} on slice {self.slice_index} is inside out; "
+                "give its lowest corner first."
             )
 
 
@@ -118,7 +119,8 @@ class Tracklet:
         kept = [b for b in self.boxes if first <= b.slice_index <= last]
         if not kept:
             raise InputError(
-                f"Nothing is left between slices {first} and {last}; the tracklet runs from {self.first} to {self.last}."
+                f"Nothing is left between slices {first} and {last}; "
+                f"the tracklet runs from {self.first} to {self.last}."
             )
         return self._with(kept)
 

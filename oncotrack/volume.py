@@ -15,10 +15,11 @@ import numpy as np
 import SimpleITK as sitk
 
 from oncotrack.atomic import replacing
-from oncotrack.errors import InputError, OncoTrackError, OutputError
+from oncotrack.errors import InputError, OutputError
 from oncotrack.geometry import Geometry
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
@@ -253,7 +254,8 @@ def load(path: str | Path) -> Volume:
         if dicom.is_dicom_file(path):
             raise InputError(f"{path} is one DICOM file. Give the folder {path.parent} that holds its whole series.")
         raise InputError(
-            f"{path.name} is not an image OncoTrack reads. Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
+            f"{path.name} is not an image OncoTrack reads. "
+            f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
         )
     try:
         with quiet_itk():
@@ -271,16 +273,14 @@ def save(volume: Volume, path: str | Path) -> Path:
     Raises
     ------
     OutputError
-        When the suffix is not one of `SUFFIXES` or the folder cannot be written.
+        When the suffix is none of these (one file each) or the folder cannot be written.
     """
     path = Path(path)
-    if not path.name.lower().endswith(SUFFIXES):
-        raise OutputError(f"{path.name} ends in no known image suffix; use one of {', '.join(SUFFIXES)}.")
+    if not path.name.lower().endswith(_WRITABLE):
+        raise OutputError(f"{path.name} ends in no known image suffix; use one of {', '.join(_WRITABLE)}.")
     with replacing(path) as temporary:
         try:
-            sitk.WriteImage(
-                to_sitk(volume), str(temporary), useCompression=path.suffix.lower() not in (".mhd", ".nhdr")
-            )
+            sitk.WriteImage(to_sitk(volume), str(temporary), useCompression=True)
         except RuntimeError as error:
             raise OutputError(f"{path} could not be written; is the disk full?") from error
     return path
@@ -295,6 +295,3 @@ class quiet_itk:
 
     def __exit__(self, *_exception) -> None:
         sitk.ProcessObject.SetGlobalWarningDisplay(self._before)
-
-
-__all__ = ["SUFFIXES", "Geometry", "OncoTrackError", "Volume", "from_sitk", "load", "lps_to_ras", "save", "to_sitk"]

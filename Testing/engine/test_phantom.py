@@ -70,7 +70,7 @@ def _ends(axis):
     return axis.start, axis.end
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10**6), st.floats(2, 25))
 def test_motion_comes_back_within_a_hundredth_of_a_millimetre(seed, most):
     rng = np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def test_a_growing_lump_presses_tissue_aside_and_it_comes_back():
     assert np.linalg.norm(map_points(push, [[0, 7.0, 0]])) > 8
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_warped_point_follows_its_voxel_within_half_a_voxel(seed):
     from oncotrack.geometry import Geometry

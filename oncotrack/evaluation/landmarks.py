@@ -45,7 +45,9 @@ def read_points(path: str | Path, volume: Volume) -> np.ndarray:
         try:
             points[index] = [float(word) for word in words]
         except ValueError as error:
-            raise InputError(f"{path}, line {number}: three numbers are needed, not \"{' '.join(words)[:60]}\".") from error
+            raise InputError(
+                f'{path}, line {number}: three numbers are needed, not "{" ".join(words)[:60]}".'
+            ) from error
     return volume.geometry.to_ras(points) if kind == "index" else lps_to_ras(points)
 
 

@@ -64,7 +64,7 @@ def bench(
                 real_value = REAL_HU[phase][tissue]
                 tables["hu"].append({"tissue": tissue, "phase": phase, "phantom": round(value, 1), "real": real_value,
                                      "difference": round(value - real_value, 1)})  # fmt: skip
-    tables["noise"] += noise_table(seed)
+    tables["noise"] += noise_table()
     for volume in real:
         std, mean = homogeneous_noise(volume)
         tables["noise"].append(
@@ -113,7 +113,7 @@ def homogeneous_noise(volume: Volume) -> tuple[float, float]:
     return float(np.median([deviations[n] for n in best])), float(centroid)
 
 
-def noise_table(seed: int) -> list[dict]:
+def noise_table(seed: int = 1) -> list[dict]:
     """Noise of each kernel, on a slab of the liver."""
     from oncotrack.phantom.scanner import KERNELS, Scanner
 

@@ -44,12 +44,13 @@ class Canvas:
         ijk = torch.stack([i, j, k])
         here = torch.einsum("ab,b...->a...", matrix[:3, :3], ijk) + matrix[:3, 3].view(3, 1, 1, 1)
         self.place = mapping.inverse(here)
+        self._node_mm = float((fine * self.factor).max())
         self._sparse = self.place[:, ::4, ::4, ::4].cpu()
 
     def within(self, low, high) -> Slices | None:
         """The coarse nodes whose template place may lie in a box (RAS mm); None when there is none."""
         low, high = (torch.as_tensor(np.asarray(v, float), dtype=torch.float32).view(3, 1, 1, 1) for v in (low, high))
-        reach = 2.5 * COARSE_MM
+        reach = 2.5 * self._node_mm
         hit = ((self._sparse >= low - reach) & (self._sparse <= high + reach)).all(0)
         slices = []
         for axis in range(3):

@@ -119,7 +119,9 @@ def node_lump(
     """A node whose outline is the bumpier the larger it is; its axes are corrected for what the bumps add."""
     rough = float(np.clip(0.025 + 0.0018 * long, 0.03, 0.1))
     size = 1 - 0.9 * (rough - 0.045)
-    return make_lump(rng, centre, long * size, short * size, tall * size, tissue, label, rough)
+    return replace(
+        make_lump(rng, centre, long * size, short * size, tall * size * 1.05, tissue, label, rough), taper=1.65
+    )
 
 
 def scaled(lump: Lump, factor: float, shift=(0, 0, 0)) -> Lump:
@@ -164,7 +166,7 @@ def _nodes(rng: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
 
 def _free_place(rng, names: list[str], room: np.ndarray, placed: list[Deposit], need: float):
     best, best_score = None, -np.inf
-    for _ in range(48):
+    for _ in range(80):
         name = names[rng.integers(len(names))]
         _, anchor, spread = STATIONS[name]
         centre = np.asarray(anchor) + rng.normal(size=3) * spread * np.array((1, 1, 1)) * (1.0 if need < 6 else 0.7)
@@ -174,7 +176,7 @@ def _free_place(rng, names: list[str], room: np.ndarray, placed: list[Deposit], 
         clear = min(room[tuple(index[::-1])] / need, 1.0)
         gap = min((np.linalg.norm(centre - d.lumps[0].centre) - d.lumps[0].radius - need for d in placed), default=50.0)
         score = 1.5 * clear + 0.12 * min(gap, 2.0) + 0.2 * rng.random()
-        if gap > -0.08 * need and score > best_score:
+        if gap > -0.14 * need and score > best_score:
             best, best_score = (name, centre), score
     return best
 

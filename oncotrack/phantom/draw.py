@@ -17,6 +17,7 @@ from torch import Tensor
 
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.layers import Beads, Lump, Paint, Step
+from oncotrack.phantom.threads import seeds, side_by_side
 
 
 def paint_image(
@@ -27,7 +28,7 @@ def paint_image(
     mottle: Tensor,
     *,
     speckle: torch.Generator | None = None,
-    voxels_at_once: int = 24_000_000,
+    voxels_at_once: int = 3_000_000,
 ) -> tuple[Tensor, Tensor]:
     """Paint all steps in order.
 
@@ -58,7 +59,11 @@ def paint_image(
     labels = torch.empty(canvas.geometry.shape, dtype=torch.int16, device=device)
     prepared = [_in_visit(step, canvas) if isinstance(step, Beads) else step for step in steps]
     edge = float(np.mean(canvas.fine_spacing))
-    for z0 in range(0, depth, slab):
+    starts = list(range(0, depth, slab))
+    noises = seeds(speckle, len(starts), device) if speckle is not None else [None] * len(starts)
+
+    def paint(job: tuple[int, torch.Generator | None]) -> None:
+        z0, noise = job
         z1 = min(z0 + slab, -(-depth // fz) * fz)
         block = torch.full((z1 - z0, *rows), float(background), device=device)
         mask = torch.zeros(((z1 - z0) // sub, *rows), dtype=torch.int16, device=device)
@@ -67,8 +72,8 @@ def paint_image(
         for c0 in range(z0 // fz, -(-z1 // fz), inner):
             c1 = min(c0 + inner, -(-z1 // fz))
             part = _upsampled(mottle[c0 : c1 + 1], canvas.factor)
-            if speckle is not None:
-                part += torch.randn(part.shape, generator=speckle, device=device)
+            if noise is not None:
+                part += torch.randn(part.shape, generator=noise, device=device)
             grain[c0 * fz - z0 : c1 * fz - z0] = part
         for run in _runs(prepared):
             if isinstance(run[0], Paint):
@@ -86,6 +91,8 @@ def paint_image(
         n = min(z1, depth) - z0
         image[z0 // sub : (z0 + n) // sub] = block[:n, :height, :width].reshape(n // sub, sub, height, width).mean(1)
         labels[z0 // sub : (z0 + n) // sub] = mask[: n // sub, :height, :width]
+
+    side_by_side(paint, zip(starts, noises, strict=True), device)
     return image, labels
 
 

@@ -16,6 +16,7 @@ from oncotrack.geometry import Geometry
 from oncotrack.phantom.disease import make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
 from oncotrack.phantom.statistics import node_size
+from oncotrack.phantom.threads import one_thread_an_operation
 from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
 from oncotrack.volume import Volume
@@ -110,6 +111,7 @@ def insert(
     return out, Truth((VisitTruth(mask_volume, organs, tuple(instances), Identity()),))
 
 
+@one_thread_an_operation()
 def warp(
     volume: Volume, seed: int = 0, *, most_mm: float = 25.0, motion: PointMap | None = None, masks: Volume | None = None
 ) -> tuple[Volume, Truth]:

@@ -89,6 +89,7 @@ class Lump:
     bumps : (M, 5) ndarray
         Rows (kx, ky, kz, phase, amplitude) of the relative change of radius with direction.
     core : (tissue, relative radius, (3,) offset in ball units), optional
+    taper : exponent of its profile along the body: 2 for an ellipsoid, less for pointed ends.
     """
 
     tissue: str
@@ -97,6 +98,7 @@ class Lump:
     metric: np.ndarray
     bumps: np.ndarray
     core: tuple[str, float, np.ndarray] | None = None
+    taper: float = 2.0
 
     @cached_property
     def radius(self) -> float:
@@ -106,7 +108,8 @@ class Lump:
     def level(self, offset: Tensor) -> Tensor:
         """Distance in ball units, 1 on the surface, of (..., 3) mm from the centre."""
         q = offset @ torch.as_tensor(self.metric.T, dtype=offset.dtype, device=offset.device)
-        d = q.square().sum(-1).sqrt()
+        across = q[..., :2].square().sum(-1).sqrt()
+        d = (across**self.taper + q[..., 2].abs() ** self.taper) ** (1 / self.taper)
         unit = q / d.clamp_min(1e-3)[..., None]
         bumps = torch.as_tensor(self.bumps, dtype=offset.dtype, device=offset.device)
         factor = 1 + (torch.sin(unit @ bumps[:, :3].T + bumps[:, 3]) * bumps[:, 4]).sum(-1)

@@ -22,6 +22,7 @@ from oncotrack.phantom.draw import paint_image
 from oncotrack.phantom.modalities import Modality, mr_image, pet_image
 from oncotrack.phantom.motion import Chain, Flow, PointMap, Push, body_velocity, limited
 from oncotrack.phantom.scanner import Scanner
+from oncotrack.phantom.threads import one_thread_an_operation
 from oncotrack.phantom.tissues import AIR, INSTANCE, ORGANS, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
 from oncotrack.volume import Volume, save
@@ -119,6 +120,11 @@ def make_patient(
         raise InputError(f'"{phase}" is not a contrast phase; choose from {", ".join(p.value for p in Phase)}.')
     if visits < 1 or min(size) < 4:
         raise InputError("A phantom needs at least one visit and four voxels along each axis.")
+    with one_thread_an_operation():
+        return _made(seed, visits, size, spacing, modalities, phase, scanner, device, motion_mm, nodes, lesions)
+
+
+def _made(seed, visits, size, spacing, modalities, phase, scanner, device, motion_mm, nodes, lesions) -> Patient:
     rng = np.random.default_rng(seed)
     anatomy = Anatomy.random(rng)
     deposits = tuple(random_disease(rng, anatomy, visits, nodes, lesions))
@@ -147,6 +153,7 @@ def drawing_job(seed: int, *, size: Sequence[int], device: str) -> Callable[[], 
     scanner = Scanner.random(rng, geometry.spacing[2])
     generator = torch.Generator(device=device).manual_seed(seed)
 
+    @one_thread_an_operation()
     def draw() -> torch.Tensor:
         canvas = Canvas(geometry, mapping, device)
         painting = anatomy.steps(canvas, *_lumps(deposits, 0))
@@ -258,9 +265,9 @@ def _instances(deposits: Sequence[Deposit], visit: int, masks: Volume):
 def write_patient(patient: Patient, folder: str | Path, *, dicom: bool = False) -> Path:
     """Write a patient.
 
-    Files: ``t<n>_<modality>.nii.gz``, ``t<n>_masks.nii.gz`` (instances), ``t<n>_organs.nii.gz``, ``t<n>_tumour.nii.gz``,
-    ``findings.json`` (a FindingList) and ``truth.json`` (sites, fates, organ names, correspondences of the findings'
-    centres); with `dicom`, also a folder ``t<n>_<modality>_dicom`` with one DICOM series each.
+    Files: ``t<n>_<modality>.nii.gz``, ``t<n>_masks.nii.gz`` (instances), ``t<n>_organs.nii.gz``,
+    ``t<n>_tumour.nii.gz``, ``findings.json`` (a FindingList) and ``truth.json`` (sites, fates, organ names, and where
+    the findings' centres lie at the other visits); with `dicom`, also a folder ``t<n>_<modality>_dicom`` each.
 
     Raises
     ------

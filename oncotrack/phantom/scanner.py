@@ -14,8 +14,9 @@ import torch
 from torch import Tensor
 
 from oncotrack.geometry import Geometry
+from oncotrack.phantom.threads import seeds, side_by_side
 
-KERNELS = {"soft": (0.36, 0.5), "medium": (0.44, 0.4), "sharp": (0.57, 0.0)}
+KERNELS = {"soft": (0.44, 0.5), "medium": (0.5, 0.4), "sharp": (0.6, 0.0)}
 """Per kernel: cut-off of the noise spectrum (1/mm), Gaussian blur of the image (mm)."""
 
 
@@ -62,9 +63,13 @@ class Scanner:
         hu = self._with_table(hu, geometry)
         rays = _ray_weights(hu, geometry)
         out = self._streaked(hu)
-        for start in range(0, len(hu), 32):
-            part = slice(start, start + 32)
-            out[part] = self._kernelled(out[part], geometry.spacing, tuple(r[part] for r in rays), generator)
+        starts = range(0, len(hu), 16)
+
+        def scan(job: tuple[int, torch.Generator]) -> None:
+            part = slice(job[0], job[0] + 16)
+            out[part] = self._kernelled(out[part], geometry.spacing, tuple(r[part] for r in rays), job[1])
+
+        side_by_side(scan, zip(starts, seeds(generator, len(starts), hu.device), strict=True), hu.device)
         if self.circle:
             out.masked_fill_(~_circle(geometry, hu.device), self.padding)
         return out.round_().clamp_(-1024, 3071)

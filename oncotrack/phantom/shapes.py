@@ -96,7 +96,7 @@ class Waves:
 
 
 def smooth_path(points, step_mm: float) -> np.ndarray:
-    """(N, D) points every `step_mm` along the Catmull-Rom curve through (K, D >= 3) points; extra columns ride along."""
+    """(N, D) points every `step_mm` along the Catmull-Rom curve of (K, D >= 3) points; extra columns ride along."""
     points = np.asarray(points, float)
     ends = np.concatenate([points[:1] * 2 - points[1:2], points, points[-1:] * 2 - points[-2:-1]])
     t = np.linspace(0, 1, 9)[:-1, None]

@@ -11,9 +11,9 @@ from scipy.interpolate import PchipInterpolator
 
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.layers import Beads, Paint
-from oncotrack.phantom.shapes import ellipsoid, smooth_path, tube
+from oncotrack.phantom.shapes import ellipsoid, smooth_path
 from oncotrack.phantom.tissues import LABEL
-from oncotrack.phantom.trunk import Trunk
+from oncotrack.phantom.trunk import RIB_DEPTH, Trunk
 
 LEVELS: dict[str, float] = {
     "C2": 187, "C3": 171, "C4": 156, "C5": 141, "C6": 126, "C7": 110, "T1": 92, "T2": 72, "T3": 50, "T4": 27, "T5": 3,
@@ -26,6 +26,9 @@ _AXIS = PchipInterpolator(
 )
 _WIDTH = PchipInterpolator([-360, -260, -200, -120, 0, 90, 130, 200], [25, 23, 20.5, 17, 14.5, 14.5, 12.5, 10])
 _DEPTH = PchipInterpolator([-360, -260, -200, -120, 0, 90, 130, 200], [17.5, 17, 16, 15, 13.5, 9.5, 8, 7.5])
+
+RIB_MIDDLE = 4.8
+"""Distance (mm) of a rib's middle from the pleura."""
 
 
 def spine_axis(height) -> np.ndarray:
@@ -185,10 +188,6 @@ def _ribs(trunk: Trunk, rng: np.random.Generator) -> tuple[list[Beads], list[Bea
     return ribs, cartilage
 
 
-RIB_MIDDLE = 4.8
-"""Distance (mm) of a rib's middle from the pleura."""
-
-
 def _cartilage(trunk: Trunk, n: int, s: int, start: np.ndarray) -> Beads:
     notch = [52, 20, 2, -16, -32, -46, -56, -62, -70, -80][n]
     if n < 7:
@@ -223,7 +222,7 @@ def _shoulder_girdle(trunk: Trunk) -> tuple[list[Beads], list[Beads]]:
         phi, z = np.meshgrid(np.radians(np.linspace(116, 150, 26)), np.linspace(-62, 78, 42), indexing="ij")
         across = np.linspace(0, 1, 26)[:, None]
         keep = (z < 78 - 34 * across) & (z > -62 + 105 * np.abs(across - 0.35) ** 1.4)
-        place = trunk.on_cage(s * phi, z, RIB_DEPTH_OUT + 12 * np.sin(np.pi * across) + 4)[keep]
+        place = trunk.on_cage(s * phi, z, RIB_DEPTH + 12 * np.sin(np.pi * across) + 4)[keep]
         inwards = np.stack([np.sin(s * phi), np.cos(s * phi), np.zeros_like(phi)], -1)[keep]
         frames = frames_along(inwards)
         thick = np.where(across + 0 * z < 0.12, 5.5, 2.5)[keep]
@@ -239,23 +238,9 @@ def _shoulder_girdle(trunk: Trunk) -> tuple[list[Beads], list[Beads]]:
         )
         neck = np.array([s * 142, -26, 74 + lift])
         bones.append(rod([outer - [0, -6, 8], neck], [(6, 9), (9, 15)]))
-        head = [*neck, s * 26, 2, 4]
-        shaft = ([*head, s * 6, 14, 90]) if trunk.arms_up else ([*head, s * 28, 4, -160])
+        head = np.add(neck, (s * 26, 2, 4))
+        shaft = np.add(head, (s * 6, 14, 90) if trunk.arms_up else (s * 28, 4, -160))
         direction = (shaft - head) / np.linalg.norm(shaft - head)
-        bones.append(rod([head - direction * 21, head - direction * 14, head, head + direction * 18, head + direction * 38, shaft],
-                         [(9, 9), (19, 19), (24, 24), (17, 17), (12, 12), (11, 11)], up=(0, 1, 0)))  # fmt: skip
+        along = [head + direction * t for t in (-21, -14, 0, 18, 38)]
+        bones.append(rod([*along, shaft], [(r, r) for r in (9, 19, 24, 17, 12, 11)], up=(0, 1, 0)))
     return bones, plates
-
-
-RIB_DEPTH_OUT = 9.5
-__all__ = [
-    "LEVELS",
-    "Skeleton",
-    "build_skeleton",
-    "frames_along",
-    "paint_spine",
-    "rod",
-    "spine_axis",
-    "spine_front",
-    "tube",
-]

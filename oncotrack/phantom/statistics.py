@@ -53,7 +53,9 @@ def node_size(rng: np.random.Generator, region: str) -> tuple[float, float, floa
     first = rng.normal()
     u = _normal_cdf(first)
     long = float(quantile(table["axial_long_axis_mm"], u))
-    aspect = float(np.clip(quantile(table["axial_aspect"], _normal_cdf(0.33 * first + 0.94 * rng.normal())), 1.0, 2.4))
+    aspect = float(
+        np.clip(quantile(table["axial_aspect"], _normal_cdf(0.33 * first + 0.94 * rng.normal())) ** 0.9, 1.0, 2.4)
+    )
     tall = float(quantile(table["extent_z_mm"], _normal_cdf(0.5 * first + 0.87 * rng.normal())))
     return long * scale, long / aspect * scale, tall * scale
 

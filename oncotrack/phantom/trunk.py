@@ -29,6 +29,7 @@ _CAGE = np.array([
 _ANGLES = 96
 _HEIGHTS = np.arange(-480.0, 232.0, 6.0)
 RIB_DEPTH = 9.5
+"""Distance (mm) from the pleura to the outside of the ribs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,11 +112,11 @@ def _table(rng: np.random.Generator, fat: float, breasts: float, muscular: float
     z = _HEIGHTS[:, None]
     chest = 1 / (1 + np.exp(-(z + 165) / 12))
     belly = 1 - chest
-    muscle = 1.5 + 2.5 * chest
+    muscle = -1.5 + 5.5 * chest
     muscle = muscle + 15 * _bump(phi, 42, 20) * _bump(z, 28, 42) + 7 * _bump(phi, 100, 26) * _bump(z, -30, 80)
     muscle += 9 * _bump(phi, 126, 20) * _bump(z, -60, 80) + 24 * _bump(phi, 128, 30) * _bump(z, 42, 45)
     muscle += 10 * _bump(phi, 170, 28) * _bump(z, 50, 60) + 12 * _bump(phi, 160, 20) + 7 * _bump(phi, 180, 12)
-    muscle += belly * (5 * _bump(phi, 88, 42) + 2 * _bump(phi, 20, 14) - 3 * _bump(phi, 0, 4))
+    muscle += belly * (4 * _bump(phi, 88, 42) + 2 * _bump(phi, 20, 14) - 3 * _bump(phi, 0, 4))
     muscle *= muscular
     thickness = fat * (0.55 + 0.3 * belly + 0.45 * belly * _bump(phi, 0, 60) + 0.25 * _bump(phi, 95, 40))
     thickness *= 1 - 0.55 * _bump(phi, 180, 45)

@@ -120,8 +120,9 @@ def heart_outline(canvas: Canvas, viscera: Viscera) -> tuple[tuple, Tensor, dict
     outflow = tube(p, [(-10, 62, -70), (-20, 48, -42)], [20, 14])
     ventricles = smooth_min(smooth_min(left, right, 10), outflow, 10)
     whole = smooth_min(smooth_min(ventricles, ra, 8), la, 8)
+    cavity = ellipsoid(p, (-42, 33, -83), np.array((22, 35, 25)) * h, axis)
     chambers = {
-        "left ventricle": torch.maximum(ellipsoid(p, (-42, 33, -83), np.array((22, 35, 25)) * h, axis), plane(p, (-20, 10, -70), (0.7, -0.7, 0))) + ripple,
+        "left ventricle": torch.maximum(cavity, plane(p, (-20, 10, -70), (0.7, -0.7, 0))) + ripple,
         "right ventricle": torch.maximum(smooth_min(right, outflow, 8) + 4.0, -(left - 1.0)) + ripple,
         "right atrium": ra + 2.2,
         "left atrium": la + 2.2,

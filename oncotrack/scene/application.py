@@ -51,16 +51,23 @@ def new_scene() -> Application:
     colors.SetMRMLScene(scene)
     colors.AddDefaultColorNodes()
     logic.SetModuleLogic("Colors", colors)
-    kept = [colors]
+    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
+    return Application(scene, logic, (colors, *complete(scene, logic)))
+
+
+def complete(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:
+    """Give a scene the logics that it lacks to hold, save and read what OncoTrack makes; keep what is returned alive."""
+    kept = []
     for name, class_name in _MODULE_LOGICS.items():
+        if logic.GetModuleLogic(name):
+            continue
         module_logic = getattr(slicer, class_name)()
         module_logic.SetMRMLApplicationLogic(logic)
         module_logic.SetMRMLScene(scene)
         logic.SetModuleLogic(name, module_logic)
         kept.append(module_logic)
-    slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
     slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
-    return Application(scene, logic, (*kept, *_bundle_reader(scene, logic)))
+    return (*kept, *_bundle_reader(scene, logic))
 
 
 def _bundle_reader(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:

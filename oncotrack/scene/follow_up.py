@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import slicer
+import vtk
 from undo_stack import Signal
 
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings import Finding, FindingList, Kind, Observation, Point, Provenance, Role, State
+from oncotrack.findings import Finding, FindingList, Kind, Observation, Point, Provenance, Role, State, point
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Tracker
 from oncotrack.registration import Registration
 from oncotrack.scene.finding_nodes import FindingNodes
@@ -36,6 +37,8 @@ class FollowUpScene:
         The methods to choose from; the first is the default. A factory may load weights: it is called on the worker.
     baseline_views, followup_views : sequence of str
         Layout names of each row's slice views.
+    followup_3d_views : sequence of str
+        Layout names of 3D views that draw the follow-up's marks too.
     """
 
     changed = Signal()
@@ -52,13 +55,14 @@ class FollowUpScene:
         trackers: Mapping[str, Callable[[], Tracker]] | None = None,
         baseline_views: Sequence[str] = BASELINE_VIEWS,
         followup_views: Sequence[str] = FOLLOWUP_VIEWS,
+        followup_3d_views: Sequence[str] = (),
     ) -> None:
         self.scene = scene
         self.nodes = FindingNodes(scene)
         self._choice = ScanChoice(self.nodes)
         self._matching = Matching(self.nodes, self._choice, trackers or TRACKERS, self.go_to)
         self.baseline_row = Row(scene, tuple(baseline_views), BASELINE_GROUP)
-        self.followup_row = Row(scene, tuple(followup_views), FOLLOWUP_GROUP)
+        self.followup_row = Row(scene, tuple(followup_views), FOLLOWUP_GROUP, tuple(followup_3d_views))
         self.linking = LinkedRows(self.baseline_row, self.followup_row, lambda: self.registration)
         self.layers = Layers(self.nodes, self._choice, self.baseline_row, self.followup_row)
         self.layers.changed.connect(self.changed.emit)
@@ -115,6 +119,11 @@ class FollowUpScene:
         """Baseline to follow-up as its transform node says, or None while there is none that fits the scans."""
         return self._choice.registration
 
+    def take_up(self, findings: FindingList, registration: Registration) -> None:
+        """Show what was found outside the scene: a list on the time points of the chosen scans, and their registration."""
+        self.findings.load_json(findings.to_json())
+        self._choice.draw_registration(registration)
+
     # long work
 
     @property
@@ -131,6 +140,10 @@ class FollowUpScene:
     def method(self, name: str) -> None:
         self._matching.method = name
         self.changed.emit()
+
+    def register(self) -> Task:
+        """Bring the scans into correspondence, so that the rows are linked before any lesion is followed."""
+        return self._matching.register()
 
     def follow(
         self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, *, kind: Kind = Kind.LESION, label: str = ""
@@ -224,6 +237,11 @@ class FollowUpScene:
         """The reader's next click in a slice view places a point in the baseline."""
         self._choice.scans()
         place_into(self.nodes.centres(self.baseline_id))
+
+    def place(self, at: Sequence[float]) -> None:
+        """Place a point (RAS mm) in the baseline as a click in place mode does; `placed` follows."""
+        self._choice.scans()
+        self.nodes.centres(self.baseline_id).AddControlPointWorld(vtk.vtkVector3d(*point(at)))
 
     def stop_placing(self) -> None:
         """The mouse moves about again."""

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from oncotrack.errors import InputError
 from oncotrack.findings import Finding, Kind, Observation, Point, Provenance, State, point
+from oncotrack.followup.methods import METHODS, tracker
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, Tracker
 from oncotrack.jobs import Progress
 from oncotrack.registration import Registration
 from oncotrack.scene.finding_nodes import FindingNodes
 from oncotrack.scene.scan_choice import ScanChoice
+from oncotrack.scene.scans import Scans
 from oncotrack.scene.tasks import Task, part_of
 
-
-def _selfsim() -> Tracker:
-    from oncotrack.followup.selfsim import SelfSimilarity
-
-    return SelfSimilarity()
-
-
-TRACKERS: Mapping[str, Callable[[], Tracker]] = {"selfsim": _selfsim}
+TRACKERS: Mapping[str, Callable[[], Tracker]] = {name: partial(tracker, name) for name in METHODS}
 """Methods by name; the first is the default."""
 _REGISTERING = 0.5  # part of the progress bar
 
@@ -91,6 +87,17 @@ class Matching:
             abandon()
             raise
 
+    def register(self) -> Task:
+        """Register the scans and draw the registration; applying returns it."""
+        scans = self._choice.scans()
+
+        def apply(registration: Registration) -> Registration:
+            self._check(scans)
+            self._choice.draw_registration(registration)
+            return registration
+
+        return Task("Registering the scans", lambda progress: scans.pair.register(progress), apply)
+
     def follow_findings(self, findings: Sequence[Finding], text: str) -> Task:
         """Look for findings from where they lie in the baseline, as one step of undo; applying returns them."""
         lesions = []
@@ -135,9 +142,12 @@ class Matching:
 
         def finish(result: tuple[Registration, list[Match]]) -> object:
             registration, matches = result
-            if not scans.is_of(self._choice.baseline, self._choice.followup):
-                raise InputError("The scans were changed meanwhile, so the match was dropped; match again.")
+            self._check(scans)
             self._choice.draw_registration(registration)
             return apply(matches)
 
         return Task(text, work, finish, abandon)
+
+    def _check(self, scans: Scans) -> None:
+        if not scans.is_of(self._choice.baseline, self._choice.followup):
+            raise InputError("The scans were changed meanwhile, so the match was dropped; match again.")

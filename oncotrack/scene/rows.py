@@ -22,11 +22,13 @@ class Row:
     scene: slicer.vtkMRMLScene
     names: tuple[str, ...]
     group: int
+    names_3d: tuple[str, ...] = ()
 
     @property
     def view_ids(self) -> tuple[str, ...]:
-        """Ids of the views' nodes, whether or not they are open yet."""
-        return tuple(f"vtkMRMLSliceNode{name}" for name in self.names)
+        """Ids of the views' nodes, whether or not they are open yet; 3D views that show this time point too."""
+        slices = tuple(f"vtkMRMLSliceNode{name}" for name in self.names)
+        return slices + tuple(f"vtkMRMLViewNode{name}" for name in self.names_3d)
 
     def slices(self) -> list[slicer.vtkMRMLSliceNode]:
         """The slice nodes that exist, in the order of the names."""

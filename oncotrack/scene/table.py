@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import math
 
 import slicer
@@ -40,6 +42,13 @@ def draw_table(node: slicer.vtkMRMLTableNode, findings: FindingList) -> None:
     node.SetUseColumnTitleAsColumnHeader(True)
     node.SetAndObserveTable(table)
     node.SetLocked(True)
+
+
+def to_csv(findings: FindingList) -> str:
+    """The rows as comma-separated text (RFC 4180)."""
+    text = io.StringIO()
+    csv.writer(text).writerows(rows(findings))
+    return text.getvalue()
 
 
 def _cells(observation: Observation | None) -> list[str]:

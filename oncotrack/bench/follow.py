@@ -1,0 +1,153 @@
+"""``oncotrack bench follow``: the self-similarity tracker beside what would be used instead, in one run."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import ndimage
+
+from oncotrack.bench.synthetic import synthetic_ct
+from oncotrack.bench.warped import warped_copy
+from oncotrack.errors import InputError
+from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
+from oncotrack.followup.methods import tracker
+from oncotrack.followup.tracker import ScanPair
+from oncotrack.jobs import Progress, silent
+from oncotrack.samples import sample
+from oncotrack.volume import Volume, load, save
+
+_POINTS = 50
+_SEED = 1
+
+
+def bench_follow(lung: Path | None, large: Path | None, progress: Progress = silent) -> dict[str, Any]:
+    """Measure accuracy and speed of a click.
+
+    Parameters
+    ----------
+    lung : path, optional
+        Folder of the sample "lung-pair"; looked for when missing, and left out when it is not at hand.
+    large : path, optional
+        A whole CT; a synthetic one of 340x260x180 voxels when missing. It is warped by a known motion of up to
+        30 mm, blurred, enhanced, made noisy and resampled (`oncotrack.bench.warped`).
+
+    Returns
+    -------
+    dict
+        ``lung_pair`` and ``warped`` (millimetres, seconds, MiB), ``help_seconds_over_python``.
+    """
+    result: dict[str, Any] = {"help_seconds_over_python": _help_seconds()}
+    about = sample("lung-pair")
+    folder = lung or about.at_hand()
+    if folder is not None:
+        paths = [
+            Path(folder) / getattr(about, name)
+            for name in ("baseline", "followup", "baseline_points", "followup_points")
+        ]
+        progress(0.1, "Lung pair")
+        result["lung_pair"] = _lung(*paths)
+    progress(0.6, "Warped pair")
+    if large is not None:
+        baseline, path = load(large), large
+    else:
+        baseline, path = synthetic_ct(np.random.default_rng(_SEED), (340, 260, 180), 1.0)[0], None
+    result["warped"] = _warped(baseline, path)
+    return result
+
+
+def first_click(baseline: Path, followup: Path, at: Sequence[float]) -> dict[str, Any]:
+    """What a user waits for: one ``oncotrack follow`` in a process of its own, nothing cached.
+
+    Returns
+    -------
+    dict
+        ``seconds`` (load + register + match), ``process_seconds`` (with Python's start and imports), ``peak_mib``.
+    """
+    command = [sys.executable, "-c", _MEASURED, "follow", str(baseline), str(followup), "--at", *map(str, at)]
+    started = time.perf_counter()
+    process = subprocess.run([*command, "--json", "-", "--no-cache"], capture_output=True, text=True)
+    seconds = time.perf_counter() - started
+    if process.returncode:
+        raise InputError(f"oncotrack follow failed: {process.stderr.strip().splitlines()[-1]}")
+    answer = json.loads(process.stdout)
+    peak = int(process.stderr.strip().splitlines()[-1])
+    return {"seconds": sum(answer["seconds"].values()), "process_seconds": seconds, "peak_mib": peak}
+
+
+_MEASURED = """
+import sys
+from oncotrack.cli import main
+try:
+    main()
+finally:
+    try:
+        import resource
+        scale = 2**20 if sys.platform == "darwin" else 2**10
+        print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // scale, file=sys.stderr)
+    except ImportError:
+        print(0, file=sys.stderr)
+"""
+
+
+def _lung(baseline: Path, followup: Path, baseline_points: Path, followup_points: Path) -> dict[str, Any]:
+    rows: dict[str, Any] = {}
+    volumes = load(baseline), load(followup)
+    points = read_points(baseline_points, volumes[0]), read_points(followup_points, volumes[1])
+    for method in ("selfsim", "affine", "bspline"):
+        measured = evaluate_landmarks(ScanPair(*volumes, cache=False), *points, tracker(method))
+        rows[method] = {
+            key: measured[key] for key in ("mean_mm", "median_mm", "max_mm", "seconds_register", "seconds_per_point")
+        }
+    rows["clicks_per_bspline"] = rows["bspline"]["seconds_register"] / rows["selfsim"]["seconds_per_point"]
+    rows["first_click"] = first_click(baseline, followup, points[0][0])
+    return rows
+
+
+def _warped(baseline: Volume, path: Path | None) -> dict[str, Any]:
+    rng = np.random.default_rng(_SEED)
+    followup, motion = warped_copy(baseline, rng)
+    candidates = body_points(baseline, 3 * _POINTS, rng)
+    truths = motion.to_followup(candidates)
+    seen = np.flatnonzero(followup.geometry.contains(truths, margin_mm=10))[:_POINTS]
+    points, truths = candidates[seen], truths[seen]
+    pair = ScanPair(baseline, followup, cache=False)
+    rows: dict[str, Any] = {"voxels": list(baseline.geometry.size), "points": len(points)}
+    for method in ("selfsim", "affine"):
+        measured = evaluate_landmarks(pair, points, truths, tracker(method))
+        rows[method] = {key: measured[key] for key in ("mean_mm", "median_mm", "max_mm", "seconds_per_point")}
+        rows[method]["found"] = sum(measured["found"])
+    with tempfile.TemporaryDirectory() as folder:
+        first = path or save(baseline, Path(folder) / "baseline.nrrd")
+        rows["first_click"] = first_click(first, save(followup, Path(folder) / "followup.nrrd"), points[0])
+    return rows
+
+
+def body_points(volume: Volume, count: int, rng: np.random.Generator) -> np.ndarray:
+    """(count, 3) random RAS points inside the patient, lungs included."""
+    coarse = volume.resampled(volume.geometry.ras_aligned(4.0))
+    labels, _ = ndimage.label(ndimage.binary_opening(coarse.array > -500, iterations=2))
+    body = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
+    body = ndimage.binary_erosion(np.stack([ndimage.binary_fill_holes(plane) for plane in body]), iterations=2)
+    voxels = np.argwhere(body)
+    return coarse.geometry.to_ras(voxels[rng.choice(len(voxels), count, replace=False)][:, ::-1])
+
+
+def _help_seconds() -> float:
+    def median(code: str) -> float:
+        times = []
+        for _ in range(5):
+            started = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code, "--help"], capture_output=True, check=True)
+            times.append(time.perf_counter() - started)
+        return statistics.median(times)
+
+    return median("from oncotrack.cli import main; main()") - median("pass")

@@ -1,0 +1,101 @@
+"""Boxes in two and three dimensions, in torch: overlap and non-maximum suppression.
+
+A box is its lowest and its highest corner, ``[x0, y0, x1, y1]`` or ``[x0, y0, z0, x1, y1, z1]``, in any one unit.
+"""
+
+from __future__ import annotations
+
+import torch
+
+from oncotrack.errors import InputError
+
+
+def measure(boxes: torch.Tensor) -> torch.Tensor:
+    """(N,) area or volume of (N, 4) or (N, 6) boxes."""
+    low, high = _corners(boxes)
+    return (high - low).clamp(min=0).prod(-1)
+
+
+def iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Intersection over union of every pair.
+
+    Parameters
+    ----------
+    a : (N, 2d) tensor
+    b : (M, 2d) tensor
+
+    Returns
+    -------
+    (N, M) tensor, 0 to 1; two boxes without content have 0.
+    """
+    overlap, union, _ = _overlap(a, b)
+    return torch.where(union > 0, overlap / union.clamp_min(torch.finfo(union.dtype).tiny), 0.0)
+
+
+def giou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Generalised intersection over union of every pair, -1 to 1.
+
+    ``IoU - |C \\ (A u B)| / |C|`` with C the smallest box round both.
+
+    References
+    ----------
+    Rezatofighi et al., Generalized Intersection over Union, CVPR 2019, algorithm 1.
+    """
+    overlap, union, hull = _overlap(a, b)
+    tiny = torch.finfo(union.dtype).tiny
+    ratio = torch.where(union > 0, overlap / union.clamp_min(tiny), 0.0)
+    return ratio - torch.where(hull > 0, (hull - union) / hull.clamp_min(tiny), 0.0)
+
+
+def nms(boxes: torch.Tensor, scores: torch.Tensor, threshold: float) -> torch.Tensor:
+    """Greedy non-maximum suppression.
+
+    Parameters
+    ----------
+    boxes : (N, 2d) tensor
+    scores : (N,) tensor
+    threshold : float
+        A box that overlaps a better one by more than this IoU is dropped.
+
+    Returns
+    -------
+    (K,) long tensor
+        Indices of the kept boxes, best score first; equal scores keep their order.
+    """
+    if len(boxes) != len(scores):
+        raise InputError(f"{len(boxes)} boxes and {len(scores)} scores do not belong together.")
+    order = torch.argsort(scores, descending=True, stable=True)
+    better = torch.triu(iou(boxes[order], boxes[order]) > threshold, diagonal=1)
+    kept = torch.ones(len(order), dtype=torch.bool, device=boxes.device)
+    for n in range(len(order)):
+        if kept[n]:
+            kept &= ~better[n]
+    return order[kept]
+
+
+def centre_size(boxes: torch.Tensor) -> torch.Tensor:
+    """(N, 2d) corners to centres and edge lengths, DETR's box coordinates."""
+    low, high = _corners(boxes)
+    return torch.cat([(low + high) / 2, high - low], -1)
+
+
+def corners(boxes: torch.Tensor) -> torch.Tensor:
+    """(N, 2d) centres and edge lengths to corners, the inverse of `centre_size`."""
+    centre, size = _corners(boxes)
+    return torch.cat([centre - size / 2, centre + size / 2], -1)
+
+
+def _corners(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    if boxes.shape[-1] not in (4, 6):
+        raise InputError(f"A box has 4 numbers (flat) or 6 (solid); these have {boxes.shape[-1]}.")
+    return boxes.chunk(2, dim=-1)
+
+
+def _overlap(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """(N, M) contents of intersection, union and hull."""
+    if a.shape[-1] != b.shape[-1]:
+        raise InputError(f"Boxes of {a.shape[-1]} and of {b.shape[-1]} numbers cannot be compared.")
+    (a_low, a_high), (b_low, b_high) = _corners(a[:, None]), _corners(b[None])
+    shared = (torch.minimum(a_high, b_high) - torch.maximum(a_low, b_low)).clamp(min=0).prod(-1)
+    hull = (torch.maximum(a_high, b_high) - torch.minimum(a_low, b_low)).clamp(min=0).prod(-1)
+    return shared, measure(a)[:, None] + measure(b)[None] - shared, hull

@@ -1,0 +1,202 @@
+"""All commands in one place; each imports what it needs when it runs, so that ``--help`` answers at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    name="oncotrack",
+    help="Follow lesions and lymph nodes from scan to scan. Research use only; not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+evaluate = typer.Typer(help="Measure against truth: the papers' metrics.", no_args_is_help=True)
+bench = typer.Typer(help="Measure speed and accuracy beside what would be used instead.", no_args_is_help=True)
+app.add_typer(evaluate, name="evaluate")
+app.add_typer(bench, name="bench")
+
+Image = Annotated[Path, typer.Argument(help="DICOM folder, NIfTI, NRRD or MetaImage file.", show_default=False)]
+Json = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints only that.")
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder.")]
+Method = Annotated[str, typer.Option("--method", help="selfsim, affine or bspline.")]
+Radius = Annotated[float, typer.Option("--radius", metavar="MM", help="Radius of the lesion in mm.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Register anew, and keep nothing on disk.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        from oncotrack import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def follow(
+    baseline: Image,
+    followup: Image,
+    at: Annotated[
+        tuple[float, float, float], typer.Option("--at", metavar="R A S", help="The lesion in the baseline, RAS mm.")
+    ],
+    radius: Radius = 10.0,
+    method: Method = "selfsim",
+    json: Json = None,
+    out: Out = None,
+    no_cache: NoCache = False,
+) -> None:
+    """Find a baseline lesion in the follow-up."""
+    from oncotrack.cli.follow import run
+
+    run(baseline, followup, at, radius, method, json, out, not no_cache)
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("demo")) -> None:
+    """Follow several lesions on a public sample, or on a synthetic patient when no sample is at hand."""
+    from oncotrack.cli.demo import run
+
+    run(out)
+
+
+@app.command()
+def samples(
+    fetch: Annotated[str | None, typer.Option("--fetch", metavar="NAME", help="Download this sample.")] = None,
+    json: Json = None,
+) -> None:
+    """List the public sample scans, and where they lie."""
+    from oncotrack.cli.samples import run
+
+    run(fetch, json)
+
+
+@app.command()
+def info(
+    system: Annotated[str | None, typer.Argument(help="A follow-up method; all when missing.")] = None,
+    json: Json = None,
+) -> None:
+    """Tell what is installed, and what a system does."""
+    from oncotrack.cli.info import run
+
+    run(system, json)
+
+
+@app.command()
+def phantom(
+    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same patient.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")],
+    visits: Annotated[int, typer.Option("--visits", min=1, help="Scans over time.")] = 2,
+    size: Annotated[tuple[int, int, int], typer.Option("--size", metavar="I J K", help="Voxels.")] = (256, 256, 128),
+    modality: Annotated[list[str], typer.Option("--modality", help="CT, PT or MR; repeat for several.")] = ["CT"],  # noqa: B006
+    dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM series too.")] = False,
+) -> None:
+    """Make a synthetic patient over time, with the truth."""
+    from oncotrack.cli.phantom import run
+
+    run(seed, out, visits, size, modality, dicom)
+
+
+@app.command()
+def view(
+    baseline: Annotated[Path | None, typer.Argument(help="Baseline scan.", show_default=False)] = None,
+    followup: Annotated[Path | None, typer.Argument(help="Follow-up scan.", show_default=False)] = None,
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; keep the default unless you mean it.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 0,
+    folder: Annotated[list[Path] | None, typer.Option("--folder", help="Files inside may be opened.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where findings are kept.")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
+) -> None:
+    """Open the reading room in a browser."""
+    from oncotrack.cli.view import run
+
+    run(baseline, followup, host, port, folder or [], out, browser)
+
+
+@evaluate.command("landmarks")
+def evaluate_landmarks(
+    baseline: Image,
+    followup: Image,
+    baseline_points: Annotated[Path, typer.Argument(help="elastix point file (index or point).")],
+    followup_points: Annotated[Path, typer.Argument(help="The same landmarks in the follow-up.")],
+    method: Method = "selfsim",
+    radius: Radius = 10.0,
+    json: Json = None,
+    no_cache: NoCache = False,
+) -> None:
+    """Distance between matched landmarks and where a person put them."""
+    from oncotrack.cli.evaluate import landmarks
+
+    landmarks(baseline, followup, baseline_points, followup_points, method, radius, json, not no_cache)
+
+
+@evaluate.command("dls")
+def evaluate_dls(
+    truth: Annotated[Path, typer.Argument(help="The Deep Longitudinal Study's JSON file.")],
+    predictions: Annotated[Path, typer.Argument(help="Predictions in the released format.")],
+    json: Json = None,
+    out: Out = None,
+) -> None:
+    """Lesion tracking on the Deep Longitudinal Study: MED and CPM in all three definitions."""
+    from oncotrack.cli.evaluate import files
+
+    files("evaluate_dls", (truth, predictions), json, out)
+
+
+@evaluate.command("detection")
+def evaluate_detection(
+    truth: Annotated[Path, typer.Argument(help="Findings file or a folder of them.")],
+    predictions: Annotated[Path, typer.Argument(help="Findings file or a folder of them.")],
+    kind: Annotated[
+        str | None, typer.Option("--kind", help="Which paper's metrics; all that apply when missing.")
+    ] = None,
+    json: Json = None,
+    out: Out = None,
+) -> None:
+    """Detected boxes against true boxes."""
+    from oncotrack.cli.evaluate import files
+
+    files("evaluate_detection", (truth, predictions, kind), json, out)
+
+
+@evaluate.command("masks")
+def evaluate_masks(truth: Image, predictions: Image, json: Json = None, out: Out = None) -> None:
+    """Masks against true masks: Dice, ASD, box IoU."""
+    from oncotrack.cli.evaluate import files
+
+    files("evaluate_masks", (truth, predictions), json, out)
+
+
+@bench.command("follow")
+def bench_follow(
+    lung: Annotated[
+        Path | None, typer.Option("--lung", help="Folder of the lung pair; the sample when missing.")
+    ] = None,
+    large: Annotated[
+        Path | None, typer.Option("--large", help="A large CT to warp; a synthetic one when missing.")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Follow-up: selfsim beside affine and B-spline registration."""
+    from oncotrack.cli.bench import follow as run
+
+    run(lung, large, json)
+
+
+@bench.command("phantom")
+def bench_phantom(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("out/phantom"),
+    real: Annotated[list[Path] | None, typer.Option("--real", help="A real CT to set beside; repeat.")] = None,
+    json: Json = None,
+) -> None:
+    """Synthetic patients beside real ones: attenuation, noise, node sizes."""
+    from oncotrack.cli.bench import phantom as run
+
+    run(out, real or [], json)

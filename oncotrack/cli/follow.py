@@ -1,0 +1,75 @@
+"""``oncotrack follow``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from oncotrack.cli.output import give, place, progress_bar, say
+from oncotrack.errors import InputError
+
+
+def run(
+    baseline: Path,
+    followup: Path,
+    at: Sequence[float],
+    radius: float,
+    method: str,
+    json: str | None,
+    out: Path | None,
+    cache: bool,
+) -> None:
+    """Match one lesion and tell where it is."""
+    if not 0.5 <= radius <= 200:
+        raise InputError(f"A lesion radius of {radius:g} mm is not plausible; give a number of mm between 0.5 and 200.")
+    from oncotrack.followup.methods import tracker
+    from oncotrack.followup.tracker import ScanPair
+    from oncotrack.volume import load
+
+    chosen = tracker(method)
+    seconds: dict[str, float] = {}
+    with progress_bar() as progress:
+        started = time.perf_counter()
+        progress(0.02, "Loading")
+        pair = ScanPair(load(baseline), load(followup), cache=cache)
+        point = pair.check_click(at)
+        seconds["load"] = time.perf_counter() - started
+        started = time.perf_counter()
+        prepare = getattr(chosen, "registration", None)
+        (prepare(pair, progress) if prepare else pair.register(progress))
+        seconds["register"] = time.perf_counter() - started
+        started = time.perf_counter()
+        match = chosen.match(pair, point, radius, progress)
+        seconds["match"] = time.perf_counter() - started
+    result: dict[str, Any] = {
+        "found": match.found,
+        "match_ras": list(match.match),
+        "affine_ras": list(match.expected),
+        "score": match.score,
+        "cycle_error_mm": match.cycle_error_mm,
+        "alternatives": [{"match_ras": list(a.centre), "score": a.score} for a in match.alternatives],
+        "radius_mm": match.radius_mm,
+        "reason": match.reason,
+        "method": match.method,
+        "registration": {"similarity": pair.register().similarity, "overlap": pair.register().overlap},
+        "seconds": seconds,
+    }
+    if out is not None:
+        from oncotrack.cli.results import followed, write
+
+        findings = followed(pair, [(point, radius, match)])
+        for path in write(out, pair, findings, title="Lesion follow-up", truths={}):
+            say(f"Written: {path}")
+    trust = "unknown" if match.cycle_error_mm is None else f"matching back misses by {match.cycle_error_mm:.1f} mm"
+    lines = {
+        "Found": "yes" if match.found else f"no. {match.reason}",
+        "Match": place(match.match),
+        "Registered guess": place(match.expected),
+        "Trust": trust,
+        "Similarity": f"{match.score:.2f}",
+        **{f"Alternative {n}": f"{place(a.centre)}  ({a.score:.2f})" for n, a in enumerate(match.alternatives, 1)},
+        "Seconds": ", ".join(f"{name} {value:.2f}" for name, value in seconds.items()),
+    }
+    give(result, json, lines)

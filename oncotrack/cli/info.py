@@ -1,0 +1,53 @@
+"""``oncotrack info``."""
+
+from __future__ import annotations
+
+import platform
+from importlib import metadata
+from typing import Any
+
+from oncotrack import __version__
+from oncotrack.cli.output import give
+
+_PACKAGES = ("torch", "SimpleITK", "itk-elastix", "numpy", "scipy", "scikit-image", "slicer-core", "trame-slicer")
+
+
+def run(system: str | None, json: str | None) -> None:
+    """Print versions, or what one follow-up method is made of."""
+    result = _method(system) if system else _installation()
+    give(result, json, {name: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in result.items()})
+
+
+def _installation() -> dict[str, Any]:
+    from oncotrack.followup.methods import METHODS
+    from oncotrack.registration import cache_folder
+
+    versions = {}
+    for name in _PACKAGES:
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            versions[name] = "not installed"
+    return {
+        "oncotrack": __version__,
+        "python": platform.python_version(),
+        **versions,
+        "follow-up methods": list(METHODS),
+        "registrations kept in": str(cache_folder()),
+    }
+
+
+def _method(name: str) -> dict[str, Any]:
+    from oncotrack.followup.methods import tracker
+
+    chosen = tracker(name)
+    about: dict[str, Any] = {"method": chosen.name, "parameters": 0, "weights": "none"}
+    if name == "selfsim":
+        from dataclasses import asdict
+
+        from oncotrack.followup import selfsim
+
+        about["levels_mm"] = [asdict(level) for level in (selfsim.COARSE, selfsim.MIDDLE, selfsim.FINE)]
+        about["not_found_above_cycle_mm"] = selfsim.MAXIMUM_CYCLE_MM
+        about["not_found_below_score"] = selfsim.MINIMUM_SCORE
+    return about

@@ -1,0 +1,70 @@
+"""What a follow-up leaves behind: the findings, a report, and the scene where Slicer's libraries are installed."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from oncotrack.cli.output import say
+from oncotrack.findings import FindingList, Observation, Provenance, State, TimePoint
+from oncotrack.followup.tracker import Match, ScanPair
+from oncotrack.report import Truth, write_report
+from oncotrack.volume import Volume
+
+BASELINE, FOLLOWUP = "t0", "t1"  # as the scene names the first two scans
+
+
+def followed(pair: ScanPair, matches: Sequence[tuple[Sequence[float], float, Match]]) -> FindingList:
+    """A list of (clicked point RAS, radius mm, match) as findings of two time points."""
+    scans = ((BASELINE, "baseline", pair.baseline), (FOLLOWUP, "follow-up", pair.followup))
+    findings = FindingList([_time_point(*scan) for scan in scans])
+    for at, radius, match in matches:
+        seen = Observation(
+            centre=tuple(at), state=State.ACCEPTED, radius_mm=radius, provenance=Provenance(reader="reader")
+        )
+        finding = findings.add(BASELINE, seen)
+        findings.observe(finding.uid, FOLLOWUP, match.observation())
+    return findings
+
+
+def write(
+    out: Path,
+    pair: ScanPair,
+    findings: FindingList,
+    *,
+    title: str,
+    note: str = "",
+    truths: Mapping[str, Sequence[float]],
+) -> list[Path]:
+    """``findings.json``, ``report.html`` and, with slicer-core, ``scene.mrb``; returns what was written."""
+    known = [Truth(uid, tuple(place)) for uid, place in truths.items()]
+    written = [findings.save(out / "findings.json")]
+    written.append(write_report(out / "report.html", pair, findings, title=title, note=note, truths=known))
+    if importlib.util.find_spec("slicer") is None:
+        say('scene.mrb was not written: it needs the package slicer-core (pip install "oncotrack[slicer]").')
+        return written
+    return [*written, _write_scene(out / "scene.mrb", pair, findings)]
+
+
+def _write_scene(path: Path, pair: ScanPair, findings: FindingList) -> Path:
+    from oncotrack.scene.application import new_scene
+    from oncotrack.scene.follow_up import FollowUpScene
+    from oncotrack.scene.storage import save_scene
+    from oncotrack.scene.volumes import add_volume
+
+    application = new_scene()
+    session = FollowUpScene(application.scene)
+    try:
+        session.set_scans(*(add_volume(application.scene, volume) for volume in (pair.baseline, pair.followup)))
+        session.take_up(findings, pair.register())
+        return save_scene(application.scene, path)
+    finally:
+        session.close()
+
+
+def _time_point(name: str, label: str, volume: Volume) -> TimePoint:
+    about = volume.metadata
+    return TimePoint(
+        name, label, about.get("path", ""), about.get("date", ""), about.get("series_uid", ""), volume.fingerprint
+    )

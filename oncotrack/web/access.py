@@ -1,0 +1,123 @@
+"""Who may use the page, and which files the page may open."""
+
+from __future__ import annotations
+
+import hmac
+import html
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+
+from oncotrack.errors import InputError
+
+_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' ws: wss:; "
+    "frame-ancestors 'none'; form-action 'self'"
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+_DAY_S = 24 * 3600
+
+
+class Access:
+    """Lets one browser in: the address's token works once and is exchanged for a cookie.
+
+    Parameters
+    ----------
+    host : str
+        The address the server binds to.
+    """
+
+    def __init__(self, host: str) -> None:
+        self.token = secrets.token_urlsafe(24)
+        self._session = secrets.token_urlsafe(32)
+        self._is_token_used = False
+        self._is_loopback = host in _LOOPBACK
+
+    @web.middleware
+    async def guard(self, request: web.Request, handler) -> web.StreamResponse:
+        """Answer 403 with a sentence to everyone else: page, files and web socket alike."""
+        if not self._is_our_name(request.host):
+            return _refusal("This address is not the one OncoTrack printed. Open the printed address.")
+        if (origin := request.headers.get("Origin")) and urlsplit(origin).netloc != request.host:
+            return _refusal("Another web page tried to reach OncoTrack, so this was refused.")
+        cookie = f"oncotrack-{urlsplit(f'//{request.host}').port or 80}"
+        if _same(request.cookies.get(cookie, ""), self._session):
+            if request.path == "/" and "token" in request.query:
+                raise web.HTTPSeeOther("/index.html")
+            response = await handler(request)
+            if not response.prepared:
+                response.headers.update(_HEADERS)
+            return response
+        if request.path == "/" and _same(request.query.get("token", ""), self.token) and not self._is_token_used:
+            self._is_token_used = True
+            answer = web.HTTPSeeOther("/index.html")
+            answer.set_cookie(cookie, self._session, max_age=_DAY_S, httponly=True, samesite="Strict", path="/")
+            raise answer
+        return _refusal(
+            "OncoTrack did not let this browser in: the token in the address is missing, wrong or already used. "
+            "Open the address that OncoTrack printed, in one browser; start it again for a new address."
+        )
+
+    def _is_our_name(self, host: str) -> bool:
+        return not self._is_loopback or (urlsplit(f"//{host}").hostname or "") in _LOOPBACK
+
+
+class Folders:
+    """The folders that were given at start; nothing else is opened from disk.
+
+    Parameters
+    ----------
+    places : iterable of Path
+        Folders, or files of which only themselves are opened.
+    """
+
+    def __init__(self, places: Iterable[Path]) -> None:
+        self.places = tuple(dict.fromkeys(Path(place).expanduser().resolve() for place in places))
+
+    def check(self, typed: str) -> Path:
+        """The path a reader typed, made absolute; a relative one counts from the first folder that has it.
+
+        Raises
+        ------
+        InputError
+            It lies outside every folder, links included, or does not exist.
+        """
+        if not typed.strip():
+            raise InputError("Type the path of a DICOM folder or of a file.")
+        path = Path(typed.strip()).expanduser()
+        for place in self.places:
+            candidate = (place / path).resolve()
+            if not candidate.is_relative_to(place):
+                continue
+            if candidate.exists():
+                return candidate
+        shown = ", ".join(map(str, self.places)) or "none was given"
+        if any((place / path).resolve().is_relative_to(place) for place in self.places):
+            raise InputError(f"{typed} does not exist. Check the path.")
+        raise InputError(
+            f"{typed} lies outside the folders OncoTrack was started with ({shown}), so it was not opened. "
+            "Upload the file, or start OncoTrack with its folder."
+        )
+
+
+def _same(given: str, wanted: str) -> bool:
+    return hmac.compare_digest(given.encode(), wanted.encode())
+
+
+def _refusal(sentence: str) -> web.Response:
+    page = (
+        "<!doctype html><html lang='en'><meta charset='utf-8'><title>OncoTrack</title>"
+        "<body style='font:18px sans-serif;max-width:40em;margin:4em auto;padding:0 1em'>"
+        f"<h1>OncoTrack</h1><p>{html.escape(sentence)}</p></body></html>"
+    )
+    return web.Response(text=page, status=403, content_type="text/html", headers=_HEADERS)

@@ -1,0 +1,92 @@
+"""Long work of the page: a queue on the worker's thread, with what the progress bar shows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from oncotrack.errors import Cancelled, OncoTrackError
+from oncotrack.jobs import Job, Worker
+from oncotrack.scene.tasks import Task
+
+
+class Work:
+    """Runs tasks one after another; a task that is submitted while one runs waits for it.
+
+    Parameters
+    ----------
+    post : callable
+        Runs a function on the page's thread.
+    show : callable
+        Called with what the page shows whenever it changed: a dict with text, fraction and how many wait.
+    say : callable
+        Called with (sentence, kind) when a task failed or was cancelled.
+    """
+
+    def __init__(
+        self,
+        post: Callable[[Callable[[], None]], None],
+        show: Callable[[dict[str, Any]], None],
+        say: Callable[[str, str], None],
+    ) -> None:
+        self._worker = Worker(post)
+        self._show, self._say = show, say
+        self._jobs: list[tuple[Job, Task]] = []
+        self._fraction, self._text = 0.0, ""
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a task runs or waits."""
+        return bool(self._jobs)
+
+    def submit(self, task: Task, done: Callable[[Any], None] = lambda _result: None) -> None:
+        """Queue a task; `done(what its apply returned)` follows on the page's thread."""
+        entry: list[tuple[Job, Task]] = []
+
+        def finished(result: Any) -> None:
+            self._leave(entry)
+            done(result)
+
+        def failed(error: OncoTrackError) -> None:
+            self._leave(entry)
+            self._say(str(error), "info" if isinstance(error, Cancelled) else "error")
+
+        def progress(fraction: float, text: str) -> None:
+            if entry and self._jobs and entry[0] is self._jobs[0]:
+                self._fraction, self._text = fraction, text
+                self._tell()
+
+        entry.append((task.submit(self._worker, failed, progress, finished), task))
+        self._jobs.append(entry[0])
+        self._tell()
+
+    def cancel(self) -> None:
+        """Stop the running task and everything that waits."""
+        for job, _task in self._jobs:
+            job.cancel()
+        self._text = "Stopping"
+        self._tell()
+
+    def stop(self) -> None:
+        """End the thread; a running task is waited for a little."""
+        self._worker.stop()
+
+    def _leave(self, entry: list[tuple[Job, Task]]) -> None:
+        if entry and entry[0] in self._jobs:
+            self._jobs.remove(entry[0])
+        self._fraction, self._text = 0.0, ""
+        self._tell()
+
+    def _tell(self) -> None:
+        if not self._jobs:
+            self._show({})
+            return
+        stage = f": {self._text}" if self._text else ""
+        self._show(
+            {
+                "text": self._jobs[0][1].text + stage,
+                "percent": round(100 * self._fraction),
+                "waiting": len(self._jobs) - 1,
+                "stopping": self._jobs[0][0].is_cancelled,
+            }
+        )
