@@ -47,7 +47,8 @@ def load_series(folder: Path) -> Volume:
         raise InputError(
             f"{folder} holds {len(found)} DICOM series ({listed}). Put the one you want in a folder of its own."
         )
-    files = found[0][2]
+    path, _uid, files = found[0]
+    _refuse_damaged(path, files)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(files)
     reader.MetaDataDictionaryArrayUpdateOn()
@@ -66,6 +67,20 @@ def load_series(folder: Path) -> Volume:
     date = tag("0008|0022") or tag("0008|0020")
     metadata = {"path": str(folder), "series_uid": tag("0020|000e"), "date": date, "description": tag("0008|103e")}
     return from_sitk(image, folder.name, tag("0008|0060"), metadata)
+
+
+def _refuse_damaged(folder: Path, files: tuple[str, ...]) -> None:
+    """A slice that cannot be parsed is left out of the series without a word; say it instead."""
+    import pydicom
+
+    for file in sorted(set(folder.iterdir()) - {Path(name) for name in files}):
+        if file.is_file() and is_dicom_file(file):
+            try:
+                modality = pydicom.dcmread(file, stop_before_pixels=True).get("Modality", "")
+            except Exception:
+                modality = "CT"
+            if modality in ("CT", "MR", "PT"):
+                raise InputError(f"{folder}: the slice {file.name} is damaged or incomplete. Fetch the series again.")
 
 
 def _why_unreadable(folder: Path, files: tuple[str, ...]) -> str:

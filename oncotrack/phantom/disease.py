@@ -188,8 +188,8 @@ def _lesions(rng: np.random.Generator, anatomy: Anatomy, taken: int) -> list[Dep
     }  # fmt: skip
     placed: list[Deposit] = []
     for site, (organ, tissue, (least, most)) in SITES.items():
-        room = anatomy.room(organ)
         for n in range(max(counts[site], 1 if site == "lung" else 0)):
+            room = anatomy.room(organ)
             primary = site == "lung" and n == 0
             size = float(np.exp(rng.uniform(np.log(least), np.log(most)))) * (1.3 if primary else 1)
             centre = _host_place(rng, site, room, size, placed)

@@ -57,7 +57,11 @@ def paint_image(
     inner = max(1, 1_200_000 // (rows[0] * rows[1] * fz)) if device.type == "cpu" else 10**6
     image = torch.empty(canvas.geometry.shape, device=device)
     labels = torch.empty(canvas.geometry.shape, dtype=torch.int16, device=device)
-    prepared = [_in_visit(step, canvas) if isinstance(step, Beads) else step for step in steps]
+    places = iter(_lump_places([step for step in steps if isinstance(step, Lump)], canvas))
+    prepared = [
+        _in_visit(step, canvas) if isinstance(step, Beads) else (step, next(places)) if isinstance(step, Lump) else step
+        for step in steps
+    ]
     edge = float(np.mean(canvas.fine_spacing))
     starts = list(range(0, depth, slab))
     noises = seeds(speckle, len(starts), device) if speckle is not None else [None] * len(starts)
@@ -84,8 +88,8 @@ def paint_image(
                         _paint_layer(block, mask, grain, step, canvas, values, edge, z0, c0, c1)
             else:
                 for step in run:
-                    if isinstance(step, Lump):
-                        _paint_lump(block, mask, grain, step, canvas, values, edge, z0)
+                    if isinstance(step[0], Lump):
+                        _paint_lump(block, mask, grain, *step, canvas, values, edge, z0)
                         continue
                     _paint_beads(block, mask, scratch, grain, step, canvas, values, edge, z0)
         n = min(z1, depth) - z0
@@ -199,9 +203,15 @@ def _in_visit(beads: Beads, canvas: Canvas) -> tuple[Beads, Tensor, Tensor, Tens
     return replace(beads, frames=None), index, metric, half
 
 
-def _paint_lump(block, mask, grain, lump: Lump, canvas: Canvas, values, edge: float, z0: int) -> None:
-    centre = torch.as_tensor(lump.centre, dtype=torch.float32, device=canvas.device).view(3, 1)
-    here = canvas.mapping.forward(centre)[:, 0].cpu().numpy().astype(float)
+def _lump_places(lumps: list[Lump], canvas: Canvas) -> np.ndarray:
+    """(N, 3) RAS mm of the lumps' centres at this visit."""
+    if not lumps:
+        return np.zeros((0, 3))
+    centres = torch.as_tensor(np.stack([lump.centre for lump in lumps], 1), dtype=torch.float32, device=canvas.device)
+    return canvas.mapping.forward(centres).T.cpu().numpy().astype(float)
+
+
+def _paint_lump(block, mask, grain, lump: Lump, here: np.ndarray, canvas: Canvas, values, edge: float, z0: int) -> None:
     grid = canvas.fine_geometry
     middle = grid.to_ijk(here) - (0, 0, z0)
     half = np.abs(grid.ras_to_ijk[:3, :3]) @ (lump.half_extent + edge)

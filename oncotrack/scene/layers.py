@@ -70,7 +70,7 @@ class Layers:
             if evidence is None or not evidence.alternatives:
                 return
             node = self._nodes.parts.need(key, "vtkMRMLMarkupsFiducialNode", "Alternatives")
-            style_alternatives(node, self._followup.view_ids)
+            style_alternatives(node, self._followup.slice_ids)
         draw_alternatives(node, self._nodes.current, self._choice.followup_id)
 
     def _draw_map(self) -> None:

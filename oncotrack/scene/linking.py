@@ -137,7 +137,7 @@ class LinkedRows:
             node.CreateDefaultDisplayNodes()
             display = node.GetDisplayNode()
             display.SetSaveWithScene(False)
-            style_points(display, self._rows[index].view_ids)
+            style_points(display, self._rows[index].slice_ids)
             display.SetSelectedColor(*_COLOUR)
             display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
             display.SetGlyphScale(5.0)

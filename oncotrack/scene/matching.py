@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 
-from oncotrack.errors import InputError
+from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings import Finding, Kind, Observation, Point, Provenance, State, point
-from oncotrack.followup.methods import METHODS, tracker
+from oncotrack.followup.methods import METHODS
+from oncotrack.followup.methods import tracker as make_tracker
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, Tracker
 from oncotrack.jobs import Progress
 from oncotrack.registration import Registration
@@ -16,7 +18,7 @@ from oncotrack.scene.scan_choice import ScanChoice
 from oncotrack.scene.scans import Scans
 from oncotrack.scene.tasks import Task, part_of
 
-TRACKERS: Mapping[str, Callable[[], Tracker]] = {name: partial(tracker, name) for name in METHODS}
+TRACKERS: Mapping[str, Callable[[], Tracker]] = {name: partial(make_tracker, name) for name in METHODS}
 """Methods by name; the first is the default."""
 _REGISTERING = 0.5  # part of the progress bar
 
@@ -88,15 +90,22 @@ class Matching:
             raise
 
     def register(self) -> Task:
-        """Register the scans and draw the registration; applying returns it."""
-        scans = self._choice.scans()
+        """Register the scans, warm the method up, and draw the registration; applying returns it."""
+        scans, method = self._choice.scans(), self._method
 
         def apply(registration: Registration) -> Registration:
             self._check(scans)
             self._choice.draw_registration(registration)
             return registration
 
-        return Task("Registering the scans", lambda progress: scans.pair.register(progress), apply)
+        def work(progress: Progress) -> Registration:
+            registration = scans.pair.register(part_of(progress, 0.0, _REGISTERING))
+            progress(_REGISTERING, "Preparing the first match")
+            with suppress(OncoTrackError):
+                self._tracker(method).match(scans.pair, scans.pair.baseline.geometry.centre)
+            return registration
+
+        return Task("Registering the scans", work, apply)
 
     def follow_findings(self, findings: Sequence[Finding], text: str) -> Task:
         """Look for findings from where they lie in the baseline, as one step of undo; applying returns them."""
@@ -131,13 +140,12 @@ class Matching:
             pair = scans.pair
             places = [(pair.check_click(at), radius_mm) for at, radius_mm in lesions]
             registration = pair.register(part_of(progress, 0.0, _REGISTERING))
-            if method not in self._trackers:
-                self._trackers[method] = self._factories[method]()
+            tracker = self._tracker(method)
             step = (1 - _REGISTERING) / len(places)
             matches = []
             for start, (at, radius_mm) in enumerate(places):
                 part = part_of(progress, _REGISTERING + start * step, _REGISTERING + (start + 1) * step)
-                matches.append(self._trackers[method].match(pair, at, radius_mm, part))
+                matches.append(tracker.match(pair, at, radius_mm, part))
             return registration, matches
 
         def finish(result: tuple[Registration, list[Match]]) -> object:
@@ -147,6 +155,11 @@ class Matching:
             return apply(matches)
 
         return Task(text, work, finish, abandon)
+
+    def _tracker(self, method: str) -> Tracker:
+        if method not in self._trackers:
+            self._trackers[method] = self._factories[method]()
+        return self._trackers[method]
 
     def _check(self, scans: Scans) -> None:
         if not scans.is_of(self._choice.baseline, self._choice.followup):

@@ -27,8 +27,12 @@ class Row:
     @property
     def view_ids(self) -> tuple[str, ...]:
         """Ids of the views' nodes, whether or not they are open yet; 3D views that show this time point too."""
-        slices = tuple(f"vtkMRMLSliceNode{name}" for name in self.names)
-        return slices + tuple(f"vtkMRMLViewNode{name}" for name in self.names_3d)
+        return self.slice_ids + tuple(f"vtkMRMLViewNode{name}" for name in self.names_3d)
+
+    @property
+    def slice_ids(self) -> tuple[str, ...]:
+        """Ids of the slice views' nodes alone."""
+        return tuple(f"vtkMRMLSliceNode{name}" for name in self.names)
 
     def slices(self) -> list[slicer.vtkMRMLSliceNode]:
         """The slice nodes that exist, in the order of the names."""

@@ -61,6 +61,6 @@ def add_tool(factory: ToolFactory) -> ToolFactory:
     return factory
 
 
-def tools_for(viewer: Viewer) -> list[Tool]:
-    """The viewer's tools."""
-    return [factory(viewer) for factory in _factories]
+def tools_for(viewer: Viewer, first: Sequence[ToolFactory]) -> list[Tool]:
+    """The viewer's tools: those it always has, then those that were added."""
+    return [factory(viewer) for factory in (*first, *_factories)]

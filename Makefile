@@ -1,0 +1,50 @@
+# Everything a fresh machine needs: `make demo` shows the product, `make test` proves it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+SYSTEM_PACKAGES := $(shell \
+	ldconfig -p 2>/dev/null | grep -q libOSMesa || echo libosmesa6; \
+	$(PYTHON) -c 'import ensurepip' 2>/dev/null || echo python3-venv)
+# VTK draws without a screen or a graphics card
+export VTK_DEFAULT_OPENGL_WINDOW ?= vtkOSOpenGLRenderWindow
+
+.PHONY: setup demo view test lint bench system browser clean
+
+setup: system $(STAMP)
+
+system:
+	@if [ -n "$(strip $(SYSTEM_PACKAGES))" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(SYSTEM_PACKAGES) >/dev/null; \
+	fi
+
+# only the browser's own tests need it; they say so and skip where it is missing
+browser:
+	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	fi
+
+$(STAMP): pyproject.toml constraints.txt | system
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[slicer,web,dicom,test]"
+	touch $@
+
+demo: setup
+	$(BIN)/oncotrack demo --out demo
+	@echo "To look around in it: $(BIN)/oncotrack view"
+
+view: setup
+	$(BIN)/oncotrack view
+
+test: setup browser
+	$(BIN)/python -m pytest $(PYTEST)
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+bench: setup
+	$(BIN)/oncotrack bench follow
+
+clean:
+	rm -rf $(VENV) demo out build *.egg-info

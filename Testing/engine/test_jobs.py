@@ -1,0 +1,104 @@
+"""The warm worker: in order, with progress, and with a cancel that delivers nothing."""
+
+import queue
+import threading
+
+import pytest
+
+from oncotrack.errors import Cancelled, InputError
+from oncotrack.jobs import Worker
+
+
+class Interface:
+    """Stands where Qt or asyncio would: runs what the worker posts on this thread."""
+
+    def __init__(self):
+        self.posted = queue.Queue()
+        self.worker = Worker(self.posted.put)
+        self.heard = []
+
+    def submit(self, work, name="job"):
+        return self.worker.submit(
+            work,
+            lambda result: self.heard.append((name, result)),
+            lambda error: self.heard.append((name, error)),
+            lambda fraction, text: self.heard.append((name, fraction, text)),
+        )
+
+    def run_until(self, done):
+        while not done():
+            self.posted.get(timeout=10)()
+
+
+@pytest.fixture
+def interface():
+    interface = Interface()
+    yield interface
+    interface.worker.stop()
+
+
+def results(interface):
+    return [entry for entry in interface.heard if len(entry) == 2]
+
+
+def test_jobs_run_in_order_on_one_thread_and_answer_here(interface):
+    threads = []
+
+    def work(progress):
+        threads.append(threading.current_thread())
+        progress(0.5, "half")
+        return len(threads)
+
+    for name in "abc":
+        interface.submit(work, name)
+    interface.run_until(lambda: len(results(interface)) == 3)
+    assert results(interface) == [("a", 1), ("b", 2), ("c", 3)]
+    assert len(set(threads)) == 1
+    assert threading.current_thread() not in threads
+    assert ("b", 0.5, "half") in interface.heard
+
+
+def test_a_cancelled_job_stops_at_its_next_report_and_delivers_nothing(interface):
+    started, go_on = threading.Event(), threading.Event()
+
+    def work(progress):
+        started.set()
+        go_on.wait(10)
+        progress(0.9, "never shown")
+        raise AssertionError("it went on")
+
+    job = interface.submit(work)
+    waiting = interface.submit(lambda _progress: "never", "waiting")
+    started.wait(10)
+    job.cancel()
+    waiting.cancel()
+    go_on.set()
+    interface.run_until(lambda: len(results(interface)) == 2)
+    assert all(isinstance(error, Cancelled) for _, error in results(interface))
+    assert not any("never shown" in entry for entry in interface.heard)
+
+
+def test_cancelling_between_the_last_report_and_the_answer_still_counts(interface):
+    job = interface.submit(lambda _progress: "done")
+    while interface.worker.is_busy:
+        pass
+    job.cancel()
+    interface.run_until(lambda: results(interface))
+    assert isinstance(results(interface)[0][1], Cancelled)
+
+
+def test_a_failure_is_a_sentence_and_the_worker_lives_on(interface):
+    def fails(_progress):
+        raise InputError("The image is empty.")
+
+    def breaks(_progress):
+        raise ZeroDivisionError
+
+    interface.submit(fails, "a")
+    interface.submit(breaks, "b")
+    interface.submit(lambda _progress: 7, "c")
+    interface.run_until(lambda: len(results(interface)) == 3)
+    (_, first), (_, second), third = results(interface)
+    assert str(first) == "The image is empty."
+    assert "error in OncoTrack" in str(second)
+    assert third == ("c", 7)

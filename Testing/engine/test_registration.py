@@ -1,0 +1,101 @@
+"""Registration finds a known motion, maps both ways, remembers, and says when it cannot."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from oncotrack.errors import Cancelled, RegistrationError
+from oncotrack.geometry import Geometry
+from oncotrack.registration import Registration, cache_folder, register
+from oncotrack.volume import Volume
+
+
+def moved(volume: Volume, by) -> Volume:
+    return replace(volume, geometry=replace(volume.geometry, origin=tuple(np.add(volume.origin, by))))
+
+
+def mean_error(registration, known):
+    points = np.array([centre for centre, _ in known.lesions])
+    return np.linalg.norm(registration.to_followup(points) - known.motion.to_followup(points), axis=1).mean()
+
+
+def test_affine_brings_the_scans_near(known_pair):
+    registration = known_pair.pair.register()
+    points = np.array([centre for centre, _ in known_pair.lesions])
+    before = np.linalg.norm(points - known_pair.motion.to_followup(points), axis=1).mean()
+    assert mean_error(registration, known_pair) < 0.9 * before
+    assert registration.similarity > 0.8
+    assert registration.overlap > 0.8
+
+
+def test_another_scanner_frame_and_a_small_field_of_view(known_pair):
+    by = np.array([150.0, -90.0, 1200.0])
+    size = np.array(known_pair.followup.geometry.size)
+    part = moved(known_pair.followup.cropped((0, 0, size[2] // 5), (size[0], size[1], 4 * size[2] // 5)), by)
+    points = np.array([centre for centre, _ in known_pair.lesions])
+    registration = register(known_pair.baseline, part, cache=False)
+    errors = np.linalg.norm(registration.to_followup(points) - by - known_pair.motion.to_followup(points), axis=1)
+    assert np.median(errors) < 12
+
+
+@pytest.mark.slow
+def test_bspline_is_nearer_and_its_inverse_is_one(known_pair):
+    registration = register(known_pair.baseline, known_pair.followup, bspline=True)
+    assert mean_error(registration, known_pair) < 0.6 * mean_error(known_pair.pair.register(), known_pair)
+    points = np.array([centre for centre, _ in known_pair.lesions])
+    assert np.allclose(registration.to_baseline(registration.to_followup(points)), points, atol=0.05)
+    again = register(known_pair.baseline, known_pair.followup, bspline=True, progress=refuse)
+    assert np.allclose(again.to_followup(points), registration.to_followup(points), atol=1e-3)
+
+
+def refuse(_fraction, _text):
+    raise AssertionError("this should have come from the cache")
+
+
+def test_the_answer_is_kept_by_content_and_a_damaged_one_is_made_again(known_pair):
+    first = register(known_pair.baseline, known_pair.followup)
+    copy = Volume(known_pair.baseline.array.copy(), known_pair.baseline.geometry, "renamed")
+    assert np.allclose(register(copy, known_pair.followup, progress=refuse).affine, first.affine)
+    for file in cache_folder().glob("affine*.json"):
+        file.write_text("{broken")
+    assert np.allclose(register(copy, known_pair.followup).affine, first.affine)
+
+
+def test_a_point_goes_there_and_back():
+    rng = np.random.default_rng(0)
+    affine = np.eye(4)
+    affine[:3, :3] += rng.normal(0, 0.05, (3, 3))
+    affine[:3, 3] = (5, -3, 12)
+    grid = Geometry((9, 9, 9), (20, 20, 20), (-80, -80, -80))
+    registration = Registration(affine, field=rng.normal(0, 1, (9, 9, 9, 3)), field_geometry=grid)
+    points = rng.uniform(-60, 60, (20, 3))
+    assert np.allclose(registration.to_baseline(registration.to_followup(points)), points, atol=0.01)
+    assert np.allclose(registration.inverse().to_followup(points), registration.to_baseline(points))
+    assert registration.scale == pytest.approx(np.cbrt(np.linalg.det(affine[:3, :3])))
+    assert registration.inverse().scale == pytest.approx(1 / registration.scale)
+
+
+def test_scans_that_do_not_overlap_are_said(known_pair):
+    noise = np.random.default_rng(0).integers(-1000, 400, known_pair.baseline.array.shape).astype(np.int16)
+    with pytest.raises(RegistrationError, match="do not overlap or do not show the same body region"):
+        register(known_pair.baseline, Volume(noise, known_pair.baseline.geometry, "noise", "CT"), cache=False)
+
+
+def test_two_modalities_are_said(known_pair):
+    mr = Volume(np.abs(known_pair.baseline.array), known_pair.baseline.geometry, "T2", "MR")
+    with pytest.raises(RegistrationError, match="is CT and T2 is MR"):
+        register(known_pair.baseline, mr, cache=False)
+
+
+def test_cancelling_leaves_nothing_behind(known_pair):
+    before = set(cache_folder().iterdir())
+    other = Volume(known_pair.followup.array + 1, known_pair.followup.geometry, "other", "CT")
+
+    def stop(fraction, _text):
+        if fraction > 0.3:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        register(known_pair.baseline, other, progress=stop)
+    assert set(cache_folder().iterdir()) == before

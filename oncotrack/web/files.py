@@ -1,0 +1,201 @@
+"""Files in and out of the viewer: scans, scenes, findings; by path, by upload, and as results beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oncotrack.atomic import write_text
+from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.findings import FindingList
+from oncotrack.jobs import Progress
+from oncotrack.scene.storage import open_scene, save_scene
+from oncotrack.scene.table import to_csv
+from oncotrack.scene.tasks import Task
+from oncotrack.scene.volumes import add_volume, to_volume
+from oncotrack.volume import Volume, load
+from oncotrack.web.access import Folders
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+BASELINE, FOLLOWUP = "baseline", "followup"
+
+
+class Files:
+    """Opens and saves for one viewer.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Its state gets `saved`: names of the results written, newest last.
+    folders : Folders
+    out : Path
+    """
+
+    def __init__(self, viewer: Viewer, folders: Folders, out: Path) -> None:
+        self._viewer, self._folders, self.out = viewer, folders, out
+        self.first: dict[str, Path] = {}
+        viewer.state.update({"saved": [], "folders": [str(place) for place in folders.places], "typed": "", "ask": {}})
+
+    # in
+
+    def open_first(self) -> None:
+        """Open what the viewer was started with."""
+        scans = dict(self.first)
+        if scans.get(BASELINE, Path()).suffix.lower() == ".mrb":
+            self.open_path(scans.pop(BASELINE), BASELINE)
+        elif scans:
+            self._open_scans(scans)
+
+    def open_typed(self, typed: str, role: str) -> None:
+        """Open a path that a reader typed, if it lies in the folders given at start."""
+        self.open_path(self._folders.check(typed), role)
+
+    def open_path(
+        self, path: Path, role: str, *, is_sure: bool = False, finished: Callable[[], None] = lambda: None
+    ) -> None:
+        """Open a scene (.mrb), findings (.json) or a scan as `role`, "baseline" or "followup".
+
+        `finished` is called when the file is not needed any more. A scene waits for the reader's yes while there are
+        unsaved findings.
+        """
+        suffix = path.suffix.lower()
+        if suffix not in (".mrb", ".json"):
+            self._open_scans({role: path}, finished)
+            return
+        if suffix == ".mrb" and self._viewer.state.unsaved and not is_sure:
+            self._viewer.state.ask = {"text": "There are unsaved findings. Opening a scene replaces them."}
+            self._answer = lambda: self.open_path(path, role, is_sure=True, finished=finished)
+            return
+        try:
+            (self._open_scene if suffix == ".mrb" else self._open_findings)(path)
+        finally:
+            finished()
+
+    def answer(self, is_yes: bool) -> None:
+        """What the reader said to the question in the state's `ask`."""
+        self._viewer.state.ask = {}
+        if is_yes:
+            self._answer()
+
+    def _open_scans(self, paths: dict[str, Path], finished: Callable[[], None] = lambda: None) -> None:
+        def work(progress: Progress) -> dict[str, Volume]:
+            volumes = {}
+            for done, (role, path) in enumerate(paths.items()):
+                progress(0.1 + 0.8 * done / len(paths), path.name)
+                volumes[role] = load(path)
+            return volumes
+
+        def apply(volumes: dict[str, Volume]) -> None:
+            with self._viewer.views.blocked():
+                self._show(volumes)
+            finished()
+
+        self._viewer.submit(Task("Opening", work, apply, finished))
+
+    def _show(self, volumes: dict[str, Volume]) -> None:
+        session = self._viewer.session
+        scene, before = session.scene, {BASELINE: session.baseline, FOLLOWUP: session.followup}
+        after = {**before, **{role: add_volume(scene, volume) for role, volume in volumes.items()}}
+        session.set_scans(after[BASELINE], after[FOLLOWUP])
+        used = {time_point for finding in session.findings for time_point in finding.observations}
+        for role in volumes:
+            if (old := before[role]) is not None and old.GetAttribute("OncoTrack.timePoint") not in used:
+                scene.RemoveNode(old)
+        self._start()
+        self._viewer.refresh()
+
+    def _start(self) -> None:
+        session = self._viewer.session
+        session.layers.show_scans()
+        self._viewer.views.fit()
+        self._viewer.display.start()
+        if session.baseline and session.followup and session.registration is None:
+            self.register()
+
+    def register(self) -> None:
+        """Bring the scans into correspondence, which links the views."""
+        self._viewer.submit(self._viewer.session.register(), lambda _registration: self._viewer.refresh())
+
+    def _open_scene(self, path: Path) -> None:
+        open_scene(self._viewer.session.scene, path)
+        self._start()
+        if (problem := self._viewer.session.problem) is not None:
+            raise problem
+        self._viewer.say(f"Opened {path.name}.")
+
+    def _open_findings(self, path: Path) -> None:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{path.name} could not be read as a findings file. Choose a findings.json.") from error
+        self.take_findings(text, path.name)
+
+    def take_findings(self, text: str, source: str) -> None:
+        """Replace the list by another one, as one step of undo."""
+        self._viewer.session.findings.load_json(text, source)
+        self._viewer.session.layers.show_scans()
+
+    def take_autosave(self) -> None:
+        """Go on with what an earlier session left."""
+        self.take_findings(self._viewer.autosave.take(), "The autosave")
+        self._viewer.refresh()
+
+    def drop_autosave(self) -> None:
+        """Do not offer it again; the file is kept under another name."""
+        self._viewer.autosave.set_aside()
+        self._viewer.refresh()
+
+    # out
+
+    def save_findings(self) -> None:
+        """Write findings.json and findings.csv into the output folder."""
+        findings = self._viewer.session.findings
+        findings.save(self.out / "findings.json")
+        write_text(self.out / "findings.csv", to_csv(findings))
+        findings.mark_saved()
+        self._tell("findings.json", "findings.csv")
+
+    def save_scene(self) -> None:
+        """Write scene.mrb, with images and marks, into the output folder; the page first says so."""
+        self._viewer.state.job = {"text": "Saving the scene", "percent": 0, "waiting": 0, "stopping": True}
+
+        def save() -> None:
+            try:
+                save_scene(self._viewer.session.scene, self.out / "scene.mrb")
+                self._viewer.session.findings.mark_saved()
+                self._tell("scene.mrb")
+            finally:
+                self._viewer.state.job = {}
+
+        self._viewer.later(save)
+
+    def save_report(self) -> None:
+        """Write report.html into the output folder."""
+        try:
+            from oncotrack.report import write_report
+        except ImportError as error:
+            raise OncoTrackError("This version of OncoTrack writes no reports yet.") from error
+        session, target = self._viewer.session, self.out / "report.html"
+        if session.baseline is None or session.followup is None:
+            raise InputError("A report compares two scans. Open a baseline and a follow-up first.")
+        volumes = to_volume(session.baseline), to_volume(session.followup)
+        findings = FindingList(session.findings.time_points, session.findings.findings)
+        registration = session.registration
+
+        def work(progress: Progress) -> Path:
+            from oncotrack.followup.tracker import ScanPair
+
+            progress(0.1, "Drawing the pictures")
+            write_report(target, ScanPair(*volumes, registration), findings)
+            return target
+
+        self._viewer.submit(Task("Writing the report", work, lambda path: self._tell(path.name)))
+
+    def _tell(self, *names: str) -> None:
+        state = self._viewer.state
+        state.saved = [name for name in state.saved if name not in names] + list(names)
+        self._viewer.refresh()
+        self._viewer.say(f"Saved {' and '.join(names)} in {self.out}.")

@@ -1,0 +1,108 @@
+"""How the scans are shown: window and level, the anatomy map, the link between the scans, the method."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.scene.windows import WINDOWS
+from oncotrack.web.tools import Command
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+
+class DisplayTool:
+    """Switches and sliders of the views.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    """
+
+    name, title, icon = "view", "View", "mdi-contrast-circle"
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer, self._session = viewer, viewer.session
+        viewer.state.change("method")(self._on_method)
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """The map, the link, the window presets."""
+        windows = (
+            Command(f"window {number}", window.name, "mdi-contrast", partial(self._viewer.display.take, window.name),
+                    str(number), is_in_bar=False)
+            for number, window in enumerate(WINDOWS, 1)
+        )  # fmt: skip
+        return (
+            Command("map", "Show where the match was expected (anatomy map)", "mdi-blur", self._toggle_map, "m",
+                    "!!match.label", "is_map_shown"),
+            Command("link", "Link the two scans", "mdi-link-variant", self._toggle_link, "l", "has_registration",
+                    "is_linked && has_registration"),
+            Command("register", "Register the scans", "mdi-vector-link", self._viewer.files.register, is_in_bar=False),
+            *windows,
+        )  # fmt: skip
+
+    def build(self) -> None:
+        """Sliders, method, keys."""
+        html.H2("Window of both scans")
+        for name, label, low, high in (("width", "Width", 1, 4000), ("level", "Level", -1500, 3000)):
+            v.VSlider(
+                v_model=(f"window_{name}",),
+                label=label,
+                min=low,
+                max=high,
+                step=1,
+                hide_details=True,
+                thumb_label=True,
+                density="compact",
+                disabled=("!has_scans",),
+            )
+        html.P("Width {{ Math.round(window_width) }}, level {{ Math.round(window_level) }}", classes="quiet")
+        html.H2("Link between the scans")
+        html.P("The scans are not registered, so the views move one by one.", v_if=("has_scans && !has_registration",))
+        html.P("A place in one scan shows the corresponding place in the other.", v_if=("has_registration",))
+        v.VBtn(
+            "Register the scans",
+            size="small",
+            variant="tonal",
+            v_if=("has_scans && !has_registration",),
+            disabled=("!!job.text",),
+            click=(self._viewer.run, "['register']"),
+            data_register="yes",
+        )
+        v.VSelect(
+            v_model=("method",),
+            items=("methods", list(self._session.methods)),
+            label="Method of following",
+            density="compact",
+            variant="outlined",
+            hide_details=True,
+            classes="my-3",
+        )
+        html.H2("Keys")
+        with html.Div(classes="quiet", style="display: grid; grid-template-columns: auto 1fr; gap: 3px 10px;"):
+            with html.Template(v_for="(name, key) in keys", key="key"):
+                with html.Span():
+                    html.Kbd("{{ key }}")
+                html.Span("{{ key_titles[name] }}")
+            for key, meaning in (("Shift + move", "Mark the same place in both scans"), ("Wheel", "Next slice"),
+                                 ("Right drag", "Zoom"), ("Middle drag", "Pan")):  # fmt: skip
+                with html.Span():
+                    html.Kbd(key)
+                html.Span(meaning)
+
+    def _toggle_map(self) -> None:
+        self._session.layers.is_map_shown = not self._session.layers.is_map_shown
+
+    def _toggle_link(self) -> None:
+        self._session.linking.is_enabled = not self._session.linking.is_enabled
+        self._viewer.refresh()
+
+    def _on_method(self, method: str, **_state: object) -> None:
+        if method != self._session.method:
+            self._viewer.attempt(setattr, self._session, "method", method)

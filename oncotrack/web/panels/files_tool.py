@@ -1,0 +1,84 @@
+"""Scans, scenes and findings in; results out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.web.files import BASELINE, FOLLOWUP
+from oncotrack.web.tools import Command
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+_SCANS = ".nii,.gz,.nrrd,.mha,.dcm,.mrb,.json"
+
+
+class FilesTool:
+    """Opening by path or upload, saving, and what was saved.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    """
+
+    name, title, icon = "files", "Files", "mdi-folder-open-outline"
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """Saving by key, opening from the panel."""
+        files = self._viewer.files
+        return (
+            Command("save", "Save the findings", "mdi-content-save", files.save_findings, "Ctrl+s", "findings.length > 0",
+                    "unsaved"),
+            Command("save scene", "Save the scene", "mdi-package-down", files.save_scene, is_in_bar=False),
+            Command("report", "Write the report", "mdi-file-chart", files.save_report, is_in_bar=False),
+            Command("open", "Open a path", "mdi-folder-open", files.open_typed, is_in_bar=False),
+            Command("take autosave", "Take up the autosave", "mdi-history", files.take_autosave, is_in_bar=False),
+            Command("drop autosave", "Drop the autosave", "mdi-close", files.drop_autosave, is_in_bar=False),
+        )  # fmt: skip
+
+    def build(self) -> None:
+        """Autosave, opening, uploading, saving."""
+        run = self._viewer.run
+        with html.Div(v_if=("scan_names[0] || scan_names[1]",)):
+            html.Div("Baseline: {{ scan_names[0] || 'none' }}", classes="quiet")
+            html.Div("Follow-up: {{ scan_names[1] || 'none' }}", classes="quiet mb-2")
+        html.H2("Open a file or DICOM folder")
+        v.VTextField(
+            v_model=("typed",), label="Path", density="compact", variant="outlined", hide_details=True,
+            data_path="yes", title="In one of the folders OncoTrack was started with",
+        )  # fmt: skip
+        html.Div("Folders: {{ folders.join(', ') }}", classes="quiet")
+        with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
+            for role, title in ((BASELINE, "As baseline"), (FOLLOWUP, "As follow-up")):
+                v.VBtn(title, size="small", variant="tonal", click=(run, f"['open', typed, '{role}']"), data_open=role)
+        html.Div("A scene (.mrb) or findings (.json) open as what they are.", classes="quiet mb-2")
+        html.H2("Upload")
+        for role, title in ((BASELINE, "Baseline, scene or findings"), (FOLLOWUP, "Follow-up")):
+            with html.Label(title, classes="upload"):
+                html.Input(type="file", accept=_SCANS, data_upload=role)
+        for role, title in ((BASELINE, "Baseline: DICOM folder"), (FOLLOWUP, "Follow-up: DICOM folder")):
+            with html.Label(title, classes="upload"):
+                html.Input(type="file", data_upload=role, raw_attrs=["webkitdirectory", "multiple"])
+        html.H2("Save")
+        with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
+            for name, title, enabled in (
+                ("save", "Findings (.json, .csv)", "findings.length > 0"),
+                ("save scene", "Scene (.mrb)", "scan_names[0] || scan_names[1]"),
+                ("report", "Report", "findings.length > 0"),
+            ):
+                v.VBtn(
+                    title, size="small", variant="tonal", disabled=(f"!({enabled})",), click=(run, f"['{name}']"),
+                    data_save=name,
+                )  # fmt: skip
+        with html.Div(v_for="name in saved", key="name"):
+            html.A(
+                "{{ name }}", href=("'saved/' + name",), target="_blank", style="color: #9ecbff;", data_saved=("name",)
+            )

@@ -1,0 +1,146 @@
+"""Following lesions: the list of findings, the current one's match, and their commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.web.panels.match_card import MatchCard
+from oncotrack.web.rows import STATES, UNMATCHED
+from oncotrack.web.tools import Command
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+_SHOWN = "findings.filter(each => shown_state === 'all' || each.state === shown_state)"
+
+
+class FindingsTool:
+    """The list with state, trust and axes; a click goes there.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    """
+
+    name, title, icon = "findings", "Findings", "mdi-format-list-bulleted"
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer, self._session = viewer, viewer.session
+        self._card = MatchCard(viewer)
+        viewer.state.update({"shown_state": "all", "renaming": "", "new_label": ""})
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """From following to redo."""
+        session = self._session
+        one, matched = "findings.length > 0", "!!match.label"
+        return (
+            Command("follow", "Follow: click a lesion in the baseline", "mdi-crosshairs-gps", self._toggle, "f",
+                    active="is_following"),
+            Command("previous", "Previous finding", "mdi-chevron-left", session.previous, "p", one),
+            Command("next", "Next finding", "mdi-chevron-right", session.next, "n", one),
+            Command("accept", "Accept the match", "mdi-check-circle", session.accept, "a", matched),
+            Command("reject", "Reject the match", "mdi-close-circle-outline", session.reject, "r", matched),
+            Command("absent", "Lesion is absent in the follow-up", "mdi-minus-circle-outline", session.mark_absent, "x",
+                    matched),
+            Command("swap", "Swap the match with its best alternative", "mdi-swap-horizontal", self._swap, "s",
+                    "match.label && match.alternatives.length > 0"),
+            Command("undo", "Undo", "mdi-undo", session.undo, "Ctrl+z", "can_undo"),
+            Command("redo", "Redo", "mdi-redo", session.redo, "Ctrl+y", "can_redo"),
+            Command("redo too", "Redo", "mdi-redo", session.redo, "Ctrl+Shift+z", "can_redo", is_in_bar=False),
+            Command("delete", "Delete the finding", "mdi-delete", session.delete, "Delete", one, is_in_bar=False),
+            Command("go", "Go to the finding", "mdi-target", session.go_to, is_in_bar=False),
+            Command("rename", "Rename the finding", "mdi-pencil", self._rename, is_in_bar=False),
+            Command("take", "Take an alternative", "mdi-swap-horizontal", session.take_alternative, is_in_bar=False),
+            Command("again", "Look for the finding again", "mdi-refresh", self._again, is_in_bar=False),
+        )  # fmt: skip
+
+    def build(self) -> None:
+        """The filter, the rows, the match below."""
+        html.P(
+            "No findings yet. Click a lesion in the baseline: its match appears in the follow-up.",
+            v_if=("!findings.length && has_scans",),
+        )
+        html.P("Open a baseline and a follow-up in the tab Files.", v_if=("!has_scans && !job.text",))
+        options = [{"title": "All findings", "value": "all"}]
+        options += [{"title": words, "value": state.value} for state, (words, _icon) in STATES.items()]
+        options += [{"title": UNMATCHED[1], "value": UNMATCHED[0]}]
+        v.VSelect(
+            v_model=("shown_state",),
+            items=("state_options", options),
+            label="Show",
+            density="compact",
+            variant="outlined",
+            hide_details=True,
+            v_if=("findings.length",),
+            classes="mb-2",
+            data_filter="yes",
+        )
+        with html.Div(style="max-height: 42vh; overflow-y: auto;"):
+            self._rows()
+        html.P("No finding is in this state.", v_if=(f"findings.length && !({_SHOWN}).length",))
+        v.VDivider(classes="my-2", v_if=("match.label",))
+        self._card.build()
+
+    def _rows(self) -> None:
+        with html.Div(
+            v_for=(f"row in {_SHOWN}",),
+            key="row.uid",
+            classes=("row.is_current ? 'finding current' : 'finding'",),
+            tabindex="0",
+            role="button",
+            click=(self._viewer.run, "['go', row.uid]"),
+            keyup_enter=(self._viewer.run, "['go', row.uid]"),
+            data_finding=("row.label",),
+            data_state=("row.state",),
+        ):
+            v.VIcon(icon=("row.icon",), size="small", classes="mt-1")
+            with html.Div(classes="finding-text"):
+                with html.Div(v_if=("renaming !== row.uid",)):
+                    html.Span("{{ row.label }}", classes="name")
+                    html.Span("{{ ' · ' + row.state_text }}")
+                v.VTextField(
+                    v_if=("renaming === row.uid",),
+                    v_model=("new_label",),
+                    density="compact",
+                    hide_details=True,
+                    autofocus=True,
+                    variant="outlined",
+                    keydown_enter=(self._viewer.run, "['rename', row.uid, $event.target.value]"),
+                    keydown_esc="renaming = ''",
+                    data_rename="yes",
+                    raw_attrs=['@click.stop=""'],
+                )
+                html.Div("{{ row.trust }}", classes="more", v_if=("row.trust",))
+                html.Div("{{ row.axes }}", classes="more", v_if=("row.axes",))
+            for action, icon, title in (
+                ("renaming = row.uid; new_label = row.label", "mdi-pencil", "Rename"),
+                (None, "mdi-delete-outline", "Delete; undo brings it back"),
+            ):
+                with html.Span(raw_attrs=['@click.stop=""']):
+                    v.VBtn(
+                        icon=icon,
+                        size="x-small",
+                        variant="text",
+                        title=title,
+                        aria_label=title,
+                        click=action or (self._viewer.run, "['delete', row.uid]"),
+                        data_row_action=title.split(";")[0].lower(),
+                    )
+
+    def _toggle(self) -> None:
+        self._viewer.state.is_following = not self._viewer.state.is_following
+
+    def _swap(self) -> None:
+        self._session.take_alternative(0)
+
+    def _again(self) -> None:
+        self._viewer.submit(self._session.follow_again())
+
+    def _rename(self, uid: str, label: str) -> None:
+        self._session.rename(label, uid)
+        self._viewer.state.renaming = ""

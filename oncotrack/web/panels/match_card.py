@@ -1,0 +1,60 @@
+"""The current finding's match: how far it can be trusted, and what else it might be."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+
+class MatchCard:
+    """Shows the state's `match`, below the list.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    def build(self) -> None:
+        """Place, trust, reason, alternatives to take, the anatomy map."""
+        with html.Div(v_if=("match.label",), data_match=("match.label",)):
+            html.H2("Match of {{ match.label }} in the follow-up")
+            html.Div("{{ match.place }}", classes="quiet")
+            html.Div("Trust: {{ match.trust }}", v_if=("match.trust",), classes="quiet")
+            html.Div("{{ match.reason }}", v_if=("match.reason",))
+            with html.Div(classes="d-flex flex-wrap my-1", style="gap: 6px;"):
+                v.VBtn(
+                    "Look again",
+                    size="small",
+                    variant="tonal",
+                    prepend_icon="mdi-refresh",
+                    click=(self._viewer.run, "['again']"),
+                )
+                v.VBtn(
+                    "Anatomy map (M)",
+                    size="small",
+                    prepend_icon="mdi-blur",
+                    variant=("is_map_shown ? 'flat' : 'tonal'",),
+                    click=(self._viewer.run, "['map']"),
+                )
+            html.H2("Alternatives", v_if=("match.alternatives.length",))
+            with html.Div(v_for="(each, index) in match.alternatives", key="index", classes="d-flex align-center mb-1"):
+                html.Span(
+                    "{{ match.label }} {{ each.letter }}: score {{ each.score }}, {{ each.away }}",
+                    classes="quiet",
+                    style="flex: 1;",
+                )
+                v.VBtn(
+                    "Take",
+                    size="small",
+                    variant="tonal",
+                    click=(self._viewer.run, "['take', index]"),
+                    data_take=("each.letter",),
+                )

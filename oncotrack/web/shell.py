@@ -1,0 +1,130 @@
+"""The page's frame: the bar of commands, the views, the tools' tabs, progress and messages. It knows no tool by name."""
+
+from __future__ import annotations
+
+from trame.ui.vuetify3 import VAppLayout
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.scene.windows import WINDOWS
+from oncotrack.web.tools import Command
+from oncotrack.web.viewer import Viewer
+
+_PANEL_PX = 330
+
+
+def build(viewer: Viewer) -> VAppLayout:
+    """Make the page of a viewer."""
+    viewer.state.keys = {command.key: command.name for command in viewer.commands.values() if command.key}
+    viewer.state.key_titles = {command.name: command.title for command in viewer.commands.values() if command.key}
+    viewer.state.tab = viewer.tools[0].name if viewer.tools else ""
+    with VAppLayout(viewer.server, theme="dark") as layout:
+        with v.VAppBar(flat=True, border="b", height=48):
+            html.Span("OncoTrack", classes="text-subtitle-1 font-weight-medium mx-3")
+            for tool in viewer.tools:
+                for command in tool.commands:
+                    if command.is_in_bar:
+                        _button(viewer, command)
+                html.Span(classes="bar-gap")
+            v.VSpacer()
+            _windows(viewer)
+        with v.VNavigationDrawer(location="right", permanent=True, width=_PANEL_PX):
+            with v.VTabs(v_model=("tab",), density="compact", grow=True):
+                for tool in viewer.tools:
+                    v.VTab(tool.title, value=tool.name, prepend_icon=tool.icon, size="small")
+            for tool in viewer.tools:
+                with html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), data_panel=tool.name):
+                    tool.build()
+        with v.VMain(style="height: 100vh;"), html.Div(style="position: relative; height: 100%;"):
+            with html.Div(classes=("is_following ? 'views is-following' : 'views'",)):
+                viewer.views.layout.initialize_layout_grid(layout)
+            _hint()
+            _progress(viewer)
+        _message()
+        _question(viewer)
+    return layout
+
+
+def _button(viewer: Viewer, command: Command) -> None:
+    colour = {"color": (f"{command.active} ? 'amber-lighten-2' : undefined",)} if command.active else {}
+    with v.VBtn(
+        icon=command.icon,
+        size="small",
+        variant=(f"{command.active} ? 'tonal' : 'text'",) if command.active else "text",
+        disabled=(f"!({command.enabled})",),
+        click=(viewer.run, f"['{command.name}']"),
+        aria_label=command.tooltip,
+        data_command=command.name,
+        **colour,
+    ):
+        v.VIcon(command.icon)
+        text = {"undo": "undo_text", "redo": "redo_text"}.get(command.name)
+        shown = f"{text} + ' ({command.key})'" if text else f"'{command.tooltip}'"
+        v.VTooltip(activator="parent", location="bottom", text=(shown,))
+
+
+def _windows(viewer: Viewer) -> None:
+    with v.VBtnToggle(
+        model_value=("window_name",), density="compact", variant="outlined", divided=True, classes="mr-3"
+    ):
+        for number, window in enumerate(WINDOWS, 1):
+            with v.VBtn(
+                window.name,
+                value=window.name,
+                size="small",
+                disabled=("!scan_names[0] && !scan_names[1]",),
+                click=(viewer.run, f"['window {number}']"),
+                data_window=window.name,
+            ):
+                tip = f"'{window.name}: width {window.width:g}, level {window.level:g} HU ({number})'"
+                v.VTooltip(activator="parent", location="bottom", text=(tip,))
+
+
+def _hint() -> None:
+    with html.Div(classes="hint", v_if=("is_following && has_scans && !findings.length && !job.text",)):
+        html.Span("Click a lesion in the baseline to follow it. Scroll to move through slices; Shift links a place.")
+
+
+def _progress(viewer: Viewer) -> None:
+    with html.Div(classes="job", v_if=("job.text",), role="status", data_job=("job.text",)):
+        html.Span("{{ job.text }}")
+        v.VProgressLinear(
+            model_value=("job.percent",), indeterminate=("!job.percent",), height=8, rounded=True, classes="bar"
+        )
+        html.Span("{{ job.waiting }} more waiting", v_if=("job.waiting",))
+        v.VBtn(
+            "Cancel",
+            prepend_icon="mdi-close",
+            size="small",
+            variant="outlined",
+            v_if=("!job.stopping",),
+            click=viewer.work.cancel,
+            data_cancel="yes",
+        )
+
+
+def _message() -> None:
+    with v.VSnackbar(
+        v_model=("message_shown",),
+        timeout=("message.kind === 'error' ? -1 : 5000",),
+        color=("message.kind === 'error' ? 'red-darken-4' : 'blue-grey-darken-3'",),
+        location="bottom left",
+        multi_line=True,
+    ):
+        with html.Div(role="alert", style="display: flex; gap: 10px; font-size: 14px;", data_message=("message.kind",)):
+            v.VIcon(icon=("message.kind === 'error' ? 'mdi-alert' : 'mdi-information'",))
+            html.Span("{{ message.text }}", style="overflow-wrap: anywhere;")
+        with v.Template(v_slot_actions=True):
+            v.VBtn("Close", variant="text", click="message_shown = false")
+
+
+def _question(viewer: Viewer) -> None:
+    with (
+        v.VDialog(model_value=("!!ask.text",), persistent=True, max_width=460),
+        v.VCard(title="Unsaved findings"),
+    ):
+        v.VCardText("{{ ask.text }}")
+        with v.VCardActions():
+            v.VSpacer()
+            v.VBtn("Keep them", click=(viewer.attempt_answer, "[false]"))
+            v.VBtn("Open anyway", color="amber", click=(viewer.attempt_answer, "[true]"), data_answer="yes")

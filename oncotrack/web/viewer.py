@@ -1,0 +1,188 @@
+"""The viewer: one scene, its views, what the page shows of it, and the tools."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from trame_server import Server
+from trame_slicer.core import SlicerApp
+
+from oncotrack.errors import OncoTrackError
+from oncotrack.findings import Point
+from oncotrack.scene.application import complete
+from oncotrack.scene.follow_up import FollowUpScene
+from oncotrack.web import rows
+from oncotrack.web.access import Folders
+from oncotrack.web.autosave import Autosave
+from oncotrack.web.display import Display
+from oncotrack.web.files import Files
+from oncotrack.web.mouse import Mouse
+from oncotrack.web.panels import TOOLS
+from oncotrack.web.tools import Command, Tool, tools_for
+from oncotrack.web.views import VIEW_3D, Views
+from oncotrack.web.work import Work
+
+_log = logging.getLogger(__name__)
+_UNEXPECTED = "This did not work because of an error in OncoTrack; the log has the details."
+
+
+class Viewer:
+    """What every tool gets.
+
+    Parameters
+    ----------
+    server : Server
+        trame's server, of client type vue3, not started yet.
+    folders : Folders
+        Where the page may open files from.
+    out : Path
+        Where results and the autosave go.
+
+    Attributes
+    ----------
+    session : FollowUpScene
+        State and commands.
+    views, display, files, work, autosave
+        What this floor adds: each says in its own file what it does.
+    """
+
+    def __init__(self, server: Server, folders: Folders, out: Path) -> None:
+        self.server, self.state = server, server.state
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._defaults()
+        self.app = SlicerApp()
+        self._kept = complete(self.app.scene, self.app.app_logic)
+        self.session = FollowUpScene(self.app.scene, followup_3d_views=(VIEW_3D,))
+        self.views = Views(self.app, server)
+        self.work = Work(self.post, self._show_job, self.say)
+        self.autosave = Autosave(out)
+        self.display = Display(self)
+        self.files = Files(self, folders, out)
+        self._mice = [
+            Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue)
+            for view in self.views.slices()
+        ]
+        self.session.changed.connect(self.refresh)
+        self.session.placed.connect(self._on_placed)
+        self.session.refused.connect(lambda error: self.say(str(error), "error"))
+        self.tools: Sequence[Tool] = tools_for(self, TOOLS)
+        self.commands: dict[str, Command] = {each.name: each for tool in self.tools for each in tool.commands}
+        server.trigger("oncotrack.command")(self.run)
+        server.controller.on_server_ready.add(self._on_ready)
+        self.refresh()
+
+    # what anything on the page goes through
+
+    def run(self, name: str, *arguments: Any) -> None:
+        """Run a command by its name; what is wrong is said in one sentence and nothing else happens."""
+        self.attempt(self.commands[name].run, *arguments)
+
+    def attempt(self, action: Callable[..., object], *arguments: Any) -> None:
+        """Call it, drawing once; an error becomes a sentence on the page."""
+        try:
+            with self.views.blocked():
+                action(*arguments)
+        except OncoTrackError as error:
+            self.say(str(error), "error")
+        except Exception:
+            _log.exception("A command failed unexpectedly")
+            self.say(_UNEXPECTED, "error")
+
+    def say(self, sentence: str, kind: str = "info") -> None:
+        """Show a sentence on the page: an info, or an error that stays until it is closed."""
+        self.state.message = {"text": sentence, "kind": kind}
+        self.state.message_shown = True
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Run a function on the page's thread; from any thread."""
+
+        def call() -> None:
+            with self.state:
+                self.attempt(function)
+
+        (self._loop or asyncio.get_event_loop()).call_soon_threadsafe(call)
+
+    def later(self, function: Callable[[], None]) -> None:
+        """Run a function once the page shows what it shows now."""
+
+        def call() -> None:
+            with self.state:
+                self.attempt(function)
+
+        self._loop.call_later(0.15, call)
+
+    def attempt_answer(self, is_yes: bool) -> None:
+        """The reader answered the question on the page."""
+        self.attempt(self.files.answer, is_yes)
+
+    def submit(self, task: Any, done: Callable[[Any], None] = lambda _result: None) -> None:
+        """Queue long work."""
+        self.work.submit(task, done)
+
+    def refresh(self) -> None:
+        """Bring the page up to the scene."""
+        session, findings, state = self.session, self.session.findings, self.state
+        state.findings = rows.rows(session)
+        state.match = rows.match(session)
+        state.has_scans = session.baseline is not None and session.followup is not None
+        state.has_registration = session.registration is not None
+        state.can_undo, state.can_redo = findings.can_undo, findings.can_redo
+        state.undo_text = f"Undo {findings.undo_text}" if findings.can_undo else "Nothing to undo"
+        state.redo_text = f"Redo {findings.redo_text}" if findings.can_redo else "Nothing to redo"
+        state.unsaved = not findings.is_saved
+        state.is_map_shown = session.layers.is_map_shown
+        state.is_linked = session.linking.is_enabled
+        state.method = session.method
+        scans = session.baseline, session.followup
+        state.scan_names = [scan.GetName() if scan else "" for scan in scans]
+        try:
+            self.autosave.keep(findings)
+        except OncoTrackError as error:
+            self.say(str(error), "error")
+        state.autosaved = self.autosave.summary()
+
+    def close(self) -> None:
+        """Stop the work; the scene is let go."""
+        self.work.stop()
+        self.session.close()
+
+    # inside
+
+    def _defaults(self) -> None:
+        self.state.update(
+            {
+                "trame__title": "OncoTrack",
+                "trame__favicon": None,
+                "job": {},
+                "message": {"text": "", "kind": "info"},
+                "message_shown": False,
+                "is_following": True,
+                "is_ready": False,
+            }
+        )
+
+    def _on_ready(self, **_state: Any) -> None:
+        self._loop = asyncio.get_running_loop()
+        with self.state:
+            self.state.is_ready = True
+            self.files.open_first()
+
+    def _show_job(self, job: dict[str, Any]) -> None:
+        self.state.job = job
+
+    def _on_finding(self, uid: str) -> None:
+        self.attempt(self.session.go_to, uid)
+
+    def _on_alternative(self, index: int) -> None:
+        self.attempt(self.session.take_alternative, index)
+
+    def _on_tissue(self, at: Point) -> None:
+        if self.state.is_following and self.state.has_scans:
+            self.attempt(self.session.place, at)
+
+    def _on_placed(self, at: Point) -> None:
+        self.submit(self.session.follow(at))

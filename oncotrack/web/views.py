@@ -1,0 +1,172 @@
+"""The reading layout: the baseline's and the follow-up's slice views side by side, and one 3D view."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from functools import partial
+
+import slicer
+import vtk
+from trame.widgets import html
+from trame_server import Server
+from trame_slicer.core import LayoutManager, SlicerApp
+from trame_slicer.rca_view.rca_view_factory import RemoteViewFactory
+from trame_slicer.views import (
+    AbstractView,
+    Layout,
+    LayoutDirection,
+    SliceView,
+    ThreeDView,
+    ViewLayoutDefinition,
+    ViewProps,
+    ViewType,
+)
+from trame_slicer.views.render_scheduler import NoScheduleRendering
+
+from oncotrack.scene.rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, ORIENTATIONS
+
+VIEW_3D = "FollowUp3D"
+_TITLES = dict(
+    zip(
+        BASELINE_VIEWS + FOLLOWUP_VIEWS,
+        [f"{scan} · {side.lower()}" for scan in ("Baseline", "Follow-up") for side in ORIENTATIONS],
+        strict=True,
+    )
+) | {VIEW_3D: "Follow-up · 3D"}
+_SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
+_AXES = {"Axial": (2, "SI"), "Coronal": (1, "AP"), "Sagittal": (0, "RL")}
+_FPS = 30.0
+
+
+class Views:
+    """Opens the views and tells the page where each of them is.
+
+    Parameters
+    ----------
+    app : SlicerApp
+    server : Server
+        Its state gets `views`: by view name the slice's place in words, the size in pixels and the (row-major) matrix
+        from RAS mm to pixels, origin below left.
+    """
+
+    def __init__(self, app: SlicerApp, server: Server) -> None:
+        self._app, self._state = app, server.state
+        self._state.views = {}
+        for kind, view_type in ((SliceView, ViewType.SLICE_VIEW), (ThreeDView, ViewType.THREE_D_VIEW)):
+            app.view_manager.register_factory(
+                RemoteViewFactory(
+                    server,
+                    # a view draws at once on each of some sixty changes while it is made, unless told not to
+                    partial(kind, scheduled_render_strategy=NoScheduleRendering()),
+                    view_type,
+                    populate_view_ui_f=self._decorate,
+                    target_fps=_FPS,
+                    blur_fps=_FPS,
+                    interactive_quality=85,
+                    rca_event_throttle_s=0.02,
+                )
+            )
+        self.layout = LayoutManager(app.scene, app.view_manager, server)
+        self.layout.register_layout("reading", _reading_layout())
+        vtk.vtkObject.GlobalWarningDisplayOff()  # each view warns of an event that VTK will rename
+        self.layout.set_layout("reading")
+        vtk.vtkObject.GlobalWarningDisplayOn()
+        self.view_3d: ThreeDView = app.view_manager.get_view(VIEW_3D)
+        node = self.view_3d.get_view_node()
+        node.SetVolumeRenderingQuality(slicer.vtkMRMLViewNode.Adaptive)
+        node.SetExpectedFPS(20)
+        for view in self.slices():
+            view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._tell(view))
+
+    def slices(self) -> list[SliceView]:
+        """The six slice views."""
+        return [self._app.view_manager.get_view(name) for name in BASELINE_VIEWS + FOLLOWUP_VIEWS]
+
+    @contextmanager
+    def blocked(self) -> Iterator[None]:
+        """Draw nothing while many nodes change; draw once afterwards."""
+        views: list[AbstractView] = [*self.slices(), self.view_3d]
+        with ExitStack() as stack:
+            for view in views:
+                before = view.set_render_blocked(True)
+                stack.callback(view.set_render_blocked, before)
+            yield
+
+    def fit(self) -> None:
+        """Show the whole scans, each slice view along its own orientation."""
+        for view in self.slices():
+            view.set_orientation(view.get_view_node().GetName().removeprefix("Baseline").removeprefix("FollowUp"))
+            view.fit_view_to_content()
+
+    def show_3d(self, volume: slicer.vtkMRMLScalarVolumeNode | None, preset: str) -> None:
+        """Render a scan in the 3D view by Slicer's preset of that name, and no other scan."""
+        rendering = self._app.volume_rendering
+        shown = self._app.scene.GetNodesByClass("vtkMRMLVolumeRenderingDisplayNode")
+        shown.UnRegister(None)
+        for index in range(shown.GetNumberOfItems()):
+            display = shown.GetItemAsObject(index)
+            display.SetVisibility(volume is not None and display.GetDisplayableNode() is volume)
+        if volume is None:
+            return
+        is_new = not rendering.has_vr_display_node(volume)
+        display = rendering.create_display_node(volume, preset)
+        display.SetViewNodeIDs([self.view_3d.get_view_node_id()])
+        if not is_new:
+            rendering.apply_preset(display, preset)
+        display.SetVisibility(True)
+        if is_new:
+            self.view_3d.render()
+            self.view_3d.fit_view_to_content()
+
+    def reset(self, name: str) -> None:
+        """Show all of one view's scan again."""
+        self._app.view_manager.get_view(name).fit_view_to_content()
+
+    def _tell(self, view: SliceView) -> None:
+        node = view.get_view_node()
+        name = node.GetLayoutName()
+        inverse = vtk.vtkMatrix4x4()
+        vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
+        axis, letters = _AXES[next(each for each in ORIENTATIONS if name.endswith(each))]
+        offset = node.GetSliceToRAS().GetElement(axis, 3)
+        letter = letters[bool(offset < 0)]
+        place = {
+            "place": f"{letter} {abs(offset):.1f} mm",
+            "size": list(node.GetDimensions()[:2]),
+            "ras_to_xy": [round(inverse.GetElement(row, column), 6) for row in range(4) for column in range(4)],
+        }
+        if place != self._state.views.get(name):
+            self._state.views = {**self._state.views, name: place}
+
+    def _decorate(self, _server: Server, view_id: str, view: AbstractView) -> None:
+        name = view.get_singleton_tag()
+        html.Div(_TITLES[name], classes="view-title")
+        html.Button(
+            "⤢",
+            classes="view-reset",
+            type="button",
+            title=f"Show the whole {_TITLES[name]} view again",
+            click=lambda: self.reset(name),
+        )
+        if name == VIEW_3D:
+            return
+        html.Div(f"{{{{ views.{name} ? views.{name}.place : '' }}}}", classes="view-place")
+        orientation = next(each for each in ORIENTATIONS if name.endswith(each))
+        for letter, side in zip(_SIDES[orientation], ("left", "right", "top", "bottom"), strict=True):
+            html.Div(letter, classes=f"view-side view-{side}")
+
+
+def _slice(name: str, orientation: str, colour: str) -> ViewLayoutDefinition:
+    return ViewLayoutDefinition(name, ViewType.SLICE_VIEW, ViewProps(label=name, orientation=orientation, color=colour))
+
+
+def _reading_layout() -> Layout:
+    across, down = LayoutDirection.Horizontal, LayoutDirection.Vertical
+    colours = ("#F34A33", "#6DAD4A", "#EFD64D")
+    baseline, followup = (
+        [_slice(*parts) for parts in zip(names, ORIENTATIONS, colours, strict=True)]
+        for names in (BASELINE_VIEWS, FOLLOWUP_VIEWS)
+    )
+    small = [*baseline[1:], ViewLayoutDefinition.threed_view(name=VIEW_3D, label="3D"), *followup[1:]]
+    return Layout(down, [Layout(across, [baseline[0], followup[0]]), Layout(across, small)], ["2", "1"])
