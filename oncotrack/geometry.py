@@ -55,7 +55,7 @@ class Geometry:
     @classmethod
     def around(cls, centre, half_mm, spacing_mm: float) -> Geometry:
         """A RAS-aligned grid of odd size with a voxel on `centre`, reaching `half_mm` (scalar or per axis) each way."""
-        steps = np.ceil(np.broadcast_to(np.asarray(half_mm, float), 3) / spacing_mm).astype(int)
+        steps = np.ceil(np.broadcast_to(np.asarray(half_mm, float), 3) / spacing_mm - 1e-6).astype(int)
         return cls(tuple(2 * steps + 1), (spacing_mm,) * 3, tuple(np.asarray(centre, float) - steps * spacing_mm))
 
     @property

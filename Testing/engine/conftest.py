@@ -1,13 +1,13 @@
-"""One synthetic torso and its follow-up for the whole run."""
+"""One synthetic patient and a follow-up by a known motion, for the whole run."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
-from oncotrack.bench.synthetic import synthetic_ct
 from oncotrack.bench.warped import Motion, warped_copy
 from oncotrack.followup.tracker import ScanPair
+from oncotrack.phantom import make_patient
 from oncotrack.volume import Volume
 
 
@@ -28,6 +28,9 @@ class KnownPair:
 @pytest.fixture(scope="session")
 def known_pair() -> KnownPair:
     rng = np.random.default_rng(5)
-    baseline, lesions = synthetic_ct(rng, (140, 110, 80), 2.5)
+    visit = make_patient(5, visits=1, size=(160, 160, 90)).visits[0]
+    baseline = visit.image
+    chosen = sorted(visit.truth.instances, key=lambda instance: -instance.volume_mm3)[:6]
+    lesions = [(np.array(instance.centre), instance.long_axis.length_mm / 2) for instance in chosen]
     followup, motion = warped_copy(baseline, rng, largest_mm=15.0, spacing=(2.2, 2.2, 4.0))
     return KnownPair(baseline, followup, lesions, motion, ScanPair(baseline, followup, cache=False))

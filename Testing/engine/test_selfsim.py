@@ -99,7 +99,7 @@ def test_a_body_that_is_gone_is_not_found(known_pair):
 
 @pytest.mark.parametrize("name", METHODS[:2])
 def test_a_click_outside_the_baseline_is_said(known_pair, name):
-    with pytest.raises(InputError, match="lies outside synthetic torso"):
+    with pytest.raises(InputError, match="lies outside phantom"):
         tracker(name).match(known_pair.pair, (5000, 0, 0))
     with pytest.raises(InputError, match="three finite numbers"):
         tracker(name).match(known_pair.pair, (np.nan, 0, 0))
@@ -108,6 +108,13 @@ def test_a_click_outside_the_baseline_is_said(known_pair, name):
 def test_an_unknown_method_lists_the_known():
     with pytest.raises(InputError, match="selfsim, affine, bspline"):
         tracker("magic")
+
+
+@pytest.mark.parametrize("radius", [0.5, 3, 7.7, 11.3, 17.9, 22.4, 60])
+def test_any_lesion_size_is_matched_in_its_place(known_pair, radius):
+    centre = known_pair.lesions[2][0]
+    match = SelfSimilarity().match(known_pair.pair, centre, radius)
+    assert miss(match, known_pair.truth(centre)) < 3.0
 
 
 def test_progress_runs_forward_to_the_search(known_pair):

@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
-from oncotrack.bench.synthetic import synthetic_ct
 from oncotrack.bench.warped import warped_copy
 from oncotrack.errors import InputError
 from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
 from oncotrack.followup.methods import tracker
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.jobs import Progress, silent
+from oncotrack.phantom import make_patient
 from oncotrack.samples import sample
 from oncotrack.volume import Volume, load, save
 
@@ -37,7 +37,7 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
     lung : path, optional
         Folder of the sample "lung-pair"; looked for when missing, and left out when it is not at hand.
     large : path, optional
-        A whole CT; a synthetic one of 340x260x180 voxels when missing. It is warped by a known motion of up to
+        A whole CT; a synthetic patient of 256x256x128 voxels when missing. It is warped by a known motion of up to
         30 mm, blurred, enhanced, made noisy and resampled (`oncotrack.bench.warped`).
 
     Returns
@@ -59,7 +59,7 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
     if large is not None:
         baseline, path = load(large), large
     else:
-        baseline, path = synthetic_ct(np.random.default_rng(_SEED), (340, 260, 180), 1.0)[0], None
+        baseline, path = make_patient(_SEED, visits=1).visits[0].image, None
     result["warped"] = _warped(baseline, path)
     return result
 

@@ -10,12 +10,15 @@ import numpy as np
 
 from oncotrack.cli.output import progress_bar, say
 from oncotrack.evaluation.landmarks import read_points
+from oncotrack.findings import State
 from oncotrack.followup.methods import tracker
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.samples import FOLDER_VARIABLE, sample
 from oncotrack.volume import load
 
 _SEED = 20
+_LESIONS = 6
+_SMALLEST_MM = 4.0
 
 
 @dataclass(frozen=True)
@@ -74,15 +77,20 @@ def _real_case() -> Case | None:
 
 
 def _synthetic_case() -> Case:
-    from oncotrack.bench.synthetic import synthetic_ct
-    from oncotrack.bench.warped import warped_copy
+    from oncotrack.phantom import make_patient
 
-    rng = np.random.default_rng(_SEED)
-    baseline, lesions = synthetic_ct(rng)
-    followup, motion = warped_copy(baseline, rng, largest_mm=18.0, spacing=(2.0, 2.0, 3.0))
-    truths = motion.to_followup([centre for centre, _ in lesions])
+    patient = make_patient(_SEED, visits=2, size=(192, 192, 96))
+    first, last = (time_point.id for time_point in patient.findings.time_points)
+    lesions, truths = [], []
+    for finding in patient.findings:
+        before, after = finding.at(first), finding.at(last)
+        seen = before and after and State.ABSENT not in (before.state, after.state)
+        if seen and before.radius_mm and before.radius_mm >= _SMALLEST_MM:
+            lesions.append((np.array(before.centre), before.radius_mm))
+            truths.append(np.array(after.centre))
     note = (
-        f"Synthetic patient, as no real image is at hand (set {FOLDER_VARIABLE}, or: oncotrack samples --fetch lung-pair). "
-        "It shows that the program runs, not how well it does on patients."
+        f"Synthetic patient, as no real image is at hand (set {FOLDER_VARIABLE}, or: oncotrack samples --fetch "
+        "lung-pair). It shows that the program runs, not how well it does on patients."
     )
-    return Case(ScanPair(baseline, followup), lesions, list(truths), note)
+    pair = ScanPair(patient.visits[0].image, patient.visits[1].image)
+    return Case(pair, lesions[:_LESIONS], truths[:_LESIONS], note)

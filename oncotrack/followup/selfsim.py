@@ -216,7 +216,9 @@ class _Search:
 
     def __init__(self, source: _Side, target: _Side, at: np.ndarray, level: Level) -> None:
         self._target, self._level = target, level
-        self._half, self.reach = (int(np.ceil(value / level.spacing)) for value in (level.template, level.search))
+        self._half, self.reach = (
+            int(np.ceil(value / level.spacing - 1e-6)) for value in (level.template, level.search)
+        )
         self._template, scanned = source.descriptors(at, self._half, level.spacing)
         self._weight = gaussian_weight(self._half, level.sigma / level.spacing) * scanned
 

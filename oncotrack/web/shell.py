@@ -7,6 +7,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.scene.windows import WINDOWS
+from oncotrack.web.attributes import raw
 from oncotrack.web.tools import Command
 from oncotrack.web.viewer import Viewer
 
@@ -33,7 +34,7 @@ def build(viewer: Viewer) -> VAppLayout:
                 for tool in viewer.tools:
                     v.VTab(tool.title, value=tool.name, prepend_icon=tool.icon, size="small")
             for tool in viewer.tools:
-                with html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), data_panel=tool.name):
+                with html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), **raw(data_panel=tool.name)):
                     tool.build()
         with v.VMain(style="height: 100vh;"), html.Div(style="position: relative; height: 100%;"):
             with html.Div(classes=("is_following ? 'views is-following' : 'views'",)):
@@ -53,9 +54,8 @@ def _button(viewer: Viewer, command: Command) -> None:
         variant=(f"{command.active} ? 'tonal' : 'text'",) if command.active else "text",
         disabled=(f"!({command.enabled})",),
         click=(viewer.run, f"['{command.name}']"),
-        aria_label=command.tooltip,
-        data_command=command.name,
         **colour,
+        **raw(aria_label=command.tooltip, data_command=command.name),
     ):
         v.VIcon(command.icon)
         text = {"undo": "undo_text", "redo": "redo_text"}.get(command.name)
@@ -74,7 +74,7 @@ def _windows(viewer: Viewer) -> None:
                 size="small",
                 disabled=("!scan_names[0] && !scan_names[1]",),
                 click=(viewer.run, f"['window {number}']"),
-                data_window=window.name,
+                **raw(data_window=window.name),
             ):
                 tip = f"'{window.name}: width {window.width:g}, level {window.level:g} HU ({number})'"
                 v.VTooltip(activator="parent", location="bottom", text=(tip,))
@@ -86,7 +86,7 @@ def _hint() -> None:
 
 
 def _progress(viewer: Viewer) -> None:
-    with html.Div(classes="job", v_if=("job.text",), role="status", data_job=("job.text",)):
+    with html.Div(classes="job", v_if=("job.text",), **raw(role="status", data_job=("job.text",))):
         html.Span("{{ job.text }}")
         v.VProgressLinear(
             model_value=("job.percent",), indeterminate=("!job.percent",), height=8, rounded=True, classes="bar"
@@ -99,7 +99,7 @@ def _progress(viewer: Viewer) -> None:
             variant="outlined",
             v_if=("!job.stopping",),
             click=viewer.work.cancel,
-            data_cancel="yes",
+            **raw(data_cancel="yes"),
         )
 
 
@@ -111,7 +111,9 @@ def _message() -> None:
         location="bottom left",
         multi_line=True,
     ):
-        with html.Div(role="alert", style="display: flex; gap: 10px; font-size: 14px;", data_message=("message.kind",)):
+        with html.Div(
+            style="display: flex; gap: 10px; font-size: 14px;", **raw(role="alert", data_message=("message.kind",))
+        ):
             v.VIcon(icon=("message.kind === 'error' ? 'mdi-alert' : 'mdi-information'",))
             html.Span("{{ message.text }}", style="overflow-wrap: anywhere;")
         with v.Template(v_slot_actions=True):
@@ -127,4 +129,4 @@ def _question(viewer: Viewer) -> None:
         with v.VCardActions():
             v.VSpacer()
             v.VBtn("Keep them", click=(viewer.attempt_answer, "[false]"))
-            v.VBtn("Open anyway", color="amber", click=(viewer.attempt_answer, "[true]"), data_answer="yes")
+            v.VBtn("Open anyway", color="amber", click=(viewer.attempt_answer, "[true]"), **raw(data_answer="yes"))

@@ -25,6 +25,7 @@ from trame_slicer.views import (
 from trame_slicer.views.render_scheduler import NoScheduleRendering
 
 from oncotrack.scene.rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, ORIENTATIONS
+from oncotrack.web.attributes import raw
 
 VIEW_3D = "FollowUp3D"
 _TITLES = dict(
@@ -141,7 +142,7 @@ class Views:
 
     def _decorate(self, _server: Server, view_id: str, view: AbstractView) -> None:
         name = view.get_singleton_tag()
-        html.Div(_TITLES[name], classes="view-title")
+        html.Div(_TITLES[name], classes="view-title", **raw(data_view=name))
         html.Button(
             "⤢",
             classes="view-reset",

@@ -10,6 +10,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.scene.windows import WINDOWS
+from oncotrack.web.attributes import raw
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class DisplayTool:
             v_if=("has_scans && !has_registration",),
             disabled=("!!job.text",),
             click=(self._viewer.run, "['register']"),
-            data_register="yes",
+            **raw(data_register="yes"),
         )
         v.VSelect(
             v_model=("method",),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.web.attributes import raw
 from oncotrack.web.files import BASELINE, FOLLOWUP
 from oncotrack.web.tools import Command
 
@@ -53,20 +54,26 @@ class FilesTool:
         html.H2("Open a file or DICOM folder")
         v.VTextField(
             v_model=("typed",), label="Path", density="compact", variant="outlined", hide_details=True,
-            data_path="yes", title="In one of the folders OncoTrack was started with",
+            title="In one of the folders OncoTrack was started with", **raw(data_path="yes"),
         )  # fmt: skip
         html.Div("Folders: {{ folders.join(', ') }}", classes="quiet")
         with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
             for role, title in ((BASELINE, "As baseline"), (FOLLOWUP, "As follow-up")):
-                v.VBtn(title, size="small", variant="tonal", click=(run, f"['open', typed, '{role}']"), data_open=role)
+                v.VBtn(
+                    title,
+                    size="small",
+                    variant="tonal",
+                    click=(run, f"['open', typed, '{role}']"),
+                    **raw(data_open=role),
+                )
         html.Div("A scene (.mrb) or findings (.json) open as what they are.", classes="quiet mb-2")
         html.H2("Upload")
         for role, title in ((BASELINE, "Baseline, scene or findings"), (FOLLOWUP, "Follow-up")):
             with html.Label(title, classes="upload"):
-                html.Input(type="file", accept=_SCANS, data_upload=role)
+                html.Input(type="file", accept=_SCANS, **raw(data_upload=role))
         for role, title in ((BASELINE, "Baseline: DICOM folder"), (FOLLOWUP, "Follow-up: DICOM folder")):
             with html.Label(title, classes="upload"):
-                html.Input(type="file", data_upload=role, raw_attrs=["webkitdirectory", "multiple"])
+                html.Input(type="file", **raw("webkitdirectory", "multiple", data_upload=role))
         html.H2("Save")
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
             for name, title, enabled in (
@@ -76,9 +83,13 @@ class FilesTool:
             ):
                 v.VBtn(
                     title, size="small", variant="tonal", disabled=(f"!({enabled})",), click=(run, f"['{name}']"),
-                    data_save=name,
+                    **raw(data_save=name),
                 )  # fmt: skip
         with html.Div(v_for="name in saved", key="name"):
             html.A(
-                "{{ name }}", href=("'saved/' + name",), target="_blank", style="color: #9ecbff;", data_saved=("name",)
+                "{{ name }}",
+                href=("'saved/' + name",),
+                target="_blank",
+                style="color: #9ecbff;",
+                **raw(data_saved=("name",)),
             )

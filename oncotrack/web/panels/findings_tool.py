@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.web.attributes import raw
 from oncotrack.web.panels.match_card import MatchCard
 from oncotrack.web.rows import STATES, UNMATCHED
 from oncotrack.web.tools import Command
@@ -78,7 +79,7 @@ class FindingsTool:
             hide_details=True,
             v_if=("findings.length",),
             classes="mb-2",
-            data_filter="yes",
+            **raw(data_filter="yes"),
         )
         with html.Div(style="max-height: 42vh; overflow-y: auto;"):
             self._rows()
@@ -92,11 +93,13 @@ class FindingsTool:
             key="row.uid",
             classes=("row.is_current ? 'finding current' : 'finding'",),
             tabindex="0",
-            role="button",
             click=(self._viewer.run, "['go', row.uid]"),
-            keyup_enter=(self._viewer.run, "['go', row.uid]"),
-            data_finding=("row.label",),
-            data_state=("row.state",),
+            **raw(
+                "@keydown.enter.self=\"trigger('oncotrack.command', ['go', row.uid])\"",
+                role="button",
+                data_finding=("row.label",),
+                data_state=("row.state",),
+            ),
         ):
             v.VIcon(icon=("row.icon",), size="small", classes="mt-1")
             with html.Div(classes="finding-text"):
@@ -110,10 +113,12 @@ class FindingsTool:
                     hide_details=True,
                     autofocus=True,
                     variant="outlined",
-                    keydown_enter=(self._viewer.run, "['rename', row.uid, $event.target.value]"),
-                    keydown_esc="renaming = ''",
-                    data_rename="yes",
-                    raw_attrs=['@click.stop=""'],
+                    **raw(
+                        "@keydown.enter.stop=\"trigger('oncotrack.command', ['rename', row.uid, $event.target.value])\"",
+                        "@keydown.esc.stop=\"renaming = ''\"",
+                        '@click.stop=""',
+                        data_rename="yes",
+                    ),
                 )
                 html.Div("{{ row.trust }}", classes="more", v_if=("row.trust",))
                 html.Div("{{ row.axes }}", classes="more", v_if=("row.axes",))
@@ -121,15 +126,14 @@ class FindingsTool:
                 ("renaming = row.uid; new_label = row.label", "mdi-pencil", "Rename"),
                 (None, "mdi-delete-outline", "Delete; undo brings it back"),
             ):
-                with html.Span(raw_attrs=['@click.stop=""']):
+                with html.Span(**raw('@click.stop=""')):
                     v.VBtn(
                         icon=icon,
                         size="x-small",
                         variant="text",
                         title=title,
-                        aria_label=title,
                         click=action or (self._viewer.run, "['delete', row.uid]"),
-                        data_row_action=title.split(";")[0].lower(),
+                        **raw(aria_label=title, data_row_action=title.split(";")[0].lower()),
                     )
 
     def _toggle(self) -> None:

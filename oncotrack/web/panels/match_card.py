@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.web.attributes import raw
+
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
@@ -24,7 +26,7 @@ class MatchCard:
 
     def build(self) -> None:
         """Place, trust, reason, alternatives to take, the anatomy map."""
-        with html.Div(v_if=("match.label",), data_match=("match.label",)):
+        with html.Div(v_if=("match.label",), **raw(data_match=("match.label",))):
             html.H2("Match of {{ match.label }} in the follow-up")
             html.Div("{{ match.place }}", classes="quiet")
             html.Div("Trust: {{ match.trust }}", v_if=("match.trust",), classes="quiet")
@@ -56,5 +58,5 @@ class MatchCard:
                     size="small",
                     variant="tonal",
                     click=(self._viewer.run, "['take', index]"),
-                    data_take=("each.letter",),
+                    **raw(data_take=("each.letter",)),
                 )

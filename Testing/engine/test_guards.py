@@ -1,0 +1,447 @@
+"""What no feature test would notice: who imports whom, and whether every part of the Slicer extension is in its lists."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlparse
+from xml.etree import ElementTree
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+PACKAGE = REPOSITORY / "oncotrack"
+MODULES = sorted(
+    folder for folder in REPOSITORY.iterdir() if folder.is_dir() and (folder / f"{folder.name}.py").is_file()
+)
+FACES = {"scene", "web"}
+SYSTEMS = {"detection", "followup", "masks", "response"}
+BESIDE = {"bench", "cli", "datasets", "evaluation", "phantom", "report", "training"}
+TOOLKITS = {"qt", "ctk", "trame", "trame_client", "trame_server", "trame_slicer", "trame_vuetify"}
+SLICER = {"slicer", "slicer_core", "vtk", "vtkmodules"}
+BROUGHT = {"numpy", "pydicom", "simpleitk", "torch"}  # by Slicer and by its PyTorch extension
+COMMAND_LINE_ONLY = {"matplotlib", "rich", "typer"}
+DISTRIBUTIONS = {"itk": "itk-elastix", "skimage": "scikit-image", "undo_stack": "py-undo-stack"}
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), str(path))
+
+
+def imports(path: Path, at_top_only: bool = False) -> set[str]:
+    """Full names of the modules that a file imports."""
+    module = tree(path)
+    names = set()
+    for node in module.body if at_top_only else ast.walk(module):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
+
+
+def floor(name: str) -> str:
+    """Which part of the house a module of oncotrack belongs to: its package, or "ground"."""
+    parts = name.split(".")
+    part = parts[1] if len(parts) > 1 else ""
+    is_package = part != "" and (PACKAGE / part).is_dir()
+    return part if is_package or part in BESIDE else "ground"
+
+
+def sources(*floors: str) -> list[Path]:
+    """The Python files of some floors; of all without a name."""
+    files = sorted(PACKAGE.rglob("*.py"))
+    return [file for file in files if not floors or floor(dotted(file)) in floors]
+
+
+def dotted(file: Path) -> str:
+    parts = file.relative_to(REPOSITORY).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def listed(folder: Path) -> set[str]:
+    """Files that a module's CMakeLists.txt names in its SCRIPTS and RESOURCES."""
+    text = (folder / "CMakeLists.txt").read_text(encoding="utf-8")
+    lists = re.findall(r"set\(MODULE_PYTHON_(?:SCRIPTS|RESOURCES)(.*?)\)", text, re.DOTALL)
+    assert len(lists) == 2, f"{folder.name}/CMakeLists.txt has not both lists"
+    return {word.replace("${MODULE_NAME}", folder.name) for part in lists for word in part.split()}
+
+
+def widgets(folder: Path) -> dict[str, ElementTree.Element]:
+    """The widgets of a module's .ui files, by object name."""
+    roots = [ElementTree.parse(file).getroot() for file in sorted((folder / "Resources" / "UI").glob("*.ui"))]
+    return {widget.get("name"): widget for root in roots for widget in root.iter("widget")}
+
+
+def bound(folder: Path) -> set[str]:
+    """The parameters that widgets are bound to."""
+    return {
+        prop.findtext("string")
+        for widget in widgets(folder).values()
+        for prop in widget.findall("property")
+        if prop.get("name") == "SlicerParameterName"
+    }
+
+
+def parameters(folder: Path) -> dict[str, ast.AnnAssign]:
+    """The fields of the module's parameter class."""
+    return {
+        field.target.id: field
+        for node in ast.walk(tree(folder / f"{folder.name}.py"))
+        if isinstance(node, ast.ClassDef)
+        and any(getattr(each, "id", "") == "parameterNodeWrapper" for each in node.decorator_list)
+        for field in node.body
+        if isinstance(field, ast.AnnAssign)
+    }
+
+
+def constant(file: Path, name: str):
+    """The value of a literal that a file assigns at its top."""
+    for node in tree(file).body:
+        targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+        if any(getattr(target, "id", "") == name for target in targets):
+            return node.value if isinstance(node.value, ast.Dict) else ast.literal_eval(node.value)
+    raise AssertionError(f"{file.name} assigns no {name}")
+
+
+def requirements(lines: list[str]) -> dict[str, str]:
+    """Requirement lines by lower-case name."""
+    return {re.match(r"[\w.-]+", line).group().lower(): line for line in lines}
+
+
+def engine_needs() -> dict[str, str]:
+    tomllib = pytest.importorskip("tomllib", reason="reading pyproject.toml needs Python 3.11")
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return requirements(project["dependencies"])
+
+
+def slicer_needs() -> dict[str, str]:
+    lines = (REPOSITORY / "Resources" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    return requirements([line for line in lines if line and not line.startswith("#")])
+
+
+module_folders = pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
+
+
+# who imports whom
+
+
+def test_the_engine_needs_neither_slicer_nor_a_toolkit():
+    script = f"""
+import importlib, json, pkgutil, sys
+blocked, faces, optional = {SLICER | TOOLKITS!r}, {FACES!r}, {"trackeval", "highdicom", "pydicom"!r}
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in blocked:
+            raise ImportError(f"blocked: {{name}}")
+sys.meta_path.insert(0, Blocker())
+import oncotrack
+done, failed = [], {{}}
+def visit(package):
+    for info in pkgutil.iter_modules(package.__path__, package.__name__ + "."):
+        if info.name.split(".")[1] in faces:
+            continue
+        try:
+            module = importlib.import_module(info.name)
+        except ModuleNotFoundError as error:
+            if error.name not in optional:
+                failed[info.name] = str(error)
+            continue
+        except ImportError as error:
+            failed[info.name] = str(error)
+            continue
+        done.append(info.name)
+        if info.ispkg:
+            visit(module)
+visit(oncotrack)
+print(json.dumps([done, failed]))
+"""
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert run.returncode == 0, run.stderr
+    done, failed = json.loads(run.stdout.splitlines()[-1])
+    assert not failed
+    assert {"oncotrack.findings", "oncotrack.followup.selfsim", "oncotrack.cli.app"} <= set(done)
+
+
+def test_no_file_of_the_engine_names_slicer_or_a_toolkit():
+    for file in sources():
+        part = floor(dotted(file))
+        allowed = {"scene": SLICER, "web": SLICER | TOOLKITS}.get(part, set())
+        named = {name.split(".")[0] for name in imports(file)} & (SLICER | TOOLKITS)
+        assert named <= allowed, f"{file} imports {named - allowed}"
+
+
+def test_imports_go_down_only():
+    below = {"ground": {"ground"}, "scene": {"ground", "scene", *SYSTEMS}}
+    below |= {system: {"ground", *SYSTEMS} for system in SYSTEMS}
+    below |= {part: {"ground", *SYSTEMS, *BESIDE} - {"cli"} for part in BESIDE}
+    below["cli"] = {"ground", *SYSTEMS, *BESIDE, *FACES}
+    below["web"] = {"ground", *SYSTEMS, *BESIDE, *FACES} - {"cli"}
+    for file in sources():
+        part = floor(dotted(file))
+        used = {floor(name) for name in imports(file) if name.split(".")[0] == "oncotrack" and name != "oncotrack"}
+        assert used <= below[part], f"{file} ({part}) imports from {sorted(used - below[part])}"
+
+
+def test_only_programs_of_their_own_print():
+    for file in sources():
+        calls = (node for node in ast.walk(tree(file)) if isinstance(node, ast.Call))
+        printing = [call.lineno for call in calls if getattr(call.func, "id", "") == "print"]
+        assert not printing or floor(dotted(file)) in {"cli", "web"}, f"{file} prints in line {printing[0]}"
+
+
+def test_the_tests_are_no_package():
+    assert not list((REPOSITORY / "Testing").rglob("__init__.py")), "a package called Testing collides inside Slicer"
+
+
+# packages
+
+
+def test_slicer_installs_what_the_engine_needs_and_slicer_lacks():
+    needed = {name: line for name, line in engine_needs().items() if name not in BROUGHT | COMMAND_LINE_ONLY}
+    assert slicer_needs() == needed
+
+
+def test_torch_is_asked_for_in_the_same_version():
+    assert constant(PACKAGE / "packages.py", "TORCH") == engine_needs()["torch"]
+
+
+def test_what_runs_in_slicer_needs_no_other_package():
+    provided = {*slicer_needs(), *BROUGHT, *SLICER, "packaging", "pytorchutils"}  # the last two come the same way
+    for file in sources("ground", "followup", "scene"):
+        for name in {name.split(".")[0] for name in imports(file)} - {"oncotrack"} - set(sys.stdlib_module_names):
+            known = DISTRIBUTIONS.get(name, name).lower()
+            assert known in provided, f"{file} imports {name}, which Slicer would not have"
+
+
+# the Slicer extension
+
+
+def test_the_extension_says_everything_the_index_asks_for():
+    text = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
+    fields = dict(re.findall(r'set\(EXTENSION_(\w+) "?([^")]*)"?\)', text))
+    for name in ("HOMEPAGE", "CATEGORY", "CONTRIBUTORS", "DESCRIPTION", "ICONURL", "SCREENSHOTURLS", "DEPENDS"):
+        assert fields.get(name), f"EXTENSION_{name} is missing"
+    assert fields["DEPENDS"] == "PyTorch"
+    project = re.search(r"project\((\w+)\)", text).group(1)
+    assert project == "OncoTrack"
+    own = urlparse(fields["HOMEPAGE"]).path.strip("/")
+    for url in (fields["ICONURL"], *fields["SCREENSHOTURLS"].split()):
+        assert urlparse(url).scheme == "https"
+        assert own in url, f"{url} lies elsewhere than {fields['HOMEPAGE']}"
+    assert (REPOSITORY / fields["ICONURL"].split("/main/")[1]).is_file()
+    for name in ("README.md", "LICENSE"):
+        assert (REPOSITORY / name).is_file()
+
+
+def test_the_extension_builds_every_module_that_exists_and_no_other():
+    text = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
+    assert re.findall(r"^add_subdirectory\((\w+)\)", text, re.MULTILINE) == [folder.name for folder in MODULES]
+    assert MODULES
+
+
+@module_folders
+def test_every_file_of_a_module_is_in_its_list_and_the_reverse(folder):
+    files = {
+        str(file.relative_to(folder).as_posix())
+        for file in folder.rglob("*")
+        if file.is_file() and file.name != "CMakeLists.txt" and "__pycache__" not in file.parts
+    }
+    assert listed(folder) == files
+
+
+@module_folders
+def test_every_widget_that_the_code_names_exists(folder):
+    names = set(widgets(folder))
+    source = tree(folder / f"{folder.name}.py")
+    used = {
+        node.attr
+        for node in ast.walk(source)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "ui"
+    }
+    used |= {button for button, _key, _action in constant(folder / f"{folder.name}.py", "ACTIONS")}
+    assert used <= names, f"not in the .ui: {sorted(used - names)}"
+    buttons = {name for name, widget in widgets(folder).items() if widget.get("class") == "QPushButton"}
+    assert buttons <= used, f"buttons that do nothing: {sorted(buttons - used)}"
+
+
+@module_folders
+def test_the_ui_is_consistent(folder):
+    for file in (folder / "Resources" / "UI").glob("*.ui"):
+        root = ElementTree.parse(file).getroot()
+        names = [element.get("name") for kind in ("widget", "layout", "spacer") for element in root.iter(kind)]
+        assert len(names) == len(set(names)), "an object name is used twice"
+        declared = {custom.findtext("class") for custom in root.iter("customwidget")}
+        used = {widget.get("class") for widget in root.iter("widget")}
+        assert {name for name in used if not name.startswith("Q")} == declared
+        scene_wide = {connection.findtext("receiver") for connection in root.iter("connection")}
+        assert scene_wide == {n for n, w in widgets(folder).items() if w.get("class") == "qMRMLNodeComboBox"}
+        buddies = {prop.findtext("cstring") for prop in root.iter("property") if prop.get("name") == "buddy"}
+        assert buddies <= set(names)
+
+
+@module_folders
+def test_every_bound_parameter_is_a_field_and_every_field_is_used(folder):
+    fields, source = parameters(folder), (folder / f"{folder.name}.py").read_text(encoding="utf-8")
+    assert bound(folder) <= set(fields)
+    unbound = {name for name in fields if name not in bound(folder)}
+    for name in unbound:
+        assert re.search(rf"(self\.parameters|wanted)\.{name}\b", source), f"{name} is neither bound nor read"
+
+
+@module_folders
+def test_a_module_imports_without_the_packages_that_slicer_lacks(folder):
+    heavy = {"oncotrack", *slicer_needs(), *DISTRIBUTIONS, "torch"}
+    top = {name.split(".")[0].lower() for name in imports(folder / f"{folder.name}.py", at_top_only=True)}
+    assert not top & heavy
+
+
+@module_folders
+def test_shortcuts_are_unambiguous_and_leave_slicers_own_alone(folder):
+    file = folder / f"{folder.name}.py"
+    keys = [key for _button, key, _action in constant(file, "ACTIONS") if key] + [constant(file, "MAP_SHORTCUT")]
+    assert len(keys) == len(set(keys))
+    assert not {"F", "B", "G", "R", "V", "Q"} & set(keys), "slice views use these keys"
+
+
+@module_folders
+def test_a_module_has_the_classes_that_slicer_looks_for(folder):
+    names = {node.name for node in tree(folder / f"{folder.name}.py").body if isinstance(node, ast.ClassDef)}
+    assert {folder.name + suffix for suffix in ("", "Widget", "Logic", "Test")} <= names
+    source = (folder / f"{folder.name}.py").read_text(encoding="utf-8")
+    assert "research use only" in source.lower()
+
+
+def test_the_follow_up_panel_calls_what_the_session_has():
+    file = REPOSITORY / "LesionFollowUp" / "LesionFollowUp.py"
+    session = next(n for n in tree(PACKAGE / "scene" / "follow_up.py").body if isinstance(n, ast.ClassDef))
+    methods = {node.name for node in session.body if isinstance(node, ast.FunctionDef)}
+    assigned = {
+        node.targets[0].attr
+        for node in ast.walk(session)
+        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute)
+    }
+    signals = {node.targets[0].id for node in session.body if isinstance(node, ast.Assign)}
+    module = tree(file)
+    called = {action for _button, _key, action in constant(file, "ACTIONS")}
+    called |= {
+        node.args[0].value
+        for node in ast.walk(module)
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "_act"
+        if isinstance(node.args[0], ast.Constant)
+    }
+    for node in ast.walk(module):
+        if isinstance(node, ast.Attribute):
+            owner = node.value
+            if getattr(owner, "attr", getattr(owner, "id", "")) == "session":
+                called.add(node.attr)
+    assert called <= methods | assigned | signals, f"no such thing: {sorted(called - methods - assigned - signals)}"
+    panel = (PACKAGE / "scene" / "panel.py").read_text(encoding="utf-8")
+    offered = {action for _button, _key, action in constant(file, "ACTIONS")}
+    assert all(f'"{action}"' in panel for action in offered), "a button would never be enabled"
+
+
+def test_the_follow_up_panel_has_the_filters_and_columns_of_the_scene_floor():
+    folder, panel = REPOSITORY / "LesionFollowUp", PACKAGE / "scene" / "panel.py"
+    choices = next(n for n in ast.walk(parameters(folder)["shown"]) if isinstance(n, ast.List))
+    shown = constant(panel, "SHOWN")
+    to_review = constant(panel, "_TO_REVIEW")
+    assert ast.literal_eval(choices) == [to_review if isinstance(k, ast.Name) else k.value for k in shown.keys]
+    titles = [c.findtext("property/string") for c in widgets(folder)["lesionTable"].findall("column")]
+    assert titles == list(constant(panel, "COLUMNS"))
+
+
+def test_the_icons_are_what_slicer_wants():
+    from PIL import Image
+
+    for file in [REPOSITORY / "Resources" / "Icons" / "OncoTrack.png", *REPOSITORY.glob("*/Resources/Icons/*.png")]:
+        with Image.open(file) as icon:
+            assert icon.size == (128, 128), file
+
+
+# the installed tree
+
+_STUBS = """
+set(Slicer_USE_FILE ${CMAKE_CURRENT_LIST_DIR}/use.cmake)
+set(Slicer_EXTENSION_GENERATE_CONFIG ${CMAKE_CURRENT_LIST_DIR}/use.cmake)
+set(Slicer_EXTENSION_CPACK ${CMAKE_CURRENT_LIST_DIR}/use.cmake)
+set(Slicer_QTSCRIPTEDMODULES_LIB_DIR lib/Slicer-5.10/qt-scripted-modules)
+set(Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR lib/Slicer-5.10/qt-scripted-modules)
+function(ctkMacroCompilePythonScript)
+  cmake_parse_arguments(MY "NO_INSTALL_SUBDIR;GLOBAL_TARGET"
+    "TARGET_NAME;SOURCE_DIR;DESTINATION_DIR;INSTALL_DIR" "SCRIPTS;RESOURCES" ${ARGN})
+  if(MY_UNPARSED_ARGUMENTS OR NOT MY_TARGET_NAME OR NOT MY_SCRIPTS OR NOT MY_DESTINATION_DIR)
+    message(FATAL_ERROR "ctkMacroCompilePythonScript: wrong arguments ${ARGN}")
+  endif()
+  foreach(file ${MY_SCRIPTS} ${MY_RESOURCES})
+    get_filename_component(folder ${file} DIRECTORY)
+    install(FILES ${MY_SOURCE_DIR}/${file} DESTINATION ${MY_INSTALL_DIR}/${folder})
+  endforeach()
+endfunction()
+function(slicerMacroBuildScriptedModule)
+  cmake_parse_arguments(MY "WITH_GENERIC_TESTS;WITH_SUBDIR;VERBOSE" "NAME" "SCRIPTS;RESOURCES" ${ARGN})
+  if(MY_UNPARSED_ARGUMENTS OR NOT MY_NAME)
+    message(FATAL_ERROR "slicerMacroBuildScriptedModule: wrong arguments ${ARGN}")
+  endif()
+  ctkMacroCompilePythonScript(TARGET_NAME ${MY_NAME} SCRIPTS ${MY_SCRIPTS} RESOURCES ${MY_RESOURCES}
+    SOURCE_DIR ${CMAKE_CURRENT_SOURCE_DIR} DESTINATION_DIR ${CMAKE_BINARY_DIR}/${Slicer_QTSCRIPTEDMODULES_LIB_DIR}
+    INSTALL_DIR ${Slicer_INSTALL_QTSCRIPTEDMODULES_LIB_DIR} NO_INSTALL_SUBDIR)
+endfunction()
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """The folder of scripted modules, as a build with stand-ins for Slicer's own CMake macros installs it."""
+    if shutil.which("cmake") is None:
+        pytest.skip("cmake is not installed")
+    folder = tmp_path_factory.mktemp("extension")
+    (folder / "slicer").mkdir()
+    (folder / "slicer" / "SlicerConfig.cmake").write_text(_STUBS)
+    (folder / "slicer" / "use.cmake").write_text("")
+    toolchain = folder / "no_languages.cmake"
+    toolchain.write_text("macro(enable_language)\nendmacro()\n")
+    source = folder / "source"
+    source.mkdir()
+    text = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
+    # a compiler is not needed to see what is installed
+    (source / "CMakeLists.txt").write_text(text.replace("project(OncoTrack)", "project(OncoTrack NONE)"))
+    for name in ("oncotrack", "Resources", *(each.name for each in MODULES)):
+        shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    build = folder / "build"
+    for command in (
+        ["cmake", "-S", source, "-B", build, f"-DSlicer_DIR={folder / 'slicer'}", "-DBUILD_TESTING=OFF", "-Wno-dev"],
+        ["cmake", "--install", build, "--prefix", folder / "installed"],
+    ):
+        run = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+    return folder / "installed" / "lib" / "Slicer-5.10" / "qt-scripted-modules"
+
+
+def test_the_installed_modules_find_the_engine_and_its_resources(installed):
+    script = (
+        f"import sys; sys.path.insert(0, {str(installed)!r}); import oncotrack\n"
+        "from oncotrack.packages import required\nfrom oncotrack.samples import catalogue\n"
+        "print(oncotrack.__file__, len(required()), len(catalogue()))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=installed, check=False)
+    assert run.returncode == 0, run.stderr
+    file, packages, samples = run.stdout.split()
+    assert Path(file).is_relative_to(installed)
+    assert int(packages) == len(slicer_needs())
+    assert int(samples) >= 1
+
+
+def test_everything_that_runs_in_slicer_is_installed(installed):
+    for folder in MODULES:
+        for file in listed(folder):
+            assert (installed / file).is_file(), file
+    wanted = {file.relative_to(REPOSITORY) for file in sources() if floor(dotted(file)) not in {"cli", "web"}}
+    there = {file.relative_to(installed) for file in (installed / "oncotrack").rglob("*.py")}
+    assert there == wanted

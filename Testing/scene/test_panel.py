@@ -1,0 +1,125 @@
+"""What a panel shows is what the session knows, and a button is lit when it would do something."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import slicer
+
+from oncotrack.errors import OncoTrackError
+from oncotrack.findings import Axis, Observation, Provenance, State
+from oncotrack.scene import panel
+from oncotrack.scene.follow_up import FollowUpScene
+from oncotrack.scene.layout import show_rows
+from oncotrack.scene.rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, LAYOUT_ID
+from oncotrack.scene.sample_data import sources
+
+
+@pytest.fixture
+def followed(session, lesion):
+    """One lesion, placed and matched."""
+    session.follow(lesion).run()
+    return session
+
+
+def cells(session, shown="all"):
+    return [line.cells for line in panel.lines(session, shown)]
+
+
+def test_a_match_is_shown_with_its_state_and_trust(followed):
+    assert cells(followed) == [("L 1", "proposed", "0.0 mm", "")]
+    assert panel.verdict(followed) == "L 1: proposed; matched back it misses its start by 0.0 mm."
+    followed.accept()
+    assert cells(followed) == [("L 1", "accepted", "0.0 mm", "")]
+
+
+def test_axes_of_both_scans_stand_side_by_side(followed):
+    uid = followed.current.uid
+    axis = Axis((0, 0, 0), (12.0, 0, 0))
+    followed.findings.observe(uid, followed.followup_id, replace(followed.match, long_axis=axis))
+    assert cells(followed)[0][3] == "- → 12.0"
+
+
+def test_a_lesion_that_was_not_found_says_why(followed):
+    evidence = replace(followed.match.evidence, reason="The tissue there differs.")
+    lost = replace(followed.match, state=State.ABSENT, evidence=evidence, provenance=Provenance(method="selfsim"))
+    followed.findings.observe(followed.current.uid, followed.followup_id, lost)
+    assert cells(followed)[0][1] == "not found"
+    assert panel.verdict(followed) == "L 1 was not found. The tissue there differs."
+    assert panel.lines(followed)[0].tip == panel.verdict(followed)
+
+
+def test_a_reader_who_says_absent_is_quoted_as_such(followed):
+    followed.mark_absent()
+    assert cells(followed)[0][1] == "absent"
+
+
+def test_the_filter_lets_its_states_through_only(followed):
+    followed.findings.add(followed.baseline_id, Observation(centre=(5.0, 5.0, 5.0)))
+    assert [c[1] for c in cells(followed)] == ["proposed", "not followed"]
+    assert len(cells(followed, "to review")) == 2
+    followed.accept()
+    assert [c[0] for c in cells(followed, "to review")] == ["L 2"]
+    assert [c[0] for c in cells(followed, "accepted")] == ["L 1"]
+    assert cells(followed, "rejected") == cells(followed, "absent") == []
+    assert {state for states in panel.SHOWN.values() for state in states} == set(State)
+
+
+def test_alternatives_are_lettered_as_in_the_views(followed):
+    node = followed.scene.GetFirstNodeByName("Alternatives")
+    (text,) = panel.alternatives(followed)
+    assert node.GetNthControlPointLabel(0) == f"L 1 {text[0]}"
+    assert text == "b: score 0.40, 16 mm away"
+
+
+def test_nothing_can_be_done_without_scans(scene, trackers):
+    session = FollowUpScene(scene, trackers=trackers)
+    assert panel.possible(session) == frozenset()
+    assert panel.verdict(session) == ""
+    session.close()
+
+
+def test_what_is_possible_works_and_what_is_not_fails_or_does_nothing(session, lesion):
+    assert panel.possible(session) == {"begin_placing", "register"}
+    session.follow(lesion).run()
+    for name in sorted(panel.possible(session) - {"delete", "undo", "take_alternative"}):
+        outcome = getattr(session, name)()
+        if outcome is not None:
+            outcome.run()
+    assert {"undo", "take_alternative", "delete"} <= panel.possible(session)
+    session.take_alternative(0)
+    session.delete()
+    able = panel.possible(session)
+    assert "undo" in able
+    assert not {"accept", "reject", "mark_absent", "delete", "next", "follow_again", "redo"} & able
+    for name in ("accept", "delete", "follow_again", "follow_missing"):
+        with pytest.raises(OncoTrackError):
+            getattr(session, name)()
+    session.undo()
+    assert "redo" in panel.possible(session)
+
+
+def test_volumes_that_oncotrack_draws_are_no_scans(followed):
+    assert panel.own_volumes(followed) == []
+    followed.layers.is_map_shown = True
+    assert panel.own_volumes(followed) == [followed.scene.GetFirstNodeByName("Anatomy map").GetID()]
+
+
+def test_the_layout_node_learns_the_rows_once(scene):
+    node = slicer.vtkMRMLLayoutNode()
+    scene.AddNode(node)
+    show_rows(node)
+    show_rows(node)
+    assert node.GetViewArrangement() == LAYOUT_ID
+    description = node.GetLayoutDescription(LAYOUT_ID)
+    assert all(name in description for name in BASELINE_VIEWS + FOLLOWUP_VIEWS)
+    root = node.GetLayoutRootElement()
+    assert root is not None, "Slicer's own parser reads it"
+
+
+def test_every_sample_is_offered_with_its_hashes(tmp_path):
+    (pair,) = sources(tmp_path / "icon.png")
+    assert pair["sampleName"] == "lung-pair"
+    assert len(pair["uris"]) == len(pair["fileNames"]) == len(pair["nodeNames"]) == len(pair["checksums"]) == 2
+    assert all(value.startswith("SHA256:") and len(value) == 71 for value in pair["checksums"])

@@ -1,0 +1,274 @@
+"""A real viewer in a process of its own, driven by a real browser on the loopback."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from oncotrack.bench.warped import warped_copy
+from oncotrack.geometry import Geometry
+from oncotrack.volume import Volume, save
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+_WAIT_MS = 15_000
+LESIONS = np.array([(35.0, 20.0, 5.0), (-42.0, 12.0, 20.0), (10.0, -28.0, -20.0), (-20.0, 35.0, -8.0)])
+_SERVE = "import sys, json, pathlib; from oncotrack.web import serve; a = json.loads(sys.argv[1]); serve(*a.pop('scans'), **a)"
+
+
+def body(rng: np.random.Generator) -> Volume:
+    """A CT-like trunk (HU) of 192 x 192 x 141 mm with vessels, a spine and round lesions at `LESIONS`."""
+    geometry = Geometry((96, 96, 48), (2.0, 2.0, 3.0), (-95.0, -95.0, -70.5))
+    k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
+    place = geometry.to_ras(np.stack([i, j, k], -1))
+    across = np.hypot(place[..., 0] / 86, place[..., 1] / 72)
+    array = np.where(across < 1, 40.0, -1000.0)
+    array[(across < 1) & (across > 0.88)] = -100.0
+    array[np.hypot(place[..., 0], place[..., 1] + 50) < 12] = 500.0
+    for _ in range(60):
+        at, size = rng.uniform((-65, -50, -65), (65, 55, 65)), rng.uniform(4, 9)
+        blob = np.exp(-((place - at) ** 2).sum(-1) / (2 * size**2))
+        array += np.where(across < 0.88, rng.uniform(-160, 120) * blob, 0)
+    for at in LESIONS:
+        array += 120 * np.exp(-((place - at) ** 2).sum(-1) / (2 * 4.5**2))
+    array += rng.normal(0, 12, array.shape)
+    return Volume(np.round(array).astype(np.int16), geometry, "baseline", "CT")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two scans on disk, with where each baseline lesion lies in the follow-up."""
+
+    baseline: Path
+    followup: Path
+    lesions: np.ndarray
+    truth: np.ndarray
+
+
+@pytest.fixture(scope="session")
+def pair(tmp_path_factory) -> Pair:
+    """A synthetic patient and another day's scan of the same, moved by up to 9 mm."""
+    folder, rng = tmp_path_factory.mktemp("scans"), np.random.default_rng(7)
+    before = body(rng)
+    after, motion = warped_copy(before, rng, largest_mm=9.0, spacing=(2.0, 2.0, 3.0), noise_hu=10.0)
+    paths = save(before, folder / "baseline.nii.gz"), save(after, folder / "followup.nii.gz")
+    return Pair(*paths, LESIONS, motion.to_followup(LESIONS))
+
+
+class Server:
+    """`oncotrack.web.serve` in a process of its own."""
+
+    def __init__(self, scans: list[Path], out: Path, cache: Path, **options: Any) -> None:
+        self.out, self._log = out, out.with_suffix(".log")
+        arguments = {"scans": [str(scan) for scan in scans], "out": str(out), **options}
+        environment = {**os.environ, "VTK_DEFAULT_OPENGL_WINDOW": "vtkOSOpenGLRenderWindow", "ONCOTRACK_CACHE": str(cache)}
+        with self._log.open("w") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, json.dumps(arguments)], stdout=log, stderr=log, env=environment
+            )
+        self.url = self._wait_for_url()
+
+    @property
+    def log(self) -> str:
+        """What it printed."""
+        return self._log.read_text()
+
+    @property
+    def kept(self) -> dict:
+        """The findings as the server keeps them on disk, read there and not from the page."""
+        return json.loads((self.out / "findings.autosave.json").read_text())
+
+    def stop(self, how: int = signal.SIGINT) -> int:
+        """End it, by default as Ctrl+C does."""
+        self.process.send_signal(how)
+        return self.process.wait(20)
+
+    def _wait_for_url(self) -> str:
+        for _ in range(300):
+            if found := re.search(r"http://\S+", self.log):
+                return found.group(0)
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.1)
+        raise AssertionError(f"the viewer did not start: {self.log}")
+
+
+class Reader:
+    """Someone at the page: sees its state, clicks where a place of the patient is shown."""
+
+    def __init__(self, page) -> None:
+        self.page = page
+        self.requests: list[str] = []
+        page.set_default_timeout(_WAIT_MS)
+        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("dialog", lambda dialog: dialog.accept())
+
+    def state(self, name: str) -> Any:
+        """A value of the page's state."""
+        return self.page.evaluate(f"JSON.parse(JSON.stringify(trame.state.get('{name}') ?? null))")
+
+    def until(self, condition: str, timeout: int = _WAIT_MS) -> None:
+        """Wait for a condition on the page; `s(name)` reads its state."""
+        self.page.wait_for_function(
+            f"(() => {{ if (!window.trame?.state?.get) return false; const s = n => trame.state.get(n); "
+            f"return s('findings') && s('job') && ({condition}); }})()",
+            timeout=timeout,
+        )
+
+    def open(self, url: str) -> None:
+        """Go there and wait until both scans are shown, linked and at rest."""
+        self.page.goto(url)
+        self.until("s('has_registration') && !s('job').text && s('views').FollowUpAxial")
+
+    def command(self, name: str) -> None:
+        """Press a command's button in the bar."""
+        self.page.locator(f"[data-command='{name}']").click()
+
+    def tab(self, title: str) -> None:
+        """Open a tool's tab."""
+        self.page.get_by_role("tab", name=title).click()
+
+    def pixel(self, view: str, ras) -> tuple[float, float]:
+        """Where a view shows a place (RAS mm), on the page."""
+        shown = self.state("views")[view]
+        box = self.page.locator(f".layout-grid-item:has([data-view='{view}'])").bounding_box()
+        matrix = np.reshape(shown["ras_to_xy"], (4, 4))
+        x, y = (matrix @ [*ras, 1.0])[:2]
+        height = shown["size"][1]
+        frame = (box["height"] - height) / 2, (box["width"] - shown["size"][0]) / 2
+        return box["x"] + frame[1] + x, box["y"] + frame[0] + height - y
+
+    def scroll_to(self, view: str, ras, axis: int = 2) -> None:
+        """Turn the wheel over a view until it shows the slice of a place."""
+        for _ in range(120):
+            matrix = np.linalg.inv(np.reshape(self.state("views")[view]["ras_to_xy"], (4, 4)))
+            away = ras[axis] - matrix[axis, 3]
+            if abs(away) < 1.6:
+                return
+            self.page.mouse.move(*self._middle(view))
+            before = self.state("views")[view]["place"]
+            self.page.mouse.wheel(0, -100 if away > 0 else 100)
+            self.until(f"s('views').{view}.place !== {json.dumps(before)}", 5000)
+        raise AssertionError(f"{view} never showed {ras}")
+
+    def click(self, view: str, ras) -> None:
+        """Click where a view shows a place."""
+        self.page.mouse.click(*self.pixel(view, ras))
+
+    def drag(self, view: str, start, stop) -> None:
+        """Take what lies at one place to another."""
+        (x0, y0), (x1, y1) = self.pixel(view, start), self.pixel(view, stop)
+        self.page.mouse.move(x0 - 3, y0)
+        self.page.mouse.move(x0, y0)
+        self.page.wait_for_timeout(250)
+        self.page.mouse.down()
+        for part in (0.3, 0.6, 1.0):
+            self.page.mouse.move(x0 + part * (x1 - x0), y0 + part * (y1 - y0))
+            self.page.wait_for_timeout(60)
+        self.page.mouse.up()
+
+    def follow(self, pair: Pair, number: int) -> dict:
+        """Click a baseline lesion and wait for its match; returns its row."""
+        count = len(self.state("findings"))
+        self.scroll_to("BaselineAxial", pair.lesions[number])
+        self.click("BaselineAxial", pair.lesions[number])
+        self.until(f"s('findings').length === {count + 1} && s('match').label && !s('job').text")
+        return self.state("findings")[-1]
+
+    def clear(self) -> None:
+        """Delete every finding and close messages."""
+        for row in self.state("findings"):
+            self.page.evaluate("uid => trame.trigger('oncotrack.command', ['delete', uid])", row["uid"])
+        self.until("s('findings').length === 0")
+        self.page.evaluate("trame.state.set('message_shown', false)")
+
+    def message(self, part: str) -> str:
+        """Wait for a sentence on the page that holds `part`."""
+        alert = self.page.get_by_role("alert").filter(has_text=part)
+        alert.wait_for()
+        return alert.inner_text()
+
+    def _middle(self, view: str) -> tuple[float, float]:
+        box = self.page.locator(f".layout-grid-item:has([data-view='{view}'])").bounding_box()
+        return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+
+
+def away(row_or_match, truth) -> float:
+    """Millimetres between two places."""
+    return math.dist(row_or_match, truth)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's chromium, or a skip in one line."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    pytest.importorskip("trame_slicer", reason="trame-slicer is not installed: pip install 'oncotrack[web]'")
+    if CHROMIUM is None:
+        pytest.skip("no browser here: chromium is not installed")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory) -> Path:
+    """Where registrations are kept during the tests."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def start(cache, browser):
+    """Starts servers, and ends them with the session."""
+    servers = []
+
+    def start_server(scans, out: Path, **options) -> Server:
+        servers.append(Server(scans, out, options.pop("cache", cache), **options))
+        return servers[-1]
+
+    yield start_server
+    for server in servers:
+        if server.process.poll() is None:
+            server.process.kill()
+
+
+@pytest.fixture(scope="session")
+def server(start, pair, tmp_path_factory) -> Server:
+    """The viewer of the synthetic pair, shared by the tests."""
+    return start([pair.baseline, pair.followup], tmp_path_factory.mktemp("results") / "out")
+
+
+@pytest.fixture(scope="session")
+def context(browser, server):
+    """The one browser that was let in."""
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    page.goto(server.url)
+    page.close()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def reader(context, server):
+    """A fresh page with an empty list."""
+    page = context.new_page()
+    reader = Reader(page)
+    reader.open(server.url.split("?")[0])
+    reader.clear()
+    yield reader
+    page.close()

@@ -1,0 +1,122 @@
+"""Click, see, correct: what a reader does with the mouse."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def test_a_click_on_a_lesion_shows_its_match_within_five_millimetres(reader, server, pair):
+    row = reader.follow(pair, 0)
+    assert row["state"] == "proposed" and row["trust"].startswith("cycle error")
+    assert math.dist(row["baseline"], pair.lesions[0]) < 3
+    assert math.dist(row["followup"], pair.truth[0]) < 5
+    kept = server.kept["findings"][-1]["observations"]
+    assert math.dist(kept["t1"]["centre"], pair.truth[0]) < 5
+    middle = np.linalg.inv(np.reshape(reader.state("views")["FollowUpAxial"]["ras_to_xy"], (4, 4)))
+    assert abs(middle[2, 3] - row["followup"][2]) < 2, "the follow-up jumped to the match"
+
+
+def test_a_dragged_match_is_edited_and_undo_puts_it_back(reader, server, pair):
+    row = reader.follow(pair, 1)
+    before = row["followup"]
+    goal = np.add(before, (12.0, -8.0, 0.0))
+    reader.drag("FollowUpAxial", before, goal)
+    reader.until("s('findings')[0].state === 'edited'")
+    assert math.dist(reader.state("findings")[0]["followup"], goal) < 3
+    assert server.kept["findings"][0]["observations"]["t1"]["state"] == "edited"
+    reader.page.keyboard.press("Control+z")
+    reader.until("s('findings')[0].state === 'proposed'")
+    assert math.dist(reader.state("findings")[0]["followup"], before) < 0.01
+    reader.page.keyboard.press("Control+y")
+    reader.until("s('findings')[0].state === 'edited'")
+
+
+def test_keys_accept_reject_and_go_round(reader, pair):
+    first, second = reader.follow(pair, 0), reader.follow(pair, 2)
+    reader.page.keyboard.press("a")
+    reader.until("s('findings')[1].state === 'accepted'")
+    reader.page.keyboard.press("n")
+    reader.until("s('findings')[0].is_current")
+    reader.page.keyboard.press("r")
+    reader.until("s('findings')[0].state === 'rejected'")
+    reader.page.keyboard.press("p")
+    reader.until("s('findings')[1].is_current")
+    assert [row["uid"] for row in reader.state("findings")] == [first["uid"], second["uid"]]
+    row = reader.page.locator("[data-finding='L 1']")
+    assert "Rejected" in row.inner_text(), "the state is there in words"
+
+
+def test_an_alternative_is_taken_by_a_click_in_the_list_and_swapped_back_by_key(reader, pair):
+    reader.follow(pair, 0)
+    match = reader.state("match")
+    assert match["alternatives"]
+    reader.page.locator("[data-take='b']").click()
+    reader.until("s('findings')[0].state === 'edited'")
+    assert reader.state("match")["ras"] == match["alternatives"][0]["ras"]
+    reader.page.keyboard.press("s")
+    reader.until(f"Math.abs(s('match').ras[0] - {match['ras'][0]}) < 0.01")
+
+
+def test_an_alternative_is_taken_by_a_click_on_its_mark(reader, pair):
+    reader.follow(pair, 0)
+    other = reader.state("match")["alternatives"][0]["ras"]
+    reader.scroll_to("FollowUpAxial", other)
+    reader.click("FollowUpAxial", other)
+    reader.until(f"Math.abs(s('match').ras[0] - {other[0]}) < 0.01")
+
+
+def test_the_list_renames_filters_deletes_and_undoes(reader, pair):
+    reader.follow(pair, 0)
+    reader.follow(pair, 3)
+    reader.page.keyboard.press("a")
+    reader.until("s('findings')[1].state === 'accepted'")
+    row = reader.page.locator("[data-finding='L 1']")
+    row.locator("[data-row-action='rename']").click()
+    reader.page.locator("[data-rename] input, input[data-rename]").first.fill("Segment 8")
+    reader.page.keyboard.press("Enter")
+    reader.until("s('findings')[0].label === 'Segment 8'")
+    reader.page.evaluate("trame.state.set('shown_state', 'accepted')")
+    reader.page.wait_for_function("document.querySelectorAll('[data-finding]').length === 1")
+    reader.page.evaluate("trame.state.set('shown_state', 'all')")
+    reader.page.locator("[data-finding='Segment 8'] [data-row-action='delete']").click()
+    reader.until("s('findings').length === 1")
+    reader.command("undo")
+    reader.until("s('findings').length === 2")
+    reader.page.locator("[data-finding='Segment 8']").click()
+    reader.until("s('findings')[0].is_current")
+
+
+def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, pair):
+    reader.scroll_to("BaselineAxial", (0, 0, 30))
+    slices = {
+        view: np.linalg.inv(np.reshape(shown["ras_to_xy"], (4, 4)))[2, 3] for view, shown in reader.state("views").items()
+    }
+    assert abs(slices["BaselineAxial"] - slices["FollowUpAxial"]) < 12
+    reader.command("link")
+    reader.until("!s('is_linked')")
+    reader.scroll_to("BaselineAxial", (0, 0, -20))
+    after = np.linalg.inv(np.reshape(reader.state("views")["FollowUpAxial"]["ras_to_xy"], (4, 4)))[2, 3]
+    assert after == slices["FollowUpAxial"], "unlinked, the follow-up stays"
+    reader.command("link")
+    reader.until("s('is_linked')")
+
+
+def test_a_window_preset_shows_in_both_scans(reader):
+    picture = reader.page.locator(".layout-grid-item:has([data-view='FollowUpAxial'])")
+    before = picture.screenshot()
+    reader.page.keyboard.press("3")
+    reader.until("s('window_name') === 'Bone' && s('window_width') === 1800")
+    reader.page.wait_for_timeout(600)
+    assert picture.screenshot() != before
+    reader.page.keyboard.press("1")
+    reader.until("s('window_name') === 'Soft tissue'")
+
+
+def test_a_reload_finds_everything_as_it_was(reader, pair):
+    row = reader.follow(pair, 1)
+    reader.page.reload()
+    reader.until("s('findings').length === 1 && s('has_registration')")
+    assert reader.state("findings")[0] == row
+    reader.page.locator("[data-finding='L 1']").wait_for()

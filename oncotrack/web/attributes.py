@@ -1,0 +1,21 @@
+"""Attributes that trame's widgets do not know: data-*, aria-*, role, and keys with modifiers."""
+
+from __future__ import annotations
+
+import html
+
+
+def raw(*verbatim: str, **values: str | tuple[str]) -> dict[str, list[str]]:
+    """Keyword arguments for a widget: `data_open="x"` becomes `data-open="x"`, a tuple holds an expression.
+
+    Examples
+    --------
+    >>> raw(role="status", data_job=("job.text",))
+    {'raw_attrs': ['role="status"', ':data-job="job.text"']}
+    """
+    attributes = list(verbatim)
+    for name, value in values.items():
+        bound = isinstance(value, tuple)
+        text = html.escape(value[0] if bound else value)
+        attributes.append(f'{":" if bound else ""}{name.replace("_", "-")}="{text}"')
+    return {"raw_attrs": attributes}
