@@ -392,16 +392,18 @@ class LesionFollowUpTest(ScriptedLoadableModuleTest):
 
         import numpy as np
 
-        from oncotrack.bench.synthetic import synthetic_ct
+        from oncotrack.phantom import make_patient
         from oncotrack.scene.volumes import add_volume
 
-        baseline, lesions = synthetic_ct(np.random.default_rng(1), size=(85, 65, 45), spacing=4.0)
+        visit = make_patient(1, visits=1, size=(96, 96, 60)).visits[0]
+        baseline = visit.image
         shift = np.array([6.0, -4.0, 8.0])
         origin = tuple(baseline.geometry.origin + shift)
         followup = replace(baseline, geometry=replace(baseline.geometry, origin=origin))
         session = LesionFollowUpLogic().new_session()
         session.set_scans(*(add_volume(slicer.mrmlScene, scan) for scan in (baseline, followup)))
-        centre, radius = lesions[0]
+        lesion = max(visit.truth.instances, key=lambda instance: instance.volume_mm3)
+        centre, radius = np.array(lesion.centre), lesion.long_axis.length_mm / 2
         session.follow(centre, radius).run()
         self.assertLess(np.linalg.norm(session.match.centre - (centre + shift)), 4.0)
         session.undo()

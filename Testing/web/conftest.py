@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import re
 import shutil
@@ -73,7 +72,11 @@ class Server:
     def __init__(self, scans: list[Path], out: Path, cache: Path, **options: Any) -> None:
         self.out, self._log = out, out.with_suffix(".log")
         arguments = {"scans": [str(scan) for scan in scans], "out": str(out), **options}
-        environment = {**os.environ, "VTK_DEFAULT_OPENGL_WINDOW": "vtkOSOpenGLRenderWindow", "ONCOTRACK_CACHE": str(cache)}
+        environment = {
+            **os.environ,
+            "VTK_DEFAULT_OPENGL_WINDOW": "vtkOSOpenGLRenderWindow",
+            "ONCOTRACK_CACHE": str(cache),
+        }
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
                 [sys.executable, "-c", _SERVE, json.dumps(arguments)], stdout=log, stderr=log, env=environment
@@ -131,6 +134,9 @@ class Reader:
         """Go there and wait until both scans are shown, linked and at rest."""
         self.page.goto(url)
         self.until("s('has_registration') && !s('job').text && s('views').FollowUpAxial")
+        self.page.wait_for_function(
+            "[...document.querySelectorAll('.layout-grid-item')].filter(e => e.querySelector('img')?.naturalWidth).length >= 7"
+        )
 
     def command(self, name: str) -> None:
         """Press a command's button in the bar."""
@@ -205,11 +211,6 @@ class Reader:
         return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
 
-def away(row_or_match, truth) -> float:
-    """Millimetres between two places."""
-    return math.dist(row_or_match, truth)
-
-
 @pytest.fixture(scope="session")
 def browser():
     """Debian's chromium, or a skip in one line."""
@@ -223,6 +224,12 @@ def browser():
         )
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def make_reader():
+    """Puts a reader before a page."""
+    return Reader
 
 
 @pytest.fixture(scope="session")

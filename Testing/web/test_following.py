@@ -91,7 +91,8 @@ def test_the_list_renames_filters_deletes_and_undoes(reader, pair):
 def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, pair):
     reader.scroll_to("BaselineAxial", (0, 0, 30))
     slices = {
-        view: np.linalg.inv(np.reshape(shown["ras_to_xy"], (4, 4)))[2, 3] for view, shown in reader.state("views").items()
+        view: np.linalg.inv(np.reshape(shown["ras_to_xy"], (4, 4)))[2, 3]
+        for view, shown in reader.state("views").items()
     }
     assert abs(slices["BaselineAxial"] - slices["FollowUpAxial"]) < 12
     reader.command("link")

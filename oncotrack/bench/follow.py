@@ -19,6 +19,7 @@ from oncotrack.bench.warped import warped_copy
 from oncotrack.errors import InputError
 from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
 from oncotrack.followup.methods import tracker
+from oncotrack.followup.selfsim import MAXIMUM_CYCLE_MM
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.jobs import Progress, silent
 from oncotrack.phantom import make_patient
@@ -104,9 +105,10 @@ def _lung(baseline: Path, followup: Path, baseline_points: Path, followup_points
     points = read_points(baseline_points, volumes[0]), read_points(followup_points, volumes[1])
     for method in ("selfsim", "affine", "bspline"):
         measured = evaluate_landmarks(ScanPair(*volumes, cache=False), *points, tracker(method))
-        rows[method] = {
-            key: measured[key] for key in ("mean_mm", "median_mm", "max_mm", "seconds_register", "seconds_per_point")
-        }
+        keys = ("mean_mm", "median_mm", "max_mm", "seconds_register", "seconds_per_point")
+        rows[method] = {key: measured[key] for key in keys}
+        if method == "selfsim":
+            rows["trust"] = trust(measured)
     rows["clicks_per_bspline"] = rows["bspline"]["seconds_register"] / rows["selfsim"]["seconds_per_point"]
     rows["first_click"] = first_click(baseline, followup, points[0][0])
     return rows
@@ -124,11 +126,21 @@ def _warped(baseline: Volume, path: Path | None) -> dict[str, Any]:
     for method in ("selfsim", "affine"):
         measured = evaluate_landmarks(pair, points, truths, tracker(method))
         rows[method] = {key: measured[key] for key in ("mean_mm", "median_mm", "max_mm", "seconds_per_point")}
-        rows[method]["found"] = sum(measured["found"])
+        if method == "selfsim":
+            rows["trust"] = trust(measured)
     with tempfile.TemporaryDirectory() as folder:
         first = path or save(baseline, Path(folder) / "baseline.nrrd")
         rows["first_click"] = first_click(first, save(followup, Path(folder) / "followup.nrrd"), points[0])
     return rows
+
+
+def trust(measured: dict[str, Any], cycle_mm: float = MAXIMUM_CYCLE_MM, near_mm: float = 5.0) -> dict[str, int]:
+    """How well the cycle error tells right from wrong: of the points below and above `cycle_mm`, how many are near."""
+    cycles = np.array([np.inf if c is None else c for c in measured["cycle_error_mm"]])
+    near = np.array(measured["per_point_mm"]) <= near_mm
+    below = cycles <= cycle_mm
+    counts = {"trusted": below, "trusted_and_near": below & near, "doubted": ~below, "doubted_but_near": ~below & near}
+    return {name: int(values.sum()) for name, values in counts.items()}
 
 
 def body_points(volume: Volume, count: int, rng: np.random.Generator) -> np.ndarray:

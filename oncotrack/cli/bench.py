@@ -26,6 +26,10 @@ def follow(lung: Path | None, large: Path | None, json: str | None) -> None:
                     + f"a click {rows[method]['seconds_per_point']:.3f} s"
                     + (f", registering {s:.1f} s" if (s := rows[method].get("seconds_register")) is not None else "")
                 )
+        lines[f"{title}, trust"] = (
+            "cycle error small: {trusted} points, {trusted_and_near} of them within 5 mm; "
+            "large: {doubted}, {doubted_but_near} within 5 mm".format(**rows["trust"])
+        )
         if "clicks_per_bspline" in rows:
             lines[f"{title}, one B-spline registration"] = f"takes as long as {rows['clicks_per_bspline']:.0f} clicks"
         lines[f"{title}, first click"] = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from oncotrack.cli.output import say
 from oncotrack.findings import FindingList, Observation, Provenance, State, TimePoint
 from oncotrack.followup.tracker import Match, ScanPair
-from oncotrack.report import Truth, write_report
+from oncotrack.followup.report import Truth, write_report
 from oncotrack.volume import Volume
 
 BASELINE, FOLLOWUP = "t0", "t1"  # as the scene names the first two scans
@@ -48,11 +48,14 @@ def write(
 
 
 def _write_scene(path: Path, pair: ScanPair, findings: FindingList) -> Path:
+    import vtk
+
     from oncotrack.scene.application import new_scene
     from oncotrack.scene.follow_up import FollowUpScene
     from oncotrack.scene.storage import save_scene
     from oncotrack.scene.volumes import add_volume
 
+    vtk.vtkObject.GlobalWarningDisplayOff()  # the archive lists every file it adds on standard output
     application = new_scene()
     session = FollowUpScene(application.scene)
     try:

@@ -41,6 +41,7 @@ def build(viewer: Viewer) -> VAppLayout:
                 viewer.views.layout.initialize_layout_grid(layout)
             _hint()
             _progress(viewer)
+            _autosave(viewer)
         _message()
         _question(viewer)
     return layout
@@ -101,6 +102,20 @@ def _progress(viewer: Viewer) -> None:
             click=viewer.work.cancel,
             **raw(data_cancel="yes"),
         )
+
+
+def _autosave(viewer: Viewer) -> None:
+    with html.Div(classes="job", v_if=("autosaved && has_scans && !job.text",), **raw(role="status")):
+        v.VIcon("mdi-history")
+        html.Span("{{ autosaved }}", style="flex: 1;")
+        for name, title in (("take", "Take them up"), ("drop", "Set aside")):
+            v.VBtn(
+                title,
+                size="small",
+                variant="outlined",
+                click=(viewer.run, f"['{name} autosave']"),
+                **raw(data_autosave=name),
+            )
 
 
 def _message() -> None:

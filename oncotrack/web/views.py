@@ -69,8 +69,8 @@ class Views:
                 )
             )
         self.layout = LayoutManager(app.scene, app.view_manager, server)
-        self.layout.register_layout("reading", _reading_layout())
         vtk.vtkObject.GlobalWarningDisplayOff()  # each view warns of an event that VTK will rename
+        self.layout.register_layout("reading", _reading_layout())
         self.layout.set_layout("reading")
         vtk.vtkObject.GlobalWarningDisplayOn()
         self.view_3d: ThreeDView = app.view_manager.get_view(VIEW_3D)

@@ -1,0 +1,149 @@
+"""Saving, opening, uploading, cancelling, and what survives a crash."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def visit(browser, make_reader):
+    """Opens a page on a server of the test's own; every one is a new browser."""
+    contexts = []
+
+    def go(server):
+        contexts.append(browser.new_context(viewport={"width": 1366, "height": 768}))
+        return make_reader(contexts[-1].new_page())
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def test_findings_and_scene_are_saved_and_the_scene_reopens_with_everything(reader, server, pair):
+    row = reader.follow(pair, 0)
+    reader.tab("Files")
+    reader.page.locator("[data-save='save']").click()
+    reader.until("!s('unsaved') && s('saved').includes('findings.csv')")
+    assert not (server.out / "findings.autosave.json").exists()
+    saved = json.loads((server.out / "findings.json").read_text())
+    assert saved["findings"][0]["uid"] == row["uid"]
+    assert "L 1" in (server.out / "findings.csv").read_text()
+    reader.page.locator("[data-save='save scene']").click()
+    reader.until("s('saved').includes('scene.mrb') && !s('job').text", 60_000)
+    with reader.page.expect_download() as download:
+        reader.page.locator("[data-saved='scene.mrb']").click()
+    assert download.value.suggested_filename == "scene.mrb"
+
+    reader.page.evaluate("uid => trame.trigger('oncotrack.command', ['delete', uid])", row["uid"])
+    reader.until("s('findings').length === 0")
+    reader.page.locator("[data-path] input, input[data-path]").first.fill(str(server.out / "scene.mrb"))
+    reader.page.locator("[data-open='baseline']").click()
+    reader.page.locator("[data-answer='yes']").click()
+    reader.until("s('findings').length === 1 && s('has_registration')", 60_000)
+    assert reader.state("findings")[0]["uid"] == row["uid"]
+    assert math.dist(reader.state("findings")[0]["followup"], row["followup"]) < 0.01
+    reader.tab("Findings")
+    reader.follow(pair, 2)
+
+
+def test_the_report_opens_in_the_browser(reader, server, pair):
+    reader.follow(pair, 0)
+    reader.tab("Files")
+    reader.page.locator("[data-save='report']").click()
+    reader.until("s('saved').includes('report.html')", 60_000)
+    assert "L 1" in (server.out / "report.html").read_text()
+    reader.tab("Findings")
+
+
+def test_a_corrupt_upload_is_refused_with_a_sentence_and_changes_nothing(reader, pair, tmp_path):
+    row = reader.follow(pair, 0)
+    names = reader.state("scan_names")
+    broken = tmp_path / "scan.nii.gz"
+    broken.write_bytes(pair.baseline.read_bytes()[:3000])
+    reader.tab("Files")
+    reader.page.locator("input[data-upload='followup']").first.set_input_files(broken)
+    said = reader.message("could not be read")
+    assert "damaged" in said and "Traceback" not in said
+    assert reader.state("scan_names") == names and reader.state("findings") == [row]
+    not_findings = tmp_path / "findings.json"
+    not_findings.write_text("{]")
+    reader.page.locator("input[data-upload='baseline']").first.set_input_files(not_findings)
+    reader.message("is not JSON")
+    scene = tmp_path / "scene.mrb"
+    scene.write_bytes(b"PK\x03\x04 cut off")
+    reader.page.locator("input[data-upload='baseline']").first.set_input_files(scene)
+    reader.page.locator("[data-answer='yes']").click()
+    reader.message("is not an .mrb file")
+    assert reader.state("findings") == [row]
+    reader.tab("Findings")
+
+
+def test_an_uploaded_follow_up_takes_the_place_of_the_old_one(start, visit, pair, tmp_path):
+    server = start([pair.baseline], tmp_path / "out")
+    reader = visit(server)
+    reader.page.goto(server.url)
+    reader.until("s('scan_names')[0] && !s('job').text")
+    assert not reader.state("has_scans")
+    reader.tab("Files")
+    reader.page.locator("input[data-upload='followup']").first.set_input_files(pair.followup)
+    reader.until("s('has_registration') && !s('job').text", 60_000)
+    reader.tab("Findings")
+    assert math.dist(reader.follow(pair, 0)["followup"], pair.truth[0]) < 5
+    assert server.stop() == 0
+
+
+def test_a_path_outside_the_given_folders_is_refused(reader, pair, tmp_path_factory):
+    secret = tmp_path_factory.mktemp("elsewhere") / "scan.nii.gz"
+    secret.write_bytes(pair.baseline.read_bytes())
+    reader.tab("Files")
+    path = reader.page.locator("[data-path] input, input[data-path]").first
+    for typed in (str(secret), "/etc/passwd", "../../etc/passwd"):
+        path.fill(typed)
+        reader.page.locator("[data-open='baseline']").click()
+        reader.message("lies outside the folders")
+        reader.page.evaluate("trame.state.set('message_shown', false)")
+    reader.tab("Findings")
+
+
+def test_a_running_registration_is_cancelled_and_can_be_asked_for_again(start, visit, pair, tmp_path):
+    server = start([pair.baseline, pair.followup], tmp_path / "out", cache=tmp_path / "no-cache")
+    reader = visit(server)
+    reader.page.goto(server.url)
+    reader.until("(s('job').text ?? '').startsWith('Registering')")
+    reader.page.locator("[data-cancel]").click()
+    reader.message("Cancelled")
+    reader.until("!s('job').text")
+    assert not reader.state("has_registration")
+    reader.tab("View")
+    reader.page.locator("[data-register]").click()
+    reader.until("s('has_registration') && !s('job').text")
+
+
+def test_two_quick_clicks_are_both_followed(reader, pair):
+    reader.scroll_to("BaselineAxial", pair.lesions[0])
+    place = reader.pixel("BaselineAxial", pair.lesions[0])
+    other = reader.pixel("BaselineAxial", np.add(pair.lesions[0], (0, -30, 0)))
+    reader.page.mouse.click(*place)
+    reader.page.mouse.click(*other)
+    reader.until("s('findings').length === 2 && !s('job').text")
+
+
+def test_a_crash_loses_nothing(start, visit, pair, tmp_path):
+    first = start([pair.baseline, pair.followup], tmp_path / "out")
+    reader = visit(first)
+    reader.open(first.url)
+    row = reader.follow(pair, 1)
+    first.stop(signal.SIGKILL)
+    second = start([pair.baseline, pair.followup], tmp_path / "out")
+    reader = visit(second)
+    reader.open(second.url)
+    assert "1 finding of" in reader.state("autosaved")
+    reader.page.locator("[data-autosave='take']").click()
+    reader.until("s('findings').length === 1 && !s('autosaved')")
+    assert reader.state("findings")[0]["followup"] == row["followup"]
+    assert reader.state("unsaved")

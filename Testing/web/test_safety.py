@@ -1,0 +1,84 @@
+"""Who gets in, and what the page reaches."""
+
+from __future__ import annotations
+
+import re
+import socket
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from oncotrack.errors import InputError
+
+
+def answer(url: str, **headers: str) -> tuple[int, str]:
+    """Status and text of a request that sends no cookie."""
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers)) as response:
+            return response.status, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+@pytest.mark.parametrize(
+    "path", ["", "?token=wrong", "index.html", "ws", "saved/findings.json", "__oncotrack/oncotrack.js", "upload"]
+)
+def test_nobody_gets_in_without_the_token(server, context, path):
+    status, text = answer(server.url.split("?")[0] + path)
+    assert status == 403 and "did not let this browser in" in text
+
+
+def test_the_token_works_once(server, context):
+    assert answer(server.url)[0] == 403
+
+
+def test_a_web_socket_without_the_cookie_is_refused(server, context):
+    parts = urlsplit(server.url)
+    with socket.create_connection((parts.hostname, parts.port)) as line:
+        line.sendall(
+            f"GET /ws HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        assert b"403" in line.recv(100)
+
+
+def test_another_site_and_another_name_are_refused(server, context):
+    url = server.url.split("?")[0]
+    assert "Another web page" in answer(url, Origin="http://evil.example")[1]
+    assert "not the one OncoTrack printed" in answer(url, Host="evil.example")[1]
+
+
+def test_it_listens_on_the_loopback_only(server):
+    port = urlsplit(server.url).port
+    with Path("/proc/net/tcp").open() as table:
+        listening = [line.split()[1] for line in table if line.split()[3] == "0A"]
+    assert [place for place in listening if place.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
+
+
+def test_the_page_fetches_nothing_from_elsewhere(reader, server, pair):
+    reader.follow(pair, 0)
+    for title in ("View", "Files", "Findings"):
+        reader.tab(title)
+    hosts = {urlsplit(url).netloc for url in reader.requests if not url.startswith(("data:", "blob:"))}
+    assert hosts == {urlsplit(server.url).netloc}
+
+
+def test_every_key_is_named_in_a_tooltip(reader):
+    for name, key in (("next", "N"), ("previous", "P"), ("accept", "A"), ("reject", "R"), ("swap", "S"),
+                      ("undo", "Ctrl+z"), ("redo", "Ctrl+y")):  # fmt: skip
+        button = reader.page.locator(f"[data-command='{name}']")
+        assert f"({key})" in button.get_attribute("aria-label")
+
+
+def test_a_taken_port_is_said_in_a_sentence(server):
+    from oncotrack.web.server import _check_address
+
+    with pytest.raises(InputError, match="taken"):
+        _check_address("127.0.0.1", urlsplit(server.url).port)
+
+
+def test_the_log_holds_no_traceback(server, reader):
+    assert not re.search(r'File ".*oncotrack/|\bERR\|', server.log)
