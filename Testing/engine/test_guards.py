@@ -21,7 +21,7 @@ MODULES = sorted(
 )
 FACES = {"scene", "web"}
 SYSTEMS = {"detection", "followup", "masks", "response"}
-BESIDE = {"bench", "cli", "datasets", "evaluation", "phantom", "training"}
+BESIDE = {"bench", "cli", "datasets", "evaluation", "phantom", "report", "training"}
 TOOLKITS = {"qt", "ctk", "trame", "trame_client", "trame_server", "trame_slicer", "trame_vuetify"}
 SLICER = {"slicer", "slicer_core", "vtk", "vtkmodules"}
 BROUGHT = {"numpy", "pydicom", "simpleitk", "torch"}  # by Slicer and by its PyTorch extension

@@ -9,7 +9,7 @@ from pathlib import Path
 from oncotrack.cli.output import say
 from oncotrack.findings import FindingList, Observation, Provenance, State, TimePoint
 from oncotrack.followup.tracker import Match, ScanPair
-from oncotrack.followup.report import Truth, write_report
+from oncotrack.report import Truth, write_report
 from oncotrack.volume import Volume
 
 BASELINE, FOLLOWUP = "t0", "t1"  # as the scene names the first two scans
@@ -44,26 +44,9 @@ def write(
     if importlib.util.find_spec("slicer") is None:
         say('scene.mrb was not written: it needs the package slicer-core (pip install "oncotrack[slicer]").')
         return written
-    return [*written, _write_scene(out / "scene.mrb", pair, findings)]
+    from oncotrack.scene.bundle import write_scene
 
-
-def _write_scene(path: Path, pair: ScanPair, findings: FindingList) -> Path:
-    import vtk
-
-    from oncotrack.scene.application import new_scene
-    from oncotrack.scene.follow_up import FollowUpScene
-    from oncotrack.scene.storage import save_scene
-    from oncotrack.scene.volumes import add_volume
-
-    vtk.vtkObject.GlobalWarningDisplayOff()  # the archive lists every file it adds on standard output
-    application = new_scene()
-    session = FollowUpScene(application.scene)
-    try:
-        session.set_scans(*(add_volume(application.scene, volume) for volume in (pair.baseline, pair.followup)))
-        session.take_up(findings, pair.register())
-        return save_scene(application.scene, path)
-    finally:
-        session.close()
+    return [*written, write_scene(out / "scene.mrb", pair, findings)]
 
 
 def _time_point(name: str, label: str, volume: Volume) -> TimePoint:

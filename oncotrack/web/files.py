@@ -175,7 +175,7 @@ class Files:
     def save_report(self) -> None:
         """Write report.html into the output folder."""
         try:
-            from oncotrack.followup.report import write_report
+            from oncotrack.report import write_report
         except ImportError as error:
             raise OncoTrackError("This version of OncoTrack writes no reports yet.") from error
         session, target = self._viewer.session, self.out / "report.html"
