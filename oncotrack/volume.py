@@ -6,7 +6,9 @@ the LPS of DICOM, NIfTI readers and SimpleITK is turned here and nowhere else.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import zlib
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -258,13 +260,22 @@ def load(path: str | Path) -> Volume:
             f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
         )
     try:
+        _check_whole(path)
         with quiet_itk():
             image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
+    except (RuntimeError, EOFError, OSError, zlib.error) as error:
         raise InputError(
             f"{path} could not be read: it is damaged, incomplete or not what its name says. Copy or export it again."
         ) from error
     return from_sitk(image, path.name, metadata={"path": str(path)}).checked()
+
+
+def _check_whole(path: Path) -> None:
+    # ITK fills what is missing of a compressed file with zeros and says nothing
+    if path.suffix.lower() == ".gz":
+        with gzip.open(path) as file:
+            while file.read(2**22):
+                pass
 
 
 def save(volume: Volume, path: str | Path) -> Path:

@@ -8,6 +8,17 @@ from pathlib import Path
 
 from oncotrack.errors import InputError, MissingPackageError
 
+_DEMO = Path("demo") / "scene.mrb"
+
+
+def _demo_scene() -> Path:
+    """The demo's scene, made now when it is not there yet."""
+    if not _DEMO.exists():
+        from oncotrack.cli.demo import run as demo
+
+        demo(_DEMO.parent)
+    return _DEMO
+
 
 def run(
     baseline: Path | None,
@@ -28,4 +39,6 @@ def run(
     for path in (baseline, followup):
         if path is not None and not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")
+    if baseline is None and followup is None:
+        baseline = _demo_scene()
     serve(baseline, followup, folders=folders, host=host, port=port, open_browser=browser, out=out)

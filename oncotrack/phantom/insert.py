@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from oncotrack.errors import InputError
 from oncotrack.findings import Kind
 from oncotrack.geometry import Geometry
-from oncotrack.phantom.disease import make_lump
+from oncotrack.phantom.lumps import make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
 from oncotrack.phantom.statistics import node_size
 from oncotrack.phantom.threads import one_thread_an_operation

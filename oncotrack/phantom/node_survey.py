@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
 
+import numpy as np
+import torch
+
+from oncotrack.geometry import Geometry
+from oncotrack.jobs import Progress
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.disease import random_disease
+from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.patient import make_patient
 from oncotrack.phantom.statistics import NODES
-from oncotrack.phantom.truth import Instance
+from oncotrack.phantom.threads import one_thread_an_operation
+from oncotrack.phantom.truth import Measure, measure_masks
+from oncotrack.volume import Volume
 
 MEASURES = (
     "axial_long_axis_mm",
@@ -19,40 +27,76 @@ MEASURES = (
     "extent_z_mm",
     "volume_mm3",
 )
+DISEASES = 8
+"""Courses of disease that are drawn in each surveyed body."""
+SURVEY_SPACING = (0.8, 0.8, 1.5)
+"""Voxels (mm) on which lone nodes are measured; those of the real scans are 0.7-0.9 mm in plane and 1-2 mm thick."""
+
+Sizes = dict[str, dict[str, np.ndarray]]
 
 
-def measured_nodes(patients: int, seed: int) -> dict[str, dict[str, np.ndarray]]:
-    """By region: every measure of `NODES` over the enlarged nodes of `patients` drawn patients, and nodes a patient."""
+def measured_nodes(bodies: int, seed: int, progress: Progress | None = None) -> Sizes:
+    """By region: every measure of `NODES` over enlarged nodes, each drawn alone, and nodes a patient.
+
+    Parameters
+    ----------
+    bodies : anatomies; each takes `DISEASES` patients' nodes.
+    """
+    return _collected(_lone_nodes(bodies, seed, progress))
+
+
+def painted_nodes(patients: int, seed: int) -> Sizes:
+    """The same over whole CTs (1.5 x 1.5 x 1.9 mm), where airways, bones, vessels and other nodes cut into nodes."""
+    return _collected(_painted_nodes(patients, seed))
+
+
+def lone_measure(lump: Lump) -> Measure | None:
+    """What a reader would measure on the voxels of one lump that nothing covers."""
+    reach = lump.half_extent + 2 * np.asarray(SURVEY_SPACING)
+    size = np.ceil(2 * reach / SURVEY_SPACING).astype(int)
+    geometry = Geometry(tuple(size), SURVEY_SPACING, tuple(lump.centre - reach))
+    k, j, i = np.indices(geometry.shape)
+    offset = geometry.to_ras(np.stack([i, j, k], -1)) - lump.centre
+    inside = lump.level(torch.as_tensor(offset, dtype=torch.float32)).numpy() < 1
+    return measure_masks(Volume(inside.astype(np.int16), geometry)).get(1)
+
+
+def _lone_nodes(bodies: int, seed: int, progress: Progress | None) -> Iterator[list[tuple[str, Measure]]]:
+    with one_thread_an_operation():
+        for n in range(bodies):
+            rng = np.random.default_rng([seed, n])
+            anatomy = Anatomy.random(rng)
+            for _ in range(DISEASES):
+                deposits = random_disease(rng, anatomy, 1, lesions=False)
+                enlarged = [d for d in deposits if not d.small and d.region in NODES]
+                measures = [(d.region, lone_measure(d.lumps[0])) for d in enlarged]
+                yield [(region, measure) for region, measure in measures if measure is not None]
+            if progress is not None:
+                progress((n + 1) / bodies, "Measuring nodes")
+
+
+def _painted_nodes(patients: int, seed: int) -> Iterator[list[tuple[str, Measure]]]:
+    for n in range(patients):
+        patient = make_patient(seed + n, visits=1, size=(256, 208, 260), spacing=(1.5, 1.5, 1.9), lesions=False)
+        yield [(i.region, i) for i in patient.visits[0].truth.instances if not i.small and i.region in NODES]
+
+
+def _collected(patients: Iterator[list[tuple[str, Measure]]]) -> Sizes:
     found: dict[str, dict[str, list[float]]] = {
         region: {m: [] for m in (*MEASURES, "nodes_per_patient")} for region in NODES
     }
-    for n in range(patients):
-        patient = make_patient(seed + n, visits=1, size=(256, 208, 260), spacing=(1.5, 1.5, 1.9), lesions=False)
-        instances = [i for i in patient.visits[0].truth.instances if not i.small and i.region in NODES]
-        for region in NODES:
-            here = [i for i in instances if i.region == region]
+    for nodes in patients:
+        for region, table in found.items():
+            here = [measure for where, measure in nodes if where == region]
             if here:
-                found[region]["nodes_per_patient"].append(len(here))
-            for i in here:
-                for measure, value in zip(MEASURES, _sizes(i), strict=True):
-                    found[region][measure].append(value)
+                table["nodes_per_patient"].append(len(here))
+            for measured in here:
+                for name, value in zip(MEASURES, _sizes(measured), strict=True):
+                    table[name].append(value)
     return {region: {m: np.array(v) for m, v in table.items() if v} for region, table in found.items()}
 
 
-def drawn_counts(patients: int, seed: int) -> dict[str, list[int]]:
-    """Enlarged nodes a patient by region, without drawing them."""
-    counts: dict[str, list[int]] = {region: [] for region in NODES}
-    for n in range(patients):
-        rng = np.random.default_rng(seed + n)
-        deposits = random_disease(rng, Anatomy.random(rng), 1, lesions=False)
-        for region in NODES:
-            number = sum(not d.small and d.region == region for d in deposits)
-            if number:
-                counts[region].append(number)
-    return counts
-
-
-def _sizes(i: Instance) -> tuple[float, ...]:
+def _sizes(i: Measure) -> tuple[float, ...]:
     long, short = i.long_axis.length_mm, i.short_axis.length_mm
     extent = np.subtract(i.box.high, i.box.low)
     return (long, short, long / max(short, 1e-3), *extent, i.volume_mm3)

@@ -9,6 +9,9 @@ LN-Tracker's data sets add (Yu et al. 2025, LN-Tracker, section 1: nodes of 3-10
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import erf, sqrt
+
 import numpy as np
 
 PERCENTILES = (5, 25, 50, 75, 95)
@@ -35,6 +38,10 @@ NODES: dict[str, dict[str, tuple[float, ...]]] = {
     },
 }
 SMALL_SHORT_MM = (3.0, 10.0)
+_FLATTER = 0.25
+_TALLER = {"abdomen": 0.41, "mediastinum": 0.55}
+_TURN = {"abdomen": 3.0, "mediastinum": 1.0}
+_LEAN = {"abdomen": 0.35, "mediastinum": 0.4}
 REGION_SCALE = {"neck": ("mediastinum", 0.7), "axilla": ("mediastinum", 0.7)}
 
 
@@ -46,34 +53,77 @@ def quantile(table: tuple[float, ...], u) -> np.ndarray:
     return np.exp(np.interp(u, q, np.log([low, *table, high])))
 
 
-def node_size(rng: np.random.Generator, region: str) -> tuple[float, float, float]:
-    """Long and short axis in the axial slice, and extent along the body (mm), of an enlarged node."""
+@dataclass(frozen=True)
+class NodeSize:
+    """What is asked of one node.
+
+    Parameters
+    ----------
+    long, short : axes in the axial slice (mm).
+    tall : extent along the body (mm).
+    volume : mm3; None leaves the shape as it is.
+    angle : of the long axis from the patient's right (radians).
+    lean : standard deviation of how far its sections shift for each mm along the body.
+    """
+
+    long: float
+    short: float
+    tall: float
+    volume: float | None = None
+    angle: float | None = None
+    lean: float = 0.28
+
+    @property
+    def mean(self) -> float:
+        """Mean of the three axes (mm)."""
+        return (self.long + self.short + self.tall) / 3
+
+
+def node_size(rng: np.random.Generator, region: str) -> NodeSize:
+    """An enlarged node: long axis, aspect, height and volume drawn together from a Gaussian copula on the table.
+
+    Longer nodes are taller (`_TALLER`) and a little flatter (`_FLATTER`); the volume's quantile is that of the product
+    of the three axes, so that nodes of extreme axes are not of extreme volume as well. The correlations are those
+    with which the spreads of the tabled axes, aspect and volume agree.
+    """
     source, scale = REGION_SCALE.get(region, (region, 1.0))
     table = NODES[source]
-    first = rng.normal()
-    u = _normal_cdf(first)
-    long = float(quantile(table["axial_long_axis_mm"], u))
-    aspect = float(
-        np.clip(quantile(table["axial_aspect"], _normal_cdf(0.33 * first + 0.94 * rng.normal())) ** 0.9, 1.0, 2.4)
-    )
-    tall = float(quantile(table["extent_z_mm"], _normal_cdf(0.5 * first + 0.87 * rng.normal())))
-    return long * scale, long / aspect * scale, tall * scale
+    normal = rng.normal(size=3)
+    flatter, taller = _FLATTER, _TALLER[source]
+    along = normal[0]
+    aspect = flatter * along + np.sqrt(1 - flatter**2) * normal[1]
+    height = taller * along + np.sqrt(1 - taller**2) * normal[2]
+    spread = {name: np.log(table[name][4] / table[name][0]) for name in ("axial_long_axis_mm", "axial_aspect",
+                                                                          "extent_z_mm")}  # fmt: skip
+    of_long, of_aspect, of_height = 2 * spread["axial_long_axis_mm"], -spread["axial_aspect"], spread["extent_z_mm"]
+    bulk = of_long * along + of_aspect * aspect + of_height * height
+    bulk /= np.sqrt(of_long**2 + of_aspect**2 + of_height**2 + 2 * of_long * (of_aspect * flatter + of_height * taller)
+                    + 2 * of_aspect * of_height * flatter * taller)  # fmt: skip
+    long = float(quantile(table["axial_long_axis_mm"], _normal_cdf(along)))
+    ratio = max(float(quantile(table["axial_aspect"], _normal_cdf(aspect))), 1.0)
+    tall = float(quantile(table["extent_z_mm"], _normal_cdf(height)))
+    volume = float(quantile(table["volume_mm3"], _normal_cdf(bulk)))
+    return NodeSize(long * scale, long / ratio * scale, tall * scale, volume * scale**3,
+                    float(rng.normal() * _TURN[source]), _LEAN[source])  # fmt: skip
 
 
-def small_node_size(rng: np.random.Generator) -> tuple[float, float, float]:
+def small_node_size(rng: np.random.Generator) -> NodeSize:
     """The same of a small node: short axis 3-10 mm, small ones more often."""
     short = float(np.clip(SMALL_SHORT_MM[0] * np.exp(rng.exponential(0.45)), *SMALL_SHORT_MM))
     long = short * float(np.clip(quantile(NODES["abdomen"]["axial_aspect"], rng.random()), 1.0, 2.2))
-    return long, short, short * float(rng.uniform(0.9, 1.9))
+    return NodeSize(long, short, short * float(rng.uniform(0.9, 1.9)))
 
 
 def node_count(rng: np.random.Generator, region: str) -> int:
-    """Enlarged nodes of a region in one patient."""
+    """Enlarged nodes of a region in one patient that has any; the tabled numbers are the most frequent ones."""
     source, _ = REGION_SCALE.get(region, (region, 1.0))
-    return int(np.clip(round(float(quantile(NODES[source]["nodes_per_patient"], rng.random()))), 1, 20))
+    u = rng.random()
+    knots = np.array([0, *PERCENTILES, 100]) / 100
+    n = min(int(np.searchsorted(knots, u, side="right")) - 1, len(knots) - 2)
+    t = (u - knots[n]) / (knots[n + 1] - knots[n])
+    steady = knots[n] + (3 * t**2 - 2 * t**3) * (knots[n + 1] - knots[n])
+    return int(np.clip(round(float(quantile(NODES[source]["nodes_per_patient"], steady))), 1, 24))
 
 
 def _normal_cdf(x: float) -> float:
-    from math import erf, sqrt
-
     return 0.5 * (1 + erf(x / sqrt(2)))

@@ -25,8 +25,9 @@ def write_scene(path: Path, pair: ScanPair, findings: FindingList) -> Path:
     findings : FindingList
         On the time points "t0" (baseline) and "t1" (follow-up).
     """
-    vtk.vtkObject.GlobalWarningDisplayOff()  # the archive lists every file it adds on standard output
     application = new_scene()
+    before = vtk.vtkOutputWindow.GetInstance()
+    vtk.vtkOutputWindow.SetInstance(vtk.vtkStringOutputWindow())  # the archive lists every file that it adds
     session = FollowUpScene(application.scene)
     try:
         session.set_scans(*(add_volume(application.scene, volume) for volume in (pair.baseline, pair.followup)))
@@ -34,4 +35,4 @@ def write_scene(path: Path, pair: ScanPair, findings: FindingList) -> Path:
         return save_scene(application.scene, path)
     finally:
         session.close()
-        vtk.vtkObject.GlobalWarningDisplayOn()
+        vtk.vtkOutputWindow.SetInstance(before)

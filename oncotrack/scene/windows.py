@@ -24,9 +24,9 @@ class Window:
 
 WINDOWS = (
     Window("Soft tissue", 400.0, 40.0, "CT-Chest-Contrast-Enhanced"),
-    Window("Lung", 1500.0, -600.0, "CT-Lung"),
+    Window("Lung", 1500.0, -600.0, "CT-Chest-Contrast-Enhanced"),
     Window("Bone", 1800.0, 400.0, "CT-Bones"),
-    Window("Liver", 150.0, 90.0, "CT-Liver-Vasculature"),
+    Window("Liver", 150.0, 90.0, "CT-AAA"),
 )
 
 

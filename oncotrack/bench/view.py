@@ -1,0 +1,158 @@
+"""The viewer's speed, with a real browser: what `oncotrack bench view` measures."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oncotrack.bench.warped import warped_copy
+from oncotrack.errors import MissingPackageError, OncoTrackError
+from oncotrack.geometry import Geometry
+from oncotrack.jobs import Progress, silent
+from oncotrack.volume import Volume, save
+
+SIZE = (512, 512, 64)
+_SCROLLS, _CLICKS, _LIMIT_MS = 15, 5, 120_000
+_BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+_SERVE = "import sys; from oncotrack.web import serve; serve(sys.argv[1], sys.argv[2], out=sys.argv[3])"
+_DRAWN = """[...document.querySelectorAll('.layout-grid-item')].filter(e => e.querySelector('img')?.naturalWidth)
+            .length >= 7 && window.trame?.state?.get('has_scans')"""
+_WATCH = """document.querySelectorAll('.layout-grid-item').forEach(view => {
+  const name = view.querySelector('[data-view]').dataset.view;
+  window.pictures = window.pictures || {};
+  view.addEventListener('load', () => { window.pictures[name] = (window.pictures[name] || 0) + 1; }, true);
+});"""
+
+
+def bench_view(progress: Progress = silent) -> dict[str, Any]:
+    """Measure a 512 x 512 x 64 pair in chromium on this machine.
+
+    Returns
+    -------
+    dict
+        `usable_seconds` (command to both scans drawn on the page), `registered_seconds`, `scroll_seconds` and
+        `click_seconds` (medians, with all values), `server_mib` (its largest memory).
+
+    Raises
+    ------
+    MissingPackageError
+        playwright or chromium is not installed.
+    """
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError as error:
+        raise MissingPackageError(
+            "This bench needs playwright, which is not installed. Install it with: pip install playwright"
+        ) from error
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        raise MissingPackageError("This bench needs the browser chromium, which is not installed.")
+    with tempfile.TemporaryDirectory(prefix="oncotrack-bench-") as name, sync_playwright() as driver:
+        folder = Path(name)
+        progress(0.1, "Making two scans")
+        scans = _pair(folder)
+        browser = driver.chromium.launch(executable_path=chromium, args=_BROWSER)
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.set_default_timeout(_LIMIT_MS)
+        progress(0.4, "Starting the viewer")
+        started = time.perf_counter()
+        log = folder / "log"
+        with log.open("w") as out:
+            server = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, *map(str, scans), str(folder / "out")],
+                stdout=out,
+                stderr=out,
+                env={**os.environ, "ONCOTRACK_CACHE": str(folder / "cache")},
+            )
+        try:
+            page.goto(_address(log, server))
+            page.wait_for_function(_DRAWN)
+            result: dict[str, Any] = {"size": list(SIZE), "usable_seconds": time.perf_counter() - started}
+            page.wait_for_function("trame.state.get('has_registration') && !trame.state.get('job').text")
+            result["registered_seconds"] = time.perf_counter() - started
+            page.evaluate(_WATCH)
+            page.wait_for_timeout(1500)
+            progress(0.7, "Scrolling and clicking")
+            result |= _series("scroll_seconds", [_scroll(page) for _ in range(_SCROLLS)])
+            result |= _series("click_seconds", [_click(page, number) for number in range(_CLICKS)])
+            status = Path(f"/proc/{server.pid}/status")
+            if status.exists():
+                result["server_mib"] = int(re.search(r"VmHWM:\s+(\d+)", status.read_text()).group(1)) // 1024
+        finally:
+            server.terminate()
+            server.wait(20)
+            browser.close()
+    progress(1.0, "Measured")
+    return result
+
+
+def _pair(folder: Path) -> tuple[Path, Path]:
+    rng = np.random.default_rng(3)
+    geometry = Geometry(SIZE, (0.7, 0.7, 2.5), (-179.0, -179.0, -79.0))
+    coarse = geometry.with_spacing((4.0, 4.0, 4.0))
+    k, j, i = np.meshgrid(*(np.arange(n) for n in coarse.shape), indexing="ij")
+    place = coarse.to_ras(np.stack([i, j, k], -1))
+    across = np.hypot(place[..., 0] / 165, place[..., 1] / 130)
+    array = np.where(across < 1, 40.0, -1000.0)
+    for _ in range(120):
+        at, size = rng.uniform((-130, -100, -75), (130, 100, 75)), rng.uniform(4, 12)
+        array += np.where(
+            across < 0.92, rng.uniform(-160, 140) * np.exp(-((place - at) ** 2).sum(-1) / (2 * size**2)), 0
+        )
+    before = Volume(array.astype(np.float32), coarse, "baseline", "CT").resampled(geometry)
+    noisy = np.round(before.array + rng.normal(0, 12, before.array.shape)).astype(np.int16)
+    before = Volume(noisy, geometry, "baseline", "CT")
+    after, _motion = warped_copy(before, rng, largest_mm=12.0, spacing=(0.7, 0.7, 2.5), noise_hu=12.0)
+    return save(before, folder / "baseline.nii.gz"), save(after, folder / "followup.nii.gz")
+
+
+def _address(log: Path, server: subprocess.Popen) -> str:
+    for _ in range(600):
+        if found := re.search(r"http://\S+", log.read_text()):
+            return found.group(0)
+        if server.poll() is not None:
+            break
+        time.sleep(0.02)
+    raise OncoTrackError(f"The viewer did not start: {log.read_text()[-300:]}")
+
+
+def _scroll(page: Any) -> float:
+    box = page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").bounding_box()
+    page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
+    page.wait_for_timeout(700)
+    state = "JSON.stringify([window.pictures.BaselineAxial, trame.state.get('views').BaselineAxial.place])"
+    count, place = json.loads(page.evaluate(state))
+    started = time.perf_counter()
+    page.mouse.wheel(0, -100)
+    page.wait_for_function(
+        f"window.pictures.BaselineAxial > {count or 0} && trame.state.get('views').BaselineAxial.place !== {json.dumps(place)}"
+    )
+    return time.perf_counter() - started
+
+
+def _click(page: Any, number: int) -> float:
+    box = page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").bounding_box()
+    known, pictures = page.evaluate("[trame.state.get('findings').length, window.pictures.FollowUpAxial || 0]")
+    page.wait_for_timeout(700)
+    started = time.perf_counter()
+    page.mouse.click(box["x"] + (0.40 + 0.04 * number) * box["width"], box["y"] + 0.42 * box["height"])
+    page.wait_for_function(
+        f"trame.state.get('findings').length > {known} && !!trame.state.get('match').label "
+        f"&& window.pictures.FollowUpAxial > {pictures}"
+    )
+    return time.perf_counter() - started
+
+
+def _series(name: str, values: list[float]) -> dict[str, Any]:
+    return {name: statistics.median(values), f"{name}_all": [round(value, 3) for value in values]}

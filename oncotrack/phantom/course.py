@@ -1,0 +1,130 @@
+"""One node or lesion over time: how it grows, shrinks, vanishes, splits, merges or appears from visit to visit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from oncotrack.findings import Kind
+from oncotrack.phantom.layers import Lump
+from oncotrack.phantom.lumps import scaled
+from oncotrack.phantom.tissues import INSTANCE
+
+FATES = ("stable", "grows", "shrinks", "vanishes", "splits", "merges", "appears")
+
+
+@dataclass(frozen=True, eq=False)
+class Deposit:
+    """One node or lesion over time.
+
+    Parameters
+    ----------
+    number : its value in the instance masks.
+    lumps : one per visit; None where it is not there (not yet, gone, or merged).
+    fates : what happened to it between visits, one less than visits.
+    parent : number of the deposit it split from; `merged_into` : number of the one it became part of.
+    deep : whether large vessels and bones are painted over it.
+    hot : whether it takes up FDG. primary : whether it is the primary tumour.
+    """
+
+    number: int
+    kind: Kind
+    site: str
+    region: str
+    lumps: tuple[Lump | None, ...]
+    fates: tuple[str, ...]
+    deep: bool
+    hot: bool
+    small: bool = False
+    primary: bool = False
+    parent: int | None = None
+    merged_into: int | None = None
+
+
+def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) -> list[Deposit]:
+    """Give deposits of the first visit a lump (or none) at every further visit; split and new ones join the list."""
+    next_number = INSTANCE + len(deposits)
+    for visit in range(1, visits):
+        born: list[Deposit] = []
+        merging: set[int] = set()
+        for n, deposit in enumerate(deposits):
+            if len(deposit.lumps) > visit:
+                continue
+            now = deposit.lumps[-1]
+            if now is None:
+                deposits[n] = replace(deposit, lumps=(*deposit.lumps, None), fates=(*deposit.fates, "absent"))
+                continue
+            fate = str(rng.choice(FATES[:6], p=[0.3, 0.24, 0.24, 0.09, 0.06, 0.07]))
+            if fate == "splits" and now.radius <= 5:
+                fate = "stable"
+            if deposit.small and fate in ("vanishes", "splits", "merges"):
+                fate = "stable"
+            after: Lump | None = scaled(now, rng.uniform(0.95, 1.06))
+            if fate == "grows":
+                after = scaled(now, rng.uniform(1.22, 1.7))
+            elif fate == "shrinks":
+                after = scaled(now, rng.uniform(0.4, 0.75))
+            elif fate == "vanishes":
+                after = None
+            elif fate == "splits":
+                apart = np.linalg.inv(now.metric)[:, 0] * 0.62
+                after = scaled(now, 0.6, apart)
+                piece = replace(scaled(now, rng.uniform(0.45, 0.55), -apart), label=next_number)
+                born.append(replace(deposit, number=next_number, lumps=(*(None,) * visit, piece), parent=deposit.number,
+                                    fates=(*("absent",) * (visit - 1), "appears"), primary=False))  # fmt: skip
+                next_number += 1
+            elif fate == "merges":
+                other = _neighbour(deposits, n, merging)
+                if other is None:
+                    fate = "grows"
+                    after = scaled(now, 1.3)
+                else:
+                    its = deposits[other].lumps[-1]
+                    middle = (now.centre * now.radius**3 + its.centre * its.radius**3) / (now.radius**3 + its.radius**3)
+                    after = scaled(
+                        replace(now, centre=middle), 1.1 * ((now.radius**3 + its.radius**3) ** (1 / 3)) / now.radius
+                    )
+                    merging.add(deposits[other].number)
+                    deposits[other] = replace(
+                        deposits[other],
+                        lumps=(*deposits[other].lumps, None),
+                        fates=(*deposits[other].fates, "merges"),
+                        merged_into=deposit.number,
+                    )
+            deposits[n] = replace(deposit, lumps=(*deposit.lumps, after), fates=(*deposit.fates, fate))
+        for _ in range(rng.poisson(1.0)):
+            models = [d for d in deposits if d.lumps[0] is not None and not d.primary and d.merged_into is None]
+            if not models:
+                break
+            model = models[rng.integers(len(models))]
+            near = model.lumps[0]
+            place = near.centre + unit(rng) * (near.radius + 9)
+            lump = replace(
+                near, centre=place, label=next_number, metric=near.metric * near.radius / rng.uniform(3.5, 7)
+            )
+            born.append(replace(model, number=next_number, lumps=(*(None,) * visit, lump), parent=None, small=False,
+                                fates=(*("absent",) * (visit - 1), "appears")))  # fmt: skip
+            next_number += 1
+        deposits += born
+    return deposits
+
+
+def _neighbour(deposits: list[Deposit], n: int, merging: set[int]) -> int | None:
+    """The nearest later deposit of the same region that one can grow into."""
+    mine = deposits[n].lumps[-1]
+    best, best_gap = None, 14.0
+    for m in range(n + 1, len(deposits)):
+        its = deposits[m].lumps[-1]
+        if its is None or deposits[m].number in merging or deposits[m].region != deposits[n].region:
+            continue
+        gap = float(np.linalg.norm(mine.centre - its.centre)) - mine.radius - its.radius
+        if gap < best_gap:
+            best, best_gap = m, gap
+    return best
+
+
+def unit(rng: np.random.Generator) -> np.ndarray:
+    """A random direction (3,)."""
+    v = rng.normal(size=3)
+    return v / np.linalg.norm(v)

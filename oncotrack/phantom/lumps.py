@@ -1,0 +1,111 @@
+"""Shapes of nodes and lesions: bumpy ellipsoids, and nodes whose measured size is the one that was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from oncotrack.phantom.layers import Lump
+from oncotrack.phantom.statistics import NodeSize
+
+_TAPERS = np.linspace(1.15, 4.0, 58)
+
+
+def _profile_volume(taper: np.ndarray) -> np.ndarray:
+    """Volume of the body |across|^t + |z|^t < 1 over that of the unit ball."""
+    z = (np.arange(400) + 0.5) / 400
+    return 1.5 * ((1 - z[None] ** taper[:, None]) ** (2 / taper[:, None])).mean(1)
+
+
+_TAPER_VOLUMES = _profile_volume(_TAPERS)
+
+
+def make_lump(
+    rng: np.random.Generator,
+    centre,
+    long: float,
+    short: float,
+    tall: float,
+    tissue: str,
+    label: int,
+    rough: float = 0.05,
+    *,
+    angle: float | None = None,
+    lean: float = 0.28,
+) -> Lump:
+    """A lump whose middle axial section has axes `long` x `short` and which is `tall` mm high.
+
+    Parameters
+    ----------
+    rough : relative height of its bumps.
+    angle : of the long axis from the patient's right (radians); random when missing.
+    lean : standard deviation of how far its sections shift for each mm along the body.
+    """
+    angle = rng.uniform(0, np.pi) if angle is None else angle
+    c, s = np.cos(angle), np.sin(angle)
+    shear = rng.normal(size=2) * lean
+    flatten = np.array([[c, s, 0], [-s, c, 0], [0, 0, 1]]) @ np.array([[1, 0, -shear[0]], [0, 1, -shear[1]], [0, 0, 1]])
+    metric = np.diag([2 / long, 2 / short, 2 / tall]) @ flatten
+    count = 5
+    waves = rng.normal(size=(count, 3))
+    waves *= (rng.uniform(1.5, 4.5, count) * (2.0 if rough > 0.08 else 1.0) / np.linalg.norm(waves, axis=1))[:, None]
+    bumps = np.concatenate([waves, rng.uniform(0, 2 * np.pi, (count, 1)), np.full((count, 1), rough)], 1)
+    return Lump(tissue, label, np.asarray(centre, float), metric, bumps)
+
+
+def node_lump(rng: np.random.Generator, centre, size: NodeSize, tissue: str, label: int) -> Lump:
+    """A node, bumpier the larger it is, whose surface has the axes, height and volume of `size`.
+
+    Bumps and pointed ends change what a reader measures; so the body is measured on its surface and its axes and the
+    exponent of its profile (`taper`) are corrected, three times.
+    """
+    rough = float(np.clip(0.025 + 0.0018 * size.long, 0.03, 0.1))
+    lump = make_lump(
+        rng, centre, size.long, size.short, size.tall, tissue, label, rough, angle=size.angle, lean=size.lean
+    )
+    lump = replace(lump, taper=1.65)
+    for _ in range(3):
+        long, short, tall, volume = surface_size(lump)
+        ratio = np.array([size.long / long, size.short / short, size.tall / tall])
+        lump = replace(lump, metric=lump.metric / ratio[:, None])
+        if size.volume is not None:
+            now = np.interp(lump.taper, _TAPERS, _TAPER_VOLUMES)
+            wanted = now * size.volume / (volume * ratio.prod())
+            lump = replace(lump, taper=float(np.interp(wanted, _TAPER_VOLUMES, _TAPERS)))
+    return lump
+
+
+def surface_size(lump: Lump) -> tuple[float, float, float, float]:
+    """Longest axial diameter, width across it, height (mm) and volume (mm3) of a lump, from points of its surface."""
+    latitude = np.linspace(-1, 1, 21)[1:-1]
+    turn = np.arange(36) * 2 * np.pi / 36
+    t = lump.taper
+    ring = (1 - np.abs(latitude) ** t) ** (1 / t)
+    unit = np.stack(
+        np.broadcast_arrays(ring[:, None] * np.cos(turn), ring[:, None] * np.sin(turn), latitude[:, None]), -1
+    )
+    poles = np.array([(0.0, 0, 1), (0, 0, -1)])
+    q = unit * _swell(lump, unit)[..., None]
+    ends = poles * _swell(lump, poles)[:, None]
+    inverse = np.linalg.inv(lump.metric)
+    # in the frame of the metric the lean is a shift of whole sections: it changes neither width nor height
+    half = 1 / np.linalg.norm(np.linalg.inv(inverse)[:2, :2], axis=1)
+    plane = q[..., :2] * half
+    direction = np.stack([np.cos(turn[:18]), np.sin(turn[:18])])
+    widths = np.ptp(plane @ direction, axis=1)
+    level, way = np.unravel_index(widths.argmax(), widths.shape)
+    high = max(float(q[..., 2].max()), float(ends[0, 2])) - min(float(q[..., 2].min()), float(ends[1, 2]))
+    share = float((_swell(lump, unit) ** 3 * ring[:, None] ** 2).sum() / (ring**2).sum() / len(turn))
+    volume = 4 / 3 * np.pi * float(np.interp(t, _TAPERS, _TAPER_VOLUMES)) * share * float(np.linalg.det(inverse))
+    return float(widths[level, way]), float(widths[level, (way + 9) % 18]), high * float(inverse[2, 2]), volume
+
+
+def _swell(lump: Lump, unit: np.ndarray) -> np.ndarray:
+    """Relative radius of the surface in (..., 3) directions of the metric's frame."""
+    return 1 + (np.sin(unit @ lump.bumps[:, :3].T + lump.bumps[:, 3]) * lump.bumps[:, 4]).sum(-1)
+
+
+def scaled(lump: Lump, factor: float, shift=(0, 0, 0)) -> Lump:
+    """The same lump `factor` times as large, moved by `shift` mm."""
+    return replace(lump, metric=lump.metric / factor, centre=lump.centre + shift)
