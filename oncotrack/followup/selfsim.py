@@ -7,8 +7,7 @@ anatomy map. The best coarse places are refined; matching back from each gives t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +20,7 @@ from oncotrack.geometry import Geometry, transform_points
 from oncotrack.heatmap import DLT_N
 from oncotrack.jobs import Progress, silent
 from oncotrack.registration import is_ct
+from oncotrack.threads import one_thread_an_operation
 from oncotrack.volume import Volume
 
 
@@ -72,7 +72,7 @@ class SelfSimilarity:
         RegistrationError
             The scans cannot be registered.
         """
-        with _one_thread():
+        with one_thread_an_operation():
             return self._match(pair, at, radius_mm, progress)
 
     def _match(self, pair: ScanPair, at: Sequence[float], radius_mm: float, progress: Progress) -> Match:
@@ -109,17 +109,6 @@ class SelfSimilarity:
             reason,
             self.name,
         )
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    """Blocks this small gain nothing from several threads, and lose tenfold where other work keeps the cores busy."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 _OUTSIDE = "The lesion's place lies outside the follow-up's field of view."

@@ -7,7 +7,8 @@
 """
 
 from oncotrack.phantom.insert import insert, warp
-from oncotrack.phantom.patient import Patient, Visit, make_patient, write_patient
+from oncotrack.phantom.patient import Patient, Visit, make_patient
+from oncotrack.phantom.patient_files import write_patient
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth
 
 __all__ = ["Instance", "Patient", "Truth", "Visit", "VisitTruth", "insert", "make_patient", "warp", "write_patient"]

@@ -98,24 +98,28 @@ def _nodes(rng: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
     return placed
 
 
-def _free_place(rng, names: list[str], room: np.ndarray, placed: list[Deposit], need: float):
-    best, best_score = None, -np.inf
-    for attempt in range(240):
-        if attempt >= 80 and best is not None:
-            break
-        name = names[rng.integers(len(names))]
-        _, anchor, spread = STATIONS[name]
-        wide = (1.0 if need < 6 else 0.7) * max(attempt / 80, 1.0)
-        centre = np.asarray(anchor) + rng.normal(size=3) * spread * wide
-        index = np.round(TEMPLATE.to_ijk(centre)).astype(int)
-        if (index < 0).any() or (index >= TEMPLATE.size).any():
-            continue
-        clear = min(room[tuple(index[::-1])] / need, 1.0)
-        gap = min((np.linalg.norm(centre - d.lumps[0].centre) - d.lumps[0].radius - need for d in placed), default=50.0)
-        score = 1.5 * clear + 0.12 * min(gap, 2.0) + 0.2 * rng.random()
-        if gap > -0.14 * need and score > best_score:
-            best, best_score = (name, centre), score
-    return best
+def _free_place(
+    rng: np.random.Generator, names: list[str], room: np.ndarray, placed: list[Deposit], need: float
+) -> tuple[str, np.ndarray] | None:
+    """The best of 80 places near stations for a node of radius `need` mm, wider afield when all are taken."""
+    anchors, spreads = (np.array([STATIONS[name][column] for name in names], float) for column in (1, 2))
+    taken = np.array([d.lumps[0].centre for d in placed]).reshape(-1, 3)
+    radii = np.array([d.lumps[0].radius for d in placed])
+    for wide in (1.0, 1.6, 2.4, 3.5):
+        which = rng.integers(len(names), size=80)
+        centres = anchors[which] + rng.normal(size=(80, 3)) * spreads[which] * (1.0 if need < 6 else 0.7) * wide
+        index = np.round(TEMPLATE.to_ijk(centres)).astype(int)
+        inside = ((index >= 0) & (index < TEMPLATE.size)).all(1)
+        index = np.where(inside[:, None], index, 0)
+        clear = np.minimum(room[index[:, 2], index[:, 1], index[:, 0]] / need, 1.0)
+        gaps = np.linalg.norm(centres[:, None] - taken, axis=-1) - radii - need
+        gap = gaps.min(1, initial=50.0)
+        score = 1.5 * clear + 0.12 * np.minimum(gap, 2.0) + 0.2 * rng.random(80)
+        score[~inside | (gap <= -0.14 * need)] = -np.inf
+        best = int(score.argmax())
+        if np.isfinite(score[best]):
+            return names[which[best]], centres[best]
+    return None
 
 
 def _lesions(rng: np.random.Generator, anatomy: Anatomy, taken: int) -> list[Deposit]:

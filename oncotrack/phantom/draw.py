@@ -17,7 +17,7 @@ from torch import Tensor
 
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.layers import Beads, Lump, Paint, Step
-from oncotrack.phantom.threads import seeds, side_by_side
+from oncotrack.threads import seeds, side_by_side
 
 
 def paint_image(

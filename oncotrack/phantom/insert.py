@@ -16,9 +16,9 @@ from oncotrack.geometry import Geometry
 from oncotrack.phantom.lumps import make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
 from oncotrack.phantom.statistics import node_size
-from oncotrack.phantom.threads import one_thread_an_operation
 from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
+from oncotrack.threads import one_thread_an_operation
 from oncotrack.volume import Volume
 
 WARP_LATTICE_MM = 10.0

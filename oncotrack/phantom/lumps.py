@@ -9,6 +9,12 @@ import numpy as np
 from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.statistics import NodeSize
 
+_READ_LONG = 1.025
+"""The longest of many diameters on voxels over that of the smooth surface."""
+_CHORD = 1.0
+"""By how much of its roughness a chord across the long axis falls short of the width there."""
+_TIP_MM = 0.8
+"""Half width (mm) at which a node's pointed ends are lost between voxels."""
 _TAPERS = np.linspace(1.15, 4.0, 58)
 
 
@@ -77,7 +83,8 @@ def node_lump(rng: np.random.Generator, centre, size: NodeSize, tissue: str, lab
 
 
 def surface_size(lump: Lump) -> tuple[float, float, float, float]:
-    """Longest axial diameter, width across it, height (mm) and volume (mm3) of a lump, from points of its surface."""
+    """Longest axial diameter, chord across it, height (mm) and volume (mm3) that a reader would measure of a lump,
+    from points of its surface."""
     latitude = np.linspace(-1, 1, 21)[1:-1]
     turn = np.arange(36) * 2 * np.pi / 36
     t = lump.taper
@@ -98,7 +105,10 @@ def surface_size(lump: Lump) -> tuple[float, float, float, float]:
     high = max(float(q[..., 2].max()), float(ends[0, 2])) - min(float(q[..., 2].min()), float(ends[1, 2]))
     share = float((_swell(lump, unit) ** 3 * ring[:, None] ** 2).sum() / (ring**2).sum() / len(turn))
     volume = 4 / 3 * np.pi * float(np.interp(t, _TAPERS, _TAPER_VOLUMES)) * share * float(np.linalg.det(inverse))
-    return float(widths[level, way]), float(widths[level, (way + 9) % 18]), high * float(inverse[2, 2]), volume
+    rough = float(lump.bumps[:, 4].mean())
+    long, short = float(widths[level, way]), float(widths[level, (way + 9) % 18])
+    tip = (1 - min(2 * _TIP_MM / short, 0.9) ** t) ** (1 / t)
+    return long * _READ_LONG, short * (1 - _CHORD * rough), high * tip * float(inverse[2, 2]), volume
 
 
 def _swell(lump: Lump, unit: np.ndarray) -> np.ndarray:

@@ -14,8 +14,8 @@ from oncotrack.phantom.disease import random_disease
 from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.patient import make_patient
 from oncotrack.phantom.statistics import NODES
-from oncotrack.phantom.threads import one_thread_an_operation
 from oncotrack.phantom.truth import Measure, measure_masks
+from oncotrack.threads import one_thread_an_operation
 from oncotrack.volume import Volume
 
 MEASURES = (

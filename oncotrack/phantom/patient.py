@@ -1,17 +1,14 @@
-"""The entry points: a synthetic cancer patient over time, and its files."""
+"""The entry point: a synthetic cancer patient over time."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 
 import numpy as np
 import torch
 
-from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
 from oncotrack.findings import FindingList, TimePoint
 from oncotrack.geometry import Geometry
@@ -22,10 +19,10 @@ from oncotrack.phantom.draw import paint_image
 from oncotrack.phantom.modalities import Modality, mr_image, pet_image
 from oncotrack.phantom.motion import Chain, Flow, PointMap, Push, body_velocity, limited
 from oncotrack.phantom.scanner import Scanner
-from oncotrack.phantom.threads import one_thread_an_operation
-from oncotrack.phantom.tissues import AIR, INSTANCE, ORGANS, Phase, hu_values
+from oncotrack.phantom.tissues import AIR, INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
-from oncotrack.volume import Volume, save
+from oncotrack.threads import one_thread_an_operation
+from oncotrack.volume import Volume
 
 LATTICE = Geometry((66, 52, 100), (8.0, 8.0, 8.0), (-260.0, -190.0, -420.0))
 MOST_MOTION_MM = 25.0
@@ -260,63 +257,3 @@ def _instances(deposits: Sequence[Deposit], visit: int, masks: Volume):
             parent=deposit.parent,
             **vars(found),
         )
-
-
-def write_patient(patient: Patient, folder: str | Path, *, dicom: bool = False) -> Path:
-    """Write a patient.
-
-    Files: ``t<n>_<modality>.nii.gz``, ``t<n>_masks.nii.gz`` (instances), ``t<n>_organs.nii.gz``,
-    ``t<n>_tumour.nii.gz``, ``findings.json`` (a FindingList) and ``truth.json`` (sites, fates, organ names, and where
-    the findings' centres lie at the other visits); with `dicom`, also a folder ``t<n>_<modality>_dicom`` each.
-
-    Raises
-    ------
-    OutputError
-        When the folder cannot be written.
-    """
-    from oncotrack.phantom.dicom_series import write_series
-
-    folder = Path(folder)
-    for n, visit in enumerate(patient.visits):
-        for modality, volume in visit.images.items():
-            save(volume, folder / f"t{n}_{modality}.nii.gz")
-            if dicom:
-                write_series(volume, folder / f"t{n}_{modality}_dicom", patient=f"PHANTOM-{patient.seed}", visit=n)
-        save(visit.truth.masks, folder / f"t{n}_masks.nii.gz")
-        save(visit.truth.organs, folder / f"t{n}_organs.nii.gz")
-        save(visit.truth.tumour, folder / f"t{n}_tumour.nii.gz")
-    patient.findings.save(folder / "findings.json")
-    write_text(folder / "truth.json", json.dumps(truth_document(patient), indent=1))
-    return folder
-
-
-_PLAIN = ("number", "mask_number", "site", "region", "fate", "hot", "primary", "small", "parent", "volume_mm3")
-
-
-def truth_document(patient: Patient) -> dict:
-    """What ``truth.json`` holds."""
-    truth = patient.truth
-    visits = []
-    for n, visit in enumerate(patient.visits):
-        instances = []
-        for i in visit.truth.instances:
-            entry = {name: getattr(i, name) for name in _PLAIN} | {
-                "kind": i.kind.value,
-                "center_ras": list(i.centre),
-                "box_ras": [list(i.box.low), list(i.box.high)],
-                "long_axis_ras": [list(i.long_axis.start), list(i.long_axis.end)],
-                "short_axis_ras": [list(i.short_axis.start), list(i.short_axis.end)],
-            }
-            entry["corresponding_ras"] = {
-                f"t{m}": truth.correspond(i.centre, n, m).tolist() for m in range(len(patient.visits)) if m != n
-            }
-            instances.append(entry)
-        visits.append({"id": f"t{n}", "date": visit.date, "phase": visit.phase.value, "kernel": visit.scanner.kernel,
-                       "noise_hu": visit.scanner.noise_hu, "instances": instances})  # fmt: skip
-    return {
-        "schema": "oncotrack-phantom-truth",
-        "version": 1,
-        "seed": patient.seed,
-        "organs": list(ORGANS),
-        "visits": visits,
-    }

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from oncotrack.geometry import Geometry
-from oncotrack.phantom.threads import seeds, side_by_side
+from oncotrack.threads import seeds, side_by_side
 
 KERNELS = {"soft": (0.44, 0.5), "medium": (0.5, 0.4), "sharp": (0.6, 0.0)}
 """Per kernel: cut-off of the noise spectrum (1/mm), Gaussian blur of the image (mm)."""

@@ -38,6 +38,8 @@ _TITLES = dict(
 _SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
 _AXES = {"Axial": (2, "SI"), "Coronal": (1, "AP"), "Sagittal": (0, "RL")}
 _FPS = 30.0
+_QUALITY = 90  # of JPEG, the same as the picture at rest, so that each picture is drawn once
+_FPS_3D = 5.0
 
 
 class Views:
@@ -64,7 +66,7 @@ class Views:
                     populate_view_ui_f=self._decorate,
                     target_fps=_FPS,
                     blur_fps=_FPS,
-                    interactive_quality=85,
+                    interactive_quality=_QUALITY,
                     rca_event_throttle_s=0.02,
                 )
             )
@@ -76,7 +78,12 @@ class Views:
         self.view_3d: ThreeDView = app.view_manager.get_view(VIEW_3D)
         node = self.view_3d.get_view_node()
         node.SetVolumeRenderingQuality(slicer.vtkMRMLViewNode.Adaptive)
-        node.SetExpectedFPS(20)
+        node.SetExpectedFPS(_FPS_3D)
+        # without this the picture at rest takes all the time it likes, which is seconds in software
+        interactor = self.view_3d.interactor()
+        interactor.SetStillUpdateRate(_FPS_3D)
+        interactor.SetDesiredUpdateRate(_FPS_3D)
+        self.view_3d.render_window().SetDesiredUpdateRate(_FPS_3D)
         for view in self.slices():
             view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._tell(view))
 
