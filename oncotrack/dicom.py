@@ -34,12 +34,17 @@ def load_series(folder: Path) -> Volume:
         gantry, a missing or doubled slice (the gap is named).
     """
     folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
-    with quiet_itk():
-        found = [
-            (path, uid, sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), uid))
-            for path in folders
-            for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
-        ]
+    try:
+        with quiet_itk():
+            found = [
+                (path, uid, sitk.ImageSeriesReader.GetGDCMSeriesFileNames(str(path), uid))
+                for path in folders
+                for uid in sitk.ImageSeriesReader.GetGDCMSeriesIDs(str(path))
+            ]
+    except RuntimeError as error:
+        raise InputError(
+            f"{folder} could not be searched for DICOM images. Choose the folder that holds the slices of one series."
+        ) from error
     if not found:
         raise InputError(f"{folder} holds no DICOM images. Choose the folder that holds the slices of one series.")
     if len(found) > 1:

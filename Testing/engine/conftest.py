@@ -7,7 +7,7 @@ import pytest
 
 from oncotrack.bench.warped import Motion, warped_copy
 from oncotrack.followup.tracker import ScanPair
-from oncotrack.phantom import make_patient
+from oncotrack.phantom import Patient, make_patient
 from oncotrack.volume import Volume
 
 
@@ -34,3 +34,15 @@ def known_pair() -> KnownPair:
     lesions = [(np.array(instance.centre), instance.long_axis.length_mm / 2) for instance in chosen]
     followup, motion = warped_copy(baseline, rng, largest_mm=15.0, spacing=(2.2, 2.2, 4.0))
     return KnownPair(baseline, followup, lesions, motion, ScanPair(baseline, followup, cache=False))
+
+
+@pytest.fixture(scope="session")
+def cancer_patient() -> Patient:
+    """A synthetic patient with two visits in CT, PET and MR, portal phase."""
+    return make_patient(11, visits=2, size=(80, 72, 60), modalities=("CT", "PT", "MR"), phase="portal")
+
+
+@pytest.fixture(scope="session")
+def small_patient() -> Patient:
+    """A small synthetic patient with two visits in CT, phases and scanners at random."""
+    return make_patient(8, visits=2, size=(40, 36, 24))

@@ -107,6 +107,13 @@ def test_a_damaged_slice_is_named(tmp_path):
         load(folder)
 
 
+def test_a_folder_without_images_is_said(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "inner" / "notes.txt").write_text("none")
+    with pytest.raises(InputError, match="DICOM images"):
+        load(tmp_path)
+
+
 def test_one_slice_file_asks_for_its_folder(tmp_path):
     folder = write_series(tmp_path / "ct")
     (folder / "slice_00.dcm").rename(folder / "IM0")

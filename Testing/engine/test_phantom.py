@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,22 +14,32 @@ from hypothesis import strategies as st
 from oncotrack.errors import InputError
 from oncotrack.findings import FindingList, Kind, State
 from oncotrack.phantom import make_patient, write_patient
+from oncotrack.phantom.anatomy import Anatomy
+from oncotrack.phantom.course import FATES
+from oncotrack.phantom.disease import random_disease
+from oncotrack.phantom.lumps import node_lump
 from oncotrack.phantom.motion import Flow, Push, body_velocity, limited, map_points
+from oncotrack.phantom.node_survey import lone_measure
 from oncotrack.phantom.patient import LATTICE
+from oncotrack.phantom.statistics import NODES, PERCENTILES, node_count, node_size
 from oncotrack.phantom.tissues import INSTANCE, LABEL
 from oncotrack.volume import load
 
-SIZE = (80, 72, 60)
+
+@pytest.fixture(scope="module")
+def patient(cancer_patient):
+    return cancer_patient
 
 
 @pytest.fixture(scope="module")
-def patient():
-    return make_patient(11, visits=2, size=SIZE, modalities=("CT", "PT", "MR"), phase="portal")
+def anatomy():
+    return Anatomy.random(np.random.default_rng(3))
 
 
-def test_same_seed_gives_the_same_patient_and_another_seed_another():
-    small = {"visits": 2, "size": (48, 44, 40)}
-    a, b, c = make_patient(5, **small), make_patient(5, **small), make_patient(6, **small)
+def test_same_seed_gives_the_same_patient_and_another_seed_another(small_patient):
+    a = small_patient
+    b = make_patient(8, visits=2, size=(40, 36, 24))
+    c = make_patient(6, visits=1, size=(40, 36, 24))
     for one, two in zip(a.visits, b.visits, strict=True):
         assert np.array_equal(one.image.array, two.image.array)
         assert np.array_equal(one.truth.masks.array, two.truth.masks.array)
@@ -149,22 +160,30 @@ def test_modalities_look_like_themselves(patient):
     assert mr.modality == "MR" and pet.modality == "PT"
 
 
-def test_about_a_third_of_the_enlarged_nodes_is_hot():
-    from oncotrack.phantom.anatomy import Anatomy
-    from oncotrack.phantom.disease import random_disease
-
+def test_about_a_third_of_the_enlarged_nodes_is_hot(anatomy):
     rng = np.random.default_rng(3)
-    anatomy = Anatomy.random(rng)
-    nodes = [d for _ in range(25) for d in random_disease(rng, anatomy, 1, lesions=False) if not d.small]
+    nodes = [d for _ in range(16) for d in random_disease(rng, anatomy, 1, lesions=False) if not d.small]
     assert 0.25 < np.mean([d.hot for d in nodes]) < 0.42
 
 
-def test_every_fate_happens_and_leaves_its_mark():
-    from oncotrack.phantom.anatomy import Anatomy
-    from oncotrack.phantom.disease import FATES, random_disease
+@pytest.mark.parametrize("region", sorted(NODES))
+def test_measured_nodes_have_the_sizes_of_real_ones(region):
+    rng = np.random.default_rng(2024)
+    measures = [lone_measure(node_lump(rng, (0, 0, 0), node_size(rng, region), "node", INSTANCE)) for _ in range(160)]
+    measured = {
+        "axial_long_axis_mm": [m.long_axis.length_mm for m in measures],
+        "axial_short_axis_mm": [m.short_axis.length_mm for m in measures],
+        "extent_z_mm": [m.box.high[2] - m.box.low[2] for m in measures],
+        "volume_mm3": [m.volume_mm3 for m in measures],
+    }
+    for name, values in measured.items():
+        assert np.percentile(values, PERCENTILES[1:4]) == pytest.approx(NODES[region][name][1:4], rel=0.22), name
+    counts = [node_count(rng, region) for _ in range(2000)]
+    assert np.percentile(counts, PERCENTILES) == pytest.approx(NODES[region]["nodes_per_patient"], rel=0.15)
 
+
+def test_every_fate_happens_and_leaves_its_mark(anatomy):
     rng = np.random.default_rng(4)
-    anatomy = Anatomy.random(rng)
     deposits = [d for _ in range(25) for d in random_disease(rng, anatomy, 2)]
     by_fate = {fate: [d for d in deposits if d.fates == (fate,)] for fate in FATES}
     assert all(by_fate.values()), {fate: len(found) for fate, found in by_fate.items()}
@@ -176,8 +195,8 @@ def test_every_fate_happens_and_leaves_its_mark():
     assert any(d.merged_into is not None for d in by_fate["merges"])
 
 
-def test_files_say_what_the_patient_is(tmp_path):
-    patient = make_patient(8, visits=2, size=(40, 36, 24))
+def test_files_say_what_the_patient_is(small_patient, tmp_path):
+    patient = small_patient
     write_patient(patient, tmp_path, dicom=True)
     image = load(tmp_path / "t1_CT.nii.gz")
     assert np.array_equal(image.array, patient.visits[1].image.array)
@@ -192,11 +211,10 @@ def test_files_say_what_the_patient_is(tmp_path):
     assert np.allclose(series.geometry.ijk_to_ras, patient.visits[0].image.geometry.ijk_to_ras, atol=1e-3)
 
 
-def test_dicom_uids_are_legal_and_do_not_repeat(tmp_path):
+def test_dicom_uids_are_legal_and_do_not_repeat(patient, tmp_path):
     import pydicom
 
-    patient = make_patient(8, visits=1, size=(24, 24, 12), modalities=("CT", "PT", "MR"))
-    write_patient(patient, tmp_path, dicom=True)
+    write_patient(replace(patient, visits=patient.visits[:1]), tmp_path, dicom=True)
     slices = [pydicom.dcmread(f) for f in sorted(tmp_path.rglob("*.dcm"))]
     uids = [s.SOPInstanceUID for s in slices]
     assert len(set(uids)) == len(slices) and all(pydicom.uid.UID(u).is_valid for u in uids)

@@ -147,3 +147,14 @@ def test_a_crash_loses_nothing(start, visit, pair, tmp_path):
     reader.until("s('findings').length === 1 && !s('autosaved')")
     assert reader.state("findings")[0]["followup"] == row["followup"]
     assert reader.state("unsaved")
+
+
+def test_a_saved_scene_opens_at_start(reader, server, start, visit, pair, tmp_path):
+    row = reader.follow(pair, 0)
+    reader.tab("Files")
+    reader.page.locator("[data-save='save scene']").click()
+    reader.until("!s('unsaved') && s('saved').includes('scene.mrb') && !s('job').text", 60_000)
+    again = start([server.out / "scene.mrb"], tmp_path / "out")
+    second = visit(again)
+    second.open(again.url)
+    assert second.state("findings")[0]["followup"] == row["followup"]

@@ -89,17 +89,18 @@ def test_the_list_renames_filters_deletes_and_undoes(reader, pair):
 
 
 def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, pair):
-    reader.scroll_to("BaselineAxial", (0, 0, 30))
-    slices = {
-        view: np.linalg.inv(np.reshape(shown["ras_to_xy"], (4, 4)))[2, 3]
-        for view, shown in reader.state("views").items()
-    }
-    assert abs(slices["BaselineAxial"] - slices["FollowUpAxial"]) < 12
+    def slice_of(view: str) -> float:
+        return np.linalg.inv(np.reshape(reader.state("views")[view]["ras_to_xy"], (4, 4)))[2, 3]
+
+    row = reader.follow(pair, 2)
+    assert abs(slice_of("FollowUpAxial") - row["followup"][2]) < 0.1
+    reader.scroll_to("BaselineAxial", np.add(pair.lesions[2], (0, 0, 21)))
+    assert 15 < slice_of("FollowUpAxial") - row["followup"][2] < 27
     reader.command("link")
     reader.until("!s('is_linked')")
-    reader.scroll_to("BaselineAxial", (0, 0, -20))
-    after = np.linalg.inv(np.reshape(reader.state("views")["FollowUpAxial"]["ras_to_xy"], (4, 4)))[2, 3]
-    assert after == slices["FollowUpAxial"], "unlinked, the follow-up stays"
+    before = slice_of("FollowUpAxial")
+    reader.scroll_to("BaselineAxial", pair.lesions[2])
+    assert slice_of("FollowUpAxial") == before, "unlinked, the follow-up stays"
     reader.command("link")
     reader.until("s('is_linked')")
 

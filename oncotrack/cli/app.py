@@ -190,13 +190,22 @@ def bench_follow(
     run(lung, large, json)
 
 
+@bench.command("view")
+def bench_view(json: Json = None) -> None:
+    """The browser viewer: time to a usable page, a new slice, a shown match; memory."""
+    from oncotrack.cli.bench import view as run
+
+    run(json)
+
+
 @bench.command("phantom")
 def bench_phantom(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("out/phantom"),
     real: Annotated[list[Path] | None, typer.Option("--real", help="A real CT to set beside; repeat.")] = None,
+    patients: Annotated[int, typer.Option("--patients", min=1, help="Bodies whose nodes are measured.")] = 24,
     json: Json = None,
 ) -> None:
     """Synthetic patients beside real ones: attenuation, noise, node sizes."""
     from oncotrack.cli.bench import phantom as run
 
-    run(out, real or [], json)
+    run(out, real or [], patients, json)

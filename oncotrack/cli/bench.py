@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rich.console import Console
+from rich.table import Table
+
+from oncotrack.atomic import write_text
 from oncotrack.cli.output import give, progress_bar
 
 
@@ -40,10 +46,63 @@ def follow(lung: Path | None, large: Path | None, json: str | None) -> None:
     give(result, json, lines)
 
 
-def phantom(out: Path, real: Sequence[Path], json: str | None) -> None:
-    """Synthetic patients beside real ones."""
+def view(json: str | None) -> None:
+    """Time to a usable page, a new slice and a shown match."""
+    from oncotrack.bench.view import bench_view
+
+    with progress_bar() as progress:
+        result = bench_view(progress)
+    lines = {
+        "Page usable": f"{result['usable_seconds']:.1f} s after the command",
+        "A new slice": f"{result['scroll_seconds']:.2f} s (median)",
+        "A click to its match": f"{result['click_seconds']:.2f} s (median), once the pair is registered",
+        "Server": f"{result['server_mib']:.0f} MiB",
+    }
+    give(result, json, lines)
+
+
+def phantom(out: Path, real: Sequence[Path], patients: int, json: str | None) -> None:
+    """Synthetic patients beside real ones: tables, ``phantom.png`` and one CSV a table."""
     from oncotrack.phantom.bench import bench
     from oncotrack.volume import load
 
-    result = bench(out, [load(path) for path in real])
-    give(result, json, {name: str(value) for name, value in result.items()})
+    with progress_bar() as progress:
+        volumes = [load(path) for path in real]
+        result = bench(patients, picture=out / "phantom.png", real=volumes, progress=progress)
+    lines = {}
+    for name, rows in result.items():
+        lines[f"{name}.csv"] = str(_write_csv(out / f"{name}.csv", rows))
+        if json != "-":
+            _show(_PHANTOM_TITLES[name], rows)
+    lines["phantom.png"] = str(out / "phantom.png")
+    give(result, json, lines)
+
+
+_PHANTOM_TITLES = {
+    "hu": "Attenuation, median (HU)",
+    "noise": "Noise of homogeneous soft tissue: standard deviation (HU), mean frequency of its spectrum (1/mm)",
+    "nodes": "Enlarged lymph nodes, percentiles (mm, mm3, nodes a patient)",
+    "seconds": "Time to draw (s)",
+}
+
+
+def _show(title: str, rows: Sequence[Mapping[str, object]]) -> None:
+    """Rows as a table on standard output."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False)
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    for name in names:
+        table.add_column(name.replace("_", " "), justify="right" if isinstance(rows[0].get(name), float) else "left")
+    for row in rows:
+        table.add_row(*("" if row.get(name) is None else str(row[name]) for name in names))
+    console = Console()
+    console.print(table, highlight=False)
+    console.print()
+
+
+def _write_csv(path: Path, rows: Sequence[Mapping[str, object]]) -> Path:
+    """Rows as a CSV file; columns in the order in which rows bring them."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in rows for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return write_text(path, text.getvalue())

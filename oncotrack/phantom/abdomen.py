@@ -69,7 +69,7 @@ class Abdomen:
             torch.maximum(self.belly + 4, 10 - self.stomach),
             at,
             sheet=v.folds(p) * 3.2 + v.lobules(p),
-            thickness=0.5,
+            thickness=0.8,
         )
         yield from self._bowel()
         yield from self._kidneys()

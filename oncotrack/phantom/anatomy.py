@@ -101,7 +101,7 @@ def mediastinum(canvas: Canvas, great: GreatVessels, heart) -> torch.Tensor:
             "right inferior pulmonary vein": 1.0, "left inferior pulmonary vein": 1.0}  # fmt: skip
     total = great.union(pads, 2.0)
     if heart is not None:
-        at, whole, _ = heart
+        at, whole, *_ = heart
         total[at] = torch.minimum(total[at], whole - 3.5)
     x, y, z = p
     spine = torch.sqrt((x / 17.0).square() + ((y + 38) / 21.0).square())

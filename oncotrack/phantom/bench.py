@@ -13,7 +13,10 @@ from pathlib import Path
 import numpy as np
 from scipy.ndimage import binary_erosion, gaussian_filter, uniform_filter
 
+from oncotrack.jobs import Progress, silent
+from oncotrack.phantom.node_survey import measured_nodes
 from oncotrack.phantom.patient import Patient, make_patient
+from oncotrack.phantom.scanner import KERNELS, Scanner
 from oncotrack.phantom.statistics import NODES, PERCENTILES
 from oncotrack.phantom.tissues import LABEL
 from oncotrack.volume import Volume
@@ -23,8 +26,11 @@ REAL_HU: dict[str, dict[str, float]] = {
     "none": {"fat": -108, "muscle": 48, "heart": 45, "artery": 40, "lung": -900},
 }
 """Medians (HU) of regions of real scans: CRLM-CT-1004 (portal), Lung-PET-CT-Dx A0001 and LIDC-IDRI-0314 (none)."""
-REAL_NOISE: dict[str, tuple[float, float]] = {"soft, 5 mm": (7.0, 11.4), "sharp, 1 mm": (20.0, 45.0)}
-"""Standard deviation (HU) in homogeneous soft tissue of the real scans, lowest and highest."""
+REAL_NOISE: dict[str, tuple[str, float, float]] = {
+    "soft": ("Lung-PET-CT-Dx A0001 and CRLM-CT-1004, 5 mm", 8.7, 0.319),
+    "sharp": ("LIDC-IDRI-0314, 1 mm", 23.5, 0.394),
+}
+"""Per kernel: scans like it, standard deviation (HU) in their homogeneous soft tissue, mean frequency (1/mm)."""
 _REGIONS = {
     "fat": "fat",
     "muscle": "muscle",
@@ -37,23 +43,30 @@ _REGIONS = {
 
 
 def bench(
-    patients: int = 12, seed: int = 0, *, picture: str | Path | None = None, real: Sequence[Volume] = ()
+    patients: int = 24,
+    seed: int = 0,
+    *,
+    picture: str | Path | None = None,
+    real: Sequence[Volume] = (),
+    progress: Progress = silent,
 ) -> dict[str, list[dict]]:
     """Draw patients and compare them with real figures.
 
     Parameters
     ----------
-    patients : how many to draw for the node sizes (their masks are measured at 1.5 mm or finer).
+    patients : how many bodies take nodes for the node sizes (`node_survey.DISEASES` draws of nodes in each).
     picture : where to write a PNG of phantom slices beside slices of the `real` volumes.
 
     Returns
     -------
     dict of tables, each a list of rows:
-        ``hu``: tissue, phase, phantom, real, difference. ``noise``: kernel, std_hu, mean_per_mm; real rows too.
+        ``hu``: tissue, phase, phantom, real, difference. ``noise``: kernel or scan, std_hu and mean_per_mm of
+        the phantom beside those of real scans, difference_percent; a row for each of the `real` volumes.
         ``nodes``: region, measure, percentile, phantom, real, difference_percent. ``seconds``: what, seconds.
     """
     tables: dict[str, list[dict]] = {"hu": [], "noise": [], "nodes": [], "seconds": []}
-    for phase in ("portal", "none"):
+    for n, phase in enumerate(("portal", "none")):
+        progress(0.1 * n, "Drawing a patient")
         start = time.perf_counter()
         patient = make_patient(seed, visits=1, phase=phase)
         tables["seconds"].append(
@@ -64,14 +77,16 @@ def bench(
                 real_value = REAL_HU[phase][tissue]
                 tables["hu"].append({"tissue": tissue, "phase": phase, "phantom": round(value, 1), "real": real_value,
                                      "difference": round(value - real_value, 1)})  # fmt: skip
+    progress(0.2, "Measuring noise")
     tables["noise"] += noise_table()
     for volume in real:
         std, mean = homogeneous_noise(volume)
-        tables["noise"].append(
-            {"kernel": f"real: {volume.name}", "std_hu": round(std, 1), "mean_per_mm": round(mean, 3)}
-        )
-    tables["nodes"] = node_table(patients, seed)
+        if np.isfinite(std):
+            row = {"kernel": f"scan: {volume.name}", "std_hu_real": round(std, 1), "mean_per_mm_real": round(mean, 3)}
+            tables["noise"].append(row)
+    tables["nodes"] = node_table(patients, seed, lambda done, text: progress(0.3 + 0.55 * done, text))
     if picture is not None:
+        progress(0.85, "Drawing the picture")
         draw_picture(make_patient(seed, visits=1, size=(512, 512, 110), phase="portal"), real, Path(picture))
     return tables
 
@@ -114,23 +129,25 @@ def homogeneous_noise(volume: Volume) -> tuple[float, float]:
 
 
 def noise_table(seed: int = 1) -> list[dict]:
-    """Noise of each kernel, on a slab of the liver."""
-    from oncotrack.phantom.scanner import KERNELS, Scanner
-
+    """Noise of each kernel, on a slab of the liver, beside that of real scans."""
     rows = []
     for kernel, noise in zip(KERNELS, (9.5, 14.0, 26.0), strict=True):
         patient = make_patient(seed, visits=1, size=(448, 448, 24), spacing=(0.8, 0.8, 2.0), phase="portal",
                                scanner=Scanner(kernel, noise, 1.0), nodes=False, lesions=False)  # fmt: skip
         std, mean = homogeneous_noise(patient.visits[0].image)
-        rows.append({"kernel": kernel, "std_hu": round(std, 1), "mean_per_mm": round(mean, 3)})
+        row = {"kernel": kernel, "std_hu": round(std, 1), "mean_per_mm": round(mean, 3)}
+        if kernel in REAL_NOISE:
+            scans, real_std, real_mean = REAL_NOISE[kernel]
+            row |= {"std_hu_real": real_std, "mean_per_mm_real": real_mean,
+                    "std_difference_percent": round(100 * (std / real_std - 1), 1),
+                    "mean_difference_percent": round(100 * (mean / real_mean - 1), 1), "real": scans}  # fmt: skip
+        rows.append(row)
     return rows
 
 
-def node_table(patients: int, seed: int) -> list[dict]:
-    """Percentiles of enlarged nodes' sizes, measured on masks, beside the real ones."""
-    from oncotrack.phantom.node_survey import measured_nodes
-
-    found = measured_nodes(patients, seed)
+def node_table(patients: int, seed: int, progress: Progress = silent) -> list[dict]:
+    """Percentiles of enlarged nodes' sizes (mm, mm3) and of their number, measured on masks, beside the real ones."""
+    found = measured_nodes(patients, seed, progress)
     rows = []
     for region, table in NODES.items():
         for measure, real in table.items():

@@ -9,13 +9,11 @@ import numpy as np
 
 from oncotrack.findings import Kind
 from oncotrack.phantom.anatomy import TEMPLATE, Anatomy
-from oncotrack.phantom.course import FATES, Deposit, over_time, unit
+from oncotrack.phantom.course import Deposit, over_time, unit
 from oncotrack.phantom.lumps import make_lump, node_lump
 from oncotrack.phantom.skeleton import LEVELS, spine_axis
 from oncotrack.phantom.statistics import NodeSize, node_count, node_size, small_node_size
 from oncotrack.phantom.tissues import INSTANCE
-
-__all__ = ["FATES", "SITES", "STATIONS", "Deposit", "pushes", "random_disease"]
 
 # station: region, anchor (R, A, S), spread (mm); AJCC neck levels, the IASLC mediastinal map, and the abdomen
 STATIONS: dict[str, tuple[str, tuple[float, float, float], tuple[float, float, float]]] = {

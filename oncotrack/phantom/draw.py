@@ -269,8 +269,7 @@ def _paint_beads(block, mask, scratch, grain, prepared, canvas: Canvas, values, 
         stop = min(stop, start + max(1, int(3_000_000 // box.prod())))
         box = spans[start:stop].max(0)
         which = order[start:stop]
-        axes = [torch.arange(int(n), device=canvas.device) for n in box]
-        off = torch.stack([g.reshape(-1) for g in torch.meshgrid(*axes, indexing="ij")], 1)
+        off = torch.cartesian_prod(*(torch.arange(int(n), device=canvas.device) for n in box))
         base = torch.einsum("nij,nj->ni", metric[which], low[which] - index[which])
         q = torch.einsum("nij,kj->nki", metric[which], off.float()) + base[:, None]
         r = smallest[which][:, None]

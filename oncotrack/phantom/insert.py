@@ -13,7 +13,7 @@ from scipy.ndimage import gaussian_filter
 from oncotrack.errors import InputError
 from oncotrack.findings import Kind
 from oncotrack.geometry import Geometry
-from oncotrack.phantom.lumps import make_lump
+from oncotrack.phantom.lumps import centred, make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
 from oncotrack.phantom.statistics import node_size
 from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
@@ -77,6 +77,7 @@ def insert(
         lump = make_lump(
             rng, implant.centre, implant.long_mm, implant.short_mm, implant.tall_mm, implant.tissue, number
         )
+        lump = centred(lump)
         where, offset = _around(volume.geometry, lump.centre, lump.half_extent)
         level = lump.level(torch.as_tensor(offset, dtype=torch.float64)).numpy()
         edge = float(np.mean(volume.spacing[:2]))
@@ -231,9 +232,9 @@ def _random_implants(volume: Volume, count: int, rng: np.random.Generator) -> li
         centre = volume.geometry.to_ras(fat[rng.integers(len(fat))][::-1])
         size = node_size(rng, "abdomen")
         if volume.geometry.contains(centre, 12) and all(
-            np.linalg.norm(centre - i.centre) > (i.long_mm + size[0]) / 2 for i in implants
+            np.linalg.norm(centre - i.centre) > (i.long_mm + size.long) / 2 for i in implants
         ):
-            implants.append(Implant(tuple(centre), *size))
+            implants.append(Implant(tuple(centre), size.long, size.short, size.tall))
         if len(implants) == count:
             break
     return implants

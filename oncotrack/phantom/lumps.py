@@ -66,7 +66,7 @@ def node_lump(rng: np.random.Generator, centre, size: NodeSize, tissue: str, lab
     Bumps and pointed ends change what a reader measures; so the body is measured on its surface and its axes and the
     exponent of its profile (`taper`) are corrected, three times.
     """
-    rough = float(np.clip(0.025 + 0.0018 * size.long, 0.03, 0.1))
+    rough = float(np.clip(0.025 + 0.0018 * size.long, 0.03, 0.078))
     lump = make_lump(
         rng, centre, size.long, size.short, size.tall, tissue, label, rough, angle=size.angle, lean=size.lean
     )
@@ -114,6 +114,17 @@ def surface_size(lump: Lump) -> tuple[float, float, float, float]:
 def _swell(lump: Lump, unit: np.ndarray) -> np.ndarray:
     """Relative radius of the surface in (..., 3) directions of the metric's frame."""
     return 1 + (np.sin(unit @ lump.bumps[:, :3].T + lump.bumps[:, 3]) * lump.bumps[:, 4]).sum(-1)
+
+
+def centred(lump: Lump) -> Lump:
+    """An ellipsoidal lump moved so that its centroid lies where its centre was: bumps outweigh one another."""
+    n = np.arange(400) + 0.5
+    height, turn = 1 - n / 200, n * np.pi * (1 + 5**0.5)
+    ring = np.sqrt(1 - height**2)
+    unit = np.stack([ring * np.cos(turn), ring * np.sin(turn), height], -1)
+    swell = _swell(lump, unit)
+    shift = 0.75 * (swell[:, None] ** 4 * unit).mean(0) / (swell**3).mean()
+    return replace(lump, centre=lump.centre - np.linalg.inv(lump.metric) @ shift)
 
 
 def scaled(lump: Lump, factor: float, shift=(0, 0, 0)) -> Lump:

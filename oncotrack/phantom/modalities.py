@@ -1,4 +1,9 @@
-"""The same anatomy in FDG PET (SUV) and T2-like MR."""
+"""The same anatomy in FDG PET (SUV) and T2-like MR.
+
+Physiological uptake is drawn in the heart, kidneys with their pelves, liver, spleen, stomach and bowel. Brain and
+bladder, the hottest organs of a whole-body PET, are not: the anatomy has neither skull nor pelvis, it is meant for
+fields of view from C2 to L4 (`patient.REACH`), and what lies beyond continues as plain neck and trunk.
+"""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from oncotrack.findings import FindingList, TimePoint
 from oncotrack.geometry import Geometry
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.canvas import Canvas
-from oncotrack.phantom.disease import Deposit, pushes, random_disease
+from oncotrack.phantom.course import Deposit
+from oncotrack.phantom.disease import pushes, random_disease
 from oncotrack.phantom.draw import paint_image
 from oncotrack.phantom.modalities import Modality, mr_image, pet_image
 from oncotrack.phantom.motion import Chain, Flow, PointMap, Push, body_velocity, limited
@@ -27,7 +28,7 @@ from oncotrack.volume import Volume
 LATTICE = Geometry((66, 52, 100), (8.0, 8.0, 8.0), (-260.0, -190.0, -420.0))
 MOST_MOTION_MM = 25.0
 REACH = (-305.0, 195.0)
-"""Lowest and highest S (mm, template) that a scan covers."""
+"""Lowest and highest S (mm, template) of the anatomy, L4 and C2: no head, so no brain; no pelvis, so no bladder."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ def make_patient(
     visits : number of scans over time.
     size : (3,) voxels along i (left), j (back), k (up).
     spacing : (3,) mm; when missing, the grid covers the trunk, at least 0.5 mm in plane and 0.8 to 5 mm between slices.
-    modalities : "CT", "PT" (FDG, SUV), "MR" (T2-like).
+    modalities : "CT", "PT" (FDG, SUV; without brain and bladder, which lie outside `REACH`), "MR" (T2-like).
     phase : contrast phase of all visits; random for each when missing.
     scanner : CT protocol of all visits; random for each when missing.
     motion_mm : largest displacement between visits.

@@ -40,8 +40,8 @@ NODES: dict[str, dict[str, tuple[float, ...]]] = {
 SMALL_SHORT_MM = (3.0, 10.0)
 _FLATTER = 0.25
 _TALLER = {"abdomen": 0.41, "mediastinum": 0.55}
-_TURN = {"abdomen": 3.0, "mediastinum": 1.0}
-_LEAN = {"abdomen": 0.35, "mediastinum": 0.4}
+_TURN = {"abdomen": 3.0, "mediastinum": 0.8}
+_LEAN = {"abdomen": 0.35, "mediastinum": 0.32}
 REGION_SCALE = {"neck": ("mediastinum", 0.7), "axilla": ("mediastinum", 0.7)}
 
 
@@ -103,7 +103,7 @@ def node_size(rng: np.random.Generator, region: str) -> NodeSize:
     ratio = max(float(quantile(table["axial_aspect"], _normal_cdf(aspect))), 1.0)
     tall = float(quantile(table["extent_z_mm"], _normal_cdf(height)))
     volume = float(quantile(table["volume_mm3"], _normal_cdf(bulk)))
-    return NodeSize(long * scale, long / ratio * scale, tall * scale, volume * scale**3,
+    return NodeSize(long * scale, long / ratio * scale, tall * scale, 1.03 * volume * scale**3,
                     float(rng.normal() * _TURN[source]), _LEAN[source])  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def node_count(rng: np.random.Generator, region: str) -> int:
     knots = np.array([0, *PERCENTILES, 100]) / 100
     n = min(int(np.searchsorted(knots, u, side="right")) - 1, len(knots) - 2)
     t = (u - knots[n]) / (knots[n + 1] - knots[n])
-    steady = knots[n] + (3 * t**2 - 2 * t**3) * (knots[n + 1] - knots[n])
+    steady = knots[n] + t**3 * (10 - 15 * t + 6 * t**2) * (knots[n + 1] - knots[n])
     return int(np.clip(round(float(quantile(NODES[source]["nodes_per_patient"], steady))), 1, 24))
 
 

@@ -39,7 +39,7 @@ AIR = -1000.0
 TISSUES: dict[str, Tissue] = {
     "skin": _same(-12, 6, 0.6, 70),
     "fat": _same(-106, 4, 0.3, 300),
-    "septum": _same(-82, 5, 0.3, 250),
+    "septum": _same(-74, 5, 0.3, 250),
     "visceral fat": _same(-104, 7, 0.4, 280),
     "fat plane": _same(-62, 12, 0.4, 250),
     "muscle": Tissue((52, 58, 69, 66), 5.5, 0.7, 100),
@@ -80,13 +80,11 @@ TISSUES: dict[str, Tissue] = {
     "gas": _same(-995, 0, 0.2, 5),
     "cortical bone": _same(690, 110, 0.7, 25),
     "marrow": _same(185, 42, 1.2, 140),
-    "rib marrow": _same(270, 90, 1.0, 120),
+    "rib marrow": _same(125, 50, 1.0, 120),
     "vertebra marrow": _same(182, 40, 1.6, 150),
     "disc": _same(82, 12, 0.9, 150),
     "cerebrospinal fluid": _same(12, 4, 0.5, 700),
     "cord": _same(38, 4, 1.4, 160),
-    "brain": _same(36, 4, 8.0, 180),
-    "bladder": Tissue((6, 6, 8, 90), 2, 20.0, 700),
     "node": Tissue((42, 62, 82, 76), 5, 1.2, 230),
     "hot node": Tissue((44, 66, 88, 80), 7, 7.5, 240),
     "node fat": _same(-55, 12, 0.5, 270),
@@ -103,7 +101,7 @@ TISSUES: dict[str, Tissue] = {
 ORGANS: tuple[str, ...] = (
     "background", "skin", "fat", "muscle", "visceral fat", "lung", "diaphragm", "bone", "cartilage", "heart", "artery",
     "vein", "airway", "oesophagus", "thyroid", "liver", "spleen", "kidney", "stomach", "pancreas", "adrenal", "bowel",
-    "gallbladder", "spinal canal", "disc", "gland", "lung vessel", "brain", "bladder",
+    "gallbladder", "spinal canal", "disc", "gland", "lung vessel",
 )  # fmt: skip
 LABEL = {name: number for number, name in enumerate(ORGANS)}
 INSTANCE = 1000

@@ -115,11 +115,11 @@ def _table(rng: np.random.Generator, fat: float, breasts: float, muscular: float
     muscle = -1.5 + 5.5 * chest
     muscle = muscle + 15 * _bump(phi, 42, 20) * _bump(z, 28, 42) + 7 * _bump(phi, 100, 26) * _bump(z, -30, 80)
     muscle += 9 * _bump(phi, 126, 20) * _bump(z, -60, 80) + 24 * _bump(phi, 128, 30) * _bump(z, 42, 45)
-    muscle += 10 * _bump(phi, 170, 28) * _bump(z, 50, 60) + 12 * _bump(phi, 160, 20) + 7 * _bump(phi, 180, 12)
+    muscle += 10 * _bump(phi, 170, 28) * _bump(z, 50, 60) + 17 * _bump(phi, 159, 15) + 3 * _bump(phi, 180, 9)
     muscle += belly * (4 * _bump(phi, 88, 42) + 2 * _bump(phi, 20, 14) - 3 * _bump(phi, 0, 4))
     muscle *= muscular
     thickness = fat * (0.55 + 0.3 * belly + 0.45 * belly * _bump(phi, 0, 60) + 0.25 * _bump(phi, 95, 40))
-    thickness *= 1 - 0.55 * _bump(phi, 180, 45)
+    thickness *= 1 - 0.55 * _bump(phi, 180, 45) - 0.2 * _bump(phi, 180, 7)
     thickness += (16 + 0.5 * fat) * _bump(phi, 88, 20) * _bump(z, 40, 34)
     thickness += breasts * (_bump(phi, 40, 19) + 0.1) * _bump(z, -42, 38)
     bumps = rng.normal(size=(2, 4))
@@ -140,7 +140,7 @@ class TrunkFields:
         rho = torch.sqrt(x.square() + (y - middle).square())
         angle = torch.atan2(x, y - middle)
         radius, slant, muscle, fat, _ = _lookup(table, angle, z)
-        ripple = trunk.ripple(p)
+        ripple = self.ripple = trunk.ripple(p)
         self.cage = (rho - radius) * slant
         self.angle, self.rho = angle, rho
         side = x.abs()
@@ -156,10 +156,10 @@ class TrunkFields:
         fat_layer = 0.4 * trunk.fat_mm
         self.muscle = smooth_min(smooth_min(wall, arm + 5 + fat_layer, 26), neck + 3 + fat_layer / 2, 24) + ripple * 0.7
         self.skin = smooth_min(smooth_min(wall - fat, arm, 34), neck, 30) - 2.0 + ripple * 0.5
-        self.skin = smooth_max(self.skin, plane(p, (0, -107 - 0.5 * trunk.fat_mm, 0), (0, -1, 0)), 14)
+        self.skin = smooth_max(self.skin, plane(p, (0, -111 - 0.5 * trunk.fat_mm, 0), (0, -1, 0)), 14)
         self.dome = self._dome(x, y, z)
         inside = smooth_max(self.cage, -self.dome + 1.0, 9)
-        self.lung = smooth_max(smooth_max(inside, z - 98, 6), -mediastinum, 5)
+        self.lung = smooth_max(smooth_max(inside, z - 98, 6), 1.6 * ripple - mediastinum, 5)
         self.belly = torch.maximum(self.cage + 1.5, self.dome + 1.0)
 
     def _dome(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
@@ -204,6 +204,26 @@ def paint_wall(fields: TrunkFields, canvas: Canvas) -> Iterator[Paint]:
     gate = trunk.muscle_waves(p)
     yield Paint("fat plane", torch.maximum(within, 2 - 12 * gate), at, sheet=layers, thickness=0.7)
     yield Paint("fat plane", within, at, sheet=(gate + 0.5 * bends) * 13, thickness=1.0)
+    yield from _paint_belly_wall(fields, canvas, bends, gate)
+
+
+def _paint_belly_wall(fields: TrunkFields, canvas: Canvas, bends: Tensor, gate: Tensor) -> Iterator[Paint]:
+    """Fat between transversus, internal and external oblique at the flanks; the straight muscles' edges in front."""
+    at = canvas.within((-220, -140, -480), (220, 160, -150))
+    if at is None:
+        return
+    x, y, z = canvas.place[(slice(None), *at)]
+    cage, muscle, angle = fields.cage[at], fields.muscle[at], fields.angle[at].abs()
+    thick = (cage - muscle).clamp_min(6.0)
+    belly = z + 172 + 10 * gate[at]
+    flank = smooth_max((0.82 - angle) * 110, (angle - 2.15) * 110, 6)
+    inside = torch.maximum(torch.maximum(muscle + 1.2, 1.5 - cage), torch.maximum(belly, flank))
+    for share, wide in ((0.36, 0.8), (0.68, 1.3)):
+        sheet = cage - thick * share + 0.9 * bends[at] - 0.6 * gate[at]
+        yield Paint("fat plane", inside, at, sheet=sheet, thickness=wide)
+    front = torch.maximum(torch.maximum(muscle - 0.5, 1.0 - cage), torch.maximum(belly - 30, 30 - y))
+    edges = torch.minimum((x + 1.5 * bends[at]).abs() - 1.7, (x.abs() - 66 - 5 * gate[at]).abs() - 0.9)
+    yield Paint("fat plane", torch.maximum(front, edges), at, soft=0.6)
 
 
 def paint_chest(fields: TrunkFields, canvas: Canvas, fissures: Waves) -> Iterator[Paint]:
@@ -215,6 +235,10 @@ def paint_chest(fields: TrunkFields, canvas: Canvas, fissures: Waves) -> Iterato
                 sheet=fields.dome, thickness=2.6)  # fmt: skip
     yield Paint("lung", fields.lung, at, LABEL["lung"])
     oblique = plane(p, (0, -14, -14), (0, 0.72, 0.69)) + 5 * fissures(p)
+    near = canvas.within((-70, -45, -140), (70, 95, 90))
+    if near is not None:
+        strands = fields.trunk.septa_waves(p[(slice(None), *near)]) * 6 + 2.5 * fields.ripple[near]
+        yield Paint("septum", 1.5 - fields.lung[near], near, sheet=strands, thickness=0.6)
     yield Paint("fissure", fields.lung + 1.5, at, sheet=oblique, thickness=0.55)
 
 

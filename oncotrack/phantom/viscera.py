@@ -103,8 +103,8 @@ def _small_bowel(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray,
     return [(path[:, :3], path[:, 3], content) for path, content in loops]
 
 
-def heart_outline(canvas: Canvas, viscera: Viscera) -> tuple[tuple, Tensor, dict[str, Tensor]] | None:
-    """Nodes, the whole heart's signed distance, and its chambers'."""
+def heart_outline(canvas: Canvas, viscera: Viscera) -> tuple[tuple, Tensor, dict[str, Tensor], Tensor] | None:
+    """Nodes, the whole heart's signed distance, its chambers', and that of the planes of its outer grooves."""
     at = canvas.within((-105, -40, -150), (75, 105, 0))
     if at is None:
         return None
@@ -127,16 +127,23 @@ def heart_outline(canvas: Canvas, viscera: Viscera) -> tuple[tuple, Tensor, dict
         "right atrium": ra + 2.2,
         "left atrium": la + 2.2,
     }  # fmt: skip
-    return at, whole, chambers
+    between = torch.minimum((ventricles - ra).abs(), (ventricles - la).abs() + 1.0)
+    grooves = torch.minimum(between, (left - right).abs() + 2.0) * 0.5
+    return at, whole, chambers, grooves
 
 
 def paint_heart(outline, gated: float) -> Iterator[Paint]:
-    """Myocardium, then the blood of the chambers; `gated` blurs the moving walls (mm)."""
-    at, whole, chambers = outline
+    """Myocardium, the blood of the chambers, fat and vessels of the grooves; `gated` blurs the moving walls (mm)."""
+    at, whole, chambers, grooves = outline
     yield Paint("myocardium", whole, at, LABEL["heart"], soft=gated)
     for name, sdf in chambers.items():
         blood = "right heart blood" if name.startswith("right") else "heart blood"
         yield Paint(blood, sdf, at, LABEL["heart"], soft=gated)
+    depth = whole + 9.0
+    wedge = torch.maximum(torch.maximum(grooves - 0.5 - 0.32 * depth, -depth), whole - 1.0)
+    yield Paint("visceral fat", wedge, at, LABEL["visceral fat"], soft=gated)
+    coronary = torch.maximum(grooves - 1.5, (whole + 2.0).abs() - 1.4)
+    yield Paint("artery", coronary, at, soft=gated)
 
 
 def paint_neck(canvas: Canvas, fields: TrunkFields, viscera: Viscera) -> Iterator[Paint]:

@@ -57,7 +57,7 @@ class Viewer:
         self.app = SlicerApp()
         self._kept = complete(self.app.scene, self.app.app_logic)
         self.session = FollowUpScene(self.app.scene, followup_3d_views=(VIEW_3D,))
-        self.views = Views(self.app, server)
+        self.views = Views(self.app, server, lambda: self.work.is_busy)
         self.work = Work(self.post, self._show_job, self.say)
         self.autosave = Autosave(out)
         self.display = Display(self)
@@ -169,7 +169,7 @@ class Viewer:
         self._loop = asyncio.get_running_loop()
         with self.state:
             self.state.is_ready = True
-            self.files.open_first()
+            self.attempt(self.files.open_first)
 
     def _show_job(self, job: dict[str, Any]) -> None:
         self.state.job = job

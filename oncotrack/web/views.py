@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
@@ -22,7 +23,7 @@ from trame_slicer.views import (
     ViewProps,
     ViewType,
 )
-from trame_slicer.views.render_scheduler import NoScheduleRendering
+from trame_slicer.views.render_scheduler import NoScheduleRendering, ScheduledRenderStrategy
 
 from oncotrack.scene.rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, ORIENTATIONS
 from oncotrack.web.attributes import raw
@@ -40,6 +41,28 @@ _AXES = {"Axial": (2, "SI"), "Coronal": (1, "AP"), "Sagittal": (0, "RL")}
 _FPS = 30.0
 _QUALITY = 90  # of JPEG, the same as the picture at rest, so that each picture is drawn once
 _FPS_3D = 5.0
+_PAUSE_S = 0.2
+
+
+class _Unhurried(ScheduledRenderStrategy):
+    """Draws a little later than asked, and not while a reader waits for something else."""
+
+    def __init__(self, draw: Callable[[], None], must_wait: Callable[[], bool]) -> None:
+        super().__init__()
+        self._draw, self._must_wait = draw, must_wait
+        self._is_asked = False
+
+    def schedule_render(self) -> None:
+        if not self._is_asked:
+            self._is_asked = True
+            asyncio.get_event_loop().call_later(_PAUSE_S, self._due)
+
+    def _due(self) -> None:
+        self._is_asked = False
+        if self._must_wait():
+            self.schedule_render()
+        else:
+            self._draw()
 
 
 class Views:
@@ -48,16 +71,19 @@ class Views:
     Parameters
     ----------
     app : SlicerApp
+    is_busy : callable
+        Whether long work runs: the 3D view then waits.
     server : Server
         Its state gets `views`: by view name the slice's place in words, the size in pixels and the (row-major) matrix
         from RAS mm to pixels, origin below left.
     """
 
-    def __init__(self, app: SlicerApp, server: Server) -> None:
+    def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
         self._state.views = {}
+        factories = []
         for kind, view_type in ((SliceView, ViewType.SLICE_VIEW), (ThreeDView, ViewType.THREE_D_VIEW)):
-            app.view_manager.register_factory(
+            factories.append(
                 RemoteViewFactory(
                     server,
                     # a view draws at once on each of some sixty changes while it is made, unless told not to
@@ -70,12 +96,15 @@ class Views:
                     rca_event_throttle_s=0.02,
                 )
             )
+            app.view_manager.register_factory(factories[-1])
         self.layout = LayoutManager(app.scene, app.view_manager, server)
         vtk.vtkObject.GlobalWarningDisplayOff()  # each view warns of an event that VTK will rename
         self.layout.register_layout("reading", _reading_layout())
         self.layout.set_layout("reading")
         vtk.vtkObject.GlobalWarningDisplayOn()
         self.view_3d: ThreeDView = app.view_manager.get_view(VIEW_3D)
+        draw = factories[-1].get_factory_view(VIEW_3D).view_adapter.schedule_render
+        self.view_3d.set_scheduled_render(_Unhurried(draw, is_busy))
         node = self.view_3d.get_view_node()
         node.SetVolumeRenderingQuality(slicer.vtkMRMLViewNode.Adaptive)
         node.SetExpectedFPS(_FPS_3D)

@@ -1,0 +1,70 @@
+"""``oncotrack phantom`` and ``oncotrack bench phantom`` write what they say."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import numpy as np
+from typer.testing import CliRunner
+
+from oncotrack.cli.app import app
+from oncotrack.findings import FindingList
+from oncotrack.volume import load
+
+TABLES = {
+    "hu": [{"tissue": "liver", "phase": "portal", "phantom": 113.0, "real": 114, "difference": -1.0}],
+    "noise": [{"kernel": "soft", "phantom_std_hu": 9.0}, {"kernel": "real: scan", "real_std_hu": 8.0}],
+    "nodes": [{"region": "abdomen", "measure": "volume_mm3", "percentile": 50, "phantom": 2000.0, "real": 2043.5,
+               "difference_percent": -2.1}],
+    "seconds": [{"what": "one visit", "seconds": 3.0}],
+}  # fmt: skip
+
+
+def test_phantom_writes_images_findings_truth_and_dicom(tmp_path):
+    arguments = ["phantom", "--seed", "3", "--out", str(tmp_path), "--size", "64", "64", "32", "--dicom"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    names = {path.name for path in tmp_path.iterdir()}
+    for visit in ("t0", "t1"):
+        assert {f"{visit}_{what}.nii.gz" for what in ("CT", "masks", "organs", "tumour")} <= names
+        image, series = load(tmp_path / f"{visit}_CT.nii.gz"), load(tmp_path / f"{visit}_CT_dicom")
+        assert image.array.shape == (32, 64, 64)
+        assert np.array_equal(series.array, image.array)
+        assert np.allclose(series.geometry.ijk_to_ras, image.geometry.ijk_to_ras, atol=1e-3)
+    findings = FindingList.open(tmp_path / "findings.json")
+    truth = json.loads((tmp_path / "truth.json").read_text())
+    assert len(findings) and [t.id for t in findings.time_points] == ["t0", "t1"]
+    assert truth["seed"] == 3 and len(truth["visits"]) == 2
+
+
+def test_bench_phantom_prints_and_keeps_the_rows_it_was_given(tmp_path, monkeypatch):
+    asked = {}
+
+    def bench(patients, **rest):
+        asked.update(rest, patients=patients)
+        return TABLES
+
+    monkeypatch.setattr("oncotrack.phantom.bench.bench", bench)
+    scan = tmp_path / "scan.nii.gz"
+    _save_small_scan(scan)
+    arguments = ["bench", "phantom", "--out", str(tmp_path), "--real", str(scan), "--patients", "2"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert asked["patients"] == 2 and asked["picture"] == tmp_path / "phantom.png" and len(asked["real"]) == 1
+    assert "-2.1" in done.output and "volume_mm3" in done.output
+    with (tmp_path / "nodes.csv").open() as file:
+        (row,) = csv.DictReader(file)
+    assert float(row["difference_percent"]) == -2.1
+    given = CliRunner().invoke(app, [*arguments, "--json", str(tmp_path / "all.json")])
+    assert given.exit_code == 0 and json.loads((tmp_path / "all.json").read_text()) == TABLES
+
+
+def _save_small_scan(path) -> None:
+    from oncotrack.geometry import Geometry
+    from oncotrack.volume import Volume, save
+
+    save(
+        Volume(np.arange(256, dtype=np.int16).reshape(4, 8, 8), Geometry((8, 8, 4), (1.0, 1.0, 2.0)), modality="CT"),
+        path,
+    )
