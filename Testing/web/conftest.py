@@ -22,7 +22,7 @@ from oncotrack.geometry import Geometry
 from oncotrack.volume import Volume, save
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_WAIT_MS = 15_000
+_WAIT_MS = 60_000  # a shared machine may be slow; nothing here is a measure
 LESIONS = np.array([(35.0, 20.0, 5.0), (-42.0, 12.0, 20.0), (10.0, -28.0, -20.0), (-20.0, 35.0, -8.0)])
 _SERVE = "import sys, json, pathlib; from oncotrack.web import serve; a = json.loads(sys.argv[1]); serve(*a.pop('scans'), **a)"
 
@@ -194,11 +194,12 @@ class Reader:
         return self.state("findings")[-1]
 
     def clear(self) -> None:
-        """Delete every finding and close messages."""
+        """Delete every finding, close messages, and come back to the list."""
         for row in self.state("findings"):
             self.page.evaluate("uid => trame.trigger('oncotrack.command', ['delete', uid])", row["uid"])
         self.until("s('findings').length === 0")
         self.page.evaluate("trame.state.set('message_shown', false)")
+        self.tab("Findings")
 
     def message(self, part: str) -> str:
         """Wait for a sentence on the page that holds `part`."""
