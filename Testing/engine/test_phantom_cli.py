@@ -52,7 +52,7 @@ def test_bench_phantom_prints_and_keeps_the_rows_it_was_given(tmp_path, monkeypa
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert asked["patients"] == 2 and asked["picture"] == tmp_path / "phantom.png" and len(asked["real"]) == 1
-    assert "-2.1" in done.output and "volume_mm3" in done.output
+    assert "-2.1" in done.output and "volume mm3" in done.output
     with (tmp_path / "nodes.csv").open() as file:
         (row,) = csv.DictReader(file)
     assert float(row["difference_percent"]) == -2.1

@@ -93,7 +93,7 @@ def _show(title: str, rows: Sequence[Mapping[str, object]]) -> None:
     for name in names:
         table.add_column(name.replace("_", " "), justify="right" if isinstance(rows[0].get(name), float) else "left")
     for row in rows:
-        table.add_row(*("" if row.get(name) is None else str(row[name]) for name in names))
+        table.add_row(*(str(row.get(name, "")).replace("_", " ") for name in names))
     console = Console()
     console.print(table, highlight=False)
     console.print()

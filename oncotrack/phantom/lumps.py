@@ -9,7 +9,7 @@ import numpy as np
 from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.statistics import NodeSize
 
-_READ_LONG = 1.025
+_READ_LONG = 1.035
 """The longest of many diameters on voxels over that of the smooth surface."""
 _CHORD = 1.0
 """By how much of its roughness a chord across the long axis falls short of the width there."""
@@ -72,8 +72,9 @@ def node_lump(rng: np.random.Generator, centre, size: NodeSize, tissue: str, lab
     )
     lump = replace(lump, taper=1.65)
     for _ in range(3):
-        long, short, tall, volume = surface_size(lump)
-        ratio = np.array([size.long / long, size.short / short, size.tall / tall])
+        long, short, tall, volume, turned = surface_size(lump)
+        across = [size.short / short, size.long / long] if turned else [size.long / long, size.short / short]
+        ratio = np.array([*across, size.tall / tall])
         lump = replace(lump, metric=lump.metric / ratio[:, None])
         if size.volume is not None:
             now = np.interp(lump.taper, _TAPERS, _TAPER_VOLUMES)
@@ -82,9 +83,9 @@ def node_lump(rng: np.random.Generator, centre, size: NodeSize, tissue: str, lab
     return lump
 
 
-def surface_size(lump: Lump) -> tuple[float, float, float, float]:
+def surface_size(lump: Lump) -> tuple[float, float, float, float, bool]:
     """Longest axial diameter, chord across it, height (mm) and volume (mm3) that a reader would measure of a lump,
-    from points of its surface."""
+    from points of its surface; and whether it is longer along its second axis than along its first."""
     latitude = np.linspace(-1, 1, 21)[1:-1]
     turn = np.arange(36) * 2 * np.pi / 36
     t = lump.taper
@@ -108,7 +109,7 @@ def surface_size(lump: Lump) -> tuple[float, float, float, float]:
     rough = float(lump.bumps[:, 4].mean())
     long, short = float(widths[level, way]), float(widths[level, (way + 9) % 18])
     tip = (1 - min(2 * _TIP_MM / short, 0.9) ** t) ** (1 / t)
-    return long * _READ_LONG, short * (1 - _CHORD * rough), high * tip * float(inverse[2, 2]), volume
+    return long * _READ_LONG, short * (1 - _CHORD * rough), high * tip * float(inverse[2, 2]), volume, 4 < way < 14
 
 
 def _swell(lump: Lump, unit: np.ndarray) -> np.ndarray:

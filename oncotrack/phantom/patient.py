@@ -25,7 +25,7 @@ from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
 from oncotrack.threads import one_thread_an_operation
 from oncotrack.volume import Volume
 
-LATTICE = Geometry((66, 52, 100), (8.0, 8.0, 8.0), (-260.0, -190.0, -420.0))
+LATTICE = Geometry((53, 42, 81), (10.0, 10.0, 10.0), (-260.0, -190.0, -420.0))
 MOST_MOTION_MM = 25.0
 REACH = (-305.0, 195.0)
 """Lowest and highest S (mm, template) of the anatomy, L4 and C2: no head, so no brain; no pelvis, so no bladder."""

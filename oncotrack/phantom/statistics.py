@@ -103,7 +103,7 @@ def node_size(rng: np.random.Generator, region: str) -> NodeSize:
     ratio = max(float(quantile(table["axial_aspect"], _normal_cdf(aspect))), 1.0)
     tall = float(quantile(table["extent_z_mm"], _normal_cdf(height)))
     volume = float(quantile(table["volume_mm3"], _normal_cdf(bulk)))
-    return NodeSize(long * scale, long / ratio * scale, tall * scale, 1.03 * volume * scale**3,
+    return NodeSize(long * scale, long / ratio * scale, tall * scale, volume * scale**3,
                     float(rng.normal() * _TURN[source]), _LEAN[source])  # fmt: skip
 
 

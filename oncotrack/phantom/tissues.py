@@ -42,7 +42,7 @@ TISSUES: dict[str, Tissue] = {
     "septum": _same(-74, 5, 0.3, 250),
     "visceral fat": _same(-104, 7, 0.4, 280),
     "fat plane": _same(-62, 12, 0.4, 250),
-    "muscle": Tissue((52, 58, 69, 66), 5.5, 0.7, 100),
+    "muscle": Tissue((55, 62, 74, 70), 5.5, 0.7, 100),
     "diaphragm": Tissue((45, 50, 55, 55), 4, 0.7, 100),
     "lung": _same(-900, 13, 0.45, 20),
     "fissure": _same(-700, 10, 0.45, 30),
