@@ -48,7 +48,22 @@ def style_centres(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, 
     """Small open crosses that leave the lesion to be seen, in the given views (in all when empty)."""
     node.CreateDefaultDisplayNodes()
     node.SetControlPointLabelFormat("...")
-    style_points(node.GetDisplayNode(), view_ids)
+    style_points(node.GetDisplayNode(), ())
+    place_in_views(node, view_ids)
+
+
+def place_in_views(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
+    """Show the points in these views, in all when empty; 3D views get no labels, which would cover each other there."""
+    solid_ids = [view_id for view_id in view_ids if view_id.startswith("vtkMRMLViewNode")]
+    if node.GetNumberOfDisplayNodes() < 2:
+        added = node.GetScene().AddNewNodeByClass(node.GetDisplayNode().GetClassName())
+        style_points(added, ())
+        node.AddAndObserveDisplayNodeID(added.GetID())
+    flat, solid = node.GetNthDisplayNode(0), node.GetNthDisplayNode(1)
+    flat.SetViewNodeIDs([view_id for view_id in view_ids if view_id not in solid_ids])
+    solid.SetViewNodeIDs(solid_ids or ["none"])
+    solid.SetPointLabelsVisibility(False)
+    solid.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Sphere3D)
 
 
 def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str, ...]) -> None:

@@ -10,7 +10,14 @@ from undo_stack import Signal
 
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings import Finding, FindingList, Point
-from oncotrack.scene.centres import discard_placed, draw_centres, read_centres, style_centres, take_placed
+from oncotrack.scene.centres import (
+    discard_placed,
+    draw_centres,
+    place_in_views,
+    read_centres,
+    style_centres,
+    take_placed,
+)
 from oncotrack.scene.observers import Observers
 from oncotrack.scene.parts import LIST, PART, Key, Parts, key_of
 from oncotrack.scene.shapes import (
@@ -122,7 +129,11 @@ class FindingNodes:
         self.views = dict(views)
         for key, node in self.parts:
             if (key.part == CENTRES or key.part in FIELDS) and node.GetDisplayNode():
-                node.GetDisplayNode().SetViewNodeIDs(list(self.views.get(key.time_point, ())))
+                views = self.views.get(key.time_point, ())
+                if key.part == CENTRES:
+                    place_in_views(node, views)
+                else:
+                    node.GetDisplayNode().SetViewNodeIDs(list(views))
                 node.SetDisplayVisibility(not self.views or key.time_point in self.views)
 
     def discard_placed(self, time_point: str, at: Point) -> None:
