@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -70,7 +69,9 @@ class Sample:
         return [*chosen, cache_folder() / self.name]
 
     def _complete(self, place: Path) -> bool:
-        return all((place / file).is_file() and _sha256(place / file) == value for file, value in self.sha256.items())
+        from pooch import file_hash
+
+        return all((place / file).is_file() and file_hash(place / file) == value for file, value in self.sha256.items())
 
 
 def catalogue() -> tuple[Sample, ...]:
@@ -97,12 +98,3 @@ def cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("oncotrack") / "samples"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return (
-            hashlib.file_digest(file, "sha256").hexdigest()
-            if hasattr(hashlib, "file_digest")
-            else hashlib.sha256(file.read()).hexdigest()
-        )

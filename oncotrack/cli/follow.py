@@ -24,7 +24,7 @@ def run(
     """Match one lesion and tell where it is."""
     if not 0.5 <= radius <= 200:
         raise InputError(f"A lesion radius of {radius:g} mm is not plausible; give a number of mm between 0.5 and 200.")
-    from oncotrack.followup.methods import tracker
+    from oncotrack.followup.methods import prepare, tracker
     from oncotrack.followup.tracker import ScanPair
     from oncotrack.volume import load
 
@@ -37,8 +37,7 @@ def run(
         point = pair.check_click(at)
         seconds["load"] = time.perf_counter() - started
         started = time.perf_counter()
-        prepare = getattr(chosen, "registration", None)
-        (prepare(pair, progress) if prepare else pair.register(progress))
+        prepare(chosen, pair, progress)
         seconds["register"] = time.perf_counter() - started
         started = time.perf_counter()
         match = chosen.match(pair, point, radius, progress)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from oncotrack.errors import InputError
+from oncotrack.followup.methods import prepare
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ScanPair, Tracker
 from oncotrack.jobs import Progress, silent
 from oncotrack.volume import Volume, lps_to_ras
@@ -90,8 +91,7 @@ def evaluate_landmarks(
             'first line should say "index" or "point".'
         )
     started = time.perf_counter()
-    prepare = getattr(tracker, "registration", None)
-    (prepare or (lambda p, report: p.register(report)))(pair, progress)
+    prepare(tracker, pair, progress)
     seconds_register = time.perf_counter() - started
     errors, seconds, found, cycles = [], [], [], []
     indices = np.flatnonzero(inside)

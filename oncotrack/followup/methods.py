@@ -8,7 +8,7 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.findings import point
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, ScanPair, Tracker
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair, Tracker
 from oncotrack.jobs import Progress, silent
 from oncotrack.registration import Registration, register
 
@@ -39,10 +39,17 @@ class RegistrationTracker:
         place = point(registration.to_followup(at))
         cycle = float(np.linalg.norm(registration.to_baseline(place) - at))
         inside = bool(pair.followup.geometry.contains(place))
-        reason = "" if inside else "The lesion's place lies outside the follow-up's field of view."
+        reason = "" if inside else OUTSIDE
         expected = point(pair.register().to_followup(at))
         radius = radius_mm * registration.scale
         return Match(inside, place, expected, radius, registration.similarity, cycle, (), reason, self.name)
+
+
+def prepare(chosen: Tracker, pair: ScanPair, progress: Progress = silent) -> Registration:
+    """Run the registration that a tracker needs, so that its first match does not wait for it."""
+    if isinstance(chosen, RegistrationTracker):
+        return chosen.registration(pair, progress)
+    return pair.register(progress)
 
 
 def tracker(name: str = DEFAULT_METHOD) -> Tracker:

@@ -15,7 +15,7 @@ import torch
 
 from oncotrack.findings import Alternative, point
 from oncotrack.followup.mind import MARGIN, gaussian_weight, mind_ssc, search, subvoxel
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, ScanPair
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair
 from oncotrack.geometry import Geometry, transform_points
 from oncotrack.heatmap import DLT_N
 from oncotrack.jobs import Progress, silent
@@ -80,7 +80,7 @@ class SelfSimilarity:
         registration = pair.register(lambda fraction, text: progress(0.7 * fraction, text))
         expected = point(registration.to_followup(at))
         radius = radius_mm * registration.scale
-        outside = Match(False, expected, expected, radius, 0.0, None, reason=_OUTSIDE, method=self.name)
+        outside = Match(False, expected, expected, radius, 0.0, None, reason=OUTSIDE, method=self.name)
         if not pair.followup.geometry.contains(expected, margin_mm=-COARSE.search):
             return outside
         progress(0.7, "Preparing the search")
@@ -109,9 +109,6 @@ class SelfSimilarity:
             reason,
             self.name,
         )
-
-
-_OUTSIDE = "The lesion's place lies outside the follow-up's field of view."
 
 
 def _doubt(score: float, cycle_mm: float) -> str:

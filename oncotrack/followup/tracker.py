@@ -13,6 +13,8 @@ from oncotrack.registration import Registration, register
 from oncotrack.volume import Volume
 
 DEFAULT_RADIUS_MM = 10.0
+OUTSIDE = "The lesion's place lies outside the follow-up's field of view."
+"""Why nothing is found where the follow-up was not scanned."""
 
 
 @dataclass(frozen=True)
