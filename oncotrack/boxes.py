@@ -28,7 +28,7 @@ def iou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     -------
     (N, M) tensor, 0 to 1; two boxes without content have 0.
     """
-    overlap, union, _ = _overlap(a, b)
+    overlap, union, _ = _overlap(a[:, None], b[None])
     return torch.where(union > 0, overlap / union.clamp_min(torch.finfo(union.dtype).tiny), 0.0)
 
 
@@ -41,6 +41,11 @@ def giou(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     ----------
     Rezatofighi et al., Generalized Intersection over Union, CVPR 2019, algorithm 1.
     """
+    return giou_of_pairs(a[:, None], b[None])
+
+
+def giou_of_pairs(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The same of boxes that belong together, (..., 2d) each and broadcast: (...)."""
     overlap, union, hull = _overlap(a, b)
     tiny = torch.finfo(union.dtype).tiny
     ratio = torch.where(union > 0, overlap / union.clamp_min(tiny), 0.0)
@@ -92,10 +97,10 @@ def _corners(boxes: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def _overlap(a: torch.Tensor, b: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """(N, M) contents of intersection, union and hull."""
+    """Contents of intersection, union and hull of boxes that are broadcast against each other."""
     if a.shape[-1] != b.shape[-1]:
         raise InputError(f"Boxes of {a.shape[-1]} and of {b.shape[-1]} numbers cannot be compared.")
-    (a_low, a_high), (b_low, b_high) = _corners(a[:, None]), _corners(b[None])
-    shared = (torch.minimum(a_high, b_high) - torch.maximum(a_low, b_low)).clamp(min=0).prod(-1)
+    (a_low, a_high), (b_low, b_high) = _corners(a), _corners(b)
+    overlap = (torch.minimum(a_high, b_high) - torch.maximum(a_low, b_low)).clamp(min=0).prod(-1)
     hull = (torch.maximum(a_high, b_high) - torch.minimum(a_low, b_low)).clamp(min=0).prod(-1)
-    return shared, measure(a)[:, None] + measure(b)[None] - shared, hull
+    return overlap, measure(a) + measure(b) - overlap, hull

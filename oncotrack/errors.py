@@ -25,6 +25,14 @@ class MissingPackageError(OncoTrackError):
     """An optional package or system library that this job needs is not installed."""
 
 
+class WeightsError(OncoTrackError):
+    """Trained weights are missing, damaged, or do not fit the network."""
+
+
+class TrainingError(OncoTrackError):
+    """Training cannot start or go on."""
+
+
 class Cancelled(OncoTrackError):
     """The reader stopped the work; nothing was changed."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from oncotrack.errors import InputError
+from oncotrack.geometry import Geometry
 
 Vector = tuple[float, float, float]
 
@@ -48,6 +49,13 @@ class Tracklet:
         if len({box.slice_index for box in boxes}) < len(boxes):
             raise InputError("A tracklet holds two boxes on one slice; merge or delete one of them.")
         object.__setattr__(self, "boxes", boxes)
+
+    @classmethod
+    def on(cls, geometry: Geometry, boxes: Iterable[SliceBox]) -> Tracklet:
+        """On an image's own slices: slice k, and u, v in mm along i and j from the centre of voxel (0, 0, k)."""
+        columns = [tuple(row[axis] for row in geometry.direction) for axis in range(3)]
+        step = tuple(component * geometry.spacing[2] for component in columns[2])
+        return cls(geometry.origin, columns[0], columns[1], step, tuple(boxes))
 
     @property
     def first(self) -> int:

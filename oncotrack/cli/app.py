@@ -15,8 +15,10 @@ app = typer.Typer(
     add_completion=False,
 )
 evaluate = typer.Typer(help="Measure against truth: the papers' metrics.", no_args_is_help=True)
+train = typer.Typer(help="Train a network, or go on where it stopped.", no_args_is_help=True)
 bench = typer.Typer(help="Measure speed and accuracy beside what would be used instead.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(train, name="train")
 app.add_typer(bench, name="bench")
 
 Image = Annotated[Path, typer.Argument(help="DICOM folder, NIfTI, NRRD or MetaImage file.", show_default=False)]
@@ -26,6 +28,8 @@ Json = Annotated[
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder.")]
 Method = Annotated[str, typer.Option("--method", help="selfsim, affine or bspline.")]
 Radius = Annotated[float, typer.Option("--radius", metavar="MM", help="Radius of the lesion in mm.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Config = Annotated[str, typer.Option("--config", help="compact (bundled) or paper.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Register anew, and keep nothing on disk.")]
 
 
@@ -58,6 +62,22 @@ def follow(
 
 
 @app.command()
+def detect(
+    image: Image,
+    method: Annotated[str, typer.Option("--method", help="lntracker.")] = "lntracker",
+    device: Device = "auto",
+    config: Config = "compact",
+    weights: Annotated[Path | None, typer.Option("--weights", help="Other weights than the bundled ones.")] = None,
+    json: Json = None,
+    out: Out = None,
+) -> None:
+    """Find the lymph nodes of a CT."""
+    from oncotrack.cli.detect import run
+
+    run(image, method, device, config, weights, json, out)
+
+
+@app.command()
 def demo(out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("demo")) -> None:
     """Follow several lesions on a public sample, or on a synthetic patient when no sample is at hand."""
     from oncotrack.cli.demo import run
@@ -78,13 +98,16 @@ def samples(
 
 @app.command()
 def info(
-    system: Annotated[str | None, typer.Argument(help="A follow-up method; all when missing.")] = None,
+    system: Annotated[
+        str | None, typer.Argument(help="lntracker, or a follow-up method; what is installed when missing.")
+    ] = None,
+    config: Config = "compact",
     json: Json = None,
 ) -> None:
     """Tell what is installed, and what a system does."""
     from oncotrack.cli.info import run
 
-    run(system, json)
+    run(system, config, json)
 
 
 @app.command()
@@ -92,14 +115,18 @@ def phantom(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same patient.")],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")],
     visits: Annotated[int, typer.Option("--visits", min=1, help="Scans over time.")] = 2,
-    size: Annotated[tuple[int, int, int], typer.Option("--size", metavar="I J K", help="Voxels.")] = (256, 256, 128),
+    region: Annotated[str, typer.Option("--region", help="trunk, or whole-body: brain to mid-thigh.")] = "trunk",
+    size: Annotated[
+        tuple[int, int, int] | None,
+        typer.Option("--size", metavar="I J K", help="Voxels.", show_default="256 256 128, or 240 for whole-body"),
+    ] = None,
     modality: Annotated[list[str], typer.Option("--modality", help="CT, PT or MR; repeat for several.")] = ["CT"],  # noqa: B006
     dicom: Annotated[bool, typer.Option("--dicom", help="Write DICOM series too.")] = False,
 ) -> None:
     """Make a synthetic patient over time, with the truth."""
     from oncotrack.cli.phantom import run
 
-    run(seed, out, visits, size, modality, dicom)
+    run(seed, out, visits, region, size, modality, dicom)
 
 
 @app.command()
@@ -174,6 +201,77 @@ def evaluate_masks(truth: Image, predictions: Image, json: Json = None, out: Out
     files("evaluate_masks", (truth, predictions), json, out)
 
 
+@evaluate.command("detector")
+def evaluate_detector(
+    data: Annotated[str, typer.Option("--data", help="phantom, or inserted (nodes put into real CTs).")] = "phantom",
+    cases: Annotated[int, typer.Option("--cases", min=1, help="How many scans.")] = 100,
+    insert: Annotated[list[Path] | None, typer.Option("--insert", help="A real CT to put nodes into; repeat.")] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weights", metavar="NAME=FILE", help="Compare these; the bundled when missing."),
+    ] = None,
+    stacking: Annotated[bool, typer.Option("--stacking", help="Beside them the first one with stacked boxes.")] = False,
+    validation: Annotated[bool, typer.Option("--validation", help="The validation scans, not the test scans.")] = False,
+    device: Device = "auto",
+    json: Json = None,
+    out: Out = None,
+) -> None:
+    """Detect on scans with known nodes that nothing was trained on: AS, AP, intervals."""
+    from oncotrack.cli.evaluate import detectors
+
+    detectors(data, cases, insert or [], weights or [], stacking, validation, device, json, out)
+
+
+@train.command("lntracker")
+def train_lntracker(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
+    ],
+    config: Config = "compact",
+    ablation: Annotated[
+        str,
+        typer.Option(
+            "--ablation",
+            help="full, without-masked-attention, without-similarity-loss, without-track-queries or trackformer.",
+        ),
+    ] = "full",
+    phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic scans.")] = 160,
+    insert: Annotated[list[Path] | None, typer.Option("--insert", help="A real CT to put nodes into; repeat.")] = None,
+    insertions: Annotated[int, typer.Option("--insertions", min=0, help="Scans made of those.")] = 40,
+    nih: Annotated[
+        tuple[Path, Path] | None, typer.Option("--nih", metavar="SCANS MASKS", help="NIH CT Lymph Nodes.")
+    ] = None,
+    folder: Annotated[Path | None, typer.Option("--folder", help="CTs with node masks, X_image and X_mask.")] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", min=0)] = None,
+    seed: Annotated[int | None, typer.Option("--seed")] = None,
+    device: Device = "auto",
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")
+    ] = None,
+) -> None:
+    """LN-Tracker, on synthetic scans, real CTs with inserted nodes, or annotated scans."""
+    from oncotrack.cli.train import lntracker
+
+    lntracker(out, config, ablation, phantoms, insert or [], insertions, nih, folder, steps, batch, learning_rate, seed,
+              device, max_minutes)  # fmt: skip
+
+
+@bench.command("detect")
+def bench_detect(
+    image: Annotated[
+        Path | None, typer.Argument(help="A CT; a synthetic one when missing.", show_default=False)
+    ] = None,
+    device: Device = "auto",
+    json: Json = None,
+) -> None:
+    """LN-Tracker: seconds a slice and a scan, memory, GFLOPs; beside stacking and a 3D U-Net."""
+    from oncotrack.cli.bench import detect as run
+
+    run(image, device, json)
+
+
 @bench.command("follow")
 def bench_follow(
     lung: Annotated[
@@ -202,7 +300,7 @@ def bench_view(json: Json = None) -> None:
 def bench_phantom(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("out/phantom"),
     real: Annotated[list[Path] | None, typer.Option("--real", help="A real CT to set beside; repeat.")] = None,
-    patients: Annotated[int, typer.Option("--patients", min=1, help="Bodies whose nodes are measured.")] = 24,
+    patients: Annotated[int, typer.Option("--patients", min=1, help="Bodies whose nodes are measured.")] = 16,
     json: Json = None,
 ) -> None:
     """Synthetic patients beside real ones: attenuation, noise, node sizes."""

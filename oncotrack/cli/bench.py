@@ -46,6 +46,26 @@ def follow(lung: Path | None, large: Path | None, json: str | None) -> None:
     give(result, json, lines)
 
 
+def detect(image: Path | None, device: str, json: str | None) -> None:
+    """Cost of finding nodes."""
+    from oncotrack.bench.detect import bench_detect
+
+    with progress_bar() as progress:
+        result = bench_detect(image, device, progress)
+    lines = {"Scan": f"{result['scan']}, {result['slices']} slices, on {result['device']}"}
+    for name in ("tracking", "stacking"):
+        lines[name.capitalize()] = "{seconds:.1f} s, {seconds_per_slice:.2f} s a slice, {nodes} nodes".format(
+            **result[name]
+        )
+    if result["peak_mib"] is not None:
+        lines["Memory"] = f"{result['peak_mib']:.0f} MiB at most"
+    for name in ("compact", "paper"):
+        lines[f"Config {name}"] = "{parameters:,} parameters, {gflops:.1f} GFLOPs a slice of 512x512".format(
+            **result[name]
+        )
+    give(result, json, lines)
+
+
 def view(json: str | None) -> None:
     """Time to a usable page, a new slice and a shown match."""
     from oncotrack.bench.view import bench_view

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from oncotrack.cli.output import give, progress_bar, say
+from oncotrack.errors import InputError
 
 
 def landmarks(
@@ -51,6 +52,50 @@ def files(metric: str, arguments: tuple, json: str | None, out: Path | None) -> 
         for path in evaluation.write_report(result, out):
             say(f"Written: {path}")
     give(result, json, dict(_flat(result)))
+
+
+def detectors(
+    data: str, cases: int, insert: Sequence[Path], named: Sequence[str], stacking: bool, validation: bool, device: str,
+    json: str | None, out: Path | None,
+) -> None:  # fmt: skip
+    """LN-Tracker, one or several, on held-out scans."""
+    from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out
+    from oncotrack.detection.lntracker.detector import LNTrackerDetector
+    from oncotrack.evaluation.detectors import evaluate_detectors
+
+    if data not in ("phantom", "inserted") or (data == "inserted") != bool(insert):
+        raise InputError("Give --data phantom alone, or --data inserted with the CTs to put nodes into (--insert).")
+    files = dict(entry.split("=", 1) if "=" in entry else (Path(entry).stem, entry) for entry in named)
+    files = files or {"lntracker": None}
+    chosen = {name: LNTrackerDetector(device, weights=file) for name, file in files.items()}
+    if stacking:
+        chosen["stacking"] = LNTrackerDetector(device, weights=next(iter(files.values())), stacking=True)
+    with progress_bar() as progress:
+        scans = held_out(cases, insert, HELD_OUT if validation else TEST)
+        result = evaluate_detectors(chosen, scans, progress)
+    if out is not None:
+        from oncotrack.evaluation import write_report
+
+        for name in chosen:
+            for path in write_report(result[name], out / name):
+                say(f"Written: {path}")
+    lines = {}
+    for name in chosen:
+        metrics = result[name]
+        if metrics["AS"] is None:
+            continue
+        lines[name] = "AS {:.1f} ({:.1f} to {:.1f}), AP {:.1f} ({:.1f} to {:.1f})".format(
+            metrics["AS"], *metrics["AS interval"], metrics["AP"], *metrics["AP interval"]
+        )
+        lines[f"{name}, at 1, 2, 4, 8 FP"] = ", ".join(f"{metrics[f'Sensitivity@{n}FP']:.1f}" for n in (1, 2, 4, 8))
+        lines[f"{name}, by short axis"] = ", ".join(
+            f"{group}: {of['sensitivity']:.0f} % of {of['nodes']}"
+            for group, of in metrics["sensitivity by short axis"].items()
+            if of["nodes"]
+        )
+    for name, over in result.get("AS over", {}).items():
+        lines[f"AS over {name}"] = "{:+.1f} ({:.1f} to {:.1f})".format(over["difference"], *over["interval"])
+    give(result, json, lines)
 
 
 def _flat(result: Mapping[str, Any], prefix: str = ""):

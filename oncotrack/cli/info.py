@@ -8,13 +8,14 @@ from typing import Any
 
 from oncotrack import __version__
 from oncotrack.cli.output import give
+from oncotrack.errors import InputError
 
 _PACKAGES = ("torch", "SimpleITK", "itk-elastix", "numpy", "scipy", "scikit-image", "slicer-core", "trame-slicer")
 
 
-def run(system: str | None, json: str | None) -> None:
-    """Print versions, or what one follow-up method is made of."""
-    result = _method(system) if system else _installation()
+def run(system: str | None, config: str, json: str | None) -> None:
+    """Print versions, or what one system is made of."""
+    result = _lntracker(config) if system == "lntracker" else _method(system) if system else _installation()
     give(result, json, {name: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in result.items()})
 
 
@@ -35,6 +36,30 @@ def _installation() -> dict[str, Any]:
         "follow-up methods": list(METHODS),
         "registrations kept in": str(cache_folder()),
     }
+
+
+def _lntracker(name: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from oncotrack import weights
+    from oncotrack.detection.lntracker.config import CONFIGS
+    from oncotrack.detection.lntracker.flops import cost
+    from oncotrack.detection.lntracker.grid import HU_WINDOW, SPACING_MM
+
+    if name not in CONFIGS:
+        raise InputError(f'LN-Tracker has no config "{name}"; choose {" or ".join(CONFIGS)}.')
+    config = CONFIGS[name]
+    shape = [1, config.slices, 512, 512]
+    about: dict[str, Any] = {
+        "system": "lntracker",
+        **cost(config),
+        "input": {"shape": shape, "spacing_mm": SPACING_MM, "hu": HU_WINDOW},
+    }
+    path = weights.bundled("lntracker", name)
+    about["weights"] = str(path) if path.is_file() else "none bundled; train them with: oncotrack train lntracker"
+    if path.is_file():
+        about["trained"] = weights.load(path, "lntracker").about
+    return {**about, "config": asdict(config)}
 
 
 def _method(name: str) -> dict[str, Any]:

@@ -88,20 +88,15 @@ def slice_tracklet(geometry: Geometry, boxes: Mapping[int, Sequence[float]]) -> 
     boxes : mapping of int to (4,) float
         For slice k: lowest i, lowest j, highest i, highest j of the pixels inside, both included.
     """
-    direction, spacing = np.asarray(geometry.direction), np.asarray(geometry.spacing)
-    return Tracklet(
-        tuple(geometry.to_ras((0, 0, 0))),
-        tuple(direction[:, 0]),
-        tuple(direction[:, 1]),
-        tuple(direction[:, 2] * spacing[2]),
-        tuple(
+    along_i, along_j, _ = geometry.spacing
+    return Tracklet.on(
+        geometry,
+        [
             SliceBox(
-                k,
-                ((i0 - 0.5) * spacing[0], (j0 - 0.5) * spacing[1]),
-                ((i1 + 0.5) * spacing[0], (j1 + 0.5) * spacing[1]),
+                k, ((i0 - 0.5) * along_i, (j0 - 0.5) * along_j), ((i1 + 0.5) * along_i, (j1 + 0.5) * along_j)
             )
             for k, (i0, j0, i1, j1) in boxes.items()
-        ),
+        ],
     )
 
 

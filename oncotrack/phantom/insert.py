@@ -15,7 +15,7 @@ from oncotrack.findings import Kind
 from oncotrack.geometry import Geometry
 from oncotrack.phantom.lumps import centred, make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
-from oncotrack.phantom.statistics import node_size
+from oncotrack.phantom.statistics import node_size, small_node_size
 from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
 from oncotrack.threads import one_thread_an_operation
@@ -39,7 +39,7 @@ class Implant:
 
 
 def insert(
-    volume: Volume, implants: Sequence[Implant] | int, seed: int = 0, *, phase: str = "portal"
+    volume: Volume, implants: Sequence[Implant] | int, seed: int = 0, *, phase: str = "portal", small: float = 0.0
 ) -> tuple[Volume, Truth]:
     """Put nodes or lesions into a real CT, with soft borders and the scan's own noise.
 
@@ -49,7 +49,8 @@ def insert(
     Parameters
     ----------
     volume : a CT, HU.
-    implants : what to put where; or a number of enlarged nodes that are placed in fat at random.
+    implants : what to put where; or a number of nodes that are placed in fat at random.
+    small : share of those nodes that are small (3-10 mm) instead of enlarged.
 
     Returns
     -------
@@ -62,7 +63,7 @@ def insert(
     """
     rng = np.random.default_rng(seed)
     if isinstance(implants, int):
-        implants = _random_implants(volume, implants, rng)
+        implants = _random_implants(volume, implants, rng, small)
     array = volume.array.copy()
     masks = np.zeros(volume.array.shape, np.int16)
     values = hu_values(Phase(phase))
@@ -219,7 +220,7 @@ def _patch(source: np.ndarray, shape, rng: np.random.Generator) -> np.ndarray:
     return tiled[tuple(slice(int(s), int(s + n)) for s, n in zip(start, shape, strict=True))]
 
 
-def _random_implants(volume: Volume, count: int, rng: np.random.Generator) -> list[Implant]:
+def _random_implants(volume: Volume, count: int, rng: np.random.Generator, small_share: float) -> list[Implant]:
     if count <= 0:
         return []
     step = np.maximum(np.round(3 / np.asarray(volume.spacing[::-1])), 1).astype(int)
@@ -230,7 +231,7 @@ def _random_implants(volume: Volume, count: int, rng: np.random.Generator) -> li
     implants: list[Implant] = []
     for _ in range(50 * count):
         centre = volume.geometry.to_ras(fat[rng.integers(len(fat))][::-1])
-        size = node_size(rng, "abdomen")
+        size = small_node_size(rng) if small_share and rng.random() < small_share else node_size(rng, "abdomen")
         if volume.geometry.contains(centre, 12) and all(
             np.linalg.norm(centre - i.centre) > (i.long_mm + size.long) / 2 for i in implants
         ):

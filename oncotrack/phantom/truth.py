@@ -188,9 +188,7 @@ def _measure(mask: np.ndarray, where: tuple[slice, slice, slice], geometry: Geom
         ends, length = _longest(ij * spacing[:2])
         if best is None or length > best[0]:
             best = (length, ends, int(k + start[2]), mask[k], start[:2])
-    direction = np.asarray(geometry.direction)
-    tracklet = Tracklet(tuple(geometry.origin), tuple(direction[:, 0]), tuple(direction[:, 1]),
-                        tuple(direction[:, 2] * spacing[2]), tuple(boxes))  # fmt: skip
+    tracklet = Tracklet.on(geometry, boxes)
     _, ends, k, plane, corner = best
     ends = _to_border(plane, corner, spacing[:2], ends)
     short = _widest_across(plane, corner, spacing[:2], ends)

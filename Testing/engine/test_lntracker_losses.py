@@ -1,0 +1,397 @@
+"""What LN-Tracker learns: the losses against their formulas, the matching, the queries handed on, and that it learns."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from oncotrack import boxes as plane
+from oncotrack.detection.lntracker.config import COMPACT, PAPER, LNTrackerConfig
+from oncotrack.detection.lntracker.denoising import disturbed
+from oncotrack.detection.lntracker.losses import (
+    affinity,
+    box_loss,
+    dense_loss,
+    detection_loss,
+    focal,
+    follow,
+    heat_map,
+    losses,
+    similarity_loss,
+    track_loss,
+)
+from oncotrack.detection.lntracker.masks import mask_loss
+from oncotrack.detection.lntracker.matching import cost, match
+from oncotrack.detection.lntracker.network import LNTracker, Output, Targets, TrackQueries
+from oncotrack.detection.lntracker.proposals import Proposals, select
+from oncotrack.detection.lntracker.track_queries import augment_tracks, matched_tracks
+from oncotrack.errors import InputError
+
+SMALL = {
+    "stem": 8,
+    "stages": (32, 32, 32, 32),
+    "blocks": (1, 1, 1, 1),
+    "norm": "group",
+    "width": 32,
+    "heads": 4,
+    "encoder_layers": 1,
+    "encoder_ffn": 32,
+    "decoder_layers": 2,
+    "decoder_ffn": 32,
+    "queries": 12,
+    "denoising_queries": 8,
+}
+KINDS = {"paper": replace(PAPER, **SMALL), "compact": replace(COMPACT, **SMALL)}
+kinds = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
+SIZE = (100, 50)
+
+
+def network(config: LNTrackerConfig, seed: int = 0) -> LNTracker:
+    """A small network, stirred so that no bias or head is still at its quiet beginning."""
+    torch.manual_seed(seed)
+    made = LNTracker(config).eval()
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.05)
+    return made
+
+
+def slices(batch: int = 1, height: int = 64, width: int = 96, seed: int = 0) -> torch.Tensor:
+    return torch.rand(batch, 9, height, width, generator=torch.Generator().manual_seed(seed))
+
+
+def tracks(config: LNTrackerConfig, *counts: int, seed: int = 1) -> TrackQueries:
+    """Random track queries, so many in each image."""
+    generator = torch.Generator().manual_seed(seed)
+    most = max(counts)
+    present = torch.arange(most)[None] < torch.tensor(counts)[:, None]
+    embedding = torch.randn(len(counts), most, config.width, generator=generator) * present[..., None]
+    boxes = torch.rand(len(counts), most, 4, generator=generator) * torch.tensor([0.8, 0.8, 0.2, 0.2]) + 0.1
+    return TrackQueries(embedding, boxes * present[..., None], present)
+
+
+def targets(*counts: int, side: tuple[int, int] | None = None) -> list[Targets]:
+    generator = torch.Generator().manual_seed(5)
+    made = []
+    for count in counts:
+        boxes = torch.rand(count, 4, generator=generator) * torch.tensor([0.6, 0.6, 0.1, 0.1]) + 0.1
+        masks = torch.rand(count, *side, generator=generator) > 0.9 if side else None
+        made.append(Targets(boxes, torch.arange(count), masks))
+    return made
+
+
+def seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def answer(logits: torch.Tensor, boxes: torch.Tensor, n_tracks: int = 0, present=None) -> Output:
+    """An output of one image and one layer with these (N,) scores and (N, 4) boxes."""
+    return Output(
+        size=SIZE,
+        logits=logits[None, None],
+        boxes=boxes[None, None],
+        queries=torch.arange(len(logits), dtype=torch.float32)[None, :, None],
+        n_tracks=n_tracks,
+        present=torch.ones(1, n_tracks, dtype=torch.bool) if present is None else present,
+        similarity=None,
+        encoder_logits=logits[None],
+        encoder_boxes=boxes[None],
+    )
+
+
+def focal_by_hand(logit: float, label: int) -> float:
+    score = 1 / (1 + math.exp(-logit))
+    right = score if label else 1 - score
+    return -(0.25 if label else 0.75) * (1 - right) ** 2 * math.log(right)
+
+
+# terms
+
+
+def test_focal_loss_against_its_formula():
+    logits, labels = torch.tensor([-2.0, 0.3, 1.7, -0.4]), torch.tensor([0, 1, 0, 1])
+    wanted = [focal_by_hand(*pair) for pair in zip(logits.tolist(), labels.tolist(), strict=True)]
+    assert focal(logits, labels).tolist() == pytest.approx(wanted, rel=1e-5)
+
+
+def test_box_loss_is_l1_plus_one_minus_giou():
+    predicted, truth = torch.tensor([[0.5, 0.5, 0.2, 0.2]]), torch.tensor([[0.6, 0.5, 0.2, 0.2]])
+    giou = 0.5 / 1.5  # side by side by half an edge: the hull is the union
+    assert box_loss(predicted, truth, SIZE, PAPER).item() == pytest.approx(0.1 + 1 - giou, rel=1e-4)
+    in_pixels = 0.1 * SIZE[0] / COMPACT.l1_pixels
+    assert box_loss(predicted, truth, SIZE, COMPACT).item() == pytest.approx(in_pixels + 1 - giou, rel=1e-4)
+
+
+def test_matching_is_the_cheapest_of_all():
+    generator = seeded(0)
+    for config in (PAPER, COMPACT):
+        logits = torch.randn(5, generator=generator)
+        boxes, wanted = (torch.rand(n, 4, generator=generator) * 0.5 + 0.2 for n in (5, 3))
+        matrix = cost(logits, boxes, wanted, SIZE, config)
+        cheapest = min(
+            itertools.permutations(range(5), 3), key=lambda rows: sum(matrix[r, c] for c, r in enumerate(rows))
+        )
+        rows, columns = match(logits[None], boxes[None], [wanted], SIZE, config)[0]
+        assert dict(zip(columns.tolist(), rows.tolist(), strict=True)) == dict(enumerate(cheapest))
+
+
+def test_the_cost_of_a_match_is_what_the_loss_would_change():
+    logits, box = torch.tensor([0.4]), torch.tensor([[0.5, 0.5, 0.2, 0.2]])
+    wanted = torch.tensor([[0.55, 0.5, 0.2, 0.3]])
+    by_class = PAPER.lambda_cls * (focal_by_hand(0.4, 1) - focal_by_hand(0.4, 0))
+    by_box = PAPER.lambda_box * (box_loss(box, wanted, SIZE, PAPER).item() - 1)
+    assert cost(logits, box, wanted, SIZE, PAPER).item() == pytest.approx(by_class + by_box, rel=1e-4)
+
+
+# equations 1, 2 and 4
+
+
+def test_equation_2_matches_all_boxes_and_leaves_the_rest_to_the_background():
+    boxes = torch.tensor([[0.3, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.31, 0.3, 0.2, 0.2]])
+    logits = torch.tensor([0.5, -1.0, -3.0])
+    truth = torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]])
+    by_class, by_box = detection_loss(logits[None, None], boxes[None, None], [truth], 2, SIZE, PAPER)
+    wanted = [focal_by_hand(0.5, 1), focal_by_hand(-1, 1), focal_by_hand(-3, 0)]
+    assert by_class.item() == pytest.approx(PAPER.lambda_cls * sum(wanted) / 2, rel=1e-4)
+    assert by_box.item() == pytest.approx(0, abs=1e-5)
+
+
+def test_equation_1_goes_by_identity_and_an_ended_node_is_not_the_same():
+    boxes = torch.tensor([[0.3, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.5, 0.5, 0.1, 0.1], [0.0, 0.0, 0.0, 0.0]])
+    logits = torch.tensor([0.5, 2.0, -1.0, 4.0])
+    truth = [Targets(torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.4, 0.3, 0.2, 0.2]]), torch.tensor([8, 7]))]
+    present = torch.tensor([[True, True, True, False]])
+    ids = torch.tensor([[7, 5, -1, -1]])  # followed, ended, a false query, padding
+    output = answer(logits, boxes, 4, present)
+    followed = follow(ids, present, truth)
+    assert followed.tolist() == [[1, -1, -1, -1]], "by identity, although the second box lies exactly on another node"
+    by_class, by_box = track_loss(output, truth, followed, PAPER)
+    wanted = focal_by_hand(0.5, 1) + focal_by_hand(2.0, 0) + focal_by_hand(-1.0, 0)
+    assert by_class.item() == pytest.approx(PAPER.lambda_cls * wanted, rel=1e-4)
+    assert by_box.item() == pytest.approx(PAPER.lambda_box * (0.1 + 1 - 0.5 / 1.5), rel=1e-4)
+
+
+def test_equation_4_is_the_cross_entropy_of_who_is_who():
+    present = torch.tensor([[True, True, True, False]])
+    followed = torch.tensor([[1, -1, 0, -1]])  # the second ended
+    same = affinity(followed)
+    assert same[0].tolist() == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
+    logits = torch.randn(1, 4, 4, generator=seeded(2))
+    wanted = 0.0
+    for i in range(3):
+        for j in range(3):
+            score = 1 / (1 + math.exp(-logits[0, i, j]))
+            wanted -= math.log(score if same[0, i, j] else 1 - score) / 9
+    assert similarity_loss(logits, same, present).item() == pytest.approx(wanted, rel=1e-4)
+
+
+@kinds
+def test_the_similarity_in_the_output_is_equation_4s_product(config):
+    made, queries = network(config), tracks(config, 3)
+    output = made(slices(), queries)
+    wanted = made.phi(queries.embedding[0]) @ made.phi(output.queries[0, :3]).T
+    assert torch.allclose(output.similarity[0], wanted, atol=1e-4)
+
+
+def test_the_parts_are_those_of_the_switches_and_sum_up():
+    config, truth = KINDS["compact"], targets(2, 1)
+    queries, ids = tracks(config, 2, 1), torch.tensor([[0, 1], [9, -1]])
+
+    def parts(**switches) -> dict[str, torch.Tensor]:
+        changed = replace(config, **switches)
+        torch.manual_seed(0)
+        return losses(LNTracker(changed).train()(slices(2), queries, truth, seeded(1)), truth, ids, changed)
+
+    whole = parts()
+    names = {f"{a}_{b}" for a in ("detection", "track", "dense", "denoising") for b in ("class", "box")}
+    assert set(whole) == names | {"similarity", "loss"}
+    assert whole["loss"].item() == pytest.approx(
+        sum(each.item() for name, each in whole.items() if name != "loss"), rel=1e-5
+    )
+    assert "similarity" not in parts(similarity_loss=False)
+    assert "track_class" not in parts(track_queries=False)
+    assert {"encoder_class", "encoder_box"} <= set(parts(dense_supervision=False))
+    assert "denoising_class" not in parts(denoising_queries=0)
+    assert whole["detection_class"].ndim == 0
+
+
+def test_in_trackformer_a_followed_box_is_no_target_of_the_detections():
+    config = replace(PAPER, trackformer=True, denoising_queries=0)
+    truth = [Targets(torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]]), torch.tensor([4, 5]))]
+    boxes = torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]])  # a track, two detections
+    logits, ids = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([[4]])
+    joint = losses(answer(logits, boxes, 1), truth, ids, config)
+    decoupled = losses(answer(logits, boxes, 1), truth, ids, replace(config, trackformer=False))
+    punished, kept = focal_by_hand(2.0, 0), focal_by_hand(2.0, 1)
+    other = focal_by_hand(3.0, 1)
+    assert joint["detection_class"].item() == pytest.approx((punished + other) / 2, rel=1e-4)
+    assert decoupled["detection_class"].item() == pytest.approx((kept + other) / 2, rel=1e-4)
+    assert joint["track_class"].item() == pytest.approx(focal_by_hand(1.0, 1) / 2, rel=1e-4)
+
+
+# proposals
+
+
+def test_the_heat_map_is_one_at_the_cell_next_to_a_centre_and_falls_off_with_the_boxes_size():
+    y, x = torch.meshgrid(torch.arange(8) * 4 + 2.0, torch.arange(8) * 4 + 2.0, indexing="ij")
+    centres = torch.stack([x, y], -1).flatten(0, 1)
+    heat, which = heat_map(centres, torch.tensor([[9.0, 10.0, 8.0, 8.0], [22.0, 22.0, 20.0, 20.0]]), 4)
+    heat = heat.view(8, 8)
+    assert (heat == 1).sum() == 2 and heat[2, 2] == 1 and heat[5, 5] == 1
+    assert heat[5, 6] == pytest.approx(math.exp(-((4 / 3) ** 2) / 2))
+    assert which.view(8, 8)[2, 2] == 0 and which.view(8, 8)[5, 6] == 1
+    nothing, _ = heat_map(centres, torch.zeros(0, 4), 4)
+    assert not nothing.any()
+
+
+def test_dense_supervision_wants_a_score_at_the_centre_and_none_elsewhere():
+    y, x = torch.meshgrid(torch.arange(8) * 4 + 2.0, torch.arange(8) * 4 + 2.0, indexing="ij")
+    centres = torch.stack([x, y], -1).flatten(0, 1)
+    truth = torch.tensor([[10.0, 10.0, 8.0, 8.0]]) / 32
+
+    def loss(hot: int) -> tuple[float, float]:
+        logits = torch.full((1, 64), -4.0)
+        logits[0, hot] = 4.0
+        boxes = truth[0].mul(32).expand(1, 64, 4).clone()
+        made = Proposals(logits, boxes, torch.zeros(1, 64, 1), centres, 4, [(8, 8)])
+        return tuple(each.item() for each in dense_loss(made, [truth], (32, 32), COMPACT))
+
+    assert loss(2 * 8 + 2)[0] < 0.1 < 1 < loss(50)[0]
+    assert loss(18)[1] == pytest.approx(0, abs=1e-5)
+
+
+def test_peaks_come_before_their_slopes():
+    scores = torch.zeros(8, 8)
+    scores[2, 2], scores[2, 3], scores[6, 6] = 5.0, 4.0, 1.0
+    made = Proposals(scores.view(1, -1), torch.zeros(1, 64, 4), torch.zeros(1, 64, 1), torch.zeros(64, 2), 4, [(8, 8)])
+    assert select(made, 2, peaks=False)[0].tolist() == [18, 19]
+    assert select(made, 2, peaks=True)[0].tolist() == [18, 54]
+    assert select(made, 100, peaks=True).shape == (1, 64)
+
+
+# denoising
+
+
+def test_near_noise_stays_near_and_far_noise_goes_far():
+    truth = [target.boxes for target in targets(3, 1)]
+    noise = disturbed(truth, replace(COMPACT, denoising_queries=60), seeded(0))
+    assert noise.boxes.shape == (2, 2 * 3 * 20, 4)
+    half = noise.truth[..., 2:].repeat(1, 1, 2) / 2
+    moved = (plane.corners(noise.boxes) - plane.corners(noise.truth)).abs() / half
+    assert (moved[noise.near] <= 0.4 + 1e-4).all()
+    far = noise.real & ~noise.near
+    assert (moved[far] >= 0.4 - 1e-4).all() and (moved[far] <= 0.8 + 1e-4).all()
+    assert noise.real[1].sum() * 3 == noise.real[0].sum() == 120
+    assert noise.near[0].sum() == 60
+    assert torch.equal(noise.truth[0, :3], truth[0])
+
+
+def test_denoising_groups_do_not_see_each_other_and_labels_flip_at_their_rate():
+    truth = [targets(5)[0].boxes]
+    noise = disturbed(truth, replace(COMPACT, denoising_queries=1000), seeded(0))
+    group = torch.arange(noise.hidden.shape[1]) // 10
+    assert torch.equal(noise.hidden[0], group[:, None] != group[None])
+    assert 0.15 < (noise.labels == 0).float().mean() < 0.25
+    again = disturbed(truth, replace(COMPACT, denoising_queries=1000), seeded(0))
+    assert torch.equal(noise.boxes, again.boxes) and torch.equal(noise.labels, again.labels)
+    assert disturbed([torch.zeros(0, 4)], COMPACT) is None
+
+
+@kinds
+def test_denoising_queries_do_not_change_a_single_bit_of_the_others(config):
+    made, queries = network(config).train(), tracks(config, 2)
+    without = made(slices(), queries)
+    with_noise = made(slices(), queries, targets(3), seeded(0))
+    assert with_noise.noise is not None and without.noise is None
+    assert torch.equal(without.logits, with_noise.logits) and torch.equal(without.boxes, with_noise.boxes)
+    assert made.eval()(slices(), queries, targets(3)).noise is None, "there is no denoising outside of training"
+
+
+# masks
+
+
+def test_mask_loss_is_small_for_the_truth_and_large_for_its_opposite():
+    masks = torch.zeros(1, 30, 30, dtype=torch.bool)
+    masks[:, 8:20, 8:20] = True
+    right = torch.nn.functional.avg_pool2d(torch.nn.functional.pad(masks.float(), (0, 2, 0, 2)), 4) * 20 - 10
+    assert mask_loss(right, masks).item() < 0.05
+    assert mask_loss(-right, masks).item() > 5
+
+
+def test_the_mask_branch_needs_masks():
+    config = replace(KINDS["paper"], mask_branch=True)
+    output = network(config)(slices())
+    with pytest.raises(InputError, match="masks"):
+        losses(output, targets(2), torch.zeros(1, 0, dtype=torch.long), config)
+    parts = losses(output, targets(2, side=(64, 96)), torch.zeros(1, 0, dtype=torch.long), config)
+    assert parts["mask"] > 0
+
+
+# queries handed on
+
+
+def test_the_queries_that_found_a_node_become_its_track_queries():
+    boxes = torch.tensor([[0.1, 0.1, 0.1, 0.1], [0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]])
+    truth = [Targets(boxes[[2, 1]] + 0.01, torch.tensor([40, 50]))]
+    handed, ids = matched_tracks(answer(torch.zeros(3), boxes), truth, PAPER)
+    assert dict(zip(ids[0].tolist(), handed.embedding[0, :, 0].tolist(), strict=True)) == {40: 2.0, 50: 1.0}
+    assert torch.equal(handed.boxes[0][ids[0] == 40], boxes[2:])
+    assert handed.present.all()
+    nobody, none = matched_tracks(answer(torch.zeros(3), boxes), targets(0), PAPER)
+    assert nobody.embedding.shape == (1, 0, 1) and none.shape == (1, 0)
+
+
+def test_augmentation_drops_tracks_and_adds_false_ones_at_trackformers_rates():
+    truth = targets(4)
+    boxes = torch.cat([truth[0].boxes, torch.tensor([[0.95, 0.05, 0.02, 0.02]] * 4)])
+    output, generator = answer(torch.zeros(8), boxes), seeded(0)
+    kept, false = [], []
+    for _ in range(1500):
+        handed, ids = augment_tracks(output, truth, PAPER, generator)
+        real = ids[0][ids[0] >= 0].tolist()
+        assert len(set(real)) == len(real) and handed.present.sum() == ids.shape[1]
+        assert torch.equal(handed.boxes[0][ids[0] >= 0], truth[0].boxes[real])
+        assert (handed.embedding[0, ids[0] == -1, 0] >= 4).all(), "a false query lies on no node"
+        kept.append(len(real))
+        false.append(int((ids == -1).sum()))
+    assert sum(each < 4 for each in kept) / 1500 == pytest.approx(0.4 * 4 / 5, abs=0.04)
+    assert sum(false) / 1500 == pytest.approx(0.1 * 4, abs=0.06)
+
+
+# learning
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "masks"])
+def test_gradients_reach_every_parameter(kind):
+    config = replace(KINDS["paper"], mask_branch=True) if kind == "masks" else KINDS[kind]
+    made, truth = network(config).train(), targets(3, 2, side=(64, 96))
+    ids = torch.tensor([[0, 1, 9], [1, -1, -1]])
+    output = made(slices(2), tracks(config, 3, 1), truth, seeded(0))
+    losses(output, truth, ids, config)["loss"].backward()
+    assert not [name for name, each in made.named_parameters() if each.grad is None or not each.grad.any()]
+
+
+@kinds
+def test_it_learns_a_pair_of_slices_by_heart(config):
+    torch.manual_seed(0)
+    made = LNTracker(config).train()
+    images = torch.rand(2, 9, 64, 64, generator=seeded(1)) * 0.1
+    truth = [Targets(torch.tensor([[0.3, 0.4, 0.2, 0.2], [0.7, 0.6, 0.15, 0.2]]), torch.arange(2)), targets(0)[0]]
+    images[0, :, 19:32, 13:26] += 0.7
+    images[0, :, 32:45, 40:50] += 0.7
+    optimizer = torch.optim.Adam(made.parameters(), 2e-3)
+    generator, course = seeded(0), []
+    for _ in range(25):
+        with torch.no_grad():
+            before = made(images)
+        queries, ids = augment_tracks(before, truth, config, generator)
+        parts = losses(made(images, queries, truth, generator), truth, ids, config)
+        optimizer.zero_grad()
+        parts["loss"].backward()
+        optimizer.step()
+        course.append((parts["detection_class"] + parts["detection_box"]).item())
+    assert sum(course[-3:]) < 0.6 * sum(course[:3])

@@ -1,0 +1,89 @@
+"""``oncotrack detect``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from oncotrack.cli.output import give, place, progress_bar, say
+from oncotrack.findings import Finding, FindingList, TimePoint
+
+TIME_POINT = "t0"
+_LISTED = 20
+
+
+def run(
+    image: Path, method: str, device: str, config: str, weights: Path | None, json: str | None, out: Path | None
+) -> None:
+    """Find the nodes of a scan and tell where they are."""
+    from oncotrack.detection.detector import detector
+    from oncotrack.volume import load
+
+    with progress_bar() as progress:
+        started = time.perf_counter()
+        progress(0.0, "Loading")
+        volume = load(image)
+        chosen = detector(method, device, config, weights)
+        loaded = time.perf_counter()
+        found = chosen.detect(volume, progress, time_point=TIME_POINT)
+        done = time.perf_counter()
+    rows = [row(finding) for finding in found]
+    result = {
+        "findings": rows,
+        "seconds": {"load": loaded - started, "detect": done - loaded},
+        "method": found[0].at(TIME_POINT).provenance.method if found else method,
+    }
+    if out is not None:
+        about = volume.metadata
+        scan = TimePoint(TIME_POINT, volume.name, about.get("path", ""), about.get("date", ""),
+                         about.get("series_uid", ""), volume.fingerprint)  # fmt: skip
+        say(f"Written: {FindingList([scan], found).save(out / 'findings.json')}")
+        say(f"Written: {_write_csv(out / 'nodes.csv', rows)}")
+    lines = {
+        each["label"]: f"{place(each['center_ras'])}  {each['long_axis_mm']:.0f} x {each['short_axis_mm']:.0f} mm, "
+        f"{each['side']}, score {each['score']:.2f}{_size_word(each['short_axis_mm'])}"
+        for each in rows[:_LISTED]
+    }
+    if len(rows) > _LISTED:
+        lines["..."] = f"{len(rows) - _LISTED} more; --json or --out gives all"
+    lines["Nodes"] = str(len(rows))
+    lines["Seconds"] = "loading {load:.1f}, detecting {detect:.1f}".format(**result["seconds"])
+    give(result, json, lines)
+
+
+def row(finding: Finding) -> dict[str, Any]:
+    """One detection for scripts: RAS mm."""
+    seen = finding.at(TIME_POINT)
+    return {
+        "label": finding.label,
+        "center_ras": list(seen.centre),
+        "box_ras": [list(seen.box.low), list(seen.box.high)],
+        "score": seen.score,
+        "long_axis_mm": seen.long_axis.length_mm,
+        "short_axis_mm": seen.short_axis.length_mm,
+        "side": finding.site,
+        "slices": len(seen.tracklet.boxes),
+    }
+
+
+def _size_word(short_mm: float) -> str:
+    """RECIST 1.1: a node of 10 mm short axis is enlarged, of 15 mm measurable."""
+    return ", measurable" if short_mm >= 15 else ", enlarged" if short_mm >= 10 else ""
+
+
+def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
+    from oncotrack.atomic import write_text
+
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["label", "R", "A", "S", "R min", "A min", "S min", "R max", "A max", "S max", "score",
+                     "long axis mm", "short axis mm", "side", "slices"])  # fmt: skip
+    for each in rows:
+        numbers = [*each["center_ras"], *each["box_ras"][0], *each["box_ras"][1], each["score"], each["long_axis_mm"],
+                   each["short_axis_mm"]]  # fmt: skip
+        writer.writerow([each["label"], *(f"{n:.3f}" for n in numbers), each["side"], each["slices"]])
+    return write_text(path, text.getvalue())

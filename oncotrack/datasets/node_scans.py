@@ -1,0 +1,63 @@
+"""CT scans with every lymph node known: synthetic ones, and real ones with nodes put in.
+
+Held-out sets are told apart by their seeds alone: `HELD_OUT` and above is never trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from oncotrack.datasets.case import Case, label_case
+from oncotrack.findings import Kind
+from oncotrack.phantom import insert, make_patient
+from oncotrack.phantom.truth import VisitTruth
+from oncotrack.volume import Volume, load
+
+HELD_OUT = 1_000_000
+"""Seeds from here on are for validation (`HELD_OUT`) and test (`TEST`)."""
+TEST = 2_000_000
+LEAST_SHORT_MM = 3.0
+"""Nodes with a smaller short axis are drawn but not asked for."""
+_SLAB_MM = (80.0, 120.0)
+_THICKNESS_MM = (1.0, 1.25, 2.0, 2.5, 3.0, 4.0, 5.0)
+
+
+def phantom_scan(seed: int, device: str = "cpu") -> Case:
+    """A synthetic CT of 8 to 12 cm of the trunk or neck, 0.65-0.95 mm in plane and 1-5 mm thick, with its nodes."""
+    rng = np.random.default_rng([seed, 7])
+    across = float(rng.uniform(0.65, 0.95))
+    thickness = float(rng.choice(_THICKNESS_MM))
+    size = (round(rng.uniform(330, 400) / across), round(rng.uniform(250, 300) / across),
+            round(rng.uniform(*_SLAB_MM) / thickness))  # fmt: skip
+    visit = make_patient(seed, 1, size=size, spacing=(across, across, thickness), device=device).visits[0]
+    return _case(f"phantom {seed}", visit.image, visit.truth, "phantom truth")
+
+
+def inserted_scan(volume: Volume, seed: int, count: int | None = None) -> Case:
+    """A real CT with 8 to 24 nodes (or `count`) put into its fat, half of them small; its own nodes stay unlabelled."""
+    rng = np.random.default_rng([seed, 8])
+    count = int(rng.integers(8, 25)) if count is None else count
+    image, truth = insert(volume, count, seed, small=0.5)
+    return _case(f"{volume.name} with nodes {seed}", image, truth.visits[0], "inserted")
+
+
+def held_out(count: int, insert: Sequence[Path] = (), first: int = TEST) -> Iterator[Case]:
+    """`count` scans that nothing is trained on, one by one: synthetic, or with nodes in the CTs `insert` in turn."""
+    volumes = [load(path) for path in insert]
+    for seed in range(first, first + count):
+        yield inserted_scan(volumes[seed % len(volumes)], seed) if volumes else phantom_scan(seed)
+
+
+def _case(name: str, image: Volume, truth: VisitTruth, source: str) -> Case:
+    labels = np.zeros(image.array.shape, np.int16)
+    names = {}
+    wanted = [i for i in truth.instances if i.kind is Kind.LYMPH_NODE and i.short_axis.length_mm >= LEAST_SHORT_MM]
+    for n, instance in enumerate(wanted, 1):
+        labels[truth.masks.array == instance.mask_number] = n
+        names[n] = (f"LN {n}", Kind.LYMPH_NODE, instance.site)
+    image = replace(image, modality="CT")
+    return label_case(name, {"ct": image}, replace(image, array=labels), "ct", source, Kind.LYMPH_NODE, names)

@@ -1,0 +1,1 @@
+"""Finding what is there: detectors, one folder each."""

@@ -1,0 +1,72 @@
+"""What every detector does, and the detectors by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+from oncotrack.errors import InputError
+from oncotrack.findings import Finding
+from oncotrack.jobs import Progress, silent
+from oncotrack.tracklet import Tracklet
+from oncotrack.volume import Volume
+
+DETECTORS = ("lntracker",)
+DEFAULT_DETECTOR = "lntracker"
+
+
+class Detector(Protocol):
+    """Finds lymph nodes in a scan."""
+
+    name: str
+
+    def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
+        """Proposed findings of a scan, best score first.
+
+        Each is a lymph node with one observation at `time_point`: centre, box, tracklet, score, axes (the edges of the
+        largest slice box), side, provenance. Positions in RAS mm of the scan.
+
+        Raises
+        ------
+        InputError
+            The image is not what this detector reads, or shows no body.
+        """
+        ...
+
+    def retrack(
+        self,
+        volume: Volume,
+        tracklet: Tracklet,
+        slice_index: int,
+        progress: Progress = silent,
+        *,
+        up: bool = True,
+        down: bool = True,
+    ) -> Tracklet:
+        """Follow the box on one slice of a tracklet up and down anew; in a direction not asked for its boxes stay.
+
+        Raises
+        ------
+        InputError
+            There is no box on that slice.
+        """
+        ...
+
+
+def detector(
+    name: str = DEFAULT_DETECTOR, device: str = "auto", config: str = "compact", weights: str | Path | None = None
+) -> Detector:
+    """The detector called `name`, with its bundled weights or those of a file.
+
+    Raises
+    ------
+    InputError
+        No such detector or device.
+    WeightsError
+        Its weights are missing or damaged.
+    """
+    if name == "lntracker":
+        from oncotrack.detection.lntracker.detector import LNTrackerDetector
+
+        return LNTrackerDetector(device=device, config=config, weights=weights)
+    raise InputError(f'There is no detector "{name}". Choose one of: {", ".join(DETECTORS)}.')

@@ -1,0 +1,139 @@
+"""ResNet in 2.5D: the slices are read as images of three channels and fused into the one in the centre."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from oncotrack.detection.lntracker.config import LNTrackerConfig
+
+
+class FrozenBatchNorm(nn.Module):
+    """Batch normalisation whose statistics and weights never change; named as batch norm names them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        for name, value in (("weight", 1.0), ("bias", 0.0), ("running_mean", 0.0), ("running_var", 1.0)):
+            self.register_buffer(name, torch.full((width,), value))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        scale = self.weight * (self.running_var + 1e-5).rsqrt()
+        shift = self.bias - self.running_mean * scale
+        return x * scale[:, None, None] + shift[:, None, None]
+
+
+def _norm(kind: str, width: int) -> nn.Module:
+    return FrozenBatchNorm(width) if kind == "frozen" else nn.GroupNorm(8, width)
+
+
+def _conv(n_in: int, n_out: int, size: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(n_in, n_out, size, stride, padding=size // 2, bias=False)
+
+
+class Basic(nn.Module):
+    """Two 3x3 convolutions round a shortcut."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int, norm: str) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = _conv(n_in, n_out, 3, stride), _norm(norm, n_out)
+        self.conv2, self.bn2 = _conv(n_out, n_out, 3), _norm(norm, n_out)
+        self.downsample = _shortcut(n_in, n_out, stride, norm)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        return F.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+
+
+class Bottleneck(nn.Module):
+    """ResNet-50's block: 1x1, 3x3 (which carries the stride) and 1x1 convolutions round a shortcut."""
+
+    def __init__(self, n_in: int, n_out: int, stride: int, norm: str) -> None:
+        super().__init__()
+        narrow = n_out // 4
+        self.conv1, self.bn1 = _conv(n_in, narrow, 1), _norm(norm, narrow)
+        self.conv2, self.bn2 = _conv(narrow, narrow, 3, stride), _norm(norm, narrow)
+        self.conv3, self.bn3 = _conv(narrow, n_out, 1), _norm(norm, n_out)
+        self.downsample = _shortcut(n_in, n_out, stride, norm)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = F.relu(self.bn1(self.conv1(x)))
+        y = F.relu(self.bn2(self.conv2(y)))
+        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x))
+
+
+def _shortcut(n_in: int, n_out: int, stride: int, norm: str) -> nn.Module:
+    if n_in == n_out and stride == 1:
+        return nn.Identity()
+    return nn.Sequential(_conv(n_in, n_out, 1, stride), _norm(norm, n_out))
+
+
+class Fusion(nn.Module):
+    """2.5D feature fusion: one 1x1 convolution over the maps of all images, written to the centre's.
+
+    It begins as the identity of the centre with a little of its neighbours, so that weights from natural images keep
+    their meaning.
+    """
+
+    def __init__(self, images: int, width: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(images * width, width, 1)
+        centre = images // 2 * width
+        with torch.no_grad():
+            self.conv.weight.mul_(0.1)
+            self.conv.weight[:, centre : centre + width] += torch.eye(width)[..., None, None]
+            self.conv.bias.zero_()
+
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        """(B, images, C, h, w) -> (B, C, h, w)."""
+        return F.relu(self.conv(maps.flatten(1, 2)))
+
+
+class Backbone(nn.Module):
+    """Maps of strides 4, 8, 16 and 32 of the centre slice.
+
+    The images share all weights. After each of the first ``fused_stages`` stages the centre's map is replaced by the
+    fusion of all; the outer images are needed no further than the last fusion, which is what makes an early one cheap.
+    Convolutions and norms carry the names of the usual ResNet, so that its ImageNet weights fit.
+    """
+
+    def __init__(self, config: LNTrackerConfig) -> None:
+        super().__init__()
+        self.images = config.slices // 3
+        self.is_light = not config.bottleneck
+        self.conv1 = _conv(3, config.stem, 3 if self.is_light else 7, 2)
+        self.bn1 = _norm(config.norm, config.stem)
+        block = Bottleneck if config.bottleneck else Basic
+        n_in = config.stem
+        for number, (n_out, depth) in enumerate(zip(config.stages, config.blocks, strict=True), start=1):
+            stride = 2 if self.is_light or number > 1 else 1
+            layers = [block(n_in, n_out, stride, config.norm)]
+            layers += [block(n_out, n_out, 1, config.norm) for _ in range(depth - 1)]
+            self.add_module(f"layer{number}", nn.Sequential(*layers))
+            n_in = n_out
+        self.fusions = nn.ModuleList([Fusion(self.images, width) for width in config.stages[: config.fused_stages]])
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.bias is None:
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, slices: torch.Tensor) -> list[torch.Tensor]:
+        """(B, slices, H, W), 0 to 1 -> four (B, C, H / stride, W / stride); H and W are multiples of 32."""
+        batch, centre = len(slices), self.images // 2
+        x = slices.reshape(batch * self.images, 3, *slices.shape[-2:])
+        x = F.relu(self.bn1(self.conv1(x)))
+        if not self.is_light:
+            x = F.max_pool2d(x, 3, 2, 1)
+        outputs = []
+        for number, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4)):
+            x = stage(x)
+            if number < len(self.fusions):
+                maps = x.unflatten(0, (batch, self.images))
+                fused = self.fusions[number](maps)
+                outputs.append(fused)
+                if number + 1 < len(self.fusions):
+                    x = torch.cat([maps[:, :centre], fused[:, None], maps[:, centre + 1 :]], 1).flatten(0, 1)
+                else:
+                    x = fused
+            else:
+                outputs.append(x)
+        return outputs

@@ -1,0 +1,131 @@
+"""What LN-Tracker is built from, as two named configurations.
+
+``PAPER`` is the paper's network: ResNet-50 with a 2.5D fusion layer under Mask DINO's encoder and decoder. The paper
+leaves open the width of the encoder's feed-forward layers and the kind of its normalisation; Mask DINO's stronger
+published setting (2048) gives 127 GMAC for a slice of 512 x 512, the 1024 of its lighter one 110; the paper says 142.
+``COMPACT`` is what is trained and bundled: a narrow network for one CPU core that sees nodes of 4 to 25 pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from oncotrack.errors import InputError
+
+
+@dataclass(frozen=True)
+class LNTrackerConfig:
+    """The network's shape, its switches and the weights of its losses.
+
+    Attributes
+    ----------
+    slices : neighbouring slices the network sees at once, as images of three channels.
+    stem, stages, blocks, bottleneck : widths and depths of the ResNet; stages end at strides 4, 8, 16 and 32.
+    norm : "frozen" (batch norm with fixed statistics, for ImageNet weights) or "group".
+    fused_stages : the first so many stages run on all images and end in a 2.5D fusion; later ones on the centre only.
+    levels : pyramid levels of the encoder, the coarsest of the backbone (3: strides 8, 16 and 32).
+    fine_level : a map of stride 4, made from the encoder's finest, from which alone the proposals come.
+    geometry : "image" (sines of image coordinates, boxes refined as logits of them, as DINO) or "anchor" (a bias
+        from the boxes' relation to each other, boxes refined relative to their anchor: the same in every field of view).
+    anchor_pixels : edge of a proposal on the finest level, doubling from level to level (DINO: 0.05 of 512 pixels).
+    dense_supervision : proposals are learned as a map of node centres on every pixel instead of by matching.
+    residual_scores : detection queries keep their proposal's score and learn what to add to it.
+    denoising_queries, box_noise, label_flip : the contrastive denoising of DINO.
+    masked_attention : detection queries do not see track queries (equation 3).
+    similarity_loss : the loss of equation 4.
+    track_queries : whether track queries are used at all.
+    trackformer : the TrackFormer ablation: attention without mask, and a box that a track query follows is no target
+        of the detection queries.
+    mask_branch : Mask DINO's mask head on the map of stride 4.
+    l1_pixels : unit of the L1 loss of boxes in pixels; 0 takes the image's edges (DETR).
+    lambda_cls, lambda_box, lambda_mask : weights of the losses.
+    """
+
+    slices: int = 9
+    stem: int = 64
+    stages: tuple[int, int, int, int] = (256, 512, 1024, 2048)
+    blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
+    bottleneck: bool = True
+    norm: str = "frozen"
+    fused_stages: int = 4
+    width: int = 256
+    heads: int = 8
+    points: int = 4
+    levels: int = 3
+    fine_level: bool = False
+    encoder_layers: int = 6
+    encoder_ffn: int = 2048
+    decoder_layers: int = 9
+    decoder_ffn: int = 2048
+    queries: int = 300
+    geometry: str = "image"
+    anchor_pixels: float = 25.6
+    dense_supervision: bool = False
+    residual_scores: bool = False
+    denoising_queries: int = 100
+    box_noise: float = 0.4
+    label_flip: float = 0.2
+    masked_attention: bool = True
+    similarity_loss: bool = True
+    track_queries: bool = True
+    trackformer: bool = False
+    mask_branch: bool = False
+    l1_pixels: float = 0.0
+    lambda_cls: float = 1.0
+    lambda_box: float = 2.0
+    lambda_mask: float = 5.0
+
+    def __post_init__(self) -> None:
+        problems = {
+            f"slices must be an odd multiple of 3, not {self.slices}": self.slices % 6 != 3,
+            f"width {self.width} must be a multiple of 4 and of the {self.heads} heads": self.width % self.heads
+            or self.width % 4,
+            f"levels must be 1 to 3 (with the fine level) or 4, not {self.levels}": not 1
+            <= self.levels
+            <= (3 if self.fine_level or self.mask_branch else 4),
+            f"norm must be 'frozen' or 'group', not {self.norm!r}": self.norm not in ("frozen", "group"),
+            f"geometry must be 'image' or 'anchor', not {self.geometry!r}": self.geometry not in ("image", "anchor"),
+            f"fused_stages must be 1 to 4, not {self.fused_stages}": not 1 <= self.fused_stages <= 4,
+            "dense supervision needs the fine level": self.dense_supervision and not self.fine_level,
+        }
+        wrong = [problem for problem, is_so in problems.items() if is_so]
+        if wrong:
+            raise InputError(f"This LN-Tracker cannot be built: {'; '.join(wrong)}.")
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Pixels per cell of the maps that the decoder reads, finest first."""
+        encoded = (4, 8, 16, 32)[4 - self.levels :]
+        return (encoded[0] // 2, *encoded) if self.fine_level else encoded
+
+    @property
+    def joint_attention(self) -> bool:
+        """Whether detection queries see track queries."""
+        return self.trackformer or not self.masked_attention
+
+
+PAPER = LNTrackerConfig()
+
+COMPACT = LNTrackerConfig(
+    stem=24,
+    stages=(48, 96, 160, 256),
+    blocks=(2, 2, 2, 2),
+    bottleneck=False,
+    norm="group",
+    fused_stages=1,
+    width=128,
+    fine_level=True,
+    encoder_layers=2,
+    encoder_ffn=512,
+    decoder_layers=3,
+    decoder_ffn=512,
+    queries=100,
+    geometry="anchor",
+    anchor_pixels=12.0,
+    dense_supervision=True,
+    residual_scores=True,
+    denoising_queries=50,
+    l1_pixels=16.0,
+)
+
+CONFIGS = {"paper": PAPER, "compact": COMPACT}

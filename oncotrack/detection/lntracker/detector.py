@@ -1,0 +1,157 @@
+"""LN-Tracker as a detector: one CT in, the nodes of the whole scan out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from oncotrack import weights as stored
+from oncotrack.boxes import centre_size, iou
+from oncotrack.detection.lntracker import nodes
+from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
+from oncotrack.detection.lntracker.grid import Slices, check_ct
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.tracking import Follower, Thresholds, Track, stacked
+from oncotrack.devices import device as chosen_device
+from oncotrack.errors import InputError, WeightsError
+from oncotrack.findings import Finding, Provenance
+from oncotrack.jobs import Progress, silent
+from oncotrack.tracklet import Tracklet
+from oncotrack.volume import Volume
+
+
+class LNTrackerDetector:
+    """The tracking transformer with its weights.
+
+    Parameters
+    ----------
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    config : str
+        Whose bundled weights to take.
+    weights : path, optional
+        Other weights.
+    thresholds : Thresholds, optional
+        The paper's when missing.
+    stacking : bool
+        Detect on every slice alone and stack boxes, the baseline that the paper compares with.
+
+    Raises
+    ------
+    InputError
+        Unknown config or device.
+    WeightsError
+        The weights are missing, damaged or of another version.
+    """
+
+    name = "lntracker"
+
+    def __init__(
+        self,
+        device: str = "auto",
+        config: str = "compact",
+        weights: str | Path | None = None,
+        thresholds: Thresholds | None = None,
+        stacking: bool = False,
+    ) -> None:
+        if config not in CONFIGS:
+            raise InputError(f'LN-Tracker has no config "{config}"; choose {" or ".join(CONFIGS)}.')
+        self.device = chosen_device(device)
+        file = stored.load(weights or stored.bundled(self.name, config), self.name)
+        self.network = LNTracker(file.config_as(LNTrackerConfig))
+        try:
+            self.network.load_state_dict(file.state)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"The weights of {self.name} do not fit its network. Install OncoTrack again."
+            ) from error
+        self.network.to(self.device).eval()
+        self.thresholds = thresholds or Thresholds()
+        self.about = file.about
+        self._stacking = stacking
+        self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=file.sha256)
+
+    def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
+        """See `Detector.detect`. The scan is read from its lowest slice up, a few slices in memory at a time."""
+        check_ct(volume)
+        slices = Slices(volume)
+        with torch.inference_mode():
+            tracks = self._stacked(slices, progress) if self._stacking else self._followed(slices, progress)
+        progress(1.0, f"{len(tracks)} nodes")
+        return nodes.findings_of(tracks, slices, time_point, replace(self._provenance, when=Provenance().when))
+
+    def retrack(
+        self,
+        volume: Volume,
+        tracklet: Tracklet,
+        slice_index: int,
+        progress: Progress = silent,
+        *,
+        up: bool = True,
+        down: bool = True,
+    ) -> Tracklet:
+        """See `Detector.retrack`. The query that follows is that of the detection nearest to the box."""
+        check_ct(volume)
+        slices = Slices(volume)
+        index, box = nodes.box_on_working_slice(tracklet, slice_index, slices)
+        found = dict(nodes.on_slices_of(tracklet, self._seed(slices, index, box), slices))
+        ways = [range(index + 1, len(slices))] * up + [range(index - 1, -1, -1)] * down
+        for way in ways:
+            follower = Follower(self.network, self.thresholds, born=False)
+            track = self._seed(slices, index, box)
+            follower.active = [track]
+            for n, stack in slices.stacks(way):
+                progress(abs(n - index) / max(len(way), 1), f"Following, slice {n + 1} of {len(slices)}")
+                self._read(follower, n, stack)
+                if not follower.active:
+                    break
+            found |= nodes.on_slices_of(tracklet, track, slices)
+        return nodes.joined(tracklet, found, slice_index, up, down)
+
+    def _followed(self, slices: Slices, progress: Progress) -> list[Track]:
+        follower = Follower(self.network, self.thresholds)
+        for n, stack in slices.stacks(range(len(slices))):
+            progress(n / len(slices), f"Slice {n + 1} of {len(slices)}, {len(follower.active)} nodes in it")
+            self._read(follower, n, stack)
+        return follower.finish()
+
+    def _stacked(self, slices: Slices, progress: Progress) -> list[Track]:
+        def seen():
+            for n, stack in slices.stacks(range(len(slices))):
+                progress(n / len(slices), f"Slice {n + 1} of {len(slices)}")
+                yield n, Follower(self.network, self.thresholds).detections(n, stack)
+
+        return stacked(seen())
+
+    def _read(self, follower: Follower, index: int, stack: np.ndarray) -> None:
+        """One slice; when the accelerator's memory is full, the rest of the scan is read on the CPU."""
+        try:
+            follower.read(index, stack)
+        except torch.OutOfMemoryError:
+            if self.device.type == "cpu":
+                raise
+            self.device = torch.device("cpu")
+            self.network.to(self.device)
+            follower.to(self.device)
+            follower.read(index, stack)
+
+    def _seed(self, slices: Slices, index: int, box: np.ndarray) -> Track:
+        """A track that begins with a reader's box."""
+        stack = slices.stack(index)
+        with torch.inference_mode():
+            seen = Follower(self.network, replace(self.thresholds, detection=-1.0, same_box=1.0, near_box=1.0))
+            detections = seen.detections(index, stack)
+        wanted = torch.as_tensor(box, dtype=torch.float32)
+        boxes = torch.stack([torch.as_tensor(d.boxes[index]) for d in detections])
+        overlap = iou(wanted[None], boxes)[0]
+        apart = (centre_size(boxes)[:, :2] - centre_size(wanted[None])[:, :2]).norm(dim=1)
+        nearest = detections[int(overlap.argmax() if overlap.max() > 0 else apart.argmin())]
+        height, width = stack.shape[-2:]
+        share = centre_size(wanted[None])[0] / torch.tensor([width, height, width, height])
+        track = Track()
+        track.boxes[index], track.scores[index] = np.asarray(box, np.float32), nearest.scores[index]
+        track.embedding, track.box = nearest.embedding, share.to(self.device)
+        return track

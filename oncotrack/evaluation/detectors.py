@@ -1,0 +1,110 @@
+"""Detectors on scans whose nodes are all known: the paper's metrics with confidence intervals, and who is better."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from oncotrack.datasets.case import Case
+from oncotrack.detection.detector import Detector
+from oncotrack.evaluation import detection
+from oncotrack.evaluation.detection_files import evaluate_detection, read_boxes
+from oncotrack.findings import FindingList, TimePoint
+from oncotrack.jobs import Progress, silent
+
+SIZES_MM = ((3.0, 5.0), (5.0, 10.0), (10.0, float("inf")))
+"""Groups of nodes by short axis of their box, from and below."""
+_RESAMPLES = 1000
+_SEED = 20260101
+
+
+def evaluate_detectors(
+    detectors: Mapping[str, Detector], cases: Iterable[Case], progress: Progress = silent
+) -> dict[str, Any]:
+    """Run detectors over cases of one CT each.
+
+    Returns
+    -------
+    dict
+        A name of `detectors`: everything of `evaluate_detection`, ``AS interval`` and ``AP interval`` (95 %, patients
+        resampled), ``sensitivity by short axis`` (at most 8 false positives a scan), ``seconds``. With several
+        detectors ``AS over``: the first one's AS minus each other's, with its interval.
+    """
+    truth: dict[str, FindingList] = {}
+    found: dict[str, dict[str, FindingList]] = {name: {} for name in detectors}
+    seconds: dict[str, list[float]] = {name: [] for name in detectors}
+    for case in cases:
+        ((key, volume),) = case.images.items()
+        truth[case.name] = case.truth
+        for name, detector in detectors.items():
+            started = time.perf_counter()
+            told = f"{case.name}, {name}"
+            result = detector.detect(volume, lambda f, text, told=told: progress(f, f"{told}: {text}"), time_point=key)
+            seconds[name].append(time.perf_counter() - started)
+            found[name][case.name] = FindingList([TimePoint(key, key)], result)
+    pairs = {name: _compared(truth, lists) for name, lists in found.items()}
+    result: dict[str, Any] = {}
+    for name, lists in found.items():
+        metrics = evaluate_detection(truth, lists)
+        metrics["AS interval"] = bootstrap(pairs[name], detection.average_sensitivity)
+        metrics["AP interval"] = bootstrap(pairs[name], detection.average_precision)
+        metrics["sensitivity by short axis"] = _by_size(truth, pairs[name])
+        metrics["seconds"] = float(np.median(seconds[name])) if seconds[name] else None
+        result[name] = metrics
+    first, *others = pairs
+    if others:
+        result["AS over"] = {name: difference(pairs[first], pairs[name]) for name in others}
+    return result
+
+
+def bootstrap(
+    comparisons: Sequence[detection.Comparison], metric: Callable[[list[detection.Comparison]], float]
+) -> list[float] | None:
+    """95 % percentile interval of a metric over patients drawn with replacement; None without any object."""
+    values = [metric([comparisons[n] for n in drawn]) for drawn in _draws(len(comparisons))]
+    return _interval(values)
+
+
+def difference(ours: Sequence[detection.Comparison], theirs: Sequence[detection.Comparison]) -> dict[str, Any]:
+    """AS of one method minus that of another on the same patients, percent, with its 95 % interval."""
+    metric = detection.average_sensitivity
+    values = [metric([ours[n] for n in drawn]) - metric([theirs[n] for n in drawn]) for drawn in _draws(len(ours))]
+    return {"difference": metric(list(ours)) - metric(list(theirs)), "interval": _interval(values)}
+
+
+def _draws(count: int) -> np.ndarray:
+    return np.random.default_rng(_SEED).integers(0, count, (_RESAMPLES, count)) if count else np.empty((0, 0), int)
+
+
+def _interval(values: Sequence[float]) -> list[float] | None:
+    known = np.array([value for value in values if np.isfinite(value)])
+    return [float(q) for q in np.quantile(known, [0.025, 0.975])] if len(known) else None
+
+
+def _compared(truth: Mapping[str, FindingList], found: Mapping[str, FindingList]) -> list[detection.Comparison]:
+    wanted, given = read_boxes(dict(truth)), read_boxes(dict(found))
+    return [
+        detection.compare_boxes(boxes.boxes, given[name].boxes, given[name].scores, 0.1, strict=True)
+        for name, boxes in wanted.items()
+    ]
+
+
+def _by_size(truth: Mapping[str, FindingList], comparisons: Sequence[detection.Comparison]) -> dict[str, Any]:
+    """Sensitivity (percent) and number of nodes by the smaller edge of their box in the slice."""
+    fps, _, thresholds = detection.froc(comparisons)
+    least = thresholds[fps <= 8].min(initial=np.inf) if len(thresholds) else np.inf
+    boxes = read_boxes(dict(truth))
+    groups: dict[str, list[bool]] = {}
+    for (_name, known), comparison in zip(boxes.items(), comparisons, strict=True):
+        edges = (known.boxes[:, 3:5] - known.boxes[:, :2]).min(axis=1) if len(known.boxes) else np.empty(0)
+        hit = (comparison.hits & (comparison.scores >= least)[:, None]).any(axis=0)
+        for low, high in SIZES_MM:
+            name = f"{low:g}-{high:g} mm" if np.isfinite(high) else f">= {low:g} mm"
+            groups.setdefault(name, []).extend(hit[(edges >= low) & (edges < high)].tolist())
+    return {
+        name: {"nodes": len(hits), "sensitivity": 100 * float(np.mean(hits)) if hits else None}
+        for name, hits in groups.items()
+    }

@@ -1,0 +1,72 @@
+"""Everything a run needs to go on as if it had never stopped, in one safetensors file."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from oncotrack.atomic import replacing
+from oncotrack.errors import TrainingError
+from oncotrack.training.plan import Plan
+
+NAME = "checkpoint.safetensors"
+
+
+def save(
+    path: Path, step: int, model: torch.nn.Module, average: dict[str, torch.Tensor], optimiser, plan: Plan, about: str
+) -> None:
+    """Write model, moving average and optimiser after `step` steps; `about` tells two runs apart."""
+    from safetensors.torch import save_file
+
+    tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
+    tensors |= {f"average.{name}": value for name, value in average.items()}
+    for n, values in optimiser.state_dict()["state"].items():
+        tensors |= {f"optimiser.{n}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    tensors = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, {"step": str(step), "plan": json.dumps(asdict(plan)), "about": about})
+
+
+def restore(
+    path: Path, model: torch.nn.Module, average: dict[str, torch.Tensor], optimiser, plan: Plan, about: str
+) -> int:
+    """Put a checkpoint back into model, average and optimiser; the number of steps that were done.
+
+    Raises
+    ------
+    TrainingError
+        The file is damaged, or was written by a run with another plan, network or data.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata()
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise TrainingError(f"The checkpoint {path} is damaged. Remove it to start anew.") from error
+    if metadata["about"] != about or _course(json.loads(metadata["plan"])) != _course(asdict(plan)):
+        raise TrainingError(
+            f"{path.parent} holds a run with another network, data or plan. Choose another --out, or remove it."
+        )
+    parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "average": {}, "optimiser": {}}
+    for name, value in tensors.items():
+        kind, rest = name.split(".", 1)
+        parts[kind][rest] = value
+    model.load_state_dict(parts["model"])
+    for name, value in parts["average"].items():
+        average[name].copy_(value)
+    state: dict[int, dict[str, torch.Tensor]] = {}
+    for name, value in parts["optimiser"].items():
+        n, key = name.split(".", 1)
+        state.setdefault(int(n), {})[key] = value
+    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+    return int(metadata["step"])
+
+
+def _course(plan: dict) -> dict:
+    """What must agree for a run to go on; how often it is logged need not."""
+    return {name: value for name, value in plan.items() if name not in ("log_every", "save_every", "workers")}

@@ -1,0 +1,173 @@
+"""Training of LN-Tracker: what one step is, and what it is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+import torch
+
+from oncotrack import weights
+from oncotrack.datasets import folder, nih_lymph_nodes
+from oncotrack.datasets.case import Case
+from oncotrack.datasets.node_scans import HELD_OUT, inserted_scan, phantom_scan
+from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
+from oncotrack.detection.lntracker.losses import losses
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.track_queries import augment_tracks
+from oncotrack.errors import InputError
+from oncotrack.findings import Kind
+from oncotrack.jobs import Progress, silent
+from oncotrack.training import loop
+from oncotrack.training.plan import Plan
+from oncotrack.training.slice_pairs import Pairs, SlicePairs
+from oncotrack.training.stored_cases import store
+from oncotrack.volume import load
+
+ABLATIONS: dict[str, dict[str, bool]] = {
+    "full": {},
+    "without-masked-attention": {"masked_attention": False},
+    "without-similarity-loss": {"similarity_loss": False},
+    "without-track-queries": {"track_queries": False, "similarity_loss": False},
+    "trackformer": {"trackformer": True, "masked_attention": False, "similarity_loss": False},
+}
+"""The rows of the paper's table 4, as changes to a config."""
+CROPS = {"paper": 512, "compact": 192}
+"""Pixels of a training crop, 0.8 mm each; the paper does not say."""
+PLANS = {
+    "paper": Plan(steps=30_000, batch=8, precision="bf16", workers=8),
+    "compact": Plan(steps=3_200, batch=4, learning_rate=5e-4, warmup=100, clip=1.0, average=0.998, precision="bf16"),
+}
+
+
+@dataclass(frozen=True)
+class NodeSources:
+    """Where nodes to learn from come from.
+
+    Parameters
+    ----------
+    phantoms : int
+        Synthetic scans, seeds 0 and up.
+    insert : sequence of Path
+        Real CTs into which nodes are put.
+    insertions : int
+        Scans made of those, in turn.
+    nih : (Path, Path), optional
+        Scans and masks of NIH CT Lymph Nodes.
+    folder : Path, optional
+        Any folder of CTs with node masks.
+    """
+
+    phantoms: int = 0
+    insert: Sequence[Path] = ()
+    insertions: int = 0
+    nih: tuple[Path, Path] | None = None
+    folder: Path | None = None
+
+    def jobs(self) -> Iterable[tuple[str, Callable[[], Case]]]:
+        """A key and a maker for every scan.
+
+        Raises
+        ------
+        InputError
+            More scans than there are seeds to train on.
+        """
+        if max(self.phantoms, self.insertions) >= HELD_OUT:
+            raise InputError(f"At most {HELD_OUT - 1} synthetic scans can be made; later seeds are for testing.")
+        for seed in range(self.phantoms):
+            yield f"phantom-{seed}", partial(phantom_scan, seed)
+        if self.insert and self.insertions:
+            volumes = [load(path) for path in self.insert]
+            for seed in range(self.insertions):
+                yield f"inserted-{seed}", partial(inserted_scan, volumes[seed % len(volumes)], seed)
+        read = [nih_lymph_nodes.cases(*self.nih)] if self.nih else []
+        read += [folder.cases(self.folder, kind=Kind.LYMPH_NODE)] if self.folder else []
+        for number, case in enumerate(chain.from_iterable(read)):
+            yield f"annotated-{number}", lambda case=case: case
+
+    def __str__(self) -> str:
+        parts = [f"{self.phantoms} synthetic scans"] * bool(self.phantoms)
+        if self.insert and self.insertions:
+            parts.append(
+                f"{self.insertions} scans made of {', '.join(p.name for p in self.insert)} with inserted nodes"
+            )
+        parts += ["NIH CT Lymph Nodes"] * (self.nih is not None)
+        parts += [f"annotated scans of {self.folder}"] * (self.folder is not None)
+        return "; ".join(parts)
+
+
+def step_loss(network: torch.nn.Module, pairs: Pairs, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """One pair of slices a sample (sec. 3.2): the queries matched on the first are the track queries of the second.
+
+    The reference slice is read without gradients and half the time, as in TrackFormer; where a network has no track
+    queries there is nothing to read it for.
+    """
+    config: LNTrackerConfig = getattr(network, "module", network).config
+    before, now = pairs.targets
+    tracks, ids = None, torch.empty(len(now), 0, dtype=torch.long, device=pairs.images.device)
+    if config.track_queries:
+        with torch.no_grad():
+            reference = network(pairs.images[0])
+            tracks, ids = augment_tracks(reference, before, config, generator)
+    output = network(pairs.images[1], tracks, now, generator)
+    return losses(output, now, ids, config)
+
+
+def train(
+    out: Path,
+    config: str,
+    sources: NodeSources,
+    *,
+    ablation: str = "full",
+    plan: Plan | None = None,
+    device: str = "auto",
+    max_minutes: float | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Train LN-Tracker, or go on with it.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the prepared scans, the checkpoint, ``log.csv`` and the weights.
+    config : str
+        "compact" or "paper".
+    ablation : str
+        A row of the paper's table 4, one of `ABLATIONS`.
+    plan : Plan, optional
+        That of the config when missing.
+
+    Returns
+    -------
+    Path of the weights.
+
+    Raises
+    ------
+    InputError
+        Unknown names.
+    TrainingError
+        Nothing to train on, or a checkpoint of another run in `out`.
+    """
+    if config not in CONFIGS or ablation not in ABLATIONS:
+        raise InputError(
+            f"LN-Tracker has the configs {', '.join(CONFIGS)} and the ablations {', '.join(ABLATIONS)}; "
+            f'"{config}" and "{ablation}" were asked for.'
+        )
+    chosen, plan = replace(CONFIGS[config], **ABLATIONS[ablation]), plan or PLANS[config]
+    paths = store(out / "scans", sources.jobs(), str(sources), progress)
+    torch.manual_seed(plan.seed)
+    network = LNTracker(chosen)
+    samples = SlicePairs(paths, CROPS[config], plan.seed)
+    about = {"system": "lntracker", "config": asdict(chosen), "scans": [path.stem for path in paths]}
+    state, steps = loop.train(
+        network, samples, step_loss, plan, out, about=repr(about), device=device, max_minutes=max_minutes,
+        progress=progress,
+    )  # fmt: skip
+    told = {
+        "data": str(sources), "ablation": ablation, "plan": asdict(plan), "steps": steps, "device": device,
+        "torch": torch.__version__,
+    }  # fmt: skip
+    return weights.save(out / f"lntracker-{config}.safetensors", "lntracker", chosen, state, told)

@@ -1,0 +1,185 @@
+"""The training loop: any network, any samples, one or several devices, resumable to the step."""
+
+from __future__ import annotations
+
+import csv
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from oncotrack import atomic
+from oncotrack.errors import TrainingError
+from oncotrack.jobs import Progress, silent
+from oncotrack.training import checkpoint
+from oncotrack.training.plan import Plan
+
+LOG = "log.csv"
+StepLoss = Callable[[torch.nn.Module, Any, torch.Generator], Mapping[str, torch.Tensor]]
+
+
+class Samples(Protocol):
+    """An endless stream: sample n is the same whenever it is asked for, so that a run can go on where it stopped."""
+
+    def sample(self, index: int) -> Any:
+        """The n-th sample."""
+        ...
+
+    def collate(self, samples: list) -> Any:
+        """A batch of samples; tensors, or objects with ``to(device)``."""
+        ...
+
+
+def train(
+    model: torch.nn.Module,
+    samples: Samples,
+    step_loss: StepLoss,
+    plan: Plan,
+    out: Path,
+    *,
+    about: str = "",
+    device: str = "auto",
+    max_minutes: float | None = None,
+    progress: Progress = silent,
+) -> tuple[dict[str, torch.Tensor], int]:
+    """Train `model`, going on from a checkpoint in `out` if there is one.
+
+    Every step draws its samples and random numbers from the seed and its own number, so that a run that was cut and
+    taken up again is the run that was never cut. Several processes (``torchrun``) share a step's batch.
+
+    Parameters
+    ----------
+    step_loss : callable
+        ``(model, batch, generator) -> {"loss": ..., part: ...}``, scalars; the first is minimised, all are logged.
+    out : Path
+        Folder of the checkpoint and of ``log.csv``.
+    about : str
+        What tells this run from another (config and data); a checkpoint of another is refused.
+    max_minutes : float, optional
+        Stop after this long, with a checkpoint.
+
+    Returns
+    -------
+    The weights (their moving average, if the plan has one) and the number of steps done.
+
+    Raises
+    ------
+    TrainingError
+        The loss is not finite, or the checkpoint belongs to another run.
+    """
+    from accelerate import Accelerator
+
+    from oncotrack.devices import device as chosen
+
+    started = time.monotonic()
+    target = chosen(device)
+    torch.manual_seed(plan.seed)
+    accelerator = Accelerator(mixed_precision=plan.precision, cpu=target.type == "cpu")
+    optimiser = torch.optim.RAdam(
+        model.parameters(), plan.learning_rate, weight_decay=plan.weight_decay, decoupled_weight_decay=True
+    )
+    model.to(accelerator.device)
+    average = {name: value.detach().clone() for name, value in model.state_dict().items()} if plan.average else {}
+    out.mkdir(parents=True, exist_ok=True)
+    path, step = out / checkpoint.NAME, 0
+    if path.is_file():
+        step = checkpoint.restore(path, model, average, optimiser, plan, about)
+    wrapped, prepared = accelerator.prepare(model, optimiser)
+    log = Log(out / LOG, step) if accelerator.is_main_process else None
+    numbered = _Numbered(samples, plan, step, accelerator.process_index, accelerator.num_processes)
+    batches = DataLoader(numbered, batch_size=None, num_workers=plan.workers, persistent_workers=plan.workers > 0)
+    model.train()
+    for batch in batches:
+        if max_minutes is not None and time.monotonic() - started > 60 * max_minutes:
+            break
+        progress(step / plan.steps, f"Training, step {step} of {plan.steps}")
+        generator = torch.Generator(accelerator.device).manual_seed(_seed(plan.seed, step, accelerator.process_index))
+        torch.manual_seed(generator.initial_seed())
+        for group in prepared.param_groups:
+            group["lr"] = plan.rate(step)
+        with accelerator.autocast():
+            parts = step_loss(wrapped, batch.to(accelerator.device), generator)
+        if not torch.isfinite(parts["loss"]):
+            raise TrainingError(
+                f"The loss became {float(parts['loss'])} at step {step}. Go on from {path} with a smaller --learning-rate."
+            )
+        accelerator.backward(parts["loss"])
+        accelerator.clip_grad_norm_(wrapped.parameters(), plan.clip)
+        prepared.step()
+        prepared.zero_grad()
+        _follow(average, model, plan.average, step)
+        step += 1
+        if log is not None:
+            log.add(step, plan.rate(step - 1), parts, is_due=step % plan.log_every == 0)
+            if step % plan.save_every == 0:
+                checkpoint.save(path, step, model, average, optimiser, plan, about)
+    if log is not None:
+        log.write()
+        checkpoint.save(path, step, model, average, optimiser, plan, about)
+    return average or model.state_dict(), step
+
+
+class _Numbered(Dataset):
+    """Batch n of this process, from a step on."""
+
+    def __init__(self, samples: Samples, plan: Plan, first: int, rank: int, processes: int) -> None:
+        self._samples, self._plan, self._first, self._rank, self._processes = samples, plan, first, rank, processes
+
+    def __len__(self) -> int:
+        return self._plan.steps - self._first
+
+    def __getitem__(self, n: int):
+        start = ((self._first + n) * self._processes + self._rank) * self._plan.batch
+        return self._samples.collate([self._samples.sample(start + k) for k in range(self._plan.batch)])
+
+
+class Log:
+    """``log.csv``: step, learning rate, seconds a step, and the mean of every part of the loss since the last row."""
+
+    def __init__(self, path: Path, step: int) -> None:
+        self._path, self._sums, self._count, self._since = path, {}, 0, time.monotonic()
+        self._rows: list[dict[str, str]] = []
+        if path.is_file():
+            with path.open(newline="") as file:
+                self._rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
+
+    def add(self, step: int, rate: float, parts: Mapping[str, torch.Tensor], is_due: bool) -> None:
+        """Count a step in, and write a row when one is due."""
+        for name, value in parts.items():
+            self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
+        self._count += 1
+        if is_due:
+            seconds = (time.monotonic() - self._since) / self._count
+            row = {"step": str(step), "learning_rate": f"{rate:.3g}", "seconds": f"{seconds:.3f}"}
+            self._rows.append(row | {name: f"{total / self._count:.5f}" for name, total in self._sums.items()})
+            self._sums, self._count, self._since = {}, 0, time.monotonic()
+            self.write()
+
+    def write(self) -> None:
+        """The file, whole."""
+        if not self._rows:
+            return
+        names = list(dict.fromkeys(name for row in self._rows for name in row))
+        lines = [",".join(names), *(",".join(row.get(name, "") for name in names) for row in self._rows)]
+        atomic.write_text(self._path, "\n".join(lines) + "\n")
+
+
+def _follow(average: dict[str, torch.Tensor], model: torch.nn.Module, decay: float, step: int) -> None:
+    """Move the average towards the model, faster in the first steps."""
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for name, value in model.state_dict().items():
+            if name in average:
+                if value.dtype.is_floating_point:
+                    average[name].lerp_(value, 1 - decay)
+                else:
+                    average[name].copy_(value)
+
+
+def _seed(*numbers: int) -> int:
+    """One number from several, the same on every machine."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 2)

@@ -1,0 +1,127 @@
+"""LN-Tracker's samples: pairs of neighbouring slices with the boxes and identities of their nodes (sec. 3.2, 6.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import cos, radians, sin
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+
+from oncotrack.detection.lntracker.grid import CONTEXT
+from oncotrack.detection.lntracker.network import Targets
+from oncotrack.errors import TrainingError
+from oncotrack.training.stored_cases import StoredCase
+
+_LEAST_PIXELS = 4
+"""A slice of a node that shows fewer pixels (2.6 mm^2) has no box."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """The paper's augmentations, the same for both slices of a pair; it names them, the strengths are ours."""
+
+    scale: float = 1.25
+    rotation_deg: float = 15.0
+    intensity: float = 0.1
+    gamma: float = 0.25
+    near_node: float = 0.8
+
+
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """A batch of pairs: (2, B, 9, H, W) slices, reference first; `targets[0]` and `targets[1]` hold B targets each."""
+
+    images: torch.Tensor
+    targets: tuple[list[Targets], list[Targets]]
+
+    def to(self, device: torch.device) -> Pairs:
+        """The batch on a device."""
+        move = tuple([Targets(t.boxes.to(device), t.ids.to(device)) for t in part] for part in self.targets)
+        return Pairs(self.images.to(device), move)
+
+
+class SlicePairs:
+    """Pairs from stored cases.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        What `stored_cases.store` wrote.
+    size : int
+        Pixels along each side of a crop, 0.8 mm each.
+    seed : int
+    augmentation : Augmentation
+    """
+
+    def __init__(self, paths: Sequence[Path], size: int, seed: int, augmentation: Augmentation | None = None) -> None:
+        if not paths:
+            raise TrainingError("There is nothing to train on: name synthetic patients, real CTs or a data set.")
+        self._size, self._seed, self._how = size, seed, augmentation or Augmentation()
+        self._cases = [StoredCase(path) for path in paths]
+        self._weights = np.array([len(case.nodes) + 1.0 for case in self._cases])
+        self._weights /= self._weights.sum()
+
+    def sample(self, index: int) -> tuple[torch.Tensor, Targets, Targets]:
+        """(2, 9, size, size) images and the targets of both."""
+        rng = np.random.default_rng([self._seed, index])
+        case = self._cases[rng.choice(len(self._cases), p=self._weights)]
+        step = int(rng.choice([-1, 1]))
+        depth, height, width = case.shape
+        if len(case.nodes) and rng.random() < self._how.near_node:
+            slices = case.nodes[rng.integers(len(case.nodes))]
+            z, y, x = slices[rng.integers(len(slices))]
+            z += int(rng.integers(0, 2)) * step
+        else:
+            z, y, x = rng.integers(depth), rng.uniform(0.2, 0.8) * height, rng.uniform(0.2, 0.8) * width
+        centre = np.array([x, y]) + rng.uniform(-0.4, 0.4, 2) * self._size
+        stack = np.clip(np.arange(z - CONTEXT - 1, z + CONTEXT + 2), 0, depth - 1)
+        image, labels = case.read(stack)
+        grid = self._grid(rng, centre, (height, width))
+        image = F.grid_sample(image[None].float() / 255, grid, align_corners=False)[0]
+        labels = F.grid_sample(labels[None].float(), grid, mode="nearest", align_corners=False)[0].to(torch.uint8)
+        image = _intensities(image, rng, self._how)
+        first = CONTEXT + 1 - step
+        pair = torch.stack([image[n - CONTEXT : n + CONTEXT + 1] for n in (first, CONTEXT + 1)])
+        return pair, _targets(labels[first]), _targets(labels[CONTEXT + 1])
+
+    def collate(self, samples: list) -> Pairs:
+        """Stack pairs."""
+        images, first, second = zip(*samples, strict=True)
+        return Pairs(torch.stack(images, 1), (list(first), list(second)))
+
+    def _grid(self, rng: np.random.Generator, centre: np.ndarray, shape: tuple[int, int]) -> torch.Tensor:
+        """(1, size, size, 2) places in the slice, -1 to 1, of a crop that is turned and scaled."""
+        turn = radians(rng.uniform(-1, 1) * self._how.rotation_deg)
+        scale = self._how.scale ** rng.uniform(-1, 1)
+        axis = (np.arange(self._size) - (self._size - 1) / 2) * scale
+        v, u = np.meshgrid(axis, axis, indexing="ij")
+        x = centre[0] + u * cos(turn) - v * sin(turn)
+        y = centre[1] + u * sin(turn) + v * cos(turn)
+        places = np.stack([(2 * x + 1) / shape[1] - 1, (2 * y + 1) / shape[0] - 1], -1)
+        return torch.from_numpy(places[None].astype(np.float32))
+
+
+def _intensities(image: torch.Tensor, rng: np.random.Generator, how: Augmentation) -> torch.Tensor:
+    """Brightness, contrast and gamma, drawn at random."""
+    gain, shift = 1 + rng.uniform(-1, 1) * how.intensity, rng.uniform(-1, 1) * how.intensity / 2
+    gamma = float(np.exp(rng.uniform(-1, 1) * how.gamma))
+    return (((image - 0.5) * gain + 0.5 + shift).clamp(0, 1)) ** gamma
+
+
+def _targets(labels: torch.Tensor) -> Targets:
+    """Boxes (centre, size; 0 to 1) and numbers of the nodes of one (H, W) slice."""
+    array = labels.numpy()
+    boxes, ids = [], []
+    for number, where in enumerate(ndimage.find_objects(array), 1):
+        if where is not None and (array[where] == number).sum() >= _LEAST_PIXELS:
+            rows, columns = where
+            low, high = np.array([columns.start, rows.start]), np.array([columns.stop, rows.stop])
+            boxes.append((*(low + high) / 2, *(high - low)))
+            ids.append(number)
+    scale = torch.tensor([array.shape[1], array.shape[0]] * 2, dtype=torch.float32)
+    return Targets(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4) / scale, torch.tensor(ids, dtype=torch.long))
