@@ -266,8 +266,7 @@ def test_the_counter_agrees_with_a_convolution_counted_by_hand():
     light, lighter = KINDS["compact"], replace(KINDS["compact"], fused_stages=1, encoder_layers=0)
     assert cost(light, 64, 64)["gflops"] > cost(lighter, 64, 64)["gflops"]
     tokens = 8 * 8 + 4 * 4 + 2 * 2
-    sampled = 3 * 4 * 32  # levels, points, channels: what the attention's weights are multiplied with
-    layer = tokens * (32 * 32 * 2 + 32 * (4 * 3 * 4 * 3) + sampled + 2 * 32 * 32)  # value, out; offsets, weights; ffn
+    layer = tokens * (32 * 32 * 2 + 32 * (4 * 3 * 4 * 3) + 2 * 32 * 32)  # value, out; offsets, weights; ffn
     assert cost(light, 64, 64)["gflops"] - cost(lighter, 64, 64)["gflops"] == pytest.approx(layer / 1e9)
 
 

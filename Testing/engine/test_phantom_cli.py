@@ -9,6 +9,7 @@ import numpy as np
 from typer.testing import CliRunner
 
 from oncotrack.cli.app import app
+from oncotrack.errors import InputError
 from oncotrack.findings import FindingList
 from oncotrack.volume import load
 
@@ -36,6 +37,18 @@ def test_phantom_writes_images_findings_truth_and_dicom(tmp_path):
     truth = json.loads((tmp_path / "truth.json").read_text())
     assert len(findings) and [t.id for t in findings.time_points] == ["t0", "t1"]
     assert truth["seed"] == 3 and len(truth["visits"]) == 2
+
+
+def test_phantom_draws_the_whole_body_when_asked_and_knows_no_other_region(tmp_path):
+    arguments = ["phantom", "--seed", "3", "--out", str(tmp_path), "--visits", "1", "--size", "50", "50", "48"]
+    done = CliRunner().invoke(app, [*arguments, "--region", "whole-body", "--modality", "PT"])
+    assert done.exit_code == 0, done.output
+    organs = load(tmp_path / "t0_organs.nii.gz")
+    assert organs.array.shape[0] * organs.spacing[2] > 900
+    names = json.loads((tmp_path / "truth.json").read_text())["organs"]
+    assert {"brain", "bladder", "liver"} <= {names[n] for n in np.unique(organs.array)}
+    refused = CliRunner().invoke(app, [*arguments, "--region", "leg"])
+    assert isinstance(refused.exception, InputError) and "not a region" in str(refused.exception)
 
 
 def test_bench_phantom_prints_and_keeps_the_rows_it_was_given(tmp_path, monkeypatch):

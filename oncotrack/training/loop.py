@@ -105,7 +105,7 @@ def train(
             parts = step_loss(wrapped, batch.to(accelerator.device), generator)
         if not torch.isfinite(parts["loss"]):
             raise TrainingError(
-                f"The loss became {float(parts['loss'])} at step {step}. Go on from {path} with a smaller --learning-rate."
+                f"The loss became {parts['loss'].item()} at step {step}. Go on from {path} with a smaller --learning-rate."
             )
         accelerator.backward(parts["loss"])
         accelerator.clip_grad_norm_(wrapped.parameters(), plan.clip)

@@ -28,7 +28,7 @@ def sample(maps: list[torch.Tensor], locations: torch.Tensor, weights: torch.Ten
     total = 0
     for level, values in enumerate(maps):
         sampled = F.grid_sample(values.flatten(0, 1).float(), grid[:, level].float(), align_corners=False)
-        total = total + torch.einsum("acnp,anp->acn", sampled, share[:, :, level].to(sampled.dtype))
+        total = total + (sampled * share[:, None, :, level].to(sampled.dtype)).sum(-1)
     return total.view(batch, heads, -1, n).permute(0, 3, 1, 2).flatten(2)
 
 

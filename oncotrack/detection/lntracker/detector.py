@@ -72,6 +72,7 @@ class LNTrackerDetector:
         self.thresholds = thresholds or Thresholds()
         self.about = file.about
         self._stacking = stacking
+        self._said = ""
         self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=file.sha256)
 
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
@@ -104,7 +105,7 @@ class LNTrackerDetector:
             track = self._seed(slices, index, box)
             follower.active = [track]
             for n, stack in slices.stacks(way):
-                progress(abs(n - index) / max(len(way), 1), f"Following, slice {n + 1} of {len(slices)}")
+                progress(abs(n - index) / max(len(way), 1), f"Following, slice {n + 1} of {len(slices)}{self._said}")
                 self._read(follower, n, stack)
                 if not follower.active:
                     break
@@ -114,15 +115,17 @@ class LNTrackerDetector:
     def _followed(self, slices: Slices, progress: Progress) -> list[Track]:
         follower = Follower(self.network, self.thresholds)
         for n, stack in slices.stacks(range(len(slices))):
-            progress(n / len(slices), f"Slice {n + 1} of {len(slices)}, {len(follower.active)} nodes in it")
+            progress(n / len(slices), f"Slice {n + 1} of {len(slices)}, {len(follower.active)} nodes{self._said}")
             self._read(follower, n, stack)
         return follower.finish()
 
     def _stacked(self, slices: Slices, progress: Progress) -> list[Track]:
         def seen():
             for n, stack in slices.stacks(range(len(slices))):
-                progress(n / len(slices), f"Slice {n + 1} of {len(slices)}")
-                yield n, Follower(self.network, self.thresholds).detections(n, stack)
+                progress(n / len(slices), f"Slice {n + 1} of {len(slices)}{self._said}")
+                alone = Follower(self.network, self.thresholds)
+                self._read(alone, n, stack)
+                yield n, alone.active
 
         return stacked(seen())
 
@@ -134,6 +137,7 @@ class LNTrackerDetector:
             if self.device.type == "cpu":
                 raise
             self.device = torch.device("cpu")
+            self._said = " (on the CPU: the accelerator's memory is full)"
             self.network.to(self.device)
             follower.to(self.device)
             follower.read(index, stack)

@@ -14,7 +14,7 @@ def cost(config: LNTrackerConfig, height: int = 512, width: int = 512, tracks: i
 
     The work is counted as papers on detectors count it: one multiplication with its addition is one operation
     (fvcore's "flops", half of torch's), and only convolutions, linear layers and the products of
-    attention count; normalisation, activation and interpolation do not.
+    self-attention count; normalisation, activation and the sampling of deformable attention do not.
 
     Parameters
     ----------

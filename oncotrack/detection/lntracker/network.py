@@ -89,6 +89,22 @@ class Output:
     noise_boxes: torch.Tensor | None = None
 
 
+class Similarity(nn.Sequential):
+    """Equation 4's phi: an MLP, and a norm that keeps every embedding equally long.
+
+    Without it the product of two small embeddings has next to no gradient, and all similarities stay at one half. The
+    length is such that logits lie within the square root of the width.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__(MLP(width, width, width, 2), nn.LayerNorm(width, elementwise_affine=False))
+        self.scale = width**-0.25
+
+    def forward(self, queries: torch.Tensor) -> torch.Tensor:
+        """(..., C) -> (..., C)."""
+        return super().forward(queries).float() * self.scale
+
+
 class LNTracker(nn.Module):
     """The network; see `LNTrackerConfig` for its parts."""
 
@@ -102,7 +118,7 @@ class LNTracker(nn.Module):
         self.label = nn.Embedding(2, config.width) if config.denoising_queries else None
         self.masks = MaskHead(config.width) if config.mask_branch else None
         uses_similarity = config.track_queries and config.similarity_loss
-        self.phi = MLP(config.width, config.width, config.width, 2, last=0.3) if uses_similarity else None
+        self.phi = Similarity(config.width) if uses_similarity else None
 
     def forward(
         self,

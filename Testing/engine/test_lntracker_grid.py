@@ -1,0 +1,101 @@
+"""What LN-Tracker reads of a scan: orientation, spacing, window, the body; and what it refuses."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from oncotrack.detection.lntracker.grid import CONTEXT, HU_WINDOW, Slices, check_ct, reading_geometry
+from oncotrack.errors import InputError
+from oncotrack.geometry import Geometry
+from oncotrack.volume import Volume
+
+
+def body(shape=(20, 90, 110), spacing=(2.0, 2.0, 4.0), direction=None) -> Volume:
+    """An elliptic cylinder of water with one brighter ball, and a thin table below, in air; LPS-like axes."""
+    k, j, i = np.indices(shape)
+    array = np.full(shape, -1000, np.int16)
+    array[((i - 50) / 35) ** 2 + ((j - 40) / 25) ** 2 < 1] = 0
+    array[:, 72:73] = 100
+    array[(i - 60) ** 2 + (j - 40) ** 2 + 4 * (k - 10) ** 2 < 16] = 200
+    direction = np.diag([-1.0, -1.0, 1.0]) if direction is None else direction
+    return Volume(array, Geometry(shape[::-1], spacing, (100.0, 90.0, -40.0), direction), "body", "CT")
+
+
+def test_every_orientation_is_read_the_same():
+    reference = body()
+    wanted = Slices(reference)
+    for axes in itertools.permutations(range(3)):
+        for flips in itertools.product((False, True), repeat=3):
+            array = reference.array.transpose([2 - a for a in axes[::-1]])
+            geometry = reference.geometry
+            direction = np.asarray(geometry.direction)[:, axes].copy()
+            start = np.zeros(3)
+            for n, flipped in enumerate(flips):
+                if flipped:
+                    array = np.flip(array, 2 - n)
+                    direction[:, n] *= -1
+                    start[axes[n]] = geometry.size[axes[n]] - 1
+            turned = Geometry(
+                array.shape[::-1], np.asarray(geometry.spacing)[list(axes)], geometry.to_ras(start), direction
+            )
+            slices = Slices(Volume(np.ascontiguousarray(array), turned, "turned", "CT"))
+            assert np.allclose(slices.geometry.ijk_to_ras, wanted.geometry.ijk_to_ras)
+            assert np.allclose(slices.slab(8, 12), wanted.slab(8, 12), atol=1e-4)
+
+
+def test_the_grid_is_the_papers():
+    slices = Slices(body())
+    assert np.allclose(slices.geometry.spacing, (0.8, 0.8, 2.0), rtol=0.02)
+    assert len(slices) == 40
+    image = slices.slab(0, 40)
+    low, high = HU_WINDOW
+    assert image.max() == pytest.approx((200 - low) / (high - low), abs=0.01)
+    assert np.median(image) == pytest.approx((0 - low) / (high - low), abs=0.02)
+
+
+def test_the_body_is_kept_and_the_table_is_not():
+    slices = Slices(body())
+    extent = np.asarray(slices.geometry.size[:2]) * slices.geometry.spacing[:2]
+    assert 140 <= extent[0] <= 175
+    assert 100 <= extent[1] <= 135
+
+
+def test_an_oblique_scan_is_not_tilted():
+    turn = np.radians(20)
+    tilt = np.array([[1, 0, 0], [0, np.cos(turn), -np.sin(turn)], [0, np.sin(turn), np.cos(turn)]])
+    volume = body(direction=tilt @ np.diag([-1.0, -1.0, 1.0]))
+    assert np.allclose(reading_geometry(volume.geometry).ijk_to_ras, volume.geometry.ijk_to_ras)
+
+
+def test_stacks_are_the_same_piecewise_and_downwards():
+    slices = Slices(body())
+    stacks = dict(slices.stacks(range(len(slices))))
+    assert np.allclose(stacks[23], slices.stack(23), atol=1e-5)
+    assert np.allclose(dict(slices.stacks(range(30, 9, -1)))[23], stacks[23], atol=1e-5)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_few_slices_repeat_their_ends(depth):
+    volume = body()
+    few = Slices(volume.cropped((0, 0, 9), (110, 90, 9 + depth)))
+    stack = few.stack(0)
+    assert stack.shape[0] == 2 * CONTEXT + 1
+    assert np.array_equal(stack[0], stack[CONTEXT])
+
+
+def test_what_is_no_ct_gets_a_sentence():
+    volume = body()
+    with pytest.raises(InputError, match="says that it is MR"):
+        check_ct(Volume(volume.array, volume.geometry, "x", "MR"))
+    with pytest.raises(InputError, match="no Hounsfield units"):
+        check_ct(Volume(np.abs(volume.array), volume.geometry, "x", ""))
+    check_ct(volume)
+
+
+def test_a_scan_without_a_body_gets_a_sentence():
+    volume = body()
+    with pytest.raises(InputError, match="shows no body"):
+        len(Slices(Volume(np.full_like(volume.array, -1000), volume.geometry, "air", "CT")))

@@ -1,0 +1,217 @@
+"""From scans with known nodes to LN-Tracker's samples, one step of training, and the detector's evaluation."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from oncotrack import weights
+from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out, inserted_scan, phantom_scan
+from oncotrack.detection.lntracker.config import COMPACT, CONFIGS
+from oncotrack.detection.lntracker.detector import LNTrackerDetector
+from oncotrack.detection.lntracker.grid import Slices
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.tracking import Thresholds
+from oncotrack.errors import InputError, TrainingError
+from oncotrack.evaluation.detectors import evaluate_detectors
+from oncotrack.findings import Kind, State
+from oncotrack.phantom import make_patient
+from oncotrack.training import lntracker as training
+from oncotrack.training.plan import Plan
+from oncotrack.training.slice_pairs import Augmentation, SlicePairs
+from oncotrack.training.stored_cases import StoredCase, store
+
+TINY = replace(COMPACT, stem=8, stages=(8, 16, 16, 16), blocks=(1, 1, 1, 1), width=32, heads=4, encoder_ffn=32,
+               decoder_ffn=32, encoder_layers=1, decoder_layers=2, queries=12, denoising_queries=8)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def ct():
+    return make_patient(3, 1, size=(128, 112, 40), spacing=(2.4, 2.4, 2.5), lesions=False, nodes=False).visits[0].image
+
+
+@pytest.fixture(scope="module")
+def case(ct):
+    return inserted_scan(ct, 5, count=12)
+
+
+@pytest.fixture(scope="module")
+def stored(case, tmp_path_factory):
+    return store(tmp_path_factory.mktemp("scans"), [("one", lambda: case)], "one scan")
+
+
+def test_every_node_of_a_scan_is_known(case):
+    assert 6 <= len(case.truth) <= 12  # the smallest are lost between voxels of 2.4 mm
+    labels = case.masks["ct"]
+    for n, finding in enumerate(case.truth, 1):
+        assert finding.kind is Kind.LYMPH_NODE
+        box = finding.at("ct").box
+        points = labels.geometry.to_ras(np.argwhere(labels.array == n)[:, ::-1])
+        assert ((points >= box.low) & (points <= box.high)).all()
+
+
+def test_the_same_seed_is_the_same_scan(ct, case):
+    again = inserted_scan(ct, 5, count=12)
+    assert again.images["ct"].fingerprint == case.images["ct"].fingerprint
+    assert inserted_scan(ct, 6, count=12).images["ct"].fingerprint != case.images["ct"].fingerprint
+
+
+@pytest.mark.slow
+def test_synthetic_scans_have_nodes_of_at_least_three_millimetres():
+    scan = phantom_scan(3)
+    assert len(scan.truth) >= 3
+    spacing = scan.images["ct"].spacing
+    assert 0.65 <= spacing[0] <= 0.95
+    assert 1 <= spacing[2] <= 5
+
+
+def test_held_out_seeds_are_never_trained_on():
+    assert TEST > HELD_OUT
+    with pytest.raises(InputError, match="later seeds are for testing"):
+        list(training.NodeSources(phantoms=HELD_OUT).jobs())
+
+
+def test_stored_slices_are_those_the_network_reads(case, stored):
+    kept = StoredCase(stored[0])
+    slices = Slices(case.images["ct"])
+    assert kept.shape == slices.geometry.shape
+    image, labels = kept.read(np.array([7, 3, 7]))
+    assert np.allclose(image[1].numpy() / 255, slices.slab(3, 4)[0], atol=0.003)
+    assert torch.equal(image[0], image[2])
+    assert labels.shape == image.shape
+    assert len(kept.nodes) == len(np.unique(case.masks["ct"].array)) - 1
+
+
+def test_a_folder_of_other_scans_is_refused(case, stored):
+    assert store(stored[0].parent, [], "one scan") == stored
+    with pytest.raises(TrainingError, match="holds other scans"):
+        store(stored[0].parent, [], "two scans")
+    with pytest.raises(TrainingError, match="nothing to train on"):
+        SlicePairs([], 64, 0)
+
+
+def test_samples_are_the_same_whenever_they_are_asked_for(stored):
+    one, two = SlicePairs(stored, 96, seed=1), SlicePairs(stored, 96, seed=1)
+    two.sample(3)
+    for a, b in zip(one.sample(8), two.sample(8), strict=True):
+        assert torch.equal(a, b) if isinstance(a, torch.Tensor) else torch.equal(a.boxes, b.boxes)
+    assert not torch.equal(one.sample(8)[0], SlicePairs(stored, 96, seed=2).sample(8)[0])
+
+
+def test_boxes_lie_on_bright_nodes_and_identities_go_on(stored):
+    plain = Augmentation(scale=1.0, rotation_deg=0.0, intensity=0.0, gamma=0.0, near_node=1.0)
+    pairs = SlicePairs(stored, 128, 0, plain)
+    shared = inside = around = 0
+    for n in range(24):
+        images, before, now = pairs.sample(n)
+        assert images.shape == (2, 9, 128, 128)
+        assert images.min() >= 0
+        assert images.max() <= 1
+        shared += len(set(before.ids.tolist()) & set(now.ids.tolist()))
+        for cx, cy, w, h in now.boxes * 128:
+            middle = images[1, 4, int(cy), int(cx)]
+            y0, y1, x0, x1 = (int(v) for v in (cy - h, cy + h, cx - w, cx + w))
+            inside, around = (
+                inside + float(middle),
+                around + float(images[1, 4, max(y0, 0) : y1, max(x0, 0) : x1].median()),
+            )
+    assert shared >= 12
+    assert inside > around
+
+
+def test_turning_and_scaling_keep_boxes_on_their_nodes(stored):
+    """A box of the turned slice is the box of the turned mask: the share of labelled pixels in it stays high."""
+    pairs = SlicePairs(stored, 128, 0, Augmentation(scale=1.25, rotation_deg=15, intensity=0, gamma=0, near_node=1.0))
+    sizes = [float(size) * 128 for n in range(20) for size in pairs.sample(n)[2].boxes[:, 2:].flatten()]
+    assert len(sizes) > 20
+    assert min(sizes) >= 2
+    assert max(sizes) < 60
+
+
+def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path, monkeypatch):
+    monkeypatch.setitem(CONFIGS, "compact", TINY)
+    monkeypatch.setitem(training.CROPS, "compact", 64)
+    monkeypatch.setattr(training, "store", lambda *_: stored)
+    plan = Plan(steps=4, batch=2, learning_rate=0.01, warmup=1, clip=1.0)
+    path = training.train(tmp_path, "compact", training.NodeSources(), plan=plan, device="cpu")
+    loaded = weights.load(path, "lntracker")
+    assert loaded.about["steps"] == 4
+    torch.manual_seed(plan.seed)
+    before = LNTracker(TINY).state_dict()
+    same = [name for name, value in loaded.state.items() if torch.equal(value, before[name]) and value.numel() > 1]
+    assert not [name for name in same if "phi" not in name]
+    detector = LNTrackerDetector("cpu", weights=path)
+    assert detector.network.config == TINY
+
+
+def test_unknown_names_get_a_sentence(tmp_path):
+    with pytest.raises(InputError, match="configs paper, compact"):
+        training.train(tmp_path, "huge", training.NodeSources(phantoms=1))
+    with pytest.raises(InputError, match="trackformer"):
+        training.train(tmp_path, "compact", training.NodeSources(phantoms=1), ablation="nothing")
+
+
+class Oracle:
+    """Knows the truth, all of it or the first `part` of every case."""
+
+    name = "oracle"
+
+    def __init__(self, cases, part: float = 1.0) -> None:
+        self._known = {case.images["ct"].fingerprint: case.truth for case in cases}
+        self._part = part
+
+    def detect(self, volume, progress=None, *, time_point="t0"):
+        findings = list(self._known[volume.fingerprint])
+        findings = findings[: round(self._part * len(findings))]
+        return [f.observed("ct", replace(f.at("ct"), state=State.PROPOSED, score=0.9)) for f in findings]
+
+
+def test_truth_against_itself_is_perfect_and_half_is_worse(ct):
+    cases = [inserted_scan(ct, seed, count=8) for seed in range(4)]
+    result = evaluate_detectors({"all": Oracle(cases), "half": Oracle(cases, 0.5), "none": Oracle(cases, 0.0)}, cases)
+    assert result["all"]["AS"] == pytest.approx(100)
+    assert result["all"]["AS interval"] == pytest.approx([100, 100])
+    nodes = [len(case.truth) for case in cases]
+    half = 100 * sum(round(n / 2) for n in nodes) / sum(nodes)
+    assert result["half"]["AS"] == pytest.approx(half)
+    assert result["none"]["AS"] == pytest.approx(0)
+    assert result["AS over"]["half"]["difference"] == pytest.approx(100 - half)
+    assert result["AS over"]["half"]["interval"][0] > 0
+    groups = result["all"]["sensitivity by short axis"]
+    assert sum(group["nodes"] for group in groups.values()) <= sum(nodes)
+
+
+def test_held_out_scans_come_one_by_one(ct, tmp_path):
+    from oncotrack.volume import save
+
+    path = save(ct, tmp_path / "ct.nii.gz")
+    cases = list(held_out(2, [path]))
+    assert len(cases) == 2
+    assert all(f"nodes {TEST + n}" in case.name for n, case in enumerate(cases))
+
+
+def test_the_detector_runs_whole_with_untrained_weights(case, tmp_path):
+    torch.manual_seed(0)
+    path = weights.save(tmp_path / "w.safetensors", "lntracker", TINY, LNTracker(TINY).state_dict(), {})
+    detector = LNTrackerDetector("cpu", weights=path, thresholds=Thresholds(detection=0.005, tracking=0.005))
+    told = []
+    found = detector.detect(case.images["ct"], lambda fraction, text: told.append((fraction, text)), time_point="ct")
+    assert told[0][0] == 0.0
+    assert told[-1][0] == 1.0
+    bounds = case.images["ct"].geometry.bounds
+    for finding in found:
+        seen = finding.at("ct")
+        assert seen.state is State.PROPOSED
+        assert seen.provenance.weights_sha256
+        assert (np.array(seen.centre) > bounds[0] - 20).all()
+        assert (np.array(seen.centre) < bounds[1] + 20).all()
+    assert [f.at("ct").score for f in found] == sorted((f.at("ct").score for f in found), reverse=True)
+    tracklet = next(iter(case.truth)).at("ct").tracklet
+    middle = tracklet.boxes[len(tracklet.boxes) // 2]
+    again = detector.retrack(case.images["ct"], tracklet, middle.slice_index)
+    assert again.at(middle.slice_index) == middle
+    with pytest.raises(InputError, match="no box on slice"):
+        detector.retrack(case.images["ct"], tracklet, 9999)

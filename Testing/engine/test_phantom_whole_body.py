@@ -1,0 +1,124 @@
+"""The whole body has a head and a pelvis, PET shows their uptake, and the trunk is what it is without them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import binary_erosion, distance_transform_edt, label
+
+from oncotrack.geometry import Geometry
+from oncotrack.phantom import make_patient
+from oncotrack.phantom.anatomy import Anatomy
+from oncotrack.phantom.canvas import Canvas
+from oncotrack.phantom.disease import random_disease
+from oncotrack.phantom.draw import paint_image
+from oncotrack.phantom.motion import Identity
+from oncotrack.phantom.patient import REACH
+from oncotrack.phantom.tissues import AIR, LABEL, Phase, hu_values
+
+
+@pytest.fixture(scope="module")
+def anatomy():
+    return Anatomy.random(np.random.default_rng(7))
+
+
+@pytest.fixture(scope="module")
+def whole():
+    return make_patient(7, visits=1, size=(110, 110, 160), region="whole-body", modalities=("PT", "CT", "MR"))
+
+
+def _drawn(anatomy: Anatomy, lowest: float, highest: float) -> tuple[np.ndarray, np.ndarray, Geometry]:
+    geometry = Geometry((110, 80, int((highest - lowest) / 5)), (3.5, 3.5, 5.0), (-190.0, -140.0, lowest))
+    canvas = Canvas(geometry, Identity())
+    nothing = torch.zeros(canvas.place.shape[1:])
+    image, labels = paint_image(canvas, anatomy.steps(canvas), hu_values(Phase.PORTAL), AIR, nothing)
+    return image.numpy(), labels.numpy(), geometry
+
+
+def test_the_trunk_is_the_same_with_and_without_head_and_pelvis(anatomy):
+    assert anatomy.trunk.arms_up
+    with_ends, labels, _ = _drawn(anatomy, -255.0, 140.0)
+    without, plain, _ = _drawn(replace(anatomy, ends=None), -255.0, 140.0)
+    assert np.array_equal(labels, plain) and np.array_equal(with_ends, without)
+    assert not np.array_equal(_drawn(anatomy, 160.0, 200.0)[1], _drawn(replace(anatomy, ends=None), 160.0, 200.0)[1])
+
+
+def test_nodes_and_lesions_know_nothing_of_head_and_pelvis():
+    one, two = (np.random.default_rng(5) for _ in range(2))
+    anatomy = Anatomy.random(one)
+    first = random_disease(one, anatomy, 2)
+    second = random_disease(two, replace(Anatomy.random(two), ends=None), 2)
+    assert len(first) == len(second) > 5
+    for a, b in zip(first, second, strict=True):
+        assert a.fates == b.fates and all(
+            (m is None and n is None) or np.array_equal(m.centre, n.centre)
+            for m, n in zip(a.lumps, b.lumps, strict=True)
+        )
+
+
+def test_the_whole_body_grid_reaches_from_brain_to_thigh(whole):
+    geometry = whole.visits[0].images["CT"].geometry
+    assert geometry.size[2] * geometry.spacing[2] == pytest.approx(np.ptp(REACH["whole-body"]))
+    trunk = make_patient(7, visits=1, size=(24, 24, 24)).visits[0].image.geometry
+    assert trunk.size[2] * trunk.spacing[2] < np.ptp(REACH["trunk"])
+
+
+def test_brain_bladder_heart_and_kidneys_are_hot(whole):
+    suv, organs = whole.visits[0].images["PT"].array, whole.visits[0].truth.organs.array
+
+    def inside(organ: str, margin: int = 1) -> np.ndarray:
+        return suv[binary_erosion(organs == LABEL[organ], iterations=margin)]
+
+    assert 7 < np.mean(inside("brain")) < 12
+    assert 10 < np.max(inside("bladder", 2)) < 45
+    background = np.median(inside("muscle"))
+    assert np.median(inside("heart")) > 2 * background
+    assert np.median(inside("kidney")) > 3 * background
+    assert np.median(inside("bowel")) > 1.2 * background
+
+
+def test_urine_differs_between_patients_within_what_is_seen():
+    suv = [Anatomy.random(np.random.default_rng(seed)).ends.pelvis.urine_suv for seed in (1, 2, 3)]
+    assert len(set(suv)) == 3 and all(10 <= value <= 40 for value in suv)
+
+
+def test_the_skull_closes_over_the_brain(anatomy):
+    _, labels, _ = _drawn(anatomy, 270.0, 375.0)
+    brain = labels == LABEL["brain"]
+    beside = distance_transform_edt(~brain, sampling=(5.0, 3.5, 3.5)) < 7
+    hard = np.isin(labels, [LABEL["brain"], LABEL["bone"]])
+    upper = slice(8, None)
+    assert brain[upper].sum() > 5000
+    assert hard[upper][beside[upper]].mean() > 0.95
+
+
+def test_the_hips_are_paired_and_the_bladder_lies_between_them(anatomy):
+    _, labels, geometry = _drawn(anatomy, -480.0, -400.0)
+    bones = geometry.to_ras(np.argwhere(labels == LABEL["bone"])[:, ::-1])
+    right, left = bones[bones[:, 0] > 45], bones[bones[:, 0] < -45]
+    assert len(right) == pytest.approx(len(left), rel=0.15) and len(right) > 500
+    parts, count = label(labels == LABEL["bladder"])
+    assert count == 1
+    bladder = geometry.to_ras(np.argwhere(parts == 1)[:, ::-1])
+    assert np.abs(bladder[:, 0]).max() < right[:, 0].mean()
+    assert 40e3 < len(bladder) * np.prod(geometry.spacing) < 500e3
+
+
+def test_the_sex_of_breasts_and_pelvis_agrees():
+    found = set()
+    for seed in range(6):
+        anatomy = Anatomy.random(np.random.default_rng(seed))
+        female = anatomy.trunk.breasts_mm > 0
+        labels = set(np.unique(_drawn(anatomy, -490.0, -380.0)[1]))
+        assert (LABEL["uterus"] in labels) == female and (LABEL["prostate"] in labels) == (not female)
+        found.add(female)
+    assert found == {True, False}
+
+
+def test_nothing_is_left_above_the_vertex(anatomy):
+    image, _, geometry = _drawn(anatomy, 385.0, 430.0)
+    middle = np.abs(geometry.to_ras(np.stack(np.indices(geometry.shape)[::-1], -1))[..., 0]) < 80
+    assert (image[middle] == AIR).all()

@@ -1,0 +1,118 @@
+"""The training loop: it learns, it goes on where it stopped as if it never had, and it refuses what does not fit."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+
+from oncotrack.errors import InputError, TrainingError
+from oncotrack.training import checkpoint, loop
+from oncotrack.training.plan import Plan
+
+PLAN = Plan(steps=12, batch=4, learning_rate=0.05, final_learning_rate=0.001, warmup=3, clip=10.0, average=0.9,
+            log_every=4, save_every=4)  # fmt: skip
+
+
+@dataclass
+class Batch:
+    x: torch.Tensor
+    y: torch.Tensor
+
+    def to(self, device):
+        return Batch(self.x.to(device), self.y.to(device))
+
+
+class Line:
+    """Points of a line; sample n is always the same."""
+
+    def sample(self, index: int):
+        x = torch.randn(3, generator=torch.Generator().manual_seed(index))
+        return x, x.sum() * 2 + 1
+
+    def collate(self, samples: list) -> Batch:
+        x, y = zip(*samples, strict=True)
+        return Batch(torch.stack(x), torch.stack(y)[:, None])
+
+
+def step_loss(model, batch, generator):
+    noise = torch.rand(batch.x.shape, generator=generator) * 0.01
+    return {"loss": (model(batch.x + noise) - batch.y).square().mean()}
+
+
+def network():
+    torch.manual_seed(1)
+    return torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(8, 1))
+
+
+def run(out, plan=PLAN, **options):
+    return loop.train(network(), Line(), step_loss, plan, out, device="cpu", **options)
+
+
+def test_a_run_that_was_cut_is_the_run_that_never_was(tmp_path):
+    whole, steps = run(tmp_path / "whole")
+    assert steps == PLAN.steps
+
+    class Cut(Exception):
+        pass
+
+    def cutting(fraction, _text):
+        if fraction >= 6 / PLAN.steps:
+            raise Cut
+
+    with pytest.raises(Cut):
+        run(tmp_path / "cut", progress=cutting)
+    parts, _ = run(tmp_path / "cut")
+    assert all(torch.equal(parts[name], value) for name, value in whole.items())
+    rows = [list(csv.DictReader((tmp_path / name / loop.LOG).open())) for name in ("whole", "cut")]
+    assert [row["loss"] for row in rows[0]] == [row["loss"] for row in rows[1]]
+    assert [int(row["step"]) for row in rows[0]] == [4, 8, 12]
+
+
+def test_it_learns(tmp_path):
+    run(tmp_path, replace(PLAN, steps=200, log_every=20, average=0.0))
+    losses = [float(row["loss"]) for row in csv.DictReader((tmp_path / loop.LOG).open())]
+    assert losses[-1] < losses[0] / 3
+
+
+def test_time_can_run_out(tmp_path):
+    _, steps = run(tmp_path, max_minutes=0.0)
+    assert steps == 0
+    assert (tmp_path / checkpoint.NAME).is_file()
+    assert run(tmp_path)[1] == PLAN.steps
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path):
+    run(tmp_path, about="one")
+    with pytest.raises(TrainingError, match="another network, data or plan"):
+        run(tmp_path, about="two")
+    with pytest.raises(TrainingError, match="another network, data or plan"):
+        run(tmp_path, replace(PLAN, batch=2), about="one")
+    (tmp_path / checkpoint.NAME).write_bytes(b"nonsense")
+    with pytest.raises(TrainingError, match="damaged"):
+        run(tmp_path, about="one")
+
+
+def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
+    def broken(model, batch, generator):
+        return {"loss": step_loss(model, batch, generator)["loss"] * float("nan")}
+
+    with pytest.raises(TrainingError, match="smaller --learning-rate"):
+        loop.train(network(), Line(), broken, PLAN, tmp_path, device="cpu")
+
+
+def test_the_learning_rate_rises_and_falls_as_the_paper_says():
+    plan = Plan(steps=30_000)
+    assert plan.rate(0) == pytest.approx(2e-4 / 500)
+    assert plan.rate(499) == pytest.approx(2e-4)
+    assert plan.rate((30_000 + 500) // 2) == pytest.approx((2e-4 + 1e-5) / 2, rel=1e-3)
+    assert plan.rate(30_000) == pytest.approx(1e-5)
+
+
+def test_a_plan_that_makes_no_sense_is_refused():
+    with pytest.raises(InputError, match="at least one step"):
+        Plan(steps=0)
+    with pytest.raises(InputError, match="precision"):
+        Plan(steps=1, precision="fp8")

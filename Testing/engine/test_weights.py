@@ -1,0 +1,67 @@
+"""Weights files: what was saved comes back, anything else is refused with a sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pytest
+import torch
+
+from oncotrack import weights
+from oncotrack.errors import WeightsError
+
+
+@dataclass(frozen=True)
+class Small:
+    width: int = 3
+    levels: tuple[int, ...] = (1, 2)
+
+
+@dataclass(frozen=True)
+class Other:
+    width: int = 3
+
+
+@pytest.fixture
+def saved(tmp_path):
+    state = {"a.weight": torch.randn(3, 2), "n": torch.tensor(7), "half": torch.ones(2, dtype=torch.bfloat16)}
+    return weights.save(tmp_path / "x.safetensors", "toy", Small(5), state, {"steps": 10}), state
+
+
+def test_what_is_saved_comes_back(saved):
+    path, state = saved
+    loaded = weights.load(path, "toy")
+    assert loaded.config_as(Small) == Small(5)
+    assert loaded.about == {"steps": 10}
+    assert all(torch.equal(loaded.state[name], value) for name, value in state.items())
+    assert len(loaded.sha256) == 64
+
+
+def test_another_system_or_config_is_refused(saved):
+    path, _ = saved
+    with pytest.raises(WeightsError, match="holds no other weights"):
+        weights.load(path, "other")
+    with pytest.raises(WeightsError, match="differ in levels"):
+        weights.load(path, "toy").config_as(Other)
+
+
+def test_missing_damaged_and_altered_files_are_refused(saved, tmp_path):
+    path, _ = saved
+    with pytest.raises(WeightsError, match="oncotrack train toy"):
+        weights.load(tmp_path / "nowhere.safetensors", "toy")
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    altered = tmp_path / "altered.safetensors"
+    altered.write_bytes(content)
+    with pytest.raises(WeightsError, match="altered"):
+        weights.load(altered, "toy")
+    altered.write_bytes(content[: len(content) // 2])
+    with pytest.raises(WeightsError, match="damaged"):
+        weights.load(altered, "toy")
+
+
+def test_a_folder_can_stand_in_for_the_bundled_ones(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path))
+    assert weights.bundled("toy", "compact").parent.name == "weights"
+    (tmp_path / "toy-compact.safetensors").write_bytes(saved[0].read_bytes())
+    assert weights.bundled("toy", "compact").parent == tmp_path
