@@ -222,7 +222,9 @@ def test_dicom_uids_are_legal_and_do_not_repeat(patient, tmp_path):
     assert {s.Modality for s in slices} == {"CT", "PT", "MR"}
 
 
-@pytest.mark.parametrize("wrong", [{"modalities": ("US",)}, {"phase": "late"}, {"visits": 0}, {"region": "leg"}, {"size": (2, 2, 2)}])
+@pytest.mark.parametrize(
+    "wrong", [{"modalities": ("US",)}, {"phase": "late"}, {"visits": 0}, {"region": "leg"}, {"size": (2, 2, 2)}]
+)
 def test_what_cannot_be_drawn_is_said_in_a_sentence(wrong):
     with pytest.raises(InputError, match=r"\."):
         make_patient(1, **wrong)

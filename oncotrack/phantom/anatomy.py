@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -13,8 +13,11 @@ from oncotrack.geometry import Geometry
 from oncotrack.phantom.abdomen import Abdomen
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.draw import paint_image
+from oncotrack.phantom.head import Head
 from oncotrack.phantom.layers import Beads, Lump, Step
+from oncotrack.phantom.limbs import Arms
 from oncotrack.phantom.motion import Identity
+from oncotrack.phantom.pelvis import Pelvis
 from oncotrack.phantom.shapes import Waves
 from oncotrack.phantom.skeleton import Skeleton, build_skeleton, frames_along, paint_spine
 from oncotrack.phantom.tissues import LABEL, Phase, hu_values
@@ -22,8 +25,24 @@ from oncotrack.phantom.trunk import Trunk, TrunkFields, paint_chest, paint_wall
 from oncotrack.phantom.vessels import AIRWAY, GreatVessels, Vessel, branch_beads, grow_tree, named_vessels, path_beads
 from oncotrack.phantom.viscera import Viscera, heart_outline, paint_back, paint_heart, paint_neck
 
+SPINE_ENDS = (-378.0, 196.0)
+"""Lowest and highest S (mm) of the column of vertebral bodies: sacrum and dens go on from there."""
 TEMPLATE = Geometry((96, 72, 126), (4.5, 4.5, 4.5), (-213.75, -150.0, -345.0))
 """The grid on which organs are looked up when trees grow and nodes are placed."""
+
+
+@dataclass(frozen=True, eq=False)
+class Ends:
+    """What lies beyond the trunk."""
+
+    head: Head
+    pelvis: Pelvis
+    arms: Arms
+
+    @classmethod
+    def random(cls, rng: np.random.Generator, trunk: Trunk) -> Ends:
+        """Ends that fit a trunk."""
+        return cls(Head.random(rng), Pelvis.random(rng, trunk.breasts_mm > 0), Arms.of(trunk))
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,18 +58,20 @@ class Anatomy:
     gated: float
     trees: tuple[Beads, ...] = ()
     organs: np.ndarray = field(default_factory=lambda: np.zeros(TEMPLATE.shape, np.int16))
+    ends: Ends | None = None
     _rooms: dict = field(default_factory=dict)
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Anatomy:
-        """A patient: organs first, then the vessel trees that fill them."""
+        """A patient: organs first, then the vessel trees that fill them; head, pelvis and arms have random numbers of
+        their own, and nodes and trees know nothing of them."""
         trunk, viscera, vessels = Trunk.random(rng), Viscera.random(rng), named_vessels(rng)
         fissures, mottle = Waves.random(rng, (90, 90, 90), 4), Waves.random(rng, (14, 14, 18), 8)
         skeleton = build_skeleton(rng, trunk)
         bare = cls(trunk, viscera, vessels, skeleton, fissures, mottle, float(rng.uniform(0.5, 3)))
         organs = bare.label_map(TEMPLATE)
         trees = tuple(_trees(rng, organs, vessels))
-        return cls(trunk, viscera, vessels, skeleton, fissures, mottle, bare.gated, trees, organs)
+        return replace(bare, trees=trees, organs=organs, ends=Ends.random(rng.spawn(1)[0], trunk), _rooms={})
 
     def room(self, *organs: str) -> np.ndarray:
         """(D, H, W) distance (mm) on the template grid from the border of some organs, inside them."""
@@ -70,10 +91,17 @@ class Anatomy:
         great = GreatVessels(canvas, self.vessels)
         heart = heart_outline(canvas, self.viscera)
         fields = TrunkFields(self.trunk, canvas, mediastinum(canvas, great, heart))
+        ends = self.ends
+        if ends is not None:
+            for part in (ends.head, ends.pelvis, ends.arms):
+                part.shape(fields, canvas)
         yield from paint_wall(fields, canvas)
         yield from paint_chest(fields, canvas, self.fissures)
         yield from paint_neck(canvas, fields, self.viscera)
         yield from paint_back(canvas, self.viscera)
+        if ends is not None:
+            yield from ends.head.paint(canvas, fields)
+            yield from ends.pelvis.paint(canvas, fields)
         yield from Abdomen(canvas, fields, self.viscera).paint()
         if heart is not None:
             yield from paint_heart(heart, self.gated)
@@ -84,11 +112,14 @@ class Anatomy:
         yield self.skeleton.cartilage.shrunk("cartilage", 2.0)
         yield self.skeleton.rib_cortex
         yield self.skeleton.rib_marrow
-        yield from paint_spine(canvas)
+        yield from paint_spine(canvas, None if ends is None else SPINE_ENDS)
         yield self.skeleton.plate_cortex
         yield self.skeleton.plate_marrow
         yield self.skeleton.cortex
         yield self.skeleton.marrow
+        if ends is not None:
+            yield from ends.pelvis.paint_bones(canvas)
+            yield from (ends.arms.bones, ends.arms.marrow)
         yield from self.trees
         yield from top
 

@@ -43,7 +43,7 @@ _REGIONS = {
 
 
 def bench(
-    patients: int = 24,
+    patients: int = 16,
     seed: int = 0,
     *,
     picture: str | Path | None = None,

@@ -1,8 +1,6 @@
 """The same anatomy in FDG PET (SUV) and T2-like MR.
 
-Physiological uptake is drawn in the heart, kidneys with their pelves, liver, spleen, stomach and bowel. Brain and
-bladder, the hottest organs of a whole-body PET, are not: the anatomy has neither skull nor pelvis, it is meant for
-fields of view from C2 to L4 (`patient.REACH`), and what lies beyond continues as plain neck and trunk.
+Physiological uptake is drawn in the brain, heart, kidneys with their pelves, bladder, liver, spleen, stomach and bowel.
 """
 
 from __future__ import annotations
@@ -39,10 +37,15 @@ class Modality:
 
 
 def pet_image(
-    canvas: Canvas, steps: Sequence[Step], mottle: Tensor, generator: torch.Generator, rng: np.random.Generator
+    canvas: Canvas,
+    steps: Sequence[Step],
+    mottle: Tensor,
+    generator: torch.Generator,
+    rng: np.random.Generator,
+    urine_suv: float,
 ) -> tuple[np.ndarray, Tensor]:
     """(D, H, W) float32 SUV with the scanner's blur and noise, and the label map."""
-    image, labels = paint_image(canvas, steps, suv_values(), 0.0, mottle)
+    image, labels = paint_image(canvas, steps, suv_values(urine_suv), 0.0, mottle)
     image.mul_(float(rng.lognormal(0, 0.08)))
     noise = 0.22 * float(rng.uniform(0.7, 1.3)) * image.clamp_min(0.02).sqrt()
     image = image + noise * torch.randn(image.shape, generator=generator, device=image.device) * 2.0

@@ -27,7 +27,7 @@ MEASURES = (
     "extent_z_mm",
     "volume_mm3",
 )
-DISEASES = 16
+DISEASES = 64
 """Courses of disease that are drawn in each surveyed body."""
 SURVEY_SPACING = (0.8, 0.8, 1.5)
 """Voxels (mm) on which lone nodes are measured; those of the real scans are 0.7-0.9 mm in plane and 1-2 mm thick."""

@@ -27,8 +27,8 @@ from oncotrack.volume import Volume
 
 LATTICE = Geometry((53, 42, 81), (10.0, 10.0, 10.0), (-260.0, -190.0, -420.0))
 MOST_MOTION_MM = 25.0
-REACH = (-305.0, 195.0)
-"""Lowest and highest S (mm, template) of the anatomy, L4 and C2: no head, so no brain; no pelvis, so no bladder."""
+REACH = {"trunk": (-305.0, 195.0), "whole-body": (-640.0, 310.0)}
+"""Lowest and highest S (mm, template) of a region: L4 to C2; mid-thigh to the middle of the brain."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +85,7 @@ def make_patient(
     *,
     size: Sequence[int] = (256, 256, 128),
     spacing: Sequence[float] | None = None,
+    region: str = "trunk",
     modalities: Sequence[str] = ("CT",),
     phase: str | None = None,
     scanner: Scanner | None = None,
@@ -100,8 +101,11 @@ def make_patient(
     seed : int
     visits : number of scans over time.
     size : (3,) voxels along i (left), j (back), k (up).
-    spacing : (3,) mm; when missing, the grid covers the trunk, at least 0.5 mm in plane and 0.8 to 5 mm between slices.
-    modalities : "CT", "PT" (FDG, SUV; without brain and bladder, which lie outside `REACH`), "MR" (T2-like).
+    spacing : (3,) mm; when missing, the grid covers the region: of the trunk most, at least 0.5 mm in plane and 0.8 to
+        5 mm between slices; of the whole body all, arms included.
+    region : "trunk" (neck to upper abdomen) or "whole-body" (brain to mid-thigh, as PET/CT is taken). The patient
+        is the same; a grid of any size and spacing shows what it covers, from the vertex to the knees.
+    modalities : "CT", "PT" (FDG, SUV), "MR" (T2-like).
     phase : contrast phase of all visits; random for each when missing.
     scanner : CT protocol of all visits; random for each when missing.
     motion_mm : largest displacement between visits.
@@ -109,20 +113,24 @@ def make_patient(
     Raises
     ------
     InputError
-        An unknown modality or phase, or a size that holds no image.
+        An unknown modality, region or phase, or a size that holds no image.
     """
     unknown = [m for m in modalities if m not in ("CT", "PT", "MR")]
     if unknown or not modalities:
         raise InputError(f"The phantom cannot draw {unknown or 'nothing'}; choose from CT, PT, MR.")
     if phase is not None and phase not in {p.value for p in Phase}:
         raise InputError(f'"{phase}" is not a contrast phase; choose from {", ".join(p.value for p in Phase)}.')
+    if region not in REACH:
+        raise InputError(f'"{region}" is not a region of the phantom; choose from {", ".join(REACH)}.')
     if visits < 1 or min(size) < 4:
         raise InputError("A phantom needs at least one visit and four voxels along each axis.")
     with one_thread_an_operation():
-        return _made(seed, visits, size, spacing, modalities, phase, scanner, device, motion_mm, nodes, lesions)
+        return _made(seed, visits, size, spacing, region, modalities, phase, scanner, device, motion_mm, nodes, lesions)
 
 
-def _made(seed, visits, size, spacing, modalities, phase, scanner, device, motion_mm, nodes, lesions) -> Patient:
+def _made(
+    seed, visits, size, spacing, region, modalities, phase, scanner, device, motion_mm, nodes, lesions
+) -> Patient:
     rng = np.random.default_rng(seed)
     anatomy = Anatomy.random(rng)
     deposits = tuple(random_disease(rng, anatomy, visits, nodes, lesions))
@@ -132,7 +140,7 @@ def _made(seed, visits, size, spacing, modalities, phase, scanner, device, motio
     for n in range(visits):
         visit_rng = np.random.default_rng([seed, n])
         motion = _visit_motion(visit_rng, motion_mm) if n else None
-        geometry = _grid(visit_rng, size, spacing)
+        geometry = _grid(visit_rng, size, spacing, region)
         mapping = _mapping(deposits, n, body, motion, device)
         chosen = Phase(phase) if phase else Phase(visit_rng.choice([p.value for p in Phase], p=[0.25, 0.1, 0.55, 0.1]))
         protocol = scanner or Scanner.random(visit_rng, geometry.spacing[2])
@@ -147,7 +155,7 @@ def drawing_job(seed: int, *, size: Sequence[int], device: str) -> Callable[[], 
     deposits = tuple(random_disease(rng, anatomy, 1))
     body = Flow.from_velocity(LATTICE, body_velocity(rng, LATTICE, (0, 5, 0), wobble_mm=3.0))
     mapping = _mapping(deposits, 0, body, None, device)
-    geometry = _grid(rng, size, None)
+    geometry = _grid(rng, size, None, "trunk")
     scanner = Scanner.random(rng, geometry.spacing[2])
     generator = torch.Generator(device=device).manual_seed(seed)
 
@@ -183,17 +191,20 @@ def _mapping(deposits: Sequence[Deposit], visit: int, body: Flow, motion: Flow |
     return Chain(tuple(maps))
 
 
-def _grid(rng: np.random.Generator, size: Sequence[int], spacing: Sequence[float] | None) -> Geometry:
+def _grid(rng: np.random.Generator, size: Sequence[int], spacing: Sequence[float] | None, region: str) -> Geometry:
     size = np.asarray(size, int)
-    reach = REACH[1] - REACH[0]
-    if spacing is None:
+    lowest, highest = REACH[region]
+    reach = highest - lowest
+    if spacing is None and region == "whole-body":
+        spacing = (500.0 / size[0], 500.0 / size[1], reach / size[2])
+    elif spacing is None:
         across = max(float(rng.uniform(345, 410)) / size[0], 0.5)
         along = float(np.clip(rng.uniform(0.8, 0.98) * reach / size[2], 0.8, 5.0))
         spacing = (across, across * size[0] / size[1] if size[0] != size[1] else across, along)
     spacing = np.asarray(spacing, float)
     extent = size * spacing
     free = max(reach - extent[2], 0.0)
-    bottom = REACH[0] + free * rng.uniform(0, 1) if extent[2] < reach else (REACH[0] + REACH[1] - extent[2]) / 2
+    bottom = lowest + free * rng.uniform(0, 1) if extent[2] < reach else (lowest + highest - extent[2]) / 2
     centre = np.array([rng.normal() * 5, 2 + rng.normal() * 5, bottom + extent[2] / 2])
     direction = np.diag([-1.0, -1.0, 1.0])
     origin = centre - direction @ (spacing * (size - 1) / 2)
@@ -215,7 +226,9 @@ def _visit(rng, anatomy, deposits, n, geometry, mapping, phase, scanner, modalit
             drawn = scanner.image(drawn, grid, generator)
             array = drawn.cpu().numpy().astype(np.int16)
         else:
-            array, labels = (pet_image if modality == "PT" else mr_image)(canvas, painting, mottle, generator, rng)
+            drawing = (canvas, painting, mottle, generator, rng)
+            urine = anatomy.ends.pelvis.urine_suv
+            array, labels = pet_image(*drawing, urine) if modality == "PT" else mr_image(*drawing)
         name = f"phantom t{n} {modality}"
         images[modality] = Volume(array, grid, name, modality, {"date": date})
         if masks is None:

@@ -41,8 +41,8 @@ def spine_front(height) -> np.ndarray:
     return _AXIS(height) + _DEPTH(height)
 
 
-def paint_spine(canvas: Canvas) -> Iterator[Paint]:
-    """Vertebral bodies with cortical shell and marrow, discs, canal and cord."""
+def paint_spine(canvas: Canvas, ends: tuple[float, float] | None = None) -> Iterator[Paint]:
+    """Vertebral bodies with cortical shell and marrow, discs, canal and cord; `ends`: the column's lowest and highest S."""
     at = canvas.within((-34, -75, -480), (34, 30, 250))
     if at is None:
         return
@@ -66,12 +66,16 @@ def paint_spine(canvas: Canvas) -> Iterator[Paint]:
     column = (ring - 1) * 0.5 * (wide + deep)
     notch = ellipsoid(torch.stack([x, v + deep + 5, z * 0]), (0, 0, 0), (11, 8, 1e3))
     column = torch.maximum(column, -notch)
+    if ends is not None:
+        column = torch.maximum(column, torch.maximum(z - ends[1], ends[0] - z))
     yield Paint("disc", column - 0.5, at, LABEL["disc"])
     axial = (z - by_height(nearest)).abs() - by_height(half) * 0.86
     body = torch.maximum(column, axial)
     yield Paint("cortical bone", body, at, LABEL["bone"])
     yield Paint("vertebra marrow", torch.maximum(column + 1.4, axial + 0.4), at, LABEL["bone"], soft=0.8)
     canal = ellipsoid(torch.stack([x, v + deep + 8.5, z * 0]), (0, 0, 0), (11.5, 9, 1e3))
+    if ends is not None:
+        canal = torch.maximum(canal, torch.maximum(z - ends[1] - 36, ends[0] - 6 - z))
     yield Paint("visceral fat", canal, at, LABEL["spinal canal"])
     yield Paint("cerebrospinal fluid", canal + 1.8, at, LABEL["spinal canal"])
     cord = ellipsoid(torch.stack([x, v + deep + 8.5, z * 0]), (0, 0, 0), (6.2, 4.3, 1e3))

@@ -85,6 +85,14 @@ TISSUES: dict[str, Tissue] = {
     "disc": _same(82, 12, 0.9, 150),
     "cerebrospinal fluid": _same(12, 4, 0.5, 700),
     "cord": _same(38, 4, 1.4, 160),
+    "grey matter": Tissue((38, 42, 43, 43), 3.5, 14.0, 190),
+    "white matter": Tissue((29, 31, 32, 32), 3, 6.5, 125),
+    "tooth": _same(1900, 250, 0.3, 5),
+    "yellow marrow": _same(-40, 25, 0.5, 250),
+    "bladder wall": Tissue((30, 40, 55, 55), 5, 1.5, 130),
+    "urine": Tissue((4, 5, 8, 150), 3, 20.0, 650),
+    "prostate": Tissue((38, 60, 78, 75), 9, 1.6, 170),
+    "uterus": Tissue((45, 85, 105, 95), 9, 1.8, 190),
     "node": Tissue((42, 62, 82, 76), 5, 1.2, 230),
     "hot node": Tissue((44, 66, 88, 80), 7, 7.5, 240),
     "node fat": _same(-55, 12, 0.5, 270),
@@ -101,7 +109,7 @@ TISSUES: dict[str, Tissue] = {
 ORGANS: tuple[str, ...] = (
     "background", "skin", "fat", "muscle", "visceral fat", "lung", "diaphragm", "bone", "cartilage", "heart", "artery",
     "vein", "airway", "oesophagus", "thyroid", "liver", "spleen", "kidney", "stomach", "pancreas", "adrenal", "bowel",
-    "gallbladder", "spinal canal", "disc", "gland", "lung vessel",
+    "gallbladder", "spinal canal", "disc", "gland", "lung vessel", "brain", "eye", "bladder", "prostate", "uterus",
 )  # fmt: skip
 LABEL = {name: number for number, name in enumerate(ORGANS)}
 INSTANCE = 1000
@@ -114,9 +122,10 @@ def hu_values(phase: Phase) -> dict[str, tuple[float, float]]:
     return {name: (tissue.hu[column], tissue.grain) for name, tissue in TISSUES.items()}
 
 
-def suv_values() -> dict[str, tuple[float, float]]:
-    """Mean SUV and its texture."""
-    return {name: (tissue.suv, 0.08 * tissue.suv) for name, tissue in TISSUES.items()}
+def suv_values(urine: float) -> dict[str, tuple[float, float]]:
+    """Mean SUV and its texture; that of `urine` in the bladder differs most between patients."""
+    suv = {name: tissue.suv for name, tissue in TISSUES.items()} | {"urine": urine}
+    return {name: (value, 0.08 * value) for name, value in suv.items()}
 
 
 def t2_values() -> dict[str, tuple[float, float]]:
