@@ -245,7 +245,11 @@ def train_lntracker(
     steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
     learning_rate: Annotated[float | None, typer.Option("--learning-rate", min=0)] = None,
+    warmup: Annotated[int | None, typer.Option("--warmup", min=0)] = None,
     seed: Annotated[int | None, typer.Option("--seed")] = None,
+    start: Annotated[
+        Path | None, typer.Option("--start", help="Weights to begin with; random ones when missing.")
+    ] = None,
     device: Device = "auto",
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")
@@ -254,8 +258,9 @@ def train_lntracker(
     """LN-Tracker, on synthetic scans, real CTs with inserted nodes, or annotated scans."""
     from oncotrack.cli.train import lntracker
 
-    lntracker(out, config, ablation, phantoms, insert or [], insertions, nih, folder, steps, batch, learning_rate, seed,
-              device, max_minutes)  # fmt: skip
+    sources = {"phantoms": phantoms, "insert": insert or [], "insertions": insertions, "nih": nih, "folder": folder}
+    plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed}
+    lntracker(out, config, ablation, sources, plan, start, device, max_minutes)
 
 
 @bench.command("detect")

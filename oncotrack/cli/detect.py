@@ -13,6 +13,7 @@ from oncotrack.cli.output import give, place, progress_bar, say
 from oncotrack.findings import Finding, FindingList, TimePoint
 
 TIME_POINT = "t0"
+NOTE = "The detector was trained on synthetic scans and on nodes put into real ones: check every node, and look for others."
 _LISTED = 20
 
 
@@ -21,6 +22,8 @@ def run(
 ) -> None:
     """Find the nodes of a scan and tell where they are."""
     from oncotrack.detection.detector import detector
+    from oncotrack.report import write_node_report
+    from oncotrack.report.nodes import size_word
     from oncotrack.volume import load
 
     with progress_bar() as progress:
@@ -43,9 +46,11 @@ def run(
                          about.get("series_uid", ""), volume.fingerprint)  # fmt: skip
         say(f"Written: {FindingList([scan], found).save(out / 'findings.json')}")
         say(f"Written: {_write_csv(out / 'nodes.csv', rows)}")
+        report = write_node_report(out / "report.html", volume, found, TIME_POINT, note=NOTE)
+        say(f"Written: {report}")
     lines = {
         each["label"]: f"{place(each['center_ras'])}  {each['long_axis_mm']:.0f} x {each['short_axis_mm']:.0f} mm, "
-        f"{each['side']}, score {each['score']:.2f}{_size_word(each['short_axis_mm'])}"
+        f"{each['side']}, score {each['score']:.2f} {size_word(each['short_axis_mm'])}".rstrip()
         for each in rows[:_LISTED]
     }
     if len(rows) > _LISTED:
@@ -68,11 +73,6 @@ def row(finding: Finding) -> dict[str, Any]:
         "side": finding.site,
         "slices": len(seen.tracklet.boxes),
     }
-
-
-def _size_word(short_mm: float) -> str:
-    """RECIST 1.1: a node of 10 mm short axis is enlarged, of 15 mm measurable."""
-    return ", measurable" if short_mm >= 15 else ", enlarged" if short_mm >= 10 else ""
 
 
 def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> Path:

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from oncotrack import __version__
-from oncotrack.atomic import write_text
 from oncotrack.findings import Finding, FindingList, Observation
 from oncotrack.followup.tracker import ScanPair
-from oncotrack.geometry import Geometry
 from oncotrack.heatmap import gaussian_dlt
-from oncotrack.registration import is_ct
-from oncotrack.volume import Volume
+from oncotrack.report.page import BACKGROUND, HALF_MM, choose_window, draw_slice, mark, plane, png, write_page
 
-_HALF_MM = 70.0
-_PIXEL_MM = 0.5
-_BOX = {"facecolor": "black", "alpha": 0.6, "pad": 1.5, "linewidth": 0}
-_WINDOWS = {"soft tissue": (-160.0, 240.0), "lung": (-1350.0, 150.0)}
+_KEY = (
+    "Ring: the lesion and its match. Cross: the registered guess, centre of the Gaussian anatomy map (green lines at 25, "
+    "50 and 75 %). Squares: alternatives, with their distance from the slice."
+)
+_TRUST_KEY = (
+    " The patient's right is on the left. Trust is the distance by which matching back misses the clicked point: small "
+    "is good."
+)
 
 
 @dataclass(frozen=True)
@@ -77,15 +75,8 @@ def write_report(
     registration = pair.register()
     quality = f"Registration: similarity {registration.similarity:.2f}, overlap {100 * registration.overlap:.0f} %."
     scans = f"Baseline {pair.baseline.name}, follow-up {pair.followup.name}."
-    page = _PAGE.format(
-        title=html.escape(title),
-        note=html.escape(f"{note} {scans} {quality}".strip()),
-        version=__version__,
-        table=head + "".join(rows),
-        sections="\n".join(sections),
-        truth_key=" White star: known truth." if known else "",
-    )
-    return write_text(path, page)
+    key = _KEY + (" White star: known truth." if known else "") + _TRUST_KEY
+    return write_page(path, title, f"{note} {scans} {quality}".strip(), head + "".join(rows), key, sections)
 
 
 def _row(finding: Finding, seen: Observation, match: Observation, truth) -> str:
@@ -121,90 +112,26 @@ def _caption(finding: Finding, match: Observation, truth) -> str:
 def _picture(pair: ScanPair, label: str, seen: Observation, match: Observation, truth) -> str:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 5.6), facecolor="#14171a")
+    figure = Figure(figsize=(11, 5.6), facecolor=BACKGROUND)
     left, right = figure.subplots(1, 2)
-    window = _choose_window(pair.baseline, seen.centre)
-    _slice(left, pair.baseline, seen.centre, window, f"Baseline, S {seen.centre[2]:.1f} mm")
-    _slice(right, pair.followup, match.centre, window, f"Follow-up, S {match.centre[2]:.1f} mm")
-    _mark(left, (0, 0), "o", "#ffd24d", label)
+    window = choose_window(pair.baseline, seen.centre)
+    draw_slice(left, pair.baseline, seen.centre, window, f"Baseline, S {seen.centre[2]:.1f} mm")
+    draw_slice(right, pair.followup, match.centre, window, f"Follow-up, S {match.centre[2]:.1f} mm")
+    mark(left, (0, 0), "o", "#ffd24d", label)
     evidence = match.evidence
     if evidence is not None:
-        grid = _plane(match.centre, 1.0)
+        grid = plane(match.centre, 1.0)
         signal = gaussian_dlt(grid, evidence.expected, evidence.radius_mm)[0]
-        extent = (-_HALF_MM, _HALF_MM, -_HALF_MM, _HALF_MM)
+        extent = (-HALF_MM, HALF_MM, -HALF_MM, HALF_MM)
         right.imshow(signal, extent=extent, origin="lower", cmap="viridis", vmin=0, vmax=1, alpha=0.25 * signal)
         right.contour(signal, levels=(0.25, 0.5, 0.75), extent=extent, colors="#7ad151", linewidths=0.7)
-        _mark(right, np.subtract(evidence.expected, match.centre)[:2], "x", "#ff7fd0", "guess")
+        mark(right, np.subtract(evidence.expected, match.centre)[:2], "x", "#ff7fd0", "guess")
         for letter, other in zip("bcd", evidence.alternatives, strict=False):
             offset = np.subtract(other.centre, match.centre)
-            if np.abs(offset[:2]).max() < _HALF_MM and abs(offset[2]) < 15:
-                _mark(right, offset[:2], "s", "#6ec6ff", f"{letter} ({offset[2]:+.0f} mm)")
-    _mark(right, (0, 0), "o", "#ffd24d", label)
+            if np.abs(offset[:2]).max() < HALF_MM and abs(offset[2]) < 15:
+                mark(right, offset[:2], "s", "#6ec6ff", f"{letter} ({offset[2]:+.0f} mm)")
+    mark(right, (0, 0), "o", "#ffd24d", label)
     if truth is not None:
-        _mark(right, np.subtract(truth, match.centre)[:2], "*", "#ffffff", "")
+        mark(right, np.subtract(truth, match.centre)[:2], "*", "#ffffff", "")
     figure.subplots_adjust(0.005, 0.01, 0.995, 0.93, wspace=0.02)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90, facecolor=figure.get_facecolor())
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _plane(centre, pixel_mm: float) -> Geometry:
-    """One axial RAS-aligned slice round a point."""
-    half = int(_HALF_MM / pixel_mm)
-    origin = (centre[0] - half * pixel_mm, centre[1] - half * pixel_mm, centre[2])
-    return Geometry((2 * half + 1, 2 * half + 1, 1), (pixel_mm, pixel_mm, 1.0), origin)
-
-
-def _slice(axes, volume: Volume, centre, window: tuple[float, float], title: str) -> None:
-    """An axial picture as radiologists look at it: the patient's right on the left, anterior on top."""
-    array = volume.resampled(_plane(centre, _PIXEL_MM)).array[0]
-    extent = (-_HALF_MM, _HALF_MM, -_HALF_MM, _HALF_MM)
-    axes.imshow(array, extent=extent, origin="lower", cmap="gray", vmin=window[0], vmax=window[1])
-    axes.set_xlim(_HALF_MM, -_HALF_MM)
-    axes.set_ylim(-_HALF_MM, _HALF_MM)
-    axes.set_title(title, color="#e8eaed", fontsize=11)
-    axes.axis("off")
-    for x, y, letter in ((0.02, 0.5, "R"), (0.96, 0.5, "L"), (0.49, 0.95, "A"), (0.49, 0.02, "P")):
-        axes.text(x, y, letter, color="#e8eaed", fontsize=9, transform=axes.transAxes, bbox=_BOX)
-
-
-def _mark(axes, at, shape: str, colour: str, text: str) -> None:
-    """A mark with a dark rim, visible on bright and dark tissue."""
-    hollow = "none" if shape in "os" else colour
-    size = {"o": 16, "s": 9, "x": 9, "*": 11}[shape]
-    axes.plot(*at, shape, mfc="none", mec="black", ms=size, mew=3.5)
-    axes.plot(*at, shape, mfc=hollow, mec=colour, ms=size, mew=1.6)
-    if text:
-        axes.annotate(text, at, (10, 9), textcoords="offset points", color=colour, fontsize=9, bbox=_BOX)
-
-
-def _choose_window(volume: Volume, centre) -> tuple[float, float]:
-    around = volume.resampled(_plane(centre, 2.0)).array
-    if not is_ct(volume):
-        low, high = np.percentile(around, (1, 99.5))
-        return float(low), float(max(high, low + 1e-3))
-    middle = slice(around.shape[1] // 2 - 12, around.shape[1] // 2 + 13)
-    return _WINDOWS["lung" if np.median(around[0, middle, middle]) < -400 else "soft tissue"]
-
-
-_PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<style>
-body {{ background: #14171a; color: #e8eaed; font: 15px/1.5 system-ui, sans-serif; max-width: 1100px;
-  margin: 2rem auto; padding: 0 1rem; }}
-table {{ border-collapse: collapse; margin: 1rem 0; width: 100%; }}
-th, td {{ border-bottom: 1px solid #3c4043; padding: .3rem .6rem; text-align: left; font-variant-numeric: tabular-nums; }}
-section {{ margin: 2rem 0; }}
-img {{ width: 100%; border-radius: 4px; }}
-.key, footer {{ color: #bdc1c6; }}
-</style></head><body>
-<h1>{title}</h1>
-<p>{note}</p>
-<table>{table}</table>
-<p class="key">Ring: the lesion and its match. Cross: the registered guess, centre of the Gaussian anatomy map (green
-lines at 25, 50 and 75 %). Squares: alternatives, with their distance from the slice.{truth_key} The patient's right is
-on the left. Trust is the distance by which matching back misses the clicked point: small is good.</p>
-{sections}
-<footer>OncoTrack {version}. Research use only; not a medical device.</footer>
-</body></html>
-"""
+    return png(figure)

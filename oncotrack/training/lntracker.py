@@ -123,6 +123,7 @@ def train(
     *,
     ablation: str = "full",
     plan: Plan | None = None,
+    start: Path | None = None,
     device: str = "auto",
     max_minutes: float | None = None,
     progress: Progress = silent,
@@ -139,6 +140,8 @@ def train(
         A row of the paper's table 4, one of `ABLATIONS`.
     plan : Plan, optional
         That of the config when missing.
+    start : Path, optional
+        Weights to begin with, of the same network; random ones when missing.
 
     Returns
     -------
@@ -160,14 +163,24 @@ def train(
     paths = store(out / "scans", sources.jobs(), str(sources), progress)
     torch.manual_seed(plan.seed)
     network = LNTracker(chosen)
+    begun = weights.load(start, "lntracker") if start else None
+    if begun is not None:
+        if begun.config_as(LNTrackerConfig) != chosen:
+            raise InputError(f"{start} holds another LN-Tracker than the one that is to be trained.")
+        network.load_state_dict(begun.state)
     samples = SlicePairs(paths, CROPS[config], plan.seed)
-    about = {"system": "lntracker", "config": asdict(chosen), "scans": [path.stem for path in paths]}
+    about = {
+        "system": "lntracker",
+        "config": asdict(chosen),
+        "scans": [path.stem for path in paths],
+        "start": begun.sha256 if begun else "",
+    }
     state, steps = loop.train(
         network, samples, step_loss, plan, out, about=repr(about), device=device, max_minutes=max_minutes,
         progress=progress,
     )  # fmt: skip
     told = {
         "data": str(sources), "ablation": ablation, "plan": asdict(plan), "steps": steps, "device": device,
-        "torch": torch.__version__,
+        "torch": torch.__version__, "started from": begun.about if begun else "random weights",
     }  # fmt: skip
     return weights.save(out / f"lntracker-{config}.safetensors", "lntracker", chosen, state, told)

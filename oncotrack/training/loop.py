@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from oncotrack import atomic
-from oncotrack.errors import TrainingError
+from oncotrack.errors import MissingPackageError, TrainingError
 from oncotrack.jobs import Progress, silent
 from oncotrack.training import checkpoint
 from oncotrack.training.plan import Plan
@@ -70,9 +70,13 @@ def train(
     ------
     TrainingError
         The loss is not finite, or the checkpoint belongs to another run.
+    MissingPackageError
+        accelerate is not installed.
     """
-    from accelerate import Accelerator
-
+    try:
+        from accelerate import Accelerator
+    except ImportError as error:
+        raise MissingPackageError('Training needs the package accelerate: pip install "oncotrack[train]".') from error
     from oncotrack.devices import device as chosen
 
     started = time.monotonic()

@@ -23,8 +23,19 @@ class FrozenBatchNorm(nn.Module):
         return x * scale[:, None, None] + shift[:, None, None]
 
 
-def _norm(kind: str, width: int) -> nn.Module:
-    return FrozenBatchNorm(width) if kind == "frozen" else nn.GroupNorm(8, width)
+class ChannelNorm(nn.LayerNorm):
+    """Layer norm over the channels of each pixel by itself, so that what a pixel says does not depend on the field of view."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """(B, C, h, w) -> (B, C, h, w)."""
+        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def norm(kind: str, width: int) -> nn.Module:
+    """The backbone's normalisation by its name in the configuration."""
+    if kind == "frozen":
+        return FrozenBatchNorm(width)
+    return nn.GroupNorm(8, width) if kind == "group" else ChannelNorm(width)
 
 
 def _conv(n_in: int, n_out: int, size: int, stride: int = 1) -> nn.Conv2d:
@@ -34,11 +45,11 @@ def _conv(n_in: int, n_out: int, size: int, stride: int = 1) -> nn.Conv2d:
 class Basic(nn.Module):
     """Two 3x3 convolutions round a shortcut."""
 
-    def __init__(self, n_in: int, n_out: int, stride: int, norm: str) -> None:
+    def __init__(self, n_in: int, n_out: int, stride: int, kind: str) -> None:
         super().__init__()
-        self.conv1, self.bn1 = _conv(n_in, n_out, 3, stride), _norm(norm, n_out)
-        self.conv2, self.bn2 = _conv(n_out, n_out, 3), _norm(norm, n_out)
-        self.downsample = _shortcut(n_in, n_out, stride, norm)
+        self.conv1, self.bn1 = _conv(n_in, n_out, 3, stride), norm(kind, n_out)
+        self.conv2, self.bn2 = _conv(n_out, n_out, 3), norm(kind, n_out)
+        self.downsample = _shortcut(n_in, n_out, stride, kind)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = F.relu(self.bn1(self.conv1(x)))
@@ -48,13 +59,13 @@ class Basic(nn.Module):
 class Bottleneck(nn.Module):
     """ResNet-50's block: 1x1, 3x3 (which carries the stride) and 1x1 convolutions round a shortcut."""
 
-    def __init__(self, n_in: int, n_out: int, stride: int, norm: str) -> None:
+    def __init__(self, n_in: int, n_out: int, stride: int, kind: str) -> None:
         super().__init__()
         narrow = n_out // 4
-        self.conv1, self.bn1 = _conv(n_in, narrow, 1), _norm(norm, narrow)
-        self.conv2, self.bn2 = _conv(narrow, narrow, 3, stride), _norm(norm, narrow)
-        self.conv3, self.bn3 = _conv(narrow, n_out, 1), _norm(norm, n_out)
-        self.downsample = _shortcut(n_in, n_out, stride, norm)
+        self.conv1, self.bn1 = _conv(n_in, narrow, 1), norm(kind, narrow)
+        self.conv2, self.bn2 = _conv(narrow, narrow, 3, stride), norm(kind, narrow)
+        self.conv3, self.bn3 = _conv(narrow, n_out, 1), norm(kind, n_out)
+        self.downsample = _shortcut(n_in, n_out, stride, kind)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = F.relu(self.bn1(self.conv1(x)))
@@ -62,10 +73,10 @@ class Bottleneck(nn.Module):
         return F.relu(self.bn3(self.conv3(y)) + self.downsample(x))
 
 
-def _shortcut(n_in: int, n_out: int, stride: int, norm: str) -> nn.Module:
+def _shortcut(n_in: int, n_out: int, stride: int, kind: str) -> nn.Module:
     if n_in == n_out and stride == 1:
         return nn.Identity()
-    return nn.Sequential(_conv(n_in, n_out, 1, stride), _norm(norm, n_out))
+    return nn.Sequential(_conv(n_in, n_out, 1, stride), norm(kind, n_out))
 
 
 class Fusion(nn.Module):
@@ -102,7 +113,7 @@ class Backbone(nn.Module):
         self.images = config.slices // 3
         self.is_light = not config.bottleneck
         self.conv1 = _conv(3, config.stem, 3 if self.is_light else 7, 2)
-        self.bn1 = _norm(config.norm, config.stem)
+        self.bn1 = norm(config.norm, config.stem)
         block = Bottleneck if config.bottleneck else Basic
         n_in = config.stem
         for number, (n_out, depth) in enumerate(zip(config.stages, config.blocks, strict=True), start=1):

@@ -21,7 +21,8 @@ class LNTrackerConfig:
     ----------
     slices : neighbouring slices the network sees at once, as images of three channels.
     stem, stages, blocks, bottleneck : widths and depths of the ResNet; stages end at strides 4, 8, 16 and 32.
-    norm : "frozen" (batch norm with fixed statistics, for ImageNet weights) or "group".
+    norm : "frozen" (batch norm with fixed statistics, for ImageNet weights), "group", or "channel" (layer norm of each
+        pixel by itself: the same in every field of view).
     fused_stages : the first so many stages run on all images and end in a 2.5D fusion; later ones on the centre only.
     levels : pyramid levels of the encoder, the coarsest of the backbone (3: strides 8, 16 and 32).
     fine_level : a map of stride 4, made from the encoder's finest, from which alone the proposals come.
@@ -83,7 +84,8 @@ class LNTrackerConfig:
             f"levels must be 1 to 3 (with the fine level) or 4, not {self.levels}": not 1
             <= self.levels
             <= (3 if self.fine_level or self.mask_branch else 4),
-            f"norm must be 'frozen' or 'group', not {self.norm!r}": self.norm not in ("frozen", "group"),
+            f"norm must be 'frozen', 'group' or 'channel', not {self.norm!r}": self.norm
+            not in ("frozen", "group", "channel"),
             f"geometry must be 'image' or 'anchor', not {self.geometry!r}": self.geometry not in ("image", "anchor"),
             f"fused_stages must be 1 to 4, not {self.fused_stages}": not 1 <= self.fused_stages <= 4,
             "dense supervision needs the fine level": self.dense_supervision and not self.fine_level,

@@ -13,6 +13,8 @@ from oncotrack.detection.lntracker.network import Output, Targets
 from oncotrack.detection.lntracker.proposals import Proposals
 from oncotrack.errors import InputError
 
+FAR = 4.0  # units of ``l1_pixels``: a match further off is no match, and must not drag its box across the slice
+
 
 def losses(
     output: Output, targets: list[Targets], track_ids: torch.Tensor, config: LNTrackerConfig
@@ -80,6 +82,8 @@ def box_loss(
     """(n,) L1 plus 1 - GIoU of pairs of boxes (n, 4), centre and edges, 0 to 1 across a slice of ``size`` pixels."""
     unit = predicted.new_tensor(box_unit(size, config)).repeat(2)
     distance = ((predicted - truth) * unit).abs().sum(-1)
+    if config.l1_pixels:
+        distance = distance.clamp(max=FAR)
     return distance + 1 - plane.giou_of_pairs(plane.corners(predicted), plane.corners(truth))
 
 

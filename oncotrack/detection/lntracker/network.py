@@ -92,13 +92,14 @@ class Output:
 class Similarity(nn.Sequential):
     """Equation 4's phi: an MLP, and a norm that keeps every embedding equally long.
 
-    Without it the product of two small embeddings has next to no gradient, and all similarities stay at one half. The
-    length is such that logits lie within the square root of the width.
+    Without it the product of two small embeddings has next to no gradient, and all similarities stay at one half.
     """
+
+    LARGEST = 6.0  # logit, of two equal embeddings: a similarity of 0.998
 
     def __init__(self, width: int) -> None:
         super().__init__(MLP(width, width, width, 2), nn.LayerNorm(width, elementwise_affine=False))
-        self.scale = width**-0.25
+        self.scale = (self.LARGEST / width) ** 0.5
 
     def forward(self, queries: torch.Tensor) -> torch.Tensor:
         """(..., C) -> (..., C)."""

@@ -1,0 +1,35 @@
+"""The page of detected nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from oncotrack.datasets.node_scans import inserted_scan
+from oncotrack.detection.lntracker.nodes import observation
+from oncotrack.findings import Provenance
+from oncotrack.phantom import make_patient
+from oncotrack.report import write_node_report
+from oncotrack.report.nodes import size_word
+
+
+def test_every_node_has_its_row_and_picture(tmp_path):
+    ct = make_patient(3, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
+    case = inserted_scan(ct, 2, count=5)
+    found = [
+        finding.observed("ct", observation(finding.at("ct").tracklet, 0.5, Provenance("hand"))) for finding in case.truth
+    ]
+    assert found
+    page = write_node_report(tmp_path / "report.html", ct, found, "ct", note="A <note>.").read_text()
+    assert page.count("<tr>") == len(found) + 1
+    assert page.count("data:image/png;base64,") == 1
+    assert "A &lt;note&gt;." in page
+    assert f"{len(found)} nodes were proposed" in page
+    for finding in found:
+        axes = finding.at("ct")
+        assert f"{axes.long_axis.length_mm:.1f} x {axes.short_axis.length_mm:.1f}" in page
+        assert np.isfinite(axes.centre).all()
+    assert "0 nodes" in write_node_report(tmp_path / "none.html", ct, [], "ct").read_text()
+
+
+def test_sizes_are_told_in_recists_words():
+    assert [size_word(mm) for mm in (9.9, 10.0, 14.9, 15.0)] == ["", "enlarged", "enlarged", "measurable"]
