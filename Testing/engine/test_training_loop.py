@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import csv
+import os
+import subprocess
+import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -116,3 +120,32 @@ def test_a_plan_that_makes_no_sense_is_refused():
         Plan(steps=0)
     with pytest.raises(InputError, match="precision"):
         Plan(steps=1, precision="fp8")
+
+
+SPREAD = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {folder!r})
+import torch
+import test_training_loop as shared
+from oncotrack.training import loop
+state, steps = loop.train(shared.network(), shared.Line(), shared.step_loss, shared.replace(shared.PLAN, batch=2),
+                          Path({out!r}), device="cpu", max_minutes=5)
+torch.save(state, Path({out!r}) / f"state{{torch.distributed.get_rank()}}.pt")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_learn_the_same(tmp_path):
+    script = tmp_path / "spread.py"
+    script.write_text(SPREAD.format(folder=str(Path(__file__).parent), out=str(tmp_path)))
+    subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)],
+        check=True,
+        timeout=300,
+        capture_output=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    one, two = (torch.load(tmp_path / f"state{rank}.pt") for rank in range(2))
+    assert all(torch.equal(one[name], two[name]) for name in one)
+    assert [row["step"] for row in csv.DictReader((tmp_path / loop.LOG).open())] == ["4", "8", "12"]

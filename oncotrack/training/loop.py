@@ -6,7 +6,7 @@ import csv
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -17,6 +17,9 @@ from oncotrack.errors import MissingPackageError, TrainingError
 from oncotrack.jobs import Progress, silent
 from oncotrack.training import checkpoint
 from oncotrack.training.plan import Plan
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 LOG = "log.csv"
 StepLoss = Callable[[torch.nn.Module, Any, torch.Generator], Mapping[str, torch.Tensor]]
@@ -74,7 +77,7 @@ def train(
         accelerate is not installed.
     """
     try:
-        from accelerate import Accelerator
+        from accelerate import Accelerator, DistributedDataParallelKwargs
     except ImportError as error:
         raise MissingPackageError('Training needs the package accelerate: pip install "oncotrack[train]".') from error
     from oncotrack.devices import device as chosen
@@ -82,7 +85,9 @@ def train(
     started = time.monotonic()
     target = chosen(device)
     torch.manual_seed(plan.seed)
-    accelerator = Accelerator(mixed_precision=plan.precision, cpu=target.type == "cpu")
+    # a slice without nodes leaves some weights without gradient
+    spread = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(mixed_precision=plan.precision, cpu=target.type == "cpu", kwargs_handlers=[spread])
     optimiser = torch.optim.RAdam(
         model.parameters(), plan.learning_rate, weight_decay=plan.weight_decay, decoupled_weight_decay=True
     )
@@ -98,7 +103,7 @@ def train(
     batches = DataLoader(numbered, batch_size=None, num_workers=plan.workers, persistent_workers=plan.workers > 0)
     model.train()
     for batch in batches:
-        if max_minutes is not None and time.monotonic() - started > 60 * max_minutes:
+        if max_minutes is not None and _any(accelerator, time.monotonic() - started > 60 * max_minutes):
             break
         progress(step / plan.steps, f"Training, step {step} of {plan.steps}")
         generator = torch.Generator(accelerator.device).manual_seed(_seed(plan.seed, step, accelerator.process_index))
@@ -125,6 +130,13 @@ def train(
         log.write()
         checkpoint.save(path, step, model, average, optimiser, plan, about)
     return average or model.state_dict(), step
+
+
+def _any(accelerator: Accelerator, is_so: bool) -> bool:
+    """Whether it is so in any process: all must stop at the same step."""
+    if accelerator.num_processes == 1:
+        return is_so
+    return bool(accelerator.gather(torch.tensor([float(is_so)], device=accelerator.device)).any())
 
 
 class _Numbered(Dataset):
