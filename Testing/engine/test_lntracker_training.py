@@ -20,6 +20,7 @@ from oncotrack.evaluation.detectors import evaluate_detectors
 from oncotrack.findings import Kind, State
 from oncotrack.phantom import make_patient
 from oncotrack.training import lntracker as training
+from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.slice_pairs import Augmentation, SlicePairs
 from oncotrack.training.stored_cases import StoredCase, store
@@ -71,7 +72,7 @@ def test_synthetic_scans_have_nodes_of_at_least_three_millimetres():
 def test_held_out_seeds_are_never_trained_on():
     assert TEST > HELD_OUT
     with pytest.raises(InputError, match="later seeds are for testing"):
-        list(training.NodeSources(phantoms=HELD_OUT).jobs())
+        list(NodeSources(phantoms=HELD_OUT).jobs())
 
 
 def test_stored_slices_are_those_the_network_reads(case, stored):
@@ -136,7 +137,7 @@ def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path
     monkeypatch.setitem(training.CROPS, "compact", 64)
     monkeypatch.setattr(training, "store", lambda *_: stored)
     plan = Plan(steps=4, batch=2, learning_rate=0.01, warmup=1, clip=1.0)
-    path = training.train(tmp_path, "compact", training.NodeSources(), plan=plan, device="cpu")
+    path = training.train(tmp_path, "compact", NodeSources(), plan=plan, device="cpu")
     loaded = weights.load(path, "lntracker")
     assert loaded.about["steps"] == 4
     torch.manual_seed(plan.seed)
@@ -149,9 +150,9 @@ def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path
 
 def test_unknown_names_get_a_sentence(tmp_path):
     with pytest.raises(InputError, match="configs paper, compact"):
-        training.train(tmp_path, "huge", training.NodeSources(phantoms=1))
+        training.train(tmp_path, "huge", NodeSources(phantoms=1))
     with pytest.raises(InputError, match="trackformer"):
-        training.train(tmp_path, "compact", training.NodeSources(phantoms=1), ablation="nothing")
+        training.train(tmp_path, "compact", NodeSources(phantoms=1), ablation="nothing")
 
 
 class Oracle:

@@ -211,6 +211,7 @@ def evaluate_detector(
         typer.Option("--weights", metavar="NAME=FILE", help="Compare these; the bundled when missing."),
     ] = None,
     stacking: Annotated[bool, typer.Option("--stacking", help="Beside them the first one with stacked boxes.")] = False,
+    unet: Annotated[Path | None, typer.Option("--unet", help="Beside them a U-Net with these weights.")] = None,
     validation: Annotated[bool, typer.Option("--validation", help="The validation scans, not the test scans.")] = False,
     device: Device = "auto",
     json: Json = None,
@@ -219,7 +220,7 @@ def evaluate_detector(
     """Detect on scans with known nodes that nothing was trained on: AS, AP, intervals."""
     from oncotrack.cli.evaluate import detectors
 
-    detectors(data, cases, insert or [], weights or [], stacking, validation, device, json, out)
+    detectors(data, cases, insert or [], weights or [], stacking, unet, validation, device, json, out)
 
 
 @train.command("lntracker")
@@ -261,6 +262,25 @@ def train_lntracker(
     sources = {"phantoms": phantoms, "insert": insert or [], "insertions": insertions, "nih": nih, "folder": folder}
     plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed}
     lntracker(out, config, ablation, sources, plan, start, device, max_minutes)
+
+
+@train.command("unet")
+def train_unet(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
+    ],
+    phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic scans.")] = 160,
+    insert: Annotated[list[Path] | None, typer.Option("--insert", help="A real CT to put nodes into; repeat.")] = None,
+    insertions: Annotated[int, typer.Option("--insertions", min=0, help="Scans made of those.")] = 40,
+    device: Device = "auto",
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")
+    ] = None,
+) -> None:
+    """The 3D U-Net that LN-Tracker is compared with."""
+    from oncotrack.cli.train import unet
+
+    unet(out, {"phantoms": phantoms, "insert": insert or [], "insertions": insertions}, device, max_minutes)
 
 
 @bench.command("detect")

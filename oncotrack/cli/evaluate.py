@@ -55,7 +55,7 @@ def files(metric: str, arguments: tuple, json: str | None, out: Path | None) -> 
 
 
 def detectors(
-    data: str, cases: int, insert: Sequence[Path], named: Sequence[str], stacking: bool, validation: bool, device: str,
+    data: str, cases: int, insert: Sequence[Path], named: Sequence[str], stacking: bool, unet: Path | None, validation: bool, device: str,
     json: str | None, out: Path | None,
 ) -> None:  # fmt: skip
     """LN-Tracker, one or several, on held-out scans."""
@@ -70,6 +70,10 @@ def detectors(
     chosen = {name: LNTrackerDetector(device, weights=file) for name, file in files.items()}
     if stacking:
         chosen["stacking"] = LNTrackerDetector(device, weights=next(iter(files.values())), stacking=True)
+    if unet is not None:
+        from oncotrack.detection.unet import UNetDetector
+
+        chosen["unet"] = UNetDetector(unet, device)
     with progress_bar() as progress:
         scans = held_out(cases, insert, HELD_OUT if validation else TEST)
         result = evaluate_detectors(chosen, scans, progress)

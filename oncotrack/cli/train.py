@@ -13,7 +13,8 @@ def lntracker(
     device: str, max_minutes: float | None,
 ) -> None:  # fmt: skip
     """Train LN-Tracker, or go on where it stopped."""
-    from oncotrack.training.lntracker import PLANS, NodeSources, train
+    from oncotrack.training.lntracker import PLANS, train
+    from oncotrack.training.node_sources import NodeSources
 
     asked = {name: value for name, value in plan.items() if value is not None}
     chosen = replace(PLANS[config], **asked) if config in PLANS else None
@@ -22,4 +23,14 @@ def lntracker(
             out, config, NodeSources(**sources), ablation=ablation, plan=chosen, start=start, device=device,
             max_minutes=max_minutes, progress=progress,
         )  # fmt: skip
+    say(f"Written: {written}")
+
+
+def unet(out: Path, sources: dict[str, object], device: str, max_minutes: float | None) -> None:
+    """Train the U-Net baseline, or go on where it stopped."""
+    from oncotrack.training.node_sources import NodeSources
+    from oncotrack.training.unet import train
+
+    with progress_bar() as progress:
+        written = train(out, NodeSources(**sources), device=device, max_minutes=max_minutes, progress=progress)
     say(f"Written: {written}")

@@ -84,7 +84,7 @@ class SlicePairs:
         grid = self._grid(rng, centre, (height, width))
         image = F.grid_sample(image[None].float() / 255, grid, align_corners=False)[0]
         labels = F.grid_sample(labels[None].float(), grid, mode="nearest", align_corners=False)[0].to(torch.uint8)
-        image = _intensities(image, rng, self._how)
+        image = intensities(image, rng, self._how)
         first = CONTEXT + 1 - step
         pair = torch.stack([image[n - CONTEXT : n + CONTEXT + 1] for n in (first, CONTEXT + 1)])
         return pair, _targets(labels[first]), _targets(labels[CONTEXT + 1])
@@ -106,7 +106,7 @@ class SlicePairs:
         return torch.from_numpy(places[None].astype(np.float32))
 
 
-def _intensities(image: torch.Tensor, rng: np.random.Generator, how: Augmentation) -> torch.Tensor:
+def intensities(image: torch.Tensor, rng: np.random.Generator, how: Augmentation) -> torch.Tensor:
     """Brightness, contrast and gamma, drawn at random."""
     gain, shift = 1 + rng.uniform(-1, 1) * how.intensity, rng.uniform(-1, 1) * how.intensity / 2
     gamma = float(np.exp(rng.uniform(-1, 1) * how.gamma))

@@ -1,0 +1,60 @@
+"""The U-Net baseline: its samples, a few steps, and how marked voxels become nodes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from oncotrack import weights
+from oncotrack.datasets.node_scans import inserted_scan
+from oncotrack.detection import unet
+from oncotrack.detection.lntracker.grid import Slices
+from oncotrack.detection.unet import UNetConfig, UNetDetector
+from oncotrack.phantom import make_patient
+from oncotrack.training import unet as training
+from oncotrack.training.node_sources import NodeSources
+from oncotrack.training.plan import Plan
+from oncotrack.training.stored_cases import store
+
+SMALL = UNetConfig((4, 8, 8), ((1, 2, 2), (2, 2, 2)), (8, 32, 32))
+
+
+@pytest.fixture(scope="module")
+def case():
+    ct = make_patient(4, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
+    return inserted_scan(ct, 1, count=8)
+
+
+def test_patches_show_nodes_where_the_mask_says(case, tmp_path):
+    patches = training.NodePatches(store(tmp_path, [("one", lambda: case)], "one"), SMALL, 0)
+    images, masks = zip(*(patches.sample(n) for n in range(12)), strict=True)
+    assert {image.shape for image in images} == {(1, 8, 32, 32)}
+    assert sum(float(mask.max()) for mask in masks) >= 6
+    inside = torch.cat([image[mask > 0] for image, mask in zip(images, masks, strict=True)])
+    assert inside.mean() > torch.stack(images).mean()
+    assert torch.equal(patches.sample(3)[0], images[3])
+
+
+def test_it_trains_and_detects(case, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "UNetConfig", lambda: SMALL)
+    monkeypatch.setattr(training, "store", lambda *_: store(tmp_path / "scans", [("one", lambda: case)], "one"))
+    plan = Plan(steps=3, batch=2, learning_rate=0.01, warmup=1, clip=1.0)
+    path = training.train(tmp_path, NodeSources(), plan=plan, device="cpu")
+    assert weights.load(path, "unet").about["steps"] == 3
+    found = UNetDetector(path, "cpu", threshold=0.5).detect(case.images["ct"], time_point="ct")
+    for finding in found:
+        assert finding.at("ct").provenance.method == "unet"
+
+
+def test_connected_parts_become_nodes(case, tmp_path):
+    path = weights.save(tmp_path / "u.safetensors", "unet", SMALL, unet.network(SMALL).state_dict(), {})
+    slices = Slices(case.images["ct"])
+    truth = case.masks["ct"].resampled(slices.geometry, fill=0, nearest=True).array
+    tracks = UNetDetector(path, "cpu")._parts(np.where(truth > 0, 0.9, 0.1), float(np.prod(slices.geometry.spacing)))
+    assert len(tracks) >= 4
+    assert all(track.score == pytest.approx(0.9) for track in tracks)
+    for track in tracks:
+        for z, (x0, y0, x1, y1) in track.boxes.items():
+            patch = truth[z, int(y0) : int(y1), int(x0) : int(x1)]
+            assert patch.any(0).all() or patch.any(1).all()

@@ -1,0 +1,97 @@
+"""Training of the U-Net baseline, on the scans that LN-Tracker is trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from oncotrack import weights
+from oncotrack.detection.unet import UNetConfig, network
+from oncotrack.jobs import Progress, silent
+from oncotrack.training import loop
+from oncotrack.training.node_sources import NodeSources
+from oncotrack.training.plan import Plan
+from oncotrack.training.slice_pairs import Augmentation, intensities
+from oncotrack.training.stored_cases import StoredCase, store
+
+PLAN = Plan(steps=3_000, batch=2, learning_rate=1e-3, warmup=100, clip=1.0, average=0.998, precision="bf16")
+_NEAR_NODE = 0.7
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """(B, 1, D, H, W) images, 0 to 1, and masks, 0 or 1."""
+
+    images: torch.Tensor
+    masks: torch.Tensor
+
+    def to(self, device: torch.device) -> Patches:
+        """The batch on a device."""
+        return Patches(self.images.to(device), self.masks.to(device))
+
+
+class NodePatches:
+    """Patches of stored scans, most of them with a node."""
+
+    def __init__(self, paths: Sequence[Path], config: UNetConfig, seed: int) -> None:
+        self._cases, self._patch, self._seed = [StoredCase(path) for path in paths], np.array(config.patch), seed
+
+    def sample(self, index: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """(1, D, H, W) image and mask."""
+        rng = np.random.default_rng([self._seed, index])
+        case = self._cases[rng.integers(len(self._cases))]
+        shape = np.array(case.shape)
+        if case.nodes and rng.random() < _NEAR_NODE:
+            slices = case.nodes[rng.integers(len(case.nodes))]
+            centre = slices[rng.integers(len(slices))] + rng.uniform(-0.4, 0.4, 3) * self._patch
+        else:
+            centre = rng.uniform(0.1, 0.9, 3) * shape
+        low = np.clip((centre - self._patch / 2).astype(int), 0, np.maximum(shape - self._patch, 0))
+        image, labels = case.read(np.clip(np.arange(low[0], low[0] + self._patch[0]), 0, shape[0] - 1))
+        (y, x), (h, w) = low[1:], self._patch[1:]
+        image, labels = image[:, y : y + h, x : x + w].float() / 255, labels[:, y : y + h, x : x + w]
+        image = intensities(image, rng, Augmentation())
+        margin = (0, int(w - image.shape[2]), 0, int(h - image.shape[1]))
+        return F.pad(image, margin)[None], F.pad((labels > 0).float(), margin)[None]
+
+    def collate(self, samples: list) -> Patches:
+        """Stack patches."""
+        images, masks = zip(*samples, strict=True)
+        return Patches(torch.stack(images), torch.stack(masks))
+
+
+def step_loss(model: torch.nn.Module, batch: Patches, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """Dice and cross-entropy (Isensee et al., nnU-Net, Nature Methods 2021)."""
+    from monai.losses import DiceLoss
+
+    logits = model(batch.images).float()
+    dice = DiceLoss(sigmoid=True, batch=True)(logits, batch.masks)
+    entropy = F.binary_cross_entropy_with_logits(logits, batch.masks)
+    return {"loss": dice + entropy, "dice": dice, "entropy": entropy}
+
+
+def train(
+    out: Path,
+    sources: NodeSources,
+    *,
+    plan: Plan = PLAN,
+    device: str = "auto",
+    max_minutes: float | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Train the U-Net, or go on with it; see `oncotrack.training.lntracker.train`. Returns the path of the weights."""
+    config = UNetConfig()
+    paths = store(out / "scans", sources.jobs(), str(sources), progress)
+    torch.manual_seed(plan.seed)
+    about = repr({"system": "unet", "config": asdict(config), "scans": [path.stem for path in paths]})
+    state, steps = loop.train(
+        network(config), NodePatches(paths, config, plan.seed), step_loss, plan, out, about=about, device=device,
+        max_minutes=max_minutes, progress=progress,
+    )  # fmt: skip
+    told = {"data": str(sources), "plan": asdict(plan), "steps": steps, "device": device, "torch": torch.__version__}
+    return weights.save(out / "unet.safetensors", "unet", config, state, told)
