@@ -126,6 +126,12 @@ def test_box_loss_is_l1_plus_one_minus_giou():
     assert box_loss(predicted, truth, SIZE, COMPACT).item() == pytest.approx(in_pixels + 1 - giou, rel=1e-4)
 
 
+def test_a_hopeless_match_drags_no_box_across_the_slice():
+    far, truth = torch.tensor([[0.9, 0.5, 0.1, 0.2]], requires_grad=True), torch.tensor([[0.1, 0.5, 0.1, 0.2]])
+    assert box_loss(far, truth, SIZE, COMPACT).item() == pytest.approx(4.0 + 1 - (0 - 0.7 / 0.9), rel=1e-3)
+    assert box_loss(far, truth, SIZE, PAPER).item() == pytest.approx(0.8 + 1 - (0 - 0.7 / 0.9), rel=1e-3)
+
+
 def test_matching_is_the_cheapest_of_all():
     generator = seeded(0)
     for config in (PAPER, COMPACT):
@@ -385,7 +391,7 @@ def test_it_learns_a_pair_of_slices_by_heart(config):
     images[0, :, 32:45, 40:50] += 0.7
     optimizer = torch.optim.Adam(made.parameters(), 2e-3)
     generator, course = seeded(0), []
-    for _ in range(25):
+    for _ in range(50):
         with torch.no_grad():
             before = made(images)
         queries, ids = augment_tracks(before, truth, config, generator)

@@ -257,6 +257,7 @@ def test_fusion_begins_close_to_the_map_in_the_centre():
 def test_the_papers_network_costs_what_the_paper_says():
     paper = cost(PAPER)
     assert abs(paper["gflops"] / 142.10 - 1) < 0.15
+    assert cost(replace(PAPER, mask_branch=True))["gflops"] == pytest.approx(141.08, rel=0.02), "as Mask DINO has it"
     followed = cost(PAPER, tracks=40)["gflops"] - paper["gflops"]
     assert 0 < followed < 0.01 * paper["gflops"], "tracks cost less than one in a hundred"
     assert 50e6 < paper["parameters"] < 70e6

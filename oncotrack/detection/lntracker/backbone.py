@@ -23,19 +23,8 @@ class FrozenBatchNorm(nn.Module):
         return x * scale[:, None, None] + shift[:, None, None]
 
 
-class ChannelNorm(nn.LayerNorm):
-    """Layer norm over the channels of each pixel by itself, so that what a pixel says does not depend on the field of view."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, h, w) -> (B, C, h, w)."""
-        return super().forward(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
-
-
-def norm(kind: str, width: int) -> nn.Module:
-    """The backbone's normalisation by its name in the configuration."""
-    if kind == "frozen":
-        return FrozenBatchNorm(width)
-    return nn.GroupNorm(8, width) if kind == "group" else ChannelNorm(width)
+def _norm(kind: str, width: int) -> nn.Module:
+    return FrozenBatchNorm(width) if kind == "frozen" else nn.GroupNorm(8, width)
 
 
 def _conv(n_in: int, n_out: int, size: int, stride: int = 1) -> nn.Conv2d:
@@ -47,8 +36,8 @@ class Basic(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, stride: int, kind: str) -> None:
         super().__init__()
-        self.conv1, self.bn1 = _conv(n_in, n_out, 3, stride), norm(kind, n_out)
-        self.conv2, self.bn2 = _conv(n_out, n_out, 3), norm(kind, n_out)
+        self.conv1, self.bn1 = _conv(n_in, n_out, 3, stride), _norm(kind, n_out)
+        self.conv2, self.bn2 = _conv(n_out, n_out, 3), _norm(kind, n_out)
         self.downsample = _shortcut(n_in, n_out, stride, kind)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -62,9 +51,9 @@ class Bottleneck(nn.Module):
     def __init__(self, n_in: int, n_out: int, stride: int, kind: str) -> None:
         super().__init__()
         narrow = n_out // 4
-        self.conv1, self.bn1 = _conv(n_in, narrow, 1), norm(kind, narrow)
-        self.conv2, self.bn2 = _conv(narrow, narrow, 3, stride), norm(kind, narrow)
-        self.conv3, self.bn3 = _conv(narrow, n_out, 1), norm(kind, n_out)
+        self.conv1, self.bn1 = _conv(n_in, narrow, 1), _norm(kind, narrow)
+        self.conv2, self.bn2 = _conv(narrow, narrow, 3, stride), _norm(kind, narrow)
+        self.conv3, self.bn3 = _conv(narrow, n_out, 1), _norm(kind, n_out)
         self.downsample = _shortcut(n_in, n_out, stride, kind)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -76,7 +65,7 @@ class Bottleneck(nn.Module):
 def _shortcut(n_in: int, n_out: int, stride: int, kind: str) -> nn.Module:
     if n_in == n_out and stride == 1:
         return nn.Identity()
-    return nn.Sequential(_conv(n_in, n_out, 1, stride), norm(kind, n_out))
+    return nn.Sequential(_conv(n_in, n_out, 1, stride), _norm(kind, n_out))
 
 
 class Fusion(nn.Module):
@@ -113,7 +102,7 @@ class Backbone(nn.Module):
         self.images = config.slices // 3
         self.is_light = not config.bottleneck
         self.conv1 = _conv(3, config.stem, 3 if self.is_light else 7, 2)
-        self.bn1 = norm(config.norm, config.stem)
+        self.bn1 = _norm(config.norm, config.stem)
         block = Bottleneck if config.bottleneck else Basic
         n_in = config.stem
         for number, (n_out, depth) in enumerate(zip(config.stages, config.blocks, strict=True), start=1):

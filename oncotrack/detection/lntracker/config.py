@@ -1,8 +1,9 @@
 """What LN-Tracker is built from, as two named configurations.
 
 ``PAPER`` is the paper's network: ResNet-50 with a 2.5D fusion layer under Mask DINO's encoder and decoder. The paper
-leaves open the width of the encoder's feed-forward layers and the kind of its normalisation; Mask DINO's stronger
-published setting (2048) gives 127 GMAC for a slice of 512 x 512, the 1024 of its lighter one 110; the paper says 142.
+leaves open how wide the encoder's feed-forward layers are; of Mask DINO's two published settings, 2048 costs 128 GMAC
+for a slice of 512 x 512 and 1024 costs 111. With Mask DINO's mask branch it is 141, and the paper's table 2 says 141.08
+for the same detector without tracks and 142.10 with them.
 ``COMPACT`` is what is trained and bundled: a narrow network for one CPU core that sees nodes of 4 to 25 pixels.
 """
 
@@ -21,8 +22,8 @@ class LNTrackerConfig:
     ----------
     slices : neighbouring slices the network sees at once, as images of three channels.
     stem, stages, blocks, bottleneck : widths and depths of the ResNet; stages end at strides 4, 8, 16 and 32.
-    norm : "frozen" (batch norm with fixed statistics, for ImageNet weights), "group", or "channel" (layer norm of each
-        pixel by itself: the same in every field of view).
+    norm : "frozen" (batch norm with fixed statistics, for ImageNet weights) or "group".
+    groups : of the encoder's group norms.
     fused_stages : the first so many stages run on all images and end in a 2.5D fusion; later ones on the centre only.
     levels : pyramid levels of the encoder, the coarsest of the backbone (3: strides 8, 16 and 32).
     fine_level : a map of stride 4, made from the encoder's finest, from which alone the proposals come.
@@ -34,6 +35,8 @@ class LNTrackerConfig:
     denoising_queries, box_noise, label_flip : the contrastive denoising of DINO.
     masked_attention : detection queries do not see track queries (equation 3).
     similarity_loss : the loss of equation 4.
+    unit_similarity : whether phi brings all queries to one length first. Without it the product of two small
+        embeddings has next to no gradient, and in a short training all similarities stay at one half.
     track_queries : whether track queries are used at all.
     trackformer : the TrackFormer ablation: attention without mask, and a box that a track query follows is no target
         of the detection queries.
@@ -48,6 +51,7 @@ class LNTrackerConfig:
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
     bottleneck: bool = True
     norm: str = "frozen"
+    groups: int = 32
     fused_stages: int = 4
     width: int = 256
     heads: int = 8
@@ -68,6 +72,7 @@ class LNTrackerConfig:
     label_flip: float = 0.2
     masked_attention: bool = True
     similarity_loss: bool = True
+    unit_similarity: bool = False
     track_queries: bool = True
     trackformer: bool = False
     mask_branch: bool = False
@@ -79,13 +84,12 @@ class LNTrackerConfig:
     def __post_init__(self) -> None:
         problems = {
             f"slices must be an odd multiple of 3, not {self.slices}": self.slices % 6 != 3,
-            f"width {self.width} must be a multiple of 4 and of the {self.heads} heads": self.width % self.heads
-            or self.width % 4,
+            f"width {self.width} must be a multiple of the {self.groups} groups and of the {self.heads} heads": self.width % self.heads
+            or self.width % self.groups,
             f"levels must be 1 to 3 (with the fine level) or 4, not {self.levels}": not 1
             <= self.levels
             <= (3 if self.fine_level or self.mask_branch else 4),
-            f"norm must be 'frozen', 'group' or 'channel', not {self.norm!r}": self.norm
-            not in ("frozen", "group", "channel"),
+            f"norm must be 'frozen' or 'group', not {self.norm!r}": self.norm not in ("frozen", "group"),
             f"geometry must be 'image' or 'anchor', not {self.geometry!r}": self.geometry not in ("image", "anchor"),
             f"fused_stages must be 1 to 4, not {self.fused_stages}": not 1 <= self.fused_stages <= 4,
             "dense supervision needs the fine level": self.dense_supervision and not self.fine_level,
@@ -114,6 +118,7 @@ COMPACT = LNTrackerConfig(
     blocks=(2, 2, 2, 2),
     bottleneck=False,
     norm="group",
+    groups=8,
     fused_stages=1,
     width=128,
     fine_level=True,
@@ -123,6 +128,7 @@ COMPACT = LNTrackerConfig(
     decoder_ffn=512,
     queries=100,
     geometry="anchor",
+    unit_similarity=True,
     anchor_pixels=12.0,
     dense_supervision=True,
     residual_scores=True,

@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.anchors import sines
-from oncotrack.detection.lntracker.backbone import norm
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.deformable import DeformableAttention
 
@@ -56,19 +55,15 @@ def as_tokens(maps: list[torch.Tensor]) -> torch.Tensor:
     return torch.cat([level.flatten(2).transpose(1, 2) for level in maps], 1)
 
 
-def _norm(config: LNTrackerConfig) -> nn.Module:
-    """Mask DINO's group norm of 32 groups, or the backbone's own where that is not of batches."""
-    return nn.GroupNorm(32, config.width) if config.norm == "frozen" else norm(config.norm, config.width)
-
-
 class FineMap(nn.Module):
     """The map of stride 4: the encoder's finest level, enlarged, over the backbone's first stage."""
 
-    def __init__(self, n_in: int, config: LNTrackerConfig) -> None:
+    def __init__(self, n_in: int, width: int, groups: int) -> None:
         super().__init__()
-        width = config.width
         self.lateral = nn.Conv2d(n_in, width, 1)
-        self.smooth = nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), _norm(config), nn.ReLU())
+        self.smooth = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(groups, width), nn.ReLU()
+        )
 
     def forward(self, first: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
         """(B, n_in, h, w) and (B, C, h / 2, w / 2) -> (B, C, h, w)."""
@@ -86,12 +81,12 @@ class Encoder(nn.Module):
         self.geometry = config.geometry
         encoded = config.stages[4 - config.levels :]
         self.projections = nn.ModuleList(
-            [nn.Sequential(nn.Conv2d(n_in, config.width, 1), _norm(config)) for n_in in encoded]
+            [nn.Sequential(nn.Conv2d(n_in, config.width, 1), nn.GroupNorm(config.groups, config.width)) for n_in in encoded]
         )
         self.level = nn.Parameter(torch.randn(config.levels, config.width) * 0.02)
         self.layers = nn.ModuleList([EncoderLayer(config) for _ in range(config.encoder_layers)])
         needs_fine = config.fine_level or config.mask_branch
-        self.fine = FineMap(config.stages[3 - config.levels], config) if needs_fine else None
+        self.fine = FineMap(config.stages[3 - config.levels], config.width, config.groups) if needs_fine else None
 
     def forward(self, features: list[torch.Tensor]) -> tuple[list[torch.Tensor], torch.Tensor | None]:
         """Encode.

@@ -90,16 +90,13 @@ class Output:
 
 
 class Similarity(nn.Sequential):
-    """Equation 4's phi: an MLP, and a norm that keeps every embedding equally long.
+    """Equation 4's phi: an MLP, and where wanted a norm that makes every embedding equally long."""
 
-    Without it the product of two small embeddings has next to no gradient, and all similarities stay at one half.
-    """
+    LARGEST = 6.0  # logit of two equal embeddings of unit length: a similarity of 0.998
 
-    LARGEST = 6.0  # logit, of two equal embeddings: a similarity of 0.998
-
-    def __init__(self, width: int) -> None:
-        super().__init__(MLP(width, width, width, 2), nn.LayerNorm(width, elementwise_affine=False))
-        self.scale = (self.LARGEST / width) ** 0.5
+    def __init__(self, width: int, unit: bool) -> None:
+        super().__init__(MLP(width, width, width, 2), *[nn.LayerNorm(width, elementwise_affine=False)] * unit)
+        self.scale = (self.LARGEST / width) ** 0.5 if unit else 1.0
 
     def forward(self, queries: torch.Tensor) -> torch.Tensor:
         """(..., C) -> (..., C)."""
@@ -119,7 +116,7 @@ class LNTracker(nn.Module):
         self.label = nn.Embedding(2, config.width) if config.denoising_queries else None
         self.masks = MaskHead(config.width) if config.mask_branch else None
         uses_similarity = config.track_queries and config.similarity_loss
-        self.phi = Similarity(config.width) if uses_similarity else None
+        self.phi = Similarity(config.width, config.unit_similarity) if uses_similarity else None
 
     def forward(
         self,
@@ -190,7 +187,7 @@ class LNTracker(nn.Module):
         """Equation 4's logits, phi(Q_before) phi(Q_after)^T: (..., A, C) and (..., B, C) -> (..., A, B)."""
         if self.phi is None:
             raise InputError("This LN-Tracker was built without the similarity of queries.")
-        return (self.phi(before) @ self.phi(after).transpose(-1, -2)).float()
+        return self.phi(before) @ self.phi(after).transpose(-1, -2)
 
     def _tracks(self, tracks: TrackQueries | None, content: torch.Tensor) -> TrackQueries:
         """The tracks in the decoder's precision, or none."""
