@@ -66,6 +66,15 @@ class Box:
         """Its middle, RAS mm."""
         return tuple((a + b) / 2 for a, b in zip(self.low, self.high, strict=True))
 
+    def iou(self, other: Box) -> float:
+        """Intersection over union of two boxes, 0 to 1."""
+        overlap = math.prod(
+            max(0.0, min(b, d) - max(a, c))
+            for a, b, c, d in zip(self.low, self.high, other.low, other.high, strict=True)
+        )
+        union = sum(math.prod(b - a for a, b in zip(x.low, x.high, strict=True)) for x in (self, other)) - overlap
+        return overlap / union if union > 0 else 0.0
+
 
 @dataclass(frozen=True)
 class Axis:
@@ -96,10 +105,11 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another place the matcher considered, RAS mm, with its score."""
+    """Another place the matcher considered, RAS mm, with its score and the cycle error of matching back from there."""
 
     centre: Point
     score: float
+    cycle_error_mm: float | None = None
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "centre", point(self.centre))
@@ -142,6 +152,28 @@ class Observation:
     def __post_init__(self) -> None:
         object.__setattr__(self, "centre", point(self.centre, "centre"))
 
+    def outlined(self, tracklet: Tracklet) -> Observation:
+        """A copy with these slice boxes, and what they measure.
+
+        The box is the smallest round them, the centre its middle; long and short axis are the edges of the largest
+        slice box, drawn through its middle. A volume belongs to what was there before and is dropped.
+        """
+        box = Box(*tracklet.bounds())
+        largest = max(tracklet.boxes, key=lambda b: (b.high[0] - b.low[0]) * (b.high[1] - b.low[1]))
+        a, b, c, d = tracklet.corners(largest)
+        axes = (Axis(_between(a, d), _between(b, c)), Axis(_between(a, b), _between(d, c)))
+        short, long = sorted(axes, key=lambda axis: axis.length_mm)
+        return replace(
+            self,
+            centre=box.centre,
+            box=box,
+            tracklet=tracklet,
+            long_axis=long,
+            short_axis=short,
+            radius_mm=long.length_mm / 2,
+            volume_mm3=None,
+        )
+
 
 @dataclass(frozen=True)
 class TimePoint:
@@ -153,6 +185,10 @@ class TimePoint:
     date: str = ""
     series_uid: str = ""
     fingerprint: str = ""
+
+
+def _between(a: Point, b: Point) -> Point:
+    return tuple((p + q) / 2 for p, q in zip(a, b, strict=True))
 
 
 def new_uid() -> str:

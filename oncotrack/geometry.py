@@ -113,6 +113,16 @@ class Geometry:
         origin = (low + high) / 2 - (size - 1) / 2 * spacing_mm
         return Geometry(tuple(size), (spacing_mm,) * 3, tuple(origin))
 
+    def axial(self) -> Geometry:
+        """The same voxels with the axis nearest to the patient's length as k; itself when it is so already."""
+        direction = np.asarray(self.direction)
+        along = int(np.abs(direction[2]).argmax())
+        if along == 2:
+            return self
+        axes = [axis for axis in range(3) if axis != along] + [along]
+        size, spacing = np.asarray(self.size)[axes], np.asarray(self.spacing)[axes]
+        return Geometry(tuple(size), tuple(spacing), self.origin, direction[:, axes])
+
     def with_spacing(self, spacing) -> Geometry:
         """The same field of view and orientation, on voxels of `spacing` mm (scalar or per axis i, j, k)."""
         spacing = np.broadcast_to(np.asarray(spacing, float), 3)

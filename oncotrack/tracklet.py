@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -71,6 +72,24 @@ class Tracklet:
         """The box on a slice, if any."""
         return next((box for box in self.boxes if box.slice_index == slice_index), None)
 
+    def nearest(self, slice_index: int) -> SliceBox:
+        """The box on a slice, or on the slice nearest to it that has one."""
+        return min(self.boxes, key=lambda box: abs(box.slice_index - slice_index))
+
+    def flat(self, ras: Sequence[float]) -> tuple[float, float, int]:
+        """Where a place (RAS mm) lies on this grid: u and v in mm, and the nearest slice."""
+        normal = _cross(self.u_axis, self.v_axis)  # the step may be tilted, as a gantry is
+        off = [r - o for r, o in zip(ras, self.origin, strict=True)]
+        along = _dot(off, normal) / _dot(self.step, normal)
+        rest = [d - along * s for d, s in zip(off, self.step, strict=True)]
+        return _dot(rest, self.u_axis), _dot(rest, self.v_axis), round(along)
+
+    @property
+    def volume_mm3(self) -> float:
+        """Volume (mm^3) of the ellipses that the slice boxes hold, each as thick as a slice."""
+        areas = ((b.high[0] - b.low[0]) * (b.high[1] - b.low[1]) for b in self.boxes)
+        return math.pi / 4 * math.fsum(areas) * abs(_dot(self.step, _cross(self.u_axis, self.v_axis)))
+
     def corners(self, box: SliceBox) -> tuple[Vector, ...]:
         """The four corners of a box, RAS mm, in drawing order."""
         (u0, v0), (u1, v1) = box.low, box.high
@@ -110,17 +129,21 @@ class Tracklet:
 
     def merge(self, other: Tracklet) -> Tracklet:
         """One tracklet of both; where both have a box on a slice, the box that holds both."""
-        if any(
-            abs(a - b) > 1e-3
-            for mine, its in zip(self._frame(), other._frame(), strict=True)
-            for a, b in zip(mine, its, strict=True)
-        ):
+        if not self.is_on_grid_of(other):
             raise InputError("These two tracklets were made on different slice grids and cannot be merged.")
         boxes = {box.slice_index: box for box in self.boxes}
         for box in other.boxes:
             mine = boxes.get(box.slice_index)
             boxes[box.slice_index] = box if mine is None else _union(mine, box)
         return self._with(boxes.values())
+
+    def is_on_grid_of(self, other: Tracklet) -> bool:
+        """Whether both count the same slices, so that they can be merged."""
+        return all(
+            abs(a - b) <= 1e-3
+            for mine, its in zip(self._frame(), other._frame(), strict=True)
+            for a, b in zip(mine, its, strict=True)
+        )
 
     def trim(self, first: int, last: int) -> Tracklet:
         """Keep the boxes from slice `first` to slice `last`."""
@@ -146,6 +169,14 @@ class Tracklet:
 
     def _with(self, boxes: Iterable[SliceBox]) -> Tracklet:
         return replace(self, boxes=tuple(boxes))
+
+
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return math.fsum(p * q for p, q in zip(a, b, strict=True))
+
+
+def _cross(a: Vector, b: Vector) -> Vector:
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
 
 
 def _union(a: SliceBox, b: SliceBox) -> SliceBox:

@@ -1,9 +1,10 @@
-"""The tools the viewer starts with: the findings and their match, the files."""
+"""The tools the viewer starts with: the findings and their match, the lymph nodes, the views, the files."""
 
 from __future__ import annotations
 
+from oncotrack.web.panels.detection_tool import DetectionTool
 from oncotrack.web.panels.display_tool import DisplayTool
 from oncotrack.web.panels.files_tool import FilesTool
 from oncotrack.web.panels.findings_tool import FindingsTool
 
-TOOLS = (FindingsTool, DisplayTool, FilesTool)
+TOOLS = (FindingsTool, DetectionTool, DisplayTool, FilesTool)

@@ -42,6 +42,11 @@ class DisplayTool:
         return (
             Command("map", "Show where the match was expected (anatomy map)", "mdi-blur", self._toggle_map, "m",
                     "!!match.label", "is_map_shown"),
+            Command("window", "Set the window with the left mouse button: sideways width, up and down level",
+                    "mdi-contrast-circle", self._toggle_windowing, "w", "scan_names[0] || scan_names[1]",
+                    "is_windowing"),
+            Command("same window", "Same window for both scans", "mdi-equal", self._viewer.display.toggle_same,
+                    is_in_bar=False),
             Command("link", "Link the two scans", "mdi-link-variant", self._toggle_link, "l", "has_registration",
                     "is_linked && has_registration"),
             Command("register", "Register the scans", "mdi-vector-link", self._viewer.files.register, is_in_bar=False),
@@ -50,7 +55,7 @@ class DisplayTool:
 
     def build(self) -> None:
         """Sliders, method, keys."""
-        html.H2("Window of both scans")
+        html.H2("Window")
         for name, label, low, high in (("width", "Width", 1, 4000), ("level", "Level", -1500, 3000)):
             v.VSlider(
                 v_model=(f"window_{name}",),
@@ -61,9 +66,18 @@ class DisplayTool:
                 hide_details=True,
                 thumb_label=True,
                 density="compact",
-                disabled=("!has_scans",),
+                disabled=("!scan_names[0] && !scan_names[1]",),
             )
         html.P("Width {{ Math.round(window_width) }}, level {{ Math.round(window_level) }}", classes="quiet")
+        v.VCheckbox(
+            model_value=("is_same_window",),
+            label="Same window for both scans",
+            density="compact",
+            hide_details=True,
+            disabled=("!has_scans",),
+            click=(self._viewer.run, "['same window']"),
+            **raw(data_same_window="yes"),
+        )
         html.H2("Link between the scans")
         html.P("The scans are not registered, so the views move one by one.", v_if=("has_scans && !has_registration",))
         html.P("A place in one scan shows the corresponding place in the other.", v_if=("has_registration",))
@@ -99,6 +113,9 @@ class DisplayTool:
 
     def _toggle_map(self) -> None:
         self._session.layers.is_map_shown = not self._session.layers.is_map_shown
+
+    def _toggle_windowing(self) -> None:
+        self._viewer.display.set_windowing(not self._viewer.state.is_windowing)
 
     def _toggle_link(self) -> None:
         self._session.linking.is_enabled = not self._session.linking.is_enabled

@@ -15,7 +15,7 @@ from oncotrack.web.tools import Command
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-_SCANS = ".nii,.gz,.nrrd,.mha,.dcm,.mrb,.json"
+_SCANS = ".nii,.gz,.nrrd,.nhdr,.mha,.mhd,.raw,.zraw,.dcm,.mrb,.json"
 
 
 class FilesTool:
@@ -68,9 +68,10 @@ class FilesTool:
                 )
         html.Div("A scene (.mrb) or findings (.json) open as what they are.", classes="quiet mb-2")
         html.H2("Upload")
+        html.Div("Several files are one scan: its DICOM slices, or a header with its data.", classes="quiet")
         for role, title in ((BASELINE, "Baseline, scene or findings"), (FOLLOWUP, "Follow-up")):
             with html.Label(title, classes="upload"):
-                html.Input(type="file", accept=_SCANS, **raw(data_upload=role))
+                html.Input(type="file", accept=_SCANS, **raw("multiple", data_upload=role))
         for role, title in ((BASELINE, "Baseline: DICOM folder"), (FOLLOWUP, "Follow-up: DICOM folder")):
             with html.Label(title, classes="upload"):
                 html.Input(type="file", **raw("webkitdirectory", "multiple", data_upload=role))

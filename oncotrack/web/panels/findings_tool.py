@@ -41,7 +41,7 @@ class FindingsTool:
         one, matched = "findings.length > 0", "!!match.label"
         return (
             Command("follow", "Follow: click a lesion in the baseline", "mdi-crosshairs-gps", self._toggle, "f",
-                    active="is_following"),
+                    active="is_following && !is_windowing"),
             Command("previous", "Previous finding", "mdi-chevron-left", session.previous, "p", one),
             Command("next", "Next finding", "mdi-chevron-right", session.next, "n", one),
             Command("accept", "Accept the match", "mdi-check-circle", session.accept, "a", matched),
@@ -137,7 +137,9 @@ class FindingsTool:
                     )
 
     def _toggle(self) -> None:
-        self._viewer.state.is_following = not self._viewer.state.is_following
+        state = self._viewer.state
+        state.is_following = state.is_windowing or not state.is_following
+        self._viewer.display.set_windowing(False)
 
     def _swap(self) -> None:
         self._session.take_alternative(0)

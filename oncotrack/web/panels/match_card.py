@@ -43,13 +43,14 @@ class MatchCard:
                     "Anatomy map (M)",
                     size="small",
                     prepend_icon="mdi-blur",
-                    variant=("is_map_shown ? 'flat' : 'tonal'",),
+                    variant="tonal",
+                    color=("is_map_shown ? 'amber-lighten-2' : undefined",),
                     click=(self._viewer.run, "['map']"),
                 )
             html.H2("Alternatives", v_if=("match.alternatives.length",))
             with html.Div(v_for="(each, index) in match.alternatives", key="index", classes="d-flex align-center mb-1"):
                 html.Span(
-                    "{{ match.label }} {{ each.letter }}: score {{ each.score }}, {{ each.away }}",
+                    "{{ each.letter }}: {{ each.away }}, score {{ each.score }}, {{ each.trust }}",
                     classes="quiet",
                     style="flex: 1;",
                 )

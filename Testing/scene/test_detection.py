@@ -1,0 +1,328 @@
+"""The nodes of a scan as a reader gets, sifts and keeps them: detecting, deciding, detecting again, saving."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import slicer
+from stand_in_detector import KnownNodes
+
+from oncotrack.errors import Cancelled, InputError
+from oncotrack.finding import Kind, Observation, State
+from oncotrack.findings import FindingList
+from oncotrack.jobs import Worker
+from oncotrack.node_files import BOXES, FINDINGS, LABELS, TABLE
+from oncotrack.scene.application import new_scene
+from oncotrack.scene.detection import DetectionScene
+from oncotrack.scene.detection_panel import lines, possible, size_word, summary
+from oncotrack.scene.follow_up import FollowUpScene
+from oncotrack.scene.storage import open_scene, save_scene
+from oncotrack.scene.volumes import add_volume
+from oncotrack.tracklet_edits import Rerun
+
+PLACES = (((12.0, -8.0, 6.0), 8.5), ((-15.0, 5.0, -4.0), 6.0), ((-10.0, -12.0, 10.0), 4.5), ((0.0, 14.0, 0.0), 4.0))
+
+
+@pytest.fixture
+def nodes_at():
+    """The stand-in for the trained detector; its places can be changed between runs."""
+    return KnownNodes(PLACES)
+
+
+@pytest.fixture
+def session(scene, make_phantom, nodes_at):
+    """One CT of a scene, not looked at yet."""
+    session = DetectionScene(scene, detectors={"known": lambda: nodes_at})
+    session.set_scan(add_volume(scene, make_phantom()))
+    yield session
+    session.close()
+
+
+@pytest.fixture
+def found(session):
+    """The four nodes have been found."""
+    session.detect().run()
+    return session
+
+
+def labels(session):
+    return [finding.label for finding in session.here]
+
+
+def named(session, label):
+    return next(finding for finding in session.here if finding.label == label)
+
+
+def is_drawn(session, label, part="outline"):
+    return bool(session.scene.GetFirstNodeByName(f"{label} {part}").GetDisplayVisibility())
+
+
+def test_one_task_finds_every_node_with_progress_by_slice(session):
+    said = []
+    taken = session.detect().run(lambda fraction, text: said.append(text))
+    assert labels(session) == ["LN 1", "LN 2", "LN 3", "LN 4"]
+    assert [finding.uid for finding in taken] == [finding.uid for finding in session.here]
+    assert "Slice 1 of 40" in said
+    assert "Slice 40 of 40" in said
+    assert session.current.label == "LN 1"
+    assert session.findings.time_points[0].fingerprint, "the list says which scan it was"
+    session.undo()
+    assert len(session.findings) == 0
+    session.redo()
+    assert len(session.findings) == 4
+
+
+def test_each_node_is_drawn_as_a_box_outlines_and_a_row(found):
+    scene = found.scene
+    roi = scene.GetFirstNodeByName("LN 1 right box 0.90")
+    assert roi.IsA("vtkMRMLMarkupsROINode")
+    bounds = np.zeros(6)
+    roi.GetRASBounds(bounds)
+    seen = found.current.at(found.time_point)
+    assert np.allclose(bounds[0::2], seen.box.low)
+    assert np.allclose(bounds[1::2], seen.box.high)
+    outline = scene.GetFirstNodeByName("LN 1 outline")
+    assert outline.GetPolyData().GetNumberOfCells() == 4 * len(seen.tracklet.boxes)
+    table = scene.GetFirstNodeByClass("vtkMRMLTableNode").GetTable()
+    assert table.GetNumberOfRows() == 4
+
+
+def test_cancelling_leaves_the_scene_as_it_was(session, nodes_at):
+    posted, reached, may_go_on = [], threading.Event(), threading.Event()
+
+    def on_slice(index):
+        if index == 3:
+            reached.set()
+            may_go_on.wait(10)
+
+    nodes_at._on_slice = on_slice
+    worker, failed = Worker(posted.append), []
+    job = session.detect().submit(worker, failed.append)
+    assert reached.wait(10)
+    job.cancel()
+    may_go_on.set()
+    worker.stop()
+    for each in posted:
+        each()
+    assert [type(error) for error in failed] == [Cancelled]
+    assert len(session.findings) == 0
+    assert not session.findings.can_undo
+
+
+def test_the_threshold_hides_proposals_and_deletes_none(found):
+    before = found.findings.findings
+    found.threshold = 0.7
+    assert [finding.label for finding in found.shown] == ["LN 1", "LN 2"]
+    assert (is_drawn(found, "LN 2"), is_drawn(found, "LN 3")) == (True, False)
+    points = found.nodes.centres(found.time_point)
+    shown = [bool(points.GetNthControlPointVisibility(n)) for n in range(4)]
+    assert shown[1:] == [True, False, False]
+    assert [line.cells[0] for line in lines(found)] == ["LN 1", "LN 2"]
+    assert "2 below the score" in summary(found)
+    found.threshold = 0.0
+    assert is_drawn(found, "LN 3")
+    assert found.findings.findings == before
+    assert found.findings.undo_text == "detect lymph nodes", "showing and hiding is no edit"
+
+
+def test_what_a_reader_accepted_is_shown_whatever_its_score(found):
+    found.accept(named(found, "LN 4").uid)
+    found.threshold = 0.95
+    assert [finding.label for finding in found.shown] == ["LN 4"]
+    assert is_drawn(found, "LN 4")
+
+
+def test_rejected_nodes_are_not_drawn_but_listed_as_such(found):
+    found.reject(named(found, "LN 2").uid)
+    assert not is_drawn(found, "LN 2")
+    assert [line.cells[0] for line in lines(found, "rejected")] == ["LN 2"]
+    assert "1 rejected" in summary(found)
+
+
+def test_a_new_run_keeps_what_was_decided_and_proposes_no_rejected_node_again(found, nodes_at):
+    found.accept(named(found, "LN 1").uid)
+    found.reject(named(found, "LN 2").uid)
+    kept = named(found, "LN 1"), named(found, "LN 2")
+    moved = [(tuple(np.add(centre, (1.0, 0.0, 0.0))), radius) for centre, radius in PLACES[:2]]
+    nodes_at.places = [*moved, ((20.0, 15.0, -12.0), 5.0)]
+    with pytest.raises(InputError, match="keeps or replaces"):
+        found.detect()
+    found.detect(Rerun.KEEP).run()
+    assert (named(found, "LN 1"), named(found, "LN 2")) == kept
+    others = [finding for finding in found.here if finding not in kept]
+    assert [finding.at(found.time_point).centre[0] for finding in others] == [20.0], "old proposals make way"
+    found.undo()
+    assert labels(found) == ["LN 1", "LN 2", "LN 3", "LN 4"]
+
+
+def test_an_edited_list_is_replaced_when_the_reader_says_so(found):
+    found.accept(named(found, "LN 1").uid)
+    found.detect(Rerun.REPLACE).run()
+    assert [finding.at(found.time_point).state for finding in found.here] == [State.PROPOSED] * 4
+    found.undo()
+    assert named(found, "LN 1").at(found.time_point).state is State.ACCEPTED
+
+
+def test_a_decision_made_while_a_run_goes_on_is_kept(found):
+    task = found.detect()
+    found.reject(named(found, "LN 3").uid)
+    task.run()
+    assert [finding.at(found.time_point).state for finding in found.here].count(State.REJECTED) == 1
+    assert len(found.here) == 4
+
+
+def test_followed_lesions_and_other_scans_are_left_alone(found, make_phantom):
+    lesion = found.findings.add(found.time_point, Observation(centre=(1, 2, 3)))
+    elsewhere = found.findings.add("t9", Observation(centre=(1, 2, 3)), kind=Kind.LYMPH_NODE)
+    followed = named(found, "LN 2")
+    found.findings.observe(followed.uid, "t9", Observation(centre=(0, 0, 0)))
+    found.detect(Rerun.REPLACE).run()
+    assert {lesion.uid, elsewhere.uid, followed.uid} <= {finding.uid for finding in found.findings}
+    first = found.scan
+    found.set_scan(add_volume(found.scene, make_phantom(name="later")))
+    assert found.here == ()
+    assert found.time_point not in ("", "t9")
+    found.set_scan(first)
+    assert len(found.here) == 4
+
+
+def test_the_list_is_sorted_and_filtered(found):
+    found.accept(named(found, "LN 4").uid)
+
+    def order(*arguments, **options):
+        return [line.cells[0] for line in lines(found, *arguments, **options)]
+
+    assert order(order="score") == ["LN 1", "LN 2", "LN 3", "LN 4"]
+    assert order(order="score", is_reversed=True) == ["LN 4", "LN 3", "LN 2", "LN 1"]
+    assert order(order="position") == ["LN 3", "LN 1", "LN 4", "LN 2"]
+    found.rename("LN 10", named(found, "LN 1").uid)
+    assert order(order="label") == ["LN 2", "LN 3", "LN 4", "LN 10"]
+    assert order("accepted") == ["LN 4"]
+    assert order("to review", order="size") == ["LN 10", "LN 2", "LN 3"]
+    assert order(size="enlarged") == ["LN 10", "LN 2"]
+    assert order(size="measurable") == ["LN 10"]
+    tip = lines(found)[0].tip
+    assert "right" in tip
+    assert "by known" in tip
+
+
+def test_sizes_are_said_in_words(found):
+    words = [size_word(finding.at(found.time_point)) for finding in found.here]
+    shorts = [finding.at(found.time_point).short_axis.length_mm for finding in found.here]
+    assert words == ["measurable" if mm >= 15 else "enlarged" if mm >= 10 else "" for mm in shorts]
+    assert set(words) == {"measurable", "enlarged", ""}
+
+
+def test_going_to_a_node_moves_the_views_and_makes_it_current(found):
+    node = slicer.vtkMRMLSliceNode()
+    node.SetLayoutName("Red")
+    node = found.scene.AddNode(node)
+    node.SetOrientationToAxial()
+    found.go_to(named(found, "LN 3").uid)
+    assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(named(found, "LN 3").at(found.time_point).centre[2])
+    found.threshold = 0.7
+    found.next()
+    assert found.current.label == "LN 1", "hidden nodes are stepped over"
+    found.previous()
+    assert found.current.label == "LN 2"
+
+
+def test_a_click_on_a_mark_goes_to_its_node(found, view):
+    axial = view("Red")
+    place = named(found, "LN 2").at(found.time_point).centre
+    axial.node.JumpSliceByCentering(*place)
+    axial.picture()
+    axial.click(place)
+    assert found.current.label == "LN 2"
+
+
+def test_the_node_under_a_place_is_known(found):
+    assert found.at(PLACES[2][0]).label == "LN 3"
+    assert found.at((25.0, 20.0, 0.0)) is None
+    found.threshold = 0.7
+    assert found.at(PLACES[2][0]) is None, "it is hidden"
+
+
+def test_only_what_can_be_done_is_offered(session):
+    assert possible(session) == {"detect", "begin_placing"}
+    session.detect().run()
+    assert {"accept", "reject", "delete", "next", "undo", "editor.merge"} <= possible(session)
+    session.set_scan(None)
+    assert "detect" not in possible(session)
+
+
+def test_no_scan_and_a_changed_scan_are_said(session):
+    task = session.detect()
+    session.set_scan(None)
+    with pytest.raises(InputError, match="changed meanwhile"):
+        task.run()
+    with pytest.raises(InputError, match="no scan"):
+        session.detect()
+
+
+def test_a_saved_scene_reopens_with_nodes_boxes_and_decisions(found, tmp_path, nodes_at):
+    found.accept(named(found, "LN 1").uid)
+    found.reject(named(found, "LN 4").uid)
+    kept = found.findings.findings
+    path = save_scene(found.scene, tmp_path / "scene.mrb")
+    other = new_scene()
+    again = DetectionScene(other.scene, detectors={"known": lambda: nodes_at})
+    open_scene(other.scene, path)
+    assert again.findings.findings == kept
+    assert again.scan.GetName() == "CT"
+    assert (is_drawn(again, "LN 1"), is_drawn(again, "LN 4")) == (True, False)
+    assert other.scene.GetFirstNodeByName("Slice box") is None
+    again.detect(Rerun.KEEP).run()
+    assert [finding.at(again.time_point).state for finding in again.here].count(State.REJECTED) == 1
+    again.close()
+
+
+def test_following_and_detecting_share_one_list(found):
+    follow_up = FollowUpScene(found.scene)
+    assert follow_up.findings is found.findings
+    follow_up.findings.add("t7", Observation(centre=(0, 0, 0)))
+    assert len(found.findings) == 5
+    follow_up.close()
+    found.findings.undo()
+    assert found.scene.GetFirstNodeByName("LN 1 outline") is not None
+    assert named(found, "LN 1").label == "LN 1"
+
+
+def test_the_export_can_be_read_by_others(found, tmp_path):
+    found.reject(named(found, "LN 4").uid)
+    found.threshold = 0.7
+    paths = found.export(tmp_path / "out").run()
+    assert {path.name for path in paths} == {BOXES, TABLE, LABELS, FINDINGS}
+    other = new_scene()
+    markups = slicer.vtkSlicerMarkupsLogic()
+    markups.SetMRMLScene(other.scene)
+    markups.LoadMarkups(str(tmp_path / "out" / BOXES), "")
+    rois = other.scene.GetNodesByClass("vtkMRMLMarkupsROINode")
+    rois.UnRegister(None)
+    assert [rois.GetItemAsObject(n).GetName() for n in range(rois.GetNumberOfItems())] == ["LN 1", "LN 2"]
+    bounds = np.zeros(6)
+    rois.GetItemAsObject(1).GetRASBounds(bounds)
+    box = named(found, "LN 2").at(found.time_point).box
+    assert np.allclose(bounds[0::2], box.low, atol=1e-3)
+    assert np.allclose(bounds[1::2], box.high, atol=1e-3)
+    image = sitk.ReadImage(str(tmp_path / "out" / LABELS))
+    label_map = sitk.GetArrayFromImage(image)
+    assert set(np.unique(label_map)) == {0, 1, 2}
+    voxel = np.prod(image.GetSpacing())
+    for number, label in ((1, "LN 1"), (2, "LN 2")):
+        tracklet = named(found, label).at(found.time_point).tracklet
+        assert (label_map == number).sum() * voxel == pytest.approx(tracklet.volume_mm3, rel=0.1)
+        k, j, i = np.argwhere(label_map == number).mean(0)
+        place = image.TransformContinuousIndexToPhysicalPoint((i, j, k))
+        centre = np.multiply(place, (-1, -1, 1))
+        assert np.allclose(centre, named(found, label).at(found.time_point).centre, atol=1.0)
+    assert len(FindingList.open(tmp_path / "out" / FINDINGS)) == 4, "the list is whole"
+    assert (tmp_path / "out" / TABLE).read_text().count("\n") == 3
+
+
+def test_nothing_to_export_is_said(session, tmp_path):
+    with pytest.raises(InputError, match="no nodes"):
+        session.export(tmp_path).run()

@@ -1,0 +1,314 @@
+"""Lymph nodes in the browser with one scan open: detected, corrected with a real mouse, saved. The detector is known."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+TESTING = Path(__file__).resolve().parents[1]
+RADIUS = 9.0
+NEW = (-4.0, 8.0, 4.5)
+"""A place in the slice of the first node where nothing was detected."""
+_PRELUDE = """
+import sys, time
+sys.path.insert(0, {testing!r})
+from stand_in_detector import KnownNodes
+from oncotrack.scene import detection
+places = [(tuple(at), {radius}) for at in {places}]
+detection.FACTORIES = {{"known": lambda: KnownNodes(places, lambda _index: time.sleep(0.02))}}
+"""
+
+
+@pytest.fixture(scope="module")
+def prelude(pair) -> str:
+    """The viewer detects the lesions of the baseline, taking its time over every slice."""
+    return _PRELUDE.format(testing=str(TESTING), radius=RADIUS, places=pair.lesions.tolist())
+
+
+@pytest.fixture(scope="module")
+def node_server(start, pair, prelude, tmp_path_factory):
+    """The viewer with one scan."""
+    return start([pair.baseline], tmp_path_factory.mktemp("nodes") / "out", prelude=prelude)
+
+
+@pytest.fixture(scope="module")
+def node_context(browser, node_server):
+    context = browser.new_context(viewport={"width": 1366, "height": 900})
+    page = context.new_page()
+    page.goto(node_server.url)
+    page.close()
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def nodes(node_context, node_server, make_reader):
+    """A reader at the tab of nodes, with none found yet."""
+    reader = make_reader(node_context.new_page())
+    reader.page.goto(node_server.url.split("?")[0])
+    reader.until("s('scan_names')[0] && !s('job').text && s('views').BaselineAxial")
+    reader.page.wait_for_function("document.querySelector('.layout-grid-item img')?.naturalWidth > 0")
+    reader.clear()
+    reader.tab("Nodes")
+    reader.page.evaluate("trame.state.set('node_threshold', 0); trame.state.set('node_shown', 'all')")
+    yield reader
+    reader.page.close()
+
+
+@pytest.fixture
+def found(nodes):
+    """Four nodes were detected; the first, of the best score, is the current one and in view."""
+    press(nodes, "detect")
+    nodes.until("s('nodes').length === 4 && !s('job').text && s('node_possible').includes('editor.delete_box')")
+    nodes.page.evaluate("trame.state.set('message_shown', false)")
+    nodes.page.wait_for_timeout(500)
+    return nodes
+
+
+def press(reader, command: str) -> None:
+    """Press a button of the panel."""
+    reader.page.locator(f"[data-panel='nodes'] [data-node-command='{command}']").click()
+
+
+def row(reader, label: str) -> dict:
+    return next(each for each in reader.state("nodes") if each["label"] == label)
+
+
+def size(reader, label: str) -> tuple[float, float]:
+    return float(row(reader, label)["short"]), float(row(reader, label)["long"])
+
+
+def kept(server, label: str) -> dict:
+    """What the server keeps of a node on disk: read there and not from the page."""
+    finding = next(each for each in server.kept["findings"] if each["label"] == label)
+    return next(iter(finding["observations"].values()))
+
+
+def picture(reader) -> bytes:
+    """The axial view at rest."""
+    reader.page.wait_for_timeout(700)
+    return reader.page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").screenshot()
+
+
+def corner(at, u: float = 1.0, v: float = 1.0) -> np.ndarray:
+    """Where a slice box that was detected round a place has its corner; in the slice's plane."""
+    return np.add(at, (u * RADIUS, v * RADIUS, 0))
+
+
+def test_detecting_shows_each_slice_can_be_stopped_and_then_lists_every_node(nodes, pair):
+    press(nodes, "detect")
+    nodes.until("s('job').text?.includes('Slice ') && s('job').percent > 0")
+    nodes.page.locator("[data-cancel]").click()
+    nodes.until("!s('job').text")
+    assert nodes.state("nodes") == [] and nodes.state("findings") == []
+    before = picture(nodes)
+    press(nodes, "detect")
+    nodes.until("s('nodes').length === 4 && !s('job').text")
+    assert "4 new nodes" in nodes.message("proposed")
+    assert picture(nodes) != before
+    first = row(nodes, "LN 1")
+    assert (first["state"], first["score"], first["size"], first["is_current"]) == (
+        "proposed",
+        "0.90",
+        "measurable",
+        True,
+    )
+    assert first["tip"].startswith("LN 1 right at 35.0, 20.0")
+    for label in ("LN 1", "LN 4"):
+        assert nodes.page.locator(f"[data-node='{label}']").inner_text().splitlines()[0].startswith(label)
+    assert "4 enlarged" in nodes.page.locator("[data-node-summary]").inner_text()
+
+
+def test_dragging_a_corner_resizes_the_box_of_the_slice_and_undo_takes_it_back(found, pair, node_server):
+    middle = (*pair.lesions[0][:2], 4.5)
+    before = size(found, "LN 1")
+    found.drag("BaselineAxial", corner(middle), np.add(corner(middle), (8, 6, 0)))
+    found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
+    wide = sorted((before[0] + 8, before[1] + 6))
+    assert np.allclose(sorted(size(found, "LN 1")), wide, atol=1.5)
+    boxes = kept(node_server, "LN 1")["tracklet"]["boxes"]
+    assert sum(np.ptp([b["low"][0], b["high"][0]]) > before[0] + 4 for b in boxes) == 1, "the other slices stay"
+    found.page.keyboard.press("Control+z")
+    found.until("s('nodes').find(n => n.label === 'LN 1').state === 'proposed'")
+    assert size(found, "LN 1") == before
+    found.page.keyboard.press("Control+y")
+    found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
+
+
+def test_dragging_the_middle_moves_the_box(found, pair, node_server):
+    middle = np.array((*pair.lesions[0][:2], 4.5))
+    found.drag("BaselineAxial", middle, np.add(middle, (-7, -5, 0)))
+    found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
+    low, high = kept(node_server, "LN 1")["box"]["low"], kept(node_server, "LN 1")["box"]["high"]
+    assert low[0] == pytest.approx(middle[0] - RADIUS - 7, abs=1.5)
+    assert high[0] == pytest.approx(middle[0] + RADIUS, abs=1.5), "where the boxes of the other slices are still"
+
+
+def test_the_score_slider_hides_at_once_and_deletes_nothing(found):
+    track = found.page.locator("[data-threshold]").bounding_box()
+    before = picture(found)
+    found.page.mouse.click(track["x"] + 0.75 * track["width"], track["y"] + track["height"] / 2)
+    found.until("s('node_threshold') > 0.6 && s('nodes').length < 4")
+    threshold = found.state("node_threshold")
+    assert {each["label"] for each in found.state("nodes")} == {
+        label for label, score in zip(("LN 1", "LN 2", "LN 3", "LN 4"), (0.9, 0.75, 0.6, 0.35), strict=True)
+        if score >= threshold
+    }  # fmt: skip
+    assert len(found.state("findings")) == 4
+    assert "below the score" in found.state("node_summary")
+    found.page.evaluate("trame.state.set('node_threshold', 0.95)")
+    found.until("s('nodes').length === 0")
+    assert picture(found) != before
+    found.page.evaluate("trame.state.set('node_threshold', 0)")
+    found.until("s('nodes').length === 4")
+
+
+def test_a_row_goes_to_its_node_and_a_click_in_a_slice_chooses_it(found, pair):
+    found.page.locator("[data-node='LN 2']").click()
+    found.until("s('views').BaselineAxial.place === 'S 19.5 mm' || s('views').BaselineAxial.place === 'S 20.0 mm'")
+    assert row(found, "LN 2")["is_current"]
+    found.page.locator("[data-node='LN 1']").click()
+    found.until("s('nodes').find(n => n.label === 'LN 1').is_current")
+    third = (*pair.lesions[2][:2], pair.lesions[2][2])
+    found.scroll_to("BaselineAxial", third)
+    found.page.wait_for_timeout(300)
+    found.click("BaselineAxial", np.add(third, (3, 2, 0)))
+    found.until("s('nodes').find(n => n.label === 'LN 3').is_current")
+    assert len(found.state("findings")) == 4, "a click on this tab follows no lesion"
+
+
+def test_keys_decide_about_the_node_while_its_tab_is_open(found):
+    found.page.keyboard.press("a")
+    found.until("s('nodes').find(n => n.label === 'LN 1').state === 'accepted'")
+    found.page.keyboard.press("n")
+    found.until("s('nodes').find(n => n.label === 'LN 2').is_current")
+    found.page.keyboard.press("r")
+    found.until("s('node_summary').includes('1 rejected')")
+    assert found.state("findings")[1]["label"] == "LN 2"
+
+
+def test_a_click_adds_a_node_that_is_followed_through_the_slices(found, node_server):
+    found.scroll_to("BaselineAxial", NEW)
+    press(found, "add")
+    found.page.wait_for_timeout(300)
+    found.click("BaselineAxial", NEW)
+    found.until("s('nodes').length === 5 && !s('job').text")
+    found.until("s('nodes').find(n => n.label === 'LN 5').slices === '5'")
+    seen = kept(node_server, "LN 5")
+    assert np.allclose(seen["centre"], NEW, atol=2.0) and seen["state"] == "edited"
+    found.command("undo")
+    found.until("s('nodes').find(n => n.label === 'LN 5').slices === '1'")
+    found.command("undo")
+    found.until("s('nodes').length === 4")
+
+
+def test_boxes_are_deleted_split_and_merged(found):
+    def slices(label: str) -> str:
+        return f"s('nodes').find(n => n.label === '{label}')?.slices"
+
+    press(found, "split")
+    found.until(f"{slices('LN 1')} === '2' && {slices('LN 5')} === '3'")
+    press(found, "merge")
+    found.until(f"s('nodes').length === 4 && {slices('LN 5')} === '5'")
+    press(found, "delete_box")
+    found.until(f"{slices('LN 5')} === '4'")
+    press(found, "add_box")
+    found.until(f"{slices('LN 5')} === '5'")
+    press(found, "trim_below")
+    found.until(f"{slices('LN 5')} === '3'")
+    press(found, "extend_down")
+    found.until(f"{slices('LN 5')} === '5' && !s('job').text")
+    for _step in range(6):
+        found.command("undo")
+    found.until(f"s('nodes').length === 4 && {slices('LN 1')} === '5'")
+    assert row(found, "LN 1")["state"] == "proposed"
+
+
+def test_a_new_run_asks_before_it_touches_decisions(found, node_server):
+    found.page.keyboard.press("r")
+    found.until("s('node_summary').includes('1 rejected')")
+    found.page.keyboard.press("n")
+    found.page.keyboard.press("a")
+    found.until("s('nodes').some(n => n.state === 'accepted')")
+    accepted = next(each for each in found.state("nodes") if each["state"] == "accepted")
+    press(found, "detect")
+    found.page.locator("[data-rerun-question]").wait_for()
+    assert not found.state("job")
+    found.page.locator("[data-rerun='keep']").click()
+    found.until("s('job').text")
+    found.until("!s('job').text")
+    states = [next(iter(each["observations"].values()))["state"] for each in node_server.kept["findings"]]
+    assert sorted(states) == ["accepted", "proposed", "proposed", "rejected"], "nothing proposed where they were"
+    assert accepted["uid"] in {each["uid"] for each in node_server.kept["findings"]}
+    press(found, "detect")
+    found.page.locator("[data-rerun='replace']").click()
+    found.until("!s('job').text && s('nodes').length === 4 && s('nodes').every(n => n.state === 'proposed')")
+
+
+def test_what_was_edited_is_there_after_a_reload_and_in_the_files(found, pair, node_server):
+    middle = (*pair.lesions[0][:2], 4.5)
+    found.drag("BaselineAxial", corner(middle), np.add(corner(middle), (8, 6, 0)))
+    found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
+    before = size(found, "LN 1")
+    press(found, "export")
+    found.until("s('saved').includes('nodes.csv') && !s('job').text")
+    out = node_server.out
+    table = list(csv.DictReader((out / "nodes.csv").read_text().splitlines()))
+    assert [line["label"] for line in table] == ["LN 1", "LN 2", "LN 3", "LN 4"]
+    assert float(table[0]["long axis (mm)"]) == pytest.approx(before[1], abs=0.06)
+    markups = json.loads((out / "nodes.mrk.json").read_text())["markups"]
+    assert [each["type"] for each in markups] == ["ROI"] * 4
+    assert {"nodes.nii.gz", "findings.json"} <= set(found.state("saved"))
+    found.page.reload()
+    found.until("s('nodes')?.length === 4 && s('views')?.BaselineAxial")
+    assert size(found, "LN 1") == before and row(found, "LN 1")["state"] == "edited"
+
+
+def test_with_two_scans_the_nodes_of_the_one_chosen_are_found(start, browser, pair, prelude, tmp_path, make_reader):
+    server = start([pair.baseline, pair.followup], tmp_path / "out", prelude=prelude)
+    page = browser.new_page(viewport={"width": 1366, "height": 900})
+    reader = make_reader(page)
+    reader.open(server.url)
+    reader.tab("Nodes")
+    page.locator("[data-node-scan='followup']").click()
+    reader.until("s('node_scan') === 'followup'")
+    press(reader, "detect")
+    reader.until("s('nodes').length === 4 && !s('job').text")
+    followup = next(each["id"] for each in server.kept["time_points"] if each["image"].startswith("followup"))
+    assert all(list(each["observations"]) == [followup] for each in server.kept["findings"])
+    page.locator("[data-node-scan='baseline']").click()
+    reader.until("s('nodes').length === 0")
+    reader.tab("Findings")
+    reader.until("s('is_following')")
+    page.close()
+    server.stop()
+
+
+def test_nodes_that_a_crash_left_are_taken_up_again(start, browser, pair, prelude, tmp_path, make_reader):
+    page = browser.new_page(viewport={"width": 1366, "height": 900})
+    reader = make_reader(page)
+
+    def begin():
+        server = start([pair.baseline], tmp_path / "out", prelude=prelude)
+        page.goto(server.url)
+        reader.until("s('scan_names')[0] && !s('job').text && s('views').BaselineAxial")
+        reader.tab("Nodes")
+        return server
+
+    server = begin()
+    press(reader, "detect")
+    reader.until("s('nodes').length === 4 && !s('job').text")
+    page.keyboard.press("a")
+    reader.until("s('nodes')[0].state === 'accepted'")
+    server.stop(signal.SIGKILL)
+    page.goto("about:blank")
+    begin()
+    assert reader.state("nodes") == []
+    page.locator("[data-autosave='take']").click()
+    reader.until("s('nodes').length === 4 && s('nodes')[0].state === 'accepted'")
+    page.close()

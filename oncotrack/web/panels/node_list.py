@@ -1,0 +1,154 @@
+"""The list of the nodes that were found: score threshold, filters, order, and one row a node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.scene import detection_panel as panel
+from oncotrack.scene.detection import DetectionScene
+from oncotrack.web.attributes import raw
+from oncotrack.web.panels.node_buttons import PREFIX
+from oncotrack.web.rows import STATES
+from oncotrack.web.tools import Command
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+_ICONS = {state.value: icon for state, (_words, icon) in STATES.items()}
+
+
+class NodeList:
+    """Shows the state's `nodes`; a click goes there.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    session : DetectionScene
+    """
+
+    def __init__(self, viewer: Viewer, session: DetectionScene) -> None:
+        self._viewer, self._session = viewer, session
+        viewer.state.update(
+            {
+                "nodes": [],
+                "node_summary": "",
+                "node_threshold": session.threshold,
+                "node_shown": next(iter(panel.SHOWN)),
+                "node_size": next(iter(panel.SIZES)),
+                "node_order": next(iter(panel.ORDERS)),
+                "is_node_order_reversed": False,
+            }
+        )
+        viewer.state.change("node_threshold")(self._on_threshold)
+        viewer.state.change("node_shown", "node_size", "node_order")(self._on_filter)
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """Turning the order round."""
+        return (
+            Command(f"{PREFIX}reverse", "Turn the order round", "mdi-swap-vertical", self._reverse, is_in_bar=False),
+        )
+
+    def refresh(self) -> None:
+        """Bring the rows up to the scene."""
+        state, current = self._viewer.state, self._session.current
+        state.node_summary = panel.summary(self._session)
+        state.nodes = [
+            {
+                "uid": line.uid,
+                "tip": line.tip,
+                "is_current": current is not None and line.uid == current.uid,
+                "icon": _ICONS[line.cells[1]],
+                **dict(zip(("label", "state", "score", "short", "long", "slices", "volume", "size"), line.cells,
+                           strict=True)),
+            }
+            for line in panel.lines(self._session, state.node_shown, state.node_size, state.node_order,
+                                    state.is_node_order_reversed)
+        ]  # fmt: skip
+
+    def build(self) -> None:
+        """Summary, slider, filters, rows."""
+        html.P("{{ node_summary }}", **raw(data_node_summary="yes"))
+        v.VSlider(
+            v_model=("node_threshold",), label="Score", min=0, max=1, step=0.01, hide_details=True, density="compact",
+            **raw(data_threshold="yes"),
+        )  # fmt: skip
+        html.P("Proposals that score less than {{ node_threshold.toFixed(2) }} are hidden.", classes="quiet")
+        with html.Div(classes="d-flex flex-wrap my-2", style="gap: 8px 4px;"):
+            for name, label, choices in (
+                ("node_shown", "State", panel.SHOWN),
+                ("node_size", "Short axis", panel.SIZES),
+                ("node_order", "Order", panel.ORDERS),
+            ):
+                v.VSelect(
+                    v_model=(name,), items=(f"{name}_choices", list(choices)), label=label, density="compact",
+                    variant="outlined", hide_details=True, style="min-width: 120px; flex: 1;",
+                    **raw(data_node_filter=name.removeprefix("node_")),
+                )  # fmt: skip
+            v.VBtn(
+                icon=("is_node_order_reversed ? 'mdi-sort-ascending' : 'mdi-sort-descending'",), size="small",
+                variant="text", click=(self._viewer.run, f"['{PREFIX}reverse']"),
+                **raw(title="Turn the order round", aria_label="Turn the order round", data_node_reverse="yes"),
+            )  # fmt: skip
+        with html.Div(style="max-height: 28vh; overflow-y: auto;"):
+            self._rows()
+        html.P("No node passes the filters.", v_if=("!nodes.length",))
+
+    def _rows(self) -> None:
+        with html.Div(
+            v_for=("row in nodes",),
+            key="row.uid",
+            classes=("row.is_current ? 'finding current' : 'finding'",),
+            tabindex="0",
+            click=(self._viewer.run, f"['{PREFIX}go', row.uid]"),
+            **raw(
+                f"@keydown.enter.self=\"trigger('oncotrack.command', ['{PREFIX}go', row.uid])\"",
+                role="button",
+                title=("row.tip",),
+                data_node=("row.label",),
+                data_state=("row.state",),
+            ),
+        ):
+            v.VIcon(icon=("row.icon",), size="small", classes="mt-1")
+            with html.Div(classes="finding-text"):
+                with html.Div(v_if=("renaming !== row.uid",)):
+                    html.Span("{{ row.label }}", classes="name")
+                    html.Span("{{ ' · ' + row.state + (row.score ? ' · score ' + row.score : '') }}")
+                    v.VChip("{{ row.size }}", v_if=("row.size",), size="x-small", classes="ml-2",
+                            color=("row.size === 'measurable' ? 'amber' : 'blue-grey-lighten-2'",))  # fmt: skip
+                v.VTextField(
+                    v_if=("renaming === row.uid",), v_model=("new_label",), density="compact", hide_details=True,
+                    autofocus=True, variant="outlined",
+                    **raw(
+                        f"@keydown.enter.stop=\"trigger('oncotrack.command', "
+                        f"['{PREFIX}rename', row.uid, $event.target.value])\"",
+                        "@keydown.esc.stop=\"renaming = ''\"",
+                        '@click.stop=""',
+                        data_node_rename="yes",
+                    ),
+                )  # fmt: skip
+                html.Div(
+                    "{{ row.short }} × {{ row.long }} mm · {{ row.slices }} slices · {{ row.volume }} ml",
+                    classes="more",
+                )
+            with html.Span(**raw('@click.stop=""')):
+                v.VBtn(
+                    icon="mdi-pencil", size="x-small", variant="text", title="Rename",
+                    click="renaming = row.uid; new_label = row.label",
+                    **raw(aria_label="Rename", data_node_action="rename"),
+                )  # fmt: skip
+
+    def _reverse(self) -> None:
+        state = self._viewer.state
+        state.is_node_order_reversed = not state.is_node_order_reversed
+        self.refresh()
+
+    def _on_filter(self, **_state: object) -> None:
+        self.refresh()
+
+    def _on_threshold(self, node_threshold: float, **_state: object) -> None:
+        self._viewer.attempt(setattr, self._session, "threshold", float(node_threshold))

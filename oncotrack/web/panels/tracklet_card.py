@@ -1,0 +1,86 @@
+"""The slice boxes of the current node: what the slice in view holds, and what can be done to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.scene import detection_panel as panel
+from oncotrack.scene.detection import DetectionScene
+from oncotrack.web.attributes import raw
+from oncotrack.web.panels.node_buttons import PREFIX, button, can
+from oncotrack.web.tools import Command
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+_EDITS = (
+    ("add_box", "Add box", "Copy the nearest box to this slice", "mdi-plus-box-outline", "b"),
+    ("delete_box", "Delete box", "Delete the box of this slice", "mdi-minus-box-outline", "Backspace"),
+    ("extend_up", "Follow up", "Follow this slice's box towards the head anew", "mdi-arrow-expand-up", "u"),
+    ("extend_down", "Follow down", "Follow this slice's box towards the feet anew", "mdi-arrow-expand-down", "j"),
+    ("trim_above", "Cut above", "Delete the boxes nearer to the head than this slice", "mdi-border-top-variant", ""),
+    ("trim_below", "Cut below", "Delete the boxes nearer to the feet than this slice", "mdi-border-bottom-variant", ""),
+    ("split", "Split here", "Two nodes: the slices before this one, and from it on", "mdi-call-split", "c"),
+)
+"""Method of the editor, button, tooltip, icon, key."""
+
+
+class TrackletCard:
+    """Buttons for the edits; boxes are moved and resized by dragging them in the slice.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    session : DetectionScene
+    do : callable
+        Runs a method of the session by its name; long work goes to the worker.
+    """
+
+    def __init__(self, viewer: Viewer, session: DetectionScene, do: Callable[..., None]) -> None:
+        self._viewer, self._session, self._do = viewer, session, do
+        viewer.state.update({"node_slice": "", "mergeable": [], "merge_with": None})
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """One for each edit."""
+        edits = (
+            Command(f"{PREFIX}{name}", tip, icon, partial(self._do, f"editor.{name}"), key, can(f"editor.{name}"),
+                    is_in_bar=False)
+            for name, _title, tip, icon, key in _EDITS
+        )  # fmt: skip
+        merge = Command(f"{PREFIX}merge", "Make both the same node", "mdi-call-merge", self._merge,
+                        enabled=f"{can('editor.merge')} && !!merge_with", is_in_bar=False)  # fmt: skip
+        return (*edits, merge)
+
+    def build(self) -> None:
+        """The slice in words, the edits, the node to merge with."""
+        commands = {command.name: command for command in self.commands}
+        with html.Div(v_if=("node_slice",), **raw(data_node_slice="yes")):
+            html.H2("Boxes in the slices")
+            html.P("{{ node_slice }}", classes="quiet")
+            html.P("Drag its corners and edges to resize the box, its middle to move it.", classes="quiet")
+            with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
+                for name, title, *_rest in _EDITS:
+                    button(self._viewer, commands[PREFIX + name], title)
+            with html.Div(classes="d-flex align-center", style="gap: 6px;", v_if=("mergeable.length",)):
+                v.VSelect(
+                    v_model=("merge_with",), items=("mergeable",), label="Merge with", density="compact",
+                    variant="outlined", hide_details=True, **raw(data_merge_with="yes"),
+                )  # fmt: skip
+                button(self._viewer, commands[f"{PREFIX}merge"], "Merge")
+
+    def refresh(self) -> None:
+        """Bring the state up to the scene."""
+        state = self._viewer.state
+        state.node_slice = panel.slice_words(self._session)
+        choices = [{"title": words, "value": uid} for uid, words in panel.mergeable(self._session)]
+        if choices != state.mergeable:
+            state.mergeable, state.merge_with = choices, choices[0]["value"] if choices else None
+
+    def _merge(self) -> None:
+        self._do("editor.merge", self._viewer.state.merge_with)
