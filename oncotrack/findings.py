@@ -210,7 +210,7 @@ class FindingList:
     def move(self, uid: str, time_point: str, centre: Sequence[float], reader: str = "reader") -> Finding:
         """Put a finding elsewhere by hand: its box and axes move along, its state becomes `edited`.
 
-        A tracklet and a volume belong to the old place and are dropped.
+        A tracklet, a volume and the match's cycle error belong to the old place and are dropped.
         """
         old = self._observation(uid, time_point)
         centre = point(centre, "centre")
@@ -224,6 +224,7 @@ class FindingList:
             tracklet=None,
             volume_mm3=None,
             box=old.box and Box(_shifted(old.box.low, by), _shifted(old.box.high, by)),
+            evidence=old.evidence and replace(old.evidence, cycle_error_mm=None),
             long_axis=old.long_axis and Axis(_shifted(old.long_axis.start, by), _shifted(old.long_axis.end, by)),
             short_axis=old.short_axis and Axis(_shifted(old.short_axis.start, by), _shifted(old.short_axis.end, by)),
             provenance=replace(old.provenance, reader=reader, when=Provenance().when),
@@ -231,7 +232,7 @@ class FindingList:
         return self.observe(uid, time_point, new, f"move {self[uid].label}")
 
     def take_alternative(self, uid: str, time_point: str, index: int, reader: str = "reader") -> Finding:
-        """Swap the match with one of its alternatives; the old match becomes that alternative."""
+        """Swap the match with one of its alternatives, cycle errors included; the old match becomes that alternative."""
         old = self._observation(uid, time_point)
         alternatives = old.evidence.alternatives if old.evidence else ()
         if not 0 <= index < len(alternatives):
@@ -239,12 +240,12 @@ class FindingList:
                 f"{self[uid].label} has {len(alternatives)} alternatives; number {index + 1} is not among them."
             )
         taken = alternatives[index]
-        kept = Alternative(old.centre, old.score or 0.0)
+        kept = Alternative(old.centre, old.score or 0.0, old.evidence.cycle_error_mm)
         swapped = tuple(kept if n == index else a for n, a in enumerate(alternatives))
         with self.group(f"take alternative {index + 1} of {self[uid].label}"):
             self.move(uid, time_point, taken.centre, reader)
             moved = self._observation(uid, time_point)
-            evidence = replace(old.evidence, alternatives=swapped, cycle_error_mm=None)
+            evidence = replace(old.evidence, alternatives=swapped, cycle_error_mm=taken.cycle_error_mm)
             return self.observe(uid, time_point, replace(moved, score=taken.score, evidence=evidence))
 
     # undo

@@ -118,7 +118,7 @@ def test_next_and_previous_go_round_and_move_both_rows(session, view, lesion):
 def test_an_alternative_can_be_taken_and_cannot_be_dragged(followed, view):
     followup_view = view("FollowUpAxial")
     node = followed.scene.GetFirstNodeByName("Alternatives")
-    assert labels(node) == ["L 1 b"]
+    assert labels(node) == ["b"]
     place = position(node)
     followup_view.node.JumpSliceByCentering(*place)
     followup_view.drag(place, [place[0] + 10, place[1], place[2]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import vtk
@@ -74,7 +76,8 @@ def test_the_end_of_an_axis_can_be_dragged(nodes, view):
     assert np.allclose(line.GetNthControlPointPositionWorld(1), LONG.end)
 
 
-def test_a_face_of_the_box_can_be_dragged(nodes, view):
+def test_a_face_of_a_box_without_slice_boxes_can_be_dragged(nodes, view):
+    nodes.findings.observe(nodes.current.uid, "t0", replace(seen(nodes), tracklet=None))
     axial = view("Red")
     axial.picture()
     axial.drag((10, 0, 0), (20, 0, 0))

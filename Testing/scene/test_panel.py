@@ -69,7 +69,7 @@ def test_the_filter_lets_its_states_through_only(followed):
 def test_alternatives_are_lettered_as_in_the_views(followed):
     node = followed.scene.GetFirstNodeByName("Alternatives")
     (text,) = panel.alternatives(followed)
-    assert node.GetNthControlPointLabel(0) == f"L 1 {text[0]}"
+    assert node.GetNthControlPointLabel(0) == text[0]
     assert text == "b: score 0.40, 16 mm away"
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zipfile
+
 import pytest
 
-from oncotrack.errors import InputError, OutputError
+from oncotrack.errors import Cancelled, InputError, OutputError
 from oncotrack.scene.application import check_drawing, new_scene
-from oncotrack.scene.storage import open_scene, save_scene
+from oncotrack.scene.storage import open_scene, opening, save_scene, saving
 from oncotrack.scene.volumes import add_volume
 
 
@@ -69,3 +71,54 @@ def test_a_volume_comes_back(saved):
 
 def test_drawing_is_possible_here():
     check_drawing()
+
+
+def cancel(fraction, _text):
+    """Progress of a reader who stops it half way."""
+    if fraction > 0.3:
+        raise Cancelled
+
+
+def test_a_cancelled_saving_leaves_the_old_file_and_nothing_else(saved, scene, make_phantom):
+    before = saved.read_bytes()
+    add_volume(scene, make_phantom(name="another"))
+    with pytest.raises(Cancelled):
+        saving(scene, saved).run(cancel)
+    assert saved.read_bytes() == before
+    assert [path.name for path in saved.parent.iterdir()] == ["patient.mrb"]
+
+
+def test_what_is_saved_is_the_scene_of_that_moment(saved, scene, make_phantom):
+    task = saving(scene, saved)
+    add_volume(scene, make_phantom(name="later"))
+    task.run()
+    other = new_scene()
+    open_scene(other.scene, saved)
+    assert other.scene.GetFirstNodeByName("later") is None
+
+
+def test_a_cancelled_opening_leaves_the_scene(saved, scene, make_phantom, tmp_path):
+    for name in ("second", "third"):
+        add_volume(scene, make_phantom(name=name))
+    larger = save_scene(scene, tmp_path / "larger.mrb")
+    other = new_scene()
+    add_volume(other.scene, make_phantom(name="kept"))
+    with pytest.raises(Cancelled):
+        opening(other.scene, larger).run(cancel)
+    assert other.scene.GetFirstNodeByName("kept") is not None
+
+
+def test_a_bundle_that_leads_out_of_its_folder_is_refused(scene, tmp_path):
+    with zipfile.ZipFile(tmp_path / "bad.mrb", "w") as bundle:
+        bundle.writestr("../outside.txt", "x")
+        bundle.writestr("a/a.mrml", "<MRML/>")
+    with pytest.raises(InputError, match="outside"):
+        open_scene(scene, tmp_path / "bad.mrb")
+    assert not (tmp_path.parent / "outside.txt").exists()
+
+
+def test_an_opened_scene_can_be_saved_and_opened_again(saved, tmp_path):
+    other, third = new_scene(), new_scene()
+    open_scene(other.scene, saved)
+    open_scene(third.scene, save_scene(other.scene, tmp_path / "again.mrb"))
+    assert third.scene.GetFirstNodeByName("CT").GetImageData().GetDimensions() == (64, 64, 40)

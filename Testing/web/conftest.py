@@ -67,9 +67,9 @@ def pair(tmp_path_factory) -> Pair:
 
 
 class Server:
-    """`oncotrack.web.serve` in a process of its own."""
+    """`oncotrack.web.serve` in a process of its own, after a `prelude` of Python."""
 
-    def __init__(self, scans: list[Path], out: Path, cache: Path, **options: Any) -> None:
+    def __init__(self, scans: list[Path], out: Path, cache: Path, prelude: str = "", **options: Any) -> None:
         self.out, self._log = out, out.with_suffix(".log")
         arguments = {"scans": [str(scan) for scan in scans], "out": str(out), **options}
         environment = {
@@ -79,7 +79,7 @@ class Server:
         }
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, json.dumps(arguments)], stdout=log, stderr=log, env=environment
+                [sys.executable, "-c", prelude + _SERVE, json.dumps(arguments)], stdout=log, stderr=log, env=environment
             )
         self.url = self._wait_for_url()
 
@@ -99,7 +99,7 @@ class Server:
         return self.process.wait(20)
 
     def _wait_for_url(self) -> str:
-        for _ in range(300):
+        for _ in range(1200):  # two minutes: as above
             if found := re.search(r"http://\S+", self.log):
                 return found.group(0)
             if self.process.poll() is not None:

@@ -9,6 +9,10 @@ import signal
 import numpy as np
 import pytest
 
+from oncotrack.geometry import Geometry
+from oncotrack.phantom.dicom_series import write_series
+from oncotrack.volume import Volume, load, save
+
 
 @pytest.fixture
 def visit(browser, make_reader):
@@ -142,9 +146,9 @@ def test_a_crash_loses_nothing(start, visit, pair, tmp_path):
     second = start([pair.baseline, pair.followup], tmp_path / "out")
     reader = visit(second)
     reader.open(second.url)
-    assert "1 finding of" in reader.state("autosaved")
+    assert "1 finding of" in reader.state("autosaved")["text"]
     reader.page.locator("[data-autosave='take']").click()
-    reader.until("s('findings').length === 1 && !s('autosaved')")
+    reader.until("s('findings').length === 1 && !s('autosaved').text")
     assert reader.state("findings")[0]["followup"] == row["followup"]
     assert reader.state("unsaved")
 
@@ -158,3 +162,108 @@ def test_a_saved_scene_opens_at_start(reader, server, start, visit, pair, tmp_pa
     second = visit(again)
     second.open(again.url)
     assert second.state("findings")[0]["followup"] == row["followup"]
+
+
+def test_closing_asks_while_findings_are_unsaved_and_not_afterwards(reader, pair):
+    asked = []
+    reader.page.on("dialog", lambda dialog: asked.append(dialog.type))
+    reader.follow(pair, 0)
+    reader.page.reload()
+    reader.until("s('findings').length === 1 && s('has_registration')")
+    assert asked == ["beforeunload"]
+    reader.page.locator("[data-finding='L 1']").click()
+    reader.page.wait_for_timeout(500)
+    reader.page.keyboard.press("Control+s")
+    reader.until("!s('unsaved')")
+    reader.page.reload()
+    reader.until("s('findings').length === 1")
+    assert asked == ["beforeunload"]
+
+
+@pytest.mark.parametrize("is_folder", [True, False], ids=["a folder", "several files"])
+def test_uploaded_dicom_becomes_the_follow_up(start, visit, pair, tmp_path, is_folder):
+    series = write_series(load(pair.followup), tmp_path / "series")
+    server = start([pair.baseline], tmp_path / "out")
+    reader = visit(server)
+    reader.page.goto(server.url)
+    reader.until("s('scan_names')[0] && !s('job').text")
+    reader.tab("Files")
+    inputs = reader.page.locator("input[data-upload='followup']")
+    if is_folder:
+        inputs.nth(1).set_input_files(series)
+    else:
+        inputs.first.set_input_files(sorted(path for path in series.rglob("*") if path.is_file()))
+    reader.until("s('has_registration') && !s('job').text", 60_000)
+    reader.tab("Findings")
+    assert math.dist(reader.follow(pair, 0)["followup"], pair.truth[0]) < 5
+
+
+def test_the_page_lives_while_a_large_scene_is_saved_and_cancelling_leaves_nothing(start, visit, tmp_path):
+    noise = np.random.default_rng(5).integers(-1024, -900, (160, 512, 512)).astype(np.int16)
+    scan = save(
+        Volume(noise, Geometry((512, 512, 160), (0.7, 0.7, 2.0), (-180, -180, -160)), "CT", "CT"),
+        tmp_path / "large.mha",
+    )
+    server = start([scan], tmp_path / "out")
+    reader = visit(server)
+    reader.page.goto(server.url)
+    reader.until("s('scan_names')[0] && !s('job').text && s('views').BaselineAxial")
+    reader.tab("Files")
+    reader.page.locator("[data-save='save scene']").click()
+    reader.until("(s('job').text ?? '').startsWith('Saving') && s('job').percent > 0")
+    place = reader.state("views")["BaselineAxial"]["place"]
+    reader.page.mouse.move(*reader._middle("BaselineAxial"))
+    reader.page.mouse.wheel(0, -100)
+    reader.until(f"s('views').BaselineAxial.place !== {json.dumps(place)} && s('job').text.startsWith('Saving')")
+    reader.page.locator("[data-cancel]").click()
+    reader.message("Cancelled")
+    reader.until("!s('job').text")
+    assert not list(server.out.iterdir())
+
+
+def test_an_autosave_of_other_scans_is_told_and_not_offered(start, visit, pair, tmp_path):
+    first = start([pair.baseline, pair.followup], tmp_path / "out")
+    reader = visit(first)
+    reader.open(first.url)
+    reader.follow(pair, 1)
+    first.stop(signal.SIGKILL)
+    second = start([pair.followup, pair.baseline], tmp_path / "out")
+    reader = visit(second)
+    reader.open(second.url)
+    told = reader.state("autosaved")
+    assert not told["fits"] and "other scans" in told["text"]
+    assert reader.page.locator("[data-autosave='take']").count() == 0
+    reader.page.locator("[data-autosave='drop']").click()
+    reader.until("!s('autosaved').text")
+    assert len(list(second.out.glob("findings.*.autosave.json"))) == 1
+
+
+def test_a_saved_scene_opens_at_the_finding_that_was_worked_on(reader, server, start, visit, pair, tmp_path):
+    reader.follow(pair, 0)
+    row = reader.follow(pair, 2)
+    reader.follow(pair, 1)
+    reader.page.locator("[data-finding='L 2']").click()
+    reader.until("s('findings')[1].is_current")
+    reader.tab("Files")
+    reader.page.locator("[data-save='save scene']").click()
+    reader.until("!s('unsaved') && !s('job').text", 60_000)
+    again = start([server.out / "scene.mrb"], tmp_path / "out")
+    second = visit(again)
+    second.open(again.url)
+    assert [each["is_current"] for each in second.state("findings")] == [False, True, False]
+    for view, axis in (("FollowUpAxial", 2), ("FollowUpCoronal", 1)):
+        matrix = np.linalg.inv(np.reshape(second.state("views")[view]["ras_to_xy"], (4, 4)))
+        assert abs(matrix[axis, 3] - row["followup"][axis]) < 0.5
+
+
+def test_a_key_does_nothing_while_its_button_is_dimmed(reader, server):
+    saved = server.out / "findings.json"
+    before = saved.stat().st_mtime_ns if saved.exists() else None
+    reader.page.locator("[data-command='save'][disabled]").wait_for()
+    reader.page.keyboard.press("Control+s")
+    reader.page.keyboard.press("l")
+    reader.until("!s('is_linked')")
+    reader.page.keyboard.press("l")
+    reader.until("s('is_linked')")
+    after = saved.stat().st_mtime_ns if saved.exists() else None
+    assert after == before, "an empty list must not take the place of a saved one"

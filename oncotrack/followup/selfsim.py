@@ -75,6 +75,14 @@ class SelfSimilarity:
         with one_thread_an_operation():
             return self._match(pair, at, radius_mm, progress)
 
+    def cycle_error(
+        self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float
+    ) -> float | None:
+        """Millimetres by which matching back from a follow-up place misses `at`; see `ChecksBack`."""
+        with one_thread_an_operation():
+            error = _cycle_error((_Side(pair, "baseline"), _Side(pair, "followup")), place, at, radius_mm)
+        return error if np.isfinite(error) else None
+
     def _match(self, pair: ScanPair, at: Sequence[float], radius_mm: float, progress: Progress) -> Match:
         at = pair.check_click(at)
         registration = pair.register(lambda fraction, text: progress(0.7 * fraction, text))
@@ -91,10 +99,10 @@ class SelfSimilarity:
         if not candidates:
             return outside
         progress(0.9, "Matching back")
-        best, cycle = candidates[0], _cycle_error(there, candidates[0], at, radius)
+        best, cycle = candidates[0], _cycle_error(there, candidates[0].place, at, radius)
         if cycle > MAXIMUM_CYCLE_MM:
             for other in candidates[1:]:
-                if (error := _cycle_error(there, other, at, radius)) < min(cycle, _TRUSTED_CYCLE_MM):
+                if (error := _cycle_error(there, other.place, at, radius)) < min(cycle, _TRUSTED_CYCLE_MM):
                     best, cycle = other, error
         others = [c for c in candidates if c is not best]
         reason = _doubt(best.score, cycle)
@@ -191,9 +199,9 @@ def _find(source: _Side, target: _Side, at: Sequence[float], radius_mm: float, c
     return found
 
 
-def _cycle_error(sides: tuple[_Side, _Side], candidate: _Candidate, at: Sequence[float], radius_mm: float) -> float:
-    """Millimetres by which matching back from a candidate misses the clicked point."""
-    back = _find(*sides[::-1], candidate.place, radius_mm, 2)
+def _cycle_error(sides: tuple[_Side, _Side], place: Sequence[float], at: Sequence[float], radius_mm: float) -> float:
+    """Millimetres by which matching back from a place of the follow-up misses the clicked point."""
+    back = _find(*sides[::-1], place, radius_mm, 2)
     return float(np.linalg.norm(np.subtract(back[0].place, at))) if back else np.inf
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from oncotrack.errors import InputError
 from oncotrack.findings import Alternative, MatchEvidence, Observation, Point, Provenance, State, point
@@ -108,4 +108,18 @@ class Tracker(Protocol):
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
     ) -> Match:
         """Match the lesion at RAS point `at` with radius `radius_mm`."""
+        ...
+
+
+@runtime_checkable
+class ChecksBack(Protocol):
+    """A tracker that can say how far matching back from any place of the follow-up leads."""
+
+    def cycle_error(
+        self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float
+    ) -> float | None:
+        """Millimetres between `at` (baseline, RAS mm) and what `place` (follow-up, RAS mm) is matched back to.
+
+        `radius_mm` is the lesion's in the follow-up. None when nothing is found back there.
+        """
         ...

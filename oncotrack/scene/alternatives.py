@@ -12,7 +12,7 @@ from oncotrack.scene.centres import OTHER_COLOUR, style_points
 
 
 def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
-    """Open circles, locked."""
+    """Crosses without a dot, locked."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     style_points(display, view_ids)
@@ -20,16 +20,20 @@ def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[
     display.SetGlyphScale(2.0)
     display.SetSelectedColor(*OTHER_COLOUR)
     display.SetTextScale(2.5)
+    display.GetTextProperty().SetVerticalJustificationToTop()  # below its point: above one lies the match's label
     node.SetLocked(True)
 
 
 def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding | None, time_point: str) -> None:
-    """Show the alternatives of one finding as "L 1 b", "L 1 c", ...; none without a finding."""
+    """Show the alternatives of one finding as "b", "c", ...; none without a finding.
+
+    The finding's label is left out: in a small view it would cover the match's own.
+    """
     observation = finding.at(time_point) if finding else None
     evidence = observation.evidence if observation else None
     alternatives = evidence.alternatives if evidence else ()
     wanted = [
-        (f"{finding.label} {letter}", alternative.centre, f"score {alternative.score:.2f}")
+        (letter, alternative.centre, f"score {alternative.score:.2f}")
         for letter, alternative in zip(string.ascii_lowercase[1:], alternatives, strict=False)
     ]
     shown = [

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import vtk
-
 from oncotrack.findings import FindingList
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.scene.application import new_scene
@@ -26,8 +24,6 @@ def write_scene(path: Path, pair: ScanPair, findings: FindingList) -> Path:
         On the time points "t0" (baseline) and "t1" (follow-up).
     """
     application = new_scene()
-    before = vtk.vtkOutputWindow.GetInstance()
-    vtk.vtkOutputWindow.SetInstance(vtk.vtkStringOutputWindow())  # the archive lists every file that it adds
     session = FollowUpScene(application.scene)
     try:
         session.set_scans(*(add_volume(application.scene, volume) for volume in (pair.baseline, pair.followup)))
@@ -35,4 +31,3 @@ def write_scene(path: Path, pair: ScanPair, findings: FindingList) -> Path:
         return save_scene(application.scene, path)
     finally:
         session.close()
-        vtk.vtkOutputWindow.SetInstance(before)

@@ -18,6 +18,7 @@ from oncotrack.scene.centres import (
     style_centres,
     take_placed,
 )
+from oncotrack.scene.list_node import need_list_node, read_current, read_list, store_current, store_list
 from oncotrack.scene.observers import Observers
 from oncotrack.scene.parts import LIST, PART, Key, Parts, key_of
 from oncotrack.scene.shapes import (
@@ -31,11 +32,9 @@ from oncotrack.scene.shapes import (
     read_shape,
     style_shape,
 )
-from oncotrack.scene.table import draw_table
 from oncotrack.scene.time_points import leave_study, put_into_study
 
 CENTRES = "centres"
-TABLE = Key("table")
 _MARKUP_EVENTS = ("PointModifiedEvent", "PointRemovedEvent", "PointPositionDefinedEvent")
 
 
@@ -66,13 +65,16 @@ class FindingNodes:
     refused = Signal()
     """(OncoTrackError): an edit in the scene was not possible and has been taken back."""
 
+    drawn = Signal()
+    """The nodes show the list now; who dresses them further does so here."""
+
     def __init__(self, scene: slicer.vtkMRMLScene, views: Mapping[str, tuple[str, ...]] | None = None) -> None:
         self.scene = scene
         self.views: dict[str, tuple[str, ...]] = dict(views or {})
         self.parts = Parts(scene)
         self.findings = FindingList()
         self.problem: OncoTrackError | None = None
-        self._current = ""
+        self._current = self._previous = ""
         self._is_drawing = False
         self._dragged: set[slicer.vtkMRMLNode] = set()
         self._observers = Observers()
@@ -99,7 +101,8 @@ class FindingNodes:
         if uid and uid not in self.findings:
             raise InputError("That finding is not in the list any more. Choose another one, or undo.")
         if uid != self._current:
-            self._current = uid
+            self._previous, self._current = self._current, uid
+            store_current(self.parts, uid)
             self.draw()
             self.changed.emit()
 
@@ -110,7 +113,7 @@ class FindingNodes:
         key = Key(CENTRES, time_point)
         node = self.parts.find(key)
         if node is None:
-            with self._drawing():
+            with self.drawing():
                 name = next((known.label for known in self.findings.time_points if known.id == time_point), time_point)
                 node = self.parts.need(key, "vtkMRMLMarkupsFiducialNode", f"Findings {name}")
                 style_centres(node, self.views.get(time_point, ()))
@@ -120,9 +123,7 @@ class FindingNodes:
 
     def list_node(self) -> slicer.vtkMRMLTextNode:
         """The text node that holds the list as JSON, so that a saved scene keeps it."""
-        node = self.parts.need(LIST, "vtkMRMLTextNode", "OncoTrack findings")
-        node.SetForceCreateStorageNode(True)
-        return node
+        return need_list_node(self.parts)
 
     def set_views(self, views: Mapping[str, tuple[str, ...]]) -> None:
         """Draw each time point's marks in these views only, and those of other time points nowhere."""
@@ -135,25 +136,28 @@ class FindingNodes:
                 else:
                     node.GetDisplayNode().SetViewNodeIDs(list(views))
                 node.SetDisplayVisibility(not self.views or key.time_point in self.views)
+        with self.drawing():
+            self.drawn.emit()
 
     def discard_placed(self, time_point: str, at: Point) -> None:
         """Take away a `placed` point that did not become a finding."""
         node = self.parts.find(Key(CENTRES, time_point))
         if node is not None:
-            with self._drawing():
+            with self.drawing():
                 discard_placed(node, at)
 
     def draw(self) -> None:
         """Make every node show what the list says; a node under the reader's hand waits until it is let go."""
         if self.scene.IsClosing() or self.scene.IsImporting():
             return
-        with self._drawing():
+        with self.drawing():
             for time_point in {each for finding in self.findings for each in finding.observations}:
                 self.centres(time_point)
             for key, node in self.parts:
                 if key.part == CENTRES and node not in self._dragged:
                     draw_centres(node, self.findings, key.time_point, self._current)
             self._draw_shapes()
+            self.drawn.emit()
 
     def _draw_shapes(self) -> None:
         wanted = {}
@@ -176,21 +180,12 @@ class FindingNodes:
             if key.part != OUTLINE:
                 self._watch(node)
 
-    def _store(self) -> None:
-        if len(self.findings) or self.parts.find(LIST) is not None:
-            self.list_node().SetText(self.findings.to_json())
-            with self._drawing():
-                draw_table(self.parts.need(TABLE, "vtkMRMLTableNode", "Findings table"), self.findings)
-
     def _stored(self) -> FindingList:
         self.problem = None
-        node = self.parts.find(LIST)
-        text = node.GetText() if node else ""
-        if not text:
-            return FindingList()
         try:
-            return FindingList.from_json(text, f"The list of findings in {node.GetName()}")
+            return read_list(self.parts)
         except InputError as error:
+            node = self.parts.find(LIST)
             node.SetAttribute(PART, "unreadable list")  # kept as it is: a newer OncoTrack may read it
             self.parts.forget(node)
             self.problem = error
@@ -203,7 +198,7 @@ class FindingNodes:
         self.findings.changed.disconnect(self._on_list_changed)
         self.findings = findings
         self.findings.changed.connect(self._on_list_changed)
-        self._current = findings.findings[0].uid if len(findings) else ""
+        self._current = read_current(self.parts, findings)
         self._dragged.clear()
         for key, node in self.parts:
             if key.part == CENTRES:
@@ -215,8 +210,10 @@ class FindingNodes:
 
     def _on_list_changed(self) -> None:
         if self._current not in self.findings:
-            self._current = self.findings.findings[-1].uid if len(self.findings) else ""
-        self._store()
+            last = self.findings.findings[-1].uid if len(self.findings) else ""
+            self._current = self._previous if self._previous in self.findings else last
+        with self.drawing():
+            store_list(self.parts, self.findings, self._current)
         self.draw()
         self.changed.emit()
 
@@ -243,7 +240,7 @@ class FindingNodes:
             with self.findings.group(f"{edits[0][0]} and {len(edits) - 1} more"):
                 for _text, edit in edits:
                     edit()
-        with self._drawing():
+        with self.drawing():
             placed = take_placed(node, self.findings)
         for at in placed:
             self.placed.emit(time_point, at)
@@ -299,7 +296,8 @@ class FindingNodes:
                 put_into_study(node, known)
 
     @contextmanager
-    def _drawing(self) -> Iterator[None]:
+    def drawing(self) -> Iterator[None]:
+        """Change nodes inside without that being taken for a hand's edit."""
         was, self._is_drawing = self._is_drawing, True
         try:
             yield

@@ -9,16 +9,16 @@ import vtk
 from undo_stack import Signal
 
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings import Finding, FindingList, Kind, Observation, Point, Provenance, Role, State, point
+from oncotrack.findings import Finding, FindingList, Kind, Observation, Point, Provenance, Role, State, TimePoint, point
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Tracker
 from oncotrack.registration import Registration
-from oncotrack.scene.finding_nodes import FindingNodes
 from oncotrack.scene.layers import Layers
 from oncotrack.scene.linking import LinkedRows
 from oncotrack.scene.matching import TRACKERS, Matching
 from oncotrack.scene.placing import place_into, stop_placing
 from oncotrack.scene.rows import BASELINE_GROUP, BASELINE_VIEWS, FOLLOWUP_GROUP, FOLLOWUP_VIEWS, Row
 from oncotrack.scene.scan_choice import ScanChoice
+from oncotrack.scene.shared_nodes import release_nodes, share_nodes
 from oncotrack.scene.tasks import Task
 
 _CORRESPONDING = (State.PROPOSED, State.ACCEPTED, State.EDITED)
@@ -58,7 +58,7 @@ class FollowUpScene:
         followup_3d_views: Sequence[str] = (),
     ) -> None:
         self.scene = scene
-        self.nodes = FindingNodes(scene)
+        self.nodes = share_nodes(scene)
         self._choice = ScanChoice(self.nodes)
         self._matching = Matching(self.nodes, self._choice, trackers or TRACKERS, self.go_to)
         self.baseline_row = Row(scene, tuple(baseline_views), BASELINE_GROUP)
@@ -76,7 +76,12 @@ class FollowUpScene:
     def close(self) -> None:
         """Stop looking at the scene; the nodes stay."""
         self.linking.close()
-        self.nodes.close()
+        self.layers.changed.disconnect(self.changed.emit)
+        self.nodes.replaced.disconnect(self._on_replaced)
+        self.nodes.changed.disconnect(self._on_changed)
+        self.nodes.placed.disconnect(self._on_placed)
+        self.nodes.refused.disconnect(self.refused.emit)
+        release_nodes(self.nodes)
 
     @property
     def problem(self) -> OncoTrackError | None:
@@ -118,6 +123,10 @@ class FollowUpScene:
     def registration(self) -> Registration | None:
         """Baseline to follow-up as its transform node says, or None while there is none that fits the scans."""
         return self._choice.registration
+
+    def strangers(self, findings: FindingList) -> tuple[TimePoint, ...]:
+        """Time points of another list, say one from disk, whose scans are not the chosen ones."""
+        return self._choice.strangers(findings)
 
     def take_up(self, findings: FindingList, registration: Registration) -> None:
         """Show what was found outside the scene: a list on the time points of the chosen scans, and their registration."""

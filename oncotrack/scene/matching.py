@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings import Finding, Kind, Observation, Point, Provenance, State, point
 from oncotrack.followup.methods import METHODS
 from oncotrack.followup.methods import tracker as make_tracker
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, Tracker
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ChecksBack, Match, ScanPair, Tracker
 from oncotrack.jobs import Progress
 from oncotrack.registration import Registration
 from oncotrack.scene.finding_nodes import FindingNodes
@@ -145,7 +146,7 @@ class Matching:
             matches = []
             for start, (at, radius_mm) in enumerate(places):
                 part = part_of(progress, _REGISTERING + start * step, _REGISTERING + (start + 1) * step)
-                matches.append(tracker.match(pair, at, radius_mm, part))
+                matches.append(_checked_back(tracker, pair, at, tracker.match(pair, at, radius_mm, part)))
             return registration, matches
 
         def finish(result: tuple[Registration, list[Match]]) -> object:
@@ -164,3 +165,14 @@ class Matching:
     def _check(self, scans: Scans) -> None:
         if not scans.is_of(self._choice.baseline, self._choice.followup):
             raise InputError("The scans were changed meanwhile, so the match was dropped; match again.")
+
+
+def _checked_back(tracker: Tracker, pair: ScanPair, at: Point, match: Match) -> Match:
+    """The match with the cycle errors of its alternatives, so that a reader who takes one knows its trust too."""
+    if not isinstance(tracker, ChecksBack):
+        return match
+    checked = (
+        replace(other, cycle_error_mm=tracker.cycle_error(pair, at, other.centre, match.radius_mm))
+        for other in match.alternatives
+    )
+    return replace(match, alternatives=tuple(checked))

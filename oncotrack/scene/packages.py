@@ -25,6 +25,10 @@ _FAILED = (
     "The packages could not be installed. Check the network and press Install packages again; "
     "until then scans can be viewed, but lesions cannot be followed. Slicer's error log has the details."
 )
+_UNDETECTED = (
+    "PyTorch is not installed: lymph nodes can be added and edited by hand, but not looked for or followed through the "
+    "slices. Press Install packages to get that too."
+)
 _NEED_TORCH = ("selfsim",)
 
 
@@ -51,6 +55,13 @@ def sentence() -> str:
     if lacks_required():
         return _NEEDED
     return _WITHOUT_TORCH if lacks_torch() else ""
+
+
+def sentence_on_detection() -> str:
+    """The same for finding lymph nodes."""
+    if lacks_required():
+        return _NEEDED
+    return _UNDETECTED if lacks_torch() else ""
 
 
 def install(packages: Installer, torch: Installer) -> None:

@@ -76,6 +76,7 @@ def alternatives(session: FollowUpScene) -> list[str]:
     known = match.evidence.alternatives if match and match.evidence else ()
     return [
         f"{letter}: score {other.score:.2f}, {math.dist(other.centre, match.centre):.0f} mm away"
+        + ("" if other.cycle_error_mm is None else f", misses its start by {other.cycle_error_mm:.1f} mm")
         for letter, other in zip("bcdefgh", known, strict=False)
     ]
 

@@ -6,21 +6,30 @@ The choice is kept in the scene itself (references of the list's text node), so 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import slicer
 
 from oncotrack.errors import InputError
-from oncotrack.findings import TimePoint
+from oncotrack.findings import FindingList, TimePoint
 from oncotrack.registration import Registration
 from oncotrack.scene.finding_nodes import FindingNodes
-from oncotrack.scene.parts import LIST, TIME_POINT, Key
+from oncotrack.scene.parts import LIST, Key
 from oncotrack.scene.scans import Scans
-from oncotrack.scene.time_points import put_into_study
+from oncotrack.scene.time_points import (
+    name_in_list,
+    need_time_point_id,
+    put_into_study,
+    time_point_id,
+    time_point_of,
+)
 from oncotrack.scene.transforms import draw_registration, matrix_of, read_registration
-from oncotrack.scene.volumes import to_volume
+from oncotrack.scene.volumes import stamp, to_volume
 
 _BASELINE, _FOLLOWUP = "OncoTrack.baseline", "OncoTrack.followup"
+ROLES = {_BASELINE: "baseline", _FOLLOWUP: "follow-up"}
+"""References of the list's text node to the two scans, and what a reader calls these."""
 
 
 class ScanChoice:
@@ -35,6 +44,7 @@ class ScanChoice:
         self._nodes = nodes
         self._scans: Scans | None = None
         self._drawn: Registration | None = None
+        self._fingerprints: dict[tuple, str] = {}
 
     @property
     def baseline(self) -> slicer.vtkMRMLScalarVolumeNode | None:
@@ -49,12 +59,12 @@ class ScanChoice:
     @property
     def baseline_id(self) -> str:
         """Time point of the baseline in every finding; "" while there is none."""
-        return _id(self.baseline)
+        return time_point_id(self.baseline)
 
     @property
     def followup_id(self) -> str:
         """Time point of the follow-up in every finding; "" while there is none."""
-        return _id(self.followup)
+        return time_point_id(self.followup)
 
     def choose(
         self, baseline: slicer.vtkMRMLScalarVolumeNode | None, followup: slicer.vtkMRMLScalarVolumeNode | None
@@ -62,8 +72,8 @@ class ScanChoice:
         """Take these volumes; each gets a time point of its own and a study in the subject hierarchy."""
         node = self._nodes.list_node()
         for role, volume in ((_BASELINE, baseline), (_FOLLOWUP, followup)):
-            if volume and not _id(volume):
-                volume.SetAttribute(TIME_POINT, self._free_id())
+            if volume:
+                need_time_point_id(volume, self._nodes.findings)
             node.SetNodeReferenceID(role, volume.GetID() if volume else None)
         for volume, time_point in self._time_points():
             put_into_study(volume, time_point)
@@ -120,31 +130,36 @@ class ScanChoice:
         """Say in the list which scans the chosen ones are; to be grouped with the first finding on them."""
         findings = self._nodes.findings
         known = {time_point.id for time_point in findings.time_points}
-        missing = [time_point for _volume, time_point in self._time_points() if time_point.id not in known]
-        if missing:
-            time_points = [*findings.time_points, *missing]
-            if all(time_point.date for time_point in time_points):
-                time_points.sort(key=lambda time_point: time_point.date)
-            findings.set_time_points(time_points)
+        missing = [
+            replace(time_point, fingerprint=self._fingerprint(volume))
+            for volume, time_point in self._time_points()
+            if time_point.id not in known
+        ]
+        name_in_list(findings, missing)
+
+    def strangers(self, findings: FindingList) -> tuple[TimePoint, ...]:
+        """Time points of another list whose scans are not the chosen ones; a scan without a fingerprint may be any."""
+        chosen = {time_point_id(volume): volume for volume in (self.baseline, self.followup) if volume}
+        used = {each for finding in findings for each in finding.observations}
+        return tuple(
+            time_point
+            for time_point in findings.time_points
+            if time_point.id in used and not self._may_be(time_point, chosen.get(time_point.id))
+        )
+
+    def _may_be(self, time_point: TimePoint, volume: slicer.vtkMRMLScalarVolumeNode | None) -> bool:
+        return volume is not None and time_point.fingerprint in ("", self._fingerprint(volume))
+
+    def _fingerprint(self, volume: slicer.vtkMRMLScalarVolumeNode) -> str:
+        key = stamp(volume)
+        if key not in self._fingerprints:
+            self._fingerprints[key] = to_volume(volume).fingerprint
+        return self._fingerprints[key]
 
     def _time_points(self) -> Iterator[tuple[slicer.vtkMRMLScalarVolumeNode, TimePoint]]:
-        known = {time_point.id: time_point for time_point in self._nodes.findings.time_points}
-        labels = {time_point.label for time_point in known.values()}
-        for volume, label in ((self.baseline, "baseline"), (self.followup, "follow-up")):
-            if volume is None:
-                continue
-            if _id(volume) not in known:
-                free = next(n for n in range(1, len(known) + 2) if _numbered(label, n) not in labels)
-                metadata = to_volume(volume).metadata
-                known[_id(volume)] = TimePoint(_id(volume), _numbered(label, free), volume.GetName(), **metadata)
-            yield volume, known[_id(volume)]
-
-    def _free_id(self) -> str:
-        used = {time_point.id for time_point in self._nodes.findings.time_points}
-        volumes = self._nodes.scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
-        volumes.UnRegister(None)
-        used |= {_id(volumes.GetItemAsObject(index)) for index in range(volumes.GetNumberOfItems())}
-        return next(name for n in range(len(used) + 1) if (name := f"t{n}") not in used)
+        for role, label in ROLES.items():
+            if (volume := self._chosen(role)) is not None:
+                yield volume, time_point_of(volume, self._nodes.findings, label)
 
     @property
     def _registration_key(self) -> Key:
@@ -157,11 +172,3 @@ class ScanChoice:
     def _chosen(self, role: str) -> slicer.vtkMRMLScalarVolumeNode | None:
         node = self._nodes.parts.find(LIST)
         return node.GetNodeReference(role) if node else None
-
-
-def _id(volume: slicer.vtkMRMLScalarVolumeNode | None) -> str:
-    return (volume.GetAttribute(TIME_POINT) or "") if volume else ""
-
-
-def _numbered(label: str, number: int) -> str:
-    return label if number == 1 else f"{label} {number}"

@@ -54,6 +54,8 @@ def draw_shape(
     """Make the node show that part of the observation."""
     name = f"{finding.label} {part}"
     if part == BOX:
+        if finding.site:
+            name = f"{finding.label} {finding.site} {part}"
         if observation.score is not None:
             name += f" {observation.score:.2f}"
         _draw_box(node, observation.box)
@@ -68,7 +70,9 @@ def draw_shape(
     display.SetColor(*colour)
     display.SetSelectedColor(*colour)
     if part == BOX:
-        display.SetHandlesInteractive(is_current)
+        # what slice boxes measure is not dragged itself; in slices the boxes are drawn, and edited
+        display.SetHandlesInteractive(is_current and observation.tracklet is None)
+        display.SetVisibility2D(observation.tracklet is None)
 
 
 def read_shape(

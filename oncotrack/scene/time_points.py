@@ -1,12 +1,52 @@
-"""The patient's scans as studies of the subject hierarchy, with what was found in them."""
+"""The patient's scans: each is a time point of the findings, and a study of the subject hierarchy."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import slicer
 
-from oncotrack.findings import TimePoint
+from oncotrack.findings import FindingList, TimePoint
+from oncotrack.scene.parts import TIME_POINT
+from oncotrack.scene.volumes import to_volume
 
 _UID = "OncoTrack"
+
+
+def time_point_id(volume: slicer.vtkMRMLVolumeNode | None) -> str:
+    """Id of the time point that a volume is; "" while it is none."""
+    return (volume.GetAttribute(TIME_POINT) or "") if volume else ""
+
+
+def need_time_point_id(volume: slicer.vtkMRMLVolumeNode, findings: FindingList) -> str:
+    """The same, given to the volume when it has none: "t0", "t1", ... that neither list nor scene uses."""
+    if not time_point_id(volume):
+        used = {time_point.id for time_point in findings.time_points}
+        volumes = volume.GetScene().GetNodesByClass("vtkMRMLScalarVolumeNode")
+        volumes.UnRegister(None)
+        used |= {time_point_id(volumes.GetItemAsObject(index)) for index in range(volumes.GetNumberOfItems())}
+        volume.SetAttribute(TIME_POINT, next(name for n in range(len(used) + 1) if (name := f"t{n}") not in used))
+    return time_point_id(volume)
+
+
+def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList, label: str) -> TimePoint:
+    """The time point that the list has for a volume, else a new one: "baseline", or "baseline 2" beside another."""
+    known = {time_point.id: time_point for time_point in findings.time_points}
+    if time_point_id(volume) in known:
+        return known[time_point_id(volume)]
+    labels = {time_point.label for time_point in findings.time_points}
+    names = (label if n == 1 else f"{label} {n}" for n in range(1, len(labels) + 2))
+    free = next(name for name in names if name not in labels)
+    return TimePoint(time_point_id(volume), free, volume.GetName(), **to_volume(volume).metadata)
+
+
+def name_in_list(findings: FindingList, scans: Sequence[TimePoint]) -> None:
+    """Add time points to the list, in the order of their dates where all have one."""
+    if scans:
+        time_points = [*findings.time_points, *scans]
+        if all(time_point.date for time_point in time_points):
+            time_points.sort(key=lambda time_point: time_point.date)
+        findings.set_time_points(time_points)
 
 
 def study_item(scene: slicer.vtkMRMLScene, time_point: TimePoint) -> int:

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import slicer
+import vtk
+from undo_stack import Signal
 from vtk.util.numpy_support import vtk_to_numpy
 
+from oncotrack.scene.observers import Observers
 from oncotrack.scene.volumes import modality
 
 
@@ -49,3 +52,52 @@ def own_window(volume: slicer.vtkMRMLVolumeNode) -> tuple[float, float]:
     voxels = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars())
     low, high = np.percentile(voxels[:: max(1, len(voxels) // 200_000)], (1, 99))
     return max(float(high - low), 1.0), float(low + high) / 2
+
+
+class WindowLink:
+    """Follows the window of two scans, whoever changes it, and gives one the window of the other.
+
+    Attributes
+    ----------
+    is_enabled : bool
+        Whether both are shown alike.
+    """
+
+    changed = Signal()
+    """(width, level): a scan is shown by this window now."""
+
+    def __init__(self) -> None:
+        self.is_enabled = True
+        self._displays: tuple[slicer.vtkMRMLScalarVolumeDisplayNode, ...] = ()
+        self._known: list[tuple[float, float]] = []
+        self._observers = Observers()
+
+    def watch(self, volumes: Iterable[slicer.vtkMRMLVolumeNode]) -> None:
+        """Look at these scans from now on, and at no others."""
+        self.close()
+        self._displays = tuple(volume.GetDisplayNode() for volume in volumes)
+        self._known = [_window(display) for display in self._displays]
+        for display in self._displays:
+            self._observers.add(display, vtk.vtkCommand.ModifiedEvent, lambda caller, _: self._on_display(caller))
+
+    def close(self) -> None:
+        """Look at no scan any more."""
+        self._observers.clear()
+
+    def _on_display(self, changed: slicer.vtkMRMLScalarVolumeDisplayNode) -> None:
+        window = _window(changed)
+        index = next(index for index, display in enumerate(self._displays) if display is changed)
+        if window == self._known[index]:
+            return
+        self._known[index] = window
+        if self.is_enabled:
+            self._known = [window] * len(self._displays)
+            for display in self._displays:
+                if display is not changed:
+                    display.SetAutoWindowLevel(False)
+                    display.SetWindowLevel(*window)
+        self.changed.emit(*window)
+
+
+def _window(display: slicer.vtkMRMLScalarVolumeDisplayNode) -> tuple[float, float]:
+    return display.GetWindow(), display.GetLevel()

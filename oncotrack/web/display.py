@@ -1,13 +1,17 @@
-"""How both scans are shown: one window for both, the 3D rendering that goes with it."""
+"""How both scans are shown: one window for both, set by preset, slider or mouse, and the 3D rendering that goes with it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oncotrack.scene.windows import WINDOWS, is_ct, own_window, set_window
+from oncotrack.scene.placing import adjust_window, stop_placing
+from oncotrack.scene.windows import WINDOWS, WindowLink, is_ct, own_window, set_window
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
+
+
+_MR = "MR-Default"
 
 
 class Display:
@@ -16,34 +20,68 @@ class Display:
     Parameters
     ----------
     viewer : Viewer
-        Its state gets `window_name`, `window_width` and `window_level`.
+        Its state gets `window_name`, `window_width`, `window_level`, `is_same_window` and `is_windowing` (the left
+        mouse button sets the window).
     """
 
     def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
-        viewer.state.update({"window_name": "", "window_width": 400.0, "window_level": 40.0})
+        self._viewer, self._link = viewer, WindowLink()
+        viewer.state.update(
+            {
+                "window_name": "",
+                "window_width": 400.0,
+                "window_level": 40.0,
+                "is_same_window": True,
+                "is_windowing": False,
+            }
+        )
         viewer.state.change("window_width", "window_level")(self._on_slider)
         self._shown = (400.0, 40.0)
+        self._link.changed.connect(self._on_window)
 
-    def start(self) -> None:
-        """Show newly chosen scans: CT in soft tissue, others by their own grey values."""
+    def start(self, *, is_saved: bool = False) -> None:
+        """Show newly chosen scans: CT in soft tissue, others by their own grey values, each by itself.
+
+        Scans of a saved scene keep the windows that they were saved with.
+        """
         scans = self._scans()
+        self._link.close()
+        self.set_windowing(False)
         if not scans:
             return
-        if all(map(is_ct, scans)):
+        is_alike = all(map(is_ct, scans))
+        saved = {(display.GetWindow(), display.GetLevel()) for display in (scan.GetDisplayNode() for scan in scans)}
+        if is_saved and not any(scan.GetDisplayNode().GetAutoWindowLevel() for scan in scans):
+            is_alike = len(saved) == 1
+            self._tell(_name_of(*min(saved)), *min(saved))
+            self._viewer.views.show_3d(scans[-1], WINDOWS[0].rendering if is_ct(scans[-1]) else _MR)
+        elif is_alike:
             self.take(WINDOWS[0].name)
-            return
-        for scan in scans:
-            set_window([scan], *own_window(scan))
-        self._tell("", *own_window(scans[0]))
-        self._viewer.views.show_3d(scans[-1], "MR-Default")
+        else:
+            for scan in scans:
+                set_window([scan], *own_window(scan))
+            self._tell("", *own_window(scans[0]))
+            self._viewer.views.show_3d(scans[-1], _MR)
+        self._viewer.state.is_same_window = self._link.is_enabled = is_alike
+        self._link.watch(scans)
 
     def take(self, name: str) -> None:
-        """Use a preset."""
+        """Use a preset, for both scans."""
         window = next(each for each in WINDOWS if each.name == name)
         set_window(self._scans(), window.width, window.level)
         self._tell(name, window.width, window.level)
         self._viewer.views.show_3d(self._viewer.session.followup or self._viewer.session.baseline, window.rendering)
+
+    def toggle_same(self) -> None:
+        """Show both scans alike when one's window is set by mouse, or each by itself."""
+        self._link.is_enabled = self._viewer.state.is_same_window = not self._link.is_enabled
+        if self._link.is_enabled:
+            set_window(self._scans(), *self._shown)
+
+    def set_windowing(self, on: bool) -> None:
+        """Let the left mouse button set the window, or click and drag marks."""
+        self._viewer.state.is_windowing = on
+        (adjust_window if on else stop_placing)(self._viewer.session.scene)
 
     def _scans(self) -> list:
         return [scan for scan in (self._viewer.session.baseline, self._viewer.session.followup) if scan]
@@ -60,3 +98,11 @@ class Display:
         self._viewer.state.window_name = ""
         with self._viewer.views.blocked():
             set_window(self._scans(), window_width, window_level)
+
+    def _on_window(self, width: float, level: float) -> None:
+        if (round(width, 1), round(level, 1)) != self._shown:
+            self._tell("", width, level)
+
+
+def _name_of(width: float, level: float) -> str:
+    return next((each.name for each in WINDOWS if (each.width, each.level) == (width, level)), "")

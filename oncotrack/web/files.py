@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings import FindingList
+from oncotrack.findings import Finding, FindingList
 from oncotrack.jobs import Progress
-from oncotrack.scene.storage import open_scene, save_scene
+from oncotrack.scene.storage import opening, saving
 from oncotrack.scene.table import to_csv
 from oncotrack.scene.tasks import Task
 from oncotrack.scene.volumes import add_volume, to_volume
@@ -69,8 +69,11 @@ class Files:
             self._viewer.state.ask = {"text": "There are unsaved findings. Opening a scene replaces them."}
             self._answer = lambda: self.open_path(path, role, is_sure=True, finished=finished)
             return
+        if suffix == ".mrb":
+            self._open_scene(path, finished)
+            return
         try:
-            (self._open_scene if suffix == ".mrb" else self._open_findings)(path)
+            self._open_findings(path)
         finally:
             finished()
 
@@ -107,11 +110,13 @@ class Files:
         self._start()
         self._viewer.refresh()
 
-    def _start(self) -> None:
+    def _start(self, *, is_saved: bool = False) -> None:
         session = self._viewer.session
         session.layers.show_scans()
         self._viewer.views.fit()
-        self._viewer.display.start()
+        self._viewer.display.start(is_saved=is_saved)
+        if session.current:
+            session.go_to()
         if session.baseline and session.followup and session.registration is None:
             self.register()
 
@@ -119,28 +124,52 @@ class Files:
         """Bring the scans into correspondence, which links the views."""
         self._viewer.submit(self._viewer.session.register(), lambda _registration: self._viewer.refresh())
 
-    def _open_scene(self, path: Path) -> None:
-        open_scene(self._viewer.session.scene, path)
-        self._start()
-        if (problem := self._viewer.session.problem) is not None:
-            raise problem
-        self._viewer.say(f"Opened {path.name}.")
+    def _open_scene(self, path: Path, finished: Callable[[], None]) -> None:
+        task = opening(self._viewer.session.scene, path)
+
+        def abandon() -> None:
+            task.abandon()
+            finished()
+
+        def show(unpacked: Path) -> None:
+            finished()
+            task.apply(unpacked)
+            self._start(is_saved=True)
+            if (problem := self._viewer.session.problem) is not None:
+                raise problem
+            self._viewer.say(f"Opened {path.name}.")
+
+        def unpacked(description: Path) -> None:
+            self._viewer.announce("Showing the scene; the page waits for it", lambda: show(description))
+
+        # a scene is read in the page's own loop, so what the task gives back is read once the page says so
+        self._viewer.submit(Task(task.text, task.work, lambda description: description, abandon), unpacked)
 
     def _open_findings(self, path: Path) -> None:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path.name} could not be read as a findings file. Choose a findings.json.") from error
+        session = self._viewer.session
         self.take_findings(text, path.name)
+        if others := session.strangers(session.findings):
+            names = " and ".join(time_point.image or time_point.label for time_point in others)
+            self._viewer.say(
+                f"The findings of {path.name} were made on other scans ({names}); undo takes them back.", "error"
+            )
 
     def take_findings(self, text: str, source: str) -> None:
         """Replace the list by another one, as one step of undo."""
-        self._viewer.session.findings.load_json(text, source)
-        self._viewer.session.layers.show_scans()
+        session = self._viewer.session
+        session.findings.load_json(text, source)
+        session.layers.show_scans()
+        if session.current:
+            session.go_to()
 
     def take_autosave(self) -> None:
         """Go on with what an earlier session left."""
-        self.take_findings(self._viewer.autosave.take(), "The autosave")
+        if text := self._viewer.autosave.take():
+            self.take_findings(text, "The autosave")
         self._viewer.refresh()
 
     def drop_autosave(self) -> None:
@@ -156,21 +185,24 @@ class Files:
         findings.save(self.out / "findings.json")
         write_text(self.out / "findings.csv", to_csv(findings))
         findings.mark_saved()
-        self._tell("findings.json", "findings.csv")
+        self.tell("findings.json", "findings.csv")
 
     def save_scene(self) -> None:
-        """Write scene.mrb, with images and marks, into the output folder; the page first says so."""
-        self._viewer.state.job = {"text": "Saving the scene", "percent": 0, "waiting": 0, "stopping": True}
+        """Write scene.mrb, with images and marks as they are now, into the output folder."""
+        session = self._viewer.session
 
-        def save() -> None:
-            try:
-                save_scene(self._viewer.session.scene, self.out / "scene.mrb")
-                self._viewer.session.findings.mark_saved()
-                self._tell("scene.mrb")
-            finally:
-                self._viewer.state.job = {}
+        def write() -> None:
+            findings, written = session.findings, session.findings.findings
+            self._viewer.submit(
+                saving(session.scene, self.out / "scene.mrb"), lambda path: told(path, findings, written)
+            )
 
-        self._viewer.later(save)
+        def told(path: Path, findings: FindingList, written: tuple[Finding, ...]) -> None:
+            if session.findings is findings and findings.findings is written:  # else there are newer edits to save
+                findings.mark_saved()
+            self.tell(path.name)
+
+        self._viewer.announce("Saving the scene", write)
 
     def save_report(self) -> None:
         """Write report.html into the output folder."""
@@ -192,9 +224,10 @@ class Files:
             write_report(target, ScanPair(*volumes, registration), findings)
             return target
 
-        self._viewer.submit(Task("Writing the report", work, lambda path: self._tell(path.name)))
+        self._viewer.submit(Task("Writing the report", work, lambda path: self.tell(path.name)))
 
-    def _tell(self, *names: str) -> None:
+    def tell(self, *names: str) -> None:
+        """Say that these results lie in the output folder, and offer them for download."""
         state = self._viewer.state
         state.saved = [name for name in state.saved if name not in names] + list(names)
         self._viewer.refresh()

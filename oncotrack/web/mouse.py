@@ -1,4 +1,4 @@
-"""What a plain click in a slice view means; dragging, scrolling and zooming stay Slicer's own."""
+"""What a plain click in a slice view means; dragging, scrolling, zooming and windowing stay Slicer's own."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from oncotrack.scene.finding_nodes import CENTRES
 from oncotrack.scene.follow_up import FollowUpScene
 from oncotrack.scene.layers import ALTERNATIVES
 from oncotrack.scene.parts import Key
+from oncotrack.scene.placing import is_adjusting_window, is_placing
 
 _STILL_PX = 4
 _NEAR_PX = 9
@@ -29,6 +30,8 @@ class Mouse:
     session : FollowUpScene
     on_finding, on_alternative, on_tissue : callable
         Called with the finding's uid, the alternative's number (from 0), the clicked place (RAS mm) of the baseline.
+    takes_click : callable
+        Asked before with the slice node and the clicked place: whether a tool had its own use for the click.
     """
 
     def __init__(
@@ -38,18 +41,38 @@ class Mouse:
         on_finding: Callable[[str], None],
         on_alternative: Callable[[int], None],
         on_tissue: Callable[[Point], None],
+        takes_click: Callable[[slicer.vtkMRMLSliceNode, Point], bool],
     ) -> None:
         self._view, self._session = view, session
         self._on_finding, self._on_alternative, self._on_tissue = on_finding, on_alternative, on_tissue
+        self._takes_click = takes_click
         self._pressed: tuple[int, int] | None = None
+        self._locked: list[slicer.vtkMRMLMarkupsNode] = []
         interactor = view.interactor()
         interactor.AddObserver("LeftButtonPressEvent", lambda *_: self._press(), _BEFORE_SLICER)
+        # Slicer keeps the release that ends its own drag to itself, so locks are opened before it sees it
+        interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._unlock_marks(), _BEFORE_SLICER)
         interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._release(), -_BEFORE_SLICER)
 
     def _press(self) -> None:
         interactor = self._view.interactor()
+        if is_adjusting_window(self._session.scene):
+            self._lock_marks()
+            return
         is_plain = not (interactor.GetShiftKey() or interactor.GetControlKey() or interactor.GetAltKey())
-        self._pressed = interactor.GetEventPosition() if is_plain else None
+        is_meant = is_plain and not is_placing(self._session.scene)
+        self._pressed = interactor.GetEventPosition() if is_meant else None
+
+    def _lock_marks(self) -> None:
+        """Until the button is let go: a drag for the window that begins on a mark leaves the mark where it is."""
+        for _key, node in self._session.nodes.parts:
+            if node.IsA("vtkMRMLMarkupsNode") and not node.GetLocked():
+                node.SetLocked(True)
+                self._locked.append(node)
+
+    def _unlock_marks(self) -> None:
+        while self._locked:
+            self._locked.pop().SetLocked(False)
 
     def _release(self) -> None:
         pressed, self._pressed = self._pressed, None
@@ -57,6 +80,9 @@ class Mouse:
         if pressed is None or math.dist(pressed, at) > _STILL_PX:
             return
         node = self._view.get_view_node()
+        ras = node.GetXYToRAS().MultiplyPoint((*at, 0.0, 1.0))[:3]
+        if self._takes_click(node, tuple(ras)):
+            return
         is_baseline = self._session.baseline_row.index_of(node) >= 0
         parts = self._session.nodes.parts
         time_point = self._session.baseline_id if is_baseline else self._session.followup_id
@@ -67,7 +93,6 @@ class Mouse:
                 self._on_finding(uid)
             return
         if is_baseline:
-            ras = node.GetXYToRAS().MultiplyPoint((*at, 0.0, 1.0))[:3]
             self._on_tissue(tuple(ras))
         elif (alternative := self._hit(parts.find(Key(ALTERNATIVES)), at)) >= 0:
             self._on_alternative(alternative)

@@ -43,6 +43,7 @@ def match(session: FollowUpScene) -> dict[str, Any]:
             {
                 "letter": letter,
                 "score": f"{each.score:.2f}",
+                "trust": _cycle(each.cycle_error_mm),
                 "away": f"{math.dist(each.centre, seen.centre):.0f} mm away",
                 "ras": [round(value, 3) for value in each.centre],
             }
@@ -52,9 +53,12 @@ def match(session: FollowUpScene) -> dict[str, Any]:
 
 
 def trust(seen: Observation | None) -> str:
-    """The cycle error in words, which is the trust to show."""
-    error = seen.evidence.cycle_error_mm if seen and seen.evidence else None
-    return f"cycle error {error:.1f} mm" if error is not None and math.isfinite(error) else ""
+    """The cycle error in words, which is the trust to show; "" where nothing was matched."""
+    return _cycle(seen.evidence.cycle_error_mm) if seen and seen.evidence else ""
+
+
+def _cycle(error_mm: float | None) -> str:
+    return "no cycle error known" if error_mm is None else f"cycle error {error_mm:.1f} mm"
 
 
 def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:

@@ -16,9 +16,10 @@ _PANEL_PX = 330
 
 def build(viewer: Viewer) -> VAppLayout:
     """Make the page of a viewer."""
-    viewer.state.keys = {command.key: command.name for command in viewer.commands.values() if command.key}
     viewer.state.key_titles = {command.name: command.title for command in viewer.commands.values() if command.key}
+    viewer.state.change("tab")(lambda tab, **_state: _give_keys(viewer, tab))
     viewer.state.tab = viewer.tools[0].name if viewer.tools else ""
+    _give_keys(viewer, viewer.state.tab)
     with VAppLayout(viewer.server, theme="dark") as layout:
         with v.VAppBar(flat=True, border="b", height=48):
             html.Span("OncoTrack", classes="text-subtitle-1 font-weight-medium mx-3")
@@ -32,12 +33,14 @@ def build(viewer: Viewer) -> VAppLayout:
         with v.VNavigationDrawer(location="right", permanent=True, width=_PANEL_PX):
             with v.VTabs(v_model=("tab",), density="compact", grow=True):
                 for tool in viewer.tools:
-                    v.VTab(tool.title, value=tool.name, prepend_icon=tool.icon, size="small")
+                    v.VTab(tool.title, value=tool.name, size="small", style="min-width: 0;")
             for tool in viewer.tools:
                 with html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), **raw(data_panel=tool.name)):
                     tool.build()
         with v.VMain(style="height: 100vh;"), html.Div(style="position: relative; height: 100%;"):
-            with html.Div(classes=("is_following ? 'views is-following' : 'views'",)):
+            with html.Div(
+                classes=("is_windowing ? 'views is-windowing' : is_following ? 'views is-following' : 'views'",)
+            ):
                 viewer.views.layout.initialize_layout_grid(layout)
             _hint()
             _progress(viewer)
@@ -45,6 +48,15 @@ def build(viewer: Viewer) -> VAppLayout:
         _message()
         _question(viewer)
     return layout
+
+
+def _give_keys(viewer: Viewer, tab: str) -> None:
+    """A key that several tools have is the open tab's, else that of the first of them."""
+    keys = {}
+    for tool in sorted(viewer.tools, key=lambda tool: tool.name != tab):
+        for command in tool.commands:
+            keys.setdefault(command.key, command.name)
+    viewer.state.keys = {key: name for key, name in keys.items() if key}
 
 
 def _button(viewer: Viewer, command: Command) -> None:
@@ -82,8 +94,10 @@ def _windows(viewer: Viewer) -> None:
 
 
 def _hint() -> None:
-    with html.Div(classes="hint", v_if=("is_following && has_scans && !findings.length && !job.text",)):
-        html.Span("Click a lesion in the baseline to follow it. Scroll to move through slices; Shift links a place.")
+    with html.Div(
+        classes="hint", v_if=("is_following && !is_windowing && has_scans && !findings.length && !job.text",)
+    ):
+        html.Span("Click a lesion here to follow it")
 
 
 def _progress(viewer: Viewer) -> None:
@@ -105,15 +119,16 @@ def _progress(viewer: Viewer) -> None:
 
 
 def _autosave(viewer: Viewer) -> None:
-    with html.Div(classes="job", v_if=("autosaved && has_scans && !job.text",), **raw(role="status")):
+    with html.Div(classes="job", v_if=("autosaved.text && !job.text",), **raw(role="status")):
         v.VIcon("mdi-history")
-        html.Span("{{ autosaved }}", style="flex: 1;")
+        html.Span("{{ autosaved.text }}", style="flex: 1;")
         for name, title in (("take", "Take them up"), ("drop", "Set aside")):
             v.VBtn(
                 title,
                 size="small",
                 variant="outlined",
                 click=(viewer.run, f"['{name} autosave']"),
+                v_if=("autosaved.fits" if name == "take" else "true",),
                 **raw(data_autosave=name),
             )
 

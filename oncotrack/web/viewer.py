@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import slicer
 from trame_server import Server
 from trame_slicer.core import SlicerApp
 
@@ -27,6 +28,7 @@ from oncotrack.web.views import VIEW_3D, Views
 from oncotrack.web.work import Work
 
 _log = logging.getLogger(__name__)
+_SENT_S = 0.15  # by then the page shows what it was sent
 _UNEXPECTED = "This did not work because of an error in OncoTrack; the log has the details."
 
 
@@ -46,6 +48,8 @@ class Viewer:
     ----------
     session : FollowUpScene
         State and commands.
+    takes_click : callable
+        A tool may put here what it does with a click in a slice: (slice node, RAS mm) to whether it took it.
     views, display, files, work, autosave
         What this floor adds: each says in its own file what it does.
     """
@@ -62,8 +66,9 @@ class Viewer:
         self.autosave = Autosave(out)
         self.display = Display(self)
         self.files = Files(self, folders, out)
+        self.takes_click: Callable[[slicer.vtkMRMLSliceNode, Point], bool] = lambda _node, _at: False
         self._mice = [
-            Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue)
+            Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._is_click_taken)
             for view in self.views.slices()
         ]
         self.session.changed.connect(self.refresh)
@@ -106,14 +111,16 @@ class Viewer:
 
         (self._loop or asyncio.get_event_loop()).call_soon_threadsafe(call)
 
-    def later(self, function: Callable[[], None]) -> None:
-        """Run a function once the page shows what it shows now."""
+    def announce(self, text: str, function: Callable[[], None]) -> None:
+        """Run what only the page's own loop can do; the page first shows `text`, and no cancel."""
+        self.state.job = {"text": text, "percent": 0, "waiting": 0, "stopping": True}
 
         def call() -> None:
             with self.state:
                 self.attempt(function)
+                self.work.tell()
 
-        self._loop.call_later(0.15, call)
+        self._loop.call_later(_SENT_S, call)
 
     def attempt_answer(self, is_yes: bool) -> None:
         """The reader answered the question on the page."""
@@ -143,7 +150,7 @@ class Viewer:
             self.autosave.keep(findings)
         except OncoTrackError as error:
             self.say(str(error), "error")
-        state.autosaved = self.autosave.summary()
+        state.autosaved = self.autosave.offer(session.strangers) if any(state.scan_names) else {}
 
     def close(self) -> None:
         """Stop the work; the scene is let go."""
@@ -179,6 +186,9 @@ class Viewer:
 
     def _on_alternative(self, index: int) -> None:
         self.attempt(self.session.take_alternative, index)
+
+    def _is_click_taken(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
+        return self.takes_click(node, at)
 
     def _on_tissue(self, at: Point) -> None:
         if self.state.is_following and self.state.has_scans:

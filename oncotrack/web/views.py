@@ -114,6 +114,10 @@ class Views:
         interactor.SetDesiredUpdateRate(_FPS_3D)
         self.view_3d.render_window().SetDesiredUpdateRate(_FPS_3D)
         for view in self.slices():
+            # the window that a reader sets by mouse is the scan's, not the anatomy map's
+            view.get_displayable_manager_by_class(
+                slicer.vtkMRMLScalarBarDisplayableManager
+            ).SetAdjustForegroundWindowLevelEnabled(False)
             view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._tell(view))
 
     def slices(self) -> list[SliceView]:

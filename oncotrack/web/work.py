@@ -54,18 +54,18 @@ class Work:
         def progress(fraction: float, text: str) -> None:
             if entry and self._jobs and entry[0] is self._jobs[0]:
                 self._fraction, self._text = fraction, text
-                self._tell()
+                self.tell()
 
         entry.append((task.submit(self._worker, failed, progress, finished), task))
         self._jobs.append(entry[0])
-        self._tell()
+        self.tell()
 
     def cancel(self) -> None:
         """Stop the running task and everything that waits."""
         for job, _task in self._jobs:
             job.cancel()
         self._text = "Stopping"
-        self._tell()
+        self.tell()
 
     def stop(self) -> None:
         """End the thread; a running task is waited for a little."""
@@ -75,9 +75,10 @@ class Work:
         if entry and entry[0] in self._jobs:
             self._jobs.remove(entry[0])
         self._fraction, self._text = 0.0, ""
-        self._tell()
+        self.tell()
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Show on the page what runs now, or nothing."""
         if not self._jobs:
             self._show({})
             return

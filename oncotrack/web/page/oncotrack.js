@@ -17,6 +17,8 @@
     if (!command) return;
     event.preventDefault();
     event.stopPropagation();
+    const button = document.querySelector(`[data-command="${command}"]`);
+    if (button && button.disabled) return;
     window.trame.trigger("oncotrack.command", [command]);
   }, true);
 
