@@ -213,3 +213,9 @@ def test_only_the_wanted_direction_is_replaced():
     assert [(b.slice_index, b.low[0]) for b in up.boxes] == [(2, 0), (3, 0), (4, 0), (5, 0), (6, 5)]
     both = nodes.joined(old, new, 5, up=True, down=True)
     assert [(b.slice_index, b.low[0]) for b in both.boxes] == [(4, 5), (5, 0), (6, 5)]
+
+
+@pytest.mark.parametrize("flip", [1.0, -1.0])
+def test_slice_numbers_may_grow_against_the_reading_direction(flip):
+    slices = Slices(volume(direction=np.diag([-1.0, -1.0, 1.0]) * [1, 1, flip]))
+    assert nodes.goes_with(nodes.tracklet_of(track_of(column(8, 13)), slices), slices) is (flip > 0)

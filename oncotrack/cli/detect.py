@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ def run(
 ) -> None:
     """Find the nodes of a scan and tell where they are."""
     from oncotrack.detection.detector import detector
+    from oncotrack.node_files import FINDINGS, write_nodes
     from oncotrack.report import write_node_report
     from oncotrack.report.nodes import size_word
     from oncotrack.volume import load
@@ -44,10 +42,12 @@ def run(
         about = volume.metadata
         scan = TimePoint(TIME_POINT, volume.name, about.get("path", ""), about.get("date", ""),
                          about.get("series_uid", ""), volume.fingerprint)  # fmt: skip
-        say(f"Written: {FindingList([scan], found).save(out / 'findings.json')}")
-        say(f"Written: {_write_csv(out / 'nodes.csv', rows)}")
-        report = write_node_report(out / "report.html", volume, found, TIME_POINT, note=NOTE)
-        say(f"Written: {report}")
+        findings = FindingList([scan], found)
+        written = write_nodes(out, findings, found, TIME_POINT, volume.geometry) if found else (
+            findings.save(out / FINDINGS),
+        )  # fmt: skip
+        for path in (*written, write_node_report(out / "report.html", volume, found, TIME_POINT, note=NOTE)):
+            say(f"Written: {path}")
     lines = {
         each["label"]: f"{place(each['center_ras'])}  {each['long_axis_mm']:.0f} x {each['short_axis_mm']:.0f} mm, "
         f"{each['side']}, score {each['score']:.2f} {size_word(each['short_axis_mm'])}".rstrip()
@@ -73,17 +73,3 @@ def row(finding: Finding) -> dict[str, Any]:
         "side": finding.site,
         "slices": len(seen.tracklet.boxes),
     }
-
-
-def _write_csv(path: Path, rows: Sequence[dict[str, Any]]) -> Path:
-    from oncotrack.atomic import write_text
-
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["label", "R", "A", "S", "R min", "A min", "S min", "R max", "A max", "S max", "score",
-                     "long axis mm", "short axis mm", "side", "slices"])  # fmt: skip
-    for each in rows:
-        numbers = [*each["center_ras"], *each["box_ras"][0], *each["box_ras"][1], each["score"], each["long_axis_mm"],
-                   each["short_axis_mm"]]  # fmt: skip
-        writer.writerow([each["label"], *(f"{n:.3f}" for n in numbers), each["side"], each["slices"]])
-    return write_text(path, text.getvalue())

@@ -43,7 +43,9 @@ class Detector(Protocol):
         up: bool = True,
         down: bool = True,
     ) -> Tracklet:
-        """Follow the box on one slice of a tracklet up and down anew; in a direction not asked for its boxes stay.
+        """Follow the box on one slice of a tracklet anew, up and down its slice numbers.
+
+        In a direction that is not asked for the boxes stay as they are.
 
         Raises
         ------

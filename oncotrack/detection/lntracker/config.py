@@ -84,7 +84,8 @@ class LNTrackerConfig:
     def __post_init__(self) -> None:
         problems = {
             f"slices must be an odd multiple of 3, not {self.slices}": self.slices % 6 != 3,
-            f"width {self.width} must be a multiple of the {self.groups} groups and of the {self.heads} heads": self.width % self.heads
+            f"width {self.width} must be a multiple of the {self.groups} groups and of the {self.heads} heads": self.width
+            % self.heads
             or self.width % self.groups,
             f"levels must be 1 to 3 (with the fine level) or 4, not {self.levels}": not 1
             <= self.levels

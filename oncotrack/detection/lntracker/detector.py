@@ -99,7 +99,10 @@ class LNTrackerDetector:
         slices = Slices(volume)
         index, box = nodes.box_on_working_slice(tracklet, slice_index, slices)
         found = dict(nodes.on_slices_of(tracklet, self._seed(slices, index, box), slices))
-        ways = [range(index + 1, len(slices))] * up + [range(index - 1, -1, -1)] * down
+        higher, lower = range(index + 1, len(slices)), range(index - 1, -1, -1)
+        if not nodes.goes_with(tracklet, slices):
+            higher, lower = lower, higher
+        ways = [higher] * up + [lower] * down
         for way in ways:
             follower = Follower(self.network, self.thresholds, born=False)
             track = self._seed(slices, index, box)

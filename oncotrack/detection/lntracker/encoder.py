@@ -81,7 +81,10 @@ class Encoder(nn.Module):
         self.geometry = config.geometry
         encoded = config.stages[4 - config.levels :]
         self.projections = nn.ModuleList(
-            [nn.Sequential(nn.Conv2d(n_in, config.width, 1), nn.GroupNorm(config.groups, config.width)) for n_in in encoded]
+            [
+                nn.Sequential(nn.Conv2d(n_in, config.width, 1), nn.GroupNorm(config.groups, config.width))
+                for n_in in encoded
+            ]
         )
         self.level = nn.Parameter(torch.randn(config.levels, config.width) * 0.02)
         self.layers = nn.ModuleList([EncoderLayer(config) for _ in range(config.encoder_layers)])

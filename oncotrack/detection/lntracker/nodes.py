@@ -9,7 +9,7 @@ import numpy as np
 from oncotrack.detection.lntracker.grid import Slices, reading_geometry
 from oncotrack.detection.lntracker.tracking import Track
 from oncotrack.errors import InputError
-from oncotrack.findings import Axis, Box, Finding, Kind, Observation, Provenance
+from oncotrack.findings import Finding, Kind, Observation, Provenance
 from oncotrack.geometry import Geometry
 from oncotrack.tracklet import SliceBox, Tracklet
 
@@ -31,24 +31,9 @@ def findings_of(
 
 
 def observation(tracklet: Tracklet, score: float, provenance: Provenance) -> Observation:
-    """What a tracklet says of its node: box, centre, and the edges of its largest slice box as long and short axis."""
-    box = Box(*tracklet.bounds())
-    largest = max(tracklet.boxes, key=lambda b: (b.high[0] - b.low[0]) * (b.high[1] - b.low[1]))
-    a, b, c, d = (np.array(corner) for corner in tracklet.corners(largest))
-    axes = sorted(
-        (Axis(tuple((a + d) / 2), tuple((b + c) / 2)), Axis(tuple((a + b) / 2), tuple((c + d) / 2))),
-        key=lambda axis: -axis.length_mm,
-    )
-    return Observation(
-        centre=box.centre,
-        box=box,
-        tracklet=tracklet,
-        long_axis=axes[0],
-        short_axis=axes[1],
-        radius_mm=axes[0].length_mm / 2,
-        score=score,
-        provenance=provenance,
-    )
+    """What a tracklet says of its node, as a proposal."""
+    somewhere = tracklet.bounds()[0]
+    return Observation(centre=somewhere, score=score, provenance=provenance).outlined(tracklet)
 
 
 def side(centre: Sequence[float], body: Geometry) -> str:
@@ -98,6 +83,11 @@ def box_on_working_slice(tracklet: Tracklet, slice_index: int, slices: Slices) -
         raise InputError(f"Slice {slice_index} of this node lies outside of {slices.volume.name}.")
     index = int(np.clip(np.round(ijk[:, 2].mean()), 0, len(slices) - 1))
     return index, np.concatenate([ijk[:, :2].min(0), ijk[:, :2].max(0)]) + 0.5
+
+
+def goes_with(tracklet: Tracklet, slices: Slices) -> bool:
+    """Whether a tracklet's slice numbers grow in the direction in which the scan is read."""
+    return float(np.dot(tracklet.step, np.asarray(slices.geometry.direction)[:, 2])) > 0
 
 
 def joined(old: Tracklet, new: Mapping[int, SliceBox], slice_index: int, up: bool, down: bool) -> Tracklet:
