@@ -268,11 +268,15 @@ class FindingList:
 
     def undo(self) -> None:
         """Take the last command back."""
-        self._stack.undo()
+        if self.can_undo:
+            self._stack.undo()
+            self.changed.emit()  # only now does the stack know what can be undone and redone
 
     def redo(self) -> None:
         """Do the last undone command again."""
-        self._stack.redo()
+        if self.can_redo:
+            self._stack.redo()
+            self.changed.emit()  # only now does the stack know what can be undone and redone
 
     @property
     def can_undo(self) -> bool:
@@ -363,7 +367,6 @@ class FindingList:
 
     def _show(self, document: _Document) -> None:
         self._document = document
-        self.changed.emit()
 
 
 def _shifted(place: Point, by: Sequence[float]) -> Point:

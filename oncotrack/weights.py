@@ -80,6 +80,7 @@ def save(path: str | Path, system: str, config: object, state: Mapping[str, torc
     }
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)
+        temporary.chmod(0o644)  # safetensors keeps files to their owner
     return Path(path)
 
 

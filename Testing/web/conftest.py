@@ -185,6 +185,21 @@ class Reader:
             self.page.wait_for_timeout(60)
         self.page.mouse.up()
 
+    def cancel(self, words: str) -> None:
+        """Press Cancel as soon as the work of that name is under way; from within the page, for short work."""
+        self.page.evaluate(
+            """words => new Promise((done, fail) => {
+                const started = Date.now();
+                const timer = setInterval(() => {
+                    const button = document.querySelector("[data-cancel]");
+                    if (button && (trame.state.get("job")?.text ?? "").startsWith(words)) {
+                        clearInterval(timer); button.click(); done();
+                    } else if (Date.now() - started > 60000) { clearInterval(timer); fail(`no ${words} to cancel`); }
+                }, 10);
+            })""",
+            words,
+        )
+
     def follow(self, pair: Pair, number: int) -> dict:
         """Click a baseline lesion and wait for its match; returns its row."""
         count = len(self.state("findings"))

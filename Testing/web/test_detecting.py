@@ -182,6 +182,25 @@ def test_a_row_goes_to_its_node_and_a_click_in_a_slice_chooses_it(found, pair):
     assert len(found.state("findings")) == 4, "a click on this tab follows no lesion"
 
 
+def test_the_list_is_renamed_turned_round_and_filtered(found):
+    third = found.page.locator("[data-node='LN 3']")
+    third.locator("[data-node-action='rename']").click()
+    third.locator("[data-node-rename] input").fill("left axilla")
+    found.page.keyboard.press("Enter")
+    found.until("s('nodes').some(n => n.label === 'left axilla')")
+    found.page.locator("[data-node-reverse]").click()
+    found.until("s('nodes')[0].score === '0.35' && s('nodes')[3].score === '0.90'")
+    found.page.locator("[data-node-reverse]").click()
+    found.until("s('nodes')[0].score === '0.90'")
+    found.page.keyboard.press("a")
+    found.until("s('nodes')[0].state === 'accepted'")
+    found.page.locator("[data-node-filter='shown']").click()
+    found.page.get_by_role("option", name="accepted").click()
+    found.until("s('nodes').length === 1 && s('nodes')[0].state === 'accepted'")
+    found.page.evaluate("trame.state.set('node_shown', 'all')")
+    found.until("s('nodes').length === 4")
+
+
 def test_keys_decide_about_the_node_while_its_tab_is_open(found):
     found.page.keyboard.press("a")
     found.until("s('nodes').find(n => n.label === 'LN 1').state === 'accepted'")
@@ -312,3 +331,17 @@ def test_nodes_that_a_crash_left_are_taken_up_again(start, browser, pair, prelud
     page.locator("[data-autosave='take']").click()
     reader.until("s('nodes').length === 4 && s('nodes')[0].state === 'accepted'")
     page.close()
+
+
+def test_without_weights_a_sentence_says_what_to_do(start, browser, pair, tmp_path, make_reader):
+    prelude = f"import os; os.environ['ONCOTRACK_WEIGHTS'] = {str(tmp_path)!r}\n"
+    server = start([pair.baseline], tmp_path / "out", prelude=prelude)
+    page = browser.new_page(viewport={"width": 1366, "height": 900})
+    reader = make_reader(page)
+    page.goto(server.url)
+    reader.until("s('scan_names')[0] && !s('job').text && s('views').BaselineAxial")
+    reader.command("nodes.detect")
+    assert "oncotrack train lntracker" in reader.message("weights")
+    reader.until("!s('job').text && s('nodes').length === 0")
+    page.close()
+    server.stop()

@@ -118,8 +118,7 @@ def test_a_running_registration_is_cancelled_and_can_be_asked_for_again(start, v
     server = start([pair.baseline, pair.followup], tmp_path / "out", cache=tmp_path / "no-cache")
     reader = visit(server)
     reader.page.goto(server.url)
-    reader.until("(s('job').text ?? '').startsWith('Registering')")
-    reader.page.locator("[data-cancel]").click()
+    reader.cancel("Registering")
     reader.message("Cancelled")
     reader.until("!s('job').text")
     assert not reader.state("has_registration")
@@ -199,9 +198,9 @@ def test_uploaded_dicom_becomes_the_follow_up(start, visit, pair, tmp_path, is_f
 
 
 def test_the_page_lives_while_a_large_scene_is_saved_and_cancelling_leaves_nothing(start, visit, tmp_path):
-    noise = np.random.default_rng(5).integers(-1024, -900, (160, 512, 512)).astype(np.int16)
+    noise = np.random.default_rng(5).integers(-1024, 3000, (240, 512, 512)).astype(np.int16)
     scan = save(
-        Volume(noise, Geometry((512, 512, 160), (0.7, 0.7, 2.0), (-180, -180, -160)), "CT", "CT"),
+        Volume(noise, Geometry((512, 512, 240), (0.7, 0.7, 1.5), (-180, -180, -180)), "CT", "CT"),
         tmp_path / "large.mha",
     )
     server = start([scan], tmp_path / "out")
@@ -214,8 +213,8 @@ def test_the_page_lives_while_a_large_scene_is_saved_and_cancelling_leaves_nothi
     place = reader.state("views")["BaselineAxial"]["place"]
     reader.page.mouse.move(*reader._middle("BaselineAxial"))
     reader.page.mouse.wheel(0, -100)
-    reader.until(f"s('views').BaselineAxial.place !== {json.dumps(place)} && s('job').text.startsWith('Saving')")
-    reader.page.locator("[data-cancel]").click()
+    reader.until(f"s('views').BaselineAxial.place !== {json.dumps(place)} && (s('job').text ?? '').startsWith('Saving')")
+    reader.cancel("Saving")
     reader.message("Cancelled")
     reader.until("!s('job').text")
     assert not list(server.out.iterdir())

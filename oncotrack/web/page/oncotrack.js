@@ -17,9 +17,12 @@
     if (!command) return;
     event.preventDefault();
     event.stopPropagation();
-    const button = document.querySelector(`[data-command="${command}"]`);
-    if (button && button.disabled) return;
-    window.trame.trigger("oncotrack.command", [command]);
+    const press = (isLast) => {
+      const button = document.querySelector(`[data-command="${command}"]`);
+      if (!button || !button.disabled) window.trame.trigger("oncotrack.command", [command]);
+      else if (!isLast) window.setTimeout(press, 300, true);  // buttons are drawn a little after the state they show
+    };
+    press(false);
   }, true);
 
   window.addEventListener("beforeunload", function (event) {

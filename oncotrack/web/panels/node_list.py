@@ -132,7 +132,8 @@ class NodeList:
                     ),
                 )  # fmt: skip
                 html.Div(
-                    "{{ row.short }} × {{ row.long }} mm · {{ row.slices }} slices · {{ row.volume }} ml",
+                    "{{ row.short }} × {{ row.long }} mm · {{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} "
+                    "· {{ row.volume }} ml",
                     classes="more",
                 )
             with html.Span(**raw('@click.stop=""')):
