@@ -78,6 +78,21 @@ def detect(
 
 
 @app.command()
+def mask(
+    image: Image,
+    axes: Annotated[Path, typer.Argument(help="Long and short axis: JSON, or a .mrk.json with two lines.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="FILE", help="Write the mask, on the image's grid.")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Make a mask from two RECIST diameters, in their slice."""
+    from oncotrack.cli.mask import run
+
+    run(image, axes, out, json)
+
+
+@app.command()
 def demo(out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("demo")) -> None:
     """Follow several lesions on a public sample, or on a synthetic patient when no sample is at hand."""
     from oncotrack.cli.demo import run

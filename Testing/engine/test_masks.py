@@ -1,0 +1,169 @@
+"""From two diameters to a mask in their slice: what it covers, in any orientation; and what is wrong with bad axes."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from oncotrack.cli.app import app
+from oncotrack.errors import InputError
+from oncotrack.evaluation.masks import dice
+from oncotrack.finding import Axis
+from oncotrack.geometry import Geometry
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.axes_files import read_axes
+from oncotrack.masks.grabcut import classes
+from oncotrack.masks.plane import Region
+from oncotrack.masks.pseudo_mask import pseudo_mask
+from oncotrack.phantom import make_patient
+from oncotrack.volume import Volume, load, save
+
+CENTRE = np.array([5.0, -8.0, 12.0])
+
+
+def turned(degrees: float) -> np.ndarray:
+    a, b = np.radians(degrees), np.radians(degrees / 2)
+    about_s = np.array([[np.cos(a), -np.sin(a), 0], [np.sin(a), np.cos(a), 0], [0, 0, 1]])
+    about_r = np.array([[1, 0, 0], [0, np.cos(b), -np.sin(b)], [0, np.sin(b), np.cos(b)]])
+    return about_s @ about_r
+
+
+def lump(direction: np.ndarray, long_mm=24.0, short_mm=16.0, noise=12.0) -> tuple[Volume, Volume, RecistAxes]:
+    """An ellipsoid of 60 HU in fat on a grid of any direction, its truth, and its axes in the slice of its middle."""
+    spacing = np.array([0.8, 0.8, 2.5])
+    size = (90, 90, 24)
+    origin = CENTRE - direction @ (spacing * (np.array(size) - 1) / 2).round(6)
+    middle = direction @ (spacing * [44, 45, 12]) + origin
+    geometry = Geometry(size, spacing, origin, direction)
+    k, j, i = np.indices(geometry.shape)
+    offset = (geometry.to_ras(np.stack([i, j, k], -1)) - middle) @ direction
+    inside = ((offset / [long_mm / 2, short_mm / 2, 9]) ** 2).sum(-1) < 1
+    array = np.where(inside, 60, -100) + np.random.default_rng(0).normal(size=inside.shape) * noise
+    u, v = direction[:, 0], direction[:, 1]
+    axes = RecistAxes(
+        Axis(tuple(middle - u * long_mm / 2), tuple(middle + u * long_mm / 2)),
+        Axis(tuple(middle - v * short_mm / 2), tuple(middle + v * short_mm / 2)),
+    )
+    return Volume(array.astype(np.int16), geometry, "ct", "CT"), Volume(inside.astype(np.uint8), geometry), axes
+
+
+@pytest.mark.parametrize("direction", [np.eye(3), np.diag([-1.0, -1, 1]), turned(25), turned(90)[:, [2, 0, 1]]])
+def test_a_mask_covers_the_lesion_in_any_orientation(direction):
+    image, truth, axes = lump(direction)
+    mask = pseudo_mask(image, axes)
+    wanted = truth.resampled(mask.geometry, fill=0, nearest=True).array.astype(bool)
+    layers = np.flatnonzero(mask.array.any((1, 2)))
+    assert len(layers) == 1
+    assert dice(mask.array[layers], wanted[layers]) > 93
+
+
+def test_the_same_axes_give_the_same_mask_in_either_order():
+    image, _truth, axes = lump(turned(25))
+    again = pseudo_mask(image, RecistAxes.of(axes.short, axes.long))
+    assert np.array_equal(pseudo_mask(image, axes).array, again.array)
+
+
+def test_the_start_is_the_papers():
+    """Sec. 3.1: a square of twice the long axis; axes sure, diamond probable foreground, the rest probable background."""
+    image, _truth, axes = lump(np.eye(3))
+    region = Region.of(axes, image.geometry)
+    assert region.grid.size[0] * region.pixel_mm == pytest.approx(2 * axes.long.length_mm, rel=0.03)
+    start = classes(region, axes)
+    assert set(np.unique(start)) == {1, 2, 3}
+    area = axes.long.length_mm * axes.short.length_mm / 2
+    assert (start != 2).sum() * region.pixel_mm**2 == pytest.approx(area, rel=0.12)
+    on_axes = np.round(region.pixels(np.linspace(*axes.ends[:2], 20))).astype(int)
+    assert (start[on_axes[:, 1], on_axes[:, 0]] == 1).all()
+
+
+@pytest.mark.slow
+def test_nodes_of_synthetic_patients_are_masked_from_their_own_axes():
+    scores = []
+    for seed in (3, 4):
+        visit = make_patient(seed, 1, size=(384, 300, 40), spacing=(0.9, 0.9, 3.0)).visits[0]
+        for instance in visit.truth.instances:
+            if instance.short_axis.length_mm < 8 or instance.number != instance.mask_number:
+                continue
+            mask = pseudo_mask(visit.image, RecistAxes.of(instance.long_axis, instance.short_axis))
+            truth = visit.truth.masks.resampled(mask.geometry, fill=0, nearest=True).array == instance.mask_number
+            layer = mask.array.any((1, 2))
+            scores.append(dice(mask.array[layer], truth[layer]))
+    assert len(scores) >= 8
+    assert np.median(scores) > 85
+
+
+def refused(long, short, words: str) -> None:
+    image, _truth, _axes = lump(np.eye(3))
+    with pytest.raises(InputError, match=words):
+        RecistAxes(Axis(*long), Axis(*short)).checked(image.geometry)
+
+
+def test_bad_axes_each_have_their_sentence():
+    _image, _truth, axes = lump(np.eye(3))
+    x, y, z = axes.centre
+
+    def at(dx, dy, dz=0.0):
+        return (x + dx, y + dy, z + dz)
+
+    good = at(-10, 0), at(10, 0)
+    refused(good, (at(0, 0), at(0, 0)), "short axis has no length")
+    refused((at(0, -5), at(0, 5)), good, "swapped")
+    refused(good, (at(-8, 1), at(8, 2)), "side by side")
+    refused(good, (at(25, -5), at(25, 5)), "do not cross")
+    refused(good, (at(0, -5, 6), at(0, 5, 6)), "two slices")
+    refused((at(-10, 0), at(300, 0)), (at(0, -5), at(0, 5)), "outside the image")
+    slanted = RecistAxes(Axis(*good), Axis(at(-3, -5), at(3, 5)))
+    assert "off the right angle" in slanted.warnings()[0]
+    assert slanted.perpendicular().warnings() == []
+    assert slanted.perpendicular().short.length_mm == pytest.approx(slanted.short.length_mm)
+
+
+def write(path, data):
+    path.write_text(json.dumps(data))
+    return path
+
+
+def test_axes_are_read_from_json_and_from_slicers_lines(tmp_path):
+    _image, _truth, axes = lump(np.eye(3))
+    ours = {"coordinates": "RAS", "long": axes.ends[:2].tolist(), "short": axes.ends[2:].tolist()}
+    assert np.allclose(read_axes(write(tmp_path / "a.json", ours)).ends, axes.ends)
+    lines = [
+        {"type": "Line", "coordinateSystem": "LPS",
+         "controlPoints": [{"position": (end * [-1, -1, 1]).tolist()} for end in ends]}
+        for ends in (axes.ends[2:], axes.ends[:2])
+    ]  # fmt: skip
+    assert np.allclose(read_axes(write(tmp_path / "a.mrk.json", {"markups": lines})).ends, axes.ends)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ({"long": [[0, 0, 0], [1, 0, 0]]}, "neither the axes"),
+        ({"markups": [{"type": "Line"}]}, "holds 1 lines"),
+        ({"long": [[0, 0], [1, 0]], "short": [[0, 0, 0], [0, 1, 0]]}, "two points of three numbers"),
+        ({"coordinates": "IJK", "long": [], "short": []}, 'coordinates are "IJK"'),
+    ],
+)
+def test_damaged_files_get_a_sentence(tmp_path, data, words):
+    with pytest.raises(InputError, match=words):
+        read_axes(write(tmp_path / "x.json", data))
+    with pytest.raises(InputError, match="does not exist"):
+        read_axes(tmp_path / "nowhere.json")
+
+
+def test_the_command_writes_a_mask_on_the_images_grid(tmp_path):
+    image, truth, axes = lump(np.diag([-1.0, -1.0, 1.0]))
+    path = save(image, tmp_path / "ct.nii.gz")
+    lines = write(tmp_path / "axes.json", {"long": axes.ends[:2].tolist(), "short": axes.ends[2:].tolist()})
+    result = CliRunner().invoke(app, ["mask", str(path), str(lines), "--out", str(tmp_path / "m.nii.gz"), "--json", "-"])
+    assert result.exit_code == 0, result.output
+    told = json.loads(result.stdout)
+    written = load(tmp_path / "m.nii.gz")
+    assert written.geometry.size == image.geometry.size
+    assert told["voxels"] == int((written.array > 0).sum())
+    layer = written.array.any((1, 2))
+    assert dice(written.array[layer], truth.array[layer]) > 93
+    assert np.allclose(np.mean(told["box_ras"], 0), axes.centre, atol=1.5)
