@@ -59,7 +59,8 @@ class LNTracker(ScriptedLoadableModule):
             "Choose a CT and press Find lymph nodes: every node of the scan is boxed in 3D and on each of its slices. "
             "Raise the least score to see fewer. Drag the handles of a slice box where it is wrong; split, merge, cut and "
             "follow nodes further; accept or reject them. Every edit can be undone and is saved with the scene."
-            "<p><b>For research use only. Not a medical device.</b></p>"
+            "<p><b>The network was trained on synthetic scans and on nodes put into real ones: check every node, and look "
+            "for those it missed. For research use only. Not a medical device.</b></p>"
             '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
         parent.acknowledgementText = (

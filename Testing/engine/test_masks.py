@@ -158,7 +158,9 @@ def test_the_command_writes_a_mask_on_the_images_grid(tmp_path):
     image, truth, axes = lump(np.diag([-1.0, -1.0, 1.0]))
     path = save(image, tmp_path / "ct.nii.gz")
     lines = write(tmp_path / "axes.json", {"long": axes.ends[:2].tolist(), "short": axes.ends[2:].tolist()})
-    result = CliRunner().invoke(app, ["mask", str(path), str(lines), "--out", str(tmp_path / "m.nii.gz"), "--json", "-"])
+    result = CliRunner().invoke(
+        app, ["mask", str(path), str(lines), "--out", str(tmp_path / "m.nii.gz"), "--json", "-"]
+    )
     assert result.exit_code == 0, result.output
     told = json.loads(result.stdout)
     written = load(tmp_path / "m.nii.gz")

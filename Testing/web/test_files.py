@@ -213,7 +213,9 @@ def test_the_page_lives_while_a_large_scene_is_saved_and_cancelling_leaves_nothi
     place = reader.state("views")["BaselineAxial"]["place"]
     reader.page.mouse.move(*reader._middle("BaselineAxial"))
     reader.page.mouse.wheel(0, -100)
-    reader.until(f"s('views').BaselineAxial.place !== {json.dumps(place)} && (s('job').text ?? '').startsWith('Saving')")
+    reader.until(
+        f"s('views').BaselineAxial.place !== {json.dumps(place)} && (s('job').text ?? '').startsWith('Saving')"
+    )
     reader.cancel("Saving")
     reader.message("Cancelled")
     reader.until("!s('job').text")

@@ -10,7 +10,6 @@ from oncotrack.cli.output import give, place, progress_bar, say
 from oncotrack.findings import Finding, FindingList, TimePoint
 
 TIME_POINT = "t0"
-NOTE = "The detector was trained on synthetic scans and on nodes put into real ones: check every node, and look for others."
 _LISTED = 20
 
 
@@ -18,7 +17,7 @@ def run(
     image: Path, method: str, device: str, config: str, weights: Path | None, json: str | None, out: Path | None
 ) -> None:
     """Find the nodes of a scan and tell where they are."""
-    from oncotrack.detection.detector import detector
+    from oncotrack.detection.detector import CAUTION, detector
     from oncotrack.node_files import FINDINGS, write_nodes
     from oncotrack.report import write_node_report
     from oncotrack.report.nodes import size_word
@@ -46,7 +45,7 @@ def run(
         written = write_nodes(out, findings, found, TIME_POINT, volume.geometry) if found else (
             findings.save(out / FINDINGS),
         )  # fmt: skip
-        for path in (*written, write_node_report(out / "report.html", volume, found, TIME_POINT, note=NOTE)):
+        for path in (*written, write_node_report(out / "report.html", volume, found, TIME_POINT, note=CAUTION)):
             say(f"Written: {path}")
     lines = {
         each["label"]: f"{place(each['center_ras'])}  {each['long_axis_mm']:.0f} x {each['short_axis_mm']:.0f} mm, "
@@ -57,6 +56,7 @@ def run(
         lines["..."] = f"{len(rows) - _LISTED} more; --json or --out gives all"
     lines["Nodes"] = str(len(rows))
     lines["Seconds"] = "loading {load:.1f}, detecting {detect:.1f}".format(**result["seconds"])
+    lines["Caution"] = CAUTION
     give(result, json, lines)
 
 

@@ -92,9 +92,7 @@ def slice_tracklet(geometry: Geometry, boxes: Mapping[int, Sequence[float]]) -> 
     return Tracklet.on(
         geometry,
         [
-            SliceBox(
-                k, ((i0 - 0.5) * along_i, (j0 - 0.5) * along_j), ((i1 + 0.5) * along_i, (j1 + 0.5) * along_j)
-            )
+            SliceBox(k, ((i0 - 0.5) * along_i, (j0 - 0.5) * along_j), ((i1 + 0.5) * along_i, (j1 + 0.5) * along_j))
             for k, (i0, j0, i1, j1) in boxes.items()
         ],
     )

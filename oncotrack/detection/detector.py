@@ -13,6 +13,8 @@ from oncotrack.volume import Volume
 
 DETECTORS = ("lntracker",)
 DEFAULT_DETECTOR = "lntracker"
+CAUTION = "Trained on synthetic scans and on nodes put into real ones: check every node, and look for those it missed."
+"""What a reader of the bundled detector's findings must know."""
 
 
 class Detector(Protocol):

@@ -11,6 +11,7 @@ import slicer
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.detection.detector import CAUTION
 from oncotrack.findings import Finding, Point
 from oncotrack.scene import detection_panel as panel
 from oncotrack.scene.detection import DetectionScene
@@ -97,6 +98,7 @@ class DetectionTool:
             for name, title in (("detect", "Find lymph nodes"), ("add", "Add node"), ("export", "Export")):
                 button(self._viewer, commands[PREFIX + name], title)
         html.P("Open a scan in the tab Files.", v_if=(f"!{can('detect')} && !job.text",))
+        html.P(CAUTION, classes="more", v_if=("has_scans",), **raw(data_caution="yes"))
         with html.Div(v_if=("node_summary",)):
             self._list.build()
             with html.Div(classes="d-flex my-1"):
