@@ -333,7 +333,8 @@ def test_nodes_that_a_crash_left_are_taken_up_again(start, browser, pair, prelud
     page.close()
 
 
-def test_without_weights_a_sentence_says_what_to_do(start, browser, pair, tmp_path, make_reader):
+def test_damaged_weights_get_a_sentence_that_says_what_to_do(start, browser, pair, tmp_path, make_reader):
+    (tmp_path / "lntracker-compact.safetensors").write_bytes(b"nonsense")
     prelude = f"import os; os.environ['ONCOTRACK_WEIGHTS'] = {str(tmp_path)!r}\n"
     server = start([pair.baseline], tmp_path / "out", prelude=prelude)
     page = browser.new_page(viewport={"width": 1366, "height": 900})
@@ -341,7 +342,7 @@ def test_without_weights_a_sentence_says_what_to_do(start, browser, pair, tmp_pa
     page.goto(server.url)
     reader.until("s('scan_names')[0] && !s('job').text && s('views').BaselineAxial")
     reader.command("nodes.detect")
-    assert "oncotrack train lntracker" in reader.message("weights")
+    assert "Install them again" in reader.message("damaged")
     reader.until("!s('job').text && s('nodes').length === 0")
     page.close()
     server.stop()
