@@ -36,8 +36,14 @@ demo: setup
 view: setup
 	$(BIN)/oncotrack view
 
+# engine and scene side by side on two cores; browsers one after the other, for they wait for what they see
 test: setup browser
+ifdef PYTEST
 	$(BIN)/python -m pytest $(PYTEST)
+else
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile Testing/engine Testing/scene
+	$(BIN)/python -m pytest Testing/web
+endif
 
 lint: setup
 	$(BIN)/ruff check .
