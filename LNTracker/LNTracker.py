@@ -1,30 +1,27 @@
 """LN-Tracker: find the lymph nodes of a CT and correct their boxes slice by slice.
 
-A face for `oncotrack.scene.detection.DetectionScene`. What needs packages that Slicer lacks is imported when the module
-is entered, so that Slicer starts without them.
+A face for `oncotrack.scene.detection.DetectionScene`.
 """
 
 import sys
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated
 
 import qt
 import slicer
-import vtk
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 from slicer.ScriptedLoadableModule import (
     ScriptedLoadableModule,
     ScriptedLoadableModuleLogic,
     ScriptedLoadableModuleTest,
-    ScriptedLoadableModuleWidget,
 )
-from slicer.util import VTKObservationMixin
 
 _HERE = Path(__file__).resolve().parent
 _ENGINE = _HERE if (_HERE / "oncotrack").is_dir() else _HERE.parent  # beside this file when installed
 if str(_ENGINE) not in sys.path:
     sys.path.append(str(_ENGINE))
+
+from OncoTrackPanel import PanelWidget  # noqa: E402  (found only now)
 
 ACTIONS = (
     ("placeButton", "L", "begin_placing"),
@@ -94,129 +91,70 @@ class LNTrackerLogic(ScriptedLoadableModuleLogic):
         return DetectionScene(slicer.mrmlScene, detectors=detectors)
 
 
-class LNTrackerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+class LNTrackerWidget(PanelWidget):
     """The panel."""
 
-    def __init__(self, parent=None):
-        self.logic = self.session = self.pump = self.parameters = None
-        self._gui_tag, self._lines, self._shortcuts = None, [], []
-        super().__init__(parent)
+    logic_class = LNTrackerLogic
+    actions = ACTIONS
 
-    # what Slicer calls
-
-    def setup(self):
-        super().setup()
-        panel = slicer.util.loadUI(self.resourcePath("UI/LNTracker.ui"))
-        self.layout.addWidget(panel)
-        self.ui = slicer.util.childWidgetVariables(panel)
-        panel.setMRMLScene(slicer.mrmlScene)
-        self.logic = LNTrackerLogic()
-        for name, key, action in ACTIONS:
-            button = getattr(self.ui, name)
-            button.connect("clicked()", lambda action=action: self._act(action))
-            self._add_shortcut(button, key)
+    def connect_panel(self):
+        self.connect_table(self.ui.nodeTable)
         self.ui.detectButton.connect("clicked()", self._detect)
         self.ui.mergeButton.connect("clicked()", self._merge)
         self.ui.exportButton.connect("clicked()", self._export)
-        self.ui.nodeTable.connect("itemSelectionChanged()", self._on_row_chosen)
-        self.ui.nodeTable.connect("itemChanged(QTableWidgetItem*)", self._on_name_typed)
-        self.ui.installButton.connect("clicked()", self._install)
-        self.ui.cancelButton.connect("clicked()", lambda: self.pump.worker.cancel_all())
-        self._show_busy(False)
-        scene = slicer.mrmlScene
-        self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closing)
-        for event in (scene.EndCloseEvent, scene.EndImportEvent):
-            self.addObserver(scene, event, self._on_scene_ready, priority=-1.0)  # after the session's own observers
 
-    def enter(self):
-        self._start()
-        self._use_parameters(self.logic.getParameterNode())
-        for shortcut in self._shortcuts:
-            shortcut.enabled = True
+    def connect_session(self):
+        self.session.placed.connect(lambda finding: self.act("follow_new", finding.uid))
 
-    def exit(self):
-        for shortcut in self._shortcuts:
-            shortcut.enabled = False
-        if self.session:
-            self.session.leave()
-        self._use_parameters(None)
-
-    def cleanup(self):
-        self._use_parameters(None)
-        self.removeObservers()
-        self._stop()
-        for shortcut in self._shortcuts:
-            shortcut.setParent(None)
-        self._shortcuts = []
-
-    # the session
-
-    def _start(self):
+    def missing_packages(self):
         from oncotrack.scene import packages
 
-        sentence = packages.sentence_on_detection()
-        is_usable = not packages.lacks_required()
-        self.ui.workWidget.enabled = is_usable
-        self.ui.installButton.visible = bool(sentence)
-        if sentence:
-            self._say(sentence)
-        if is_usable and self.session is None:
-            self._open_session()
-        if self.session:
-            self.session.enter()
+        return packages.sentence_on_detection()
 
-    def _open_session(self):
-        from oncotrack.pump import Pump
+    def show_parameters(self):
+        session, wanted = self.session, self.parameters
+        if wanted.scan is not session.scan:
+            self.act("set_scan", wanted.scan)
+            if wanted.scan:
+                slicer.util.setSliceViewerLayers(background=wanted.scan, fit=True)
+        session.threshold = wanted.threshold
+        self._show_nodes()
 
-        timer = qt.QTimer()
-        timer.setInterval(Pump.TICK_MS)
-        self.pump = Pump(timer, lambda: self._show_busy(False))
-        timer.connect("timeout()", self.pump.tick)
-        self.session = self.logic.new_session()
-        self.session.changed.connect(self._on_session_changed)
-        self.session.placed.connect(lambda finding: self._act("follow_new", finding.uid))
-        self.session.refused.connect(self._complain)
-        if self.session.problem:
-            self._complain(self.session.problem)
+    def show_session(self):
+        from oncotrack.scene import detection_panel
 
-    def _stop(self):
-        if self.session:
-            self.pump.close()
-            self.session.close()
-        self.session = self.pump = None
+        session = self.session
+        if session.scan and self.parameters.scan != session.scan:
+            self.parameters.scan = session.scan
+        self._show_nodes()
+        self.ui.summaryLabel.text = detection_panel.summary(session)
+        self.ui.sliceLabel.text = detection_panel.slice_words(session)
+        self.ui.mergeComboBox.clear()
+        for uid, label in detection_panel.mergeable(session):
+            self.ui.mergeComboBox.addItem(label, uid)
+        possible = self.possible()
+        self.ui.detectButton.enabled = "detect" in possible
+        self.ui.exportButton.enabled = "export" in possible
+        self.ui.mergeButton.enabled = self.ui.mergeComboBox.enabled = "editor.merge" in possible
 
-    def _install(self):
-        from oncotrack.errors import MissingPackageError
-        from oncotrack.scene import packages
+    def possible(self):
+        from oncotrack.scene.detection_panel import possible
 
-        self._use_parameters(None)
-        self._stop()
-        problem = None
-        try:
-            packages.install(packages.slicer_packages, packages.slicer_torch)
-        except MissingPackageError as error:
-            problem = error
-        self.enter()
-        if problem:
-            self._complain(problem)
-        else:
-            self._say("The packages are installed.")
+        return possible(self.session)
 
-    def _act(self, name, *arguments):
-        """Call a method of the session; what goes wrong is said, long work goes to the worker."""
-        from oncotrack.errors import OncoTrackError
-        from oncotrack.scene.tasks import Task
+    def done(self, outcome):
+        from oncotrack.scene.detection_panel import done
 
-        try:
-            outcome = attrgetter(name)(self.session)(*arguments)
-        except OncoTrackError as error:
-            self._complain(error)
-            return
-        if isinstance(outcome, Task):
-            self._show_busy(True)
-            self.ui.progressBar.value = 0
-            outcome.submit(self.pump.worker, self._complain, self._show_progress, self._on_done)
-            self.pump.start()
+        return done(self.session, outcome)
+
+    def _show_nodes(self):
+        from oncotrack.scene.detection_panel import lines
+
+        wanted = self.parameters
+        chosen = lines(self.session, wanted.shown, wanted.size, wanted.order, wanted.is_reversed)
+        self.show_lines(self.ui.nodeTable, chosen)
+
+    # what asks first
 
     def _detect(self):
         from oncotrack.tracklet_edits import Rerun
@@ -233,145 +171,15 @@ class LNTrackerWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if box.clickedButton() not in (keep, replace):
                 return
             rerun = Rerun.KEEP if box.clickedButton() == keep else Rerun.REPLACE
-        self._act("detect", rerun)
+        self.act("detect", rerun)
 
     def _merge(self):
-        self._act("editor.merge", self.ui.mergeComboBox.currentData)
+        self.act("editor.merge", self.ui.mergeComboBox.currentData)
 
     def _export(self):
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder for the nodes")
         if folder:
-            self._act("export", Path(folder))
-
-    def _on_done(self, outcome):
-        from oncotrack.scene.detection_panel import done
-
-        self._say(done(self.session, outcome))
-
-    # from the panel to the session
-
-    def _use_parameters(self, parameters):
-        if self.parameters:
-            self.parameters.disconnectGui(self._gui_tag)
-            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters_changed)
-        self.parameters = parameters
-        if parameters:
-            if self.session:
-                self._on_session_changed()  # a reopened scene knows its scan by itself
-            self._gui_tag = parameters.connectGui(self.ui)
-            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters_changed)
-            self._on_parameters_changed()
-
-    def _on_parameters_changed(self, _caller=None, _event=None):
-        session, wanted = self.session, self.parameters
-        if not session or not wanted or slicer.mrmlScene.IsClosing() or slicer.mrmlScene.IsImporting():
-            return
-        if wanted.scan is not session.scan:
-            self._act("set_scan", wanted.scan)
-            if wanted.scan:
-                slicer.util.setSliceViewerLayers(background=wanted.scan, fit=True)
-        session.threshold = wanted.threshold
-        self._show_lines()
-
-    def _on_row_chosen(self):
-        row = self.ui.nodeTable.currentRow()
-        if 0 <= row < len(self._lines):
-            self._act("go_to", self._lines[row].uid)
-
-    def _on_name_typed(self, item):
-        self._act("rename", item.text(), self._lines[item.row()].uid)
-        self._lines = []  # what was typed may have been refused
-        self._show_lines()
-
-    # from the session to the panel
-
-    def _on_session_changed(self):
-        if not self.parameters or slicer.mrmlScene.IsClosing():
-            return
-        from oncotrack.scene import detection_panel
-
-        session = self.session
-        if session.scan and self.parameters.scan != session.scan:
-            self.parameters.scan = session.scan
-        self._show_lines()
-        self.ui.summaryLabel.text = detection_panel.summary(session)
-        self.ui.sliceLabel.text = detection_panel.slice_words(session)
-        self.ui.mergeComboBox.clear()
-        for uid, label in detection_panel.mergeable(session):
-            self.ui.mergeComboBox.addItem(label, uid)
-        possible = detection_panel.possible(session)
-        for name, _key, action in ACTIONS:
-            getattr(self.ui, name).enabled = action in possible
-        self.ui.detectButton.enabled = "detect" in possible
-        self.ui.exportButton.enabled = "export" in possible
-        self.ui.mergeButton.enabled = self.ui.mergeComboBox.enabled = "editor.merge" in possible
-        self.ui.undoButton.toolTip = f"Undo {session.findings.undo_text} (Ctrl+Z)"
-        self.ui.redoButton.toolTip = f"Redo {session.findings.redo_text} (Ctrl+Y)"
-
-    def _show_lines(self):
-        from oncotrack.scene.detection_panel import lines
-
-        wanted, table = self.parameters, self.ui.nodeTable
-        shown = lines(self.session, wanted.shown, wanted.size, wanted.order, wanted.is_reversed)
-        was_blocked = table.blockSignals(True)
-        if shown != self._lines:
-            self._lines = shown
-            table.setRowCount(len(shown))
-            for row, line in enumerate(shown):
-                for column, text in enumerate(line.cells):
-                    item = qt.QTableWidgetItem(text)
-                    item.setToolTip(line.tip)
-                    if column:
-                        item.setFlags(qt.Qt.ItemIsSelectable | qt.Qt.ItemIsEnabled)
-                    table.setItem(row, column, item)
-        current = self.session.current
-        rows = [row for row, line in enumerate(shown) if current and line.uid == current.uid]
-        if rows:
-            table.selectRow(rows[0])
-        else:
-            table.clearSelection()
-        table.blockSignals(was_blocked)
-
-    def _show_progress(self, fraction, text):
-        self.ui.progressBar.value = round(100 * fraction)
-        self.ui.progressBar.format = f"{text} %p%"
-
-    def _show_busy(self, is_busy):
-        self.ui.progressBar.visible = self.ui.cancelButton.visible = is_busy
-
-    def _complain(self, error):
-        from oncotrack.errors import Cancelled
-
-        self._say(str(error), is_problem=not isinstance(error, Cancelled))
-
-    def _say(self, sentence, is_problem=False):
-        kind = qt.QStyle.SP_MessageBoxWarning if is_problem else qt.QStyle.SP_MessageBoxInformation
-        self.ui.messageIcon.setPixmap(slicer.app.style().standardIcon(kind).pixmap(20, 20))
-        self.ui.messageLabel.text = sentence
-
-    # the scene
-
-    def _on_scene_closing(self, _caller, _event):
-        if self.pump:
-            self.pump.worker.cancel_all()
-        self._use_parameters(None)
-
-    def _on_scene_ready(self, _caller, _event):
-        if self.parent.isEntered:
-            if self.session:
-                self.session.enter()
-            self._use_parameters(self.logic.getParameterNode())
-
-    def _add_shortcut(self, button, key):
-        window = slicer.util.mainWindow()
-        if not key or window is None:
-            return
-        shortcut = qt.QShortcut(window)
-        shortcut.setKey(qt.QKeySequence(key))
-        shortcut.connect("activated()", button.click)
-        shortcut.enabled = False
-        self._shortcuts.append(shortcut)
-        button.toolTip = f"{button.toolTip} ({key})"
+            self.act("export", Path(folder))
 
 
 class LNTrackerTest(ScriptedLoadableModuleTest):

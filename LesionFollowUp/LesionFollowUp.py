@@ -34,7 +34,11 @@ ACTIONS = (
     ("nextButton", "N", "next"),
     ("previousButton", "P", "previous"),
     ("againButton", "M", "follow_again"),
-    ("missingButton", "", "follow_missing"),
+    ("missingButton", "T", "follow_missing"),
+    ("rematchButton", "", "rematch"),
+    ("throughButton", "", "follow_through"),
+    ("allThroughButton", "", "follow_all_through"),
+    ("onwardButton", "", "follow_onward"),
     ("registerButton", "", "register"),
     ("undoButton", "Ctrl+Z", "undo"),
     ("redoButton", "Ctrl+Y", "redo"),
@@ -82,7 +86,6 @@ class LesionFollowUpParameters:
     baseline: slicer.vtkMRMLScalarVolumeNode
     followup: slicer.vtkMRMLScalarVolumeNode
     radius_mm: Annotated[float, WithinRange(1.0, 100.0)] = 10.0
-    method: str = ""
     shown: Annotated[str, Choice(["all", "to review", "accepted", "rejected", "absent"])] = "all"
     is_map_shown: bool = False
     are_views_linked: bool = True
@@ -107,7 +110,7 @@ class LesionFollowUpWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def __init__(self, parent=None):
         self.logic = self.session = self.pump = self.parameters = None
-        self._gui_tag, self._lines, self._shortcuts = None, [], []
+        self._gui_tag, self._lines, self._visit_lines, self._shortcuts = None, [], [], []
         super().__init__(parent)
 
     # what Slicer calls
@@ -127,6 +130,12 @@ class LesionFollowUpWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.alternativeButton.connect("clicked()", self._take_alternative)
         self.ui.lesionTable.connect("itemSelectionChanged()", self._on_row_chosen)
         self.ui.methodComboBox.connect("activated(int)", self._on_method_chosen)
+        self.ui.probabilityButton.connect("clicked()", self._toggle_probability)
+        self.ui.addVisitButton.connect("clicked()", self._add_visit)
+        self.ui.visitTable.connect("cellClicked(int,int)", self._on_visit_chosen)
+        self.ui.visitTable.horizontalHeader().connect(
+            "sectionClicked(int)", lambda visit: self._act("show_visit", visit)
+        )
         self.ui.installButton.connect("clicked()", self._install)
         self.ui.layoutButton.connect("clicked()", self._show_layout)
         self.ui.cancelButton.connect("clicked()", lambda: self.pump.worker.cancel_all())
@@ -184,7 +193,8 @@ class LesionFollowUpWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.session.placed.connect(self._on_placed)
         self.session.refused.connect(self._complain)
         self.ui.methodComboBox.clear()
-        self.ui.methodComboBox.addItems(list(self.session.methods))
+        for name in self.session.method.names:
+            self.ui.methodComboBox.addItem(self.session.method.about(name).title)
         self.ui.layoutButton.enabled = True
         self._show_layout()
         if self.session.problem:
@@ -232,10 +242,13 @@ class LesionFollowUpWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _on_placed(self, at):
         self._act("follow", at, self.parameters.radius_mm if self.parameters else 10.0)
 
-    def _on_done(self, _outcome):
-        from oncotrack.scene.panel import verdict
+    def _on_done(self, outcome):
+        from oncotrack.scene.panel import method_tip, verdict
 
-        self._say(verdict(self.session) or "The rows are linked now.")
+        if isinstance(outcome, str):  # the name of a method that is ready
+            self._say(method_tip(self.session, outcome))
+        else:
+            self._say(verdict(self.session) or "The rows are linked now.")
 
     # from the panel to the session
 
@@ -259,14 +272,29 @@ class LesionFollowUpWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._act("set_scans", wanted.baseline, wanted.followup)
             with session.linking.paused():
                 slicer.util.resetSliceViews()
-        if wanted.method in session.methods and wanted.method != session.method:
-            session.method = wanted.method
         session.layers.is_map_shown = wanted.is_map_shown
         session.linking.is_enabled = wanted.are_views_linked
         self._show_lines()
 
     def _on_method_chosen(self, index):
-        self.parameters.method = self.ui.methodComboBox.itemText(index)
+        self._act("choose_method", self.session.method.names[index])
+
+    def _toggle_probability(self):
+        if self.session.layers.is_probability_shown:
+            self.session.layers.hide_probability()
+        else:
+            self._act("map_probability")
+        self.ui.probabilityButton.checked = self.session.layers.is_probability_shown  # until the map has come
+
+    def _add_visit(self):
+        volume = self.ui.visitSelector.currentNode()
+        if volume and volume not in self.session.visits:
+            self._act("set_visits", [*self.session.visits, volume])
+
+    def _on_visit_chosen(self, row, column):
+        if 0 <= row < len(self._visit_lines):
+            self._act("go_to", self._visit_lines[row].uid)
+            self._act("show_visit", column)
 
     def _on_row_chosen(self):
         row = self.ui.lesionTable.currentRow()
@@ -290,16 +318,22 @@ class LesionFollowUpWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                     self.parameters.baseline = session.baseline
                 if self.parameters.followup != session.followup:
                     self.parameters.followup = session.followup
-        for selector in (self.ui.baselineSelector, self.ui.followupSelector):
+        for selector in (self.ui.baselineSelector, self.ui.followupSelector, self.ui.visitSelector):
             selector.sortFilterProxyModel().hiddenNodeIDs = panel.own_volumes(session)
-        self.ui.methodComboBox.setCurrentText(session.method)
+        self.ui.methodComboBox.setCurrentIndex(session.method.names.index(session.method.name))
+        self.ui.methodNoteLabel.text = panel.method_tip(session)
         self._show_lines()
+        self._show_visits()
         self.ui.alternativeComboBox.clear()
         self.ui.alternativeComboBox.addItems(panel.alternatives(session))
         possible = panel.possible(session)
         for name, _key, action in ACTIONS:
             getattr(self.ui, name).enabled = action in possible
         self.ui.alternativeButton.enabled = self.ui.alternativeComboBox.enabled = "take_alternative" in possible
+        self.ui.probabilityButton.checked = session.layers.is_probability_shown
+        self.ui.probabilityButton.enabled = session.layers.is_probability_shown or "map_probability" in possible
+        if session.layers.is_probability_shown:
+            self.parameters.is_map_shown = False  # one map at a time
         self.ui.undoButton.toolTip = f"Undo {session.findings.undo_text} (Ctrl+Z)"
         self.ui.redoButton.toolTip = f"Redo {session.findings.redo_text} (Ctrl+Y)"
 
@@ -323,6 +357,21 @@ class LesionFollowUpWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             table.clearSelection()
         table.blockSignals(was_blocked)
+
+    def _show_visits(self):
+        from oncotrack.scene.panel import visit_table
+
+        headings, self._visit_lines = visit_table(self.session)
+        table = self.ui.visitTable
+        table.setRowCount(len(self._visit_lines))
+        table.setColumnCount(len(headings))
+        table.setHorizontalHeaderLabels(headings)
+        table.setVerticalHeaderLabels([line.label for line in self._visit_lines])
+        for row, line in enumerate(self._visit_lines):
+            for column, (text, tip) in enumerate(zip(line.cells, line.tips, strict=True)):
+                item = qt.QTableWidgetItem(text)
+                item.setToolTip(tip)
+                table.setItem(row, column, item)
 
     def _show_progress(self, fraction, text):
         self.ui.progressBar.value = round(100 * fraction)

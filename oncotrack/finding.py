@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from enum import Enum
 
 from oncotrack.errors import InputError
+from oncotrack.packed_mask import PackedMask
 from oncotrack.tracklet import Tracklet
 
 Point = tuple[float, float, float]
@@ -145,6 +146,7 @@ class Observation:
     long_axis: Axis | None = None
     short_axis: Axis | None = None
     volume_mm3: float | None = None
+    mask: PackedMask | None = None
     score: float | None = None
     evidence: MatchEvidence | None = None
     provenance: Provenance = field(default_factory=Provenance)
@@ -152,11 +154,23 @@ class Observation:
     def __post_init__(self) -> None:
         object.__setattr__(self, "centre", point(self.centre, "centre"))
 
+    @property
+    def is_there(self) -> bool:
+        """Whether the finding is taken to be here: neither absent nor rejected."""
+        return self.state not in (State.ABSENT, State.REJECTED)
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether a reader said what is seen here, so that no method may say otherwise unasked."""
+        return self.state in (State.ACCEPTED, State.EDITED, State.REJECTED) or bool(
+            self.state is State.ABSENT and self.provenance.reader
+        )
+
     def outlined(self, tracklet: Tracklet) -> Observation:
         """A copy with these slice boxes, and what they measure.
 
         The box is the smallest round them, the centre its middle; long and short axis are the edges of the largest
-        slice box, drawn through its middle. A volume belongs to what was there before and is dropped.
+        slice box, drawn through its middle. Volume and mask belong to what was there before and are dropped.
         """
         box = Box(*tracklet.bounds())
         largest = max(tracklet.boxes, key=lambda b: (b.high[0] - b.low[0]) * (b.high[1] - b.low[1]))
@@ -172,6 +186,7 @@ class Observation:
             short_axis=short,
             radius_mm=long.length_mm / 2,
             volume_mm3=None,
+            mask=None,
         )
 
 

@@ -130,6 +130,11 @@ class FindingList:
         """The patient's scans, earliest first."""
         return self._document.time_points
 
+    def seen_at(self, time_point: str) -> list[tuple[Finding, Observation]]:
+        """The findings seen at a time point, in order, with what is seen of them."""
+        seen = ((finding, finding.at(time_point)) for finding in self)
+        return [(finding, observation) for finding, observation in seen if observation is not None]
+
     def next_label(self, kind: Kind = Kind.LESION) -> str:
         """The first free label of a kind: "LN 3" for nodes, "L 3" for lesions."""
         prefix = "LN" if kind is Kind.LYMPH_NODE else "L"
@@ -210,7 +215,7 @@ class FindingList:
     def move(self, uid: str, time_point: str, centre: Sequence[float], reader: str = "reader") -> Finding:
         """Put a finding elsewhere by hand: its box and axes move along, its state becomes `edited`.
 
-        A tracklet, a volume and the match's cycle error belong to the old place and are dropped.
+        A tracklet, a mask with its volume and the match's cycle error belong to the old place and are dropped.
         """
         old = self._observation(uid, time_point)
         centre = point(centre, "centre")
@@ -223,6 +228,7 @@ class FindingList:
             state=State.EDITED,
             tracklet=None,
             volume_mm3=None,
+            mask=None,
             box=old.box and Box(_shifted(old.box.low, by), _shifted(old.box.high, by)),
             evidence=old.evidence and replace(old.evidence, cycle_error_mm=None),
             long_axis=old.long_axis and Axis(_shifted(old.long_axis.start, by), _shifted(old.long_axis.end, by)),

@@ -24,6 +24,11 @@ def silent(_fraction: float, _text: str) -> None:
     """Progress that nobody watches."""
 
 
+def part_of(progress: Progress, start: float, stop: float) -> Progress:
+    """A progress whose 0 to 1 fills `start` to `stop` of another one."""
+    return lambda fraction, text: progress(start + fraction * (stop - start), text)
+
+
 class Job:
     """One piece of work in the queue."""
 

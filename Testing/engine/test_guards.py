@@ -79,6 +79,43 @@ def widgets(folder: Path) -> dict[str, ElementTree.Element]:
     return {widget.get("name"): widget for root in roots for widget in root.iter("widget")}
 
 
+def panel_files(folder: Path) -> list[Path]:
+    """The module's own file, and that of its panel's base class where it has one."""
+    own, shared = folder / f"{folder.name}.py", REPOSITORY / "OncoTrackPanel" / "__init__.py"
+    return [own, shared] if "OncoTrackPanel" in imports(own) else [own]
+
+
+def called(file: Path, *owners: str) -> set[str]:
+    """The session's attributes that a module's file names: behind `act` or `_act`, and behind `owners`."""
+    names = {action for _button, _key, action in constant(file, "ACTIONS")}
+    for node in ast.walk(tree(file)):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("act", "_act"):
+            names |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
+        elif isinstance(node, ast.Attribute):
+            owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
+            if owner in owners:
+                names.add((f"{owner}." if owner != "session" else "") + node.attr)
+    return names
+
+
+def has(*names: str) -> set[str]:
+    """Methods, properties, signals and attributes of the classes in files of the scene's floor."""
+    found = set()
+    for each in (node for name in names for node in tree(PACKAGE / "scene" / f"{name}.py").body):
+        if isinstance(each, ast.ClassDef):
+            found |= {node.name for node in each.body if isinstance(node, ast.FunctionDef)}
+            found |= {node.targets[0].id for node in each.body if isinstance(node, ast.Assign)}
+            targets = (node.targets for node in ast.walk(each) if isinstance(node, ast.Assign))
+            flat = (part for target in targets for part in getattr(target[0], "elts", target))
+            found |= {part.attr for part in flat if isinstance(part, ast.Attribute)}
+            found |= {
+                node.target.attr
+                for node in ast.walk(each)
+                if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Attribute)
+            }
+    return found
+
+
 def bound(folder: Path) -> set[str]:
     """The parameters that widgets are bound to."""
     return {
@@ -259,10 +296,10 @@ def test_every_file_of_a_module_is_in_its_list_and_the_reverse(folder):
 @module_folders
 def test_every_widget_that_the_code_names_exists(folder):
     names = set(widgets(folder))
-    source = tree(folder / f"{folder.name}.py")
     used = {
         node.attr
-        for node in ast.walk(source)
+        for file in panel_files(folder)
+        for node in ast.walk(tree(file))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "ui"
     }
     used |= {button for button, _key, _action in constant(folder / f"{folder.name}.py", "ACTIONS")}
@@ -322,28 +359,7 @@ def test_a_module_has_the_classes_that_slicer_looks_for(folder):
 
 def test_the_follow_up_panel_calls_what_the_session_has():
     file = REPOSITORY / "LesionFollowUp" / "LesionFollowUp.py"
-    session = next(n for n in tree(PACKAGE / "scene" / "follow_up.py").body if isinstance(n, ast.ClassDef))
-    methods = {node.name for node in session.body if isinstance(node, ast.FunctionDef)}
-    assigned = {
-        node.targets[0].attr
-        for node in ast.walk(session)
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute)
-    }
-    signals = {node.targets[0].id for node in session.body if isinstance(node, ast.Assign)}
-    module = tree(file)
-    called = {action for _button, _key, action in constant(file, "ACTIONS")}
-    called |= {
-        node.args[0].value
-        for node in ast.walk(module)
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "_act"
-        if isinstance(node.args[0], ast.Constant)
-    }
-    for node in ast.walk(module):
-        if isinstance(node, ast.Attribute):
-            owner = node.value
-            if getattr(owner, "attr", getattr(owner, "id", "")) == "session":
-                called.add(node.attr)
-    assert called <= methods | assigned | signals, f"no such thing: {sorted(called - methods - assigned - signals)}"
+    assert called(file, "session") <= has("reviewing", "following", "follow_up")
     panel = (PACKAGE / "scene" / "panel.py").read_text(encoding="utf-8")
     offered = {action for _button, _key, action in constant(file, "ACTIONS")}
     assert all(f'"{action}"' in panel for action in offered), "a button would never be enabled"
@@ -361,31 +377,33 @@ def test_the_follow_up_panel_has_the_filters_and_columns_of_the_scene_floor():
 
 def test_the_detection_panel_calls_what_the_session_has():
     file = REPOSITORY / "LNTracker" / "LNTracker.py"
-    has = {
-        prefix + node.name
-        for prefix, name in (("", "detection"), ("editor.", "tracklet_editor"))
-        for each in tree(PACKAGE / "scene" / f"{name}.py").body
-        if isinstance(each, ast.ClassDef)
-        for node in each.body
-        if isinstance(node, ast.FunctionDef)
-    }
-    has |= {"changed", "placed", "refused", "nodes", "editor"}
-    module = tree(file)
-    actions = {action for _button, _key, action in constant(file, "ACTIONS")}
-    called = actions | {
-        node.args[0].value
-        for node in ast.walk(module)
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "_act"
-        if isinstance(node.args[0], ast.Constant)
-    }
-    for node in ast.walk(module):
-        if isinstance(node, ast.Attribute):
-            owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
-            if owner in ("session", "editor"):
-                called.add(("editor." if owner == "editor" else "") + node.attr)
-    assert called <= has, f"no such thing: {sorted(called - has)}"
+    offered = has("scan_session", "detection") | {f"editor.{name}" for name in has("tracklet_editor")}
+    assert called(file, "session", "editor") <= offered
     panel = (PACKAGE / "scene" / "detection_panel.py").read_text(encoding="utf-8")
-    assert all(f'"{action.removeprefix("editor.")}"' in panel for action in actions), "a button would never be enabled"
+    actions = {action.removeprefix("editor.") for _button, _key, action in constant(file, "ACTIONS")}
+    assert all(f'"{action}"' in panel for action in actions), "a button would never be enabled"
+
+
+def test_the_mask_panel_calls_what_the_session_has_and_shows_its_columns():
+    folder, panel = REPOSITORY / "RECISTPseudoMask", PACKAGE / "scene" / "recist_panel.py"
+    file = folder / "RECISTPseudoMask.py"
+    assert called(file, "session") <= has("scan_session", "mask_editing", "recist")
+    actions = {action for _button, _key, action in constant(file, "ACTIONS")}
+    actions |= {value.value for value in constant(file, "FILE_ACTIONS").values}
+    text = panel.read_text(encoding="utf-8")
+    assert all(f'"{action}"' in text for action in actions), "a button would never be enabled"
+    titles = [c.findtext("property/string") for c in widgets(folder)["maskTable"].findall("column")]
+    assert titles == list(constant(panel, "COLUMNS"))
+
+
+def test_what_panels_share_calls_what_every_session_has():
+    shared = REPOSITORY / "OncoTrackPanel" / "__init__.py"
+    owned = {
+        node.attr
+        for node in ast.walk(tree(shared))
+        if isinstance(node, ast.Attribute) and getattr(node.value, "attr", "") == "session"
+    }
+    assert {"enter", "leave", "close", "changed"} <= owned <= has("scan_session")
 
 
 def test_the_detection_panel_has_the_choices_and_columns_of_the_scene_floor():
@@ -452,7 +470,7 @@ def installed(tmp_path_factory) -> Path:
     text = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
     # a compiler is not needed to see what is installed
     (source / "CMakeLists.txt").write_text(text.replace("project(OncoTrack)", "project(OncoTrack NONE)"))
-    for name in ("oncotrack", "Resources", *(each.name for each in MODULES)):
+    for name in ("oncotrack", "OncoTrackPanel", "Resources", *(each.name for each in MODULES)):
         shutil.copytree(REPOSITORY / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
     build = folder / "build"
     for command in (
@@ -483,5 +501,6 @@ def test_everything_that_runs_in_slicer_is_installed(installed):
         for file in listed(folder):
             assert (installed / file).is_file(), file
     wanted = {file.relative_to(REPOSITORY) for file in sources() if floor(dotted(file)) not in {"cli", "web"}}
+    assert (installed / "OncoTrackPanel" / "__init__.py").is_file()
     there = {file.relative_to(installed) for file in (installed / "oncotrack").rglob("*.py")}
     assert there == wanted

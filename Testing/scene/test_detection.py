@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,16 @@ def found(session):
     """The four nodes have been found."""
     session.detect().run()
     return session
+
+
+def test_a_scan_is_read_by_the_detector_that_suits_it(scene, make_phantom):
+    detectors = {"lntracker": lambda: KnownNodes(PLACES), "mr": lambda: KnownNodes(PLACES[:1])}
+    for modality, count in (("CT", 4), ("MR", 1), ("", 4)):
+        session = DetectionScene(scene, detectors=detectors)
+        session.set_scan(add_volume(scene, replace(make_phantom(), modality=modality)))
+        session.detect().run()
+        assert len(session.here) == count
+        session.close()
 
 
 def labels(session):

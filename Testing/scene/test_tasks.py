@@ -51,8 +51,8 @@ def posted():
 
 
 def test_a_failed_run_leaves_every_node_as_it_was(session, lesion, scene):
-    session._matching._factories["failing"] = Failing
-    session.method = "failing"
+    session.method.factories["failing"] = Failing
+    session.method.name = "failing"
     before = everything(scene)
     with pytest.raises(RegistrationError):
         session.follow(lesion).run()
@@ -61,8 +61,8 @@ def test_a_failed_run_leaves_every_node_as_it_was(session, lesion, scene):
 
 
 def test_a_failed_run_takes_the_placed_point_away_again(session, lesion, posted):
-    session._matching._factories["failing"] = Failing
-    session.method = "failing"
+    session.method.factories["failing"] = Failing
+    session.method.name = "failing"
     worker, finish = posted
     done, errors = threading.Event(), []
 

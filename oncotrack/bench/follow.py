@@ -1,4 +1,4 @@
-"""``oncotrack bench follow``: the self-similarity tracker beside what would be used instead, in one run."""
+"""``oncotrack bench follow``: every tracker beside what would be used instead, in one run."""
 
 from __future__ import annotations
 
@@ -9,18 +9,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from oncotrack.bench.warped import warped_copy
-from oncotrack.errors import InputError
+from oncotrack.datasets.body import body_mask
+from oncotrack.errors import InputError, WeightsError
 from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
-from oncotrack.followup.methods import tracker
+from oncotrack.followup.matches import match_all
+from oncotrack.followup.methods import METHODS, RegistrationTracker, tracker
 from oncotrack.followup.selfsim import MAXIMUM_CYCLE_MM
-from oncotrack.followup.tracker import ScanPair
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ScanPair
 from oncotrack.jobs import Progress, silent
 from oncotrack.phantom import make_patient
 from oncotrack.samples import sample
@@ -44,7 +46,8 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
     Returns
     -------
     dict
-        ``lung_pair`` and ``warped`` (millimetres, seconds, MiB), ``help_seconds_over_python``.
+        ``lung_pair`` and ``warped`` (a method each: millimetres, seconds; for those that look at the lesion also
+        ``trust``, ``first_click`` and, in ``warped``, ``seconds_20_clicks``), ``help_seconds_over_python``.
     """
     result: dict[str, Any] = {"help_seconds_over_python": _help_seconds()}
     about = sample("lung-pair")
@@ -65,7 +68,17 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
     return result
 
 
-def first_click(baseline: Path, followup: Path, at: Sequence[float]) -> dict[str, Any]:
+def searching_methods() -> list[str]:
+    """The methods that look for the lesion, without those whose weights are not here."""
+    found = []
+    for name in METHODS:
+        with suppress(WeightsError):
+            if not isinstance(tracker(name), RegistrationTracker):
+                found.append(name)
+    return found
+
+
+def first_click(baseline: Path, followup: Path, at: Sequence[float], method: str) -> dict[str, Any]:
     """What a user waits for: one ``oncotrack follow`` in a process of its own, nothing cached.
 
     Returns
@@ -75,7 +88,9 @@ def first_click(baseline: Path, followup: Path, at: Sequence[float]) -> dict[str
     """
     command = [sys.executable, "-c", _MEASURED, "follow", str(baseline), str(followup), "--at", *map(str, at)]
     started = time.perf_counter()
-    process = subprocess.run([*command, "--json", "-", "--no-cache"], capture_output=True, text=True)
+    process = subprocess.run(
+        [*command, "--method", method, "--json", "-", "--no-cache"], capture_output=True, text=True
+    )
     seconds = time.perf_counter() - started
     if process.returncode:
         raise InputError(f"oncotrack follow failed: {process.stderr.strip().splitlines()[-1]}")
@@ -103,14 +118,15 @@ def _lung(baseline: Path, followup: Path, baseline_points: Path, followup_points
     rows: dict[str, Any] = {}
     volumes = load(baseline), load(followup)
     points = read_points(baseline_points, volumes[0]), read_points(followup_points, volumes[1])
-    for method in ("selfsim", "affine", "bspline"):
+    searching = searching_methods()
+    for method in (*searching, "affine", "bspline"):
         measured = evaluate_landmarks(ScanPair(*volumes, cache=False), *points, tracker(method))
         keys = ("mean_mm", "median_mm", "max_mm", "seconds_register", "seconds_per_point")
         rows[method] = {key: measured[key] for key in keys}
-        if method == "selfsim":
-            rows["trust"] = trust(measured)
+        if method in searching:
+            rows[method]["trust"] = trust(measured)
+            rows[method]["first_click"] = first_click(baseline, followup, points[0][0], method)
     rows["clicks_per_bspline"] = rows["bspline"]["seconds_register"] / rows["selfsim"]["seconds_per_point"]
-    rows["first_click"] = first_click(baseline, followup, points[0][0])
     return rows
 
 
@@ -123,15 +139,27 @@ def _warped(baseline: Volume, path: Path | None) -> dict[str, Any]:
     points, truths = candidates[seen], truths[seen]
     pair = ScanPair(baseline, followup, cache=False)
     rows: dict[str, Any] = {"voxels": list(baseline.geometry.size), "points": len(points)}
-    for method in ("selfsim", "affine"):
+    searching = searching_methods()
+    for method in (*searching, "affine"):
         measured = evaluate_landmarks(pair, points, truths, tracker(method))
         rows[method] = {key: measured[key] for key in ("mean_mm", "median_mm", "max_mm", "seconds_per_point")}
-        if method == "selfsim":
-            rows["trust"] = trust(measured)
+        if method in searching:
+            rows[method]["trust"] = trust(measured)
+            rows[method]["seconds_20_clicks"] = _seconds_together(pair, points[:20], method)
     with tempfile.TemporaryDirectory() as folder:
         first = path or save(baseline, Path(folder) / "baseline.nrrd")
-        rows["first_click"] = first_click(first, save(followup, Path(folder) / "followup.nrrd"), points[0])
+        second = save(followup, Path(folder) / "followup.nrrd")
+        for method in searching:
+            rows[method]["first_click"] = first_click(first, second, points[0], method)
     return rows
+
+
+def _seconds_together(pair: ScanPair, points: np.ndarray, method: str) -> float:
+    """Seconds for many lesions at once, once the pair is registered and the weights are read."""
+    chosen = tracker(method)
+    started = time.perf_counter()
+    match_all(chosen, pair, [(point, DEFAULT_RADIUS_MM) for point in points])
+    return time.perf_counter() - started
 
 
 def trust(measured: dict[str, Any], cycle_mm: float = MAXIMUM_CYCLE_MM, near_mm: float = 5.0) -> dict[str, int]:
@@ -146,9 +174,7 @@ def trust(measured: dict[str, Any], cycle_mm: float = MAXIMUM_CYCLE_MM, near_mm:
 def body_points(volume: Volume, count: int, rng: np.random.Generator) -> np.ndarray:
     """(count, 3) random RAS points inside the patient, lungs included."""
     coarse = volume.resampled(volume.geometry.ras_aligned(4.0))
-    labels, _ = ndimage.label(ndimage.binary_opening(coarse.array > -500, iterations=2))
-    body = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
-    body = ndimage.binary_erosion(np.stack([ndimage.binary_fill_holes(plane) for plane in body]), iterations=2)
+    body = body_mask(coarse)
     voxels = np.argwhere(body)
     return coarse.geometry.to_ras(voxels[rng.choice(len(voxels), count, replace=False)][:, ::-1])
 

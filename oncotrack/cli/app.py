@@ -33,6 +33,12 @@ Config = Annotated[str, typer.Option("--config", help="compact (bundled) or pape
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Register anew, and keep nothing on disk.")]
 
 
+Dls = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option("--dls", metavar="JSON IMAGES", help="Annotation and exported sub-volumes of DLS."),
+]
+
+
 @app.callback(invoke_without_command=True)
 def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
     if version:
@@ -44,8 +50,14 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def follow(
-    baseline: Image,
-    followup: Image,
+    scans: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="BASELINE FOLLOWUP...",
+            help="Scans, earliest first: DICOM folder, NIfTI, NRRD or MetaImage file. More than two are followed through.",
+            show_default=False,
+        ),
+    ],
     at: Annotated[
         tuple[float, float, float], typer.Option("--at", metavar="R A S", help="The lesion in the baseline, RAS mm.")
     ],
@@ -55,23 +67,23 @@ def follow(
     out: Out = None,
     no_cache: NoCache = False,
 ) -> None:
-    """Find a baseline lesion in the follow-up."""
+    """Find a baseline lesion in the follow-up, or in every one of several."""
     from oncotrack.cli.follow import run
 
-    run(baseline, followup, at, radius, method, json, out, not no_cache)
+    run(scans, at, radius, method, json, out, not no_cache)
 
 
 @app.command()
 def detect(
     image: Image,
-    method: Annotated[str, typer.Option("--method", help="lntracker.")] = "lntracker",
+    method: Annotated[str, typer.Option("--method", help="lntracker (CT) or mr.")] = "lntracker",
     device: Device = "auto",
     config: Config = "compact",
     weights: Annotated[Path | None, typer.Option("--weights", help="Other weights than the bundled ones.")] = None,
     json: Json = None,
     out: Out = None,
 ) -> None:
-    """Find the lymph nodes of a CT."""
+    """Find the lymph nodes of a CT or an MR."""
     from oncotrack.cli.detect import run
 
     run(image, method, device, config, weights, json, out)
@@ -80,16 +92,41 @@ def detect(
 @app.command()
 def mask(
     image: Image,
-    axes: Annotated[Path, typer.Argument(help="Long and short axis: JSON, or a .mrk.json with two lines.")],
+    axes: Annotated[
+        Path | None,
+        typer.Argument(help="Long and short axis: JSON, or a .mrk.json with two lines.", show_default=False),
+    ] = None,
+    more: Annotated[
+        list[Path] | None, typer.Option("--more", metavar="AXES", help="Axes on another slice; repeat. Makes 3D.")
+    ] = None,
+    in_3d: Annotated[bool, typer.Option("--3d", help="Carry the mask to the slices above and below.")] = False,
+    method: Annotated[
+        str, typer.Option("--method", help="bounded (keeps near the axes' ellipse) or paper (plain GrabCut).")
+    ] = "bounded",
+    table: Annotated[
+        Path | None,
+        typer.Option("--batch", metavar="TABLE", help="Many axes: CSV, .mrk.json, or DeepLesion's DL_info.csv, for which "
+                     "IMAGE is the folder of its slices. --out is a folder then."),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", metavar="DIR", help="Write crops of image and mask to train from.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", metavar="FILE", help="Write the mask, on the image's grid.")
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write the mask on the image's grid: .seg.nrrd (Slicer), .nii.gz, ..."),
     ] = None,
     json: Json = None,
-) -> None:
-    """Make a mask from two RECIST diameters, in their slice."""
-    from oncotrack.cli.mask import run
+) -> None:  # fmt: skip
+    """Make a mask from two RECIST diameters, in their slice or in 3D."""
+    from oncotrack.cli import mask as command
+    from oncotrack.errors import InputError
 
-    run(image, axes, out, json)
+    if (axes is None) == (table is None):
+        raise InputError("Give the axes of one lesion, or a table of them with --batch.")
+    if table is not None:
+        command.batch(image, table, in_3d, method, pairs, out, json)
+    else:
+        command.run(image, axes, more or [], in_3d, method, pairs, out, json)
 
 
 @app.command()
@@ -114,7 +151,7 @@ def samples(
 @app.command()
 def info(
     system: Annotated[
-        str | None, typer.Argument(help="lntracker, or a follow-up method; what is installed when missing.")
+        str | None, typer.Argument(help="lntracker, mr, or a follow-up method; what is installed when missing.")
     ] = None,
     config: Config = "compact",
     json: Json = None,
@@ -148,6 +185,9 @@ def phantom(
 def view(
     baseline: Annotated[Path | None, typer.Argument(help="Baseline scan.", show_default=False)] = None,
     followup: Annotated[Path | None, typer.Argument(help="Follow-up scan.", show_default=False)] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(help="Scans of further visits, earliest first.", show_default=False)
+    ] = None,
     host: Annotated[str, typer.Option("--host", help="Address to listen on; keep the default unless you mean it.")] = (
         "127.0.0.1"
     ),
@@ -159,7 +199,7 @@ def view(
     """Open the reading room in a browser."""
     from oncotrack.cli.view import run
 
-    run(baseline, followup, host, port, folder or [], out, browser)
+    run((baseline, followup, *(more or ())), host, port, folder or [], out, browser)
 
 
 @evaluate.command("landmarks")
@@ -209,11 +249,44 @@ def evaluate_detection(
 
 
 @evaluate.command("masks")
-def evaluate_masks(truth: Image, predictions: Image, json: Json = None, out: Out = None) -> None:
+def evaluate_masks(
+    truth: Annotated[
+        Path | None, typer.Argument(help="A mask file or a folder of them.", show_default=False)
+    ] = None,
+    predictions: Annotated[
+        Path | None, typer.Argument(help="The same of what is judged.", show_default=False)
+    ] = None,
+    data: Annotated[
+        str | None,
+        typer.Option("--data", help="Judge masks made of axes instead: phantom, phantom-mr, lidc, deeplesion, "
+                     "or a folder with X_image and X_mask."),
+    ] = None,
+    scans: Annotated[
+        Path | None, typer.Option("--scans", metavar="DIR", help="Where lidc's scans or deeplesion's slices lie.")
+    ] = None,
+    table: Annotated[Path | None, typer.Option("--table", help="DeepLesion's DL_info.csv.")] = None,
+    cases: Annotated[int, typer.Option("--cases", min=1, help="How many phantoms.")] = 20,
+    wobble: Annotated[
+        float, typer.Option("--wobble", min=0, help="Displace the axes' ends by so many voxels, as a hand would.")
+    ] = 0.0,
+    least_short: Annotated[float, typer.Option("--least-short", metavar="MM", help="Smallest short axis.")] = 8.0,
+    in_3d: Annotated[bool, typer.Option("--3d/--slice", help="Judge masks carried through the lesion too.")] = True,
+    validation: Annotated[bool, typer.Option("--validation", help="The validation phantoms, not the test ones.")] = False,
+    json: Json = None,
+    out: Out = None,
+) -> None:  # fmt: skip
     """Masks against true masks: Dice, ASD, box IoU."""
-    from oncotrack.cli.evaluate import files
+    if data is None:
+        from oncotrack.cli.evaluate import files
+        from oncotrack.errors import InputError
 
-    files("evaluate_masks", (truth, predictions), json, out)
+        if truth is None or predictions is None:
+            raise InputError("Give two mask files or folders to compare, or --data to judge masks made of axes.")
+        files("evaluate_masks", (truth, predictions), json, out)
+        return
+    from oncotrack.cli.evaluate_pseudo_masks import run
+
+    run(data, scans, table, cases, wobble, least_short, in_3d, validation, json, out)
 
 
 @evaluate.command("detector")
@@ -227,15 +300,46 @@ def evaluate_detector(
     ] = None,
     stacking: Annotated[bool, typer.Option("--stacking", help="Beside them the first one with stacked boxes.")] = False,
     unet: Annotated[Path | None, typer.Option("--unet", help="Beside them a U-Net with these weights.")] = None,
+    method: Annotated[str, typer.Option("--method", help="lntracker (CT) or mr.")] = "lntracker",
     validation: Annotated[bool, typer.Option("--validation", help="The validation scans, not the test scans.")] = False,
     device: Device = "auto",
     json: Json = None,
     out: Out = None,
 ) -> None:
-    """Detect on scans with known nodes that nothing was trained on: AS, AP, intervals."""
+    """Detect on scans with known nodes that nothing was trained on: AS, AP (CT), AP25, SEN25 (MR), intervals."""
+    if method == "mr":
+        from oncotrack.cli.evaluate_mr import run
+
+        run(cases, data, weights or [], validation, device, json, out)
+        return
     from oncotrack.cli.evaluate import detectors
 
     detectors(data, cases, insert or [], weights or [], stacking, unet, validation, device, json, out)
+
+
+@evaluate.command("follow")
+def evaluate_follow(
+    data: Annotated[
+        str, typer.Option("--data", help="phantom, warped (lesions put into real CTs, which are moved) or dls.")
+    ] = "phantom",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method", help="A follow-up method, or copy (the same place); repeat to compare with the first."
+        ),
+    ] = None,
+    cases: Annotated[int, typer.Option("--cases", min=1, help="How many pairs of visits.")] = 10,
+    warp: Annotated[list[Path] | None, typer.Option("--warp", help="A real CT to warp; repeat.")] = None,
+    dls: Dls = None,
+    shifts: Annotated[int, typer.Option("--shifts", min=0, help="Clicks beside each centre, for robustness.")] = 0,
+    validation: Annotated[bool, typer.Option("--validation", help="The validation pairs, not the test pairs.")] = False,
+    json: Json = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write pictures of ten matches.")] = None,
+) -> None:
+    """Follow lesions that are known at both visits and that nothing was trained on: CPM, MED, trust."""
+    from oncotrack.cli.evaluate import follow
+
+    follow(data, cases, warp or [], dls, method or ["selfsim", "affine"], shifts, validation, json, out)
 
 
 @train.command("lntracker")
@@ -279,6 +383,41 @@ def train_lntracker(
     lntracker(out, config, ablation, sources, plan, start, device, max_minutes)
 
 
+@train.command("mr")
+def train_mr(
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
+    ],
+    config: Config = "compact",
+    ablation: Annotated[
+        str,
+        typer.Option(
+            "--ablation",
+            help="full, mask-rcnn, mask-rcnn-without-pseudo-mask, without-pseudo-mask, without-attention, "
+            "without-uncertainty, or fixed weights of the five losses, as weights-10-1-1-1-1.",
+        ),
+    ] = "full",
+    phantoms: Annotated[int, typer.Option("--phantoms", min=1, help="Synthetic scans with RECIST axes.")] = 160,
+    scans: Annotated[
+        Path | None, typer.Option("--scans", metavar="DIR", help="Prepared slices, shared by several runs.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
+    learning_rate: Annotated[float | None, typer.Option("--learning-rate", min=0)] = None,
+    warmup: Annotated[int | None, typer.Option("--warmup", min=0)] = None,
+    seed: Annotated[int | None, typer.Option("--seed")] = None,
+    device: Device = "auto",
+    max_minutes: Annotated[
+        float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")
+    ] = None,
+) -> None:
+    """The MR detector, on slices with RECIST axes."""
+    from oncotrack.cli.train import mr
+
+    plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed}
+    mr(out, config, ablation, phantoms, scans, plan, device, max_minutes)
+
+
 @train.command("unet")
 def train_unet(
     out: Annotated[
@@ -296,6 +435,49 @@ def train_unet(
     from oncotrack.cli.train import unet
 
     unet(out, {"phantoms": phantoms, "insert": insert or [], "insertions": insertions}, device, max_minutes)
+
+
+def _train_tracker(system: str, title: str) -> None:
+    """The command that trains one of the two lesion trackers."""
+
+    @train.command(system, help=f"{title}, on synthetic patients, warped real CTs with lesions put in, or DLS.")
+    def command(
+        out: Annotated[
+            Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
+        ],
+        config: Config = "compact",
+        phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic patients of three visits.")] = 26,
+        warp: Annotated[
+            list[Path] | None, typer.Option("--warp", help="A real CT to put lesions into and to warp; repeat.")
+        ] = None,
+        warps: Annotated[int, typer.Option("--warps", min=0, help="Pairs made of those.")] = 45,
+        dls: Dls = None,
+        visits: Annotated[
+            Path | None,
+            typer.Option("--visits", metavar="DIR", help="Where prepared pairs are kept; in --out when missing."),
+        ] = None,
+        steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
+        batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
+        learning_rate: Annotated[float | None, typer.Option("--learning-rate", min=0)] = None,
+        warmup: Annotated[int | None, typer.Option("--warmup", min=0)] = None,
+        seed: Annotated[int | None, typer.Option("--seed")] = None,
+        start: Annotated[
+            Path | None, typer.Option("--start", help="Weights to begin with; random ones when missing.")
+        ] = None,
+        device: Device = "auto",
+        max_minutes: Annotated[
+            float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")
+        ] = None,
+    ) -> None:
+        from oncotrack.cli.train import lesion_tracker
+
+        sources = {"phantoms": phantoms, "warp": warp or [], "warps": warps, "dls": dls}
+        plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed}
+        lesion_tracker(system, out, config, sources, visits, plan, start, device, max_minutes)
+
+
+_train_tracker("dlt", "Deep Lesion Tracker")
+_train_tracker("tlt", "Transformer Lesion Tracker")
 
 
 @bench.command("detect")
@@ -326,6 +508,14 @@ def bench_follow(
     from oncotrack.cli.bench import follow as run
 
     run(lung, large, json)
+
+
+@bench.command("mask")
+def bench_mask(json: Json = None) -> None:
+    """A mask from two diameters: milliseconds and Dice; beside a threshold and region growing."""
+    from oncotrack.cli.bench import mask as run
+
+    run(json)
 
 
 @bench.command("view")

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -25,25 +26,37 @@ def follow(lung: Path | None, large: Path | None, json: str | None) -> None:
         if (rows := result.get(name)) is None:
             lines[title] = "not at hand: oncotrack samples --fetch lung-pair"
             continue
-        for method in ("selfsim", "affine", "bspline"):
-            if method in rows:
-                lines[f"{title}, {method}"] = (
-                    "mean {mean_mm:.2f}, median {median_mm:.2f}, largest {max_mm:.1f} mm; ".format(**rows[method])
-                    + f"a click {rows[method]['seconds_per_point']:.3f} s"
-                    + (f", registering {s:.1f} s" if (s := rows[method].get("seconds_register")) is not None else "")
-                )
-        lines[f"{title}, trust"] = (
-            "cycle error small: {trusted} points, {trusted_and_near} of them within 5 mm; "
-            "large: {doubted}, {doubted_but_near} within 5 mm".format(**rows["trust"])
-        )
+        for method, row in rows.items():
+            if isinstance(row, dict):
+                lines |= _follow_lines(f"{title}, {method}", row)
         if "clicks_per_bspline" in rows:
             lines[f"{title}, one B-spline registration"] = f"takes as long as {rows['clicks_per_bspline']:.0f} clicks"
+    give(result, json, lines)
+
+
+def _follow_lines(title: str, row: Mapping[str, Any]) -> dict[str, str]:
+    """What is said of one method on one pair."""
+    lines = {
+        title: "mean {mean_mm:.2f}, median {median_mm:.2f}, largest {max_mm:.1f} mm; a click {seconds_per_point:.3f} s".format(
+            **row
+        )
+    }
+    if "seconds_register" in row:
+        lines[title] += ", registering {seconds_register:.1f} s".format(**row)
+    if "seconds_20_clicks" in row:
+        lines[title] += ", 20 clicks together {seconds_20_clicks:.2f} s".format(**row)
+    if "trust" in row:
+        lines[f"{title}, trust"] = (
+            "cycle error small: {trusted} points, {trusted_and_near} of them within 5 mm; "
+            "large: {doubted}, {doubted_but_near} within 5 mm".format(**row["trust"])
+        )
+    if "first_click" in row:
         lines[f"{title}, first click"] = (
             "{seconds:.1f} s load + register + match, {process_seconds:.1f} s with start-up, {peak_mib} MiB".format(
-                **rows["first_click"]
+                **row["first_click"]
             )
         )
-    give(result, json, lines)
+    return lines
 
 
 def detect(image: Path | None, device: str, json: str | None) -> None:
@@ -78,6 +91,26 @@ def view(json: str | None) -> None:
         "A click to its match": f"{result['click_seconds']:.2f} s (median), once the pair is registered",
         "Server": f"{result['server_mib']:.0f} MiB",
     }
+    give(result, json, lines)
+
+
+def mask(json: str | None) -> None:
+    """Cost of a mask from two diameters."""
+    from oncotrack.bench.mask import bench_mask
+
+    with progress_bar() as progress:
+        result = bench_mask(progress=progress)
+    names = {
+        "pseudo_mask": "Pseudo-mask", "paper": "The paper's GrabCut", "threshold": "Threshold, -30 to 200 HU",
+        "region_growing": "Region growing", "carried": "Carried through 3D",
+    }  # fmt: skip
+    lines = {"Lesions": f"{result['nodes']} nodes of synthetic CTs"}
+    lines |= {
+        title: "{milliseconds:.0f} ms a lesion, Dice {Dice:.1f} %".format(**result[n]) for n, title in names.items()
+    }
+    lines["Measuring a 512x512 slice"] = ", ".join(
+        f"{n}: {ms:.0f} ms" for n, ms in result["measuring_milliseconds"].items()
+    )
     give(result, json, lines)
 
 

@@ -102,6 +102,72 @@ def detectors(
     give(result, json, lines)
 
 
+def follow(
+    data: str, cases: int, warp: Sequence[Path], dls: tuple[Path, Path] | None, methods: Sequence[str], shifts: int,
+    validation: bool, json: str | None, out: Path | None,
+) -> None:  # fmt: skip
+    """Lesion trackers on pairs of visits with known lesions."""
+    from itertools import islice
+
+    from oncotrack.datasets.lesion_visits import dls_visits
+    from oncotrack.datasets.node_scans import HELD_OUT, TEST
+    from oncotrack.datasets.warped_visits import held_out
+    from oncotrack.evaluation.baselines import CentreCopy
+    from oncotrack.evaluation.follow import evaluate_follow
+    from oncotrack.followup.methods import tracker
+
+    needed = {"phantom": not warp and not dls, "warped": bool(warp) and not dls, "dls": bool(dls) and not warp}
+    if not needed.get(data):
+        raise InputError(
+            "Give --data phantom alone, --data warped with the CTs to warp (--warp), or --data dls with the annotation "
+            "and the images (--dls)."
+        )
+    trackers = {name: CentreCopy() if name == "copy" else tracker(name) for name in methods}
+    pairs = islice(dls_visits(*dls), cases) if dls else held_out(cases, warp, HELD_OUT if validation else TEST)
+    with progress_bar() as progress:
+        result = evaluate_follow(trackers, pairs, shifts=shifts, pictures=out, progress=progress)
+    give(result, json, dict(_follow_lines(result, list(trackers))))
+
+
+def _follow_lines(result: Mapping[str, Any], names: Sequence[str]):
+    yield "Lesions", f"{result['lesions']} in {result['pairs']} pairs of {result['patients']} patients, {result['vanished']} vanished"  # fmt: skip
+    for name in names:
+        of = result[name]
+        if of["MED"] is not None:
+            yield (
+                name,
+                (
+                    "CPM@10mm {CPM@10mm:.1f}, CPM@Radius {CPM@Radius:.1f}, MED {MED:.2f} +- {MED std:.2f} "
+                    "({MED_X:.2f}, {MED_Y:.2f}, {MED_Z:.2f}) mm".format(**of)
+                ),
+            )
+            yield (
+                f"{name}, by group (CPM@10mm, MED)",
+                "; ".join(
+                    f"{group} {row['CPM@10mm']:.0f}, {row['MED']:.1f} mm of {row['lesions']}"
+                    for group, row in of["groups"].items()
+                ),
+            )
+        if of["vanished told"] is not None:
+            yield (
+                f"{name}, vanished",
+                f"{of['vanished told']:.0f} % told; {of['present doubted']:.0f} % of those there doubted",
+            )
+        yield (
+            f"{name}, within 10 mm by cycle error",
+            "; ".join(f"{row['cycle error']}: {row['within 10 mm']:.0f} % of {row['lesions']}" for row in of["trust"]),
+        )
+        if "shifted" in of:
+            yield (
+                f"{name}, clicks beside the centre",
+                "CPM@10mm {CPM@10mm:.1f}, MED {MED:.2f} mm".format(**of["shifted"]),
+            )
+        yield (
+            f"{name}, seconds",
+            "registering and preparing {prepare:.1f}, first {first:.2f}, later {later:.2f}".format(**of["seconds"]),
+        )
+
+
 def _flat(result: Mapping[str, Any], prefix: str = ""):
     for name, value in result.items():
         if isinstance(value, Mapping):

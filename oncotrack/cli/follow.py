@@ -5,15 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oncotrack.cli.output import give, place, progress_bar, say
 from oncotrack.errors import InputError
 
+if TYPE_CHECKING:
+    from oncotrack.followup.tracker import Match
+
 
 def run(
-    baseline: Path,
-    followup: Path,
+    scans: Sequence[Path],
     at: Sequence[float],
     radius: float,
     method: str,
@@ -21,9 +23,16 @@ def run(
     out: Path | None,
     cache: bool,
 ) -> None:
-    """Match one lesion and tell where it is."""
+    """Match one lesion and tell where it is, in one follow-up or in several."""
+    if len(scans) < 2:
+        raise InputError("One scan is not enough. Give the baseline and one follow-up or more, earliest first.")
     if not 0.5 <= radius <= 200:
         raise InputError(f"A lesion radius of {radius:g} mm is not plausible; give a number of mm between 0.5 and 200.")
+    if len(scans) > 2:
+        from oncotrack.cli.follow_visits import run as follow_visits
+
+        follow_visits(scans, at, radius, method, json, out, cache)
+        return
     from oncotrack.followup.methods import prepare, tracker
     from oncotrack.followup.tracker import ScanPair
     from oncotrack.volume import load
@@ -33,7 +42,7 @@ def run(
     with progress_bar() as progress:
         started = time.perf_counter()
         progress(0.02, "Loading")
-        pair = ScanPair(load(baseline), load(followup), cache=cache)
+        pair = ScanPair(*map(load, scans), cache=cache)
         point = pair.check_click(at)
         seconds["load"] = time.perf_counter() - started
         started = time.perf_counter()
@@ -43,15 +52,7 @@ def run(
         match = chosen.match(pair, point, radius, progress)
         seconds["match"] = time.perf_counter() - started
     result: dict[str, Any] = {
-        "found": match.found,
-        "match_ras": list(match.match),
-        "affine_ras": list(match.expected),
-        "score": match.score,
-        "cycle_error_mm": match.cycle_error_mm,
-        "alternatives": [{"match_ras": list(a.centre), "score": a.score} for a in match.alternatives],
-        "radius_mm": match.radius_mm,
-        "reason": match.reason,
-        "method": match.method,
+        **as_json(match),
         "registration": {"similarity": pair.register().similarity, "overlap": pair.register().overlap},
         "seconds": seconds,
     }
@@ -61,14 +62,33 @@ def run(
         findings = followed(pair, [(point, radius, match)])
         for path in write(out, pair, findings, title="Lesion follow-up", truths={}):
             say(f"Written: {path}")
-    trust = "unknown" if match.cycle_error_mm is None else f"matching back misses by {match.cycle_error_mm:.1f} mm"
     lines = {
         "Found": "yes" if match.found else f"no. {match.reason}",
         "Match": place(match.match),
         "Registered guess": place(match.expected),
-        "Trust": trust,
+        "Trust": trust(match),
         "Similarity": f"{match.score:.2f}",
         **{f"Alternative {n}": f"{place(a.centre)}  ({a.score:.2f})" for n, a in enumerate(match.alternatives, 1)},
         "Seconds": ", ".join(f"{name} {value:.2f}" for name, value in seconds.items()),
     }
     give(result, json, lines)
+
+
+def as_json(match: Match) -> dict[str, Any]:
+    """What scripts read of a match."""
+    return {
+        "found": match.found,
+        "match_ras": list(match.match),
+        "affine_ras": list(match.expected),
+        "score": match.score,
+        "cycle_error_mm": match.cycle_error_mm,
+        "alternatives": [{"match_ras": list(a.centre), "score": a.score} for a in match.alternatives],
+        "radius_mm": match.radius_mm,
+        "reason": match.reason,
+        "method": match.method,
+    }
+
+
+def trust(match: Match) -> str:
+    """The cycle error, for a person."""
+    return "unknown" if match.cycle_error_mm is None else f"matching back misses by {match.cycle_error_mm:.1f} mm"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from functools import partial
 from importlib import metadata
 from typing import Any
 
@@ -15,7 +16,9 @@ _PACKAGES = ("torch", "SimpleITK", "itk-elastix", "numpy", "scipy", "scikit-imag
 
 def run(system: str | None, config: str, json: str | None) -> None:
     """Print versions, or what one system is made of."""
-    result = _lntracker(config) if system == "lntracker" else _method(system) if system else _installation()
+    networks = {"lntracker": _lntracker, "mr": _mr, "dlt": partial(_tracker, "dlt"), "tlt": partial(_tracker, "tlt")}
+    describe = networks.get(system or "")
+    result = describe(config) if describe else _method(system) if system else _installation()
     give(result, json, {name: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in result.items()})
 
 
@@ -60,6 +63,50 @@ def _lntracker(name: str) -> dict[str, Any]:
     if path.is_file():
         about["trained"] = weights.load(path, "lntracker").about
     return {**about, "config": asdict(config)}
+
+
+def _mr(name: str) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from oncotrack import weights
+    from oncotrack.detection.mr.config import CONFIGS
+    from oncotrack.detection.mr.flops import cost
+
+    if name not in CONFIGS:
+        raise InputError(f'The MR detector has no config "{name}"; choose {" or ".join(CONFIGS)}.')
+    config = CONFIGS[name]
+    side = config.side if not config.pixel_mm else 384
+    pixels = f"{config.pixel_mm:g} mm" if config.pixel_mm else f"longer side / {config.side}"
+    about: dict[str, Any] = {
+        "system": "mr",
+        **cost(config, side, side),
+        "input": {"shape": [1, 3, side, side], "pixels": pixels, "slices": config.slices},
+    }
+    path = weights.bundled("mr", name)
+    about["weights"] = str(path) if path.is_file() else "none bundled; train them with: oncotrack train mr"
+    if path.is_file():
+        about["trained"] = weights.load(path, "mr").about
+    return {**about, "config": asdict(config)}
+
+
+def _tracker(system: str, name: str) -> dict[str, Any]:
+    from dataclasses import asdict
+    from importlib import import_module
+
+    from oncotrack import weights
+
+    configs = import_module(f"oncotrack.followup.{system}.config").CONFIGS
+    if name not in configs:
+        raise InputError(f'{system} has no config "{name}"; choose {" or ".join(configs)}.')
+    path = weights.bundled(system, name)
+    about = {
+        "system": system,
+        **import_module(f"oncotrack.followup.{system}.flops").cost(configs[name]),
+        "weights": str(path) if path.is_file() else f"none bundled; train them with: oncotrack train {system}",
+    }
+    if path.is_file():
+        about["trained"] = weights.load(path, system).about
+    return {**about, "config": asdict(configs[name])}
 
 
 def _method(name: str) -> dict[str, Any]:

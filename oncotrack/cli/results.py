@@ -8,8 +8,10 @@ from pathlib import Path
 
 from oncotrack.cli.output import say
 from oncotrack.findings import FindingList, Observation, Provenance, State, TimePoint
+from oncotrack.followup.chain import Link, VisitPairs
 from oncotrack.followup.tracker import Match, ScanPair
-from oncotrack.report import Truth, write_report
+from oncotrack.registration import Registration
+from oncotrack.report import Truth, write_report, write_visits_report
 from oncotrack.volume import Volume
 
 BASELINE, FOLLOWUP = "t0", "t1"  # as the scene names the first two scans
@@ -39,14 +41,43 @@ def write(
 ) -> list[Path]:
     """``findings.json``, ``report.html`` and, with slicer-core, ``scene.mrb``; returns what was written."""
     known = [Truth(uid, tuple(place)) for uid, place in truths.items()]
+    report = write_report(out / "report.html", pair, findings, title=title, note=note, truths=known)
+    volumes = pair.baseline, pair.followup
+    return [report, *_list_and_scene(out, volumes, findings, {(0, 1): pair.register()})]
+
+
+def followed_through(visits: VisitPairs, at: Sequence[float], radius: float, links: Sequence[Link]) -> FindingList:
+    """A lesion clicked at the first visit (RAS, radius in mm) and its chain as one finding."""
+    labels = ("baseline", "follow-up", *(f"follow-up {n}" for n in range(2, len(visits))))
+    findings = FindingList(
+        [_time_point(f"t{n}", *about) for n, about in enumerate(zip(labels, visits.volumes, strict=False))]
+    )
+    seen = Observation(centre=tuple(at), state=State.ACCEPTED, radius_mm=radius, provenance=Provenance(reader="reader"))
+    finding = findings.add("t0", seen)
+    for link in links:
+        findings.observe(finding.uid, f"t{link.visit}", link.match.observation())
+    return findings
+
+
+def write_visits(out: Path, visits: VisitPairs, findings: FindingList, *, title: str) -> list[Path]:
+    """The same files for many visits; the report has a column a visit."""
+    report = write_visits_report(out / "report.html", visits.volumes, findings, title=title)
+    return [report, *_list_and_scene(out, visits.volumes, findings, visits.registrations)]
+
+
+def _list_and_scene(
+    out: Path,
+    volumes: Sequence[Volume],
+    findings: FindingList,
+    registrations: Mapping[tuple[int, int], Registration],
+) -> list[Path]:
     written = [findings.save(out / "findings.json")]
-    written.append(write_report(out / "report.html", pair, findings, title=title, note=note, truths=known))
     if importlib.util.find_spec("slicer") is None:
         say('scene.mrb was not written: it needs the package slicer-core (pip install "oncotrack[slicer]").')
         return written
     from oncotrack.scene.bundle import write_scene
 
-    return [*written, write_scene(out / "scene.mrb", pair, findings)]
+    return [*written, write_scene(out / "scene.mrb", volumes, findings, registrations)]
 
 
 def _time_point(name: str, label: str, volume: Volume) -> TimePoint:

@@ -26,6 +26,23 @@ def lntracker(
     say(f"Written: {written}")
 
 
+def mr(
+    out: Path, config: str, ablation: str, phantoms: int, scans: Path | None, plan: dict[str, float | None], device: str,
+    max_minutes: float | None,
+) -> None:  # fmt: skip
+    """Train the MR detector, or go on where it stopped."""
+    from oncotrack.training.mr import PLANS, train
+
+    asked = {name: value for name, value in plan.items() if value is not None}
+    chosen = replace(PLANS[config], **asked) if config in PLANS else None
+    with progress_bar() as progress:
+        written = train(
+            out, config, phantoms, ablation=ablation, plan=chosen, scans=scans, device=device, max_minutes=max_minutes,
+            progress=progress,
+        )  # fmt: skip
+    say(f"Written: {written}")
+
+
 def unet(out: Path, sources: dict[str, object], device: str, max_minutes: float | None) -> None:
     """Train the U-Net baseline, or go on where it stopped."""
     from oncotrack.training.node_sources import NodeSources
@@ -33,4 +50,25 @@ def unet(out: Path, sources: dict[str, object], device: str, max_minutes: float 
 
     with progress_bar() as progress:
         written = train(out, NodeSources(**sources), device=device, max_minutes=max_minutes, progress=progress)
+    say(f"Written: {written}")
+
+
+def lesion_tracker(
+    system: str, out: Path, config: str, sources: dict[str, object], visits: Path | None, plan: dict[str, float | None],
+    start: Path | None, device: str, max_minutes: float | None,
+) -> None:  # fmt: skip
+    """Train DLT or TLT, or go on where it stopped."""
+    from importlib import import_module
+
+    from oncotrack.training.lesion_tracker import train
+    from oncotrack.training.visit_sources import VisitSources
+
+    trained = import_module(f"oncotrack.training.{system}").SYSTEM
+    asked = {name: value for name, value in plan.items() if value is not None}
+    chosen = replace(trained.plans[config], **asked) if config in trained.plans else None
+    with progress_bar() as progress:
+        written = train(
+            trained, out, config, VisitSources(**sources), visits=visits, plan=chosen, start=start, device=device,
+            max_minutes=max_minutes, progress=progress,
+        )  # fmt: skip
     say(f"Written: {written}")

@@ -21,8 +21,7 @@ def _demo_scene() -> Path:
 
 
 def run(
-    baseline: Path | None,
-    followup: Path | None,
+    scans: Sequence[Path | None],
     host: str,
     port: int,
     folders: Sequence[Path],
@@ -36,9 +35,9 @@ def run(
         )
     from oncotrack.web import serve
 
-    for path in (baseline, followup):
+    for path in scans:
         if path is not None and not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")
-    if baseline is None and followup is None:
-        baseline = _demo_scene()
-    serve(baseline, followup, folders=folders, host=host, port=port, open_browser=browser, out=out)
+    if not any(scans):
+        scans = [_demo_scene()]
+    serve(*scans, folders=folders, host=host, port=port, open_browser=browser, out=out)

@@ -60,9 +60,37 @@ def read_info(path: str | Path) -> list[Lesion]:
     InputError
         A column is missing or a row does not hold the numbers it should (line and column are named).
     """
+    lesions = []
+    for _line, row in info_rows(path):
+        if isinstance(row, InputError):
+            raise row
+        lesions.append(row)
+    return lesions
+
+
+def info_rows(path: str | Path) -> Iterator[tuple[int, Lesion | InputError]]:
+    """Line number and row of DL_info.csv, one by one; of a damaged row the sentence that says what is wrong with it."""
     path = existing(path, "DeepLesion's DL_info.csv")
     with path.open(newline="", encoding="utf-8") as file:
-        return [_lesion(row, f"{path}, line {line}") for line, row in enumerate(csv.DictReader(file), 2)]
+        for line, row in enumerate(csv.DictReader(file), 2):
+            try:
+                yield line, _lesion(row, f"{path}, line {line}")
+            except InputError as error:
+                yield line, error
+
+
+def key_slice(images: str | Path, lesion: Lesion) -> tuple[Volume, Axis, Axis]:
+    """The slice on which a lesion was measured, as a volume of one slice, and its long and short axis (RAS mm).
+
+    Raises
+    ------
+    InputError
+        The slice is missing or damaged.
+    """
+    index = lesion.key_slice
+    case = _case(f"{lesion.series}_{index:03d}", Path(images), lesion.series, [index], [lesion])
+    seen = next(iter(case.truth)).at("ct")
+    return case.images["ct"], seen.long_axis, seen.short_axis
 
 
 def _lesion(row: dict[str, str], where: str) -> Lesion:

@@ -1,4 +1,4 @@
-"""CT scans with every lymph node known: synthetic ones, and real ones with nodes put in.
+"""CT and MR scans with every lymph node known: synthetic ones, and real CTs with nodes put in.
 
 Held-out sets are told apart by their seeds alone: `HELD_OUT` and above is never trained on.
 """
@@ -22,7 +22,10 @@ HELD_OUT = 1_000_000
 TEST = 2_000_000
 LEAST_SHORT_MM = 3.0
 """Nodes with a smaller short axis are drawn but not asked for."""
+LEAST_SHORT_MM_IN_MR = 5.0
+"""The same for MR, whose slices are 6 mm thick and more."""
 _SLAB_MM = (80.0, 120.0)
+_MR_SLAB_MM = (150.0, 190.0)
 _THICKNESS_MM = (1.0, 1.25, 2.0, 2.5, 3.0, 4.0, 5.0)
 
 
@@ -45,6 +48,17 @@ def inserted_scan(volume: Volume, seed: int, count: int | None = None) -> Case:
     return _case(f"{volume.name} with nodes {seed}", image, truth.visits[0], "inserted")
 
 
+def mr_phantom_scan(seed: int, device: str = "cpu") -> Case:
+    """A synthetic T2-like MR of 15 to 19 cm of the trunk, 0.8-0.95 mm in plane and 6-8 mm thick, with its nodes."""
+    rng = np.random.default_rng([seed, 9])
+    across, thickness = float(rng.uniform(0.8, 0.95)), float(rng.uniform(6.0, 8.0))
+    size = (round(rng.uniform(340, 400) / across), round(rng.uniform(250, 300) / across),
+            round(rng.uniform(*_MR_SLAB_MM) / thickness))  # fmt: skip
+    patient = make_patient(seed, 1, size=size, spacing=(across, across, thickness), modalities=("MR",), device=device)
+    visit = patient.visits[0]
+    return _case(f"phantom MR {seed}", visit.image, visit.truth, "phantom truth", LEAST_SHORT_MM_IN_MR)
+
+
 def held_out(count: int, insert: Sequence[Path] = (), first: int = TEST) -> Iterator[Case]:
     """`count` scans that nothing is trained on, one by one: synthetic, or with nodes in the CTs `insert` in turn."""
     volumes = [load(path) for path in insert]
@@ -52,12 +66,19 @@ def held_out(count: int, insert: Sequence[Path] = (), first: int = TEST) -> Iter
         yield inserted_scan(volumes[seed % len(volumes)], seed) if volumes else phantom_scan(seed)
 
 
-def _case(name: str, image: Volume, truth: VisitTruth, source: str) -> Case:
+def held_out_mr(count: int, first: int = TEST) -> Iterator[Case]:
+    """`count` synthetic MR that nothing is trained on, one by one."""
+    for seed in range(first, first + count):
+        yield mr_phantom_scan(seed)
+
+
+def _case(name: str, image: Volume, truth: VisitTruth, source: str, least_mm: float = LEAST_SHORT_MM) -> Case:
     labels = np.zeros(image.array.shape, np.int16)
     names = {}
-    wanted = [i for i in truth.instances if i.kind is Kind.LYMPH_NODE and i.short_axis.length_mm >= LEAST_SHORT_MM]
+    wanted = [i for i in truth.instances if i.kind is Kind.LYMPH_NODE and i.short_axis.length_mm >= least_mm]
     for n, instance in enumerate(wanted, 1):
         labels[truth.masks.array == instance.mask_number] = n
         names[n] = (f"LN {n}", Kind.LYMPH_NODE, instance.site)
-    image = replace(image, modality="CT")
-    return label_case(name, {"ct": image}, replace(image, array=labels), "ct", source, Kind.LYMPH_NODE, names)
+    image = replace(image, modality=image.modality or "CT")
+    key = image.modality.lower()
+    return label_case(name, {key: image}, replace(image, array=labels), key, source, Kind.LYMPH_NODE, names)

@@ -11,9 +11,9 @@ from oncotrack.jobs import Progress, silent
 from oncotrack.tracklet import Tracklet
 from oncotrack.volume import Volume
 
-DETECTORS = ("lntracker",)
+DETECTORS = ("lntracker", "mr")
 DEFAULT_DETECTOR = "lntracker"
-CAUTION = "Trained on synthetic scans and on nodes put into real ones: check every node, and look for those it missed."
+CAUTION = "Trained on synthetic scans, for CT also on nodes put into real ones: check every node, and look for those it missed."
 """What a reader of the bundled detector's findings must know."""
 
 
@@ -57,6 +57,11 @@ class Detector(Protocol):
         ...
 
 
+def detector_for(volume: Volume) -> str:
+    """Which detector reads a scan: the MR detector where its file says that it is MR, else the default."""
+    return "mr" if volume.modality == "MR" else DEFAULT_DETECTOR
+
+
 def detector(
     name: str = DEFAULT_DETECTOR, device: str = "auto", config: str = "compact", weights: str | Path | None = None
 ) -> Detector:
@@ -73,4 +78,8 @@ def detector(
         from oncotrack.detection.lntracker.detector import LNTrackerDetector
 
         return LNTrackerDetector(device=device, config=config, weights=weights)
+    if name == "mr":
+        from oncotrack.detection.mr.detector import MRDetector
+
+        return MRDetector(device=device, config=config, weights=weights)
     raise InputError(f'There is no detector "{name}". Choose one of: {", ".join(DETECTORS)}.')

@@ -60,17 +60,19 @@ def evaluate_detectors(
     return result
 
 
-def bootstrap(
-    comparisons: Sequence[detection.Comparison], metric: Callable[[list[detection.Comparison]], float]
-) -> list[float] | None:
-    """95 % percentile interval of a metric over patients drawn with replacement; None without any object."""
-    values = [metric([comparisons[n] for n in drawn]) for drawn in _draws(len(comparisons))]
+def bootstrap(patients: Sequence[Any], metric: Callable[[list], float]) -> list[float] | None:
+    """95 % percentile interval of a metric over patients drawn with replacement; None without any object.
+
+    A patient is whatever `metric` takes a list of: a comparison, or all comparisons of a patient.
+    """
+    values = [metric([patients[n] for n in drawn]) for drawn in _draws(len(patients))]
     return _interval(values)
 
 
-def difference(ours: Sequence[detection.Comparison], theirs: Sequence[detection.Comparison]) -> dict[str, Any]:
-    """AS of one method minus that of another on the same patients, percent, with its 95 % interval."""
-    metric = detection.average_sensitivity
+def difference(
+    ours: Sequence[Any], theirs: Sequence[Any], metric: Callable[[list], float] = detection.average_sensitivity
+) -> dict[str, Any]:
+    """A metric (AS) of one method minus that of another on the same patients, percent, with its 95 % interval."""
     values = [metric([ours[n] for n in drawn]) - metric([theirs[n] for n in drawn]) for drawn in _draws(len(ours))]
     return {"difference": metric(list(ours)) - metric(list(theirs)), "interval": _interval(values)}
 

@@ -46,6 +46,8 @@ def write_report(result: dict, out_dir: str | Path) -> list[Path]:
         "detection": ("froc.png", _plot_froc),
         "masks": ("masks.png", _plot_masks),
     }
+    if result["task"] not in plot:
+        return files
     name, draw = plot[result["task"]]
     with replacing(folder / name) as temporary:
         figure = draw(result)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -12,7 +14,6 @@ from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPa
 from oncotrack.jobs import Progress, silent
 from oncotrack.registration import Registration, register
 
-METHODS = ("selfsim", "affine", "bspline")
 DEFAULT_METHOD = "selfsim"
 
 
@@ -52,12 +53,98 @@ def prepare(chosen: Tracker, pair: ScanPair, progress: Progress = silent) -> Reg
     return pair.register(progress)
 
 
-def tracker(name: str = DEFAULT_METHOD) -> Tracker:
-    """The tracker called `name`; InputError lists the names when there is none."""
-    if name == "selfsim":
-        from oncotrack.followup.selfsim import SelfSimilarity
+@dataclass(frozen=True)
+class Method:
+    """What a reader is told of a tracker, and how it is made.
 
-        return SelfSimilarity()
-    if name in METHODS:
-        return RegistrationTracker(bspline=name == "bspline")
-    raise InputError(f'There is no follow-up method "{name}". Choose one of: {", ".join(METHODS)}.')
+    Parameters
+    ----------
+    title : str
+    about : str
+        One line.
+    make : callable
+        Gives the tracker; where it needs weights that are missing, it raises WeightsError.
+    caution : str
+        What to keep in mind when its answers are read; "" when there is nothing.
+    needs_torch : bool
+        Whether it can be used without PyTorch.
+    """
+
+    title: str
+    about: str
+    make: Callable[[], Tracker]
+    caution: str = ""
+    needs_torch: bool = True
+
+
+def _selfsim() -> Tracker:
+    from oncotrack.followup.selfsim import SelfSimilarity
+
+    return SelfSimilarity()
+
+
+def _dlt() -> Tracker:
+    from oncotrack.followup.dlt.tracker import DLTTracker
+
+    return DLTTracker()
+
+
+def _tlt() -> Tracker:
+    from oncotrack.followup.tlt.tracker import TLTTracker
+
+    return TLTTracker()
+
+
+def _ensemble() -> Tracker:
+    from oncotrack.followup.ensemble import Ensemble
+
+    return Ensemble(_selfsim(), _dlt())
+
+
+_REGISTERS_ONLY = "Does not look at the lesion: it cannot tell that one has vanished."
+ABOUT: dict[str, Method] = {
+    "selfsim": Method(
+        "Self-similarity", "Compares the tissue round the lesion with the follow-up; nothing was trained.", _selfsim
+    ),
+    "affine": Method(
+        "Affine registration",
+        "Takes the place to which the affine registration of the scans leads.",
+        RegistrationTracker,
+        _REGISTERS_ONLY,
+        needs_torch=False,
+    ),
+    "bspline": Method(
+        "B-spline registration",
+        "Takes the place to which a registration that bends the scan leads.",
+        partial(RegistrationTracker, bspline=True),
+        _REGISTERS_ONLY,
+        needs_torch=False,
+    ),
+    "dlt": Method(
+        "Deep Lesion Tracker",
+        "A trained network (Cai et al., CVPR 2021) that looks for the lesion's image under an anatomy signal.",
+        _dlt,
+        "Trained on synthetic and altered scans; CT only.",
+    ),
+    "tlt": Method(
+        "Transformer Lesion Tracker",
+        "A trained network (Tang et al., MICCAI 2022) that compares the lesion with all places round the expected one.",
+        _tlt,
+        "Trained on synthetic and altered scans; CT only.",
+    ),
+    "ensemble": Method(
+        "Ensemble",
+        "Self-similarity and the Deep Lesion Tracker; where they disagree, the one that leads back better.",
+        _ensemble,
+        "One of the two was trained on synthetic and altered scans.",
+    ),
+}
+"""The trackers by name, in the order in which they are offered."""
+METHODS = tuple(ABOUT)
+
+
+def tracker(name: str = DEFAULT_METHOD) -> Tracker:
+    """The tracker called `name`; InputError lists the names when there is none, WeightsError when its weights lack."""
+    if name not in ABOUT:
+        raise InputError(f'There is no follow-up method "{name}". Choose one of: {", ".join(METHODS)}.')
+    return ABOUT[name].make()

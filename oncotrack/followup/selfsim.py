@@ -83,6 +83,27 @@ class SelfSimilarity:
             error = _cycle_error((_Side(pair, "baseline"), _Side(pair, "followup")), place, at, radius_mm)
         return error if np.isfinite(error) else None
 
+    def probability_map(
+        self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
+    ) -> Volume:
+        """How alike each place of the coarse search is to RAS point `at`, weighted by the anatomy map; see `MapsProbability`.
+
+        The best place has 1; a place whose weighted cost is higher by d has exp(-d / 0.02).
+        """
+        at = pair.check_click(at)
+        registration = pair.register(lambda fraction, text: progress(0.7 * fraction, text))
+        progress(0.7, "Searching")
+        with one_thread_an_operation():
+            sides = _Side(pair, "baseline"), _Side(pair, "followup")
+            start = sides[0].to_common(at)
+            costs = _coarse_costs(_Search(*sides, start, COARSE), start, radius_mm)
+        lowest = float(costs.min())
+        likely = np.exp((lowest - costs) / _TEMPERATURE) if np.isfinite(lowest) else np.zeros_like(costs)
+        common = Volume(likely.astype(np.float32), Geometry.around(start, COARSE.search, COARSE.spacing), "similarity")
+        reach = COARSE.search * max(registration.scale, 1.0)
+        grid = Geometry.around(registration.to_followup(at), reach, COARSE.spacing / 2)
+        return common.resampled(grid, np.linalg.inv(registration.matrix), fill=0.0)
+
     def _match(self, pair: ScanPair, at: Sequence[float], radius_mm: float, progress: Progress) -> Match:
         at = pair.check_click(at)
         registration = pair.register(lambda fraction, text: progress(0.7 * fraction, text))
@@ -185,8 +206,7 @@ def _find(source: _Side, target: _Side, at: Sequence[float], radius_mm: float, c
     coarse, middle, fine = (
         _Search(source, target, start, level) for level in (COARSE, MIDDLE.scaled(factor), FINE.scaled(factor))
     )
-    prior = _squared_distance(coarse.reach, COARSE.spacing) / (2 * (DLT_N * radius_mm) ** 2)
-    places = _minima(coarse.costs(start) + _TEMPERATURE * prior, start, COARSE.spacing, count)
+    places = _minima(_coarse_costs(coarse, start, radius_mm), start, COARSE.spacing, count)
     refined = sorted((m for place, _ in places for m in middle.minima(place)), key=lambda m: m[1])
     if not refined:
         return []
@@ -224,6 +244,12 @@ class _Search:
     def minima(self, centre: np.ndarray) -> list[tuple[np.ndarray, float]]:
         """The lowest place and its cost, or nothing where the target was not scanned."""
         return _minima(self.costs(centre), centre, self._level.spacing, 1)
+
+
+def _coarse_costs(coarse: _Search, start: np.ndarray, radius_mm: float) -> np.ndarray:
+    """(M, M, M) costs round `start`, with what the anatomy map adds to them."""
+    prior = _squared_distance(coarse.reach, COARSE.spacing) / (2 * (DLT_N * radius_mm) ** 2)
+    return coarse.costs(start) + _TEMPERATURE * prior
 
 
 def _minima(cost: np.ndarray, centre: np.ndarray, spacing: float, count: int) -> list[tuple[np.ndarray, float]]:

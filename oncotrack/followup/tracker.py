@@ -34,6 +34,7 @@ class Match:
     alternatives: tuple[Alternative, ...] = ()
     reason: str = ""
     method: str = ""
+    weights_sha256: str = ""
 
     def observation(self) -> Observation:
         """The follow-up observation to propose to the reader."""
@@ -44,7 +45,7 @@ class Match:
             radius_mm=self.radius_mm,
             score=self.score,
             evidence=evidence,
-            provenance=Provenance(method=self.method),
+            provenance=Provenance(method=self.method, weights_sha256=self.weights_sha256),
         )
 
 
@@ -122,4 +123,26 @@ class ChecksBack(Protocol):
 
         `radius_mm` is the lesion's in the follow-up. None when nothing is found back there.
         """
+        ...
+
+
+@runtime_checkable
+class MatchesMany(Protocol):
+    """A tracker that answers many clicks in one go, for much less than one by one."""
+
+    def match_many(
+        self, pair: ScanPair, lesions: Sequence[tuple[Sequence[float], float]], progress: Progress = silent
+    ) -> list[Match]:
+        """Match each (RAS point, radius in mm) of the baseline; the answers come in the same order."""
+        ...
+
+
+@runtime_checkable
+class MapsProbability(Protocol):
+    """A tracker that can show where it takes a lesion to be, all over the place where it searched."""
+
+    def probability_map(
+        self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
+    ) -> Volume:
+        """How likely the lesion at RAS point `at` (mm) is at each place of the follow-up: float32, 0 to 1."""
         ...

@@ -39,8 +39,8 @@ def read_axes(path: str | Path) -> RecistAxes:
         return RecistAxes.of(*_lines(data["markups"], path))
     if not isinstance(data, dict) or not {"long", "short"} <= data.keys():
         raise InputError(f'{path} holds neither the axes "long" and "short" nor the two lines of a .mrk.json.')
-    is_lps = _is_lps(data.get("coordinates", "RAS"), path)
-    return RecistAxes.of(*(_points(data[name], is_lps, path) for name in ("long", "short")))
+    in_lps = is_lps(data.get("coordinates", "RAS"), path)
+    return RecistAxes.of(*(points(data[name], in_lps, path) for name in ("long", "short")))
 
 
 def _lines(markups, path: Path) -> list[np.ndarray]:
@@ -49,22 +49,24 @@ def _lines(markups, path: Path) -> list[np.ndarray]:
         raise InputError(f"{path} holds {len(lines)} lines; a lesion has two, its long and its short axis.")
     found = []
     for line in lines:
-        points = [point.get("position") for point in line.get("controlPoints", [])]
-        found.append(_points(points, _is_lps(line.get("coordinateSystem", "LPS"), path), path))
+        places = [point.get("position") for point in line.get("controlPoints", [])]
+        found.append(points(places, is_lps(line.get("coordinateSystem", "LPS"), path), path))
     return found
 
 
-def _is_lps(system: object, path: Path) -> bool:
+def is_lps(system: object, path: object) -> bool:
+    """Whether a file's word for its coordinates means LPS; InputError when it is neither LPS nor RAS."""
     if system not in _SIGNS:
         raise InputError(f'{path} says its coordinates are "{system}"; RAS or LPS is needed.')
     return _SIGNS[system]
 
 
-def _points(values, is_lps: bool, path: Path) -> np.ndarray:
+def points(values, in_lps: bool, path: object) -> np.ndarray:
+    """(2, 3) RAS mm of an axis' two ends as a file gives them; InputError when they are no such thing."""
     try:
-        points = np.array(values, float)
+        ends = np.array(values, float)
     except (TypeError, ValueError) as error:
         raise InputError(f"{path}: an axis is not two points of three numbers.") from error
-    if points.shape != (2, 3) or not np.isfinite(points).all():
+    if ends.shape != (2, 3) or not np.isfinite(ends).all():
         raise InputError(f"{path}: an axis is not two points of three numbers.")
-    return lps_to_ras(points) if is_lps else points
+    return lps_to_ras(ends) if in_lps else ends

@@ -13,11 +13,12 @@ from scipy.ndimage import gaussian_filter
 from oncotrack.errors import InputError
 from oncotrack.findings import Kind
 from oncotrack.geometry import Geometry
+from oncotrack.masks.recist import measure_masks
 from oncotrack.phantom.lumps import centred, make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
 from oncotrack.phantom.statistics import node_size, small_node_size
 from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
-from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
+from oncotrack.phantom.truth import Instance, Truth, VisitTruth
 from oncotrack.threads import one_thread_an_operation
 from oncotrack.volume import Volume
 
@@ -26,7 +27,10 @@ WARP_LATTICE_MM = 10.0
 
 @dataclass(frozen=True)
 class Implant:
-    """What to put into a real CT. Lengths in mm; `hu` None takes that of `tissue` in the scan's `phase`."""
+    """What to put into a real CT. Lengths in mm; `hu` None takes that of `tissue` in the scan's `phase`.
+
+    `shape` is the seed of its bumps: implants of one shape and other sizes are one lesion at several visits.
+    """
 
     centre: tuple[float, float, float]
     long_mm: float
@@ -36,6 +40,7 @@ class Implant:
     site: str = "inserted"
     tissue: str = "node"
     hu: float | None = None
+    shape: int | None = None
 
 
 def insert(
@@ -75,8 +80,9 @@ def insert(
                 f"The place {tuple(round(float(c)) for c in implant.centre)} (R A S, mm) lies outside {volume.name}."
             )
         number = INSTANCE + n
+        shaping = rng if implant.shape is None else np.random.default_rng(implant.shape)
         lump = make_lump(
-            rng, implant.centre, implant.long_mm, implant.short_mm, implant.tall_mm, implant.tissue, number
+            shaping, implant.centre, implant.long_mm, implant.short_mm, implant.tall_mm, implant.tissue, number
         )
         lump = centred(lump)
         where, offset = _around(volume.geometry, lump.centre, lump.half_extent)

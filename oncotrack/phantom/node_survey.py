@@ -9,12 +9,12 @@ import torch
 
 from oncotrack.geometry import Geometry
 from oncotrack.jobs import Progress
+from oncotrack.masks.recist import Measure, measure_masks
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.disease import random_disease
 from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.patient import make_patient
 from oncotrack.phantom.statistics import NODES
-from oncotrack.phantom.truth import Measure, measure_masks
 from oncotrack.threads import one_thread_an_operation
 from oncotrack.volume import Volume
 

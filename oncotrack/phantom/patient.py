@@ -12,6 +12,7 @@ import torch
 from oncotrack.errors import InputError
 from oncotrack.findings import FindingList, TimePoint
 from oncotrack.geometry import Geometry
+from oncotrack.masks.recist import measure_masks
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.course import Deposit
@@ -21,7 +22,7 @@ from oncotrack.phantom.modalities import Modality, mr_image, pet_image
 from oncotrack.phantom.motion import Chain, Flow, PointMap, Push, body_velocity, limited
 from oncotrack.phantom.scanner import Scanner
 from oncotrack.phantom.tissues import AIR, INSTANCE, Phase, hu_values
-from oncotrack.phantom.truth import Instance, Truth, VisitTruth, measure_masks
+from oncotrack.phantom.truth import Instance, Truth, VisitTruth
 from oncotrack.threads import one_thread_an_operation
 from oncotrack.volume import Volume
 

@@ -1,6 +1,7 @@
-"""Pages for a reader or a record, self-contained HTML: a follow-up, or the nodes of a scan."""
+"""Pages for a reader or a record, self-contained HTML: a follow-up, many visits, or the nodes of a scan."""
 
 from oncotrack.report.follow_up import Truth, write_report
 from oncotrack.report.nodes import write_node_report
+from oncotrack.report.visits import write_visits_report
 
-__all__ = ["Truth", "write_node_report", "write_report"]
+__all__ = ["Truth", "write_node_report", "write_report", "write_visits_report"]

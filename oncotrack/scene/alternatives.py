@@ -12,15 +12,19 @@ from oncotrack.scene.centres import OTHER_COLOUR, style_points
 
 
 def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
-    """Crosses without a dot, locked."""
+    """Crosses without a dot, locked; each view has a display of its own, so that it can leave the letters out."""
     node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    style_points(display, view_ids)
-    display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
-    display.SetGlyphScale(2.0)
-    display.SetSelectedColor(*OTHER_COLOUR)
-    display.SetTextScale(2.5)
-    display.GetTextProperty().SetVerticalJustificationToTop()  # below its point: above one lies the match's label
+    while node.GetNumberOfDisplayNodes() < len(view_ids):
+        display = node.GetScene().AddNewNodeByClass(node.GetDisplayNode().GetClassName())
+        node.AddAndObserveDisplayNodeID(display.GetID())
+    for index, view_id in enumerate(view_ids):
+        display = node.GetNthDisplayNode(index)
+        style_points(display, (view_id,))
+        display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
+        display.SetGlyphScale(2.0)
+        display.SetSelectedColor(*OTHER_COLOUR)
+        display.SetTextScale(2.5)
+        display.GetTextProperty().SetVerticalJustificationToTop()  # below its point: above one lies the match's label
     node.SetLocked(True)
 
 

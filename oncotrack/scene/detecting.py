@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from oncotrack.detection.detector import DETECTORS, Detector
+from oncotrack.detection.detector import DETECTORS, Detector, detector_for
 from oncotrack.detection.detector import detector as make_detector
 from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.finding import Finding
 from oncotrack.jobs import Progress
-from oncotrack.scene.detected_scan import DetectedScan
 from oncotrack.scene.finding_nodes import FindingNodes
+from oncotrack.scene.reading_scan import ReadingScan
 from oncotrack.scene.tasks import Task
 from oncotrack.tracklet_edits import Rerun, has_decisions, take_up
+from oncotrack.volume import Volume
 
 FACTORIES: Mapping[str, Callable[[], Detector]] = {name: partial(make_detector, name) for name in DETECTORS}
-"""Detectors by name; the first is the default."""
+"""Detectors by name; a scan is read by the one that suits it, or by the first."""
 
 
 class Detecting:
@@ -25,9 +26,9 @@ class Detecting:
     Parameters
     ----------
     nodes : FindingNodes
-    scan : DetectedScan
+    scan : ReadingScan
     detectors : mapping of name to factory
-        The first is used. A factory may load weights: it is called on the worker, once.
+        The one that suits the scan is used, else the first. A factory may load weights: it is called on the worker, once.
     go_to : callable
         Shows a finding by its uid, after the scan was looked through.
     """
@@ -35,31 +36,34 @@ class Detecting:
     def __init__(
         self,
         nodes: FindingNodes,
-        scan: DetectedScan,
+        scan: ReadingScan,
         detectors: Mapping[str, Callable[[], Detector]],
         go_to: Callable[[str], None],
     ) -> None:
         self._nodes, self._scan, self._go_to = nodes, scan, go_to
-        self._factory = next(iter(detectors.values()))
-        self._detector: Detector | None = None
+        self._factories = detectors
+        self._made: dict[str, Detector] = {}
 
-    def detector(self) -> Detector:
-        """The detector, made on the first call, which may take seconds: ask on the worker's thread.
+    def detector(self, image: Volume) -> Detector:
+        """The detector of a scan, made on the first call, which may take seconds: ask on the worker's thread.
 
         Raises
         ------
         OncoTrackError
             PyTorch or the weights are missing.
         """
-        if self._detector is None:
+        name = detector_for(image)
+        if name not in self._factories:
+            name = next(iter(self._factories))
+        if name not in self._made:
             try:
-                self._detector = self._factory()
+                self._made[name] = self._factories[name]()
             except ImportError as error:
                 raise MissingPackageError(
                     "The detector needs PyTorch, which is not installed. Install it and try again; nodes can be added "
                     "and edited by hand meanwhile."
                 ) from error
-        return self._detector
+        return self._made[name]
 
     def detect(self, rerun: Rerun | None) -> Task:
         """See `DetectionScene.detect`."""
@@ -71,7 +75,7 @@ class Detecting:
 
         def work(progress: Progress) -> list[Finding]:
             progress(0.0, "Loading the detector")
-            return self.detector().detect(image, progress, time_point=time_point)
+            return self.detector(image).detect(image, progress, time_point=time_point)
 
         def apply(proposed: list[Finding]) -> tuple[Finding, ...]:
             if not self._scan.is_still(image) or time_point != self._scan.time_point:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 import slicer
@@ -52,6 +52,8 @@ class FindingNodes:
     ----------
     findings : FindingList
         Every change goes through its commands. Closing or opening a scene puts another list here.
+    takes_shape : callable
+        A tool may put here what it does with a shape that a hand changed: (key, node) to whether it took it.
     problem : OncoTrackError or None
         Why the list that the scene was saved with could not be taken over; its node stays as it is.
     """
@@ -64,7 +66,8 @@ class FindingNodes:
     """(time point id, position): a reader placed a point that is not a finding yet."""
     refused = Signal()
     """(OncoTrackError): an edit in the scene was not possible and has been taken back."""
-
+    dragging = Signal()
+    """(Key): a hand that holds a node moved it; it becomes a command when the hand lets go."""
     drawn = Signal()
     """The nodes show the list now; who dresses them further does so here."""
 
@@ -73,6 +76,7 @@ class FindingNodes:
         self.views: dict[str, tuple[str, ...]] = dict(views or {})
         self.parts = Parts(scene)
         self.findings = FindingList()
+        self.takes_shape: Callable[[Key, slicer.vtkMRMLNode], bool] = lambda _key, _node: False
         self.problem: OncoTrackError | None = None
         self._current = self._previous = ""
         self._is_drawing = False
@@ -218,15 +222,17 @@ class FindingNodes:
         self.changed.emit()
 
     def _on_markup(self, node: slicer.vtkMRMLMarkupsNode) -> None:
-        if self._is_drawing or node in self._dragged or self.scene.IsClosing() or self.scene.IsImporting():
+        if self._is_drawing or self.scene.IsClosing() or self.scene.IsImporting():
             return
         key = next((key for key, known in self.parts if known is node), None)
-        if key is None:
+        if key is None or node in self._dragged:
+            if key is not None:
+                self.dragging.emit(key)
             return
         try:
             if key.part == CENTRES:
                 self._read_centres(node, key.time_point)
-            elif key.finding in self.findings:
+            elif key.finding in self.findings and not self.takes_shape(key, node):
                 read_shape(node, key.part, self.findings, key.finding, key.time_point)
         except OncoTrackError as error:
             self.refused.emit(error)

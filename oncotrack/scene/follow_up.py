@@ -9,23 +9,25 @@ import vtk
 from undo_stack import Signal
 
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings import Finding, FindingList, Kind, Observation, Point, Provenance, Role, State, TimePoint, point
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Tracker
+from oncotrack.findings import FindingList, Observation, Point, Provenance, Role, State, TimePoint, point
+from oncotrack.followup.tracker import Tracker
 from oncotrack.registration import Registration
+from oncotrack.scene.chaining import Chaining
+from oncotrack.scene.following import Following
 from oncotrack.scene.layers import Layers
 from oncotrack.scene.linking import LinkedRows
-from oncotrack.scene.matching import TRACKERS, Matching
+from oncotrack.scene.matching import Matching
 from oncotrack.scene.placing import place_into, stop_placing
 from oncotrack.scene.rows import BASELINE_GROUP, BASELINE_VIEWS, FOLLOWUP_GROUP, FOLLOWUP_VIEWS, Row
 from oncotrack.scene.scan_choice import ScanChoice
 from oncotrack.scene.shared_nodes import release_nodes, share_nodes
-from oncotrack.scene.tasks import Task
+from oncotrack.scene.tracking_method import TRACKERS, TrackingMethod
 
-_CORRESPONDING = (State.PROPOSED, State.ACCEPTED, State.EDITED)
+_Scan = slicer.vtkMRMLScalarVolumeNode
 
 
-class FollowUpScene:
-    """Two scans of one patient in a scene, and the lesions followed from one to the other.
+class FollowUpScene(Following):
+    """The scans of one patient in a scene, two of them side by side, and the lesions followed from one to the other.
 
     Every method runs on the interface's thread; long work comes back as a `Task`.
 
@@ -60,12 +62,15 @@ class FollowUpScene:
         self.scene = scene
         self.nodes = share_nodes(scene)
         self._choice = ScanChoice(self.nodes)
-        self._matching = Matching(self.nodes, self._choice, trackers or TRACKERS, self.go_to)
+        self.method = TrackingMethod(self.nodes, trackers or TRACKERS)
+        self._matching = Matching(self.nodes, self._choice, self.method, self.go_to)
+        self._chaining = Chaining(self.nodes, self._choice, self.method, self.go_to)
         self.baseline_row = Row(scene, tuple(baseline_views), BASELINE_GROUP)
         self.followup_row = Row(scene, tuple(followup_views), FOLLOWUP_GROUP, tuple(followup_3d_views))
         self.linking = LinkedRows(self.baseline_row, self.followup_row, lambda: self.registration)
         self.layers = Layers(self.nodes, self._choice, self.baseline_row, self.followup_row)
         self.layers.changed.connect(self.changed.emit)
+        self.method.changed.connect(self.changed.emit)
         self.nodes.replaced.connect(self._on_replaced)
         self.nodes.changed.connect(self._on_changed)
         self.nodes.placed.connect(self._on_placed)
@@ -77,6 +82,8 @@ class FollowUpScene:
         """Stop looking at the scene; the nodes stay."""
         self.linking.close()
         self.layers.changed.disconnect(self.changed.emit)
+        self.layers.close()
+        self.method.changed.disconnect(self.changed.emit)
         self.nodes.replaced.disconnect(self._on_replaced)
         self.nodes.changed.disconnect(self._on_changed)
         self.nodes.placed.disconnect(self._on_placed)
@@ -116,7 +123,7 @@ class FollowUpScene:
         """Choose the scans and show each in its row; findings of other scans stay in the list."""
         if (baseline, followup) != (self.baseline, self.followup):
             self._choice.choose(baseline, followup)
-            self._on_replaced()
+            self._show_rows()
             self._on_changed()
 
     @property
@@ -128,100 +135,41 @@ class FollowUpScene:
         """Time points of another list, say one from disk, whose scans are not the chosen ones."""
         return self._choice.strangers(findings)
 
-    def take_up(self, findings: FindingList, registration: Registration) -> None:
-        """Show what was found outside the scene: a list on the time points of the chosen scans, and their registration."""
+    def take_up(self, findings: FindingList, registrations: Mapping[tuple[_Scan, _Scan], Registration]) -> None:
+        """Show what was found outside the scene: a list on the time points of the visits, and their registrations."""
         self.findings.load_json(findings.to_json())
-        self._choice.draw_registration(registration)
+        for pair, registration in registrations.items():
+            self._choice.pair(*pair).draw(registration)
 
-    # long work
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Names of the trackers."""
-        return self._matching.methods
+    # visits
 
     @property
-    def method(self) -> str:
-        """The tracker in use."""
-        return self._matching.method
-
-    @method.setter
-    def method(self, name: str) -> None:
-        self._matching.method = name
-        self.changed.emit()
-
-    def register(self) -> Task:
-        """Bring the scans into correspondence, so that the rows are linked before any lesion is followed."""
-        return self._matching.register()
-
-    def follow(
-        self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, *, kind: Kind = Kind.LESION, label: str = ""
-    ) -> Task:
-        """Make a finding of a baseline point (RAS mm) and look for it in the follow-up; applying gives the finding."""
-        return self._matching.follow(at, radius_mm, kind, label)
-
-    def follow_again(self, uid: str = "") -> Task:
-        """Look again for a finding (the current one by default), from where it now lies in the baseline."""
-        finding = self._finding(uid)
-        return self._matching.follow_findings([finding], f"match {finding.label} again")
-
-    def follow_missing(self) -> Task:
-        """Look for every baseline finding that has nothing in the follow-up yet, as one step of undo."""
-        missing = [f for f in self.findings if f.at(self.baseline_id) and not f.at(self.followup_id)]
-        if not missing:
-            raise InputError("Every finding of the baseline has been followed already.")
-        return self._matching.follow_findings(missing, f"follow {len(missing)} findings")
-
-    # the list
+    def visits(self) -> tuple[slicer.vtkMRMLScalarVolumeNode, ...]:
+        """All scans of the patient, earliest first: by date where every one has it, else as they were chosen."""
+        return self._choice.visits
 
     @property
-    def findings(self) -> FindingList:
-        """The list behind the nodes, with undo and redo."""
-        return self.nodes.findings
+    def time_points(self) -> tuple[TimePoint, ...]:
+        """The visits as the list of findings names them, or will."""
+        return self._choice.time_points
 
-    @property
-    def current(self) -> Finding | None:
-        """The finding the reader works on."""
-        return self.nodes.current
+    def set_visits(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
+        """Say which scans, earliest first, lesions are followed through; two of them stay, or come, into the rows."""
+        self._choice.choose_visits(volumes)
+        if self.baseline is None or self.followup is None:
+            self.show_visit(1)
+        else:
+            self._on_changed()
 
-    @property
-    def match(self) -> Observation | None:
-        """What is seen of the current finding in the follow-up."""
-        return self.current.at(self.followup_id) if self.current else None
-
-    def accept(self, uid: str = "") -> None:
-        """The match is right."""
-        self.findings.set_state(self._finding(uid).uid, self.followup_id, State.ACCEPTED, "reader")
-
-    def reject(self, uid: str = "") -> None:
-        """The match is wrong."""
-        self.findings.set_state(self._finding(uid).uid, self.followup_id, State.REJECTED, "reader")
-
-    def mark_absent(self, uid: str = "") -> None:
-        """The lesion is not in the follow-up any more."""
-        self.findings.set_state(self._finding(uid).uid, self.followup_id, State.ABSENT, "reader")
-
-    def delete(self, uid: str = "") -> None:
-        """Delete a finding at all time points."""
-        self.findings.remove(self._finding(uid).uid)
-
-    def rename(self, label: str, uid: str = "") -> None:
-        """Give a finding another label."""
-        self.findings.rename(self._finding(uid).uid, label)
-
-    def take_alternative(self, index: int, uid: str = "") -> None:
-        """Put the match where its alternative number `index` (from 0) is, and go there."""
-        uid = self._finding(uid).uid
-        self.findings.take_alternative(uid, self.followup_id, index)
-        self.go_to(uid)
-
-    def undo(self) -> None:
-        """Take the last edit back."""
-        self.findings.undo()
-
-    def redo(self) -> None:
-        """Do it again."""
-        self.findings.redo()
+    def show_visit(self, number: int) -> None:
+        """Show a visit (from 0) in the follow-up's row and the one before it in the baseline's; of the first, the first two."""
+        visits = self.visits
+        if not 0 <= number < max(len(visits), 2):
+            raise InputError(f"There is no visit {number + 1}; the patient has {len(visits)}.")
+        number = max(number, 1)
+        self.set_scans(*(visits[n] if n < len(visits) else None for n in (number - 1, number)))
+        if self.current:
+            self.go_to()
 
     # moving about
 
@@ -264,23 +212,19 @@ class FollowUpScene:
 
     # inside
 
-    def _finding(self, uid: str) -> Finding:
-        if uid:
-            return self.findings[uid]
-        if self.current is None:
-            raise InputError("No finding is chosen. Choose one in the list, or place a point in the baseline.")
-        return self.current
-
     def _anchor(self) -> None:
         seen = self.current.at(self.baseline_id) if self.current else None
         match = self.match
-        if seen and match and match.state in _CORRESPONDING:
+        if seen and match and match.is_there:
             self.linking.anchor(seen.centre, match.centre)
         else:
             self.linking.anchor()
 
     def _on_replaced(self) -> None:
         self._choice.forget()
+        self._show_rows()
+
+    def _show_rows(self) -> None:
         rows = ((self.baseline_id, self.baseline_row), (self.followup_id, self.followup_row))
         self.nodes.set_views({time_point: row.view_ids for time_point, row in rows if time_point})
         self.layers.show_scans()

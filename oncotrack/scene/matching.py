@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from functools import partial
 
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings import Finding, Kind, Observation, Point, Provenance, State, point
-from oncotrack.followup.methods import METHODS
-from oncotrack.followup.methods import tracker as make_tracker
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ChecksBack, Match, ScanPair, Tracker
-from oncotrack.jobs import Progress
+from oncotrack.followup.matches import match_all
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, MapsProbability, Match
+from oncotrack.jobs import Progress, part_of
 from oncotrack.registration import Registration
 from oncotrack.scene.finding_nodes import FindingNodes
 from oncotrack.scene.scan_choice import ScanChoice
 from oncotrack.scene.scans import Scans
-from oncotrack.scene.tasks import Task, part_of
+from oncotrack.scene.tasks import Task
+from oncotrack.scene.tracking_method import TrackingMethod
+from oncotrack.volume import Volume
 
-TRACKERS: Mapping[str, Callable[[], Tracker]] = {name: partial(make_tracker, name) for name in METHODS}
-"""Methods by name; the first is the default."""
 _REGISTERING = 0.5  # part of the progress bar
 
 
@@ -31,39 +28,16 @@ class Matching:
     ----------
     nodes : FindingNodes
     choice : ScanChoice
-    trackers : mapping of name to factory
-        A factory may load weights: it is called on the worker, once.
+    method : TrackingMethod
+        Whatever is in use when a task is made does it.
     go_to : callable
         Shows a finding by its uid, after it was matched.
     """
 
     def __init__(
-        self,
-        nodes: FindingNodes,
-        choice: ScanChoice,
-        trackers: Mapping[str, Callable[[], Tracker]],
-        go_to: Callable[[str], None],
+        self, nodes: FindingNodes, choice: ScanChoice, method: TrackingMethod, go_to: Callable[[str], None]
     ) -> None:
-        self._nodes, self._choice, self._go_to = nodes, choice, go_to
-        self._factories = dict(trackers)
-        self._trackers: dict[str, Tracker] = {}
-        self._method = next(iter(self._factories))
-
-    @property
-    def methods(self) -> tuple[str, ...]:
-        """Names of the trackers."""
-        return tuple(self._factories)
-
-    @property
-    def method(self) -> str:
-        """The tracker in use."""
-        return self._method
-
-    @method.setter
-    def method(self, name: str) -> None:
-        if name not in self._factories:
-            raise InputError(f"There is no method {name}; choose one of {', '.join(self._factories)}.")
-        self._method = name
+        self._nodes, self._choice, self._method, self._go_to = nodes, choice, method, go_to
 
     def follow(self, at: Sequence[float], radius_mm: float, kind: Kind, label: str) -> Task:
         """Look for what lies at a baseline point (RAS mm); applying adds a finding with both places and returns it."""
@@ -92,7 +66,7 @@ class Matching:
 
     def register(self) -> Task:
         """Register the scans, warm the method up, and draw the registration; applying returns it."""
-        scans, method = self._choice.scans(), self._method
+        scans, method = self._choice.scans(), self._method.name
 
         def apply(registration: Registration) -> Registration:
             self._check(scans)
@@ -103,19 +77,16 @@ class Matching:
             registration = scans.pair.register(part_of(progress, 0.0, _REGISTERING))
             progress(_REGISTERING, "Preparing the first match")
             with suppress(OncoTrackError):
-                self._tracker(method).match(scans.pair, scans.pair.baseline.geometry.centre)
+                self._method.tracker(method).match(scans.pair, scans.pair.baseline.geometry.centre)
             return registration
 
         return Task("Registering the scans", work, apply)
 
     def follow_findings(self, findings: Sequence[Finding], text: str) -> Task:
-        """Look for findings from where they lie in the baseline, as one step of undo; applying returns them."""
-        lesions = []
-        for finding in findings:
-            seen = finding.at(self._choice.baseline_id)
-            if seen is None:
-                raise InputError(f"{finding.label} has no place in the baseline, so it cannot be followed from there.")
-            lesions.append((seen.centre, seen.radius_mm or DEFAULT_RADIUS_MM))
+        """Look for findings from where they lie in the baseline, as one step of undo; applying returns them.
+
+        When it is cancelled nothing has changed, neither is anything kept of those that were matched by then.
+        """
 
         def apply(matches: list[Match]) -> tuple[Finding, ...]:
             known = self._nodes.findings
@@ -126,7 +97,30 @@ class Matching:
             self._go_to(findings[0].uid)
             return tuple(known[finding.uid] for finding in findings)
 
-        return self._task("Matching", lesions, apply)
+        return self._task("Matching", [self._lesion(finding) for finding in findings], apply)
+
+    def map_probability(self, finding: Finding, show: Callable[[Volume], None]) -> Task:
+        """Compute where the method takes a finding to be in the follow-up; applying calls `show` with the map."""
+        scans, method, (at, radius_mm) = self._choice.scans(), self._method.name, self._lesion(finding)
+        title = self._method.about(method).title
+
+        def work(progress: Progress) -> Volume:
+            tracker = self._method.tracker(method)
+            if not isinstance(tracker, MapsProbability):
+                raise InputError(f"{title} gives no probability map. Choose another method, or show the anatomy map.")
+            return tracker.probability_map(scans.pair, at, radius_mm, progress)
+
+        def apply(probability: Volume) -> None:
+            self._check(scans)
+            show(probability)
+
+        return Task("Mapping the probability", work, apply)
+
+    def _lesion(self, finding: Finding) -> tuple[Point, float]:
+        seen = finding.at(self._choice.baseline_id)
+        if seen is None:
+            raise InputError(f"{finding.label} has no place in the baseline, so it cannot be followed from there.")
+        return seen.centre, seen.radius_mm or DEFAULT_RADIUS_MM
 
     def _task(
         self,
@@ -135,19 +129,15 @@ class Matching:
         apply: Callable[[list[Match]], object],
         abandon: Callable[[], None] = lambda: None,
     ) -> Task:
-        scans, method = self._choice.scans(), self._method
+        scans, method = self._choice.scans(), self._method.name
 
         def work(progress: Progress) -> tuple[Registration, list[Match]]:
             pair = scans.pair
-            places = [(pair.check_click(at), radius_mm) for at, radius_mm in lesions]
+            for at, _radius_mm in lesions:
+                pair.check_click(at)
             registration = pair.register(part_of(progress, 0.0, _REGISTERING))
-            tracker = self._tracker(method)
-            step = (1 - _REGISTERING) / len(places)
-            matches = []
-            for start, (at, radius_mm) in enumerate(places):
-                part = part_of(progress, _REGISTERING + start * step, _REGISTERING + (start + 1) * step)
-                matches.append(_checked_back(tracker, pair, at, tracker.match(pair, at, radius_mm, part)))
-            return registration, matches
+            tracker = self._method.tracker(method)
+            return registration, match_all(tracker, pair, lesions, part_of(progress, _REGISTERING, 1.0))
 
         def finish(result: tuple[Registration, list[Match]]) -> object:
             registration, matches = result
@@ -157,22 +147,6 @@ class Matching:
 
         return Task(text, work, finish, abandon)
 
-    def _tracker(self, method: str) -> Tracker:
-        if method not in self._trackers:
-            self._trackers[method] = self._factories[method]()
-        return self._trackers[method]
-
     def _check(self, scans: Scans) -> None:
         if not scans.is_of(self._choice.baseline, self._choice.followup):
             raise InputError("The scans were changed meanwhile, so the match was dropped; match again.")
-
-
-def _checked_back(tracker: Tracker, pair: ScanPair, at: Point, match: Match) -> Match:
-    """The match with the cycle errors of its alternatives, so that a reader who takes one knows its trust too."""
-    if not isinstance(tracker, ChecksBack):
-        return match
-    checked = (
-        replace(other, cycle_error_mm=tracker.cycle_error(pair, at, other.centre, match.radius_mm))
-        for other in match.alternatives
-    )
-    return replace(match, alternatives=tuple(checked))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from undo_stack import Signal
 
 from oncotrack.finding import Finding, State
-from oncotrack.scene.detected_scan import DetectedScan
 from oncotrack.scene.finding_nodes import CENTRES, FindingNodes
 from oncotrack.scene.observers import Observers
 from oncotrack.scene.parts import Key
+from oncotrack.scene.reading_scan import ReadingScan
 from oncotrack.scene.shapes import FIELDS, LONG_AXIS, SHORT_AXIS
 from oncotrack.scene.tracklet_editor import TrackletEditor
 from oncotrack.tracklet_edits import detected
@@ -17,21 +17,21 @@ from oncotrack.tracklet_edits import detected
 class NodeLooks:
     """Dresses the nodes of one scan after they were drawn.
 
-    Proposals below the threshold are hidden, rejected ones unless they are the current one. The axes are
+    Proposals below the threshold are hidden, rejected ones unless they are the current one. Axes without a mask are
     edges of the boxes and would lie under their handles, so they are not drawn. Centres that belong to slice boxes
     cannot be dragged, for the boxes are; where the boxes' handles are in view, they take the centre's place.
 
     Parameters
     ----------
     nodes : FindingNodes
-    scan : DetectedScan
+    scan : ReadingScan
     editor : TrackletEditor
     """
 
     clicked = Signal()
     """(uid): a reader clicked the mark of a finding."""
 
-    def __init__(self, nodes: FindingNodes, scan: DetectedScan, editor: TrackletEditor) -> None:
+    def __init__(self, nodes: FindingNodes, scan: ReadingScan, editor: TrackletEditor) -> None:
         self._nodes, self._scan, self._editor = nodes, scan, editor
         self._threshold = 0.0
         self._observers = Observers()
@@ -70,10 +70,11 @@ class NodeLooks:
         with self._nodes.drawing():
             for key, node in self._nodes.parts:
                 if key.part in FIELDS and key.time_point == time_point and key.finding in shown:
-                    is_drawn = shown[key.finding] and key.part not in (LONG_AXIS, SHORT_AXIS)
+                    has_mask = self._nodes.findings[key.finding].at(time_point).mask is not None
+                    is_drawn = shown[key.finding] and (has_mask or key.part not in (LONG_AXIS, SHORT_AXIS))
                     if bool(node.GetDisplayVisibility()) != is_drawn:
                         node.SetDisplayVisibility(is_drawn)
-            self._dress_centres(shown, current if self._editor.box else "")
+            self._dress_centres(shown, current if self._editor.has_handles else "")
             self._editor.draw(shown.get(current, False))
 
     def _dress_centres(self, shown: dict[str, bool], edited: str) -> None:
@@ -84,8 +85,15 @@ class NodeLooks:
         if not self._observers.watches(display):
             self._observers.clear()
             self._observers.add(display, display.JumpToPointEvent, lambda caller, _: self._on_click(caller))
+        masked = {
+            finding.uid
+            for finding, seen in self._nodes.findings.seen_at(self._scan.time_point)
+            if seen.mask is not None
+        }
         for index in range(node.GetNumberOfControlPoints()):
             uid = node.GetNthControlPointDescription(index)
+            if uid in masked:
+                continue  # drawn by its axes
             has_boxes = uid in shown
             is_drawn = shown.get(uid, True) and uid != edited
             if bool(node.GetNthControlPointVisibility(index)) != is_drawn:

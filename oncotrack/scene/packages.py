@@ -29,7 +29,10 @@ _UNDETECTED = (
     "PyTorch is not installed: lymph nodes can be added and edited by hand, but not looked for or followed through the "
     "slices. Press Install packages to get that too."
 )
-_NEED_TORCH = ("selfsim",)
+_UNMEASURED = (
+    "OncoTrack needs a few Python packages that Slicer does not bring. Press Install packages; "
+    "until then scans can be viewed, but lesions cannot be measured."
+)
 
 
 class Refused(Exception):
@@ -64,6 +67,11 @@ def sentence_on_detection() -> str:
     return _UNDETECTED if lacks_torch() else ""
 
 
+def sentence_on_masks() -> str:
+    """The same for measuring lesions, which needs no PyTorch."""
+    return _UNMEASURED if lacks_required() else ""
+
+
 def install(packages: Installer, torch: Installer) -> None:
     """Install what is missing.
 
@@ -85,10 +93,11 @@ def install(packages: Installer, torch: Installer) -> None:
 
 def trackers() -> dict[str, Callable]:
     """The methods that can be used with what is installed, by name; the default comes first."""
-    from oncotrack.scene.matching import TRACKERS
+    from oncotrack.followup.methods import ABOUT
+    from oncotrack.scene.tracking_method import TRACKERS
 
-    unusable = _NEED_TORCH if lacks_torch() else ()
-    return {name: make for name, make in TRACKERS.items() if name not in unusable}
+    is_whole = not lacks_torch()
+    return {name: make for name, make in TRACKERS.items() if is_whole or not ABOUT[name].needs_torch}
 
 
 def slicer_packages(requirements: Sequence[str]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from oncotrack.findings import Finding, Observation, State
+from oncotrack.findings import Finding, State
 from oncotrack.scene.follow_up import FollowUpScene
+from oncotrack.visit_table import VisitLine, axes, headings, state, trust, was_not_found
+from oncotrack.visit_table import lines as visit_rows
 
 _TO_REVIEW = "to review"
 SHOWN: dict[str, tuple[State, ...]] = {
@@ -43,19 +45,6 @@ def lines(session: FollowUpScene, shown: str = "all") -> list[Line]:
     return result
 
 
-def state(match: Observation | None) -> str:
-    """What is known of a match, in a word or two."""
-    if match is None:
-        return "not followed"
-    return "not found" if _was_not_found(match) else match.state.value
-
-
-def trust(match: Observation | None) -> str:
-    """The cycle error: by how much matching back misses the lesion; empty when it is not known."""
-    error = match.evidence.cycle_error_mm if match and match.evidence else None
-    return f"{error:.1f} mm" if error is not None and math.isfinite(error) else ""
-
-
 def verdict(session: FollowUpScene, finding: Finding | None = None) -> str:
     """What there is to say of a finding's match (the current one by default), as a sentence; "" without a finding."""
     finding = finding or session.current
@@ -64,7 +53,7 @@ def verdict(session: FollowUpScene, finding: Finding | None = None) -> str:
     match = finding.at(session.followup_id)
     if match is None:
         return f"{finding.label} has not been followed yet."
-    if _was_not_found(match):
+    if was_not_found(match):
         return f"{finding.label} was not found. {match.evidence.reason}".strip()
     back = trust(match)
     return f"{finding.label}: {state(match)}" + (f"; matched back it misses its start by {back}." if back else ".")
@@ -81,6 +70,18 @@ def alternatives(session: FollowUpScene) -> list[str]:
     ]
 
 
+def visit_table(session: FollowUpScene) -> tuple[list[str], list[VisitLine]]:
+    """Headings and rows of the lesions over time, a column a visit; without rows while there are fewer than three visits."""
+    visits = session.time_points
+    return headings(visits), visit_rows(visits, session.findings.findings) if len(visits) > 2 else []
+
+
+def method_tip(session: FollowUpScene, name: str = "") -> str:
+    """What a method (the one in use by default) is, and what to keep in mind with it."""
+    about = session.method.about(name or session.method.name)
+    return " ".join(text for text in (about.about, about.caution) if text)
+
+
 def possible(session: FollowUpScene) -> frozenset[str]:
     """Names of the methods of `FollowUpScene` that a reader can use now, so that a panel can dim the rest."""
     names = set()
@@ -89,12 +90,12 @@ def possible(session: FollowUpScene) -> frozenset[str]:
         names |= {"begin_placing", "register"}
     if len(session.findings):
         names |= {"next", "previous"}
-    if both and any(f.at(session.baseline_id) and not f.at(session.followup_id) for f in session.findings):
+    if both and session.missing:
         names.add("follow_missing")
+    if both and session.undecided:
+        names.add("rematch")
     if session.current:
-        names.add("delete")
-        if both and session.current.at(session.baseline_id):
-            names.add("follow_again")
+        names |= {"delete"} | _possible_with_current(session)
     if session.match:
         names |= {"accept", "reject", "mark_absent"}
     if alternatives(session):
@@ -106,16 +107,27 @@ def possible(session: FollowUpScene) -> frozenset[str]:
     return frozenset(names)
 
 
+def _possible_with_current(session: FollowUpScene) -> set[str]:
+    names, visits, match = set(), session.visits, session.match
+    if session.baseline and session.followup and session.current.at(session.baseline_id):
+        names.add("follow_again")
+        if session.method.may_map:
+            names.add("map_probability")
+    if len(visits) > 1 and session.seen:
+        names.add("follow_all_through")
+        if session.current in session.seen:
+            names.add("follow_through")
+        if match and match.is_there and session.followup is not visits[-1]:
+            names.add("follow_onward")
+    return names
+
+
 def own_volumes(session: FollowUpScene) -> list[str]:
     """Ids of the volumes that OncoTrack draws itself, which are no scans to choose from."""
     return [node.GetID() for _key, node in session.nodes.parts if node.IsA("vtkMRMLVolumeNode")]
 
 
-def _was_not_found(match: Observation) -> bool:
-    return match.state is State.ABSENT and not match.provenance.reader and match.evidence is not None
-
-
 def _axes(session: FollowUpScene, finding: Finding) -> str:
     seen = [finding.at(session.baseline_id), finding.at(session.followup_id)]
-    texts = [" x ".join(f"{axis.length_mm:.1f}" for axis in (o.long_axis, o.short_axis) if axis) for o in seen if o]
+    texts = [axes(each) for each in seen if each]
     return " → ".join(text or "-" for text in texts) if any(texts) else ""

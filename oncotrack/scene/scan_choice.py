@@ -1,21 +1,21 @@
-"""Which two volumes of the scene are baseline and follow-up, and the registration between them.
+"""Which volumes of the scene are the patient's visits, and which two of them are baseline and follow-up.
 
 The choice is kept in the scene itself (references of the list's text node), so that a saved scene reopens with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-import numpy as np
 import slicer
 
 from oncotrack.errors import InputError
 from oncotrack.findings import FindingList, TimePoint
 from oncotrack.registration import Registration
 from oncotrack.scene.finding_nodes import FindingNodes
-from oncotrack.scene.parts import LIST, Key
+from oncotrack.scene.parts import LIST
+from oncotrack.scene.registered_pair import RegisteredPair
 from oncotrack.scene.scans import Scans
 from oncotrack.scene.time_points import (
     name_in_list,
@@ -23,17 +23,17 @@ from oncotrack.scene.time_points import (
     put_into_study,
     time_point_id,
     time_point_of,
+    volumes_by_time_point,
 )
-from oncotrack.scene.transforms import draw_registration, matrix_of, read_registration
-from oncotrack.scene.volumes import stamp, to_volume
+from oncotrack.scene.volumes import date, stamp, to_volume
 
-_BASELINE, _FOLLOWUP = "OncoTrack.baseline", "OncoTrack.followup"
+_BASELINE, _FOLLOWUP, _VISIT = "OncoTrack.baseline", "OncoTrack.followup", "OncoTrack.visit"
 ROLES = {_BASELINE: "baseline", _FOLLOWUP: "follow-up"}
 """References of the list's text node to the two scans, and what a reader calls these."""
 
 
 class ScanChoice:
-    """Baseline and follow-up of the findings in a scene.
+    """Baseline and follow-up of the findings in a scene, and every other visit.
 
     Parameters
     ----------
@@ -42,8 +42,7 @@ class ScanChoice:
 
     def __init__(self, nodes: FindingNodes) -> None:
         self._nodes = nodes
-        self._scans: Scans | None = None
-        self._drawn: Registration | None = None
+        self._pairs: dict[tuple[str, str], RegisteredPair] = {}
         self._fingerprints: dict[tuple, str] = {}
 
     @property
@@ -66,80 +65,93 @@ class ScanChoice:
         """Time point of the follow-up in every finding; "" while there is none."""
         return time_point_id(self.followup)
 
+    @property
+    def visits(self) -> tuple[slicer.vtkMRMLScalarVolumeNode, ...]:
+        """All scans of the patient, earliest first: by date where every one has it, else as they were chosen.
+
+        Scans that findings lie on are among them, and baseline and follow-up.
+        """
+        node = self._nodes.parts.find(LIST)
+        if node is None:
+            return ()
+        chosen = [node.GetNthNodeReference(_VISIT, n) for n in range(node.GetNumberOfNodeReferences(_VISIT))]
+        known = volumes_by_time_point(self._nodes.scene)
+        used = [known.get(time_point.id) for time_point in self._nodes.findings.time_points]
+        volumes = dict.fromkeys(volume for volume in (*chosen, self.baseline, self.followup, *used) if volume)
+        dates = {volume: date(volume) for volume in volumes}
+        return tuple(sorted(volumes, key=dates.get) if all(dates.values()) else volumes)
+
+    @property
+    def time_points(self) -> tuple[TimePoint, ...]:
+        """The visits as the list of findings names them, or will."""
+        return tuple(time_point for _volume, time_point in self._time_points())
+
+    def choose_visits(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
+        """Take these volumes, earliest first, as the patient's visits."""
+        node = self._nodes.list_node()
+        node.RemoveNodeReferenceIDs(_VISIT)
+        for volume in volumes:
+            node.AddNodeReferenceID(_VISIT, volume.GetID())
+        self._into_studies()
+
     def choose(
         self, baseline: slicer.vtkMRMLScalarVolumeNode | None, followup: slicer.vtkMRMLScalarVolumeNode | None
     ) -> None:
         """Take these volumes; each gets a time point of its own and a study in the subject hierarchy."""
         node = self._nodes.list_node()
         for role, volume in ((_BASELINE, baseline), (_FOLLOWUP, followup)):
-            if volume:
-                need_time_point_id(volume, self._nodes.findings)
             node.SetNodeReferenceID(role, volume.GetID() if volume else None)
-        for volume, time_point in self._time_points():
-            put_into_study(volume, time_point)
-        self.forget()
+        self._into_studies()
 
     def forget(self) -> None:
         """Drop what was computed from the scans; the next `scans` reads them anew."""
-        self._scans = self._drawn = None
+        self._pairs.clear()
+
+    def pair(self, earlier: slicer.vtkMRMLScalarVolumeNode, later: slicer.vtkMRMLScalarVolumeNode) -> RegisteredPair:
+        """Two scans, with what was computed from them for as long as both are in the scene."""
+        self._pairs = {
+            ids: pair for ids, pair in self._pairs.items() if all(volume.GetScene() for volume in pair.volumes)
+        }
+        ids = earlier.GetID(), later.GetID()
+        if ids not in self._pairs:
+            self._pairs[ids] = RegisteredPair(self._nodes, earlier, later)
+        return self._pairs[ids]
 
     def scans(self) -> Scans:
-        """Both scans for the engine: the same object until a volume, or the registration by hand, was changed.
-
-        Raises
-        ------
-        InputError
-            One is not chosen, or cannot be used.
-        """
+        """Baseline and follow-up for the engine; InputError when one is not chosen, or cannot be used."""
         baseline, followup = self.baseline, self.followup
         if baseline is None or followup is None:
             missing = "baseline" if baseline is None else "follow-up"
             raise InputError(f"There is no {missing} scan yet. Choose a baseline and a follow-up.")
-        if self._scans and not self._scans.is_of(baseline, followup):
-            self._nodes.parts.remove(self._registration_key)
-            self.forget()
-        if self._scans and self._drawn and not self._is_as_drawn():
-            self.forget()
-        if self._scans is None:
-            node = self._nodes.parts.find(self._registration_key)
-            self._drawn = read_registration(node) if node else None
-            self._scans = Scans(baseline, followup, self._drawn)
-        return self._scans
+        return self.pair(baseline, followup).scans()
 
     @property
     def registration(self) -> Registration | None:
         """Baseline to follow-up as its transform node says; None while there is none that fits the scans."""
-        node = self._nodes.parts.find(self._registration_key)
-        try:
-            if node is None or (self._scans and not self._scans.is_of(self.baseline, self.followup)):
-                return None
-            return self._drawn if self._drawn and self._is_as_drawn() else read_registration(node)
-        except InputError:  # said in full by `scans`, when something is matched
+        if self.baseline is None or self.followup is None:
             return None
+        return self.pair(self.baseline, self.followup).registration
 
     def draw_registration(self, registration: Registration) -> None:
-        """Show the registration as a linear transform node."""
-        node = self._nodes.parts.need(
-            self._registration_key, "vtkMRMLLinearTransformNode", "Registration baseline to follow-up"
-        )
-        self._drawn = registration
-        if not self._is_as_drawn():
-            draw_registration(node, registration)
+        """Show the registration of baseline and follow-up as a linear transform node."""
+        self.pair(self.baseline, self.followup).draw(registration)
 
     def name_time_points(self) -> None:
-        """Say in the list which scans the chosen ones are; to be grouped with the first finding on them."""
-        findings = self._nodes.findings
+        """Say in the list which scans the visits are, in their order; to be grouped with the first finding on them."""
+        findings, order = self._nodes.findings, [time_point_id(volume) for volume in self.visits]
         known = {time_point.id for time_point in findings.time_points}
-        missing = [
-            replace(time_point, fingerprint=self._fingerprint(volume))
-            for volume, time_point in self._time_points()
-            if time_point.id not in known
-        ]
-        name_in_list(findings, missing)
+        for volume, time_point in self._time_points():
+            if time_point.id not in known:
+                name_in_list(findings, [replace(time_point, fingerprint=self._fingerprint(volume))])
+        ordered = sorted(
+            findings.time_points, key=lambda each: order.index(each.id) if each.id in order else len(order)
+        )
+        if tuple(ordered) != findings.time_points:
+            findings.set_time_points(ordered)
 
     def strangers(self, findings: FindingList) -> tuple[TimePoint, ...]:
         """Time points of another list whose scans are not the chosen ones; a scan without a fingerprint may be any."""
-        chosen = {time_point_id(volume): volume for volume in (self.baseline, self.followup) if volume}
+        chosen = {time_point_id(volume): volume for volume in self.visits}
         used = {each for finding in findings for each in finding.observations}
         return tuple(
             time_point
@@ -156,18 +168,16 @@ class ScanChoice:
             self._fingerprints[key] = to_volume(volume).fingerprint
         return self._fingerprints[key]
 
+    def _into_studies(self) -> None:
+        for volume in self.visits:
+            need_time_point_id(volume, self._nodes.findings)
+        for volume, time_point in self._time_points():
+            put_into_study(volume, time_point)
+
     def _time_points(self) -> Iterator[tuple[slicer.vtkMRMLScalarVolumeNode, TimePoint]]:
-        for role, label in ROLES.items():
-            if (volume := self._chosen(role)) is not None:
-                yield volume, time_point_of(volume, self._nodes.findings, label)
-
-    @property
-    def _registration_key(self) -> Key:
-        return Key("registration", f"{self.baseline_id} {self.followup_id}")
-
-    def _is_as_drawn(self) -> bool:
-        node = self._nodes.parts.find(self._registration_key)
-        return node is not None and bool(np.allclose(matrix_of(node), self._drawn.matrix, atol=1e-9))
+        for number, volume in enumerate(self.visits):
+            label = ("baseline", "follow-up", f"follow-up {number}")[min(number, 2)]
+            yield volume, time_point_of(volume, self._nodes.findings, label)
 
     def _chosen(self, role: str) -> slicer.vtkMRMLScalarVolumeNode | None:
         node = self._nodes.parts.find(LIST)

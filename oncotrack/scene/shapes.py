@@ -12,7 +12,7 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk
 
 from oncotrack.findings import Axis, Box, Finding, FindingList, Observation, Provenance, State
-from oncotrack.scene.centres import CURRENT_COLOUR, OTHER_COLOUR, style_points
+from oncotrack.scene.centres import CURRENT_COLOUR, OTHER_COLOUR, marked, style_points
 from oncotrack.tracklet import Tracklet
 
 BOX, LONG_AXIS, SHORT_AXIS, OUTLINE = "box", "long axis", "short axis", "outline"
@@ -62,7 +62,8 @@ def draw_shape(
     elif part == OUTLINE:
         _draw_outline(node, observation.tracklet)
     else:
-        _draw_axis(node, getattr(observation, FIELDS[part]))
+        draw_axis(node, getattr(observation, FIELDS[part]))
+        _label_axis(node, marked(finding.label, observation) if part == LONG_AXIS and observation.mask else "")
     if node.GetName() != name:
         node.SetName(name)
     colour = CURRENT_COLOUR if is_current else OTHER_COLOUR
@@ -70,9 +71,10 @@ def draw_shape(
     display.SetColor(*colour)
     display.SetSelectedColor(*colour)
     if part == BOX:
-        # what slice boxes measure is not dragged itself; in slices the boxes are drawn, and edited
-        display.SetHandlesInteractive(is_current and observation.tracklet is None)
-        display.SetVisibility2D(observation.tracklet is None)
+        # what slice boxes or a mask measure is not dragged itself; in slices those are drawn, and edited
+        is_own = observation.tracklet is None and observation.mask is None
+        display.SetHandlesInteractive(is_current and is_own)
+        display.SetVisibility2D(is_own)
 
 
 def read_shape(
@@ -85,13 +87,15 @@ def read_shape(
         new = _read_box(node)
         if new is None or max(map(math.dist, (new.low, new.high), (old.low, old.high))) < _NEAR_MM:
             return
-        changed = replace(observation, box=new, centre=new.centre, tracklet=None, volume_mm3=None)
+        changed = replace(observation, box=new, centre=new.centre, tracklet=None, volume_mm3=None, mask=None)
         text = f"change the box of {findings[uid].label}"
     elif part in (LONG_AXIS, SHORT_AXIS):
-        new = _read_axis(node)
+        new = read_axis(node)
         if new is None or max(map(math.dist, (new.start, new.end), (old.start, old.end))) < _NEAR_MM:
             return
         changed = replace(observation, **{FIELDS[part]: new})
+        if observation.mask is not None:  # it belongs to the old axes
+            changed = replace(changed, mask=None, volume_mm3=None)
         text = f"change the {part} of {findings[uid].label}"
     else:
         return
@@ -152,8 +156,9 @@ def _read_box(node: slicer.vtkMRMLMarkupsROINode) -> Box | None:
     return Box(bounds[0::2], bounds[1::2]) if bounds[0] <= bounds[1] else None
 
 
-def _draw_axis(node: slicer.vtkMRMLMarkupsLineNode, axis: Axis) -> None:
-    shown = _read_axis(node)
+def draw_axis(node: slicer.vtkMRMLMarkupsLineNode, axis: Axis) -> None:
+    """Make the node show this line."""
+    shown = read_axis(node)
     if shown is not None and max(map(math.dist, (shown.start, shown.end), (axis.start, axis.end))) < _NEAR_MM:
         return
     if shown is None:
@@ -165,7 +170,19 @@ def _draw_axis(node: slicer.vtkMRMLMarkupsLineNode, axis: Axis) -> None:
         node.SetNthControlPointPositionWorld(1, *axis.end)
 
 
-def _read_axis(node: slicer.vtkMRMLMarkupsLineNode) -> Axis | None:
+def _label_axis(node: slicer.vtkMRMLMarkupsLineNode, text: str) -> None:
+    """Write beside the end that lies on the right of the picture, where the text does not cover the lesion."""
+    axis = read_axis(node)
+    right = 0 if axis.start[0] < axis.end[0] else 1
+    for index in range(2):
+        label = text if index == right else ""
+        if node.GetNthControlPointLabel(index) != label:
+            node.SetNthControlPointLabel(index, label)
+    node.GetDisplayNode().SetPointLabelsVisibility(bool(text))
+
+
+def read_axis(node: slicer.vtkMRMLMarkupsLineNode) -> Axis | None:
+    """The line that the node shows, RAS mm; None while it has not both ends."""
     if node.GetNumberOfDefinedControlPoints() != 2:
         return None
     ends = []

@@ -55,8 +55,3 @@ class Task:
                 done(applied)
 
         return worker.submit(self.work, finish, give_up, progress)
-
-
-def part_of(progress: Progress, start: float, stop: float) -> Progress:
-    """A progress whose 0 to 1 fills `start` to `stop` of another one."""
-    return lambda fraction, text: progress(start + fraction * (stop - start), text)

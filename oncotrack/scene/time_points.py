@@ -21,12 +21,17 @@ def time_point_id(volume: slicer.vtkMRMLVolumeNode | None) -> str:
 def need_time_point_id(volume: slicer.vtkMRMLVolumeNode, findings: FindingList) -> str:
     """The same, given to the volume when it has none: "t0", "t1", ... that neither list nor scene uses."""
     if not time_point_id(volume):
-        used = {time_point.id for time_point in findings.time_points}
-        volumes = volume.GetScene().GetNodesByClass("vtkMRMLScalarVolumeNode")
-        volumes.UnRegister(None)
-        used |= {time_point_id(volumes.GetItemAsObject(index)) for index in range(volumes.GetNumberOfItems())}
+        used = {time_point.id for time_point in findings.time_points} | set(volumes_by_time_point(volume.GetScene()))
         volume.SetAttribute(TIME_POINT, next(name for n in range(len(used) + 1) if (name := f"t{n}") not in used))
     return time_point_id(volume)
+
+
+def volumes_by_time_point(scene: slicer.vtkMRMLScene) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+    """The scans of a scene by the id of their time point."""
+    nodes = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
+    nodes.UnRegister(None)
+    volumes = (nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems()))
+    return {time_point_id(volume): volume for volume in volumes if time_point_id(volume)}
 
 
 def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList, label: str) -> TimePoint:

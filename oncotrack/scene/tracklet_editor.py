@@ -14,12 +14,13 @@ from oncotrack.errors import InputError
 from oncotrack.finding import Finding, Kind, Observation, Provenance, State, point
 from oncotrack.jobs import Progress
 from oncotrack.scene.centres import marked
-from oncotrack.scene.detected_scan import DetectedScan
 from oncotrack.scene.finding_nodes import FindingNodes
+from oncotrack.scene.reading_scan import ReadingScan
 from oncotrack.scene.slice_box import SliceBoxHandle
 from oncotrack.scene.slice_views import SliceViews, centre
 from oncotrack.scene.tasks import Task
 from oncotrack.tracklet import SliceBox, Tracklet
+from oncotrack.volume import Volume
 
 DEFAULT_BOX_MM = 12.0
 """Edge of the box that a click makes."""
@@ -32,10 +33,10 @@ class TrackletEditor:
     Parameters
     ----------
     nodes : FindingNodes
-    scan : DetectedScan
+    scan : ReadingScan
     views : SliceViews
     detector : callable
-        The detector that follows boxes through the slices; called on the worker's thread.
+        Gives the detector of a scan, which follows boxes through its slices; called on the worker's thread.
     """
 
     moved = Signal()
@@ -44,13 +45,13 @@ class TrackletEditor:
     """(OncoTrackError): an edit was not possible."""
 
     def __init__(
-        self, nodes: FindingNodes, scan: DetectedScan, views: SliceViews, detector: Callable[[], Detector]
+        self, nodes: FindingNodes, scan: ReadingScan, views: SliceViews, detector: Callable[[Volume], Detector]
     ) -> None:
         self._nodes, self._scan, self._views, self._detector = nodes, scan, views, detector
         self._handle = SliceBoxHandle(nodes)
         self._handle.edited.connect(self.set_box)
         self._views.moved.connect(self._on_moved)
-        self._is_shown = True
+        self._is_shown = self._is_enabled = True
         self._was_at: tuple[str, int | None] = ("", None)
 
     def close(self) -> None:
@@ -84,6 +85,22 @@ class TrackletEditor:
         """The box on that slice, if there is one."""
         index = self.slice_index
         return None if index is None else self.tracklet.at(index)
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether boxes get handles at all; not while the reader works with another tool."""
+        return self._is_enabled
+
+    @is_enabled.setter
+    def is_enabled(self, enabled: bool) -> None:
+        if enabled != self._is_enabled:
+            self._is_enabled = enabled
+            self._nodes.draw()
+
+    @property
+    def has_handles(self) -> bool:
+        """Whether there is a box with handles on the slice that the reader looks at."""
+        return self._is_enabled and self.box is not None
 
     @property
     def counts_upwards(self) -> bool:
@@ -187,7 +204,7 @@ class TrackletEditor:
         finding, tracklet, image = self.finding, self._need(), self._scan.image()
 
         def work(progress: Progress) -> Tracklet:
-            return self._detector().retrack(image, tracklet, index, progress, up=up, down=down)
+            return self._detector(image).retrack(image, tracklet, index, progress, up=up, down=down)
 
         def apply(followed: Tracklet) -> Finding:
             findings, time_point = self._nodes.findings, self._scan.time_point
@@ -203,7 +220,7 @@ class TrackletEditor:
     def draw(self, is_shown: bool) -> None:
         """Put the handles on the box of the slice in view, if the current finding is shown; called as nodes are drawn."""
         self._is_shown = is_shown
-        box = self.box if is_shown else None
+        box = self.box if is_shown and self._is_enabled else None
         if box is None:
             self._handle.hide()
             return

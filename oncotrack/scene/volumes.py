@@ -97,6 +97,11 @@ def modality(node: slicer.vtkMRMLVolumeNode) -> str:
     return node.GetAttribute(f"{_PREFIX}modality") or _dicom(node, "DICOM.Modality")
 
 
+def date(node: slicer.vtkMRMLVolumeNode) -> str:
+    """When the scan was taken, YYYYMMDD, or ""."""
+    return node.GetAttribute(f"{_PREFIX}date") or ""
+
+
 def stamp(node: slicer.vtkMRMLVolumeNode) -> tuple:
     """Something that changes whenever the voxels are others, or lie elsewhere in the world."""
     image = node.GetImageData()

@@ -28,11 +28,11 @@ ABLATIONS: dict[str, dict[str, bool]] = {
     "trackformer": {"trackformer": True, "masked_attention": False, "similarity_loss": False},
 }
 """The rows of the paper's table 4, as changes to a config."""
-CROPS = {"paper": 512, "compact": 192}
+CROPS = {"paper": 512, "compact": 128}
 """Pixels of a training crop, 0.8 mm each; the paper does not say."""
 PLANS = {
     "paper": Plan(steps=30_000, batch=8, precision="bf16", workers=8),
-    "compact": Plan(steps=3_200, batch=4, learning_rate=5e-4, warmup=100, clip=1.0, average=0.998, precision="bf16"),
+    "compact": Plan(steps=5_000, batch=8, learning_rate=5e-4, warmup=100, clip=1.0, average=0.998, precision="bf16"),
 }
 
 

@@ -16,18 +16,42 @@ from oncotrack.errors import TrainingError
 from oncotrack.jobs import Progress, silent
 
 
-def store(
-    folder: Path, jobs: Iterable[tuple[str, Callable[[], Case]]], about: str, progress: Progress = silent
-) -> list[Path]:
-    """Write cases as slices that are read fast, one safetensors file each; what is there already is kept.
-
-    A file holds ``image`` (D, H, W) uint8, the window of `grid.HU_WINDOW` over 0-255, and ``labels`` (D, H, W) uint8,
-    node numbers. `about` tells what the cases are; a folder of others is refused.
+def write_slices(path: Path, case: Case) -> None:
+    """A CT as LN-Tracker reads it: ``image`` (D, H, W) uint8, the window of `grid.HU_WINDOW` over 0-255, and ``labels``
+    (D, H, W) uint8, node numbers.
 
     Raises
     ------
     TrainingError
-        The folder holds other cases, or a case has more than 255 nodes.
+        The case has more than 255 nodes.
+    """
+    from safetensors.torch import save_file
+
+    ((name, volume),) = case.images.items()
+    slices = Slices(volume)
+    image = torch.from_numpy(np.rint(slices.slab(0, len(slices)) * 255).astype(np.uint8))
+    labels = case.masks[name].resampled(slices.geometry, fill=0, nearest=True).array
+    if labels.max() > 255:
+        raise TrainingError(f"{case.name} holds more than 255 nodes; split it.")
+    with replacing(path) as temporary:
+        save_file({"image": image, "labels": torch.from_numpy(labels.astype(np.uint8))}, temporary)
+
+
+def store(
+    folder: Path,
+    jobs: Iterable[tuple[str, Callable[[], Case]]],
+    about: str,
+    progress: Progress = silent,
+    write: Callable[[Path, Case], None] = write_slices,
+) -> list[Path]:
+    """Write cases as what is read fast, one safetensors file each; what is there already is kept.
+
+    `about` tells what the cases are; a folder of others is refused. `write` makes the file of one case.
+
+    Raises
+    ------
+    TrainingError
+        The folder holds other cases, or `write` cannot write one.
     """
     mark = folder / "about.txt"
     if mark.is_file():
@@ -40,23 +64,10 @@ def store(
         path = folder / f"{key}.safetensors"
         progress(0.0, f"Preparing scan {number}")
         if not path.is_file():
-            _write(path, make())
+            write(path, make())
         paths.append(path)
     write_text(mark, "\n".join([about, *(path.name for path in paths)]) + "\n")
     return paths
-
-
-def _write(path: Path, case: Case) -> None:
-    from safetensors.torch import save_file
-
-    ((name, volume),) = case.images.items()
-    slices = Slices(volume)
-    image = torch.from_numpy(np.rint(slices.slab(0, len(slices)) * 255).astype(np.uint8))
-    labels = case.masks[name].resampled(slices.geometry, fill=0, nearest=True).array
-    if labels.max() > 255:
-        raise TrainingError(f"{case.name} holds more than 255 nodes; split it.")
-    with replacing(path) as temporary:
-        save_file({"image": image, "labels": torch.from_numpy(labels.astype(np.uint8))}, temporary)
 
 
 class StoredCase:

@@ -9,7 +9,7 @@ from pathlib import Path
 def serve(
     baseline: Path | None = None,
     followup: Path | None = None,
-    *,
+    *more: Path,
     folders: Sequence[Path] = (),
     host: str = "127.0.0.1",
     port: int = 0,
@@ -22,6 +22,8 @@ def serve(
     ----------
     baseline, followup : Path, optional
         Scans to start with: a DICOM folder or an image file; `baseline` may also be an .mrb scene.
+    more : Path
+        Scans of further visits, earliest first.
     folders : sequence of Path
         Where the page may open files from, beside the places of the two scans and `out`.
     host : str
@@ -40,4 +42,4 @@ def serve(
     """
     from oncotrack.web.server import run
 
-    run(baseline, followup, folders=folders, host=host, port=port, open_browser=open_browser, out=out)
+    run(baseline, followup, *more, folders=folders, host=host, port=port, open_browser=open_browser, out=out)

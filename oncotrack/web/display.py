@@ -65,6 +65,17 @@ class Display:
         self._viewer.state.is_same_window = self._link.is_enabled = is_alike
         self._link.watch(scans)
 
+    def go_on(self) -> None:
+        """Show other scans of the same patient as the last ones were shown."""
+        scans = self._scans()
+        self._link.close()
+        if self._link.is_enabled:
+            set_window(scans, *self._shown)
+        name = self._viewer.state.window_name
+        rendering = next((each.rendering for each in WINDOWS if each.name == name), WINDOWS[0].rendering)
+        self._viewer.views.show_3d(scans[-1], rendering if is_ct(scans[-1]) else _MR)
+        self._link.watch(scans)
+
     def take(self, name: str) -> None:
         """Use a preset, for both scans."""
         window = next(each for each in WINDOWS if each.name == name)

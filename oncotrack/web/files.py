@@ -20,7 +20,7 @@ from oncotrack.web.access import Folders
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-BASELINE, FOLLOWUP = "baseline", "followup"
+BASELINE, FOLLOWUP, VISIT = "baseline", "followup", "visit"
 
 
 class Files:
@@ -37,6 +37,7 @@ class Files:
     def __init__(self, viewer: Viewer, folders: Folders, out: Path) -> None:
         self._viewer, self._folders, self.out = viewer, folders, out
         self.first: dict[str, Path] = {}
+        """What to open at the start, by role; a role that begins as `VISIT` does is one more visit."""
         viewer.state.update({"saved": [], "folders": [str(place) for place in folders.places], "typed": "", "ask": {}})
 
     # in
@@ -51,12 +52,16 @@ class Files:
 
     def open_typed(self, typed: str, role: str) -> None:
         """Open a path that a reader typed, if it lies in the folders given at start."""
-        self.open_path(self._folders.check(typed), role)
+        self.open_path(self.allowed(typed), role)
+
+    def allowed(self, typed: str) -> Path:
+        """The path that a reader typed; InputError when it lies outside the folders given at start."""
+        return self._folders.check(typed)
 
     def open_path(
         self, path: Path, role: str, *, is_sure: bool = False, finished: Callable[[], None] = lambda: None
     ) -> None:
-        """Open a scene (.mrb), findings (.json) or a scan as `role`, "baseline" or "followup".
+        """Open a scene (.mrb), findings (.json) or a scan as `role`, "baseline", "followup" or a further "visit".
 
         `finished` is called when the file is not needed any more. A scene waits for the reader's yes while there are
         unsaved findings.
@@ -102,10 +107,11 @@ class Files:
         session = self._viewer.session
         scene, before = session.scene, {BASELINE: session.baseline, FOLLOWUP: session.followup}
         after = {**before, **{role: add_volume(scene, volume) for role, volume in volumes.items()}}
-        session.set_scans(after[BASELINE], after[FOLLOWUP])
-        used = {time_point for finding in session.findings for time_point in finding.observations}
-        for role in volumes:
-            if (old := before[role]) is not None and old.GetAttribute("OncoTrack.timePoint") not in used:
+        session.set_scans(after.pop(BASELINE), after.pop(FOLLOWUP))
+        if after:
+            session.set_visits([*session.visits, *after.values()])
+        for old in before.values():
+            if old is not None and old not in session.visits:
                 scene.RemoveNode(old)
         self._start()
         self._viewer.refresh()
@@ -207,21 +213,27 @@ class Files:
     def save_report(self) -> None:
         """Write report.html into the output folder."""
         try:
-            from oncotrack.report import write_report
+            from oncotrack.report import write_report, write_visits_report
         except ImportError as error:
             raise OncoTrackError("This version of OncoTrack writes no reports yet.") from error
         session, target = self._viewer.session, self.out / "report.html"
         if session.baseline is None or session.followup is None:
             raise InputError("A report compares two scans. Open a baseline and a follow-up first.")
-        volumes = to_volume(session.baseline), to_volume(session.followup)
-        findings = FindingList(session.findings.time_points, session.findings.findings)
+        is_course = len(session.visits) > 2
+        volumes = [to_volume(each) for each in (session.visits if is_course else (session.baseline, session.followup))]
+        findings = FindingList(
+            session.time_points if is_course else session.findings.time_points, session.findings.findings
+        )
         registration = session.registration
 
         def work(progress: Progress) -> Path:
             from oncotrack.followup.tracker import ScanPair
 
             progress(0.1, "Drawing the pictures")
-            write_report(target, ScanPair(*volumes, registration), findings)
+            if is_course:
+                write_visits_report(target, volumes, findings)
+            else:
+                write_report(target, ScanPair(*volumes, registration), findings)
             return target
 
         self._viewer.submit(Task("Writing the report", work, lambda path: self.tell(path.name)))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import BodyPartReader, web
 
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.web.files import BASELINE, FOLLOWUP
+from oncotrack.web.files import BASELINE, FOLLOWUP, VISIT
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
@@ -36,7 +36,8 @@ class Routes:
         app.router.add_get("/saved/{name}", self._saved)
 
     async def _upload(self, request: web.Request) -> web.Response:
-        role = FOLLOWUP if request.query.get("role") == FOLLOWUP else BASELINE
+        asked = request.query.get("role")
+        role = asked if asked in (FOLLOWUP, VISIT) else BASELINE
         folder = tempfile.TemporaryDirectory(prefix="oncotrack-upload-")
         try:
             files = await _received(request, Path(folder.name))

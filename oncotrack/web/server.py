@@ -13,7 +13,7 @@ from pathlib import Path
 from oncotrack.errors import InputError, MissingPackageError, OutputError
 from oncotrack.scene.application import check_drawing
 from oncotrack.web.access import Access, Folders
-from oncotrack.web.files import BASELINE, FOLLOWUP
+from oncotrack.web.files import BASELINE, FOLLOWUP, VISIT
 from oncotrack.web.routes import Routes
 
 OUT = "oncotrack-results"
@@ -28,7 +28,7 @@ _MODULE = {
 def run(
     baseline: Path | None,
     followup: Path | None,
-    *,
+    *more: Path,
     folders: Sequence[Path] = (),
     host: str = "127.0.0.1",
     port: int = 0,
@@ -39,7 +39,9 @@ def run(
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
     check_drawing()
-    given = {role: Path(path).expanduser() for role, path in ((BASELINE, baseline), (FOLLOWUP, followup)) if path}
+    visits = ((f"{VISIT} {number}", path) for number, path in enumerate(more, 3))
+    scans = ((BASELINE, baseline), (FOLLOWUP, followup), *visits)
+    given = {role: Path(path).expanduser() for role, path in scans if path}
     for path in given.values():
         if not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")

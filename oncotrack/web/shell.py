@@ -33,7 +33,12 @@ def build(viewer: Viewer) -> VAppLayout:
         with v.VNavigationDrawer(location="right", permanent=True, width=_PANEL_PX):
             with v.VTabs(v_model=("tab",), density="compact", grow=True):
                 for tool in viewer.tools:
-                    v.VTab(tool.title, value=tool.name, size="small", style="min-width: 0;")
+                    v.VTab(
+                        tool.title,
+                        value=tool.name,
+                        size="small",
+                        style="min-width: 0; padding: 0 6px; letter-spacing: 0;",
+                    )
             for tool in viewer.tools:
                 with html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), **raw(data_panel=tool.name)):
                     tool.build()

@@ -48,8 +48,9 @@ class Viewer:
     ----------
     session : FollowUpScene
         State and commands.
-    takes_click : callable
-        A tool may put here what it does with a click in a slice: (slice node, RAS mm) to whether it took it.
+    takes_click : mapping of tool name to callable
+        A tool may put here what it does with a click in a slice while its tab is open: (slice node, RAS mm) to whether
+        it took it. No click on that tab follows a lesion.
     views, display, files, work, autosave
         What this floor adds: each says in its own file what it does.
     """
@@ -66,7 +67,8 @@ class Viewer:
         self.autosave = Autosave(out)
         self.display = Display(self)
         self.files = Files(self, folders, out)
-        self.takes_click: Callable[[slicer.vtkMRMLSliceNode, Point], bool] = lambda _node, _at: False
+        self.takes_click: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
+        self._was_following: bool | None = None
         self._mice = [
             Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._is_click_taken)
             for view in self.views.slices()
@@ -76,6 +78,7 @@ class Viewer:
         self.session.refused.connect(lambda error: self.say(str(error), "error"))
         self.tools: Sequence[Tool] = tools_for(self, TOOLS)
         self.commands: dict[str, Command] = {each.name: each for tool in self.tools for each in tool.commands}
+        self.state.change("tab")(self._on_tab)
         server.trigger("oncotrack.command")(self.run)
         server.controller.on_server_ready.add(self._on_ready)
         self.refresh()
@@ -142,8 +145,8 @@ class Viewer:
         state.redo_text = f"Redo {findings.redo_text}" if findings.can_redo else "Nothing to redo"
         state.unsaved = not findings.is_saved
         state.is_map_shown = session.layers.is_map_shown
+        state.is_probability_shown = session.layers.is_probability_shown
         state.is_linked = session.linking.is_enabled
-        state.method = session.method
         scans = session.baseline, session.followup
         state.scan_names = [scan.GetName() if scan else "" for scan in scans]
         try:
@@ -188,7 +191,15 @@ class Viewer:
         self.attempt(self.session.take_alternative, index)
 
     def _is_click_taken(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
-        return self.takes_click(node, at)
+        take = self.takes_click.get(self.state.tab)
+        return take is not None and take(node, at)
+
+    def _on_tab(self, tab: str, **_state: object) -> None:
+        """Where a tool takes the clicks none of them follows a lesion; on other tabs it is as it was before."""
+        if tab in self.takes_click and self._was_following is None:
+            self._was_following, self.state.is_following = self.state.is_following, False
+        elif tab not in self.takes_click and self._was_following is not None:
+            self.state.is_following, self._was_following = self._was_following, None
 
     def _on_tissue(self, at: Point) -> None:
         if self.state.is_following and self.state.has_scans:

@@ -23,11 +23,15 @@ class FrozenBatchNorm(nn.Module):
         return x * scale[:, None, None] + shift[:, None, None]
 
 
-def _norm(kind: str, width: int) -> nn.Module:
+def norm(kind: str, width: int) -> nn.Module:
+    """The norm called `kind`: "frozen", "batch" (running statistics) or "group"."""
+    if kind == "batch":
+        return nn.BatchNorm2d(width)
     return FrozenBatchNorm(width) if kind == "frozen" else nn.GroupNorm(8, width)
 
 
-def _conv(n_in: int, n_out: int, size: int, stride: int = 1) -> nn.Conv2d:
+def conv(n_in: int, n_out: int, size: int, stride: int = 1) -> nn.Conv2d:
+    """A convolution that keeps the size (or divides it by the stride) and has no bias: a norm follows."""
     return nn.Conv2d(n_in, n_out, size, stride, padding=size // 2, bias=False)
 
 
@@ -36,8 +40,8 @@ class Basic(nn.Module):
 
     def __init__(self, n_in: int, n_out: int, stride: int, kind: str) -> None:
         super().__init__()
-        self.conv1, self.bn1 = _conv(n_in, n_out, 3, stride), _norm(kind, n_out)
-        self.conv2, self.bn2 = _conv(n_out, n_out, 3), _norm(kind, n_out)
+        self.conv1, self.bn1 = conv(n_in, n_out, 3, stride), norm(kind, n_out)
+        self.conv2, self.bn2 = conv(n_out, n_out, 3), norm(kind, n_out)
         self.downsample = _shortcut(n_in, n_out, stride, kind)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -51,9 +55,9 @@ class Bottleneck(nn.Module):
     def __init__(self, n_in: int, n_out: int, stride: int, kind: str) -> None:
         super().__init__()
         narrow = n_out // 4
-        self.conv1, self.bn1 = _conv(n_in, narrow, 1), _norm(kind, narrow)
-        self.conv2, self.bn2 = _conv(narrow, narrow, 3, stride), _norm(kind, narrow)
-        self.conv3, self.bn3 = _conv(narrow, n_out, 1), _norm(kind, n_out)
+        self.conv1, self.bn1 = conv(n_in, narrow, 1), norm(kind, narrow)
+        self.conv2, self.bn2 = conv(narrow, narrow, 3, stride), norm(kind, narrow)
+        self.conv3, self.bn3 = conv(narrow, n_out, 1), norm(kind, n_out)
         self.downsample = _shortcut(n_in, n_out, stride, kind)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -65,7 +69,7 @@ class Bottleneck(nn.Module):
 def _shortcut(n_in: int, n_out: int, stride: int, kind: str) -> nn.Module:
     if n_in == n_out and stride == 1:
         return nn.Identity()
-    return nn.Sequential(_conv(n_in, n_out, 1, stride), _norm(kind, n_out))
+    return nn.Sequential(conv(n_in, n_out, 1, stride), norm(kind, n_out))
 
 
 class Fusion(nn.Module):
@@ -101,8 +105,8 @@ class Backbone(nn.Module):
         super().__init__()
         self.images = config.slices // 3
         self.is_light = not config.bottleneck
-        self.conv1 = _conv(3, config.stem, 3 if self.is_light else 7, 2)
-        self.bn1 = _norm(config.norm, config.stem)
+        self.conv1 = conv(3, config.stem, 3 if self.is_light else 7, 2)
+        self.bn1 = norm(config.norm, config.stem)
         block = Bottleneck if config.bottleneck else Basic
         n_in = config.stem
         for number, (n_out, depth) in enumerate(zip(config.stages, config.blocks, strict=True), start=1):

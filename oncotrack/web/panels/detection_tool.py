@@ -53,9 +53,8 @@ class DetectionTool:
         self._session = DetectionScene(viewer.app.scene, slice_nodes=self._slice_nodes)
         self._list = NodeList(viewer, self._session)
         self._card = TrackletCard(viewer, self._session, self._do)
-        self._was_following = False
         viewer.state.update({"is_rerun_asked": False, "node_scan": BASELINE, "node_possible": []})
-        viewer.takes_click = self._on_click
+        viewer.takes_click[self.name] = self._on_click
         self._session.changed.connect(self._refresh)
         self._session.placed.connect(self._on_placed)
         self._session.refused.connect(self._on_refused)
@@ -177,15 +176,11 @@ class DetectionTool:
         self._tell(taken)
 
     def _on_tab(self, tab: str, **_state: object) -> None:
-        """A click on this tab's scans means a node; on other tabs it follows again, if it did before."""
-        state = self._viewer.state
-        if tab == self.name and state.is_following:
-            state.is_following, self._was_following = False, True
-        elif tab != self.name and self._was_following:
-            state.is_following, self._was_following = True, False
+        """Where another tool takes the clicks, the handles of boxes would lie in its way."""
+        self._session.editor.is_enabled = tab == self.name or tab not in self._viewer.takes_click
 
     def _on_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
-        if self._viewer.state.tab != self.name or node not in self._slice_nodes():
+        if node not in self._slice_nodes():
             return False
         finding = self._session.at(at)
         if finding is not None:

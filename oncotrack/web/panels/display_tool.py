@@ -1,4 +1,4 @@
-"""How the scans are shown: window and level, the anatomy map, the link between the scans, the method."""
+"""How the scans are shown: window and level, the maps over the follow-up, the link between the scans."""
 
 from __future__ import annotations
 
@@ -29,11 +29,10 @@ class DisplayTool:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer, self._session = viewer, viewer.session
-        viewer.state.change("method")(self._on_method)
 
     @property
     def commands(self) -> Sequence[Command]:
-        """The map, the link, the window presets."""
+        """The maps, the link, the window presets."""
         windows = (
             Command(f"window {number}", window.name, "mdi-contrast", partial(self._viewer.display.take, window.name),
                     str(number), is_in_bar=False)
@@ -42,6 +41,9 @@ class DisplayTool:
         return (
             Command("map", "Show where the match was expected (anatomy map)", "mdi-blur", self._toggle_map, "m",
                     "!!match.label", "is_map_shown"),
+            Command("probability", "Show where the method takes the lesion to be (probability map)", "mdi-chart-bell-curve",
+                    self._toggle_probability, "b", "is_probability_shown || possible.includes('map_probability')",
+                    "is_probability_shown", is_in_bar=False),
             Command("window", "Set the window with the left mouse button: sideways width, up and down level",
                     "mdi-contrast-circle", self._toggle_windowing, "w", "scan_names[0] || scan_names[1]",
                     "is_windowing"),
@@ -54,7 +56,7 @@ class DisplayTool:
         )  # fmt: skip
 
     def build(self) -> None:
-        """Sliders, method, keys."""
+        """Sliders, keys."""
         html.H2("Window")
         for name, label, low, high in (("width", "Width", 1, 4000), ("level", "Level", -1500, 3000)):
             v.VSlider(
@@ -90,15 +92,6 @@ class DisplayTool:
             click=(self._viewer.run, "['register']"),
             **raw(data_register="yes"),
         )
-        v.VSelect(
-            v_model=("method",),
-            items=("methods", list(self._session.methods)),
-            label="Method of following",
-            density="compact",
-            variant="outlined",
-            hide_details=True,
-            classes="my-3",
-        )
         html.H2("Keys")
         with html.Div(classes="quiet", style="display: grid; grid-template-columns: auto 1fr; gap: 3px 10px;"):
             with html.Template(v_for="(name, key) in keys", key="key"):
@@ -121,6 +114,8 @@ class DisplayTool:
         self._session.linking.is_enabled = not self._session.linking.is_enabled
         self._viewer.refresh()
 
-    def _on_method(self, method: str, **_state: object) -> None:
-        if method != self._session.method:
-            self._viewer.attempt(setattr, self._session, "method", method)
+    def _toggle_probability(self) -> None:
+        if self._session.layers.is_probability_shown:
+            self._session.layers.hide_probability()
+        else:
+            self._viewer.submit(self._session.map_probability())

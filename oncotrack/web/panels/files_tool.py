@@ -9,7 +9,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.web.attributes import raw
-from oncotrack.web.files import BASELINE, FOLLOWUP
+from oncotrack.web.files import BASELINE, FOLLOWUP, VISIT
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class FilesTool:
         )  # fmt: skip
         html.Div("Folders: {{ folders.join(', ') }}", classes="quiet")
         with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
-            for role, title in ((BASELINE, "As baseline"), (FOLLOWUP, "As follow-up")):
+            for role, title in ((BASELINE, "As baseline"), (FOLLOWUP, "As follow-up"), (VISIT, "As further visit")):
                 v.VBtn(
                     title,
                     size="small",
@@ -69,10 +69,18 @@ class FilesTool:
         html.Div("A scene (.mrb) or findings (.json) open as what they are.", classes="quiet mb-2")
         html.H2("Upload")
         html.Div("Several files are one scan: its DICOM slices, or a header with its data.", classes="quiet")
-        for role, title in ((BASELINE, "Baseline, scene or findings"), (FOLLOWUP, "Follow-up")):
+        for role, title in (
+            (BASELINE, "Baseline, scene or findings"),
+            (FOLLOWUP, "Follow-up"),
+            (VISIT, "A further visit"),
+        ):
             with html.Label(title, classes="upload"):
                 html.Input(type="file", accept=_SCANS, **raw("multiple", data_upload=role))
-        for role, title in ((BASELINE, "Baseline: DICOM folder"), (FOLLOWUP, "Follow-up: DICOM folder")):
+        for role, title in (
+            (BASELINE, "Baseline: DICOM folder"),
+            (FOLLOWUP, "Follow-up: DICOM folder"),
+            (VISIT, "A further visit: DICOM folder"),
+        ):
             with html.Label(title, classes="upload"):
                 html.Input(type="file", **raw("webkitdirectory", "multiple", data_upload=role))
         html.H2("Save")

@@ -10,6 +10,8 @@ from trame.widgets import vuetify3 as v
 
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.match_card import MatchCard
+from oncotrack.web.panels.method_card import MethodCard
+from oncotrack.web.panels.visit_card import VisitCard
 from oncotrack.web.rows import STATES, UNMATCHED
 from oncotrack.web.tools import Command
 
@@ -31,7 +33,7 @@ class FindingsTool:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer, self._session = viewer, viewer.session
-        self._card = MatchCard(viewer)
+        self._method, self._card, self._visits = MethodCard(viewer), MatchCard(viewer), VisitCard(viewer)
         viewer.state.update({"shown_state": "all", "renaming": "", "new_label": ""})
 
     @property
@@ -58,10 +60,13 @@ class FindingsTool:
             Command("rename", "Rename the finding", "mdi-pencil", self._rename, is_in_bar=False),
             Command("take", "Take an alternative", "mdi-swap-horizontal", session.take_alternative, is_in_bar=False),
             Command("again", "Look for the finding again", "mdi-refresh", self._again, is_in_bar=False),
+            *self._method.commands,
+            *self._visits.commands,
         )  # fmt: skip
 
     def build(self) -> None:
-        """The filter, the rows, the match below."""
+        """The method, the filter, the rows, the match and the visits below."""
+        self._method.build()
         html.P(
             "No findings yet. Click a lesion in the baseline: its match appears in the follow-up.",
             v_if=("!findings.length && has_scans",),
@@ -86,6 +91,7 @@ class FindingsTool:
         html.P("No finding is in this state.", v_if=(f"findings.length && !({_SHOWN}).length",))
         v.VDivider(classes="my-2", v_if=("match.label",))
         self._card.build()
+        self._visits.build()
 
     def _rows(self) -> None:
         with html.Div(

@@ -25,7 +25,7 @@ class MatchCard:
         self._viewer = viewer
 
     def build(self) -> None:
-        """Place, trust, reason, alternatives to take, the anatomy map."""
+        """Place, trust, reason, alternatives to take, the maps."""
         with html.Div(v_if=("match.label",), **raw(data_match=("match.label",))):
             html.H2("Match of {{ match.label }} in the follow-up")
             html.Div("{{ match.place }}", classes="quiet")
@@ -46,6 +46,17 @@ class MatchCard:
                     variant="tonal",
                     color=("is_map_shown ? 'amber-lighten-2' : undefined",),
                     click=(self._viewer.run, "['map']"),
+                )
+                v.VBtn(
+                    "Probability (B)",
+                    size="small",
+                    prepend_icon="mdi-chart-bell-curve",
+                    variant="tonal",
+                    title="Where the method takes the lesion to be",
+                    color=("is_probability_shown ? 'amber-lighten-2' : undefined",),
+                    disabled=("!is_probability_shown && !possible.includes('map_probability')",),
+                    click=(self._viewer.run, "['probability']"),
+                    **raw(data_probability="yes"),
                 )
             html.H2("Alternatives", v_if=("match.alternatives.length",))
             with html.Div(v_for="(each, index) in match.alternatives", key="index", classes="d-flex align-center mb-1"):

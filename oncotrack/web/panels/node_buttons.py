@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from trame.widgets import vuetify3 as v
-
-from oncotrack.web.attributes import raw
+from oncotrack.web.panels.command_button import command_button
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:
@@ -23,12 +21,4 @@ def can(action: str) -> str:
 
 def button(viewer: Viewer, command: Command, title: str = "") -> None:
     """A button that runs a command; its icon alone without a title."""
-    v.VBtn(
-        title,
-        **({"prepend_icon": command.icon} if title else {"icon": command.icon}),
-        size="small",
-        variant="tonal" if title else "text",
-        disabled=(f"!({command.enabled})",),
-        click=(viewer.run, f"['{command.name}']"),
-        **raw(title=command.tooltip, aria_label=command.tooltip, data_node_command=command.name.removeprefix(PREFIX)),
-    )
+    command_button(viewer, command, title, data_node_command=command.name.removeprefix(PREFIX))

@@ -1,4 +1,4 @@
-"""The scan whose lymph nodes are looked for. The choice is kept in the scene, beside baseline and follow-up."""
+"""The scan that one tool reads. The choice is kept in the scene, beside baseline and follow-up."""
 
 from __future__ import annotations
 
@@ -14,26 +14,29 @@ from oncotrack.scene.time_points import name_in_list, need_time_point_id, put_in
 from oncotrack.scene.volumes import stamp, to_volume
 from oncotrack.volume import Volume
 
-_ROLE = "OncoTrack.detected"
+DETECTED, MEASURED = "OncoTrack.detected", "OncoTrack.measured"
+"""What is done to a scan: its nodes are looked for, its lesions are measured."""
 
 
-class DetectedScan:
+class ReadingScan:
     """One volume of the scene as a time point of its findings.
 
     Parameters
     ----------
     nodes : FindingNodes
+    role : str
+        `DETECTED` or `MEASURED`.
     """
 
-    def __init__(self, nodes: FindingNodes) -> None:
-        self._nodes = nodes
+    def __init__(self, nodes: FindingNodes, role: str) -> None:
+        self._nodes, self._role = nodes, role
         self._image: tuple[tuple, Volume] | None = None
 
     @property
     def volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """The chosen volume; the baseline while none was chosen."""
         node = self._nodes.parts.find(LIST)
-        references = (node.GetNodeReference(role) for role in (_ROLE, *ROLES)) if node else ()
+        references = (node.GetNodeReference(role) for role in (self._role, *ROLES)) if node else ()
         return next((volume for volume in references if volume), None)
 
     @property
@@ -46,7 +49,7 @@ class DetectedScan:
         if volume:
             need_time_point_id(volume, self._nodes.findings)
             put_into_study(volume, time_point_of(volume, self._nodes.findings, self._label(volume)))
-        self._nodes.list_node().SetNodeReferenceID(_ROLE, volume.GetID() if volume else None)
+        self._nodes.list_node().SetNodeReferenceID(self._role, volume.GetID() if volume else None)
 
     def image(self) -> Volume:
         """The voxels for the engine; the same object until the volume was changed.
@@ -57,7 +60,7 @@ class DetectedScan:
             No scan is chosen, or it cannot be used.
         """
         if (volume := self.volume) is None:
-            raise InputError("There is no scan yet. Load a CT and choose it.")
+            raise InputError("There is no scan yet. Load one and choose it.")
         key = stamp(volume)
         if self._image is None or self._image[0] != key:
             self._image = key, to_volume(volume)

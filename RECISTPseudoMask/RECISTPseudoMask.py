@@ -1,0 +1,213 @@
+"""RECIST Pseudo-Mask: draw two diameters on a lesion and get its mask, which follows them; masks give diameters back.
+
+A face for `oncotrack.scene.recist.RecistScene`.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import qt
+import slicer
+from slicer.parameterNodeWrapper import Choice, parameterNodeWrapper
+from slicer.ScriptedLoadableModule import (
+    ScriptedLoadableModule,
+    ScriptedLoadableModuleLogic,
+    ScriptedLoadableModuleTest,
+)
+
+_HERE = Path(__file__).resolve().parent
+_ENGINE = _HERE if (_HERE / "oncotrack").is_dir() else _HERE.parent  # beside this file when installed
+if str(_ENGINE) not in sys.path:
+    sys.path.append(str(_ENGINE))
+
+from OncoTrackPanel import PanelWidget  # noqa: E402  (found only now)
+
+ACTIONS = (
+    ("drawButton", "D", "draw_axes"),
+    ("cancelDrawingButton", "Esc", "cancel_drawing"),
+    ("proposeButton", "O", "propose"),
+    ("makeMaskButton", "M", "make_mask"),
+    ("squareButton", "S", "square"),
+    ("carryButton", "C", "carry"),
+    ("moreAxesButton", "E", "draw_more_axes"),
+    ("remeasureButton", "T", "remeasure"),
+    ("dropMaskButton", "", "drop_mask"),
+    ("acceptButton", "A", "accept"),
+    ("rejectButton", "X", "reject"),
+    ("deleteButton", "Del", "delete"),
+    ("nextButton", "N", "next"),
+    ("previousButton", "P", "previous"),
+    ("undoButton", "Ctrl+Z", "undo"),
+    ("redoButton", "Ctrl+Y", "redo"),
+)
+"""Button, keyboard shortcut while the module is open, and the method of RecistScene that it calls."""
+FILE_ACTIONS = {"batchButton": "batch", "takeButton": "take_segmentation", "exportButton": "export"}
+"""Button and method for those that ask for a file or a folder first."""
+
+
+class RECISTPseudoMask(ScriptedLoadableModule):
+    """What Slicer's module list shows."""
+
+    def __init__(self, parent):
+        super().__init__(parent)
+        parent.title = "RECIST Pseudo-Mask"
+        parent.categories = ["Oncology"]
+        parent.dependencies = []
+        parent.contributors = ["OncoTrack contributors"]
+        parent.helpText = (
+            "Press Draw axes and click both ends of a lesion's two diameters in any slice view, in either order: its mask "
+            "is drawn at once and follows while an end is dragged. Carry it to 3D, paint in it with the Segment Editor, "
+            "accept or reject it; a painted mask is measured again. Propose gives a finding of the other modules its "
+            "axes and mask. Every edit can be undone and is saved with the scene."
+            "<p><b>For research use only. Not a medical device.</b></p>"
+            '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
+        )
+        parent.acknowledgementText = (
+            "Pseudo-masks follow S. Wang et al. (Medical Image Analysis, 2022), by GrabCut (Rother et al., 2004); "
+            "diameters are measured after RECIST 1.1 (Eisenhauer et al., 2009)."
+        )
+
+
+@parameterNodeWrapper
+class RECISTPseudoMaskParameters:
+    """What the panel remembers, in the scene."""
+
+    scan: slicer.vtkMRMLScalarVolumeNode
+    kind: Annotated[str, Choice(["lymph node", "lesion"])] = "lesion"
+    is_square: bool = False
+
+
+class RECISTPseudoMaskLogic(ScriptedLoadableModuleLogic):
+    """Gives the widget its parameters and its session."""
+
+    def getParameterNode(self):
+        return RECISTPseudoMaskParameters(super().getParameterNode())
+
+    def new_session(self):
+        """The masks of Slicer's scene; needs the packages."""
+        from oncotrack.scene.recist import RecistScene
+
+        return RecistScene(slicer.mrmlScene, later=lambda function: qt.QTimer.singleShot(0, function))
+
+
+class RECISTPseudoMaskWidget(PanelWidget):
+    """The panel."""
+
+    logic_class = RECISTPseudoMaskLogic
+    actions = ACTIONS
+
+    def connect_panel(self):
+        self.connect_table(self.ui.maskTable)
+        self.ui.batchButton.connect("clicked()", self._batch)
+        self.ui.takeButton.connect("clicked()", self._take)
+        self.ui.exportButton.connect("clicked()", self._export)
+        self.ui.paintButton.connect("clicked()", self._paint)
+
+    def connect_session(self):
+        self.session.told.connect(self.say)
+        self.session.seeded.connect(lambda uid, axes: self.act("carry", uid, axes))
+
+    def missing_packages(self):
+        from oncotrack.scene import packages
+
+        return packages.sentence_on_masks()
+
+    def show_parameters(self):
+        from oncotrack.finding import Kind
+
+        session, wanted = self.session, self.parameters
+        if wanted.scan is not session.scan:
+            self.act("set_scan", wanted.scan)
+            if wanted.scan:
+                slicer.util.setSliceViewerLayers(background=wanted.scan, fit=True)
+        session.kind, session.is_square = Kind(wanted.kind), wanted.is_square
+
+    def show_session(self):
+        from oncotrack.scene import recist_panel
+
+        session = self.session
+        if session.scan and self.parameters.scan != session.scan:
+            self.parameters.scan = session.scan
+        self.show_lines(self.ui.maskTable, recist_panel.lines(session))
+        self.ui.summaryLabel.text = recist_panel.summary(session)
+        self.ui.measureLabel.text = recist_panel.current_words(session)
+        self.ui.hintLabel.text = session.hint
+        possible = self.possible()
+        for name, action in FILE_ACTIONS.items():
+            getattr(self.ui, name).enabled = action in possible
+        self.ui.paintButton.enabled = "remeasure" in possible
+
+    def possible(self):
+        from oncotrack.scene.recist_panel import possible
+
+        return possible(self.session)
+
+    def done(self, outcome):
+        from oncotrack.scene.recist_panel import done
+
+        return done(self.session, outcome)
+
+    # files and painting
+
+    def _batch(self):
+        kinds = "Tables of axes (*.csv *.json)"
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of axes", "", kinds)
+        if path:
+            self.act("batch", Path(path))
+
+    def _take(self):
+        kinds = "Segmentations (*.nrrd *.nii *.nii.gz *.mha)"
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Segmentation", "", kinds)
+        if path:
+            self.act("take_segmentation", Path(path))
+
+    def _export(self):
+        folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder for the masks")
+        if folder:
+            self.act("export", Path(folder))
+
+    def _paint(self):
+        """Open the current mask in the Segment Editor; what is painted there is measured at once."""
+        segmentation, scan, uid = self.session.segmentation, self.session.scan, self.session.current.uid
+        slicer.util.selectModule("SegmentEditor")
+        editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
+        editor.setSegmentationNode(segmentation)
+        editor.setSourceVolumeNode(scan)
+        editor.setCurrentSegmentID(uid)
+
+
+class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
+    """Measures a lesion of a made-up patient in Slicer's own scene and takes it back."""
+
+    def setUp(self):
+        slicer.mrmlScene.Clear()
+
+    def runTest(self):
+        self.setUp()
+        self.test_axes_become_a_mask_that_is_carried_and_undone()
+
+    def test_axes_become_a_mask_that_is_carried_and_undone(self):
+        from oncotrack.scene import packages
+
+        if packages.lacks_required():
+            self.delayDisplay("Skipped: the packages of Resources/requirements.txt are not installed.")
+            return
+        from oncotrack.finding import Observation
+        from oncotrack.phantom import make_patient
+        from oncotrack.scene.volumes import add_volume
+
+        visit = make_patient(1, visits=1, size=(96, 96, 60)).visits[0]
+        lesion = max(visit.truth.instances, key=lambda instance: instance.volume_mm3)
+        session = RECISTPseudoMaskLogic().new_session()
+        session.set_scan(add_volume(slicer.mrmlScene, visit.image))
+        axes = {"long_axis": lesion.long_axis, "short_axis": lesion.short_axis}
+        session.nodes.select(session.add(Observation(centre=lesion.centre, **axes)).uid)
+        session.make_mask()
+        self.assertIsNotNone(session.segmentation.GetSegmentation().GetSegment(session.current.uid))
+        session.carry().run()
+        self.assertGreater(min(session.seen.mask.geometry.size), 1)
+        session.undo()
+        session.undo()
+        self.assertIsNone(session.seen.mask)
+        session.close()

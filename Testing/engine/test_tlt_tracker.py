@@ -1,0 +1,168 @@
+"""TLT as a tracker: what it answers, what it refuses, and that many clicks are the same as one by one."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import gaussian_filter
+
+from oncotrack import weights
+from oncotrack.errors import Cancelled, InputError, WeightsError
+from oncotrack.followup.methods import ABOUT
+from oncotrack.followup.tlt.config import COMPACT
+from oncotrack.followup.tlt.network import TLT
+from oncotrack.followup.tlt.tracker import TLTTracker
+from oncotrack.followup.tracker import OUTSIDE, ChecksBack, MapsProbability, MatchesMany, ScanPair
+from oncotrack.geometry import Geometry
+from oncotrack.registration import Registration
+from oncotrack.volume import Volume
+
+CONFIG = replace(
+    COMPACT,
+    crop=(16, 24, 24),
+    template_crop=(16, 16, 16),
+    stem=4,
+    stages=(8, 12),
+    blocks=(1, 1),
+    width=12,
+    heads=2,
+    ffn=12,
+)
+MOVED = np.array([8.0, -8.0, 0.0])  # whole cells: untrained, the network does not see between them
+CLICKS = [(0, 0, 0), (10, -6, 4), (-12, 8, -6), (4, 14, 8), (-8, -10, 2)]
+
+
+@pytest.fixture(scope="module")
+def pair() -> ScanPair:
+    """A textured block, and the same moved by some millimetres that the registration does not know of."""
+    rng = np.random.default_rng(0)
+    texture = gaussian_filter(rng.standard_normal((60, 70, 70)), 2.0)
+    array = (texture / texture.std() * 120).astype(np.float32)
+    geometry = Geometry((70, 70, 60), (2.0, 2.0, 2.0), (-69.0, -69.0, -59.0))
+    moved = replace(geometry, origin=tuple(np.add(geometry.origin, MOVED)))
+    scans = Volume(array, geometry, "first scan", "CT"), Volume(array, moved, "second scan", "CT")
+    return ScanPair(*scans, Registration(np.eye(4)), cache=False)
+
+
+@pytest.fixture(scope="module")
+def folder(pair, tmp_path_factory):
+    """Untrained weights that know the brightness of the block."""
+    torch.manual_seed(1)
+    network = TLT(CONFIG)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm3d):
+            module.momentum = 1.0
+    network.similarity.log_gain.data.fill_(6.0)  # trust what looks alike
+    network.encode(torch.from_numpy(pair.baseline.array[None, None, :32, :32, :32]))
+    folder = tmp_path_factory.mktemp("weights")
+    for name, threshold in (("tlt-compact", 0.0), ("strict", 1.1)):
+        about = {"found_threshold": threshold}
+        weights.save(folder / f"{name}.safetensors", "tlt", CONFIG, network.state_dict(), about)
+    return folder
+
+
+@pytest.fixture
+def tracker(folder, monkeypatch) -> TLTTracker:
+    monkeypatch.setenv(weights.FOLDER_VARIABLE, str(folder))
+    return ABOUT["tlt"].make()
+
+
+def test_what_moved_is_found_and_leads_back(tracker, pair):
+    match = tracker.match(pair, CLICKS[0], 8.0)
+    assert np.linalg.norm(np.subtract(match.match, MOVED)) < 4.0  # half a cell along each axis
+    assert match.found, match.reason
+    assert match.cycle_error_mm < 4.0
+    assert match.expected == CLICKS[0]
+    assert 0 <= match.score <= 1
+    assert 1 <= len(match.alternatives) <= 3
+    assert all(np.linalg.norm(np.subtract(other.centre, match.match)) > 4 for other in match.alternatives)
+    assert all(other.score <= match.score for other in match.alternatives)
+    assert match.observation().provenance.weights_sha256 == match.weights_sha256 != ""
+
+
+def test_many_clicks_are_the_same_as_one_by_one(tracker, pair):
+    lesions = [(at, 5.0 + n) for n, at in enumerate(CLICKS)]
+    together = tracker.match_many(pair, lesions)
+    for many, (at, radius) in zip(together, lesions, strict=True):
+        single = tracker.match(pair, at, radius)
+        assert np.allclose(many.match, single.match, atol=0.01)
+        assert many.score == pytest.approx(single.score, abs=1e-3)
+        assert many.cycle_error_mm == pytest.approx(single.cycle_error_mm, abs=0.01)
+
+
+def test_it_can_do_what_the_viewer_asks_of_it(tracker):
+    assert isinstance(tracker, ChecksBack)
+    assert isinstance(tracker, MatchesMany)
+    assert isinstance(tracker, MapsProbability)
+
+
+def test_a_score_below_the_threshold_is_not_found(folder, pair):
+    match = TLTTracker("cpu", weights=folder / "strict.safetensors").match(pair, CLICKS[0], 8.0)
+    assert not match.found
+    assert "may have vanished" in match.reason
+
+
+def test_a_place_that_was_not_scanned_is_outside(tracker, pair):
+    lower = pair.followup.cropped((0, 0, 0), (70, 70, 8))
+    match = tracker.match(ScanPair(pair.baseline, lower, Registration(np.eye(4))), (0, 0, 50), 8.0)
+    assert (match.found, match.reason, match.match) == (False, OUTSIDE, (0, 0, 50))
+
+
+def test_no_answer_lies_where_the_scan_ends(tracker, pair):
+    upper = pair.followup.cropped((0, 0, 30), (70, 70, 60))
+    match = tracker.match(ScanPair(pair.baseline, upper, Registration(np.eye(4))), (0, 0, -4), 8.0)
+    for place in (match.match, *(other.centre for other in match.alternatives)):
+        assert upper.geometry.contains(place)
+
+
+def test_matching_back_from_a_wrong_place_misses(tracker, pair):
+    right = tracker.cycle_error(pair, CLICKS[0], MOVED, 8.0)
+    wrong = tracker.cycle_error(pair, CLICKS[0], np.add(MOVED, (0, 0, 14)), 8.0)
+    assert right < 4.0 < 8.0 < wrong
+    assert tracker.cycle_error(pair, CLICKS[0], (500, 0, 0), 8.0) is None
+
+
+def test_the_probability_map_is_highest_at_the_match(tracker, pair):
+    chances = tracker.probability_map(pair, CLICKS[1], 8.0)
+    highest = np.unravel_index(chances.array.argmax(), chances.array.shape)
+    match = tracker.match(pair, CLICKS[1], 8.0)
+    assert np.linalg.norm(chances.geometry.to_ras(highest[::-1]) - match.match) < 6.0
+    assert chances.array[highest] == pytest.approx(match.score, rel=1e-3)
+    assert chances.array.min() >= 0
+
+
+def test_what_cannot_be_asked_is_said(tracker, pair):
+    with pytest.raises(InputError, match="lies outside first scan"):
+        tracker.match(pair, (900, 0, 0))
+    with pytest.raises(InputError, match="positive number of mm"):
+        tracker.match(pair, CLICKS[0], 0.0)
+    mr = ScanPair(replace(pair.baseline, modality="MR"), replace(pair.followup, modality="MR"), Registration(np.eye(4)))
+    with pytest.raises(InputError, match="no CT"):
+        tracker.match(mr, CLICKS[0])
+
+
+def test_progress_runs_forward_and_a_reader_can_stop_it(tracker, pair):
+    heard = []
+    tracker.match_many(pair, [(at, 6.0) for at in CLICKS], lambda fraction, _text: heard.append(fraction))
+    assert heard == sorted(heard)
+    assert heard[-1] <= 1
+
+    def stop(fraction: float, _text: str) -> None:
+        if fraction > 0.7:
+            raise Cancelled
+
+    with pytest.raises(Cancelled):
+        tracker.match_many(pair, [(at, 6.0) for at in CLICKS], stop)
+
+
+def test_weights_that_are_missing_or_do_not_fit_are_refused(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "_BUNDLED", tmp_path)
+    with pytest.raises(WeightsError, match="not in"):
+        TLTTracker()
+    with pytest.raises(InputError, match="no config"):
+        TLTTracker(config="huge")
+    file = weights.load(folder / "tlt-compact.safetensors", "tlt")
+    weights.save(tmp_path / "other.safetensors", "tlt", replace(CONFIG, ffn=8), file.state, {})
+    with pytest.raises(WeightsError, match="do not fit"):
+        TLTTracker(weights=tmp_path / "other.safetensors")

@@ -1,0 +1,243 @@
+"""Masks in the scene: carried, painted, measured, undone, saved, reopened, exported and taken up again."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import slicer
+
+from oncotrack.errors import Cancelled, InputError
+from oncotrack.finding import Axis, Observation, State
+from oncotrack.findings import FindingList
+from oncotrack.jobs import silent
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.scene.application import new_scene
+from oncotrack.scene.mask_segments import MASKS, from_segment, to_oriented
+from oncotrack.scene.parts import Key
+from oncotrack.scene.recist import RecistScene
+from oncotrack.scene.recist_panel import done, lines, possible
+from oncotrack.scene.storage import open_scene, save_scene
+from oncotrack.scene.volumes import add_volume
+
+MIDDLE = np.array((12.0, -8.0, 5.0))
+
+
+def axes(at=MIDDLE, long: float = 18.0, short: float = 14.0) -> dict[str, Axis]:
+    """Axes of a lesion as the fields of an observation."""
+    along, across = np.array((long / 2, 0, 0)), np.array((0, short / 2, 0))
+    return {
+        name: Axis(tuple(np.subtract(at, half)), tuple(np.add(at, half)))
+        for name, half in (("long_axis", along), ("short_axis", across))
+    }
+
+
+@pytest.fixture
+def session(scene, make_phantom):
+    """One lesion with its mask in one slice."""
+    session = RecistScene(scene)
+    session.set_scan(add_volume(scene, make_phantom()))
+    session.nodes.select(session.add(Observation(centre=tuple(MIDDLE), **axes())).uid)
+    session.make_mask()
+    yield session
+    session.close()
+
+
+def shown(session, label: str = "L 1"):
+    """What a finding's segment holds."""
+    finding = next(each for each in session.findings if each.label == label)
+    return from_segment(session.segmentation, finding.uid)
+
+
+def paint(session, inside: np.ndarray) -> None:
+    """What the Segment Editor does at the end of a stroke: another labelmap for the segment."""
+    mask = session.seen.mask.volume()
+    logic = slicer.vtkSlicerSegmentationsModuleLogic
+    image = to_oriented(replace(mask, array=inside.astype(np.uint8)))
+    assert logic.SetBinaryLabelmapToSegment(image, session.segmentation, session.current.uid, logic.MODE_REPLACE)
+
+
+def undone_and_redone(session, edit):
+    before = session.findings.findings
+    outcome = edit()
+    after = session.findings.findings
+    assert after != before
+    session.undo()
+    assert session.findings.findings == before
+    if session.current and session.seen.mask:
+        assert shown(session, session.current.label).array.sum() == session.seen.mask.volume().array.sum()
+    session.redo()
+    assert session.findings.findings == after
+    return outcome
+
+
+def test_a_mask_is_carried_to_3d_as_one_command_with_progress(session):
+    told = []
+    flat = session.seen
+    finding = undone_and_redone(session, lambda: session.carry().run(lambda part, text: told.append((part, text))))
+    seen = finding.at(session.time_point)
+    layers = seen.mask.geometry.size[2]
+    assert layers >= 3 and f"in {layers} slices" in done(session, finding)
+    assert seen.volume_mm3 > 2 * flat.volume_mm3
+    assert (seen.long_axis, seen.state) == (flat.long_axis, flat.state)
+    assert np.ptp([seen.box.low[2], seen.box.high[2]]) == pytest.approx(2.0 * layers)
+    assert shown(session).array.sum() == seen.mask.volume().array.sum()
+    assert session.segmentation.GetSegmentation().ContainsRepresentation("Closed surface"), "3D views show it"
+    assert len(told) > 1 and all(0 <= part <= 1 for part, _text in told)
+
+
+def test_carrying_can_be_cancelled_and_does_not_overwrite_newer_edits(session):
+    before = session.findings.findings
+
+    def stop(_part, _text):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        session.carry().run(stop)
+    assert session.findings.findings == before
+    task = session.carry()
+    mask = task.work(silent)
+    session.accept()
+    with pytest.raises(InputError, match="changed meanwhile"):
+        task.apply(mask)
+    assert session.seen.mask == before[0].at(session.time_point).mask
+
+
+def test_axes_on_a_second_slice_carry_from_both(session):
+    alone = session.carry().run().at(session.time_point)
+    session.undo()
+    more = RecistAxes(*axes(MIDDLE + np.array((0, 0, 4.0)), 14.0, 11.0).values())
+    both = session.carry(session.current.uid, more).run().at(session.time_point)
+    assert both.long_axis.length_mm == pytest.approx(18.0), "the longer pair is the finding's"
+    assert both.mask.geometry.size[2] >= 3
+    assert both.mask != alone.mask
+
+
+def test_a_painted_mask_is_measured_and_is_one_command(session):
+    was = session.seen
+    inside = session.seen.mask.volume().array.astype(bool)
+    inside[..., inside.shape[2] // 2 :] = False
+    undone_and_redone(session, lambda: paint(session, inside))
+    seen = session.seen
+    assert seen.state is State.EDITED
+    assert seen.volume_mm3 == pytest.approx(inside.sum() * 4.5)
+    assert seen.long_axis != was.long_axis and seen.long_axis.length_mm < was.long_axis.length_mm
+    session.undo()
+    assert shown(session).array.sum() == was.mask.volume().array.sum(), "the segment goes back too"
+
+
+def test_an_emptied_mask_is_told_and_a_deleted_or_renamed_segment_is_a_command(session):
+    said = []
+    session.refused.connect(lambda error: said.append(str(error)))
+    before = session.findings.findings
+    paint(session, np.zeros(session.seen.mask.geometry.shape))
+    assert session.findings.findings == before and "empty" in said[-1]
+    session.nodes.draw()
+    segmentation, uid = session.segmentation.GetSegmentation(), session.current.uid
+    segmentation.GetSegment(uid).SetName("left adrenal")
+    assert session.current.label == "left adrenal"
+    undone_and_redone(session, lambda: segmentation.RemoveSegment(uid))
+    assert session.seen.mask is None and session.seen.long_axis is not None
+    assert "remeasure" not in possible(session) and "make_mask" in possible(session)
+    session.undo()
+    assert segmentation.GetSegment(uid) is not None
+
+
+def test_measuring_gives_the_axes_of_the_mask_and_the_mask_can_be_taken_away(session):
+    drawn = session.seen
+    undone_and_redone(session, session.remeasure)
+    assert session.seen.mask == drawn.mask
+    assert session.seen.long_axis != drawn.long_axis
+    undone_and_redone(session, session.drop_mask)
+    assert session.segmentation.GetSegmentation().GetNumberOfSegments() == 0
+    with pytest.raises(InputError, match="no mask"):
+        session.remeasure()
+
+
+def test_a_segment_that_the_reader_added_is_left_alone(session):
+    segmentation = session.segmentation.GetSegmentation()
+    segmentation.AddEmptySegment("mine", "mine")
+    session.remeasure()
+    session.undo()
+    assert segmentation.GetSegment("mine") is not None
+
+
+def test_everything_is_there_after_saving_and_reopening(session, tmp_path):
+    session.carry().run()
+    session.accept()
+    before = session.findings.findings
+    save_scene(session.scene, tmp_path / "masks.mrb")
+    other = new_scene()
+    open_scene(other.scene, tmp_path / "masks.mrb")
+    again = RecistScene(other.scene)
+    assert again.findings.findings == before
+    assert again.scan.GetName() == session.scan.GetName()
+    nodes = [node for key, node in again.nodes.parts if key.part == MASKS]
+    assert len(nodes) == 1 and nodes[0].GetSegmentation().GetNumberOfSegments() == 1
+    assert shown(again).array.sum() == before[0].at(again.time_point).mask.volume().array.sum()
+    again.make_mask()
+    assert shown(again).array.shape[0] == 1, "it goes on where it was left"
+    again.close()
+
+
+def test_masks_are_exported_and_taken_up_again(session, tmp_path):
+    session.carry().run()
+    other = session.add(Observation(centre=(-20.0, 5.0, 5.0), **axes((-20.0, 5.0, 5.0), 12.0, 9.0)))
+    session.propose(other.uid)
+    rejected = session.add(Observation(centre=(0.0, 0.0, 9.0), **axes((0.0, 0.0, 9.0), 12.0, 9.0)))
+    session.propose(rejected.uid)
+    session.reject()
+    paths = session.export(tmp_path).run()
+    assert {path.name for path in paths} >= {"masks.seg.nrrd", "masks.csv", "findings.json"}
+    table = list(csv.DictReader((tmp_path / "masks.csv").read_text().splitlines()))
+    assert len(table) == 2, "not the rejected one"
+    assert len(FindingList.open(tmp_path / "findings.json")) == 3
+    assert len([path for path in (tmp_path / "pairs").rglob("*") if path.is_file()]) >= 2
+    before = session.findings.findings
+    same = session.take_segmentation(tmp_path / "masks.seg.nrrd").run()
+    assert (same.new, same.changed, same.refused) == ((), (), ()), "they are here already"
+    assert session.findings.findings == before
+    held = {each.label: each.at(session.time_point).mask for each in before}
+    for finding in before:
+        session.delete(finding.uid)
+    taken = undone_and_redone(session, session.take_segmentation(tmp_path / "masks.seg.nrrd").run)
+    assert set(taken.new) == {"L 1", "L 2"}
+    for finding in session.findings:
+        seen = finding.at(session.time_point)
+        assert seen.mask.is_same(held[finding.label])
+        assert seen.long_axis is not None
+
+
+def test_a_table_of_axes_is_measured_and_a_bad_row_does_not_stop_it(session, tmp_path):
+    ends = [[a.start, a.end] for a in axes().values()]
+    (tmp_path / "axes.mrk.json").write_text(mrk(ends))
+    taken = undone_and_redone(session, session.batch(tmp_path / "axes.mrk.json").run)
+    assert len(taken.new) == 1 and not taken.refused
+    assert "1 new finding" in done(session, taken)
+    assert lines(session)[-1].cells[5] == "in one slice"
+    far = [[np.add(end, 500).tolist() for end in line] for line in ends]
+    (tmp_path / "far.mrk.json").write_text(mrk(far))
+    taken = session.batch(tmp_path / "far.mrk.json").run()
+    assert not taken.new and "outside the image" in taken.refused[0]
+
+
+def mrk(ends) -> str:
+    """Two lines as Slicer saves them."""
+    line = [
+        {"type": "Line", "coordinateSystem": "RAS", "controlPoints": [{"position": list(p)} for p in pair]}
+        for pair in ends
+    ]
+    return json.dumps({"markups": line})
+
+
+def test_without_a_scan_each_thing_says_so(scene):
+    session = RecistScene(scene)
+    assert possible(session) == frozenset()
+    for call in (session.draw_axes, lambda: session.export("x"), session.make_mask):
+        with pytest.raises(InputError, match=r"Load one|Nothing is chosen"):
+            call()
+    assert session.nodes.parts.find(Key(MASKS, "")) is None
+    session.close()

@@ -1,0 +1,148 @@
+"""Lesions are followed through many visits; what a reader corrects at one is where the chain goes on from."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from oncotrack.errors import InputError
+from oncotrack.findings import State
+from oncotrack.registration import Registration
+from oncotrack.scene import panel
+from oncotrack.scene.application import new_scene
+from oncotrack.scene.follow_up import FollowUpScene
+from oncotrack.scene.storage import open_scene, save_scene
+from oncotrack.scene.volumes import add_volume
+
+SHIFT = np.array([3.0, -2.0, 4.0])
+
+
+def shifted(steps: int) -> Registration:
+    matrix = np.eye(4)
+    matrix[:3, 3] = steps * SHIFT
+    return Registration(matrix)
+
+
+def add_visits(session, make_phantom, lesion, count: int = 4):
+    """Scans of a patient who lies 5.4 mm further on at each, with registrations that are known."""
+    volumes = [
+        add_volume(session.scene, make_phantom(tuple(lesion + n * SHIFT), name=f"CT {n + 1}")) for n in range(count)
+    ]
+    session.set_visits(volumes)
+    for later in range(count):
+        for earlier in range(later):
+            session._choice.pair(volumes[earlier], volumes[later]).draw(shifted(later - earlier))
+    return volumes
+
+
+@pytest.fixture
+def patient(scene, trackers, make_phantom, lesion):
+    """Four visits, one lesion clicked in the first and matched in the second."""
+    session = FollowUpScene(scene, trackers=trackers)
+    add_visits(session, make_phantom, lesion)
+    session.follow(lesion).run()
+    yield session
+    session.close()
+
+
+def course(session):
+    """Where the current finding lies at each visit."""
+    return [session.current.at(visit.id).centre for visit in session.time_points]
+
+
+def test_the_first_two_visits_come_into_the_rows(patient):
+    assert [volume.GetName() for volume in patient.visits] == ["CT 1", "CT 2", "CT 3", "CT 4"]
+    assert (patient.baseline.GetName(), patient.followup.GetName()) == ("CT 1", "CT 2")
+    assert [visit.label for visit in patient.time_points] == ["baseline", "follow-up", "follow-up 2", "follow-up 3"]
+
+
+def test_a_lesion_is_followed_through_all_visits_in_one_undo(patient, lesion):
+    before = patient.findings.to_json()
+    patient.follow_through().run()
+    assert np.allclose(course(patient), [lesion + n * SHIFT for n in range(4)])
+    patient.undo()
+    assert patient.findings.to_json() == before
+
+
+def test_a_corrected_visit_is_followed_onward_and_nothing_before_it_changes(patient, lesion):
+    patient.follow_through().run()
+    patient.show_visit(2)
+    assert (patient.baseline.GetName(), patient.followup.GetName()) == ("CT 2", "CT 3")
+    uid, put = patient.current.uid, (0.0, 5.0, -4.0)
+    patient.findings.move(uid, patient.followup_id, put)
+    before = course(patient)
+    patient.follow_onward().run()
+    after = course(patient)
+    assert after[:3] == before[:3] and after[2] == put
+    assert np.allclose(after[3], put + SHIFT)
+    patient.undo()
+    assert course(patient) == before
+
+
+def test_accepted_and_corrected_visits_are_never_overwritten(patient, lesion):
+    patient.follow_through().run()
+    uid, (_first, second, third, _fourth) = patient.current.uid, patient.time_points
+    patient.accept()
+    patient.findings.move(uid, third.id, (0.0, 5.0, -4.0))
+    kept = patient.current.at(second.id), patient.current.at(third.id)
+    patient.follow_all_through().run()
+    assert (patient.current.at(second.id), patient.current.at(third.id)) == kept
+    assert np.allclose(course(patient)[3], np.add((0.0, 5.0, -4.0), SHIFT))
+
+
+def test_where_a_reader_finds_it_absent_the_chain_goes_on_from_before(patient, lesion):
+    patient.follow_through().run()
+    patient.mark_absent()
+    patient.follow_through().run()
+    assert patient.match.state is State.ABSENT
+    assert np.allclose(course(patient)[2], lesion + 2 * SHIFT)
+    assert "follow_onward" not in panel.possible(patient)
+    with pytest.raises(InputError, match="L 1 is not seen in CT 2"):
+        patient.follow_onward()
+
+
+def test_the_table_has_a_column_a_visit(patient):
+    patient.follow_through().run()
+    patient.accept()
+    headings, (line,) = panel.visit_table(patient)
+    assert headings == ["baseline", "follow-up", "follow-up 2", "follow-up 3"]
+    assert line.cells == ("accepted", "accepted", "proposed", "proposed")
+
+
+def test_two_visits_need_no_table(session, lesion):
+    session.follow(lesion).run()
+    assert panel.visit_table(session)[1] == []
+
+
+def test_only_what_can_be_followed_is_offered(patient):
+    assert {"follow_through", "follow_all_through", "follow_onward"} <= panel.possible(patient)
+    patient.follow_through().run()
+    patient.show_visit(3)
+    assert "follow_onward" not in panel.possible(patient), "there is no later visit"
+    with pytest.raises(InputError, match="no visit 9"):
+        patient.show_visit(8)
+
+
+def test_a_saved_scene_reopens_with_all_visits(patient, trackers, tmp_path):
+    patient.follow_through().run()
+    path = save_scene(patient.scene, tmp_path / "patient.mrb")
+    other = new_scene()
+    open_scene(other.scene, path)
+    again = FollowUpScene(other.scene, trackers=trackers)
+    assert [volume.GetName() for volume in again.visits] == ["CT 1", "CT 2", "CT 3", "CT 4"]
+    assert again.time_points == patient.time_points
+    again.findings.move(again.current.uid, again.followup_id, (0.0, 5.0, -4.0))
+    again.follow_onward().run()
+    assert np.allclose(course(again)[3], (0.0, 5.0, -4.0) + 2 * SHIFT), "the registrations are known again too"
+    again.close()
+
+
+def test_dated_visits_stand_in_the_order_of_their_dates(scene, trackers, make_phantom, lesion):
+    session = FollowUpScene(scene, trackers=trackers)
+    volumes = [add_volume(scene, make_phantom(name=name)) for name in ("late", "early", "middle")]
+    for volume, date in zip(volumes, ("20250301", "20240101", "20240901"), strict=True):
+        volume.SetAttribute("OncoTrack.date", date)
+    session.set_visits(volumes)
+    assert [volume.GetName() for volume in session.visits] == ["early", "middle", "late"]
+    assert panel.visit_table(session)[0] == ["baseline 2024-01-01", "follow-up 2024-09-01", "follow-up 2 2025-03-01"]
+    session.close()

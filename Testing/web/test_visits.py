@@ -1,0 +1,110 @@
+"""A reader chooses a method, tracks all findings, follows them through the visits, corrects one, and undoes."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from oncotrack.geometry import Geometry
+from oncotrack.volume import Volume, save
+
+STEP = np.array([4.0, -3.0, 6.0])
+LESIONS = ((30.0, 10.0, 6.0), (-25.0, -10.0, -14.0))
+
+
+def scan(visit: int) -> Volume:
+    """A made-up trunk (HU) with two lesions, which lies 7.8 mm further on at each visit."""
+    geometry = Geometry((56, 56, 32), (3.0, 3.0, 4.0), (-82.5, -82.5, -62.0))
+    k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
+    place = geometry.to_ras(np.stack([i, j, k], -1)) - visit * STEP
+    array = np.where(np.hypot(place[..., 0] / 62, place[..., 1] / 52) < 1, 40.0, -1000.0)
+    array[np.hypot(place[..., 0], place[..., 1] + 30) < 10] = 500.0
+    array += 60 * np.sin(place / 9).prod(-1) * (array > 0)
+    for at in LESIONS:
+        array += 150 * np.exp(-((place - at) ** 2).sum(-1) / 72)
+    array += np.random.default_rng(visit).normal(0, 8, array.shape)
+    return Volume(np.round(array).astype(np.int16), geometry, f"visit {visit + 1}", "CT")
+
+
+def place(number: int, visit: int) -> np.ndarray:
+    return LESIONS[number] + visit * STEP
+
+
+@pytest.fixture(scope="module")
+def reader(start, browser, make_reader, tmp_path_factory):
+    """Someone at a page that was opened with three visits."""
+    folder = tmp_path_factory.mktemp("visits")
+    scans = [save(scan(visit), folder / f"visit{visit + 1}.nii.gz") for visit in range(3)]
+    server = start(scans, folder / "out")
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    reader = make_reader(context.new_page())
+    reader.open(server.url)
+    yield reader
+    context.close()
+
+
+def press(reader, name: str) -> None:
+    reader.page.locator(f"[data-do='{name}']").click()
+
+
+def cells(reader, row: int = 0) -> list[str]:
+    return reader.state("visits")["rows"][row]["cells"]
+
+
+def test_a_method_is_chosen_and_all_findings_are_tracked_by_it_in_one_undo(reader):
+    reader.clear()
+    reader.page.locator(".v-select:has([data-method]), [data-method]").first.click()
+    reader.page.get_by_role("option", name="Affine registration").click()
+    reader.until("s('method') === 'affine' && s('method_tip').includes('registration') && !s('job').text")
+    for number, at in enumerate(LESIONS):
+        reader.scroll_to("BaselineAxial", at)
+        reader.click("BaselineAxial", at)
+        reader.until(f"s('findings').length === {number + 1} && !s('job').text")
+    assert all(row["state"] == "proposed" for row in reader.state("findings"))
+    assert reader.state("match")["method"] == "affine"
+    press(reader, "all through")
+    reader.until("!s('job').text && s('visits').rows.every(row => row.cells[2] === 'proposed')")
+    reader.command("undo")
+    reader.until("s('visits').rows.every(row => row.cells[2] === '-' && row.cells[1] === 'proposed')")
+
+
+def test_a_corrected_visit_is_followed_onward(reader):
+    press(reader, "all through")
+    reader.until(
+        "!s('job').text && s('visits').rows.length === 2 && s('visits').rows.every(row => row.cells[2] !== '-')"
+    )
+    reader.page.locator("[data-cell='L 1 1']").click()
+    reader.until("s('visits').shown === 1 && s('findings')[0].is_current && !s('job').text")
+    before = reader.state("findings")[0]["followup"]
+    assert math.dist(before, place(0, 1)) < 6
+    reader.drag("FollowUpAxial", before, np.add(before, (12.0, -9.0, 0.0)))
+    reader.until("s('findings')[0].state === 'edited'")
+    put = reader.state("findings")[0]["followup"]
+    press(reader, "onward")
+    reader.until("!s('job').text && s('can_undo') && s('undo_text').includes('from here on')")
+    assert cells(reader) == ["accepted", "edited", "proposed"]
+    reader.page.locator("[data-visit='2']").click()
+    reader.until("s('visits').shown === 2 && !s('job').text")
+    row = reader.state("findings")[0]
+    assert math.dist(row["baseline"], put) < 0.01, "the visit before stands beside it"
+    assert math.dist(row["followup"], put + STEP) < 4
+    reader.command("undo")
+    reader.until("!s('undo_text').includes('from here on')")
+    assert math.dist(reader.state("findings")[0]["followup"], place(0, 2)) < 6
+
+
+def test_the_probability_map_is_laid_over_the_follow_up_on_demand(reader):
+    reader.page.locator("[data-visit='1']").click()
+    reader.until("s('visits').shown === 1 && !s('job').text && s('match').label")
+    reader.page.evaluate("trame.state.set('method', 'selfsim')")
+    reader.until("s('method_tip').includes('tissue') && !s('job').text && s('possible').includes('map_probability')")
+    picture = reader.page.locator(".layout-grid-item:has([data-view='FollowUpAxial'])")
+    before = picture.screenshot()
+    reader.page.locator("[data-probability]").click()
+    reader.until("s('is_probability_shown') && !s('job').text")
+    reader.page.wait_for_timeout(500)
+    assert picture.screenshot() != before
+    reader.page.locator("[data-probability]").click()
+    reader.until("!s('is_probability_shown')")

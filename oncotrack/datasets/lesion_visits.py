@@ -1,0 +1,215 @@
+"""Two scans of one patient whose lesions are known in both: synthetic, made from real CTs, or annotated (DLS).
+
+Held-out sets are told apart by their seeds alone, as in `oncotrack.datasets.node_scans`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from scipy.ndimage import gaussian_gradient_magnitude
+
+from oncotrack.datasets import dls
+from oncotrack.datasets.body import body_mask
+from oncotrack.findings import Box, Point, point
+from oncotrack.geometry import Geometry
+from oncotrack.phantom import make_patient
+from oncotrack.phantom.patient import Patient
+from oncotrack.phantom.truth import Instance
+from oncotrack.volume import Volume
+
+GROWN, SHRUNK, VANISHED, CONTRAST, TWINS, MOVED = "grown", "shrunk", "vanished", "contrast", "twins", "only moved"
+GROUPS = (GROWN, SHRUNK, VANISHED, CONTRAST, TWINS, MOVED)
+LEAST_RADIUS_MM = 3.5
+"""Smaller lesions are not asked for: 95 % of DLS's are larger."""
+SIZE_CHANGE = 1.2
+"""Ratio of radii from which on a lesion has grown or shrunk (RECIST's 20 %)."""
+TWIN_GAP_MM = 15.0
+"""A lesion whose border comes as near as this is a twin."""
+_MARGIN_MM = 4.0
+_THICKNESS_MM = (2.0, 2.5, 3.0, 4.0, 5.0)
+
+
+@dataclass(frozen=True)
+class VisitLesion:
+    """One lesion at two visits. RAS mm.
+
+    `places` are its centres; where it is not (yet, or any more), the place of the tissue that it lay in. `radii_mm` are
+    half its long axis, None where it is not. `groups` are those of `GROUPS` that hold. `box_mm` is the size of its box
+    in the follow-up along R, A, S.
+    """
+
+    places: tuple[Point, Point]
+    radii_mm: tuple[float | None, float | None]
+    groups: tuple[str, ...] = ()
+    box_mm: Point | None = None
+
+    def reversed(self) -> VisitLesion:
+        """The same with the visits exchanged; without groups, which belong to one direction."""
+        return VisitLesion(self.places[::-1], self.radii_mm[::-1])
+
+
+@dataclass(frozen=True, eq=False)
+class LesionVisits:
+    """Two scans of one patient and the lesions that either shows.
+
+    Parameters
+    ----------
+    name : str
+    patient : str
+        What tells patients apart when results are resampled.
+    baseline, followup : Volume
+    lesions : tuple of VisitLesion
+        Those that the baseline does not show are there for reading the pair backwards.
+    landmarks : tuple of VisitLesion
+        Places of the anatomy that are no lesions, known in both scans; to train on, where the motion is known.
+    """
+
+    name: str
+    patient: str
+    baseline: Volume
+    followup: Volume
+    lesions: tuple[VisitLesion, ...]
+    landmarks: tuple[VisitLesion, ...] = ()
+
+    @property
+    def asked(self) -> tuple[VisitLesion, ...]:
+        """The lesions that a reader would click in the baseline."""
+        return tuple(lesion for lesion in self.lesions if lesion.radii_mm[0] is not None)
+
+
+def phantom_visits(seed: int, visits: int = 2) -> list[LesionVisits]:
+    """All pairs of `visits` scans of one synthetic patient: 24 to 38 cm of the trunk.
+
+    Every visit has its own motion, contrast phase, scanner and voxels: 1.2-2.3 mm in plane, 2-5 mm between slices.
+    """
+    rng = np.random.default_rng([seed, 11])
+    across = float(rng.uniform(1.2, 1.8))
+    thickness = float(rng.choice(_THICKNESS_MM))
+    size = (round(rng.uniform(340, 400) / across), round(rng.uniform(260, 300) / across),
+            round(rng.uniform(240, 380) / thickness))  # fmt: skip
+    patient = make_patient(seed, visits, size=size, spacing=(across, across, thickness))
+    images = [_rescanned(visit.image, rng, across, thickness) for visit in patient.visits]
+    pairs = []
+    for first, second in combinations(range(visits), 2):
+        found = _lesions(patient, (first, second), (images[first].geometry, images[second].geometry))
+        changed = patient.visits[first].phase is not patient.visits[second].phase
+        both = images[first], images[second]
+        carry = partial(patient.truth.correspond, source=first, target=second)
+        landmarks = anatomical_landmarks(*both, carry, rng)
+        name = f"phantom {seed}, visits {first} and {second}"
+        pairs.append(LesionVisits(name, f"phantom {seed}", *both, grouped(found, contrast=changed), landmarks))
+    return pairs
+
+
+def dls_visits(annotation: Path, images: Path, split: str | None = None) -> Iterator[LesionVisits]:
+    """The pairs of the Deep Longitudinal Study, one lesion each; see `oncotrack.datasets.dls.cases`."""
+    for case in dls.cases(annotation, images, split):
+        (finding,) = case.truth.findings
+        seen = [finding.observations[key] for key in ("baseline", "follow-up")]
+        lesion = VisitLesion(
+            tuple(point(o.centre) for o in seen), tuple(o.radius_mm for o in seen), box_mm=box_size(seen[1].box)
+        )
+        yield LesionVisits(
+            case.name, case.name.split("_")[0], case.images["baseline"], case.images["follow-up"], grouped([lesion])
+        )
+
+
+def anatomical_landmarks(
+    baseline: Volume,
+    followup: Volume,
+    carry: Callable[[np.ndarray], np.ndarray],
+    rng: np.random.Generator,
+    count: int = 24,
+) -> tuple[VisitLesion, ...]:
+    """Places where the scan (HU) has structure, and where `carry` takes them, each with a radius of 4 to 15 mm."""
+    coarse = baseline.resampled(baseline.geometry.ras_aligned(4.0))
+    edges = gaussian_gradient_magnitude(np.clip(coarse.array, -1000, 300), 1.0)
+    edges = np.clip(edges, 0, 150) * body_mask(coarse) + 1e-9
+    chosen = rng.choice(edges.size, size=4 * count, p=(edges / edges.sum()).ravel())
+    places = coarse.geometry.to_ras(
+        np.stack(np.unravel_index(chosen, edges.shape)[::-1], -1) + rng.uniform(-0.5, 0.5, (4 * count, 3))
+    )
+    there = carry(places)
+    inside = baseline.geometry.contains(places, _MARGIN_MM) & followup.geometry.contains(there, _MARGIN_MM)
+    radii = np.exp(rng.uniform(np.log(4.0), np.log(15.0), 4 * count))
+    pairs = [
+        (point(a), point(b), float(r)) for a, b, r in zip(places[inside], there[inside], radii[inside], strict=True)
+    ]
+    return tuple(VisitLesion((a, b), (r, r)) for a, b, r in pairs[:count])
+
+
+def box_size(box: Box) -> Point:
+    """Width, depth and height of a box along R, A, S, mm."""
+    return point(np.subtract(box.high, box.low))
+
+
+def grouped(lesions: Sequence[VisitLesion], contrast: bool = False) -> tuple[VisitLesion, ...]:
+    """The lesions with their groups; `contrast` says that the visits differ in contrast or its phase."""
+    told = []
+    for n, lesion in enumerate(lesions):
+        before, after = lesion.radii_mm
+        if before is None:
+            told.append(lesion)
+            continue
+        groups = []
+        if after is None:
+            groups.append(VANISHED)
+        elif after >= SIZE_CHANGE * before:
+            groups.append(GROWN)
+        elif before >= SIZE_CHANGE * after:
+            groups.append(SHRUNK)
+        if contrast:
+            groups.append(CONTRAST)
+        if any(_are_near(lesion, other) for m, other in enumerate(lesions) if m != n):
+            groups.append(TWINS)
+        told.append(replace(lesion, groups=tuple(groups) or (MOVED,)))
+    return tuple(told)
+
+
+def _are_near(lesion: VisitLesion, other: VisitLesion) -> bool:
+    """Whether another lesion of at least half the size lies beside this one at one of the visits."""
+    for visit in (0, 1):
+        its, mine = other.radii_mm[visit], lesion.radii_mm[visit] or lesion.radii_mm[0]
+        if its is not None and its >= mine / 2:
+            gap = float(np.linalg.norm(np.subtract(lesion.places[visit], other.places[visit]))) - its - mine
+            if gap <= TWIN_GAP_MM:
+                return True
+    return False
+
+
+def _lesions(patient: Patient, visits: tuple[int, int], grids: tuple[Geometry, Geometry]) -> list[VisitLesion]:
+    """What either visit shows whole and the other covers; what merged or split has no one counterpart."""
+    truths = [patient.visits[visit].truth for visit in visits]
+    found = []
+    for deposit in patient.deposits:
+        if {"merges", "splits"} & set(deposit.fates[slice(*visits)]) or deposit.parent or deposit.merged_into:
+            continue
+        pair: list[Instance | None] = [truth.instance(deposit.number) for truth in truths]
+        if pair == [None, None]:
+            continue
+        places = [i and i.centre for i in pair]
+        for here, there in ((0, 1), (1, 0)):
+            if places[here] is None:
+                places[here] = patient.truth.correspond(places[there], visits[there], visits[here])
+        radii = [i and i.long_axis.length_mm / 2 for i in pair]
+        inside = all(grid.contains(place, _MARGIN_MM) for grid, place in zip(grids, places, strict=True))
+        if inside and max(r or 0.0 for r in radii) >= LEAST_RADIUS_MM:
+            box = pair[1] and box_size(pair[1].box)
+            found.append(VisitLesion(tuple(point(place) for place in places), tuple(radii), box_mm=box))
+    return [lesion for lesion in found if (lesion.radii_mm[0] or LEAST_RADIUS_MM) >= LEAST_RADIUS_MM]
+
+
+def _rescanned(image: Volume, rng: np.random.Generator, across: float, thickness: float) -> Volume:
+    """Half the time the same scan on larger voxels."""
+    if rng.random() < 0.5:
+        return image
+    wide = across * float(rng.uniform(1.0, 1.3))
+    thick = float(rng.choice([t for t in _THICKNESS_MM if t >= thickness]))
+    rescanned = image.resampled(image.geometry.with_spacing((wide, wide, thick)))
+    return replace(rescanned, array=np.round(rescanned.array).astype(np.int16), modality="CT")

@@ -1,0 +1,1 @@
+"""Detection of abnormal lymph nodes in MR, learned from RECIST diameters."""

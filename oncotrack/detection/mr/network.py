@@ -1,0 +1,138 @@
+"""Mask R-CNN with global-local attention and the uncertainty loss (MR, figure 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from oncotrack.boxes import nms
+from oncotrack.detection.mr.attention import GlobalLocalAttention, context_boxes
+from oncotrack.detection.mr.box_code import decode
+from oncotrack.detection.mr.config import MRConfig
+from oncotrack.detection.mr.fpn import Pyramid, ResNet
+from oncotrack.detection.mr.heads import BoxHead, MaskHead
+from oncotrack.detection.mr.losses import TASKS, Targets, class_box_losses, draw_rois, mask_loss, rpn_losses
+from oncotrack.detection.mr.roi_align import pyramid_align
+from oncotrack.detection.mr.rpn import ProposalHead, anchors, proposals
+from oncotrack.detection.mr.uncertainty import FixedWeights, UncertaintyLoss
+
+COARSEST = 32
+"""Rows and columns of what the network reads are multiples of this."""
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Nodes of one slice, best first: (n, 4) boxes in pixels, (n,) scores, (n, m, m) mask probabilities over each box."""
+
+    boxes: torch.Tensor
+    scores: torch.Tensor
+    masks: torch.Tensor | None
+
+
+class MaskRCNN(nn.Module):
+    """The paper's network, or plain Mask R-CNN where its switches are off.
+
+    Training calls it with targets and gets the losses; `detect` gives the nodes.
+    """
+
+    def __init__(self, config: MRConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = ResNet(config)
+        self.pyramid = Pyramid(config)
+        self.proposing = ProposalHead(config)
+        self.attention = GlobalLocalAttention(config) if config.attention else None
+        self.box_head = BoxHead(config)
+        self.mask_head = MaskHead(config) if config.mask_branch else None
+        tasks = TASKS if config.mask_branch else TASKS[:4]
+        weights = config.task_weights[: len(tasks)]
+        self.balance = UncertaintyLoss(len(tasks)) if config.uncertainty else FixedWeights(weights)
+
+    def forward(
+        self, images: torch.Tensor, targets: Sequence[Targets], generator: torch.Generator
+    ) -> dict[str, torch.Tensor]:
+        """The losses of a batch.
+
+        Parameters
+        ----------
+        images : (B, 3, H, W) tensor
+            0 to 1; H and W are multiples of 32.
+        targets : B targets
+        generator : torch.Generator
+            Draws anchors and regions.
+
+        Returns
+        -------
+        dict of scalars
+            ``loss`` (eq. 6) and the losses of `TASKS`.
+        """
+        config, shape = self.config, images.shape[-2:]
+        maps, logits, steps, places = self._first_stage(images)
+        first = rpn_losses(logits, steps, places, targets, config, generator)
+        rois = []
+        for own_logits, own_steps, target in zip(logits, steps, targets, strict=True):
+            found = proposals(own_logits, own_steps, places, shape, config, config.proposals_in_training)
+            rois.append(draw_rois(found, target, config, generator))
+        second = class_box_losses(*self._classified(maps, [roi.boxes for roi in rois], shape), rois, targets)
+        parts = [*first, *second]
+        if self.mask_head is not None:
+            positive = [roi.boxes[roi.labels == 1] for roi in rois]
+            parts.append(mask_loss(self.mask_head(self._cells(maps, positive, config.mask_size // 2)), rois, targets))
+        return {"loss": self.balance(parts), **dict(zip(TASKS, parts, strict=False))}
+
+    @torch.inference_mode()
+    def detect(self, images: torch.Tensor) -> list[Detections]:
+        """The nodes of (B, 3, H, W) slices."""
+        config, shape = self.config, images.shape[-2:]
+        maps, logits, steps, places = self._first_stage(images)
+        regions = [proposals(a, b, places, shape, config, config.proposals) for a, b in zip(logits, steps, strict=True)]
+        counts = [len(own) for own in regions]
+        answers = [answer.split(counts) for answer in self._classified(maps, regions, shape)]
+        boxes, scores = [], []
+        for own, own_logits, own_steps in zip(regions, *answers, strict=True):
+            score, box = own_logits.softmax(1)[:, 1], decode(own_steps, own, shape)
+            sure = ((score >= config.least_score) & ((box[:, 2:] - box[:, :2]).amin(1) >= 1)).nonzero()[:, 0]
+            kept = sure[nms(box[sure], score[sure], config.detection_nms)[: config.detections]]
+            boxes.append(box[kept])
+            scores.append(score[kept])
+        masks: Sequence[torch.Tensor | None] = [None] * len(boxes)
+        if self.mask_head is not None:
+            cells = self._cells(maps, boxes, config.mask_size // 2)
+            masks = self.mask_head(cells).sigmoid().split([len(own) for own in boxes])
+        return [Detections(*found) for found in zip(boxes, scores, masks, strict=True)]
+
+    def _first_stage(self, images: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Maps of the pyramid, (B, A, 2) logits, (B, A, 4) steps and the (A, 4) anchors."""
+        maps = self.pyramid(self.backbone(images * 2 - 1))
+        logits, steps = self.proposing(maps)
+        places = anchors([level.shape[-2:] for level in maps], self.config).to(logits.device)
+        return maps, logits, steps, places
+
+    def _classified(
+        self, maps: Sequence[torch.Tensor], boxes: Sequence[torch.Tensor], shape: tuple[int, int]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """(N, 2) logits and (N, 4) steps of the regions of all images."""
+        cells = self._cells(maps, boxes, self.config.box_size)
+        if self.attention is not None:
+            scales = [cells]
+            for scale in self.config.global_scales:
+                places = [context_boxes(own, scale, shape) for own in boxes]
+                read = self._cells(maps, places, self.config.box_size).split([len(own) for own in places])
+                scales.append(
+                    torch.cat([part.expand(len(own), -1, -1, -1) for part, own in zip(read, boxes, strict=True)])
+                )
+            cells = self.attention(torch.stack(scales, 1))
+        return self.box_head(cells)
+
+    def _cells(self, maps: Sequence[torch.Tensor], boxes: Sequence[torch.Tensor], size: int) -> torch.Tensor:
+        return pyramid_align(maps[:4], boxes, size, self.config.canonical_pixels)
+
+
+def padded(images: torch.Tensor) -> torch.Tensor:
+    """(..., H, W) images, zeros added below and to the right up to multiples of 32."""
+    height, width = images.shape[-2:]
+    return F.pad(images, (0, -width % COARSEST, 0, -height % COARSEST))

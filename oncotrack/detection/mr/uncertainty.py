@@ -1,0 +1,43 @@
+"""Multi-task uncertainty loss (MR, eq. 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import log
+
+import torch
+from torch import nn
+
+
+class UncertaintyLoss(nn.Module):
+    """``sum_k L_k / sigma_k^2 + sum_k log sigma_k - log 2``, the last line of eq. 6, with one learned sigma a task.
+
+    The parameters are ``s_k = log sigma_k^2``, so that no sigma can reach zero: ``exp(-s_k) L_k + s_k / 2``. For the two
+    regressions this sigma is sqrt(2) of eq. 3's, which is where the ``- log 2`` comes from. All begin at sigma = 1.
+    """
+
+    def __init__(self, tasks: int) -> None:
+        super().__init__()
+        self.log_variance = nn.Parameter(torch.zeros(tasks))
+
+    @property
+    def sigmas(self) -> torch.Tensor:
+        """(tasks,) what has been learned."""
+        return (self.log_variance / 2).exp()
+
+    def forward(self, losses: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The weighted sum of scalar losses, in the order of the tasks."""
+        each = torch.stack(list(losses))
+        return ((-self.log_variance).exp() * each + self.log_variance / 2).sum() - log(2)
+
+
+class FixedWeights(nn.Module):
+    """``sum_k lambda_k L_k``: what the paper compares with (table 3)."""
+
+    def __init__(self, weights: Sequence[float]) -> None:
+        super().__init__()
+        self._weights = tuple(weights)
+
+    def forward(self, losses: Sequence[torch.Tensor]) -> torch.Tensor:
+        """The weighted sum of scalar losses."""
+        return sum(weight * loss for weight, loss in zip(self._weights, losses, strict=True))

@@ -1,0 +1,213 @@
+"""Pseudo-masks against true masks: how much of a lesion two diameters tell (MR, sec. 4.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from oncotrack.datasets.case import Case
+from oncotrack.errors import InputError
+from oncotrack.evaluation.masks import average_symmetric_surface_distance, box_iou, dice
+from oncotrack.evaluation.statistics import bootstrap_interval
+from oncotrack.jobs import Progress, silent
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.carry import carry
+from oncotrack.masks.ellipse import reach
+from oncotrack.masks.plane import Region, to_voxels
+from oncotrack.masks.pseudo_mask import pseudo_mask
+from oncotrack.masks.recist import measure, scan_axis
+from oncotrack.volume import Volume
+
+LEAST_SHORT_MM = 8.0
+"""Smaller ones are not drawn axes on: below 10 mm a node is normal (RECIST 1.1), below 5 mm it is hardly seen."""
+_SURROUNDINGS = 1.5  # of a lesion, in long axes, each way
+_METRICS = ("Dice", "ASD", "Box IoU")
+Shape = Callable[[Volume, RecistAxes], Volume]
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One lesion: the image round it, its true mask on the same voxels, and the axes that are given."""
+
+    name: str
+    image: Volume
+    truth: Volume
+    axes: RecistAxes
+    across: int
+
+
+def evaluate_pseudo_masks(
+    cases: Iterable[Case],
+    *,
+    least_short_mm: float = LEAST_SHORT_MM,
+    wobble: float = 0.0,
+    in_3d: bool = True,
+    progress: Progress = silent,
+) -> dict:
+    """Dice (percent), ASD (mm) and box IoU (percent) of masks made of axes, beside what needs no image.
+
+    Parameters
+    ----------
+    cases : iterable of Case
+        With masks; the axes are measured on them.
+    least_short_mm : float
+        Lesions with a smaller short axis are left out.
+    wobble : float
+        Standard deviation by which every end of an axis is displaced in its slice, voxels; a careful hand has about 1.
+    in_3d : bool
+        Also carry every mask through its lesion.
+
+    Returns
+    -------
+    dict
+        ``findings``; in ``in slice`` and ``in 3D``, for each shape (pseudo-mask, paper's pseudo-mask, RECIST box,
+        ellipse), the mean of each metric, median and 10th percentile of Dice and the 95 % interval of its mean;
+        ``Dice``, ``ASD``, ``Box IoU`` and ``RECIST box IoU`` repeat those of the pseudo-mask in the slice.
+
+    Raises
+    ------
+    InputError
+        There is no lesion of that size.
+    """
+    flat: dict[str, list] = {}
+    deep: dict[str, list] = {}
+    per_case = []
+    for sample in samples(cases, least_short_mm, wobble):
+        progress(0.0, sample.name)
+        layer = _layer(sample)
+        row = {"case": sample.name, "long_mm": sample.axes.long.length_mm, "short_mm": sample.axes.short.length_mm}
+        for name, shape in IN_SLICE.items():
+            values = _compare(sample, shape, layer)
+            flat.setdefault(name, []).append(values)
+            row |= {f"{name} {metric}": value for metric, value in zip(_METRICS, values, strict=True)}
+        for name, shape in IN_3D.items() if in_3d else ():
+            values = _compare(sample, shape)
+            deep.setdefault(name, []).append(values)
+            row |= {f"3D {name} {metric}": value for metric, value in zip(_METRICS, values, strict=True)}
+        per_case.append({key: None if isinstance(v, float) and np.isnan(v) else v for key, v in row.items()})
+    if not per_case:
+        raise InputError(f"There is no lesion with a short axis of {least_short_mm:g} mm or more to make a mask of.")
+    result = {"task": "pseudo-masks", "findings": len(per_case), "wobble": wobble}
+    in_slice = {name: _summary(values) for name, values in flat.items()}
+    first = in_slice["pseudo-mask"]
+    result |= {metric: first[metric] for metric in _METRICS}
+    result |= {"RECIST box IoU": in_slice["RECIST box"]["Box IoU"], "in slice": in_slice}
+    if in_3d:
+        result["in 3D"] = {name: _summary(values) for name, values in deep.items()}
+    return {**result, "per_case": per_case}
+
+
+def samples(cases: Iterable[Case], least_short_mm: float, wobble: float = 0.0) -> Iterator[Sample]:
+    """The lesions of cases that are large enough, each cropped, with the axes of its own mask."""
+    for case in cases:
+        for key, labels in case.masks.items():
+            image = case.images[key]
+            across = scan_axis(labels.geometry)
+            for value, finding in enumerate(case.truth, 1):
+                seen = finding.at(key)
+                if seen is None or not (labels.array == value).any():
+                    continue
+                found = _cropped(image, labels, value)
+                measured = measure(found[1], across)
+                if measured.short_axis.length_mm < least_short_mm:
+                    continue
+                name = f"{case.name}, {finding.label}"
+                axes = _displaced(measured.axes, image, across, wobble, name)
+                if axes is not None:
+                    yield Sample(name, *found, axes, across)
+
+
+def _cropped(image: Volume, labels: Volume, value: int) -> tuple[Volume, Volume]:
+    kji = np.argwhere(labels.array == value)[:, ::-1]
+    low, high = kji.min(0), kji.max(0) + 1
+    margin = _SURROUNDINGS * ((high - low) * labels.spacing).max() / np.asarray(labels.spacing)
+    part = labels.cropped(low - margin, high + margin)
+    truth = replace(part, array=(part.array == value).astype(np.uint8))
+    return image.cropped(low - margin, high + margin), truth
+
+
+def _displaced(axes: RecistAxes, image: Volume, across: int, wobble: float, name: str) -> RecistAxes | None:
+    """The axes as a hand would draw them; None when its ends would leave the image."""
+    if not wobble:
+        return axes
+    rng = np.random.default_rng(list(name.encode()))
+    ijk = image.geometry.to_ijk(axes.ends)
+    ijk[:, [axis for axis in range(3) if axis != across]] += wobble * rng.normal(size=(4, 2))
+    ends = image.geometry.to_ras(ijk)
+    try:
+        return RecistAxes.of(ends[:2], ends[2:]).checked(image.geometry)
+    except InputError:
+        return None
+
+
+def _layer(sample: Sample) -> tuple[slice, ...]:
+    """The slice of the axes in the sample's arrays, one voxel thick."""
+    n = round(float(sample.image.geometry.to_ijk(sample.axes.centre)[sample.across]))
+    return tuple(slice(n, n + 1) if axis == 2 - sample.across else slice(None) for axis in range(3))
+
+
+def _compare(sample: Sample, shape: Shape, layer: tuple[slice, ...] = (slice(None),) * 3) -> tuple[float, float, float]:
+    made = shape(sample.image, sample.axes).resampled(sample.truth.geometry, fill=0, nearest=True).array[layer]
+    truth = sample.truth.array[layer]
+    spacing = np.asarray(sample.truth.spacing[::-1])
+    distance = average_symmetric_surface_distance(made.squeeze(), truth.squeeze(), spacing[np.array(made.shape) > 1])
+    return dice(made, truth), distance, box_iou(made, truth)
+
+
+def _summary(values: list[tuple[float, float, float]]) -> dict[str, object]:
+    scores = np.array(values)
+    told: dict[str, object] = {}
+    for metric, column in zip(_METRICS, scores.T, strict=True):
+        known = column[np.isfinite(column)]
+        told[metric] = float(known.mean()) if len(known) else None
+    told["Dice median"] = float(np.median(scores[:, 0]))
+    told["Dice 10th percentile"] = float(np.percentile(scores[:, 0], 10))
+    told["Dice interval"] = bootstrap_interval(scores[:, 0])
+    return told
+
+
+def _ellipse(image: Volume, axes: RecistAxes) -> Volume:
+    region = Region.of(axes, image.geometry)
+    return to_voxels(image.geometry, region, reach(region, axes) < 1)
+
+
+def _frame(image: Volume, axes: RecistAxes) -> np.ndarray:
+    """(..., 3) every voxel's place along the long axis, across it and along the normal, mm from the centre."""
+    k, j, i = np.indices(image.array.shape)
+    offset = image.geometry.to_ras(np.stack([i, j, k], -1)) - np.asarray(axes.centre)
+    along = np.subtract(axes.long.end, axes.long.start) / axes.long.length_mm
+    return offset @ np.stack([along, np.cross(axes.normal, along), axes.normal], 1)
+
+
+def _ellipsoid(image: Volume, axes: RecistAxes) -> Volume:
+    half = np.array([axes.long.length_mm, axes.short.length_mm, axes.short.length_mm]) / 2
+    inside = ((_frame(image, axes) / half) ** 2).sum(-1) <= 1
+    return replace(image, array=inside.astype(np.uint8))
+
+
+def _box(image: Volume, axes: RecistAxes, thickness_mm: float = 0.0) -> Volume:
+    """The voxels between the lowest and highest end of the axes along the image's own rows and columns."""
+    ijk = image.geometry.to_ijk(axes.ends)
+    across = int(np.abs(np.linalg.inv(image.direction) @ axes.normal).argmax())
+    low, high = ijk.min(0), ijk.max(0)
+    middle = ijk[:, across].mean()
+    reach_out = max(thickness_mm / 2 / image.spacing[across], 0.5)
+    low[across], high[across] = middle - reach_out, middle + reach_out
+    k, j, i = np.indices(image.array.shape)
+    voxels = np.stack([i, j, k], -1)
+    return replace(image, array=((voxels >= low) & (voxels <= high)).all(-1).astype(np.uint8))
+
+
+IN_SLICE: dict[str, Shape] = {
+    "pseudo-mask": pseudo_mask,
+    "paper's pseudo-mask": lambda image, axes: pseudo_mask(image, axes, "paper"),
+    "RECIST box": _box,
+    "ellipse": _ellipse,
+}
+IN_3D: dict[str, Shape] = {
+    "pseudo-mask": carry,
+    "RECIST box": lambda image, axes: _box(image, axes, axes.short.length_mm),
+    "ellipse": _ellipsoid,
+}

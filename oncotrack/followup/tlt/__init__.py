@@ -1,0 +1,1 @@
+"""TLT: Tang et al., Transformer Lesion Tracker, MICCAI 2022."""

@@ -1,0 +1,157 @@
+"""Many pairs of RECIST axes in one table: CSV, or the lines of a .mrk.json; what is wrong with a row stays with it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from oncotrack.atomic import write_text
+from oncotrack.errors import InputError
+from oncotrack.finding import Observation
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.axes_files import is_lps, points, read_axes
+from oncotrack.volume import lps_to_ras
+
+ENDS = tuple(f"{axis}_{end}_{way}" for axis in ("long", "short") for end in ("start", "end") for way in "ras")
+"""Columns of the end points, RAS mm (LPS where a column ``coordinates`` says so)."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One lesion of a table: its axes, or the sentence that says why there are none. `image` is a path, or empty."""
+
+    label: str
+    axes: RecistAxes | None
+    error: str = ""
+    image: str = ""
+
+
+def read_table(path: str | Path) -> list[Row]:
+    """The rows of a table.
+
+    Parameters
+    ----------
+    path : path
+        CSV with the columns `ENDS` and, where wanted, ``label``, ``image`` and ``coordinates``; a ``.mrk.json`` in
+        which every two lines are a lesion's; or the JSON of one pair of axes.
+
+    Raises
+    ------
+    InputError
+        The file is missing or damaged, lacks a column, or holds no row.
+    """
+    path = Path(path).expanduser()
+    if path.name.lower().endswith(".json"):
+        return _markups(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist. Check the path.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a readable text file. Save the table as CSV (UTF-8).") from error
+    reader = csv.DictReader(io.StringIO(text))
+    missing = [name for name in ENDS if name not in (reader.fieldnames or ())]
+    if missing:
+        raise InputError(f"{path} lacks the columns {', '.join(missing[:3])}; a table of axes has {', '.join(ENDS)}.")
+    rows = [_row(line, row) for line, row in enumerate(reader, 2)]
+    if not rows:
+        raise InputError(f"{path} holds no row below its header. Choose another table.")
+    return rows
+
+
+def _row(line: int, row: Mapping[str, str]) -> Row:
+    label = (row.get("label") or "").strip() or f"line {line}"
+    image = (row.get("image") or "").strip()
+    try:
+        ends = np.array([float(row[name]) for name in ENDS]).reshape(4, 3)
+        system = (row.get("coordinates") or "RAS").strip().upper()
+        ends = lps_to_ras(ends) if is_lps(system, f"Line {line}") else ends
+        return Row(label, RecistAxes.of(ends[:2], ends[2:], label), image=image)
+    except (TypeError, ValueError):
+        return Row(label, None, f"Line {line}: an end of an axis is not three numbers.", image)
+    except InputError as error:
+        return Row(label, None, f"Line {line}: {error}", image)
+
+
+def _markups(path: Path) -> list[Row]:
+    try:
+        lines = json.loads(path.read_text(encoding="utf-8"))["markups"]
+        lines = [line for line in lines if line["type"] == "Line"]
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
+        axes = read_axes(path)  # a single pair, or the sentence that says what is wrong
+        return [Row(path.name.split(".")[0], axes)]
+    if not lines or len(lines) % 2:
+        raise InputError(f"{path} holds {len(lines)} lines; each lesion has two, its long and its short axis.")
+    rows = []
+    for n, pair in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
+        label = f"L {n}"
+        try:
+            drawn = [
+                points([p.get("position") for p in line.get("controlPoints", [])],
+                       is_lps(line.get("coordinateSystem", "LPS"), path), path)
+                for line in pair
+            ]  # fmt: skip
+            rows.append(Row(label, RecistAxes.of(*drawn, label)))
+        except InputError as error:
+            rows.append(Row(label, None, str(error)))
+    return rows
+
+
+COLUMNS = (
+    "label", "image", "error", "long_axis_mm", "short_axis_mm", "volume_mm3", "centre_r", "centre_a", "centre_s",
+    *(f"box_{end}_{way}" for end in ("low", "high") for way in "ras"), *ENDS,
+)  # fmt: skip
+"""Of the tables that `write_table` writes; `read_table` reads them again."""
+
+
+@dataclass(frozen=True)
+class Written:
+    """A row to write: what was seen of a finding, or the sentence that says why nothing was."""
+
+    label: str
+    seen: Observation | None = None
+    error: str = ""
+    image: str = ""
+
+
+def write_table(path: str | Path, rows: Iterable[Written | tuple[str, Observation]]) -> Path:
+    """Write findings as CSV: axes and box in RAS mm, volume in mm^3.
+
+    Parameters
+    ----------
+    path : path
+    rows : iterable of Written, or of (label, Observation)
+    """
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(_cells(row if isinstance(row, Written) else Written(*row)))
+    return write_text(path, text.getvalue())
+
+
+def _cells(row: Written) -> dict[str, object]:
+    cells: dict[str, object] = {"label": row.label, "image": row.image, "error": row.error}
+    seen = row.seen
+    if seen is None:
+        return cells
+    cells |= _numbers(("centre_r", "centre_a", "centre_s"), seen.centre)
+    if seen.volume_mm3 is not None:
+        cells["volume_mm3"] = round(seen.volume_mm3, 1)
+    if seen.box is not None:
+        cells |= _numbers([name for name in COLUMNS if name.startswith("box")], (*seen.box.low, *seen.box.high))
+    if seen.long_axis is not None and seen.short_axis is not None:
+        both = (seen.long_axis, seen.short_axis)
+        cells |= _numbers(("long_axis_mm", "short_axis_mm"), [axis.length_mm for axis in both])
+        cells |= _numbers(ENDS, [value for axis in both for end in (axis.start, axis.end) for value in end])
+    return cells
+
+
+def _numbers(names: Sequence[str], values: Sequence[float]) -> dict[str, float]:
+    return {name: round(float(value), 3) for name, value in zip(names, values, strict=True)}

@@ -1,0 +1,81 @@
+"""A self-contained page of lesions followed through many visits: a table with a column a visit, a row of pictures each."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+
+from oncotrack.findings import Finding, FindingList, Observation, TimePoint
+from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, mark, png, write_page
+from oncotrack.visit_table import cell, headings, lines, tip
+from oncotrack.volume import Volume
+
+_KEY = (
+    "Ring: the lesion. Cross: the best guess where it was not found. A dash: it was not looked for. The patient's right "
+    "is on the left."
+)
+_HALF_MM = 50.0
+_ACROSS = 4
+
+
+def write_visits_report(
+    path: str | Path,
+    volumes: Sequence[Volume],
+    findings: FindingList,
+    *,
+    title: str = "Lesions through the visits",
+    note: str = "",
+) -> Path:
+    """Write the page: no other file, no network needed to read it.
+
+    Parameters
+    ----------
+    path : path
+    volumes : sequence of Volume
+        One for each of the list's time points, in their order.
+    findings : FindingList
+    note : str
+        What the reader must know of the images.
+    """
+    visits = findings.time_points
+    heads = headings(visits)
+    table = "<tr><th>Lesion<th>" + "<th>".join(map(html.escape, heads)) + "</tr>"
+    for line in lines(visits, findings.findings):
+        cells = (
+            f'<td title="{html.escape(tip)}">{html.escape(text)}'
+            for text, tip in zip(line.cells, line.tips, strict=True)
+        )
+        table += f"<tr><td>{html.escape(line.label)}{''.join(cells)}</tr>"
+    sections = [_section(finding, visits, heads, volumes) for finding in findings]
+    scans = "; ".join(f"{head}: {volume.name}" for head, volume in zip(heads, volumes, strict=True))
+    return write_page(path, title, f"{note} {scans}.".strip(), table, _KEY, sections)
+
+
+def _section(finding: Finding, visits: Sequence[TimePoint], heads: Sequence[str], volumes: Sequence[Volume]) -> str:
+    shown = [
+        (head, volume, seen)
+        for visit, head, volume in zip(visits, heads, volumes, strict=True)
+        if (seen := finding.at(visit.id)) is not None
+    ]
+    said = [f"{head}: {tip(seen)}" for head, _volume, seen in shown if tip(seen)]
+    return (
+        f"<section><h2>{html.escape(finding.label)}</h2><p>{'<br>'.join(map(html.escape, said))}</p>"
+        f'<img alt="{html.escape(finding.label)} at each visit" src="data:image/png;base64,{_picture(shown)}"></section>'
+    )
+
+
+def _picture(shown: Sequence[tuple[str, Volume, Observation]]) -> str:
+    from matplotlib.figure import Figure
+
+    across = min(len(shown), _ACROSS)
+    down = -(-len(shown) // across)
+    figure = Figure(figsize=(3.4 * across, 3.7 * down), facecolor=BACKGROUND)
+    grid = figure.subplots(down, across, squeeze=False).ravel()
+    for axes, (head, volume, seen) in zip(grid, shown, strict=False):
+        draw_slice(axes, volume, seen.centre, choose_window(volume, seen.centre), f"{head}\n{cell(seen)}", _HALF_MM)
+        mark(axes, (0, 0), *(("o", "#ffd24d") if seen.is_there else ("x", "#ff7fd0")), "")
+    for axes in grid[len(shown) :]:
+        axes.axis("off")
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.45 / (3.7 * down), wspace=0.03, hspace=0.16)
+    return png(figure)

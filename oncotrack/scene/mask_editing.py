@@ -1,0 +1,178 @@
+"""Editing the masks of one scan's findings: each edit is one command of the list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.errors import InputError
+from oncotrack.finding import Finding, Kind, Observation, State
+from oncotrack.jobs import Progress
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.carry import carry
+from oncotrack.masks.findings import proposed_axes
+from oncotrack.masks.pseudo_mask import pseudo_mask
+from oncotrack.masks.recist import measure
+from oncotrack.scene.masked import axes_of, brushed, masked, unmasked
+from oncotrack.scene.reading_scan import MEASURED
+from oncotrack.scene.scan_session import ScanSession
+from oncotrack.scene.tasks import Task
+from oncotrack.tracklet_edits import by_hand
+from oncotrack.volume import Volume
+
+_REACH_MM = 5.0  # of a click on a finding whose size is not known
+
+
+class MaskEditing(ScanSession):
+    """One scan, its findings, and masks made from their axes.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    slice_nodes : callable, optional
+        The slice nodes that show the scan; all of the scene's when missing.
+
+    Attributes
+    ----------
+    kind : Kind
+        What newly drawn axes measure.
+    is_square : bool
+        Whether the short axis of drawn and dragged axes is turned upright on the long one.
+    """
+
+    told = Signal()
+    """(sentence): what was drawn is allowed, but unusual."""
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
+    ) -> None:
+        super().__init__(scene, MEASURED, slice_nodes)
+        self.kind, self.is_square = Kind.LESION, False
+
+    # the list
+
+    @property
+    def shown(self) -> tuple[Finding, ...]:
+        """The findings of this scan, masked or not."""
+        seen = self.findings.seen_at(self.time_point)
+        return tuple(finding for finding, each in seen if each.state is not State.ABSENT)
+
+    @property
+    def current(self) -> Finding | None:
+        """The finding the reader works on, when it is seen on this scan."""
+        current = self.nodes.current
+        return current if current is not None and current.at(self.time_point) is not None else None
+
+    @property
+    def seen(self) -> Observation | None:
+        """What is seen of it on this scan."""
+        return self.current.at(self.time_point) if self.current else None
+
+    def at(self, ras: Sequence[float]) -> Finding | None:
+        """The finding that a place (RAS mm) belongs to: the nearest whose middle lies closer than its radius."""
+        reach = {
+            finding.uid: (math.dist(seen.centre, ras), seen.radius_mm or _REACH_MM)
+            for finding, seen in self.findings.seen_at(self.time_point)
+        }
+        near = [finding for finding in self.shown if reach[finding.uid][0] <= reach[finding.uid][1]]
+        return min(near, key=lambda finding: reach[finding.uid][0], default=None)
+
+    # masks
+
+    def propose(self, uid: str = "") -> None:
+        """Give a finding of any tool the axes and the mask that its axes, slice boxes or box suggest."""
+        finding = self._finding(uid)
+        self.nodes.select(finding.uid)
+        seen, image = finding.at(self.time_point), self._scan.image()
+        mask = pseudo_mask(image, proposed_axes(seen))
+        axes = measure(mask).axes
+        self._observe(finding.uid, masked(seen, pseudo_mask(image, axes), axes), f"propose a mask of {finding.label}")
+
+    def make_mask(self) -> None:
+        """The current finding's mask in one slice again, from its axes."""
+        self._remask(axes_of(self._finding(""), self.time_point), "make the mask of")
+
+    def square(self) -> None:
+        """Turn the short axis of the current finding upright on the long one."""
+        axes = axes_of(self._finding(""), self.time_point)
+        self._remask(axes.perpendicular(), "square the axes of")
+
+    def remeasure(self) -> None:
+        """Give the current finding the axes that its mask measures."""
+        finding = self._finding("")
+        mask = self._need_mask(finding).mask.volume()
+        self._observe(finding.uid, brushed(self.seen, mask), f"measure the mask of {finding.label}")
+
+    def drop_mask(self) -> None:
+        """Take the mask away; the axes stay."""
+        finding = self._finding("")
+        self._observe(finding.uid, unmasked(self._need_mask(finding)), f"delete the mask of {finding.label}")
+
+    def carry(self, uid: str = "", *more: RecistAxes) -> Task:
+        """Carry a finding's mask through the slices next to its axes; applying gives the finding.
+
+        Parameters
+        ----------
+        uid : str
+            The current finding when empty.
+        more : RecistAxes
+            Further axes of the same lesion, on other slices.
+
+        Raises
+        ------
+        InputError
+            The finding has no axes here.
+        """
+        finding, image = self._finding(uid), self._scan.image()
+        axes, seen, time_point = axes_of(finding, self.time_point), finding.at(self.time_point), self.time_point
+
+        def work(progress: Progress) -> Volume:
+            return carry(image, axes, more, progress=progress)
+
+        def apply(mask: Volume) -> Finding:
+            known = self.findings[finding.uid].at(time_point) if finding.uid in self.findings else None
+            if not self._scan.is_still(image) or known != seen:
+                raise InputError(f"{finding.label} was changed meanwhile, so what was carried was dropped.")
+            longest = max((axes, *more), key=lambda each: each.long.length_mm)
+            self._observe(finding.uid, masked(seen, mask, longest), f"carry {finding.label} to 3D")
+            return self.findings[finding.uid]
+
+        return Task(f"Carrying {finding.label} to 3D", work, apply)
+
+    def add(self, seen: Observation, label: str = "", kind: Kind | None = None) -> Finding:
+        """A new finding of this scan, one step of undo."""
+        findings, kind = self.findings, kind or self.kind
+        taken = {finding.label for finding in findings}
+        label = label if label and label not in taken else findings.next_label(kind)
+        with findings.group(f"measure {label}"):
+            self._scan.name_time_point()
+            return findings.add(self.time_point, seen, kind=kind, label=label)
+
+    # inside
+
+    def _remask(self, axes: RecistAxes, what: str) -> None:
+        finding = self._finding("")
+        seen = masked(self.seen, pseudo_mask(self._scan.image(), axes), axes)
+        self._observe(finding.uid, by_hand(seen), f"{what} {finding.label}")
+        self._warn(axes)
+
+    def _squared(self, axes: RecistAxes) -> RecistAxes:
+        return axes.perpendicular() if self.is_square else axes
+
+    def _warn(self, axes: RecistAxes) -> None:
+        for sentence in axes.warnings():
+            self.told.emit(sentence)
+
+    def _observe(self, uid: str, seen: Observation, text: str) -> None:
+        self.findings.observe(uid, self.time_point, seen, text)
+
+    def _need_mask(self, finding: Finding) -> Observation:
+        seen = finding.at(self.time_point)
+        if seen is None or seen.mask is None:
+            raise InputError(f"{finding.label} has no mask on this scan. Make one from its axes first.")
+        return seen

@@ -1,0 +1,177 @@
+"""Reading one scan of a scene: its findings in a list, gone through one by one, decided about and edited."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.finding import Finding, State
+from oncotrack.findings import FindingList
+from oncotrack.scene.finding_nodes import FindingNodes
+from oncotrack.scene.placing import stop_placing
+from oncotrack.scene.reading_scan import ReadingScan
+from oncotrack.scene.shared_nodes import release_nodes, share_nodes
+from oncotrack.scene.slice_views import SliceViews, all_slice_nodes
+from oncotrack.tracklet_edits import forget
+
+
+class ScanSession:
+    """What every tool that reads one scan lets a reader do.
+
+    It shares the list of findings with whatever else works on the scene. A tool says in `current` and `shown` which of
+    them are its own.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    role : str
+        Of `ReadingScan`.
+    slice_nodes : callable, optional
+        The slice nodes that show the scan; all of the scene's when missing.
+    """
+
+    changed = Signal()
+    """Anything that a panel shows may be different now."""
+    refused = Signal()
+    """(OncoTrackError): an edit in the scene was not possible and has been taken back."""
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        role: str,
+        slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
+    ) -> None:
+        self.scene = scene
+        self.nodes: FindingNodes = share_nodes(scene)
+        self._left_views: dict[str, tuple[str, ...]] | None = None
+        self._scan = ReadingScan(self.nodes, role)
+        self._views = SliceViews(scene, slice_nodes or (lambda: all_slice_nodes(scene)))
+        self._wires: list[tuple[Signal, Callable]] = []
+        self._wire((self.nodes.changed, self.changed.emit), (self.nodes.refused, self.refused.emit))
+
+    def close(self) -> None:
+        """Stop looking at the scene; the nodes stay."""
+        for signal, slot in self._wires:
+            signal.disconnect(slot)
+        self._views.close()
+        release_nodes(self.nodes)
+
+    @property
+    def problem(self) -> OncoTrackError | None:
+        """Why the findings that the scene was saved with could not be read, to be shown once; None when all is well."""
+        return self.nodes.problem
+
+    # the scan
+
+    @property
+    def scan(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The volume that is looked at."""
+        return self._scan.volume
+
+    def set_scan(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+        """Look at another volume; findings of other scans stay in the list."""
+        if volume is not self.scan:
+            self._scan.choose(volume)
+            if self._left_views is not None:
+                self.enter()
+            self.nodes.draw()
+            self.changed.emit()
+
+    @property
+    def time_point(self) -> str:
+        """Time point of the scan in every finding; "" while there is none."""
+        return self._scan.time_point
+
+    def enter(self) -> None:
+        """Draw the scan's nodes in all views, for as long as nothing else is worked on; `leave` ends it."""
+        if self._left_views is None:
+            self._left_views = dict(self.nodes.views)
+        self.nodes.set_views({self.time_point: ()} if self.time_point else {})
+
+    def leave(self) -> None:
+        """Draw marks where they were drawn before; the mouse moves about again."""
+        stop_placing(self.scene)
+        if self._left_views is not None:
+            self.nodes.set_views(self._left_views)
+            self._left_views = None
+
+    # the list
+
+    @property
+    def findings(self) -> FindingList:
+        """The list behind the nodes, with undo and redo."""
+        return self.nodes.findings
+
+    @property
+    def current(self) -> Finding | None:
+        """The finding the reader works on."""
+        raise NotImplementedError
+
+    @property
+    def shown(self) -> tuple[Finding, ...]:
+        """The findings that are gone through."""
+        raise NotImplementedError
+
+    def accept(self, uid: str = "") -> None:
+        """It is one."""
+        self.findings.set_state(self._finding(uid).uid, self.time_point, State.ACCEPTED, "reader")
+
+    def reject(self, uid: str = "") -> None:
+        """It is none, and is not to be proposed again."""
+        self.findings.set_state(self._finding(uid).uid, self.time_point, State.REJECTED, "reader")
+
+    def delete(self, uid: str = "") -> None:
+        """Delete a finding on this scan; it stays in the list while another scan shows it."""
+        forget(self.findings, self._finding(uid), self.time_point)
+
+    def rename(self, label: str, uid: str = "") -> None:
+        """Give a finding another label."""
+        self.findings.rename(self._finding(uid).uid, label)
+
+    def undo(self) -> None:
+        """Take the last edit back."""
+        self.findings.undo()
+
+    def redo(self) -> None:
+        """Do it again."""
+        self.findings.redo()
+
+    # moving about
+
+    def go_to(self, uid: str = "") -> None:
+        """Make a finding the current one and centre the views on it."""
+        finding = self._finding(uid)
+        self.nodes.select(finding.uid)
+        if (seen := finding.at(self.time_point)) is not None:
+            self._views.jump(seen.centre)
+
+    def next(self) -> None:
+        """Go to the next finding that is shown; after the last comes the first."""
+        self._step(1)
+
+    def previous(self) -> None:
+        """Go to the one before; before the first comes the last."""
+        self._step(-1)
+
+    # inside
+
+    def _wire(self, *wires: tuple[Signal, Callable]) -> None:
+        for signal, slot in wires:
+            signal.connect(slot)
+        self._wires.extend(wires)
+
+    def _finding(self, uid: str) -> Finding:
+        if uid:
+            return self.findings[uid]
+        if self.current is None:
+            raise InputError("Nothing is chosen. Choose a line in the list.")
+        return self.current
+
+    def _step(self, by: int) -> None:
+        uids = [finding.uid for finding in self.shown]
+        if uids:
+            here = uids.index(self.current.uid) if self.current and self.current.uid in uids else -by
+            self.go_to(uids[(here + by) % len(uids)])

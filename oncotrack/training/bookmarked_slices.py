@@ -1,0 +1,173 @@
+"""The MR detector's samples: slices on which a reader drew RECIST axes, and the pseudo-masks made of those (MR, sec. 3.1).
+
+Nothing of a case but its images and the axes goes into a sample; true masks only tell where a reader would draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import cos, radians, sin
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from scipy import ndimage
+
+from oncotrack.atomic import replacing
+from oncotrack.datasets.bookmarks import bookmarks
+from oncotrack.datasets.case import Case
+from oncotrack.datasets.node_scans import LEAST_SHORT_MM_IN_MR
+from oncotrack.detection.mr.config import MRConfig
+from oncotrack.detection.mr.losses import Targets
+from oncotrack.detection.mr.slices import MRSlices
+from oncotrack.errors import TrainingError
+from oncotrack.masks.pseudo_mask import pseudo_mask
+from oncotrack.training.slice_pairs import Augmentation, intensities
+from oncotrack.volume import Volume
+
+_LEAST_PIXELS = 4
+_AUGMENTATION = Augmentation(scale=1.2, rotation_deg=12.0, intensity=0.15, gamma=0.3)
+
+
+def write(path: Path, case: Case, config: MRConfig) -> None:
+    """One case as a safetensors file of its bookmarked slices.
+
+    ``images`` (n, 3, H, W) uint8, 0-255 for 0-1; ``labels`` (n, H, W) uint8, the pseudo-mask of bookmark 1, 2, ... of the
+    slice; ``ends`` (m, 4, 2) float32, x and y in pixels of the ends of long and short axis; ``owner`` (m, 2) slice 0 ... n - 1
+    and number of the bookmark.
+    """
+    from safetensors.torch import save_file
+
+    ((name, volume),) = case.images.items()
+    slices = MRSlices(volume, config)
+    scaled = Volume(slices.array, slices.geometry, volume.name, "MR")
+    marked = bookmarks(case.masks[name], LEAST_SHORT_MM_IN_MR)
+    levels = sorted({mark.index for mark in marked})
+    shape = slices.geometry.shape[1:]
+    images = np.zeros((len(levels), 3, *shape), np.uint8)
+    labels = np.zeros((len(levels), *shape), np.uint8)
+    ends, owner = np.zeros((len(marked), 4, 2), np.float32), np.zeros((len(marked), 2), np.int64)
+    for n, k in enumerate(levels):
+        images[n] = np.rint(slices.stack(k) * 255)
+    for m, mark in enumerate(marked):
+        n = levels.index(mark.index)
+        number = 1 + int((owner[:m, 0] == n).sum())
+        mask = pseudo_mask(scaled, mark.axes).resampled(slices.geometry, fill=0, nearest=True).array[mark.index]
+        labels[n][mask > 0] = number
+        ends[m] = slices.geometry.to_ijk(mark.axes.ends)[:, :2] + 0.5
+        owner[m] = n, number
+    tensors = {"images": images, "labels": labels, "ends": ends, "owner": owner}
+    with replacing(path) as temporary:
+        save_file({key: torch.from_numpy(value) for key, value in tensors.items()}, temporary)
+
+
+@dataclass(frozen=True, eq=False)
+class Slices:
+    """A batch: (B, 3, H, W) images, 0 to 1, and what is on them."""
+
+    images: torch.Tensor
+    targets: list[Targets]
+
+    def to(self, device: torch.device) -> Slices:
+        """The batch on a device."""
+        return Slices(self.images.to(device), [target.to(device) for target in self.targets])
+
+
+class BookmarkedSlices:
+    """Slices from stored cases, turned, scaled and mirrored: whole, or crops most of which show a node.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        What `write` wrote.
+    shape : (int, int)
+        Rows and columns of a sample, multiples of 32; a smaller slice is put in the middle.
+    seed : int
+    pseudo_masks : bool
+        Boxes and masks from the pseudo-masks; False gives the rectangles round the axes and no masks (MR, table 2).
+    """
+
+    def __init__(self, paths: Sequence[Path], shape: tuple[int, int], seed: int, *, pseudo_masks: bool = True) -> None:
+        from safetensors.torch import load_file
+
+        self._cases = [case for path in paths if len((case := load_file(path))["images"])]
+        if not self._cases:
+            raise TrainingError(
+                "There is nothing to train on: not one slice shows a node. Ask for more synthetic scans."
+            )
+        self._index = [(c, n) for c, case in enumerate(self._cases) for n in range(len(case["images"]))]
+        self._shape, self._seed, self._pseudo_masks = shape, seed, pseudo_masks
+
+    def __len__(self) -> int:
+        """How many slices there are."""
+        return len(self._index)
+
+    def sample(self, index: int) -> tuple[torch.Tensor, Targets]:
+        """(3, H, W) image and its targets."""
+        rng = np.random.default_rng([self._seed, index])
+        c, n = self._index[rng.integers(len(self._index))]
+        case = self._cases[c]
+        height, width = case["labels"].shape[1:]
+        own = case["ends"][case["owner"][:, 0] == n].numpy()
+        centre, matrix = self._placing(rng, own.mean(1), (height, width))
+        grid = self._grid(centre, matrix, (height, width))
+        image = F.grid_sample(case["images"][n][None].float() / 255, grid, align_corners=False)[0]
+        labels = F.grid_sample(case["labels"][n][None, None].float(), grid, mode="nearest", align_corners=False)[0, 0]
+        ends = (own - centre) @ np.linalg.inv(matrix).T
+        ends = torch.from_numpy((ends + np.array(self._shape[::-1]) / 2).astype(np.float32))
+        image = intensities(image, rng, _AUGMENTATION)
+        return image, _masked(labels.to(torch.uint8)) if self._pseudo_masks else _ruled(ends, self._shape)
+
+    def collate(self, samples: list) -> Slices:
+        """Stack slices."""
+        images, targets = zip(*samples, strict=True)
+        return Slices(torch.stack(images), list(targets))
+
+    def _placing(
+        self, rng: np.random.Generator, nodes: np.ndarray, shape: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The place (x, y) in the slice that comes to the middle, and (2, 2) from steps in the sample to steps in the slice.
+
+        `nodes`: (m, 2) middles of the slice's nodes.
+        """
+        turn = radians(rng.uniform(-1, 1) * _AUGMENTATION.rotation_deg)
+        scale = _AUGMENTATION.scale ** rng.uniform(-1, 1)
+        flip = rng.choice([-1.0, 1.0])
+        whole, size = np.array(shape[::-1], float), np.array(self._shape[::-1], float)
+        if rng.random() < _AUGMENTATION.near_node:
+            centre = nodes[rng.integers(len(nodes))] + rng.uniform(-0.4, 0.4, 2) * size
+        else:
+            centre = rng.uniform(0, 1, 2) * whole
+        centre = np.clip(centre, np.minimum(size, whole) / 2, whole - np.minimum(size, whole) / 2)
+        centre = centre + (size >= whole) * rng.uniform(-16, 16, 2)
+        return centre, scale * np.array([[cos(turn), -sin(turn)], [sin(turn), cos(turn)]]) @ np.diag([flip, 1.0])
+
+    def _grid(self, centre: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> torch.Tensor:
+        """(1, H, W, 2) places in the slice, -1 to 1."""
+        rows, columns = (np.arange(n) + 0.5 - n / 2 for n in self._shape)
+        steps = np.stack(np.meshgrid(columns, rows), -1)
+        places = 2 * (centre + steps @ matrix.T) / np.array(shape[::-1]) - 1
+        return torch.from_numpy(places[None].astype(np.float32))
+
+
+def _masked(labels: torch.Tensor) -> Targets:
+    """Boxes and masks of the numbers of one (H, W) label map."""
+    array = labels.numpy()
+    boxes, masks = [], []
+    for number, where in enumerate(ndimage.find_objects(array), 1):
+        if where is not None and (array[where] == number).sum() >= _LEAST_PIXELS:
+            rows, columns = where
+            boxes.append((columns.start, rows.start, columns.stop, rows.stop))
+            masks.append(array == number)
+    stacked = np.stack(masks) if masks else np.zeros((0, *array.shape), bool)
+    return Targets(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.from_numpy(stacked))
+
+
+def _ruled(ends: torch.Tensor, shape: tuple[int, int]) -> Targets:
+    """The smallest rectangles round (m, 4, 2) ends that lie in a sample of `shape`, without masks."""
+    size = torch.tensor(shape[::-1], dtype=torch.float32)
+    low, high = ends.amin(1).clamp_min(0), torch.minimum(ends.amax(1), size)
+    boxes = torch.cat([low, high], 1)
+    return Targets(boxes[(high - low).amin(1) >= 2] if len(boxes) else boxes.reshape(0, 4))

@@ -1,0 +1,128 @@
+"""Training of the MR detector from RECIST axes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+
+from oncotrack import weights
+from oncotrack.datasets.node_scans import HELD_OUT, mr_phantom_scan
+from oncotrack.detection.mr.config import CONFIGS, MRConfig
+from oncotrack.detection.mr.network import MaskRCNN
+from oncotrack.errors import InputError
+from oncotrack.jobs import Progress, silent
+from oncotrack.training import loop
+from oncotrack.training.bookmarked_slices import BookmarkedSlices, Slices, write
+from oncotrack.training.plan import Plan
+from oncotrack.training.stored_cases import store
+
+ABLATIONS: dict[str, dict[str, object]] = {
+    "full": {},
+    "mask-rcnn": {"attention": False, "uncertainty": False},
+    "mask-rcnn-without-pseudo-mask": {"attention": False, "uncertainty": False, "mask_branch": False},
+    "without-pseudo-mask": {"mask_branch": False},
+    "without-attention": {"attention": False},
+    "without-uncertainty": {"uncertainty": False},
+    **{
+        name: {"uncertainty": False, "task_weights": weights}
+        for name, weights in {
+            "weights-10-1-1-1-1": (10.0, 1.0, 1.0, 1.0, 1.0),
+            "weights-1-10-1-1-1": (1.0, 10.0, 1.0, 1.0, 1.0),
+            "weights-10-10-1-1-1": (10.0, 10.0, 1.0, 1.0, 1.0),
+            "weights-1-1-1-1-10": (1.0, 1.0, 1.0, 1.0, 10.0),
+            "weights-1-1-10-1-1": (1.0, 1.0, 10.0, 1.0, 1.0),
+            "weights-1-1-1-10-1": (1.0, 1.0, 1.0, 10.0, 1.0),
+            "weights-1-1-10-10-10": (1.0, 1.0, 10.0, 10.0, 10.0),
+        }.items()
+    },
+}
+"""The rows of the paper's table 2, then of its table 3 (weights of first-stage class and box, second-stage class, box and
+mask; all at 1 is "without-uncertainty"), as changes to a config."""
+SHAPES = {"paper": (1024, 1024), "compact": (128, 128)}
+"""Rows and columns of a sample: whole slices, or crops."""
+# RAdam rectifies its own first steps, so a short run needs no long warm-up and a rate that looks high
+PLANS = {
+    "paper": Plan(steps=25_000, batch=4, learning_rate=1e-3, clip=5.0, precision="bf16", workers=8),
+    "compact": Plan(
+        steps=3_000, batch=4, learning_rate=3e-3, warmup=10, clip=5.0, average=0.998, precision="bf16", workers=1
+    ),
+}
+
+
+def step_loss(network: torch.nn.Module, slices: Slices, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """The losses of a batch (eq. 6), and the sigmas that are learned with them."""
+    parts = network(slices.images, slices.targets, generator)
+    balance = getattr(network, "module", network).balance
+    if hasattr(balance, "sigmas"):
+        parts |= {f"sigma {n}": sigma.detach() for n, sigma in enumerate(balance.sigmas, 1)}
+    return parts
+
+
+def train(
+    out: Path,
+    config: str,
+    phantoms: int,
+    *,
+    ablation: str = "full",
+    plan: Plan | None = None,
+    scans: Path | None = None,
+    device: str = "auto",
+    max_minutes: float | None = None,
+    progress: Progress = silent,
+) -> Path:
+    """Train the MR detector, or go on with it.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the checkpoint, ``log.csv`` and the weights.
+    config : str
+        "compact" or "paper".
+    phantoms : int
+        Synthetic T2-like scans, seeds 0 and up, on which a reader drew RECIST axes.
+    ablation : str
+        A row of the paper's table 2 or 3, one of `ABLATIONS`.
+    plan : Plan, optional
+        That of the config when missing.
+    scans : Path, optional
+        Folder of the prepared slices, which several runs can share; ``scans`` in `out` when missing.
+
+    Returns
+    -------
+    Path of the weights.
+
+    Raises
+    ------
+    InputError
+        Unknown names, or more scans than there are seeds to train on.
+    TrainingError
+        Nothing to train on, or a checkpoint of another run in `out`.
+    """
+    if config not in CONFIGS or ablation not in ABLATIONS:
+        raise InputError(
+            f"The MR detector has the configs {', '.join(CONFIGS)} and the ablations {', '.join(ABLATIONS)}; "
+            f'"{config}" and "{ablation}" were asked for.'
+        )
+    if phantoms >= HELD_OUT:
+        raise InputError(f"At most {HELD_OUT - 1} synthetic scans can be made; later seeds are for testing.")
+    chosen: MRConfig = replace(CONFIGS[config], **ABLATIONS[ablation])
+    plan = plan or PLANS[config]
+    data = f"{phantoms} synthetic MR with RECIST axes"
+    jobs = ((f"phantom-{seed}", partial(mr_phantom_scan, seed)) for seed in range(phantoms))
+    grid = f"pixels of {chosen.pixel_mm:g} mm" if chosen.pixel_mm else f"{chosen.side} pixels"
+    paths = store(scans or out / "scans", jobs, f"{data}, {grid}", progress, partial(write, config=chosen))
+    torch.manual_seed(plan.seed)
+    network = MaskRCNN(chosen)
+    samples = BookmarkedSlices(paths, SHAPES[config], plan.seed, pseudo_masks=chosen.mask_branch)
+    about = repr({"system": "mr", "config": asdict(chosen), "scans": [path.stem for path in paths]})
+    state, steps = loop.train(
+        network, samples, step_loss, plan, out, about=about, device=device, max_minutes=max_minutes, progress=progress
+    )
+    told = {
+        "data": data, "slices": len(samples), "ablation": ablation, "plan": asdict(plan), "steps": steps, "device": device,
+        "torch": torch.__version__,
+    }  # fmt: skip
+    return weights.save(out / f"mr-{config}.safetensors", "mr", chosen, state, told)

@@ -1,0 +1,84 @@
+"""How lesions are looked for: the method, and the commands that look for many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.scene import panel
+from oncotrack.web.attributes import raw
+from oncotrack.web.tools import Command
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+
+class MethodCard:
+    """The method's selector with a line of what it is, and what follows many findings.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Its state gets `method`, `method_tip` and `possible`: names of what can be done now.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer, self._session = viewer, viewer.session
+        viewer.state.change("method")(self._on_method)
+        viewer.session.changed.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """Tracking all findings, and looking again."""
+        session = self._session
+        return (
+            Command("track all", "Track all findings that were not followed yet", "mdi-magnify-expand",
+                    lambda: self._viewer.submit(session.follow_missing()), "t", "possible.includes('follow_missing')",
+                    is_in_bar=False),
+            Command("rematch", "Look again for every match that is not decided about, by the chosen method",
+                    "mdi-refresh", lambda: self._viewer.submit(session.rematch()), "", "possible.includes('rematch')",
+                    is_in_bar=False),
+        )  # fmt: skip
+
+    def build(self) -> None:
+        """Selector, its line, two buttons."""
+        session = self._session
+        items = [{"title": session.method.about(name).title, "value": name} for name in session.method.names]
+        v.VSelect(
+            v_model=("method",),
+            items=("methods", items),
+            label="Method of following",
+            density="compact",
+            variant="outlined",
+            hide_details=True,
+            classes="mb-1",
+            **raw(data_method="yes"),
+        )
+        html.Div("{{ method_tip }}", classes="quiet mb-1")
+        with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
+            for command, title in zip(self.commands, ("Track all (T)", "Rematch"), strict=True):
+                v.VBtn(
+                    title,
+                    size="small",
+                    variant="tonal",
+                    title=command.title,
+                    prepend_icon=command.icon,
+                    disabled=(f"!({command.enabled}) || !!job.text",),
+                    click=(self._viewer.run, f"['{command.name}']"),
+                    **raw(data_do=command.name),
+                )
+
+    def refresh(self) -> None:
+        """Bring the page up to the session."""
+        state = self._viewer.state
+        state.method = self._session.method.name
+        state.method_tip = panel.method_tip(self._session)
+        state.possible = sorted(panel.possible(self._session))
+
+    def _on_method(self, method: str, **_state: object) -> None:
+        if method != self._session.method.name:
+            self._viewer.attempt(lambda: self._viewer.submit(self._session.choose_method(method)))

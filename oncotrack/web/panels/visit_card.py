@@ -1,0 +1,110 @@
+"""The findings over time: a table with a column a visit, and what follows them through the visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.scene import panel
+from oncotrack.web.attributes import raw
+from oncotrack.web.tools import Command
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+
+class VisitCard:
+    """Shown from three visits on; a click on a cell shows that finding at that visit.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Its state gets `visits`: the table's head and rows, and which visit the follow-up's row shows.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer, self._session = viewer, viewer.session
+        viewer.session.changed.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def commands(self) -> Sequence[Command]:
+        """Following through the visits."""
+        session, submit = self._session, self._viewer.submit
+        return (
+            Command("through", "Follow the finding through all visits", "mdi-chevron-double-right",
+                    lambda: submit(session.follow_through()), "", "possible.includes('follow_through')", is_in_bar=False),
+            Command("all through", "Follow every finding through all visits", "mdi-playlist-play",
+                    lambda: submit(session.follow_all_through()), "", "possible.includes('follow_all_through')",
+                    is_in_bar=False),
+            Command("onward", "Follow the finding anew from the visit that is shown, onward", "mdi-arrow-right-bold",
+                    lambda: submit(session.follow_onward()), "", "possible.includes('follow_onward')", is_in_bar=False),
+            Command("visit", "Show a visit", "mdi-calendar", self._show, is_in_bar=False),
+        )  # fmt: skip
+
+    def build(self) -> None:
+        """The buttons and the table."""
+        with html.Div(v_if=("visits.heads.length > 2",), **raw(data_visits="yes")):
+            v.VDivider(classes="my-2")
+            html.H2("Visits")
+            with html.Div(classes="d-flex flex-wrap mb-1", style="gap: 6px;"):
+                for command, title in zip(
+                    self.commands, ("Through all visits", "All findings", "From here on"), strict=False
+                ):
+                    v.VBtn(
+                        title,
+                        size="small",
+                        variant="tonal",
+                        title=command.title,
+                        disabled=(f"!({command.enabled}) || !!job.text",),
+                        click=(self._viewer.run, f"['{command.name}']"),
+                        **raw(data_do=command.name),
+                    )
+            with html.Div(style="overflow-x: auto;"), html.Table(classes="visits"):
+                with html.Thead(), html.Tr():
+                    html.Th("Finding")
+                    with html.Th(
+                        v_for="(head, visit) in visits.heads",
+                        key="visit",
+                        classes=("visit === visits.shown ? 'shown' : ''",),
+                    ):
+                        html.Button(
+                            "{{ head }}",
+                            type="button",
+                            title="Show this visit beside the one before it",
+                            click=(self._viewer.run, "['visit', visit, '']"),
+                            **raw(data_visit=("visit",)),
+                        )
+                with html.Tbody(), html.Tr(v_for="row in visits.rows", key="row.uid"):
+                    html.Th("{{ row.label }}")
+                    with html.Td(
+                        v_for="(cell, visit) in row.cells",
+                        key="visit",
+                        title=("row.tips[visit]",),
+                        classes=("visit === visits.shown ? 'shown' : ''",),
+                    ):
+                        html.Button(
+                            "{{ cell }}",
+                            type="button",
+                            click=(self._viewer.run, "['visit', visit, row.uid]"),
+                            **raw(data_cell=("row.label + ' ' + visit",)),
+                        )
+
+    def refresh(self) -> None:
+        """Bring the page up to the session."""
+        session = self._session
+        heads, lines = panel.visit_table(session)
+        shown = session.visits.index(session.followup) if session.followup else -1
+        rows = [{"uid": n.uid, "label": n.label, "cells": list(n.cells), "tips": list(n.tips)} for n in lines]
+        self._viewer.state.visits = {"heads": heads, "rows": rows, "shown": shown}
+
+    def _show(self, visit: int, uid: str) -> None:
+        if uid:
+            self._session.nodes.select(uid)
+        self._session.show_visit(visit)
+        self._viewer.display.go_on()
+        if self._session.registration is None:
+            self._viewer.files.register()
