@@ -52,7 +52,7 @@ def test_the_long_axis_of_a_bent_mask_stays_inside_it():
     rows, columns = np.indices((120, 120)) - 60
     bent = (np.hypot(rows, columns) < 50) & (np.hypot(rows, columns - 30) > 50)
     long, short = diameters(bent, (1.0, 1.0))
-    tips = np.argwhere(bent)
+    tips = np.argwhere(bent)[::5]
     straight = np.linalg.norm(tips[:, None] - tips[None], axis=-1).max()
     length = np.linalg.norm(long[1] - long[0])
     assert length < 0.95 * straight, "the line between the tips leaves the mask"
