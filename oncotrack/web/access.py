@@ -54,7 +54,10 @@ class Access:
         if _same(request.cookies.get(cookie, ""), self._session):
             if request.path == "/" and "token" in request.query:
                 raise web.HTTPSeeOther("/index.html")
-            response = await handler(request)
+            try:
+                response = await handler(request)
+            except ConnectionResetError:  # the page was closed before its answer came
+                return web.Response(status=499)
             if not response.prepared:
                 response.headers.update(_HEADERS)
             return response
