@@ -97,7 +97,7 @@ def test_a_body_that_is_gone_is_not_found(known_pair):
     assert "by eye" in match.reason or "vanished" in match.reason
 
 
-@pytest.mark.parametrize("name", METHODS[:2])
+@pytest.mark.parametrize("name", METHODS[:3])
 def test_a_click_outside_the_baseline_is_said(known_pair, name):
     with pytest.raises(InputError, match="lies outside phantom"):
         tracker(name).match(known_pair.pair, (5000, 0, 0))
@@ -106,7 +106,7 @@ def test_a_click_outside_the_baseline_is_said(known_pair, name):
 
 
 def test_an_unknown_method_lists_the_known():
-    with pytest.raises(InputError, match="selfsim, affine, bspline"):
+    with pytest.raises(InputError, match="ensemble, selfsim, affine, bspline"):
         tracker("magic")
 
 

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from oncotrack.errors import MissingPackageError
+from oncotrack.followup import DEFAULT_METHOD
 from oncotrack.scene import packages
 
 ABSENT = "no-such-package-of-oncotrack>=1"
@@ -22,7 +23,7 @@ def lacking(monkeypatch):
 def test_nothing_is_asked_when_everything_is_there():
     packages.install(pytest.fail, pytest.fail)
     assert packages.sentence() == ""
-    assert next(iter(packages.trackers())) == "selfsim"
+    assert next(iter(packages.trackers())) == DEFAULT_METHOD
 
 
 def test_only_what_is_missing_is_installed(lacking):

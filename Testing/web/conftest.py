@@ -169,6 +169,18 @@ class Reader:
             self.until(f"s('views').{view}.place !== {json.dumps(before)}", 5000)
         raise AssertionError(f"{view} never showed {ras}")
 
+    def picture(self, view: str, other_than: bytes | None = None) -> bytes:
+        """What a view shows once it is at rest; waits until that is something else than `other_than`."""
+        place = self.page.locator(f".layout-grid-item:has([data-view='{view}'])")
+        deadline, last = time.monotonic() + _WAIT_MS / 1000, None
+        while time.monotonic() < deadline:
+            self.page.wait_for_timeout(350)
+            shown = place.screenshot()
+            if shown == last != other_than:
+                return shown
+            last = shown
+        raise AssertionError(f"{view} still shows what it showed" if last == other_than else f"{view} never rests")
+
     def click(self, view: str, ras) -> None:
         """Click where a view shows a place."""
         self.page.mouse.click(*self.pixel(view, ras))

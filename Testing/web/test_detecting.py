@@ -89,12 +89,6 @@ def kept(server, label: str) -> dict:
     return next(iter(finding["observations"].values()))
 
 
-def picture(reader) -> bytes:
-    """The axial view at rest."""
-    reader.page.wait_for_timeout(700)
-    return reader.page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").screenshot()
-
-
 def corner(at, u: float = 1.0, v: float = 1.0) -> np.ndarray:
     """Where a slice box that was detected round a place has its corner; in the slice's plane."""
     return np.add(at, (u * RADIUS, v * RADIUS, 0))
@@ -106,11 +100,11 @@ def test_detecting_shows_each_slice_can_be_stopped_and_then_lists_every_node(nod
     nodes.page.locator("[data-cancel]").click()
     nodes.until("!s('job').text")
     assert nodes.state("nodes") == [] and nodes.state("findings") == []
-    before = picture(nodes)
+    before = nodes.picture("BaselineAxial")
     press(nodes, "detect")
     nodes.until("s('nodes').length === 4 && !s('job').text")
     assert "4 new nodes" in nodes.message("proposed")
-    assert picture(nodes) != before
+    nodes.picture("BaselineAxial", other_than=before)
     first = row(nodes, "LN 1")
     assert (first["state"], first["score"], first["size"], first["is_current"]) == (
         "proposed",
@@ -149,9 +143,11 @@ def test_dragging_the_middle_moves_the_box(found, pair, node_server):
     assert high[0] == pytest.approx(middle[0] + RADIUS, abs=1.5), "where the boxes of the other slices are still"
 
 
-def test_the_score_slider_hides_at_once_and_deletes_nothing(found):
+def test_the_score_slider_hides_at_once_and_deletes_nothing(found, pair):
+    found.scroll_to("BaselineAxial", pair.lesions[0])
     track = found.page.locator("[data-threshold]").bounding_box()
-    before = picture(found)
+    found.page.mouse.move(track["x"] + 0.75 * track["width"], track["y"] + track["height"] / 2)
+    before = found.picture("BaselineAxial")
     found.page.mouse.click(track["x"] + 0.75 * track["width"], track["y"] + track["height"] / 2)
     found.until("s('node_threshold') > 0.6 && s('nodes').length < 4")
     threshold = found.state("node_threshold")
@@ -163,7 +159,7 @@ def test_the_score_slider_hides_at_once_and_deletes_nothing(found):
     assert "below the score" in found.state("node_summary")
     found.page.evaluate("trame.state.set('node_threshold', 0.95)")
     found.until("s('nodes').length === 0")
-    assert picture(found) != before
+    found.picture("BaselineAxial", other_than=before)
     found.page.evaluate("trame.state.set('node_threshold', 0)")
     found.until("s('nodes').length === 4")
 

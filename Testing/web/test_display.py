@@ -32,12 +32,6 @@ def drag(reader, start: tuple[float, float], by: tuple[float, float]) -> None:
     reader.page.mouse.up()
 
 
-def picture(reader, view: str) -> bytes:
-    """What a view shows, once it is at rest."""
-    reader.page.wait_for_timeout(700)
-    return reader.page.locator(f".layout-grid-item:has([data-view='{view}'])").screenshot()
-
-
 def shown(reader) -> tuple[float, float]:
     return reader.state("window_width"), reader.state("window_level")
 
@@ -49,11 +43,11 @@ def corner(reader, view: str) -> tuple[float, float]:
 
 
 def test_a_drag_sets_the_window_of_both_scans_and_follows_nothing(windowing):
-    before, other = shown(windowing), picture(windowing, "FollowUpAxial")
+    before, other = shown(windowing), windowing.picture("FollowUpAxial")
     drag(windowing, corner(windowing, "BaselineAxial"), (60, 0))
     windowing.until(f"s('window_width') > {before[0]}")
     assert windowing.state("window_name") == "" and windowing.state("findings") == []
-    assert picture(windowing, "FollowUpAxial") != other
+    windowing.picture("FollowUpAxial", other_than=other)
     level = shown(windowing)[1]
     drag(windowing, corner(windowing, "FollowUpCoronal"), (0, 40))
     windowing.until(f"s('window_level') !== {level}")
@@ -65,15 +59,15 @@ def test_each_scan_has_its_own_window_when_the_reader_wants_it(windowing):
     windowing.until("!s('is_same_window')")
     before, baseline, followup = (
         shown(windowing),
-        *(picture(windowing, f"{scan}Axial") for scan in ("Baseline", "FollowUp")),
+        *(windowing.picture(f"{scan}Axial") for scan in ("Baseline", "FollowUp")),
     )
     drag(windowing, corner(windowing, "BaselineAxial"), (60, -20))
     windowing.until(f"s('window_width') > {before[0]}")
-    assert picture(windowing, "BaselineAxial") != baseline
-    assert picture(windowing, "FollowUpAxial") == followup
+    windowing.picture("BaselineAxial", other_than=baseline)
+    assert windowing.picture("FollowUpAxial") == followup
     windowing.page.locator("[data-same-window] input").click()
     windowing.until("s('is_same_window')")
-    assert picture(windowing, "FollowUpAxial") != followup
+    windowing.picture("FollowUpAxial", other_than=followup)
     windowing.tab("Findings")
 
 

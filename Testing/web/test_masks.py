@@ -74,20 +74,13 @@ def kept(server, label: str = "L 1") -> dict:
     return next(iter(finding["observations"].values()))
 
 
-def picture(reader) -> bytes:
-    """The axial view at rest."""
-    reader.page.wait_for_timeout(500)
-    return reader.page.locator(f".layout-grid-item:has([data-view='{VIEW}'])").screenshot()
-
-
 def test_two_lines_become_a_mask_that_follows_a_dragged_end_is_carried_and_undone(masks, pair, mask_server):
     at = place(pair.lesions[0])
     masks.scroll_to(VIEW, at)
-    before = picture(masks)
+    before = masks.picture(VIEW)
     draw(masks, at)
     masks.until("s('masks').length === 1 && s('masks')[0].mask === 'in one slice'")
-    drawn = picture(masks)
-    assert drawn != before
+    drawn = masks.picture(VIEW, other_than=before)
     assert float(row(masks)["long"]) == pytest.approx(18, abs=1.5)
     assert "18" in masks.state("mask_words")
     seen = kept(mask_server)
@@ -97,7 +90,7 @@ def test_two_lines_become_a_mask_that_follows_a_dragged_end_is_carried_and_undon
     masks.until("s('masks')[0].state === 'edited'")
     longer = kept(mask_server)
     assert longer["mask"] != seen["mask"] and float(row(masks)["long"]) > 21
-    assert picture(masks) != drawn
+    masks.picture(VIEW, other_than=drawn)
     masks.page.keyboard.press("Control+z")
     masks.until("s('masks')[0].state === 'proposed'")
     assert kept(mask_server)["mask"] == seen["mask"]

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from oncotrack.followup import DEFAULT_METHOD
+
 app = typer.Typer(
     name="oncotrack",
     help="Follow lesions and lymph nodes from scan to scan. Research use only; not a medical device.",
@@ -26,7 +28,7 @@ Json = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints only that.")
 ]
 Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder.")]
-Method = Annotated[str, typer.Option("--method", help="selfsim, affine or bspline.")]
+Method = Annotated[str, typer.Option("--method", help="ensemble, selfsim, dlt, tlt, affine or bspline.")]
 Radius = Annotated[float, typer.Option("--radius", metavar="MM", help="Radius of the lesion in mm.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Config = Annotated[str, typer.Option("--config", help="compact (bundled) or paper.")]
@@ -62,7 +64,7 @@ def follow(
         tuple[float, float, float], typer.Option("--at", metavar="R A S", help="The lesion in the baseline, RAS mm.")
     ],
     radius: Radius = 10.0,
-    method: Method = "selfsim",
+    method: Method = DEFAULT_METHOD,
     json: Json = None,
     out: Out = None,
     no_cache: NoCache = False,
@@ -208,7 +210,7 @@ def evaluate_landmarks(
     followup: Image,
     baseline_points: Annotated[Path, typer.Argument(help="elastix point file (index or point).")],
     followup_points: Annotated[Path, typer.Argument(help="The same landmarks in the follow-up.")],
-    method: Method = "selfsim",
+    method: Method = DEFAULT_METHOD,
     radius: Radius = 10.0,
     json: Json = None,
     no_cache: NoCache = False,
@@ -339,7 +341,7 @@ def evaluate_follow(
     """Follow lesions that are known at both visits and that nothing was trained on: CPM, MED, trust."""
     from oncotrack.cli.evaluate import follow
 
-    follow(data, cases, warp or [], dls, method or ["selfsim", "affine"], shifts, validation, json, out)
+    follow(data, cases, warp or [], dls, method or [DEFAULT_METHOD, "affine"], shifts, validation, json, out)
 
 
 @train.command("lntracker")
@@ -504,7 +506,7 @@ def bench_follow(
     ] = None,
     json: Json = None,
 ) -> None:
-    """Follow-up: selfsim beside affine and B-spline registration."""
+    """Follow-up: self-similarity and the default beside affine and B-spline registration."""
     from oncotrack.cli.bench import follow as run
 
     run(lung, large, json)

@@ -1,1 +1,4 @@
 """Following lesions from scan to scan."""
+
+DEFAULT_METHOD = "ensemble"
+"""The tracker that measured best; the README says by how much."""

@@ -10,11 +10,10 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.findings import point
+from oncotrack.followup import DEFAULT_METHOD
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair, Tracker
 from oncotrack.jobs import Progress, silent
 from oncotrack.registration import Registration, register
-
-DEFAULT_METHOD = "selfsim"
 
 
 class RegistrationTracker:
@@ -103,6 +102,12 @@ def _ensemble() -> Tracker:
 
 _REGISTERS_ONLY = "Does not look at the lesion: it cannot tell that one has vanished."
 ABOUT: dict[str, Method] = {
+    "ensemble": Method(
+        "Ensemble",
+        "Self-similarity and the Deep Lesion Tracker; where they disagree, the one that leads back better.",
+        _ensemble,
+        "One of the two was trained on synthetic and altered scans.",
+    ),
     "selfsim": Method(
         "Self-similarity", "Compares the tissue round the lesion with the follow-up; nothing was trained.", _selfsim
     ),
@@ -132,14 +137,8 @@ ABOUT: dict[str, Method] = {
         _tlt,
         "Trained on synthetic and altered scans; CT only.",
     ),
-    "ensemble": Method(
-        "Ensemble",
-        "Self-similarity and the Deep Lesion Tracker; where they disagree, the one that leads back better.",
-        _ensemble,
-        "One of the two was trained on synthetic and altered scans.",
-    ),
 }
-"""The trackers by name, in the order in which they are offered."""
+"""The trackers by name, in the order in which they are offered; the default comes first."""
 METHODS = tuple(ABOUT)
 
 

@@ -39,7 +39,9 @@ _TITLES = dict(
 _SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
 _AXES = {"Axial": (2, "SI"), "Coronal": (1, "AP"), "Sagittal": (0, "RL")}
 _FPS = 30.0
-_QUALITY = 90  # of JPEG, the same as the picture at rest, so that each picture is drawn once
+_QUALITY = 90  # of JPEG, of a picture at rest
+# a page drops pictures that come while it still decodes others, the last one too: slices are sent again once at rest
+_QUALITY_MOVING = 85
 _FPS_3D = 5.0
 _PAUSE_S = 0.2
 
@@ -82,7 +84,10 @@ class Views:
         self._app, self._state = app, server.state
         self._state.views = {}
         factories = []
-        for kind, view_type in ((SliceView, ViewType.SLICE_VIEW), (ThreeDView, ViewType.THREE_D_VIEW)):
+        for kind, view_type, quality in (
+            (SliceView, ViewType.SLICE_VIEW, _QUALITY_MOVING),
+            (ThreeDView, ViewType.THREE_D_VIEW, _QUALITY),  # slow to draw, so each picture once
+        ):
             factories.append(
                 RemoteViewFactory(
                     server,
@@ -92,7 +97,7 @@ class Views:
                     populate_view_ui_f=self._decorate,
                     target_fps=_FPS,
                     blur_fps=_FPS,
-                    interactive_quality=_QUALITY,
+                    interactive_quality=quality,
                     rca_event_throttle_s=0.02,
                 )
             )
