@@ -1,0 +1,23 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Image = Annotated[Path, typer.Argument(help="DICOM folder, NIfTI, NRRD or MetaImage file.", show_default=False)]
+Json = Annotated[
+    str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints only that.")
+]
+Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder.")]
+Method = Annotated[str, typer.Option("--method", help="ensemble, selfsim, dlt, tlt, affine or bspline.")]
+Radius = Annotated[float, typer.Option("--radius", metavar="MM", help="Radius of the lesion in mm.")]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
+Config = Annotated[str, typer.Option("--config", help="compact (bundled) or paper.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Register anew, and keep nothing on disk.")]
+Dls = Annotated[
+    tuple[Path, Path] | None,
+    typer.Option("--dls", metavar="JSON IMAGES", help="Annotation and exported sub-volumes of DLS."),
+]
