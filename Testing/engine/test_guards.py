@@ -86,10 +86,10 @@ def panel_files(folder: Path) -> list[Path]:
 
 
 def called(file: Path, *owners: str) -> set[str]:
-    """The session's attributes that a module's file names: behind `act` or `_act`, and behind `owners`."""
+    """The session's attributes that a module's file names: behind `act`, and behind `owners`."""
     names = {action for _button, _key, action in constant(file, "ACTIONS")}
     for node in ast.walk(tree(file)):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("act", "_act"):
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "act":
             names |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
         elif isinstance(node, ast.Attribute):
             owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
@@ -403,7 +403,8 @@ def test_what_panels_share_calls_what_every_session_has():
         for node in ast.walk(tree(shared))
         if isinstance(node, ast.Attribute) and getattr(node.value, "attr", "") == "session"
     }
-    assert {"enter", "leave", "close", "changed"} <= owned <= has("scan_session")
+    assert {"enter", "leave", "close", "changed"} <= owned
+    assert owned <= has("scan_session") & has("reviewing", "following", "follow_up")
 
 
 def test_the_detection_panel_has_the_choices_and_columns_of_the_scene_floor():

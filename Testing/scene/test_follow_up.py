@@ -62,6 +62,19 @@ def test_a_click_in_the_baseline_view_brings_the_match_and_a_drag_edits_it(sessi
     assert np.allclose(position(match_node), target, atol=0.5)
 
 
+def test_leaving_lets_the_rows_go_and_entering_shows_the_scans_again(session, view):
+    session.linking.is_enabled = True
+    session.begin_placing()
+    session.leave()
+    assert not session.linking.is_enabled
+    composite = view("BaselineAxial").composite
+    composite.SetBackgroundVolumeID(None)
+    session.nodes.set_views({})
+    session.enter()
+    assert composite.GetBackgroundVolumeID() == session.baseline.GetID()
+    assert set(session.nodes.views) == {session.baseline_id, session.followup_id}
+
+
 def test_a_click_on_a_mark_without_moving_it_changes_nothing(followed, view):
     followup_view = view("FollowUpAxial")
     followed.layers.show_scans()

@@ -90,6 +90,15 @@ class FollowUpScene(Following):
         self.nodes.refused.disconnect(self.refused.emit)
         release_nodes(self.nodes)
 
+    def enter(self) -> None:
+        """Show the chosen scans and their marks in the rows, whatever was shown there; `leave` ends it."""
+        self._show_rows()
+
+    def leave(self) -> None:
+        """The mouse moves about again, and the rows scroll each for itself."""
+        self.stop_placing()
+        self.linking.is_enabled = False
+
     @property
     def problem(self) -> OncoTrackError | None:
         """Why the findings that the scene was saved with could not be read, to be shown once; None when all is well."""
