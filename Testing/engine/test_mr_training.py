@@ -21,7 +21,7 @@ from oncotrack.detection.mr.slice_nodes import SliceNode
 from oncotrack.detection.mr.slices import MRSlices
 from oncotrack.errors import InputError, TrainingError
 from oncotrack.evaluation.masks import dice
-from oncotrack.evaluation.mr_detectors import evaluate_mr
+from oncotrack.evaluation.mr_detectors import evaluate_mr, shown_from
 from oncotrack.findings import Kind, State
 from oncotrack.geometry import Geometry
 from oncotrack.training import mr as training
@@ -124,9 +124,10 @@ def trained(case, tmp_path_factory):
         patch.setitem(CONFIGS, "compact", TINY)
         patch.setitem(training.SHAPES, "compact", (96, 96))
         patch.setattr(training, "mr_phantom_scan", lambda seed: case)
+        patch.setattr(training, "held_out_mr", lambda count, first: [case] * count)
         plan = Plan(steps=4, batch=2, learning_rate=0.01, warmup=1, clip=5.0, log_every=1)
-        training.train(out, "compact", 1, plan=plan, device="cpu", max_minutes=0.0)
-        return training.train(out, "compact", 1, plan=plan, device="cpu")
+        training.train(out, "compact", 1, plan=plan, device="cpu", max_minutes=0.0, calibrating=0)
+        return training.train(out, "compact", 1, plan=plan, device="cpu", calibrating=1)
 
 
 def test_training_moves_every_weight_and_logs_the_sigmas(trained):
@@ -170,6 +171,22 @@ def test_the_detector_runs_whole(case, trained):
         found.retrack(case.images["mr"], tracklet, 9999)
     with pytest.raises(InputError, match="reads MR"):
         found.detect(replace(case.images["mr"], modality="CT"))
+
+
+def test_the_weights_tell_the_score_of_five_false_nodes_a_scan(case, trained):
+    threshold = weights.load(trained, "mr").about["threshold"]
+    everything = MRDetector("cpu", weights=trained, threshold=0.0)
+    assert shown_from(everything, [case] * 2) == threshold
+
+    def false(detector):
+        findings = detector.detect(case.images["mr"])
+        inside = [
+            case.masks["mr"].array[tuple(np.rint(GRID.to_ijk(f.at("t0").centre)).astype(int)[::-1])] for f in findings
+        ]
+        return sum(number == 0 for number in inside)
+
+    assert false(MRDetector("cpu", weights=trained)) <= 6
+    assert threshold == 0.0 or false(everything) > 5
 
 
 def test_the_detector_is_made_by_its_name(trained, monkeypatch):

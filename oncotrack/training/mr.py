@@ -9,10 +9,12 @@ from pathlib import Path
 import torch
 
 from oncotrack import weights
-from oncotrack.datasets.node_scans import HELD_OUT, mr_phantom_scan
+from oncotrack.datasets.node_scans import HELD_OUT, held_out_mr, mr_phantom_scan
 from oncotrack.detection.mr.config import CONFIGS, MRConfig
+from oncotrack.detection.mr.detector import MRDetector
 from oncotrack.detection.mr.network import MaskRCNN
 from oncotrack.errors import InputError
+from oncotrack.evaluation.mr_detectors import shown_from
 from oncotrack.jobs import Progress, silent
 from oncotrack.training import loop
 from oncotrack.training.bookmarked_slices import BookmarkedSlices, Slices, write
@@ -71,6 +73,7 @@ def train(
     scans: Path | None = None,
     device: str = "auto",
     max_minutes: float | None = None,
+    calibrating: int = 8,
     progress: Progress = silent,
 ) -> Path:
     """Train the MR detector, or go on with it.
@@ -89,6 +92,8 @@ def train(
         That of the config when missing.
     scans : Path, optional
         Folder of the prepared slices, which several runs can share; ``scans`` in `out` when missing.
+    calibrating : int
+        Validation scans on which the score is chosen from which on nodes are shown; 0 leaves it open.
 
     Returns
     -------
@@ -125,4 +130,9 @@ def train(
         "data": data, "slices": len(samples), "ablation": ablation, "plan": asdict(plan), "steps": steps, "device": device,
         "torch": torch.__version__,
     }  # fmt: skip
-    return weights.save(out / f"mr-{config}.safetensors", "mr", chosen, state, told)
+    path = weights.save(out / f"mr-{config}.safetensors", "mr", chosen, state, told)
+    if calibrating:
+        cases = held_out_mr(calibrating, HELD_OUT)
+        told["threshold"] = shown_from(MRDetector(device, weights=path, threshold=0.0), cases, progress)
+        weights.save(path, "mr", chosen, state, told)
+    return path

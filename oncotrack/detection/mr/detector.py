@@ -23,8 +23,8 @@ from oncotrack.jobs import Progress, silent
 from oncotrack.tracklet import Tracklet
 from oncotrack.volume import Volume
 
-THRESHOLD = 0.3
-"""Score from which a node is shown."""
+THRESHOLD = 0.5
+"""Score from which a node is shown, where the weights do not tell another (``threshold``)."""
 
 
 class MRDetector:
@@ -38,8 +38,8 @@ class MRDetector:
         Whose bundled weights to take.
     weights : path, optional
         Other weights.
-    threshold : float
-        Boxes below this score are dropped.
+    threshold : float, optional
+        Boxes below this score are dropped; that of the weights when missing.
 
     Raises
     ------
@@ -56,7 +56,7 @@ class MRDetector:
         device: str = "auto",
         config: str = "compact",
         weights: str | Path | None = None,
-        threshold: float = THRESHOLD,
+        threshold: float | None = None,
     ) -> None:
         if config not in CONFIGS:
             raise InputError(f'The MR detector has no config "{config}"; choose {" or ".join(CONFIGS)}.')
@@ -69,7 +69,7 @@ class MRDetector:
             raise WeightsError("The weights of mr do not fit its network. Install OncoTrack again.") from error
         self.network.to(self.device).eval()
         self.about = file.about
-        self._threshold = threshold
+        self._threshold = float(file.about.get("threshold", THRESHOLD)) if threshold is None else threshold
         self._said = ""
         self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=file.sha256)
 
