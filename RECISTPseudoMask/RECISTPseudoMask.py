@@ -107,6 +107,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
     def connect_session(self):
         self.session.told.connect(self.say)
         self.session.seeded.connect(lambda uid, axes: self.act("carry", uid, axes))
+        self.session.reshaped.connect(lambda uid, axes: self.act("recarry", uid, axes))
 
     def missing_packages(self):
         from oncotrack.scene import packages

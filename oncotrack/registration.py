@@ -25,7 +25,8 @@ from oncotrack.volume import Volume
 _log = logging.getLogger(__name__)
 
 SPACING_MM = 4.0
-_BSPLINE_SPACING_MM = 2.0
+BENDING_SPACING_MM = 2.0
+"""Of the copies on which a registration that bends the scan runs."""
 _COARSE_MM = 8.0
 _CACHE_VERSION = 2
 MINIMUM_SIMILARITY = 0.6
@@ -145,14 +146,14 @@ def register(
             "Follow-up compares scans of one modality; choose two CTs or two MRs."
         )
     progress(0.05, "Preparing both scans")
-    fixed, moving = _copy(baseline), _copy(followup)
+    fixed, moving = windowed_copy(baseline), windowed_copy(followup)
     progress(0.2, "Rough alignment")
     starts = _starts(fixed, moving)
     progress(0.35, "Affine registration")
     registration = _best_affine(fixed, moving, starts, f"{baseline.name} and {followup.name}")
     if bspline:
         progress(0.5, "B-spline registration")
-        fixed, moving = _copy(baseline, _BSPLINE_SPACING_MM), _copy(followup, _BSPLINE_SPACING_MM)
+        fixed, moving = (windowed_copy(scan, BENDING_SPACING_MM) for scan in (baseline, followup))
         registration = _with_bspline(fixed, moving, registration, progress)
     if cache:
         _store(path, registration)
@@ -189,6 +190,7 @@ def similarity(fixed: Volume, moving: Volume, affine: np.ndarray) -> tuple[float
 
 
 _BODY = 0.35  # windowed CT: -500 HU; windowed MR: above the dark background
+_BSPLINE_STEPS = 500  # on each of four resolutions
 
 
 def _window(volume: Volume) -> tuple[float, float]:
@@ -205,8 +207,8 @@ def is_ct(volume: Volume) -> bool:
     return bool(volume.array.min() <= -500)
 
 
-def _copy(volume: Volume, spacing_mm: float = SPACING_MM) -> Volume:
-    """Windowed RAS-aligned copy, 0 (air) to 1; outside the image -1 marks what was not scanned."""
+def windowed_copy(volume: Volume, spacing_mm: float = SPACING_MM) -> Volume:
+    """RAS-aligned copy with intensities from 0 (air) to 1; outside the image -1 marks what was not scanned."""
     low, high = _window(volume)
     span = high - low
     coarse = volume.resampled(volume.geometry.ras_aligned(spacing_mm), fill=low - span)
@@ -292,7 +294,7 @@ def _with_bspline(fixed: Volume, moving: Volume, registration: Registration, pro
         "Metric1Weight": ["0.05"],
         "FinalGridSpacingInPhysicalUnits": ["16.0"],
         "GridSpacingSchedule": ["8.0", "4.0", "2.0", "1.0"],
-        "MaximumNumberOfIterations": ["500"],
+        "MaximumNumberOfIterations": [str(_BSPLINE_STEPS)],
         "NumberOfSpatialSamples": ["4096"],
         "WriteResultImage": ["false"],
     }

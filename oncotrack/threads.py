@@ -15,7 +15,7 @@ from typing import TypeVar
 
 import torch
 
-Item = TypeVar("Item")
+Item, Result = TypeVar("Item"), TypeVar("Result")
 
 
 @contextmanager
@@ -29,16 +29,18 @@ def one_thread_an_operation() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def side_by_side(job: Callable[[Item], None], items: Iterable[Item], device: torch.device) -> None:
-    """Run `job` on every item: on the CPU in a few threads, on an accelerator one after the other."""
+def side_by_side(job: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
+    """Run `job` on every item, results in their order: on the CPU in a few threads, on an accelerator one by one."""
     items = list(items)
     if device.type != "cpu" or len(items) < 2:
-        for item in items:
-            job(item)
-        return
-    workers = min(os.cpu_count() or 1, len(items), 8)
-    with ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, 1)) as pool:
-        list(pool.map(job, items))
+        return [job(item) for item in items]
+    with ThreadPoolExecutor(min(at_once(), len(items)), initializer=partial(torch.set_num_threads, 1)) as pool:
+        return list(pool.map(job, items))
+
+
+def at_once() -> int:
+    """How many slabs lie side by side on the CPU."""
+    return min(os.cpu_count() or 1, 8)
 
 
 def seeds(generator: torch.Generator, count: int, device: torch.device) -> list[torch.Generator]:

@@ -146,13 +146,12 @@ class Volume:
             array = np.full(geometry.shape, fill, self.array.dtype if nearest else np.float32)
             return replace(self, array=array, geometry=geometry)
         part = self.cropped(seen.min(0) - margin, seen.max(0) + margin + 1)
-        image = sitk.GetImageFromArray(np.ascontiguousarray(part.array))
+        image = sitk.GetImageFromArray(np.ascontiguousarray(part.array, None if nearest else np.float32))
         matrix = np.linalg.inv(part.geometry.ijk_to_ras) @ self.geometry.ijk_to_ras @ pull
         if not nearest:
             # bins keep the physical frame of the voxel indices: origin moves by half a bin
             bins = np.maximum(np.floor(step + 1e-6), 1).astype(int)
             bins = np.minimum(bins, part.geometry.size)
-            image = sitk.Cast(image, sitk.sitkFloat32)
             if bins.max() > 1:
                 image = sitk.BinShrink(image, [int(b) for b in bins])
             rest = np.sqrt(np.maximum((step / bins) ** 2 - 1, 0)) / 2 * bins

@@ -132,6 +132,21 @@ def test_many_clicks_are_answered_as_one_by_one(tracker):
         assert found.match == pytest.approx(alone.match, abs=1e-2)
         assert found.score == pytest.approx(alone.score, abs=1e-4)
         assert found.cycle_error_mm == pytest.approx(alone.cycle_error_mm, abs=1e-2)
+        assert [other.centre for other in found.alternatives] == [
+            pytest.approx(other.centre, abs=1e-2) for other in alone.alternatives
+        ]
+        assert all(other.cycle_error_mm is not None for other in alone.alternatives)
+
+
+def test_a_batch_on_an_accelerator_gives_the_same(tracker):
+    """Batches are taken where the network does not run on the CPU; here it is only said so."""
+    pair = scans()
+    registration = pair.register()
+    batch = tracker._matched(pair, registration, CLICKS, False, lambda *_: None)
+    for found, alone in zip(batch, tracker.match_many(pair, CLICKS), strict=True):
+        assert found.match == pytest.approx(alone.match, abs=1e-2)
+        assert found.score == pytest.approx(alone.score, abs=1e-4)
+        assert found.cycle_error_mm == pytest.approx(alone.cycle_error_mm, abs=1e-2)
 
 
 def test_what_lies_outside_the_follow_up_is_said_so(tracker):

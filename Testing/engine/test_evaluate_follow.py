@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_filter
 from typer.testing import CliRunner
 
 from oncotrack.cli.app import app
 from oncotrack.datasets.lesion_visits import CONTRAST, GROWN, MOVED, VANISHED, LesionVisits, VisitLesion
-from oncotrack.errors import InputError, RegistrationError
-from oncotrack.evaluation.baselines import CentreCopy
+from oncotrack.errors import InputError, MissingPackageError, RegistrationError
+from oncotrack.evaluation.baselines import BASELINES, CentreCopy
 from oncotrack.evaluation.follow import evaluate_follow, table_row
 from oncotrack.evaluation.match_pictures import Sight, chosen, plane
 from oncotrack.followup.ensemble import Ensemble, decide
@@ -167,11 +169,52 @@ def test_the_ensemble_asks_both(visits):
     assert found.method == "ensemble"
 
 
+def test_the_ensemble_doubts_a_place_of_other_tissue(visits):
+    exact = Off((0, 0, 0))
+    array = visits.followup.array.copy()
+    k, j, i = np.round(visits.followup.geometry.to_ijk(exact.match(None, PLACES[0]).match)[::-1]).astype(int)
+    array[k - 1 : k + 2, j - 2 : j + 3, i - 2 : i + 3] = -900
+    aired = ScanPair(visits.baseline, replace(visits.followup, array=array))
+    found, doubted = (
+        Ensemble(exact, exact).match(pair, PLACES[0], 5.0)
+        for pair in (ScanPair(visits.baseline, visits.followup), aired)
+    )
+    assert found.found
+    assert not doubted.found
+    assert doubted.match == found.match
+    assert "may have vanished" in doubted.reason
+
+
 def test_the_ensemble_leaves_what_is_no_ct_to_the_plain_one(visits):
     scans = [replace(scan, modality="MR") for scan in (visits.baseline, visits.followup)]
     plain = Off((0, 0, 20.0), cycle=9.0)
     (found,) = Ensemble(plain, Off((0, 0, 0), cycle=0.5)).match_many(ScanPair(*scans), [(PLACES[0], 5.0)])
     assert found.match == plain.match(None, PLACES[0]).match
+
+
+def test_convex_adam_bends_the_scan_where_the_affine_map_ends():
+    """A textured block on anisotropic voxels, moved by some millimetres that the known registration does not tell."""
+    pytest.importorskip("convexAdam", reason="the extra compare is not installed")
+    rng = np.random.default_rng(0)
+    texture = gaussian_filter(rng.standard_normal((34, 36, 40)), 2.0)
+    grid = Geometry((40, 36, 34), (2.0, 2.0, 2.0))
+    moved = Geometry(grid.size, grid.spacing, (6.0, -4.0, 2.0))
+    array = (texture / texture.std() * 200).astype(np.float32)
+    pair = ScanPair(Volume(array, grid, "before", "CT"), Volume(array, moved, "after", "CT"), cache=False)
+    match = BASELINES["convexadam"]().match(pair, (38.0, 34.0, 32.0), 5.0)
+    assert match.match == pytest.approx((44.0, 30.0, 34.0), abs=1.0)
+    assert match.expected == pytest.approx((38.0, 34.0, 32.0))
+    assert match.cycle_error_mm < 0.1
+    with pytest.raises(RegistrationError, match="too thin"):
+        thin = Volume(array[:20], replace(grid, size=(40, 36, 20)), "thin", "CT")
+        BASELINES["convexadam"]().match(ScanPair(thin, pair.followup, cache=False), (38.0, 34.0, 20.0))
+
+
+def test_without_convex_adam_the_command_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "convexAdam.convex_adam_MIND", None)
+    done = CliRunner().invoke(app, ["evaluate", "follow", "--method", "convexadam"])
+    assert isinstance(done.exception, MissingPackageError)
+    assert "oncotrack[compare]" in str(done.exception)
 
 
 def test_the_command_writes_one_json(visits, tmp_path, monkeypatch):

@@ -16,6 +16,7 @@ from oncotrack.masks.carry import carry
 from oncotrack.masks.findings import finding_list, observation, proposed_axes
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure
+from oncotrack.masks.shape import SHARES, Place, Shape
 from oncotrack.volume import Volume
 
 SPACING = np.array([1.0, 1.0, 2.0])
@@ -23,14 +24,20 @@ STRAIGHT = np.eye(3)
 TILTED = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
 
 
-def scene(half_height_mm=9.0, direction=STRAIGHT, neighbour=False) -> tuple[Volume, Volume, RecistAxes]:
-    """A lump of 60 HU in fat, 24 x 16 mm in its slice, its true mask and its axes; beside it another one if asked."""
+def scene(
+    half_height_mm=9.0, direction=STRAIGHT, neighbour=False, slant=0.0, level=60.0
+) -> tuple[Volume, Volume, RecistAxes]:
+    """A lump of 60 HU in fat, 24 x 16 mm in its slice, its true mask and its axes; beside it another one if asked.
+
+    It may drift sideways by `slant` mm a mm.
+    """
     geometry = Geometry((56, 50, 24), SPACING, (3.0, -20.0, 7.0), direction)
     middle = geometry.to_ras([27, 25, 12])
     k, j, i = np.indices(geometry.shape)
     offset = (geometry.to_ras(np.stack([i, j, k], -1)) - middle) @ np.asarray(direction)
+    offset[..., 0] -= slant * offset[..., 2]
     inside = ((offset / [12, 8, half_height_mm]) ** 2).sum(-1) < 1
-    image = np.where(inside, 60.0, -100.0)
+    image = np.where(inside, level, -100.0)
     if neighbour:
         beside = (((offset - [0, 15.5, 0]) / [10, 8, 20]) ** 2).sum(-1) < 1
         image[beside & ~inside] = 60.0
@@ -79,8 +86,30 @@ def test_a_neighbour_of_the_same_grey_is_left_out():
     assert dice(on(image, carry(image, axes)), truth.array) > 75
 
 
+@pytest.mark.parametrize("half_height_mm", [5.0, 9.0, 18.0])
+def test_it_goes_as_far_as_the_lesion_and_follows_its_slant(half_height_mm):
+    image, truth, axes = scene(half_height_mm, slant=0.5)
+    assert dice(on(image, carry(image, axes)), truth.array) > 90
+
+
+def test_where_nothing_shows_it_is_about_the_ellipsoid_of_the_axes():
+    image, truth, axes = scene(half_height_mm=9.0, level=-100.0)
+    assert dice(on(image, carry(image, axes)), truth.array) > 85
+
+
+def test_a_shape_is_found_where_it_lies():
+    rows, columns = np.indices((60, 60)) - 30
+    shape = Shape((columns / 14) ** 2 + (rows / 9) ** 2 < 1)
+    ratios = np.where(((columns - 4) / 14) ** 2 + ((rows + 3) / 9) ** 2 < 0.55**2, 1.0, -1.0).astype(np.float32)
+    evidence = shape.evidence(ratios)
+    share, row, column = np.unravel_index(evidence.argmax(), evidence.shape)
+    assert (SHARES[share], shape.shifts[column], shape.shifts[row]) == (0.55, 4, -3)
+    reach = shape.at(Place(0.55, (4.0, -3.0)))
+    assert dice(reach < 1, ratios > 0) > 90
+
+
 def test_a_second_pair_of_axes_carries_it_further():
-    image, truth, axes = scene(half_height_mm=20.0)
+    image, truth, axes = scene(half_height_mm=20.0, level=-100.0)
     above = smaller(axes, 14.0, 20.0, (0, 0, 1))
     once, twice = (on(image, carry(image, axes, more)) for more in ((), (above,)))
     assert dice(twice, truth.array) > dice(once, truth.array)

@@ -218,6 +218,8 @@ def test_the_command_judges_a_folder_and_says_what_it_lacks(tmp_path):
     assert result.exit_code == 0, result.output
     assert json.loads(result.stdout)["Dice"] > 93
     assert (tmp_path / "out" / "per_case.csv").is_file()
+    with pytest.raises(InputError, match="A_CT_image"):
+        app(["evaluate", "masks", "--data", "sts", "--scans", str(tmp_path)], standalone_mode=False)
     for wrong, words in ((["--data", "nothing"], "no data nothing"), ([], "Give two mask files")):
         with pytest.raises(InputError, match=words):
             app(["evaluate", "masks", *wrong], standalone_mode=False)

@@ -6,6 +6,7 @@ import torch
 
 from oncotrack.errors import InputError
 from oncotrack.findings import State
+from oncotrack.followup.matches import match_all
 from oncotrack.followup.methods import METHODS, tracker
 from oncotrack.followup.mind import MARGIN, gaussian_weight, mind_ssc, search, subvoxel
 from oncotrack.followup.selfsim import SelfSimilarity
@@ -29,6 +30,21 @@ def test_every_lesion_is_found_within_two_millimetres(known_pair):
         assert match.cycle_error_mm < 2.0
         assert len(match.alternatives) <= 3
         assert all(miss(match, other.centre) > 5 for other in match.alternatives)
+
+
+def test_many_lesions_are_answered_as_one_by_one(known_pair):
+    method, lesions = SelfSimilarity(), known_pair.lesions[:3]
+    heard = []
+    together = match_all(method, known_pair.pair, lesions, lambda fraction, text: heard.append((fraction, text)))
+    assert [match.match for match in together] == [method.match(known_pair.pair, *lesion).match for lesion in lesions]
+    assert [fraction for fraction, _ in heard] == sorted(fraction for fraction, _ in heard)
+    assert "Lesion 1 of 3" in [text for _, text in heard]
+
+
+def test_one_lesion_alone_comes_with_the_trust_of_its_alternatives(known_pair):
+    (alone,) = match_all(SelfSimilarity(), known_pair.pair, known_pair.lesions[:1])
+    assert alone.alternatives
+    assert all(other.cycle_error_mm is not None for other in alone.alternatives)
 
 
 def stored_otherwise(volume: Volume) -> Volume:

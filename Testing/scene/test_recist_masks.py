@@ -20,6 +20,7 @@ from oncotrack.scene.mask_segments import MASKS, from_segment, to_oriented
 from oncotrack.scene.parts import Key
 from oncotrack.scene.recist import RecistScene
 from oncotrack.scene.recist_panel import done, lines, possible
+from oncotrack.scene.shapes import LONG_AXIS
 from oncotrack.scene.storage import open_scene, save_scene
 from oncotrack.scene.volumes import add_volume
 
@@ -104,6 +105,56 @@ def test_carrying_can_be_cancelled_and_does_not_overwrite_newer_edits(session):
     with pytest.raises(InputError, match="changed meanwhile"):
         task.apply(mask)
     assert session.seen.mask == before[0].at(session.time_point).mask
+
+
+@pytest.fixture
+def reshaped(session):
+    """The tasks that changed axes of a mask in 3D ask for."""
+    tasks = []
+    session.carry().run()
+    session.reshaped.connect(lambda uid, axes: tasks.append(session.recarry(uid, axes)))
+    return tasks
+
+
+def stretched(session, by_mm: float):
+    """What a hand does that lengthens the long axis."""
+    line = session.nodes.parts.find(Key(LONG_AXIS, session.time_point, session.current.uid))
+    line.SetNthControlPointPositionWorld(1, *np.add(session.seen.long_axis.end, (by_mm, 0, 0)))
+
+
+def test_a_mask_in_3d_whose_axis_is_dragged_is_carried_again_as_one_command(session, reshaped):
+    was = session.seen
+    stretched(session, -4.0)
+    (task,) = reshaped
+    assert session.seen == was, "nothing is decided before it is carried"
+    finding = undone_and_redone(session, task.run)
+    seen = finding.at(session.time_point)
+    assert seen.long_axis.length_mm == pytest.approx(14.0)
+    assert seen.state is State.EDITED
+    assert seen.mask.geometry.size[2] >= 3 and seen.mask != was.mask
+    assert seen.volume_mm3 < was.volume_mm3
+
+
+def test_when_it_cannot_be_carried_again_axes_and_mask_stay(session, reshaped):
+    was, voxels = session.seen, shown(session).array.sum()
+    stretched(session, -4.0)
+
+    def stop(_part, _text):
+        raise Cancelled
+
+    with pytest.raises(Cancelled):
+        reshaped[0].run(stop)
+    line = session.nodes.parts.find(Key(LONG_AXIS, session.time_point, session.current.uid))
+    assert session.seen == was and line.GetLineLengthWorld() == pytest.approx(18.0)
+    assert shown(session).array.sum() == voxels
+
+
+def test_a_mask_in_3d_stays_so_when_its_axes_are_squared_and_one_slice_stays_one(session, reshaped):
+    session.square()
+    assert len(reshaped) == 1
+    session.make_mask()
+    session.square()
+    assert len(reshaped) == 1 and session.seen.mask.geometry.size[2] == 1
 
 
 def test_axes_on_a_second_slice_carry_from_both(session):

@@ -99,6 +99,13 @@ def test_two_lines_become_a_mask_that_follows_a_dragged_end_is_carried_and_undon
     masks.until("s('masks')[0].mask.includes('slices') && !s('job').text")
     assert kept(mask_server)["mask"]["geometry"]["size"][2] >= 3
     assert kept(mask_server)["volume_mm3"] > seen["volume_mm3"]
+
+    masks.drag(VIEW, at + LONG[1], at + LONG[1] + np.array((5, 0, 0)))
+    masks.until("s('masks')[0].state === 'edited' && !s('job').text")
+    assert "slices" in row(masks)["mask"] and float(row(masks)["long"]) > 21, "carried again from the new axes"
+    masks.page.keyboard.press("Control+z")
+    masks.until("s('masks')[0].state === 'proposed' && s('masks')[0].mask.includes('slices')")
+
     masks.page.keyboard.press("a")
     masks.until("s('masks')[0].state === 'accepted'")
     masks.page.keyboard.press("Control+z")

@@ -47,7 +47,8 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
     -------
     dict
         ``lung_pair`` and ``warped`` (a method each: millimetres, seconds; for those that look at the lesion also
-        ``trust``, ``first_click`` and, in ``warped``, ``seconds_20_clicks``), ``help_seconds_over_python``.
+        ``trust``, ``first_click`` and, in ``warped``, ``seconds_20_clicks`` together on a registered pair, which is
+        ``times_one_click``, and with loading and registration ``times_first_click``), ``help_seconds_over_python``.
     """
     result: dict[str, Any] = {"help_seconds_over_python": _help_seconds()}
     about = sample("lung-pair")
@@ -150,7 +151,10 @@ def _warped(baseline: Volume, path: Path | None) -> dict[str, Any]:
         first = path or save(baseline, Path(folder) / "baseline.nrrd")
         second = save(followup, Path(folder) / "followup.nrrd")
         for method in searching:
-            rows[method]["first_click"] = first_click(first, second, points[0], method)
+            row = rows[method]
+            row["first_click"] = first_click(first, second, points[0], method)
+            one, many, cold = row["seconds_per_point"], row["seconds_20_clicks"], row["first_click"]["seconds"]
+            row["times_one_click"], row["times_first_click"] = many / one, (cold - one + many) / cold
     return rows
 
 

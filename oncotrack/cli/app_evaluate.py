@@ -69,11 +69,11 @@ def evaluate_masks(
     ] = None,
     data: Annotated[
         str | None,
-        typer.Option("--data", help="Judge masks made of axes instead: phantom, phantom-mr, lidc, deeplesion, "
-                     "or a folder with X_image and X_mask."),
+        typer.Option("--data", help="Judge masks made of axes instead: phantom, phantom-mr, lidc, sts, "
+                     "deeplesion, or a folder with X_image and X_mask."),
     ] = None,
     scans: Annotated[
-        Path | None, typer.Option("--scans", metavar="DIR", help="Where lidc's scans or deeplesion's slices lie.")
+        Path | None, typer.Option("--scans", metavar="DIR", help="Where lidc's or sts's scans or deeplesion's slices lie.")
     ] = None,
     table: Annotated[Path | None, typer.Option("--table", help="DeepLesion's DL_info.csv.")] = None,
     cases: Annotated[int, typer.Option("--cases", min=1, help="How many phantoms.")] = 20,
@@ -136,7 +136,8 @@ def evaluate_follow(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", help="A follow-up method, or copy (the same place); repeat to compare with the first."
+            "--method",
+            help="A follow-up method, copy (the same place) or convexadam (the library); repeat to compare with the first.",
         ),
     ] = None,
     cases: Annotated[int, typer.Option("--cases", min=1, help="How many pairs of visits.")] = 10,

@@ -44,7 +44,10 @@ def _follow_lines(title: str, row: Mapping[str, Any]) -> dict[str, str]:
     if "seconds_register" in row:
         lines[title] += ", registering {seconds_register:.1f} s".format(**row)
     if "seconds_20_clicks" in row:
-        lines[title] += ", 20 clicks together {seconds_20_clicks:.2f} s".format(**row)
+        lines[title] += (
+            ", 20 clicks together {seconds_20_clicks:.2f} s: {times_one_click:.1f} times one, "
+            "with loading and registration {times_first_click:.1f} times".format(**row)
+        )
     if "trust" in row:
         lines[f"{title}, trust"] = (
             "cycle error small: {trusted} points, {trusted_and_near} of them within 5 mm; "

@@ -112,7 +112,7 @@ def follow(
     from oncotrack.datasets.lesion_visits import dls_visits
     from oncotrack.datasets.node_scans import HELD_OUT, TEST
     from oncotrack.datasets.warped_visits import held_out
-    from oncotrack.evaluation.baselines import CentreCopy
+    from oncotrack.evaluation.baselines import BASELINES
     from oncotrack.evaluation.follow import evaluate_follow
     from oncotrack.followup.methods import tracker
 
@@ -122,7 +122,7 @@ def follow(
             "Give --data phantom alone, --data warped with the CTs to warp (--warp), or --data dls with the annotation "
             "and the images (--dls)."
         )
-    trackers = {name: CentreCopy() if name == "copy" else tracker(name) for name in methods}
+    trackers = {name: BASELINES[name]() if name in BASELINES else tracker(name) for name in methods}
     pairs = islice(dls_visits(*dls), cases) if dls else held_out(cases, warp, HELD_OUT if validation else TEST)
     with progress_bar() as progress:
         result = evaluate_follow(trackers, pairs, shifts=shifts, pictures=out, progress=progress)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,11 @@ def run(
     from oncotrack.evaluation import write_report
     from oncotrack.evaluation.pseudo_masks import evaluate_pseudo_masks
 
+    found, count = _cases(data, scans, cases, validation)
     with progress_bar() as progress:
         result = evaluate_pseudo_masks(
-            _cases(data, scans, cases, validation),
-            least_short_mm=least_short, wobble=wobble, in_3d=in_3d, progress=progress,
-        )  # fmt: skip
+            found, count=count, least_short_mm=least_short, wobble=wobble, in_3d=in_3d, progress=progress
+        )
     if out is not None:
         for path in write_report(result, out):
             say(f"Written: {path}")
@@ -40,24 +40,30 @@ def run(
     give(result, json, lines)
 
 
-def _cases(data: str, scans: Path | None, count: int, validation: bool) -> Iterator:
+def _cases(data: str, scans: Path | None, count: int, validation: bool) -> tuple[Iterable, int]:
+    """The cases of a data set, and how many there are; 0 where that is not known before they are read."""
     from oncotrack.datasets import folder, lidc
     from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out, held_out_mr
 
     first = HELD_OUT if validation else TEST
     if data == "phantom":
-        return held_out(count, first=first)
+        return held_out(count, first=first), count
     if data == "phantom-mr":
-        return held_out_mr(count, first=first)
+        return held_out_mr(count, first=first), count
     if data == "lidc":
         if scans is None:
             raise InputError("Say where the DICOM and XML files of LIDC-IDRI lie, with --scans.")
-        return lidc.cases(scans)
+        return lidc.cases(scans), 0
+    if data == "sts":
+        if scans is None:
+            raise InputError("Say where the files X_CT_image and X_CT_mask of the sarcomas lie, with --scans.")
+        return folder.cases(scans, ending="_CT"), len(folder.pairs(scans, ending="_CT"))
     if not Path(data).is_dir():
         raise InputError(
-            f"There is no data {data}; choose phantom, phantom-mr, lidc, deeplesion, or a folder with X_image and X_mask."
+            f"There is no data {data}; choose phantom, phantom-mr, lidc, sts, deeplesion, or a folder with X_image and "
+            "X_mask."
         )
-    return folder.cases(data)
+    return folder.cases(data), len(folder.pairs(data))
 
 
 def _look(slices: Path | None, table: Path | None, json: str | None, out: Path | None) -> None:

@@ -21,8 +21,8 @@ from oncotrack.volume import SUFFIXES, load
 _MASKS = ("_mask", "_seg", "_label")
 
 
-def pairs(root: str | Path) -> list[tuple[str, Path, Path]]:
-    """Name, image and mask of every case under `root`, sorted by name.
+def pairs(root: str | Path, ending: str = "") -> list[tuple[str, Path, Path]]:
+    """Name, image and mask of every case under `root` whose name has that ending, sorted by name.
 
     Raises
     ------
@@ -43,17 +43,21 @@ def pairs(root: str | Path) -> list[tuple[str, Path, Path]]:
             masks = [other for other, text in files.items() if text == name and other.parent == labels]
         else:
             continue
+        if not name.endswith(ending):
+            continue
         if len(masks) != 1:
             raise InputError(
                 f"{path} has {len(masks)} masks beside it; exactly one is needed. Add it or move the image away."
             )
         found.append((str((path.parent / name).relative_to(root)), path, masks[0]))
     if not found:
-        raise InputError(f"{root} holds no pairs such as A_image.nii.gz and A_mask.nii.gz, nor imagesTr and labelsTr.")
+        raise InputError(
+            f"{root} holds no pairs such as A{ending}_image.nii.gz and A{ending}_mask.nii.gz, nor imagesTr and labelsTr."
+        )
     return found
 
 
-def cases(root: str | Path, kind: Kind = Kind.LESION) -> Iterator[Case]:
+def cases(root: str | Path, kind: Kind = Kind.LESION, ending: str = "") -> Iterator[Case]:
     """One case a pair. A mask of 0 and one other value is split into its connected parts, each a finding of `kind`;
     a mask of several values is taken as one finding a value.
 
@@ -62,7 +66,7 @@ def cases(root: str | Path, kind: Kind = Kind.LESION) -> Iterator[Case]:
     InputError
         As `pairs`; or a mask does not lie on the grid of its image.
     """
-    for name, image_path, mask_path in pairs(root):
+    for name, image_path, mask_path in pairs(root, ending):
         image, mask = load(image_path), load_mask(mask_path)
         if image.geometry.size != mask.geometry.size or not np.allclose(
             image.geometry.corners, mask.geometry.corners, atol=0.1

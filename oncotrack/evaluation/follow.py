@@ -75,7 +75,7 @@ def evaluate_follow(
         `trackers`: the metrics of `table_row`, ``confidence_95``, ``groups`` (a row each), ``vanished told`` and
         ``present doubted`` (percent said to be not found), ``trust`` (by cycle error: lesions, percent within 10 mm),
         ``seconds`` (``prepare first later``, medians), ``shifted`` (a row over the clicks beside the centre, when
-        asked for), ``errors_mm`` and ``cycle_error_mm`` (a number a lesion). ``over``: the first tracker's CPM@10mm
+        asked for), ``errors_mm``, ``radius_mm``, ``patient`` and more (one a lesion, to join several runs). ``over``: the first tracker's CPM@10mm
         and MED minus every other's, with 95 % intervals (patients resampled).
 
     Raises
@@ -243,6 +243,7 @@ def _summary(answers: Sequence[Answer], seconds: Mapping[str, Sequence[float]]) 
             "CPM@Radius": tracking.cpm(tracking.matched_radius(far, wide)),
         }
     result["errors_mm"] = [answer.distance for answer in there]
+    result["radius_mm"], result["patient"] = radii, patients
     result["cycle_error_mm"] = [answer.cycle_mm for answer in there]
     result["score"] = [answer.score for answer in there]
     return result

@@ -20,7 +20,8 @@ _INCHES = 2.4
 def write_sheet(path: str | Path, made: Sequence[Made]) -> Path:
     """Draw every mask that was made over its image: axes dashed, outline whole; CT from -160 to 240 HU.
 
-    Lesions darker than -300 HU round about (lung) are shown from -1150 to 350 HU.
+    Lesions darker than -300 HU round about (lung) are shown from -1150 to 350 HU, those brighter than 250 HU inside
+    (bone) from -300 to 1300 HU.
     """
     from matplotlib.figure import Figure
 
@@ -40,10 +41,11 @@ def _draw(axis, made: Made) -> None:
     region = Region.of(made.axes, made.image.geometry)
     values = region.sampled(made.image)
     low, high = np.percentile(values, [1, 99])
+    mask = made.mask.resampled(region.grid, fill=0, nearest=True).array[0] > 0
     if is_ct(made.image):
         low, high = (-1150, 350) if np.percentile(values, 25) < -300 else (-160, 240)
+        low, high = (-300, 1300) if np.median(values[mask]) > 250 else (low, high)
     axis.imshow(values, cmap="gray", vmin=low, vmax=high, interpolation="bilinear")
-    mask = made.mask.resampled(region.grid, fill=0, nearest=True).array[0] > 0
     for line in outlines(mask):
         axis.plot(*line.T, color="#ffd21f", linewidth=1.2)
     for ends in np.split(region.pixels(made.axes.ends), 2):

@@ -41,6 +41,7 @@ class Sample:
 def evaluate_pseudo_masks(
     cases: Iterable[Case],
     *,
+    count: int = 0,
     least_short_mm: float = LEAST_SHORT_MM,
     wobble: float = 0.0,
     in_3d: bool = True,
@@ -52,6 +53,8 @@ def evaluate_pseudo_masks(
     ----------
     cases : iterable of Case
         With masks; the axes are measured on them.
+    count : int
+        How many they are, for the progress; 0 when not known.
     least_short_mm : float
         Lesions with a smaller short axis are left out.
     wobble : float
@@ -74,8 +77,8 @@ def evaluate_pseudo_masks(
     flat: dict[str, list] = {}
     deep: dict[str, list] = {}
     per_case = []
-    for sample in samples(cases, least_short_mm, wobble):
-        progress(0.0, sample.name)
+    watched = _watched(cases, count, progress)
+    for sample in samples(watched, least_short_mm, wobble):
         layer = _layer(sample)
         row = {"case": sample.name, "long_mm": sample.axes.long.length_mm, "short_mm": sample.axes.short.length_mm}
         for name, shape in IN_SLICE.items():
@@ -97,6 +100,14 @@ def evaluate_pseudo_masks(
     if in_3d:
         result["in 3D"] = {name: _summary(values) for name, values in deep.items()}
     return {**result, "per_case": per_case}
+
+
+def _watched(cases: Iterable[Case], count: int, progress: Progress) -> Iterator[Case]:
+    """The same cases, each told when the one before is done."""
+    progress(0.0, "Reading the first case")
+    for done, case in enumerate(cases, 1):
+        yield case
+        progress(done / max(count, done + 1), case.name)
 
 
 def samples(cases: Iterable[Case], least_short_mm: float, wobble: float = 0.0) -> Iterator[Sample]:

@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 
 from oncotrack.findings import Alternative
-from oncotrack.followup.matches import match_all
+from oncotrack.followup.matches import Lesion, matched
+from oncotrack.followup.tissue import doubted_where_changed
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ChecksBack, Match, ScanPair, Tracker
 from oncotrack.jobs import Progress, part_of, silent
 from oncotrack.registration import is_ct
@@ -24,7 +25,8 @@ class Ensemble:
     """Two trackers as one, "ensemble".
 
     Where they agree the place is the plain one's, which is the more exact; where they do not, that of the smaller cycle
-    error, and the other place becomes the first alternative. Scans that are no CT are left to the plain one.
+    error, and the other place becomes the first alternative. A place of other tissue is doubted. Scans that are no CT
+    are left to the plain one.
 
     Parameters
     ----------
@@ -43,17 +45,16 @@ class Ensemble:
         """Match the baseline lesion at RAS point `at` (mm) with radius `radius_mm`; raises what its trackers raise."""
         return self.match_many(pair, [(at, radius_mm)], progress)[0]
 
-    def match_many(
-        self, pair: ScanPair, lesions: Sequence[tuple[Sequence[float], float]], progress: Progress = silent
-    ) -> list[Match]:
+    def match_many(self, pair: ScanPair, lesions: Sequence[Lesion], progress: Progress = silent) -> list[Match]:
         """Match each (RAS point, radius in mm) of the baseline; the answers come in the same order."""
-        plain = match_all(self._plain, pair, lesions, part_of(progress, 0.0, 0.7))
+        plain = matched(self._plain, pair, lesions, part_of(progress, 0.0, 0.7))
         if not (is_ct(pair.baseline) and is_ct(pair.followup)):
             return [replace(match, method=self.name) for match in plain]
-        learned = match_all(self._learned, pair, lesions, part_of(progress, 0.7, 1.0))
+        learned = matched(self._learned, pair, lesions, part_of(progress, 0.7, 1.0))
+        decided = [decide(one, other) for one, other in zip(plain, learned, strict=True)]
         return [
-            replace(decide(one, other), method=self.name, weights_sha256=other.weights_sha256)
-            for one, other in zip(plain, learned, strict=True)
+            replace(doubted_where_changed(match, pair, *lesion), method=self.name, weights_sha256=other.weights_sha256)
+            for match, lesion, other in zip(decided, lesions, learned, strict=True)
         ]
 
     def cycle_error(

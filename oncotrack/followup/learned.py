@@ -17,7 +17,9 @@ from oncotrack.errors import InputError, WeightsError
 from oncotrack.findings import Alternative, Point, point
 from oncotrack.followup.candidates import Answer, Candidate, candidates
 from oncotrack.followup.crops import Crop, EncodedCrop
+from oncotrack.followup.matches import Lesion, matched_side_by_side
 from oncotrack.followup.selfsim import MAXIMUM_CYCLE_MM
+from oncotrack.followup.tissue import doubted_where_changed
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair
 from oncotrack.jobs import Progress, part_of, silent
 from oncotrack.registration import Registration, is_ct
@@ -112,19 +114,26 @@ class LearnedTracker(ABC):
         """
         return self.match_many(pair, [(at, radius_mm)], progress)[0]
 
-    def match_many(
-        self, pair: ScanPair, lesions: Sequence[tuple[Sequence[float], float]], progress: Progress = silent
-    ) -> list[Match]:
-        """Match each (RAS point, radius in mm) of the baseline, a few at a time; the answers come in the same order."""
+    def match_many(self, pair: ScanPair, lesions: Sequence[Lesion], progress: Progress = silent) -> list[Match]:
+        """Match each (RAS point, radius in mm) of the baseline; the answers come in the same order.
+
+        A few at a time: on the CPU side by side, each on a core of its own, on an accelerator in one batch. The way
+        back from an alternative is asked only where the best place does not lead back, or for one lesion alone.
+        """
         clicks = [_checked(pair, at, radius_mm) for at, radius_mm in lesions]
         registration = self._registered(pair, part_of(progress, 0.0, 0.6))
+        progress = part_of(progress, 0.6, 1.0)
+        is_alone = len(clicks) == 1
+        if self.device.type == "cpu":
+            return matched_side_by_side(
+                lambda part, click: self._matched(pair, registration, [click], is_alone, part)[0], clicks, progress
+            )
         matches = []
         for first in range(0, len(clicks), _AT_ONCE):
             few = clicks[first : first + _AT_ONCE]
-            part = part_of(progress, 0.6 + 0.4 * first / len(clicks), 0.6 + 0.4 * (first + len(few)) / len(clicks))
-            part(0.0, "Searching" if len(clicks) == 1 else f"Lesion {first + 1} of {len(clicks)}")
-            with one_thread_an_operation(), torch.inference_mode():
-                matches += self._matched(pair, registration, few, part)
+            part = part_of(progress, first / len(clicks), (first + len(few)) / len(clicks))
+            part(0.0, "" if is_alone else f"Lesion {first + 1} of {len(clicks)}")
+            matches += self._matched(pair, registration, few, is_alone, part)
         return matches
 
     def cycle_error(
@@ -158,8 +167,15 @@ class LearnedTracker(ABC):
                 )
         return pair.register(progress)
 
+    @one_thread_an_operation()
+    @torch.inference_mode()
     def _matched(
-        self, pair: ScanPair, registration: Registration, clicks: list[tuple[Point, float]], progress: Progress
+        self,
+        pair: ScanPair,
+        registration: Registration,
+        clicks: Sequence[tuple[Point, float]],
+        every_way_back: bool,
+        progress: Progress,
     ) -> list[Match]:
         """The matches of clicks that are done at once."""
         matches = []
@@ -187,12 +203,21 @@ class LearnedTracker(ABC):
         found = [candidates(said, each.target, _CANDIDATES) for each, said in zip(questions, answers, strict=True)]
         progress(0.8, "Matching back")
         for n, question, several in zip(asked, questions, found, strict=True):
-            back = [self._turned(question, each, registration) for each in several]
-            errors = self._cycle_errors(back, [clicks[n][0]] * len(back))
             if several:
-                checked = [replace(c, cycle_error_mm=error) for c, error in zip(several, errors, strict=True)]
-                matches[n] = self._match(matches[n], checked)
+                best, *others = several
+                checked = self._checked_back(question, [best], clicks[n][0], registration)
+                if every_way_back or checked[0].cycle_or_inf > MAXIMUM_CYCLE_MM:
+                    others = self._checked_back(question, others, clicks[n][0], registration)
+                matches[n] = doubted_where_changed(self._match(matches[n], checked + others), pair, *clicks[n])
         return matches
+
+    def _checked_back(
+        self, question: Question, several: Sequence[Candidate], clicked: Point, registration: Registration
+    ) -> list[Candidate]:
+        """The candidates with their cycle errors."""
+        back = [self._turned(question, each, registration) for each in several]
+        errors = self._cycle_errors(back, [clicked] * len(back))
+        return [replace(each, cycle_error_mm=error) for each, error in zip(several, errors, strict=True)]
 
     @staticmethod
     def _turned(question: Question, candidate: Candidate, registration: Registration) -> Question:

@@ -14,11 +14,12 @@ import numpy as np
 import torch
 
 from oncotrack.findings import Alternative, point
+from oncotrack.followup.matches import Lesion, matched_side_by_side
 from oncotrack.followup.mind import MARGIN, gaussian_weight, mind_ssc, search, subvoxel
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair
 from oncotrack.geometry import Geometry, transform_points
 from oncotrack.heatmap import DLT_N
-from oncotrack.jobs import Progress, silent
+from oncotrack.jobs import Progress, part_of, silent
 from oncotrack.registration import is_ct
 from oncotrack.threads import one_thread_an_operation
 from oncotrack.volume import Volume
@@ -74,6 +75,14 @@ class SelfSimilarity:
         """
         with one_thread_an_operation():
             return self._match(pair, at, radius_mm, progress)
+
+    def match_many(self, pair: ScanPair, lesions: Sequence[Lesion], progress: Progress = silent) -> list[Match]:
+        """Match each (RAS point, radius in mm) of the baseline; the answers come in the same order."""
+        pair.register(part_of(progress, 0.0, 0.6))
+        _Side(pair, "baseline"), _Side(pair, "followup")  # copies that all searches share
+        return matched_side_by_side(
+            lambda part, lesion: self.match(pair, *lesion, part), lesions, part_of(progress, 0.6, 1.0)
+        )
 
     def cycle_error(
         self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float

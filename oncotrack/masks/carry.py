@@ -11,28 +11,28 @@ import numpy as np
 from oncotrack.errors import InputError
 from oncotrack.jobs import Progress, silent
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.ellipse import reach_of
 from oncotrack.masks.grabcut import Models, bounded_classes, drawn_to, grabcut
 from oncotrack.masks.plane import Region, to_voxels
 from oncotrack.masks.pseudo_mask import in_slice
+from oncotrack.masks.shape import SHARES, Likeness, Place, Shape
 from oncotrack.masks.windows import grey
 from oncotrack.volume import Volume
 
-FARTHEST = 0.6
-"""The mask ends that many long axes above and below its axes."""
-SURE, POSSIBLE = (0.45, 0.95), 1.1
-"""As in `grabcut`, measured from the mask on the slice before; the first where grey levels tell the lesion from its
-surroundings, the second where they do not (see `_blending`)."""
-TRUST = (0.5, 4.0)
-ANCHOR = 0.35
-"""Share of the axes' own slice, scaled as an ellipsoid, in what is expected of a slice; the rest is the one before."""
-BLUR = 0.2  # in innermost distances of the mask before
-ALIKE = 3.0
-"""Robust standard deviations of the lesion's grey levels within which a pixel looks like it."""
-LEAST_ALIKE = 0.5
-"""Share of the middle of the mask before that must look like the lesion; else the lesion has ended."""
-_BINS = 24
-LEAST_AREA = 0.1
+FARTHEST = 0.8
+"""The mask ends at the latest that many long axes above and below its axes."""
+HALF_DEPTH = 0.46
+"""Half the depth of the ellipsoid that is expected, in geometric means of the axes."""
+SPREAD, TILT = 0.3, 0.5
+"""Standard deviations of a slice's size about the ellipsoid's (share of the size on the axes' slice), and of the
+shift from one slice to the next (mm a mm)."""
+WEIGHT_PER_MM = 0.85
+"""Weight of the evidence beside what is expected, for each mm of the lesion's radius; see `Shape.evidence`."""
+SURE, POSSIBLE = (0.6, 0.9), 1.25
+"""As in `grabcut`, measured from the place that was found for the shape; the first where grey levels tell the lesion
+from its surroundings, the second where they do not (see `Likeness.overlap`)."""
+TRUST = (0.5, 2.0)
+BLUR = 0.15  # in innermost distances of the shape
+LEAST_AREA = 0.05
 """Share of the largest area below which the lesion has ended."""
 
 
@@ -44,9 +44,10 @@ class _Seed:
     mask: np.ndarray
     window: tuple[float, float]
     models: Models
-    level: float
-    spread: float
-    blending: float
+    shape: Shape
+    likeness: Likeness
+    weight: float
+    half_depth: float  # slices
     long: float  # slices
 
 
@@ -60,10 +61,11 @@ def carry(
 ) -> Volume:
     """The lesion's mask in 3D.
 
-    From each pair of axes the mask goes on slice by slice along the normal. A slice is cut by the colour models of
-    the axes' slice, within the mask of the slice before; it is the last one where the middle no longer looks like the
-    lesion, where little is left, or where the lesion would become longer across than in its slice. Between two pairs
-    of axes the two masks are blended and cut again.
+    From each pair of axes the mask goes on slice by slice along the normal. In every slice its shape is sought,
+    smaller and shifted, where the grey levels look like the lesion inside and like the surroundings outside; what is
+    expected is an ellipsoid on the axes, and the lesion ends where none is likelier than a further slice. The slice is
+    then cut by the colour models of the axes' slice, near the border of that shape. Between two pairs of axes the two
+    masks are blended and cut again.
 
     Parameters
     ----------
@@ -102,7 +104,7 @@ def carry(
     masks = np.zeros(stack.shape, bool)
     for seed in seeds:
         masks[seed.slice - first] = seed.mask
-    work = _Slices(stack, masks, first, progress)
+    work = _Slices(stack, masks, first, region.pixel_mm / region.grid.spacing[2], progress)
     work.run(seeds[0], -1)
     for lower, upper in pairwise(seeds):
         work.between(lower, upper)
@@ -125,23 +127,11 @@ def _seed(image: Volume, region: Region, axes: RecistAxes, n: int, method: str) 
     here = region.slices(n, 1)
     sampled = here.sampled(image)
     mask, window, models = in_slice(image, sampled, here, axes, method)
-    values = sampled[mask]
-    level = float(np.median(values))
-    spread = 1.4826 * float(np.median(np.abs(values - level)))
-    least = (window[1] - window[0]) / 16
-    blending = _blending(sampled, mask, window)
-    return _Seed(
-        n, mask, window, models, level, max(spread, least), blending, axes.long.length_mm / region.grid.spacing[2]
-    )
-
-
-def _blending(values: np.ndarray, mask: np.ndarray, window: tuple[float, float]) -> float:
-    """How alike the grey levels inside and round a mask are: the overlap of their histograms, 0 (apart) to 1."""
-    far = reach_of(mask)
-    inside, around = (
-        np.histogram(np.clip(values[part], *window), _BINS, window)[0] for part in (mask, (far > 1.1) & (far < 1.6))
-    )
-    return float(np.minimum(inside / inside.sum(), around / max(around.sum(), 1)).sum())
+    shape = Shape(mask)
+    likeness = Likeness(sampled, shape.reach, window)
+    weight = WEIGHT_PER_MM * shape.radius * region.pixel_mm * (1 - likeness.overlap) ** 2
+    long, short = (axis.length_mm / region.grid.spacing[2] for axis in (axes.long, axes.short))
+    return _Seed(n, mask, window, models, shape, likeness, weight, HALF_DEPTH * float(np.sqrt(long * short)), long)
 
 
 def _ends(image: Volume, region: Region, seeds: Sequence[_Seed]) -> tuple[int, int]:
@@ -158,45 +148,58 @@ def _ends(image: Volume, region: Region, seeds: Sequence[_Seed]) -> tuple[int, i
 class _Slices:
     """The stack that is being worked on: intensities and masks, (D, H, W) each; slice `first` is its lowest."""
 
-    def __init__(self, stack: np.ndarray, masks: np.ndarray, first: int, progress: Progress) -> None:
+    def __init__(
+        self, stack: np.ndarray, masks: np.ndarray, first: int, pixel_share: float, progress: Progress
+    ) -> None:
         self._stack, self._masks, self._first, self._progress = stack, masks, first, progress
+        self._pixel_share = pixel_share  # of the distance of two slices
         self._done = 0
 
     def run(self, seed: _Seed, way: int) -> None:
         """Go on from a seed, upwards (1) or downwards (-1), until the lesion ends."""
-        anchor, before, n = reach_of(seed.mask), seed.mask, seed.slice - self._first + way
+        place, n = Place(), seed.slice - self._first + way
         while 0 <= n < len(self._stack):
-            here, last = (self._expected(m, seed) for m in (n, n - way))
-            far = ANCHOR * anchor / here + (1 - ANCHOR) * reach_of(before) * last / here
-            mask = self._cut(n, seed, far)
-            if mask is None or mask.sum() < LEAST_AREA * seed.mask.sum():
+            place = self._found(n, seed, place)
+            if place is None:
                 return
-            self._masks[n] = before = mask
+            mask = self._cut(n, seed, seed.shape.at(place))
+            if mask.sum() < LEAST_AREA * seed.mask.sum():
+                return
+            self._masks[n] = mask
             n += way
 
     def between(self, lower: _Seed, upper: _Seed) -> None:
         """Fill the slices between two seeds."""
-        far = reach_of(lower.mask), reach_of(upper.mask)
         for n in range(lower.slice + 1, upper.slice):
             share = (n - lower.slice) / (upper.slice - lower.slice)
-            blended = (1 - share) * far[0] + share * far[1]
-            nearest = lower if share < 0.5 else upper
-            mask = self._cut(n - self._first, nearest, blended)
-            self._masks[n - self._first] = blended < 1 if mask is None else mask
+            blended = (1 - share) * lower.shape.reach + share * upper.shape.reach
+            mask = self._cut(n - self._first, lower if share < 0.5 else upper, blended)
+            self._masks[n - self._first] = mask if mask.any() else blended < 1
 
-    def _expected(self, n: int, seed: _Seed) -> float:
-        """Radius of slice n of the ellipsoid on the seed's mask that ends at the farthest slice, as a share."""
-        return float(np.sqrt(1 - ((n + self._first - seed.slice) / (FARTHEST * seed.long + 0.5)) ** 2))
+    def _found(self, n: int, seed: _Seed, before: Place) -> Place | None:
+        """The likeliest place of the seed's shape on slice n; None where it is likelier that the lesion has ended."""
+        expected = _expected(abs(n + self._first - seed.slice), seed.half_depth)
+        evidence = seed.weight * seed.shape.evidence(seed.likeness.ratios(self._stack[n]))
+        along, down = (((seed.shape.shifts - past) * self._pixel_share / TILT) ** 2 / 2 for past in before.shift)
+        size = ((SHARES - expected) / SPREAD) ** 2 / 2
+        likely = evidence - size[:, None, None] - down[:, None] - along
+        share, row, column = np.unravel_index(likely.argmax(), likely.shape)
+        if likely[share, row, column] <= -((expected / SPREAD) ** 2) / 2:
+            return None
+        return Place(float(SHARES[share]), (float(seed.shape.shifts[column]), float(seed.shape.shifts[row])))
 
-    def _cut(self, n: int, seed: _Seed, far: np.ndarray) -> np.ndarray | None:
-        """(H, W) mask of one slice, or None where it does not look like the lesion."""
+    def _cut(self, n: int, seed: _Seed, far: np.ndarray) -> np.ndarray:
+        """(H, W) mask of one slice, near the border of `far`."""
         self._done += 1
         self._progress(self._done / len(self._stack), "Carrying the mask through the slices")
-        sure, trust = (low + seed.blending * (high - low) for low, high in (SURE, TRUST))
-        middle = far < SURE[0]
-        alike = np.abs(self._stack[n] - seed.level) < ALIKE * seed.spread
-        if not middle.any() or alike[middle].mean() < LEAST_ALIKE:
-            return None
+        sure, trust = (low + seed.likeness.overlap * (high - low) for low, high in (SURE, TRUST))
         mask, _ = grabcut(grey(self._stack[n], seed.window), bounded_classes(far, sure, POSSIBLE), seed.models)
         innermost = 1 / max(float(np.abs(np.gradient(far, axis=0)).max()), 1e-3)
         return drawn_to(mask, far, BLUR * innermost, trust)
+
+
+def _expected(n: int, half_depth: float) -> float:
+    """Mean radius, as a share, of an ellipsoid of that half depth within the slice that lies n slices off its middle."""
+    low, high = (min((n + side) / half_depth, 1.0) for side in (-0.5, 0.5))
+    primitive = [(z * np.sqrt(1 - z**2) + np.arcsin(z)) / 2 for z in (low, high)]
+    return float(primitive[1] - primitive[0]) * half_depth

@@ -16,7 +16,7 @@ from oncotrack.masks.carry import carry
 from oncotrack.masks.findings import proposed_axes
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure
-from oncotrack.scene.masked import axes_of, brushed, masked, unmasked
+from oncotrack.scene.masked import axes_of, brushed, is_carried, masked, unmasked
 from oncotrack.scene.reading_scan import MEASURED
 from oncotrack.scene.scan_session import ScanSession
 from oncotrack.scene.tasks import Task
@@ -45,6 +45,8 @@ class MaskEditing(ScanSession):
 
     told = Signal()
     """(sentence): what was drawn is allowed, but unusual."""
+    reshaped = Signal()
+    """(uid, RecistAxes): the axes of a mask in 3D were changed; submit `recarry(uid, axes)`."""
 
     def __init__(
         self,
@@ -98,9 +100,9 @@ class MaskEditing(ScanSession):
         self._remask(axes_of(self._finding(""), self.time_point), "make the mask of")
 
     def square(self) -> None:
-        """Turn the short axis of the current finding upright on the long one."""
+        """Turn the short axis of the current finding upright on the long one; a mask in 3D is `reshaped`."""
         axes = axes_of(self._finding(""), self.time_point)
-        self._remask(axes.perpendicular(), "square the axes of")
+        self._reshape(axes.perpendicular(), "square the axes of")
 
     def remeasure(self) -> None:
         """Give the current finding the axes that its mask measures."""
@@ -128,21 +130,23 @@ class MaskEditing(ScanSession):
         InputError
             The finding has no axes here.
         """
-        finding, image = self._finding(uid), self._scan.image()
-        axes, seen, time_point = axes_of(finding, self.time_point), finding.at(self.time_point), self.time_point
+        finding = self._finding(uid)
+        drawn = (axes_of(finding, self.time_point), *more)
+        longest = max(drawn, key=lambda each: each.long.length_mm)
+        return self._carrying(finding, drawn, lambda seen, mask: masked(seen, mask, longest), "carry {} to 3D")
 
-        def work(progress: Progress) -> Volume:
-            return carry(image, axes, more, progress=progress)
+    def recarry(self, uid: str, axes: RecistAxes) -> Task:
+        """Give a finding other axes and carry its mask from them, one step of undo; applying gives the finding.
 
-        def apply(mask: Volume) -> Finding:
-            known = self.findings[finding.uid].at(time_point) if finding.uid in self.findings else None
-            if not self._scan.is_still(image) or known != seen:
-                raise InputError(f"{finding.label} was changed meanwhile, so what was carried was dropped.")
-            longest = max((axes, *more), key=lambda each: each.long.length_mm)
-            self._observe(finding.uid, masked(seen, mask, longest), f"carry {finding.label} to 3D")
-            return self.findings[finding.uid]
+        Axes that were drawn on further slices do not count any more. Until it is applied the finding is as it was.
+        """
+        finding = self._finding(uid)
 
-        return Task(f"Carrying {finding.label} to 3D", work, apply)
+        def edited(seen: Observation, mask: Volume) -> Observation:
+            self._warn(axes)
+            return by_hand(masked(seen, mask, axes))
+
+        return self._carrying(finding, (axes,), edited, "change the axes of {} in 3D")
 
     def add(self, seen: Observation, label: str = "", kind: Kind | None = None) -> Finding:
         """A new finding of this scan, one step of undo."""
@@ -154,6 +158,34 @@ class MaskEditing(ScanSession):
             return findings.add(self.time_point, seen, kind=kind, label=label)
 
     # inside
+
+    def _carrying(
+        self,
+        finding: Finding,
+        drawn: Sequence[RecistAxes],
+        observed: Callable[[Observation, Volume], Observation],
+        text: str,
+    ) -> Task:
+        image, seen, time_point = self._scan.image(), finding.at(self.time_point), self.time_point
+
+        def work(progress: Progress) -> Volume:
+            return carry(image, drawn[0], drawn[1:], progress=progress)
+
+        def apply(mask: Volume) -> Finding:
+            known = self.findings[finding.uid].at(time_point) if finding.uid in self.findings else None
+            if not self._scan.is_still(image) or known != seen:
+                raise InputError(f"{finding.label} was changed meanwhile, so what was carried was dropped.")
+            self._observe(finding.uid, observed(seen, mask), text.format(finding.label))
+            return self.findings[finding.uid]
+
+        return Task(f"Carrying {finding.label} to 3D", work, apply)
+
+    def _reshape(self, axes: RecistAxes, what: str) -> None:
+        """Other axes for the current finding: its mask stays in one slice or, where it is in 3D, is `reshaped`."""
+        if is_carried(self.seen):
+            self.reshaped.emit(self._finding("").uid, axes)
+        else:
+            self._remask(axes, what)
 
     def _remask(self, axes: RecistAxes, what: str) -> None:
         finding = self._finding("")

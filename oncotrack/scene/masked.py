@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
+
 from oncotrack.errors import InputError
 from oncotrack.finding import Finding, Observation
 from oncotrack.masks.axes import RecistAxes
@@ -47,6 +49,16 @@ def brushed(old: Observation, mask: Volume) -> Observation:
 def unmasked(old: Observation) -> Observation:
     """The same without the mask, by a hand; its axes stay."""
     return by_hand(replace(old, mask=None, volume_mm3=None))
+
+
+def is_carried(seen: Observation) -> bool:
+    """Whether a mask leaves the slice of its axes."""
+    if seen.mask is None or seen.long_axis is None or seen.short_axis is None:
+        return False
+    axes, mask = RecistAxes.of(seen.long_axis, seen.short_axis), seen.mask.volume()
+    thickness = np.abs(np.asarray(mask.geometry.direction).T @ axes.normal) @ mask.spacing
+    places = mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]) - np.asarray(axes.centre)
+    return bool(np.abs(places @ axes.normal).max() > 0.75 * thickness)
 
 
 def axes_of(finding: Finding, time_point: str) -> RecistAxes:

@@ -156,7 +156,7 @@ class RecistScene(MaskEditing):
 
     def _on_dragged(self, uid: str, axes: RecistAxes) -> None:
         self.nodes.select(uid)
-        self._remask(self._squared(axes), "change the axes of")
+        self._reshape(self._squared(axes).checked(self._scan.image().geometry), "change the axes of")
 
     def _preview(self, uid: str, axes: RecistAxes) -> None:
         self._segments.preview(self.time_point, uid, pseudo_mask(self._scan.image(), self._squared(axes)))

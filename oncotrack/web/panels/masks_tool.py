@@ -59,7 +59,8 @@ class MasksTool:
         self._session.changed.connect(self._refresh)
         self._session.refused.connect(lambda error: viewer.say(str(error), "error"))
         self._session.told.connect(viewer.say)
-        self._session.seeded.connect(self._on_seeded)
+        self._session.seeded.connect(partial(self._carry, "carry"))
+        self._session.reshaped.connect(partial(self._carry, "recarry"))
         viewer.session.changed.connect(self._refresh)
         viewer.state.change("tab")(self._on_tab)
         viewer.state.change("mask_kind", "is_mask_square")(self._on_option)
@@ -168,8 +169,8 @@ class MasksTool:
             self._viewer.attempt(self._session.nodes.select if has_mask else self._session.propose, finding.uid)
         return True
 
-    def _on_seeded(self, uid: str, axes: RecistAxes) -> None:
-        self._viewer.attempt(self._do, "carry", uid, axes)
+    def _carry(self, name: str, uid: str, axes: RecistAxes) -> None:
+        self._viewer.attempt(self._do, name, uid, axes)
 
     def _on_exit(self, **_state: object) -> None:
         self._session.close()
