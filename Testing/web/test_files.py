@@ -114,8 +114,16 @@ def test_a_path_outside_the_given_folders_is_refused(reader, pair, tmp_path_fact
     reader.tab("Findings")
 
 
+_UNHURRIED = """
+import time
+from oncotrack import registration
+aligned = registration._starts
+registration._starts = lambda *scans: time.sleep(2.5) or aligned(*scans)
+"""
+
+
 def test_a_running_registration_is_cancelled_and_can_be_asked_for_again(start, visit, pair, tmp_path):
-    server = start([pair.baseline, pair.followup], tmp_path / "out", cache=tmp_path / "no-cache")
+    server = start([pair.baseline, pair.followup], tmp_path / "out", cache=tmp_path / "no-cache", prelude=_UNHURRIED)
     reader = visit(server)
     reader.page.goto(server.url)
     reader.cancel("Registering")
