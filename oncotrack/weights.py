@@ -56,6 +56,15 @@ class Weights:
             )
         return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in self.config.items()})
 
+    def fill(self, network: torch.nn.Module) -> None:
+        """Put the weights into a network; WeightsError when they are not its own."""
+        try:
+            network.load_state_dict(self.state)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"The weights of {self.system} do not fit its network. Install OncoTrack again."
+            ) from error
+
 
 def bundled(system: str, config: str) -> Path:
     """Where the weights of a system's named config lie: in ``ONCOTRACK_WEIGHTS``, else beside the program."""

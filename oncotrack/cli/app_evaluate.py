@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oncotrack.cli.options import Device, Dls, Image, Json, Method, NoCache, Out, Radius
+from oncotrack.cli.options import Device, Dls, Image, Insert, Json, Method, NoCache, Out, Radius
 from oncotrack.followup import DEFAULT_METHOD
 
 evaluate = typer.Typer(help="Measure against truth: the papers' metrics.", no_args_is_help=True)
@@ -104,7 +104,7 @@ def evaluate_masks(
 def evaluate_detector(
     data: Annotated[str, typer.Option("--data", help="phantom, or inserted (nodes put into real CTs).")] = "phantom",
     cases: Annotated[int, typer.Option("--cases", min=1, help="How many scans.")] = 100,
-    insert: Annotated[list[Path] | None, typer.Option("--insert", help="A real CT to put nodes into; repeat.")] = None,
+    insert: Insert = None,
     weights: Annotated[
         list[str] | None,
         typer.Option("--weights", metavar="NAME=FILE", help="Compare these; the bundled when missing."),

@@ -7,16 +7,26 @@ from typing import Annotated
 
 import typer
 
-from oncotrack.cli.options import Config, Device, Dls
+from oncotrack.cli.options import Config, Device, Dls, Insert
+
+RunFolder = Annotated[
+    Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
+]
+Insertions = Annotated[int, typer.Option("--insertions", min=0, help="Scans made of those.")]
+Steps = Annotated[int | None, typer.Option("--steps", min=1)]
+Batch = Annotated[int | None, typer.Option("--batch", min=1)]
+LearningRate = Annotated[float | None, typer.Option("--learning-rate", min=0)]
+Warmup = Annotated[int | None, typer.Option("--warmup", min=0)]
+Seed = Annotated[int | None, typer.Option("--seed")]
+Start = Annotated[Path | None, typer.Option("--start", help="Weights to begin with; random ones when missing.")]
+MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")]
 
 train = typer.Typer(help="Train a network, or go on where it stopped.", no_args_is_help=True)
 
 
 @train.command("lntracker")
 def train_lntracker(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
-    ],
+    out: RunFolder,
     config: Config = "compact",
     ablation: Annotated[
         str,
@@ -26,24 +36,20 @@ def train_lntracker(
         ),
     ] = "full",
     phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic scans.")] = 160,
-    insert: Annotated[list[Path] | None, typer.Option("--insert", help="A real CT to put nodes into; repeat.")] = None,
-    insertions: Annotated[int, typer.Option("--insertions", min=0, help="Scans made of those.")] = 40,
+    insert: Insert = None,
+    insertions: Insertions = 40,
     nih: Annotated[
         tuple[Path, Path] | None, typer.Option("--nih", metavar="SCANS MASKS", help="NIH CT Lymph Nodes.")
     ] = None,
     folder: Annotated[Path | None, typer.Option("--folder", help="CTs with node masks, X_image and X_mask.")] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", min=0)] = None,
-    warmup: Annotated[int | None, typer.Option("--warmup", min=0)] = None,
-    seed: Annotated[int | None, typer.Option("--seed")] = None,
-    start: Annotated[
-        Path | None, typer.Option("--start", help="Weights to begin with; random ones when missing.")
-    ] = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    learning_rate: LearningRate = None,
+    warmup: Warmup = None,
+    seed: Seed = None,
+    start: Start = None,
     device: Device = "auto",
-    max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")
-    ] = None,
+    max_minutes: MaxMinutes = None,
 ) -> None:
     """LN-Tracker, on synthetic scans, real CTs with inserted nodes, or annotated scans."""
     from oncotrack.cli.train import lntracker
@@ -55,9 +61,7 @@ def train_lntracker(
 
 @train.command("mr")
 def train_mr(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
-    ],
+    out: RunFolder,
     config: Config = "compact",
     ablation: Annotated[
         str,
@@ -71,15 +75,13 @@ def train_mr(
     scans: Annotated[
         Path | None, typer.Option("--scans", metavar="DIR", help="Prepared slices, shared by several runs.")
     ] = None,
-    steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
-    batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
-    learning_rate: Annotated[float | None, typer.Option("--learning-rate", min=0)] = None,
-    warmup: Annotated[int | None, typer.Option("--warmup", min=0)] = None,
-    seed: Annotated[int | None, typer.Option("--seed")] = None,
+    steps: Steps = None,
+    batch: Batch = None,
+    learning_rate: LearningRate = None,
+    warmup: Warmup = None,
+    seed: Seed = None,
     device: Device = "auto",
-    max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")
-    ] = None,
+    max_minutes: MaxMinutes = None,
 ) -> None:
     """The MR detector, on slices with RECIST axes."""
     from oncotrack.cli.train import mr
@@ -90,16 +92,12 @@ def train_mr(
 
 @train.command("unet")
 def train_unet(
-    out: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
-    ],
+    out: RunFolder,
     phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic scans.")] = 160,
-    insert: Annotated[list[Path] | None, typer.Option("--insert", help="A real CT to put nodes into; repeat.")] = None,
-    insertions: Annotated[int, typer.Option("--insertions", min=0, help="Scans made of those.")] = 40,
+    insert: Insert = None,
+    insertions: Insertions = 40,
     device: Device = "auto",
-    max_minutes: Annotated[
-        float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")
-    ] = None,
+    max_minutes: MaxMinutes = None,
 ) -> None:
     """The 3D U-Net that LN-Tracker is compared with."""
     from oncotrack.cli.train import unet
@@ -112,9 +110,7 @@ def _train_tracker(system: str, title: str) -> None:
 
     @train.command(system, help=f"{title}, on synthetic patients, warped real CTs with lesions put in, or DLS.")
     def command(
-        out: Annotated[
-            Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
-        ],
+        out: RunFolder,
         config: Config = "compact",
         phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic patients of three visits.")] = 26,
         warp: Annotated[
@@ -126,18 +122,14 @@ def _train_tracker(system: str, title: str) -> None:
             Path | None,
             typer.Option("--visits", metavar="DIR", help="Where prepared pairs are kept; in --out when missing."),
         ] = None,
-        steps: Annotated[int | None, typer.Option("--steps", min=1)] = None,
-        batch: Annotated[int | None, typer.Option("--batch", min=1)] = None,
-        learning_rate: Annotated[float | None, typer.Option("--learning-rate", min=0)] = None,
-        warmup: Annotated[int | None, typer.Option("--warmup", min=0)] = None,
-        seed: Annotated[int | None, typer.Option("--seed")] = None,
-        start: Annotated[
-            Path | None, typer.Option("--start", help="Weights to begin with; random ones when missing.")
-        ] = None,
+        steps: Steps = None,
+        batch: Batch = None,
+        learning_rate: LearningRate = None,
+        warmup: Warmup = None,
+        seed: Seed = None,
+        start: Start = None,
         device: Device = "auto",
-        max_minutes: Annotated[
-            float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")
-        ] = None,
+        max_minutes: MaxMinutes = None,
     ) -> None:
         from oncotrack.cli.train import lesion_tracker
 

@@ -21,3 +21,4 @@ Dls = Annotated[
     tuple[Path, Path] | None,
     typer.Option("--dls", metavar="JSON IMAGES", help="Annotation and exported sub-volumes of DLS."),
 ]
+Insert = Annotated[list[Path] | None, typer.Option("--insert", help="A real CT to put nodes into; repeat.")]

@@ -13,7 +13,7 @@ import torch
 
 from oncotrack import weights as stored
 from oncotrack.devices import device as chosen_device
-from oncotrack.errors import InputError, WeightsError
+from oncotrack.errors import InputError
 from oncotrack.findings import Alternative, Point, point
 from oncotrack.followup.candidates import Answer, Candidate, candidates
 from oncotrack.followup.crops import Crop, EncodedCrop
@@ -81,12 +81,7 @@ class LearnedTracker(ABC):
         file = stored.load(weights or stored.bundled(self.name, config), self.name)
         self.config = file.config_as(type(self.configs[config]))
         self.network = self.kind(self.config)
-        try:
-            self.network.load_state_dict(file.state)
-        except RuntimeError as error:
-            raise WeightsError(
-                f"The weights of {self.name} do not fit its network. Install OncoTrack again."
-            ) from error
+        file.fill(self.network)
         self.network.to(self.device).eval()
         self.about = file.about
         self.threshold = float(file.about.get("found_threshold", FOUND_THRESHOLD))

@@ -18,8 +18,10 @@ _WINDOW_HU = (-1000.0, 300.0)
 
 def doubted_where_changed(match: Match, pair: ScanPair, at: Sequence[float], radius_mm: float) -> Match:
     """The match, not found when its tissue is another than that at the click; of two CTs."""
+    if not match.found:
+        return match
     changed = change_hu(pair, at, match.match, radius_mm)
-    if not match.found or changed <= MOST_CHANGED_HU:
+    if changed <= MOST_CHANGED_HU:
         return match
     reason = (
         f"The tissue there differs by {changed:.0f} HU from the lesion's; it may have vanished. Look for it by eye."

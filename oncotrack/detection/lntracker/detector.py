@@ -16,7 +16,7 @@ from oncotrack.detection.lntracker.grid import Slices, check_ct
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.tracking import Follower, Thresholds, Track, stacked
 from oncotrack.devices import device as chosen_device
-from oncotrack.errors import InputError, WeightsError
+from oncotrack.errors import InputError
 from oncotrack.findings import Finding, Provenance
 from oncotrack.jobs import Progress, silent
 from oncotrack.tracklet import Tracklet
@@ -62,12 +62,7 @@ class LNTrackerDetector:
         self.device = chosen_device(device)
         file = stored.load(weights or stored.bundled(self.name, config), self.name)
         self.network = LNTracker(file.config_as(LNTrackerConfig))
-        try:
-            self.network.load_state_dict(file.state)
-        except RuntimeError as error:
-            raise WeightsError(
-                f"The weights of {self.name} do not fit its network. Install OncoTrack again."
-            ) from error
+        file.fill(self.network)
         self.network.to(self.device).eval()
         self.thresholds = thresholds or Thresholds()
         self.about = file.about

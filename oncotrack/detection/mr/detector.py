@@ -17,7 +17,7 @@ from oncotrack.detection.mr.network import MaskRCNN, padded
 from oncotrack.detection.mr.slice_nodes import SliceNode, mask_of, slice_nodes, stacked_nodes, track_of, with_mask
 from oncotrack.detection.mr.slices import MRSlices, check_mr
 from oncotrack.devices import device as chosen_device
-from oncotrack.errors import InputError, WeightsError
+from oncotrack.errors import InputError
 from oncotrack.findings import Finding, Provenance
 from oncotrack.jobs import Progress, silent
 from oncotrack.tracklet import Tracklet
@@ -63,10 +63,7 @@ class MRDetector:
         self.device = chosen_device(device)
         file = stored.load(weights or stored.bundled(self.name, config), self.name)
         self.network = MaskRCNN(file.config_as(MRConfig))
-        try:
-            self.network.load_state_dict(file.state)
-        except RuntimeError as error:
-            raise WeightsError("The weights of mr do not fit its network. Install OncoTrack again.") from error
+        file.fill(self.network)
         self.network.to(self.device).eval()
         self.about = file.about
         self._threshold = float(file.about.get("threshold", THRESHOLD)) if threshold is None else threshold
