@@ -20,6 +20,7 @@ from oncotrack.evaluation.detectors import evaluate_detectors
 from oncotrack.findings import Kind, State
 from oncotrack.phantom import make_patient
 from oncotrack.training import lntracker as training
+from oncotrack.training import slice_pairs
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.slice_pairs import Augmentation, SlicePairs
@@ -146,6 +147,37 @@ def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path
     assert not [name for name in same if "phi" not in name]
     detector = LNTrackerDetector("cpu", weights=path)
     assert detector.network.config == TINY
+
+
+def test_the_proposals_alone_are_trained_first(stored, tmp_path, monkeypatch):
+    """Their weights hold the whole network, the rest of it as it was, and the whole goes on from them."""
+    monkeypatch.setitem(training.CROPS, "compact", 64)
+    monkeypatch.setattr(training, "store", lambda *_: stored)
+    monkeypatch.setitem(CONFIGS, "compact", TINY)
+    plan = Plan(steps=2, batch=2, learning_rate=0.01, warmup=1, clip=1.0, optimiser="muon")
+    path = training.train(tmp_path / "one", "compact", NodeSources(), part="proposals", plan=plan, device="cpu")
+    loaded = weights.load(path, "lntracker")
+    torch.manual_seed(plan.seed)
+    for name, value in LNTracker(TINY).state_dict().items():
+        proposing = name.startswith(("backbone", "encoder", "proposals"))
+        assert proposing or torch.equal(loaded.state[name], value), name
+        assert not proposing or value.numel() == 1 or not torch.equal(loaded.state[name], value), name
+    whole = training.train(tmp_path / "two", "compact", NodeSources(), start=path, plan=plan, device="cpu")
+    assert weights.load(whole, "lntracker").about["started from"]["part"] == "proposals"
+    with pytest.raises(InputError, match="supervision is dense"):
+        training.train(tmp_path, "paper", NodeSources(phantoms=1), part="proposals")
+
+
+def test_crops_hold_what_a_whole_slice_would_give(stored):
+    """Only the part that a crop needs is read; the crop is the same."""
+    pairs = SlicePairs(stored, 64, 0, Augmentation(near_node=0.5))
+    for n in range(6):
+        part = pairs.sample(n)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(slice_pairs, "_reach", lambda places, length: slice(0, length))
+            whole = pairs.sample(n)
+        assert torch.allclose(part[0], whole[0], atol=1e-3)
+        assert torch.equal(part[2].ids, whole[2].ids)
 
 
 def test_unknown_names_get_a_sentence(tmp_path):

@@ -14,6 +14,7 @@ import torch
 
 from oncotrack.errors import InputError, TrainingError
 from oncotrack.training import checkpoint, loop
+from oncotrack.training.optimisers import optimisers
 from oncotrack.training.plan import Plan
 
 PLAN = Plan(steps=12, batch=4, learning_rate=0.05, final_learning_rate=0.001, warmup=3, clip=10.0, average=0.9,
@@ -48,15 +49,19 @@ def step_loss(model, batch, generator):
 
 def network():
     torch.manual_seed(1)
-    return torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(8, 1))
+    return torch.nn.Sequential(
+        torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Dropout(0.2), torch.nn.Linear(8, 8), torch.nn.Linear(8, 1)
+    )
 
 
 def run(out, plan=PLAN, **options):
     return loop.train(network(), Line(), step_loss, plan, out, device="cpu", **options)
 
 
-def test_a_run_that_was_cut_is_the_run_that_never_was(tmp_path):
-    whole, steps = run(tmp_path / "whole")
+@pytest.mark.parametrize("optimiser", ["radam", "muon"])
+def test_a_run_that_was_cut_is_the_run_that_never_was(tmp_path, optimiser):
+    plan = replace(PLAN, optimiser=optimiser)
+    whole, steps = run(tmp_path / "whole", plan)
     assert steps == PLAN.steps
 
     class Cut(Exception):
@@ -67,16 +72,17 @@ def test_a_run_that_was_cut_is_the_run_that_never_was(tmp_path):
             raise Cut
 
     with pytest.raises(Cut):
-        run(tmp_path / "cut", progress=cutting)
-    parts, _ = run(tmp_path / "cut")
+        run(tmp_path / "cut", plan, progress=cutting)
+    parts, _ = run(tmp_path / "cut", plan)
     assert all(torch.equal(parts[name], value) for name, value in whole.items())
     rows = [list(csv.DictReader((tmp_path / name / loop.LOG).open())) for name in ("whole", "cut")]
     assert [row["loss"] for row in rows[0]] == [row["loss"] for row in rows[1]]
     assert [int(row["step"]) for row in rows[0]] == [4, 8, 12]
 
 
-def test_it_learns(tmp_path):
-    run(tmp_path, replace(PLAN, steps=200, log_every=20, average=0.0))
+@pytest.mark.parametrize("optimiser", ["radam", "muon"])
+def test_it_learns(tmp_path, optimiser):
+    run(tmp_path, replace(PLAN, steps=200, log_every=20, average=0.0, optimiser=optimiser))
     losses = [float(row["loss"]) for row in csv.DictReader((tmp_path / loop.LOG).open())]
     assert losses[-1] < losses[0] / 3
 
@@ -97,6 +103,22 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
     (tmp_path / checkpoint.NAME).write_bytes(b"nonsense")
     with pytest.raises(TrainingError, match="damaged"):
         run(tmp_path, about="one")
+
+
+def test_muon_takes_the_matrices_and_steps_along_what_they_learn():
+    """A kernel of a convolution is stepped as the matrix of its outputs, orthogonal and as large as Adam's steps."""
+    model = torch.nn.Sequential(torch.nn.Conv2d(4, 16, 3), torch.nn.Flatten(), torch.nn.Linear(16, 1))
+    muon, rest = optimisers(model, replace(PLAN, optimiser="muon", weight_decay=0.0))
+    kernel, before = model[0].weight, model[0].weight.detach().clone()
+    assert [tuple(each.shape) for each in muon.param_groups[0]["params"]] == [(16, 36)]
+    assert len(rest.param_groups[0]["params"]) == 3
+    model(torch.randn(8, 4, 3, 3)).square().mean().backward()
+    muon.step()
+    step = (kernel.detach() - before).flatten(1)
+    assert (step * kernel.grad.flatten(1)).sum() < 0
+    spread = torch.linalg.svdvals(step)[: torch.linalg.matrix_rank(kernel.grad.flatten(1))]
+    assert spread.max() < 2 * spread.min()
+    assert spread.max() == pytest.approx(PLAN.learning_rate * 0.2 * 6, rel=0.5)
 
 
 def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
@@ -120,6 +142,8 @@ def test_a_plan_that_makes_no_sense_is_refused():
         Plan(steps=0)
     with pytest.raises(InputError, match="precision"):
         Plan(steps=1, precision="fp8")
+    with pytest.raises(InputError, match="choose radam or muon"):
+        Plan(steps=1, optimiser="sgd")
 
 
 SPREAD = """

@@ -35,6 +35,10 @@ def train_lntracker(
             help="full, without-masked-attention, without-similarity-loss, without-track-queries or trackformer.",
         ),
     ] = "full",
+    part: Annotated[
+        str,
+        typer.Option("--part", help="all, or proposals: what comes before the queries, alone and faster, to begin."),
+    ] = "all",
     phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic scans.")] = 160,
     insert: Insert = None,
     insertions: Insertions = 40,
@@ -46,6 +50,7 @@ def train_lntracker(
     batch: Batch = None,
     learning_rate: LearningRate = None,
     warmup: Warmup = None,
+    optimiser: Annotated[str | None, typer.Option("--optimiser", help="radam, or muon (torch 2.9 or newer).")] = None,
     seed: Seed = None,
     start: Start = None,
     device: Device = "auto",
@@ -56,7 +61,8 @@ def train_lntracker(
 
     sources = {"phantoms": phantoms, "insert": insert or [], "insertions": insertions, "nih": nih, "folder": folder}
     plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed}
-    lntracker(out, config, ablation, sources, plan, start, device, max_minutes)
+    plan["optimiser"] = optimiser
+    lntracker(out, config, ablation, part, sources, plan, start, device, max_minutes)
 
 
 @train.command("mr")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -16,24 +17,36 @@ NAME = "checkpoint.safetensors"
 
 
 def save(
-    path: Path, step: int, model: torch.nn.Module, average: dict[str, torch.Tensor], optimiser, plan: Plan, about: str
+    path: Path,
+    step: int,
+    model: torch.nn.Module,
+    average: dict[str, torch.Tensor],
+    optimisers: Sequence[torch.optim.Optimizer],
+    plan: Plan,
+    about: str,
 ) -> None:
-    """Write model, moving average and optimiser after `step` steps; `about` tells two runs apart."""
+    """Write model, moving average and optimisers after `step` steps; `about` tells two runs apart."""
     from safetensors.torch import save_file
 
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
     tensors |= {f"average.{name}": value for name, value in average.items()}
-    for n, values in optimiser.state_dict()["state"].items():
-        tensors |= {f"optimiser.{n}.{name}": torch.as_tensor(value) for name, value in values.items()}
+    for which, optimiser in enumerate(optimisers):
+        for n, values in optimiser.state_dict()["state"].items():
+            tensors |= {f"optimiser.{which}.{n}.{name}": torch.as_tensor(value) for name, value in values.items()}
     tensors = {name: value.detach().cpu().clone().contiguous() for name, value in tensors.items()}
     with replacing(path) as temporary:
         save_file(tensors, temporary, {"step": str(step), "plan": json.dumps(asdict(plan)), "about": about})
 
 
 def restore(
-    path: Path, model: torch.nn.Module, average: dict[str, torch.Tensor], optimiser, plan: Plan, about: str
+    path: Path,
+    model: torch.nn.Module,
+    average: dict[str, torch.Tensor],
+    optimisers: Sequence[torch.optim.Optimizer],
+    plan: Plan,
+    about: str,
 ) -> int:
-    """Put a checkpoint back into model, average and optimiser; the number of steps that were done.
+    """Put a checkpoint back into model, average and optimisers; the number of steps that were done.
 
     Raises
     ------
@@ -59,11 +72,12 @@ def restore(
     model.load_state_dict(parts["model"])
     for name, value in parts["average"].items():
         average[name].copy_(value)
-    state: dict[int, dict[str, torch.Tensor]] = {}
+    states: list[dict[int, dict[str, torch.Tensor]]] = [{} for _ in optimisers]
     for name, value in parts["optimiser"].items():
-        n, key = name.split(".", 1)
-        state.setdefault(int(n), {})[key] = value
-    optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
+        which, n, key = name.split(".", 2)
+        states[int(which)].setdefault(int(n), {})[key] = value
+    for optimiser, state in zip(optimisers, states, strict=True):
+        optimiser.load_state_dict({"state": state, "param_groups": optimiser.state_dict()["param_groups"]})
     return int(metadata["step"])
 
 

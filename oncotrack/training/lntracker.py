@@ -9,8 +9,8 @@ import torch
 
 from oncotrack import weights
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
-from oncotrack.detection.lntracker.losses import losses
-from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.losses import dense_loss, losses
+from oncotrack.detection.lntracker.network import LNTracker, Proposer
 from oncotrack.detection.lntracker.track_queries import augment_tracks
 from oncotrack.errors import InputError
 from oncotrack.jobs import Progress, silent
@@ -32,8 +32,18 @@ CROPS = {"paper": 512, "compact": 128}
 """Pixels of a training crop, 0.8 mm each; the paper does not say."""
 PLANS = {
     "paper": Plan(steps=30_000, batch=8, precision="bf16", workers=8),
-    "compact": Plan(steps=5_000, batch=8, learning_rate=5e-4, warmup=100, clip=1.0, average=0.998, precision="bf16"),
+    "compact": Plan(
+        steps=5_000,
+        batch=8,
+        learning_rate=3e-3,
+        warmup=100,
+        clip=5.0,
+        optimiser="muon",
+        average=0.998,
+        precision="bf16",
+    ),
 }
+PARTS = ("all", "proposals")
 
 
 def step_loss(network: torch.nn.Module, pairs: Pairs, generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -53,12 +63,21 @@ def step_loss(network: torch.nn.Module, pairs: Pairs, generator: torch.Generator
     return losses(output, now, ids, config)
 
 
+def proposal_loss(network: torch.nn.Module, pairs: Pairs, generator: torch.Generator) -> dict[str, torch.Tensor]:
+    """The loss of the proposals alone, on the second slice of each pair."""
+    config: LNTrackerConfig = getattr(network, "module", network).config
+    size = tuple(pairs.images.shape[:-3:-1])
+    by_class, by_box = dense_loss(network(pairs.images[1]), [t.boxes for t in pairs.targets[1]], size, config)
+    return {"loss": by_class + by_box, "dense_class": by_class, "dense_box": by_box}
+
+
 def train(
     out: Path,
     config: str,
     sources: NodeSources,
     *,
     ablation: str = "full",
+    part: str = "all",
     plan: Plan | None = None,
     start: Path | None = None,
     device: str = "auto",
@@ -75,6 +94,9 @@ def train(
         "compact" or "paper".
     ablation : str
         A row of the paper's table 4, one of `ABLATIONS`.
+    part : str
+        "all", or "proposals": backbone, encoder and proposals alone, at a third of the cost; to begin with. The weights
+        hold the whole network then too.
     plan : Plan, optional
         That of the config when missing.
     start : Path, optional
@@ -97,6 +119,11 @@ def train(
             f'"{config}" and "{ablation}" were asked for.'
         )
     chosen, plan = replace(CONFIGS[config], **ABLATIONS[ablation]), plan or PLANS[config]
+    if part not in PARTS or (part == "proposals" and not chosen.dense_supervision):
+        raise InputError(
+            f"A part to train is one of {', '.join(PARTS)}, and the proposals alone can learn only where their supervision "
+            f'is dense, as in the config compact; "{part}" of "{config}" was asked for.'
+        )
     paths = store(out / "scans", sources.jobs(), str(sources), progress)
     torch.manual_seed(plan.seed)
     network = LNTracker(chosen)
@@ -105,19 +132,26 @@ def train(
         if begun.config_as(LNTrackerConfig) != chosen:
             raise InputError(f"{start} holds another LN-Tracker than the one that is to be trained.")
         network.load_state_dict(begun.state)
+    model, loss = network, step_loss
+    if part == "proposals":
+        model, loss = Proposer(chosen), proposal_loss
+        model.load_state_dict({name: network.state_dict()[name] for name in model.state_dict()})
     samples = SlicePairs(paths, CROPS[config], plan.seed)
     about = {
         "system": "lntracker",
         "config": asdict(chosen),
         "scans": [path.stem for path in paths],
+        "part": part,
         "start": begun.sha256 if begun else "",
     }
     state, steps = loop.train(
-        network, samples, step_loss, plan, out, about=repr(about), device=device, max_minutes=max_minutes,
+        model, samples, loss, plan, out, about=repr(about), device=device, max_minutes=max_minutes,
         progress=progress,
     )  # fmt: skip
     told = {
-        "data": str(sources), "ablation": ablation, "plan": asdict(plan), "steps": steps, "device": device,
+        "data": str(sources), "ablation": ablation, "part": part, "plan": asdict(plan), "steps": steps, "device": device,
         "torch": torch.__version__, "started from": begun.about if begun else "random weights",
     }  # fmt: skip
-    return weights.save(out / f"lntracker-{config}.safetensors", "lntracker", chosen, state, told)
+    return weights.save(
+        out / f"lntracker-{config}.safetensors", "lntracker", chosen, network.state_dict() | state, told
+    )

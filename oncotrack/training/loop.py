@@ -16,6 +16,7 @@ from oncotrack import atomic
 from oncotrack.errors import MissingPackageError, TrainingError
 from oncotrack.jobs import Progress, silent
 from oncotrack.training import checkpoint
+from oncotrack.training.optimisers import optimisers
 from oncotrack.training.plan import Plan
 
 if TYPE_CHECKING:
@@ -88,16 +89,14 @@ def train(
     # a slice without nodes leaves some weights without gradient
     spread = DistributedDataParallelKwargs(find_unused_parameters=True)
     accelerator = Accelerator(mixed_precision=plan.precision, cpu=target.type == "cpu", kwargs_handlers=[spread])
-    optimiser = torch.optim.RAdam(
-        model.parameters(), plan.learning_rate, weight_decay=plan.weight_decay, decoupled_weight_decay=True
-    )
     model.to(accelerator.device)
+    made = optimisers(model, plan)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()} if plan.average else {}
     out.mkdir(parents=True, exist_ok=True)
     path, step = out / checkpoint.NAME, 0
     if path.is_file():
-        step = checkpoint.restore(path, model, average, optimiser, plan, about)
-    wrapped, prepared = accelerator.prepare(model, optimiser)
+        step = checkpoint.restore(path, model, average, made, plan, about)
+    wrapped, *prepared = accelerator.prepare(model, *made)
     log = Log(out / LOG, step) if accelerator.is_main_process else None
     numbered = _Numbered(samples, plan, step, accelerator.process_index, accelerator.num_processes)
     batches = DataLoader(numbered, batch_size=None, num_workers=plan.workers, persistent_workers=plan.workers > 0)
@@ -108,8 +107,9 @@ def train(
         progress(step / plan.steps, f"Training, step {step} of {plan.steps}")
         generator = torch.Generator(accelerator.device).manual_seed(_seed(plan.seed, step, accelerator.process_index))
         torch.manual_seed(generator.initial_seed())
-        for group in prepared.param_groups:
-            group["lr"] = plan.rate(step)
+        for optimiser in prepared:
+            for group in optimiser.param_groups:
+                group["lr"] = plan.rate(step)
         with accelerator.autocast():
             parts = step_loss(wrapped, batch.to(accelerator.device), generator)
         if not torch.isfinite(parts["loss"]):
@@ -118,17 +118,18 @@ def train(
             )
         accelerator.backward(parts["loss"])
         accelerator.clip_grad_norm_(wrapped.parameters(), plan.clip)
-        prepared.step()
-        prepared.zero_grad()
+        for optimiser in prepared:
+            optimiser.step()
+        wrapped.zero_grad()
         _follow(average, model, plan.average, step)
         step += 1
         if log is not None:
             log.add(step, plan.rate(step - 1), parts, is_due=step % plan.log_every == 0)
             if step % plan.save_every == 0:
-                checkpoint.save(path, step, model, average, optimiser, plan, about)
+                checkpoint.save(path, step, model, average, made, plan, about)
     if log is not None:
         log.write()
-        checkpoint.save(path, step, model, average, optimiser, plan, about)
+        checkpoint.save(path, step, model, average, made, plan, about)
     return average or model.state_dict(), step
 
 

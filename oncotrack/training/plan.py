@@ -25,6 +25,8 @@ class Plan:
     weight_decay : float
     clip : float
         Largest norm of the gradient.
+    optimiser : str
+        "radam" or "muon", see `optimisers`.
     precision : str
         "no" (float32) or "bf16" (mixed).
     average : float
@@ -43,6 +45,7 @@ class Plan:
     warmup: int = 500
     weight_decay: float = 1e-4
     clip: float = 0.1
+    optimiser: str = "radam"
     precision: str = "no"
     average: float = 0.0
     seed: int = 0
@@ -55,6 +58,9 @@ class Plan:
             raise InputError("A training run needs at least one step, one sample a step, and whole numbers above zero.")
         if self.precision not in ("no", "bf16"):
             raise InputError(f'There is no precision "{self.precision}"; choose no or bf16.')
+
+        if self.optimiser not in ("radam", "muon"):
+            raise InputError(f'There is no optimiser "{self.optimiser}"; choose radam or muon.')
 
     def rate(self, step: int) -> float:
         """Learning rate of a step: linear warm-up, then half a cosine from first to final rate."""

@@ -23,13 +23,17 @@ _LEAST_PIXELS = 4
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The paper's augmentations, the same for both slices of a pair; it names them, the strengths are ours."""
+    """The paper's augmentations, the same for both slices of a pair; it names them, the strengths are ours.
+
+    Mirroring left and right (the probability ``mirror``) is ours too: few scans have to teach much.
+    """
 
     scale: float = 1.25
     rotation_deg: float = 15.0
     intensity: float = 0.1
     gamma: float = 0.25
     near_node: float = 0.8
+    mirror: float = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,8 +84,10 @@ class SlicePairs:
             z, y, x = rng.integers(depth), rng.uniform(0.2, 0.8) * height, rng.uniform(0.2, 0.8) * width
         centre = np.array([x, y]) + rng.uniform(-0.4, 0.4, 2) * self._size
         stack = np.clip(np.arange(z - CONTEXT - 1, z + CONTEXT + 2), 0, depth - 1)
-        image, labels = case.read(stack)
-        grid = self._grid(rng, centre, (height, width))
+        x, y = self._places(rng, centre)
+        columns, rows = _reach(x, width), _reach(y, height)
+        image, labels = case.read(stack, rows, columns)
+        grid = torch.stack([_share(x, columns), _share(y, rows)], -1)[None]
         image = F.grid_sample(image[None].float() / 255, grid, align_corners=False)[0]
         labels = F.grid_sample(labels[None].float(), grid, mode="nearest", align_corners=False)[0].to(torch.uint8)
         image = intensities(image, rng, self._how)
@@ -94,16 +100,28 @@ class SlicePairs:
         images, first, second = zip(*samples, strict=True)
         return Pairs(torch.stack(images, 1), (list(first), list(second)))
 
-    def _grid(self, rng: np.random.Generator, centre: np.ndarray, shape: tuple[int, int]) -> torch.Tensor:
-        """(1, size, size, 2) places in the slice, -1 to 1, of a crop that is turned and scaled."""
+    def _places(self, rng: np.random.Generator, centre: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """(size, size) x and y in pixels of the slice, of a crop that is turned, scaled and perhaps mirrored."""
         turn = radians(rng.uniform(-1, 1) * self._how.rotation_deg)
         scale = self._how.scale ** rng.uniform(-1, 1)
         axis = (np.arange(self._size) - (self._size - 1) / 2) * scale
         v, u = np.meshgrid(axis, axis, indexing="ij")
+        if rng.random() < self._how.mirror:
+            u = -u
         x = centre[0] + u * cos(turn) - v * sin(turn)
         y = centre[1] + u * sin(turn) + v * cos(turn)
-        places = np.stack([(2 * x + 1) / shape[1] - 1, (2 * y + 1) / shape[0] - 1], -1)
-        return torch.from_numpy(places[None].astype(np.float32))
+        return torch.from_numpy(x.astype(np.float32)), torch.from_numpy(y.astype(np.float32))
+
+
+def _reach(places: torch.Tensor, length: int) -> slice:
+    """The pixels of an axis that places on it are read from, at least two."""
+    low = min(max(int(places.min()) - 1, 0), length - 2)
+    return slice(low, max(min(int(places.max()) + 3, length), low + 2))
+
+
+def _share(places: torch.Tensor, part: slice) -> torch.Tensor:
+    """Pixels as `grid_sample` counts them in a part of the axis: -1 to 1 from edge to edge."""
+    return (2 * (places - part.start) + 1) / (part.stop - part.start) - 1
 
 
 def intensities(image: torch.Tensor, rng: np.random.Generator, how: Augmentation) -> torch.Tensor:

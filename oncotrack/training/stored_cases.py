@@ -88,12 +88,14 @@ class StoredCase:
                 levels = np.unique(inside[:, 0])
                 self.nodes.append(np.array([inside[inside[:, 0] == z].mean(0).round() for z in levels], int))
 
-    def read(self, levels: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image and labels of some slices, (n, H, W) uint8."""
+    def read(
+        self, levels: np.ndarray, rows: slice = slice(None), columns: slice = slice(None)
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Image and labels of some slices, or of a part of them, (n, H, W) uint8."""
         from safetensors import safe_open
 
         low, high = int(levels.min()), int(levels.max()) + 1
         with safe_open(self._path, framework="pt") as file:
-            image, labels = (file.get_slice(name)[low:high] for name in ("image", "labels"))
+            image, labels = (file.get_slice(name)[low:high, rows, columns] for name in ("image", "labels"))
         picked = torch.from_numpy(levels - low)
         return image[picked], labels[picked]

@@ -103,8 +103,26 @@ class Similarity(nn.Sequential):
         return super().forward(queries).float() * self.scale
 
 
-class LNTracker(nn.Module):
-    """The network; see `LNTrackerConfig` for its parts."""
+@dataclass
+class Proposed:
+    """A slice as far as its proposals.
+
+    Attributes
+    ----------
+    maps : (B, C, h, w) each, what the decoder reads, finest first
+    fine : (B, C, h, w), the map of stride 4; None where the configuration has none
+    proposals : of every cell
+    size : (2,), width and height of the padded slice in pixels
+    """
+
+    maps: list[torch.Tensor]
+    fine: torch.Tensor | None
+    proposals: Proposals
+    size: torch.Tensor
+
+
+class Proposer(nn.Module):
+    """The network as far as its proposals; it can be trained alone first, at a third of the whole network's cost."""
 
     def __init__(self, config: LNTrackerConfig) -> None:
         super().__init__()
@@ -112,6 +130,39 @@ class LNTracker(nn.Module):
         self.backbone = Backbone(config)
         self.encoder = Encoder(config)
         self.proposals = ProposalHead(config)
+
+    def forward(self, images: torch.Tensor) -> Proposals:
+        """(B, slices, H, W), 0 to 1 for the HU window -> the proposals of the middle slice."""
+        return self.propose(images).proposals
+
+    def propose(self, images: torch.Tensor) -> Proposed:
+        """Read (B, slices, H, W) images.
+
+        Raises
+        ------
+        InputError
+            If the images do not have the configured number of slices.
+        """
+        if images.ndim != 4 or images.shape[1] != self.config.slices:
+            raise InputError(
+                f"LN-Tracker reads {self.config.slices} slices at once as (batch, slices, height, width); "
+                f"this is {tuple(images.shape)}."
+            )
+        height, width = images.shape[-2:]
+        images = F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))
+        size = images.new_tensor([images.shape[-1], images.shape[-2]], dtype=torch.float32)
+        maps, fine = self.encoder(self.backbone(images))
+        if self.config.fine_level:
+            maps = [fine, *maps]
+        proposals = self.proposals(maps[:1] if self.config.fine_level else maps, size, (width, height))
+        return Proposed(maps, fine, proposals, size)
+
+
+class LNTracker(Proposer):
+    """The network; see `LNTrackerConfig` for its parts."""
+
+    def __init__(self, config: LNTrackerConfig) -> None:
+        super().__init__(config)
         self.decoder = Decoder(config)
         self.label = nn.Embedding(2, config.width) if config.denoising_queries else None
         self.masks = MaskHead(config.width) if config.mask_branch else None
@@ -139,26 +190,16 @@ class LNTracker(nn.Module):
         InputError
             If the images do not have the configured number of slices.
         """
-        if images.ndim != 4 or images.shape[1] != self.config.slices:
-            raise InputError(
-                f"LN-Tracker reads {self.config.slices} slices at once as (batch, slices, height, width); "
-                f"this is {tuple(images.shape)}."
-            )
         height, width = images.shape[-2:]
-        images = F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))
-        size = images.new_tensor([images.shape[-1], images.shape[-2]], dtype=torch.float32)
+        seen = self.propose(images)
+        proposals, size = seen.proposals, seen.size
         frame = images.new_tensor([width, height] * 2, dtype=torch.float32)
-
-        maps, fine = self.encoder(self.backbone(images))
-        if self.config.fine_level:
-            maps = [fine, *maps]
-        proposals = self.proposals(maps[:1] if self.config.fine_level else maps, size, (width, height))
         best = select(proposals, self.config.queries, peaks=self.config.dense_supervision)
         encoder_logits = proposals.logits.gather(1, best)
         encoder_boxes = proposals.boxes.gather(1, best[..., None].expand(-1, -1, 4))
         content = proposals.content.gather(1, best[..., None].expand(-1, -1, self.config.width)).detach()
 
-        memory = self.decoder.memory(maps, size)
+        memory = self.decoder.memory(seen.maps, size)
         known = encoder_logits.detach() if self.config.residual_scores else None
         tracks = self._tracks(tracks, content)
         n_tracks = tracks.embedding.shape[1]
@@ -176,7 +217,7 @@ class LNTracker(nn.Module):
             dense=proposals if self.config.dense_supervision else None,
         )
         if self.masks is not None:
-            output.masks = self.masks(decoded.queries, fine)
+            output.masks = self.masks(decoded.queries, seen.fine)
         if n_tracks and self.phi is not None:
             output.similarity = self.similarity(tracks.embedding, decoded.queries[:, :n_tracks])
         if self.training and targets is not None:

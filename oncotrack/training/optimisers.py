@@ -1,0 +1,46 @@
+"""The optimisers that a plan can name."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from oncotrack.errors import MissingPackageError
+from oncotrack.training.plan import Plan
+
+_LEAST_ROWS = 8
+"""Smaller matrices (the rows of an embedding, a score's weights) have no directions worth balancing."""
+
+
+def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
+    """Those of a plan: RAdam for every weight (sec. 4.2), or Muon for the matrices and RAdam for the rest.
+
+    Muon (Jordan et al., 2024) makes every step of a matrix orthogonal; a kernel of a convolution is the matrix of its
+    outputs. Its steps are scaled to be as large as Adam's (Liu et al., Muon is scalable for LLM training, 2025), so that
+    both live by one learning rate.
+
+    Raises
+    ------
+    MissingPackageError
+        This torch has no Muon.
+    """
+    weights = [weight for weight in model.parameters() if weight.requires_grad]
+    if plan.optimiser == "radam":
+        return [_radam(weights, plan)]
+    if not hasattr(torch.optim, "Muon"):
+        raise MissingPackageError("Training with Muon needs torch 2.9 or newer; update torch, or choose radam.")
+    matrices = [weight for weight in weights if weight.ndim > 1 and min(weight.flatten(1).shape) >= _LEAST_ROWS]
+    flat = [nn.Parameter(weight.detach().flatten(1)) for weight in matrices]  # the same memory
+    muon = torch.optim.Muon(flat, plan.learning_rate, plan.weight_decay, adjust_lr_fn="match_rms_adamw")
+
+    def hand_over(*_: object) -> None:
+        for matrix, weight in zip(flat, matrices, strict=True):
+            matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
+
+    muon.register_step_pre_hook(hand_over)
+    taken = {id(weight) for weight in matrices}
+    return [muon, _radam([weight for weight in weights if id(weight) not in taken], plan)]
+
+
+def _radam(weights: list[nn.Parameter], plan: Plan) -> torch.optim.Optimizer:
+    return torch.optim.RAdam(weights, plan.learning_rate, weight_decay=plan.weight_decay, decoupled_weight_decay=True)
