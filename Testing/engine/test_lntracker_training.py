@@ -149,8 +149,8 @@ def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path
     assert detector.network.config == TINY
 
 
-def test_the_proposals_alone_are_trained_first(stored, tmp_path, monkeypatch):
-    """Their weights hold the whole network, the rest of it as it was, and the whole goes on from them."""
+def test_the_proposals_are_trained_first_and_then_the_queries(stored, tmp_path, monkeypatch):
+    """Their weights hold the whole network, the rest of it as it was, and the queries go on from them."""
     monkeypatch.setitem(training.CROPS, "compact", 64)
     monkeypatch.setattr(training, "store", lambda *_: stored)
     monkeypatch.setitem(CONFIGS, "compact", TINY)
@@ -162,8 +162,14 @@ def test_the_proposals_alone_are_trained_first(stored, tmp_path, monkeypatch):
         proposing = name.startswith(("backbone", "encoder", "proposals"))
         assert proposing or torch.equal(loaded.state[name], value), name
         assert not proposing or value.numel() == 1 or not torch.equal(loaded.state[name], value), name
-    whole = training.train(tmp_path / "two", "compact", NodeSources(), start=path, plan=plan, device="cpu")
-    assert weights.load(whole, "lntracker").about["started from"]["part"] == "proposals"
+    then = training.train(
+        tmp_path / "two", "compact", NodeSources(), part="queries", start=path, plan=plan, device="cpu"
+    )
+    whole = weights.load(then, "lntracker")
+    assert whole.about["started from"]["part"] == "proposals"
+    for name, value in loaded.state.items():
+        proposing = name.startswith(("backbone", "encoder", "proposals"))
+        assert torch.equal(whole.state[name], value) == proposing or "phi" in name or value.numel() == 1, name
     with pytest.raises(InputError, match="supervision is dense"):
         training.train(tmp_path, "paper", NodeSources(phantoms=1), part="proposals")
 

@@ -37,7 +37,7 @@ def train_lntracker(
     ] = "full",
     part: Annotated[
         str,
-        typer.Option("--part", help="all, or proposals: what comes before the queries, alone and faster, to begin."),
+        typer.Option("--part", help="all, or alone and faster: proposals, then queries."),
     ] = "all",
     phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic scans.")] = 160,
     insert: Insert = None,

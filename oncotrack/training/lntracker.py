@@ -43,7 +43,7 @@ PLANS = {
         precision="bf16",
     ),
 }
-PARTS = ("all", "proposals")
+PARTS = ("all", "proposals", "queries")
 
 
 def step_loss(network: torch.nn.Module, pairs: Pairs, generator: torch.Generator) -> dict[str, torch.Tensor]:
@@ -95,8 +95,8 @@ def train(
     ablation : str
         A row of the paper's table 4, one of `ABLATIONS`.
     part : str
-        "all", or "proposals": backbone, encoder and proposals alone, at a third of the cost; to begin with. The weights
-        hold the whole network then too.
+        "all"; or "proposals", backbone, encoder and proposals alone, at a third of the cost, to begin with; or "queries",
+        what comes after them alone, at half the cost, to go on with. The weights hold the whole network each time.
     plan : Plan, optional
         That of the config when missing.
     start : Path, optional
@@ -136,6 +136,9 @@ def train(
     if part == "proposals":
         model, loss = Proposer(chosen), proposal_loss
         model.load_state_dict({name: network.state_dict()[name] for name in model.state_dict()})
+    elif part == "queries":
+        for known in (network.backbone, network.encoder, network.proposals):
+            known.requires_grad_(False)
     samples = SlicePairs(paths, CROPS[config], plan.seed)
     about = {
         "system": "lntracker",

@@ -19,9 +19,8 @@ from oncotrack.scene.placing import is_placing
 from oncotrack.scene.tasks import Task
 from oncotrack.tracklet_edits import Rerun
 from oncotrack.web.attributes import raw
-from oncotrack.web.files import BASELINE, FOLLOWUP
-from oncotrack.web.panels.node_buttons import PREFIX, button, can
 from oncotrack.web.panels.node_list import NodeList
+from oncotrack.web.panels.scan_tool import NODES, ScanTool
 from oncotrack.web.panels.tracklet_card import TrackletCard
 from oncotrack.web.tools import Command
 
@@ -38,7 +37,7 @@ _ACTIONS = (
 _RERUNS = ((Rerun.KEEP, "Keep decisions"), (Rerun.REPLACE, "Replace all"))
 
 
-class DetectionTool:
+class DetectionTool(ScanTool):
     """The nodes of one scan; while its tab is open, a click in a slice chooses a node and follows no lesion.
 
     Parameters
@@ -46,63 +45,55 @@ class DetectionTool:
     viewer : Viewer
     """
 
-    name, title, icon = "nodes", "Nodes", "mdi-line-scan"
+    part, name, title, icon = NODES, "nodes", "Nodes", "mdi-line-scan"
 
     def __init__(self, viewer: Viewer) -> None:
-        self._viewer, self._session = viewer, None
-        self._session = DetectionScene(viewer.app.scene, slice_nodes=self._slice_nodes)
-        self._list = NodeList(viewer, self._session)
-        self._card = TrackletCard(viewer, self._session, self._do)
-        viewer.state.update({"is_rerun_asked": False, "node_scan": BASELINE, "node_possible": []})
+        super().__init__(viewer)
+        session = DetectionScene(viewer.app.scene, slice_nodes=self._slice_nodes)
+        self._list = NodeList(viewer, session)
+        self._card = TrackletCard(viewer, session, self._do)
+        viewer.state.is_rerun_asked = False
+        self._follow(session)
         viewer.takes_click[self.name] = self._on_click
-        self._session.changed.connect(self._refresh)
         self._session.placed.connect(self._on_placed)
         self._session.refused.connect(self._on_refused)
-        viewer.session.changed.connect(self._refresh)
         viewer.state.change("tab")(self._on_tab)
-        viewer.server.controller.on_server_exited.add(self._on_exit)
         self._refresh()
 
     @property
     def commands(self) -> Sequence[Command]:
         """Detecting, deciding, moving about; the edits of slice boxes come from their card."""
-        do = self._do
+        do, prefix, can = self._do, NODES.prefix, NODES.can
         return (
-            Command(f"{PREFIX}detect", "Find the lymph nodes of the scan", self.icon, self._detect, "d", can("detect")),
-            Command(f"{PREFIX}add", "Add a node: click its middle in a slice", "mdi-plus-circle-outline", self._add, "i",
+            Command(f"{prefix}detect", "Find the lymph nodes of the scan", self.icon, self._detect, "d", can("detect")),
+            Command(f"{prefix}add", "Add a node: click its middle in a slice", "mdi-plus-circle-outline", self._add, "i",
                     can("begin_placing"), is_in_bar=False),
-            *(Command(PREFIX + action, title, icon, partial(do, action), key, can(action), is_in_bar=False)
+            *(Command(prefix + action, title, icon, partial(do, action), key, can(action), is_in_bar=False)
               for action, title, icon, key in _ACTIONS),
             *self._card.commands,
             *self._list.commands,
-            Command(f"{PREFIX}rerun", "Find them again", "mdi-refresh", self._rerun, is_in_bar=False),
-            Command(f"{PREFIX}go", "Go to the node", "mdi-target", partial(do, "go_to"), is_in_bar=False),
-            Command(f"{PREFIX}rename", "Rename the node", "mdi-pencil", self._rename, is_in_bar=False),
-            Command(f"{PREFIX}scan", "Choose the scan", "mdi-image", self._choose_scan, is_in_bar=False),
-            Command(f"{PREFIX}export", "Export the shown nodes: boxes, table, label map of ellipses, findings",
+            Command(f"{prefix}rerun", "Find them again", "mdi-refresh", self._rerun, is_in_bar=False),
+            Command(f"{prefix}go", "Go to the node", "mdi-target", partial(do, "go_to"), is_in_bar=False),
+            Command(f"{prefix}rename", "Rename the node", "mdi-pencil", self._rename, is_in_bar=False),
+            Command(f"{prefix}scan", "Choose the scan", "mdi-image", self._choose_scan, is_in_bar=False),
+            Command(f"{prefix}export", "Export the shown nodes: boxes, table, label map of ellipses, findings",
                     "mdi-export", self._export, enabled=can("export"), is_in_bar=False),
         )  # fmt: skip
 
     def build(self) -> None:
         """The scan, the button, the list, the slice boxes, the question before a new run."""
-        commands, run = {command.name: command for command in self.commands}, self._viewer.run
-        with v.VBtnToggle(
-            model_value=("node_scan",), density="compact", variant="outlined", divided=True, mandatory=True,
-            v_if=("has_scans",), classes="mb-2",
-        ):  # fmt: skip
-            for role, title in ((BASELINE, "Baseline"), (FOLLOWUP, "Follow-up")):
-                v.VBtn(title, value=role, size="small", click=(run, f"['{PREFIX}scan', '{role}']"),
-                       **raw(data_node_scan=role))  # fmt: skip
+        commands = {command.name: command for command in self.commands}
+        self._scans()
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
             for name, title in (("detect", "Find lymph nodes"), ("add", "Add node"), ("export", "Export")):
-                button(self._viewer, commands[PREFIX + name], title)
-        html.P("Open a scan in the tab Files.", v_if=(f"!{can('detect')} && !job.text",))
+                NODES.button(self._viewer, commands[NODES.prefix + name], title)
+        html.P("Open a scan in the tab Files.", v_if=(f"!{NODES.can('detect')} && !job.text",))
         html.P(CAUTION, classes="more", v_if=("has_scans",), **raw(data_caution="yes"))
         with html.Div(v_if=("node_summary",)):
             self._list.build()
             with html.Div(classes="d-flex my-1"):
                 for action, *_rest in _ACTIONS:
-                    button(self._viewer, commands[PREFIX + action])
+                    NODES.button(self._viewer, commands[NODES.prefix + action])
         self._card.build()
         self._question()
 
@@ -119,7 +110,7 @@ class DetectionTool:
                 v.VBtn("Cancel", click="is_rerun_asked = false")
                 v.VSpacer()
                 for rerun, title in _RERUNS:
-                    v.VBtn(title, click=(self._viewer.run, f"['{PREFIX}rerun', '{rerun.value}']"),
+                    v.VBtn(title, click=(self._viewer.run, f"['{NODES.prefix}rerun', '{rerun.value}']"),
                            **raw(data_rerun=rerun.value))  # fmt: skip
 
     # what a reader does
@@ -146,13 +137,6 @@ class DetectionTool:
             self._session.begin_placing()
             self._viewer.say("Click the middle of the node in a slice.")
 
-    def _rename(self, uid: str, label: str) -> None:
-        self._session.rename(label, uid)
-        self._viewer.state.renaming = ""
-
-    def _choose_scan(self, role: str) -> None:
-        self._session.set_scan(getattr(self._viewer.session, role))
-
     def _export(self) -> None:
         files = self._viewer.files
         self._viewer.submit(self._session.export(files.out), lambda paths: files.tell(*(path.name for path in paths)))
@@ -160,13 +144,12 @@ class DetectionTool:
     # what happens
 
     def _refresh(self) -> None:
-        state, follow = self._viewer.state, self._viewer.session
-        if self._session.scan not in (follow.baseline, follow.followup):
-            self._session.set_scan(follow.baseline or follow.followup)
-        state.node_possible = sorted(panel.possible(self._session))
-        state.node_scan = FOLLOWUP if self._is_followup else BASELINE
+        super()._refresh()
         self._list.refresh()
         self._card.refresh()
+
+    def _possible(self) -> frozenset[str]:
+        return panel.possible(self._session)
 
     def _tell(self, outcome: Finding | tuple[Finding, ...]) -> None:
         self._viewer.say(panel.done(self._session, outcome))
@@ -192,16 +175,3 @@ class DetectionTool:
 
     def _on_refused(self, error: Exception) -> None:
         self._viewer.say(str(error), "error")
-
-    def _on_exit(self, **_state: object) -> None:
-        self._session.close()
-
-    @property
-    def _is_followup(self) -> bool:
-        follow = self._viewer.session
-        return follow.followup is not None and self._session.scan is follow.followup is not follow.baseline
-
-    def _slice_nodes(self) -> list[slicer.vtkMRMLSliceNode]:
-        follow = self._viewer.session
-        is_followup = self._session is not None and self._is_followup
-        return (follow.followup_row if is_followup else follow.baseline_row).slices()

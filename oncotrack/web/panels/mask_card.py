@@ -11,7 +11,7 @@ from trame.widgets import html
 from oncotrack.scene import recist_panel as panel
 from oncotrack.scene.recist import RecistScene
 from oncotrack.web.attributes import raw
-from oncotrack.web.panels.mask_buttons import PREFIX, button, can
+from oncotrack.web.panels.scan_tool import MASKS
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class MaskCard:
     def commands(self) -> Sequence[Command]:
         """One for each edit."""
         return tuple(
-            Command(PREFIX + name, tip, icon, partial(self._do, name), key, can(name), is_in_bar=False)
+            Command(MASKS.prefix + name, tip, icon, partial(self._do, name), key, MASKS.can(name), is_in_bar=False)
             for name, _title, tip, icon, key in _EDITS
         )
 
@@ -61,7 +61,7 @@ class MaskCard:
             html.P("Drag an end of an axis: the mask follows.", classes="quiet")
             with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
                 for name, title, *_rest in _EDITS:
-                    button(self._viewer, commands[PREFIX + name], title)
+                    MASKS.button(self._viewer, commands[MASKS.prefix + name], title)
 
     def refresh(self) -> None:
         """Bring the words up to the scene."""

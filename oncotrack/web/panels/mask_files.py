@@ -11,7 +11,7 @@ from trame.widgets import vuetify3 as v
 
 from oncotrack.scene.recist import RecistScene
 from oncotrack.web.attributes import raw
-from oncotrack.web.panels.mask_buttons import PREFIX, button, can
+from oncotrack.web.panels.scan_tool import MASKS
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:
@@ -37,12 +37,12 @@ class MaskFiles:
     def commands(self) -> Sequence[Command]:
         """Export, batch, segmentation."""
         return (
-            Command(f"{PREFIX}export", "Export the masks: segmentation, table, training pairs, findings", "mdi-export",
-                    self._export, enabled=can("export"), is_in_bar=False),
-            Command(f"{PREFIX}batch", "Measure every row of a table of axes (CSV, .mrk.json)", "mdi-table",
-                    self._batch, enabled=f"{can('batch')} && !!mask_file", is_in_bar=False),
-            Command(f"{PREFIX}take", "Take up the segments of a file (.seg.nrrd)", "mdi-import", self._take,
-                    enabled=f"{can('take_segmentation')} && !!mask_file", is_in_bar=False),
+            Command(f"{MASKS.prefix}export", "Export the masks: segmentation, table, training pairs, findings", "mdi-export",
+                    self._export, enabled=MASKS.can("export"), is_in_bar=False),
+            Command(f"{MASKS.prefix}batch", "Measure every row of a table of axes (CSV, .mrk.json)", "mdi-table",
+                    self._batch, enabled=f"{MASKS.can('batch')} && !!mask_file", is_in_bar=False),
+            Command(f"{MASKS.prefix}take", "Take up the segments of a file (.seg.nrrd)", "mdi-import", self._take,
+                    enabled=f"{MASKS.can('take_segmentation')} && !!mask_file", is_in_bar=False),
         )  # fmt: skip
 
     def build(self) -> None:
@@ -55,7 +55,7 @@ class MaskFiles:
         )  # fmt: skip
         with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
             for name, title in (("batch", "Measure rows"), ("take", "Take masks"), ("export", "Export")):
-                button(self._viewer, commands[PREFIX + name], title)
+                MASKS.button(self._viewer, commands[MASKS.prefix + name], title)
 
     def _path(self) -> Path:
         return self._viewer.files.allowed(self._viewer.state.mask_file)

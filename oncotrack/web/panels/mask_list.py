@@ -5,18 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from trame.widgets import html
-from trame.widgets import vuetify3 as v
 
 from oncotrack.scene import recist_panel as panel
 from oncotrack.scene.recist import RecistScene
 from oncotrack.web.attributes import raw
-from oncotrack.web.panels.mask_buttons import PREFIX
-from oncotrack.web.rows import STATES
+from oncotrack.web.panels.scan_tool import ICONS, MASKS
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
-
-_ICONS = {state.value: icon for state, (_words, icon) in STATES.items()}
 
 
 class MaskList:
@@ -41,7 +37,7 @@ class MaskList:
                 "uid": line.uid,
                 "tip": line.tip,
                 "is_current": current is not None and line.uid == current.uid,
-                "icon": _ICONS[line.cells[1]],
+                "icon": ICONS[line.cells[1]],
                 **dict(zip(("label", "state", "long", "short", "volume", "mask"), line.cells, strict=True)),
             }
             for line in panel.lines(self._session)
@@ -51,50 +47,15 @@ class MaskList:
         """Summary and rows."""
         html.P("{{ mask_summary }}", **raw(data_mask_summary="yes"))
         with html.Div(style="max-height: 26vh; overflow-y: auto;"):
-            self._rows()
+            MASKS.rows(
+                self._viewer,
+                lambda: html.Span("{{ ' · ' + row.state }}"),
+                "{{ row.long ? row.long + ' × ' + row.short + ' mm · ' : '' }}"
+                "{{ row.volume ? row.volume + ' ml · ' : '' }}{{ row.mask === 'none' ? 'no mask' : row.mask }}",
+                self._propose_button,
+            )
 
-    def _rows(self) -> None:
-        with html.Div(
-            v_for=("row in masks",),
-            key="row.uid",
-            classes=("row.is_current ? 'finding current' : 'finding'",),
-            tabindex="0",
-            click=(self._viewer.run, f"['{PREFIX}go', row.uid]"),
-            **raw(
-                f"@keydown.enter.self=\"trigger('oncotrack.command', ['{PREFIX}go', row.uid])\"",
-                role="button",
-                title=("row.tip",),
-                data_mask=("row.label",),
-                data_state=("row.state",),
-            ),
-        ):
-            v.VIcon(icon=("row.icon",), size="small", classes="mt-1")
-            with html.Div(classes="finding-text"):
-                with html.Div(v_if=("renaming !== row.uid",)):
-                    html.Span("{{ row.label }}", classes="name")
-                    html.Span("{{ ' · ' + row.state }}")
-                v.VTextField(
-                    v_if=("renaming === row.uid",), v_model=("new_label",), density="compact", hide_details=True,
-                    autofocus=True, variant="outlined",
-                    **raw(
-                        f"@keydown.enter.stop=\"trigger('oncotrack.command', "
-                        f"['{PREFIX}rename', row.uid, $event.target.value])\"",
-                        "@keydown.esc.stop=\"renaming = ''\"",
-                        '@click.stop=""',
-                        data_mask_rename="yes",
-                    ),
-                )  # fmt: skip
-                html.Div(
-                    "{{ row.long ? row.long + ' × ' + row.short + ' mm · ' : '' }}"
-                    "{{ row.volume ? row.volume + ' ml · ' : '' }}{{ row.mask === 'none' ? 'no mask' : row.mask }}",
-                    classes="more",
-                )
-            with html.Span(**raw('@click.stop=""')):
-                self._row_button("Propose its axes and mask", "mdi-auto-fix", "propose",
-                                 click=(self._viewer.run, f"['{PREFIX}propose', row.uid]"),
-                                 v_if=(f"row.mask === '{panel.NO_MASK}'",))  # fmt: skip
-                self._row_button("Rename", "mdi-pencil", "rename", click="renaming = row.uid; new_label = row.label")
-
-    def _row_button(self, title: str, icon: str, action: str, **how: object) -> None:
-        v.VBtn(icon=icon, size="x-small", variant="text", title=title, **how,
-               **raw(aria_label=title, data_mask_action=action))  # fmt: skip
+    def _propose_button(self) -> None:
+        MASKS.row_button("Propose its axes and mask", "mdi-auto-fix", "propose",
+                         click=(self._viewer.run, f"['{MASKS.prefix}propose', row.uid]"),
+                         v_if=(f"row.mask === '{panel.NO_MASK}'",))  # fmt: skip

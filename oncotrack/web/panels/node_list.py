@@ -11,14 +11,11 @@ from trame.widgets import vuetify3 as v
 from oncotrack.scene import detection_panel as panel
 from oncotrack.scene.detection import DetectionScene
 from oncotrack.web.attributes import raw
-from oncotrack.web.panels.node_buttons import PREFIX
-from oncotrack.web.rows import STATES
+from oncotrack.web.panels.scan_tool import ICONS, NODES
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
-
-_ICONS = {state.value: icon for state, (_words, icon) in STATES.items()}
 
 
 class NodeList:
@@ -50,7 +47,9 @@ class NodeList:
     def commands(self) -> Sequence[Command]:
         """Turning the order round."""
         return (
-            Command(f"{PREFIX}reverse", "Turn the order round", "mdi-swap-vertical", self._reverse, is_in_bar=False),
+            Command(
+                f"{NODES.prefix}reverse", "Turn the order round", "mdi-swap-vertical", self._reverse, is_in_bar=False
+            ),
         )
 
     def refresh(self) -> None:
@@ -62,7 +61,7 @@ class NodeList:
                 "uid": line.uid,
                 "tip": line.tip,
                 "is_current": current is not None and line.uid == current.uid,
-                "icon": _ICONS[line.cells[1]],
+                "icon": ICONS[line.cells[1]],
                 **dict(zip(("label", "state", "score", "short", "long", "slices", "volume", "size"), line.cells,
                            strict=True)),
             }
@@ -91,57 +90,23 @@ class NodeList:
                 )  # fmt: skip
             v.VBtn(
                 icon=("is_node_order_reversed ? 'mdi-sort-ascending' : 'mdi-sort-descending'",), size="small",
-                variant="text", click=(self._viewer.run, f"['{PREFIX}reverse']"),
+                variant="text", click=(self._viewer.run, f"['{NODES.prefix}reverse']"),
                 **raw(title="Turn the order round", aria_label="Turn the order round", data_node_reverse="yes"),
             )  # fmt: skip
         with html.Div(style="max-height: 28vh; overflow-y: auto;"):
-            self._rows()
+            NODES.rows(
+                self._viewer,
+                self._title,
+                "{{ row.short }} × {{ row.long }} mm · {{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} "
+                "· {{ row.volume }} ml",
+                lambda: None,
+            )
         html.P("No node passes the filters.", v_if=("!nodes.length",))
 
-    def _rows(self) -> None:
-        with html.Div(
-            v_for=("row in nodes",),
-            key="row.uid",
-            classes=("row.is_current ? 'finding current' : 'finding'",),
-            tabindex="0",
-            click=(self._viewer.run, f"['{PREFIX}go', row.uid]"),
-            **raw(
-                f"@keydown.enter.self=\"trigger('oncotrack.command', ['{PREFIX}go', row.uid])\"",
-                role="button",
-                title=("row.tip",),
-                data_node=("row.label",),
-                data_state=("row.state",),
-            ),
-        ):
-            v.VIcon(icon=("row.icon",), size="small", classes="mt-1")
-            with html.Div(classes="finding-text"):
-                with html.Div(v_if=("renaming !== row.uid",)):
-                    html.Span("{{ row.label }}", classes="name")
-                    html.Span("{{ ' · ' + row.state + (row.score ? ' · score ' + row.score : '') }}")
-                    v.VChip("{{ row.size }}", v_if=("row.size",), size="x-small", classes="ml-2",
-                            color=("row.size === 'measurable' ? 'amber' : 'blue-grey-lighten-2'",))  # fmt: skip
-                v.VTextField(
-                    v_if=("renaming === row.uid",), v_model=("new_label",), density="compact", hide_details=True,
-                    autofocus=True, variant="outlined",
-                    **raw(
-                        f"@keydown.enter.stop=\"trigger('oncotrack.command', "
-                        f"['{PREFIX}rename', row.uid, $event.target.value])\"",
-                        "@keydown.esc.stop=\"renaming = ''\"",
-                        '@click.stop=""',
-                        data_node_rename="yes",
-                    ),
-                )  # fmt: skip
-                html.Div(
-                    "{{ row.short }} × {{ row.long }} mm · {{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} "
-                    "· {{ row.volume }} ml",
-                    classes="more",
-                )
-            with html.Span(**raw('@click.stop=""')):
-                v.VBtn(
-                    icon="mdi-pencil", size="x-small", variant="text", title="Rename",
-                    click="renaming = row.uid; new_label = row.label",
-                    **raw(aria_label="Rename", data_node_action="rename"),
-                )  # fmt: skip
+    def _title(self) -> None:
+        html.Span("{{ ' · ' + row.state + (row.score ? ' · score ' + row.score : '') }}")
+        v.VChip("{{ row.size }}", v_if=("row.size",), size="x-small", classes="ml-2",
+                color=("row.size === 'measurable' ? 'amber' : 'blue-grey-lighten-2'",))  # fmt: skip
 
     def _reverse(self) -> None:
         state = self._viewer.state

@@ -12,7 +12,7 @@ from trame.widgets import vuetify3 as v
 from oncotrack.scene import detection_panel as panel
 from oncotrack.scene.detection import DetectionScene
 from oncotrack.web.attributes import raw
-from oncotrack.web.panels.node_buttons import PREFIX, button, can
+from oncotrack.web.panels.scan_tool import NODES
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:
@@ -49,12 +49,12 @@ class TrackletCard:
     def commands(self) -> Sequence[Command]:
         """One for each edit."""
         edits = (
-            Command(f"{PREFIX}{name}", tip, icon, partial(self._do, f"editor.{name}"), key, can(f"editor.{name}"),
+            Command(f"{NODES.prefix}{name}", tip, icon, partial(self._do, f"editor.{name}"), key, NODES.can(f"editor.{name}"),
                     is_in_bar=False)
             for name, _title, tip, icon, key in _EDITS
         )  # fmt: skip
-        merge = Command(f"{PREFIX}merge", "Make both the same node", "mdi-call-merge", self._merge,
-                        enabled=f"{can('editor.merge')} && !!merge_with", is_in_bar=False)  # fmt: skip
+        merge = Command(f"{NODES.prefix}merge", "Make both the same node", "mdi-call-merge", self._merge,
+                        enabled=f"{NODES.can('editor.merge')} && !!merge_with", is_in_bar=False)  # fmt: skip
         return (*edits, merge)
 
     def build(self) -> None:
@@ -66,13 +66,13 @@ class TrackletCard:
             html.P("Drag its corners and edges to resize the box, its middle to move it.", classes="quiet")
             with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
                 for name, title, *_rest in _EDITS:
-                    button(self._viewer, commands[PREFIX + name], title)
+                    NODES.button(self._viewer, commands[NODES.prefix + name], title)
             with html.Div(classes="d-flex align-center", style="gap: 6px;", v_if=("mergeable.length",)):
                 v.VSelect(
                     v_model=("merge_with",), items=("mergeable",), label="Merge with", density="compact",
                     variant="outlined", hide_details=True, **raw(data_merge_with="yes"),
                 )  # fmt: skip
-                button(self._viewer, commands[f"{PREFIX}merge"], "Merge")
+                NODES.button(self._viewer, commands[f"{NODES.prefix}merge"], "Merge")
 
     def refresh(self) -> None:
         """Bring the state up to the scene."""

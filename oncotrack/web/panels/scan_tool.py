@@ -1,0 +1,161 @@
+"""What the tools share that work on one scan: their commands' names, which scan it is, and the rows of its findings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import slicer
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.web.attributes import raw
+from oncotrack.web.files import BASELINE, FOLLOWUP
+from oncotrack.web.panels.command_button import command_button
+from oncotrack.web.rows import STATES
+from oncotrack.web.tools import Command
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+ICONS = {state.value: icon for state, (_words, icon) in STATES.items()}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the panel by what it lists ("node"): names of its commands and of what the page knows of it."""
+
+    what: str
+
+    @property
+    def prefix(self) -> str:
+        """The names of its commands begin with it, so that they stand beside those of other tools."""
+        return f"{self.what}s."
+
+    def can(self, action: str) -> str:
+        """Whether a method of its scene ("accept", "editor.split") is possible now, as the page's expression."""
+        return f"{self.what}_possible.includes('{action}')"
+
+    def button(self, viewer: Viewer, command: Command, title: str = "") -> None:
+        """A button that runs a command; its icon alone without a title."""
+        named = {f"data_{self.what}_command": command.name.removeprefix(self.prefix)}
+        command_button(viewer, command, title, **named)
+
+    def rows(self, viewer: Viewer, title: Callable[[], None], more: str, buttons: Callable[[], None]) -> None:
+        """One row for each of the state's ``nodes`` (``masks``); a click goes there, the pencil renames.
+
+        Parameters
+        ----------
+        title : makes what follows the name
+        more : the second line, as the page's text
+        buttons : makes what stands before the pencil
+        """
+        go = f"['{self.prefix}go', row.uid]"
+        with html.Div(
+            v_for=(f"row in {self.what}s",),
+            key="row.uid",
+            classes=("row.is_current ? 'finding current' : 'finding'",),
+            tabindex="0",
+            click=(viewer.run, go),
+            **raw(
+                f"@keydown.enter.self=\"trigger('oncotrack.command', {go})\"",
+                role="button",
+                title=("row.tip",),
+                data_state=("row.state",),
+                **{f"data_{self.what}": ("row.label",)},
+            ),
+        ):
+            v.VIcon(icon=("row.icon",), size="small", classes="mt-1")
+            with html.Div(classes="finding-text"):
+                with html.Div(v_if=("renaming !== row.uid",)):
+                    html.Span("{{ row.label }}", classes="name")
+                    title()
+                v.VTextField(
+                    v_if=("renaming === row.uid",), v_model=("new_label",), density="compact", hide_details=True,
+                    autofocus=True, variant="outlined",
+                    **raw(
+                        f"@keydown.enter.stop=\"trigger('oncotrack.command', "
+                        f"['{self.prefix}rename', row.uid, $event.target.value])\"",
+                        "@keydown.esc.stop=\"renaming = ''\"",
+                        '@click.stop=""',
+                        **{f"data_{self.what}_rename": "yes"},
+                    ),
+                )  # fmt: skip
+                html.Div(more, classes="more")
+            with html.Span(**raw('@click.stop=""')):
+                buttons()
+                self.row_button("Rename", "mdi-pencil", "rename", click="renaming = row.uid; new_label = row.label")
+
+    def row_button(self, title: str, icon: str, action: str, **how: object) -> None:
+        """A small button in a row."""
+        named = {f"data_{self.what}_action": action}
+        v.VBtn(icon=icon, size="x-small", variant="text", title=title, **how, **raw(aria_label=title, **named))
+
+
+NODES, MASKS = Part("node"), Part("mask")
+
+
+class ScanTool:
+    """A tool whose scene works on one of the two scans, which the reader chooses.
+
+    Attributes
+    ----------
+    part : its names
+    """
+
+    part: Part
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer: Viewer = viewer
+        self._session: Any = None
+
+    def _follow(self, session: Any) -> None:
+        """Show the scene's changes, and those of the scans."""
+        self._session = session
+        self._viewer.state.update({f"{self.part.what}_scan": BASELINE, f"{self.part.what}_possible": []})
+        session.changed.connect(self._refresh)
+        self._viewer.session.changed.connect(self._refresh)
+        self._viewer.server.controller.on_server_exited.add(self._on_exit)
+
+    def _scans(self) -> None:
+        """The choice between the two scans."""
+        what, prefix = self.part.what, self.part.prefix
+        with v.VBtnToggle(
+            model_value=(f"{what}_scan",), density="compact", variant="outlined", divided=True, mandatory=True,
+            v_if=("has_scans",), classes="mb-2",
+        ):  # fmt: skip
+            for role, title in ((BASELINE, "Baseline"), (FOLLOWUP, "Follow-up")):
+                v.VBtn(title, value=role, size="small", click=(self._viewer.run, f"['{prefix}scan', '{role}']"),
+                       **raw(**{f"data_{what}_scan": role}))  # fmt: skip
+
+    def _refresh(self) -> None:
+        state, follow = self._viewer.state, self._viewer.session
+        if self._session.scan not in (follow.baseline, follow.followup):
+            self._session.set_scan(follow.baseline or follow.followup)
+        state[f"{self.part.what}_possible"] = sorted(self._possible())
+        state[f"{self.part.what}_scan"] = FOLLOWUP if self._is_followup else BASELINE
+
+    def _possible(self) -> frozenset[str]:
+        """Methods of the scene that are possible now."""
+        raise NotImplementedError
+
+    def _choose_scan(self, role: str) -> None:
+        self._session.set_scan(getattr(self._viewer.session, role))
+
+    def _rename(self, uid: str, label: str) -> None:
+        self._session.rename(label, uid)
+        self._viewer.state.renaming = ""
+
+    def _on_exit(self, **_state: object) -> None:
+        self._session.close()
+
+    @property
+    def _is_followup(self) -> bool:
+        follow = self._viewer.session
+        return follow.followup is not None and self._session.scan is follow.followup is not follow.baseline
+
+    def _slice_nodes(self) -> list[slicer.vtkMRMLSliceNode]:
+        follow = self._viewer.session
+        is_followup = self._session is not None and self._is_followup
+        return (follow.followup_row if is_followup else follow.baseline_row).slices()
