@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from oncotrack import weights
+from oncotrack.datasets.case import label_case
 from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out, inserted_scan, phantom_scan
 from oncotrack.detection.lntracker.config import COMPACT, CONFIGS
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
@@ -16,8 +17,10 @@ from oncotrack.detection.lntracker.grid import Slices
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.tracking import Thresholds
 from oncotrack.errors import InputError, TrainingError
+from oncotrack.evaluation.borders import free_borders
 from oncotrack.evaluation.detectors import evaluate_detectors
 from oncotrack.findings import Kind, State
+from oncotrack.geometry import Geometry
 from oncotrack.phantom import make_patient
 from oncotrack.training import lntracker as training
 from oncotrack.training import slice_pairs
@@ -25,6 +28,7 @@ from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.slice_pairs import Augmentation, SlicePairs
 from oncotrack.training.stored_cases import StoredCase, store
+from oncotrack.volume import Volume
 
 TINY = replace(COMPACT, stem=8, stages=(8, 16, 16, 16), blocks=(1, 1, 1, 1), width=32, heads=4, encoder_ffn=32,
                decoder_ffn=32, encoder_layers=1, decoder_layers=2, queries=12, denoising_queries=8)  # fmt: skip
@@ -221,6 +225,27 @@ def test_truth_against_itself_is_perfect_and_half_is_worse(ct):
     assert result["AS over"]["half"]["interval"][0] > 0
     groups = result["all"]["sensitivity by short axis"]
     assert sum(group["nodes"] for group in groups.values()) <= sum(nodes)
+    assert result["all"]["AS of free nodes"] == pytest.approx(100)
+    assert 0 < result["all"]["free nodes"] <= sum(nodes)
+
+
+def test_a_node_among_its_like_is_neither_asked_for_nor_counted():
+    """Of two balls one lies in fat, one in muscle as dense as itself; marking the second is no mistake, and no merit."""
+    geometry = Geometry((60, 60, 30), (0.8, 0.8, 2.0), (0.0, 0.0, 0.0), np.eye(3))
+    k, j, i = np.meshgrid(*(np.arange(n) for n in (30, 60, 60)), indexing="ij")
+    balls = [((i - x) * 0.8) ** 2 + ((j - 30) * 0.8) ** 2 + ((k - 15) * 2.0) ** 2 < 36 for x in (15, 45)]
+    array = np.where(i < 30, -100, 45)
+    array[balls[0]] = array[balls[1]] = 40
+    image = Volume(array.astype(np.float32), geometry, name="two", modality="CT")
+    labels = replace(image, array=(balls[0] + 2 * balls[1]).astype(np.int16))
+    case = label_case("two", {"ct": image}, labels, "ct", "drawn", Kind.LYMPH_NODE)
+    shares = free_borders(case)
+    assert shares[0] > 0.95
+    assert shares[1] < 0.05
+    result = evaluate_detectors({"all": Oracle([case]), "first": Oracle([case], 0.5)}, [case])
+    assert [result[name]["AS of free nodes"] for name in ("all", "first")] == [100, 100]
+    assert [result[name]["free nodes"] for name in ("all", "first")] == [1, 1]
+    assert result["first"]["AS"] == 50
 
 
 def test_held_out_scans_come_one_by_one(ct, tmp_path):

@@ -39,6 +39,7 @@ def train_lntracker(
         str,
         typer.Option("--part", help="all, or alone and faster: proposals, then queries."),
     ] = "all",
+    crop: Annotated[int | None, typer.Option("--crop", min=64, help="Pixels of a crop, 0.8 mm each.")] = None,
     phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic scans.")] = 160,
     insert: Insert = None,
     insertions: Insertions = 40,
@@ -62,7 +63,7 @@ def train_lntracker(
     sources = {"phantoms": phantoms, "insert": insert or [], "insertions": insertions, "nih": nih, "folder": folder}
     plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed}
     plan["optimiser"] = optimiser
-    lntracker(out, config, ablation, part, sources, plan, start, device, max_minutes)
+    lntracker(out, config, ablation, part, crop, sources, plan, start, device, max_minutes)
 
 
 @train.command("mr")

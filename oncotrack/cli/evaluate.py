@@ -97,6 +97,9 @@ def detectors(
             for group, of in metrics["sensitivity by short axis"].items()
             if of["nodes"]
         )
+        lines[f"{name}, nodes that stand out"] = (
+            f"AS {metrics['AS of free nodes']:.1f} of {metrics['free nodes']} nodes"
+        )
     for name, over in result.get("AS over", {}).items():
         lines[f"AS over {name}"] = "{:+.1f} ({:.1f} to {:.1f})".format(over["difference"], *over["interval"])
     give(result, json, lines)

@@ -9,8 +9,8 @@ from oncotrack.cli.output import progress_bar, say
 
 
 def lntracker(
-    out: Path, config: str, ablation: str, part: str, sources: dict[str, object], plan: dict[str, float | str | None],
-    start: Path | None, device: str, max_minutes: float | None,
+    out: Path, config: str, ablation: str, part: str, crop: int | None, sources: dict[str, object],
+    plan: dict[str, float | str | None], start: Path | None, device: str, max_minutes: float | None,
 ) -> None:  # fmt: skip
     """Train LN-Tracker, or go on where it stopped."""
     from oncotrack.training.lntracker import PLANS, train
@@ -20,7 +20,7 @@ def lntracker(
     chosen = replace(PLANS[config], **asked) if config in PLANS else None
     with progress_bar() as progress:
         written = train(
-            out, config, NodeSources(**sources), ablation=ablation, part=part, plan=chosen, start=start,
+            out, config, NodeSources(**sources), ablation=ablation, part=part, crop=crop, plan=chosen, start=start,
             device=device, max_minutes=max_minutes, progress=progress,
         )  # fmt: skip
     say(f"Written: {written}")

@@ -11,12 +11,16 @@ import numpy as np
 from oncotrack.datasets.case import Case
 from oncotrack.detection.detector import Detector
 from oncotrack.evaluation import detection
+from oncotrack.evaluation.borders import free_borders
 from oncotrack.evaluation.detection_files import evaluate_detection, read_boxes
 from oncotrack.findings import FindingList, TimePoint
 from oncotrack.jobs import Progress, silent
 
 SIZES_MM = ((3.0, 5.0), (5.0, 10.0), (10.0, float("inf")))
 """Groups of nodes by short axis of their box, from and below."""
+FREE_BORDER = 0.75
+"""Nodes of which a smaller share of the surroundings differs are told apart: of eleven such in seven validation scans,
+earlier weights found none."""
 _RESAMPLES = 1000
 _SEED = 20260101
 
@@ -30,15 +34,18 @@ def evaluate_detectors(
     -------
     dict
         A name of `detectors`: everything of `evaluate_detection`, ``AS interval`` and ``AP interval`` (95 %, patients
-        resampled), ``sensitivity by short axis`` (at most 8 false positives a scan), ``seconds``. With several
-        detectors ``AS over``: the first one's AS minus each other's, with its interval.
+        resampled), ``sensitivity by short axis`` (at most 8 false positives a scan), ``AS of free nodes``, which neither
+        asks for nodes that do not stand out of their surroundings nor counts what marks them (`borders`), how many
+        ``free nodes`` there are, and ``seconds``. With several detectors ``AS over``: the first one's AS minus each other's, with its interval.
     """
     truth: dict[str, FindingList] = {}
+    free: list[np.ndarray] = []
     found: dict[str, dict[str, FindingList]] = {name: {} for name in detectors}
     seconds: dict[str, list[float]] = {name: [] for name in detectors}
     for case in cases:
         ((key, volume),) = case.images.items()
         truth[case.name] = case.truth
+        free.append(~(free_borders(case) < FREE_BORDER))
         for name, detector in detectors.items():
             started = time.perf_counter()
             told = f"{case.name}, {name}"
@@ -52,6 +59,10 @@ def evaluate_detectors(
         metrics["AS interval"] = bootstrap(pairs[name], detection.average_sensitivity)
         metrics["AP interval"] = bootstrap(pairs[name], detection.average_precision)
         metrics["sensitivity by short axis"] = _by_size(truth, pairs[name])
+        metrics["AS of free nodes"] = detection.average_sensitivity(
+            [_of(comparison, asked) for comparison, asked in zip(pairs[name], free, strict=True)]
+        )
+        metrics["free nodes"] = int(sum(asked.sum() for asked in free))
         metrics["seconds"] = float(np.median(seconds[name])) if seconds[name] else None
         result[name] = metrics
     first, *others = pairs
@@ -92,6 +103,13 @@ def _compared(truth: Mapping[str, FindingList], found: Mapping[str, FindingList]
         detection.compare_boxes(boxes.boxes, given[name].boxes, given[name].scores, 0.1, strict=True)
         for name, boxes in wanted.items()
     ]
+
+
+def _of(comparison: detection.Comparison, asked: np.ndarray) -> detection.Comparison:
+    """A comparison about some of the objects (N,) only; what hits none but the others is left out."""
+    kept = comparison.hits[:, asked].any(axis=1) | ~comparison.hits.any(axis=1)
+    parts = comparison.overlap[kept][:, asked], comparison.hits[kept][:, asked]
+    return detection.Comparison(comparison.scores[kept], *parts)
 
 
 def _by_size(truth: Mapping[str, FindingList], comparisons: Sequence[detection.Comparison]) -> dict[str, Any]:

@@ -78,6 +78,7 @@ def train(
     *,
     ablation: str = "full",
     part: str = "all",
+    crop: int | None = None,
     plan: Plan | None = None,
     start: Path | None = None,
     device: str = "auto",
@@ -97,6 +98,8 @@ def train(
     part : str
         "all"; or "proposals", backbone, encoder and proposals alone, at a third of the cost, to begin with; or "queries",
         what comes after them alone, at half the cost, to go on with. The weights hold the whole network each time.
+    crop : int, optional
+        Pixels of a training crop; that of the config when missing.
     plan : Plan, optional
         That of the config when missing.
     start : Path, optional
@@ -139,12 +142,13 @@ def train(
     elif part == "queries":
         for known in (network.backbone, network.encoder, network.proposals):
             known.requires_grad_(False)
-    samples = SlicePairs(paths, CROPS[config], plan.seed)
+    samples = SlicePairs(paths, crop or CROPS[config], plan.seed)
     about = {
         "system": "lntracker",
         "config": asdict(chosen),
         "scans": [path.stem for path in paths],
         "part": part,
+        "crop": crop or CROPS[config],
         "start": begun.sha256 if begun else "",
     }
     state, steps = loop.train(
@@ -152,7 +156,7 @@ def train(
         progress=progress,
     )  # fmt: skip
     told = {
-        "data": str(sources), "ablation": ablation, "part": part, "plan": asdict(plan), "steps": steps, "device": device,
+        "data": str(sources), "ablation": ablation, "part": part, "crop": crop or CROPS[config], "plan": asdict(plan), "steps": steps, "device": device,
         "torch": torch.__version__, "started from": begun.about if begun else "random weights",
     }  # fmt: skip
     return weights.save(

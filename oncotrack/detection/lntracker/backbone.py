@@ -96,8 +96,9 @@ class Fusion(nn.Module):
 class Backbone(nn.Module):
     """Maps of strides 4, 8, 16 and 32 of the centre slice.
 
-    The images share all weights. After each of the first ``fused_stages`` stages the centre's map is replaced by the
-    fusion of all; the outer images are needed no further than the last fusion, which is what makes an early one cheap.
+    The images share all weights. After each of the first ``fused_stages`` stages (after the stem, if none) the centre's
+    map is replaced by the fusion of all; the outer images are needed no further than the last fusion, which is what makes
+    an early one cheap.
     Convolutions and norms carry the names of the usual ResNet, so that its ImageNet weights fit.
     """
 
@@ -109,35 +110,40 @@ class Backbone(nn.Module):
         self.bn1 = norm(config.norm, config.stem)
         block = Bottleneck if config.bottleneck else Basic
         n_in = config.stem
+        self.layer0 = nn.Sequential(*[block(n_in, n_in, 1, config.norm) for _ in range(config.stem_blocks)])
         for number, (n_out, depth) in enumerate(zip(config.stages, config.blocks, strict=True), start=1):
             stride = 2 if self.is_light or number > 1 else 1
             layers = [block(n_in, n_out, stride, config.norm)]
             layers += [block(n_out, n_out, 1, config.norm) for _ in range(depth - 1)]
             self.add_module(f"layer{number}", nn.Sequential(*layers))
             n_in = n_out
-        self.fusions = nn.ModuleList([Fusion(self.images, width) for width in config.stages[: config.fused_stages]])
+        self.fused = range(1, config.fused_stages + 1) or range(1)
+        widths = (config.stem, *config.stages)
+        self.fusions = nn.ModuleList([Fusion(self.images, widths[number]) for number in self.fused])
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.bias is None:
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def forward(self, slices: torch.Tensor) -> list[torch.Tensor]:
         """(B, slices, H, W), 0 to 1 -> four (B, C, H / stride, W / stride); H and W are multiples of 32."""
-        batch, centre = len(slices), self.images // 2
-        x = slices.reshape(batch * self.images, 3, *slices.shape[-2:])
+        x = slices.reshape(len(slices) * self.images, 3, *slices.shape[-2:])
         x = F.relu(self.bn1(self.conv1(x)))
         if not self.is_light:
             x = F.max_pool2d(x, 3, 2, 1)
+        x, _ = self._fuse(x, 0)
+        x = self.layer0(x)
         outputs = []
-        for number, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4)):
-            x = stage(x)
-            if number < len(self.fusions):
-                maps = x.unflatten(0, (batch, self.images))
-                fused = self.fusions[number](maps)
-                outputs.append(fused)
-                if number + 1 < len(self.fusions):
-                    x = torch.cat([maps[:, :centre], fused[:, None], maps[:, centre + 1 :]], 1).flatten(0, 1)
-                else:
-                    x = fused
-            else:
-                outputs.append(x)
+        for number, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4), start=1):
+            x, centre = self._fuse(stage(x), number)
+            outputs.append(centre)
         return outputs
+
+    def _fuse(self, x: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """What stage `number` (0 for the stem) hands on, and the map of the centre, both (n, C, h, w)."""
+        if number not in self.fused:
+            return x, x
+        maps, centre = x.unflatten(0, (-1, self.images)), self.images // 2
+        fused = self.fusions[number - self.fused[0]](maps)
+        if number == self.fused[-1]:
+            return fused, fused
+        return torch.cat([maps[:, :centre], fused[:, None], maps[:, centre + 1 :]], 1).flatten(0, 1), fused

@@ -22,9 +22,12 @@ class LNTrackerConfig:
     ----------
     slices : neighbouring slices the network sees at once, as images of three channels.
     stem, stages, blocks, bottleneck : widths and depths of the ResNet; stages end at strides 4, 8, 16 and 32.
+    stem_blocks : blocks at stride 2 after the stem, of its width; small nodes are 4 pixels across.
     norm : "frozen" (batch norm with fixed statistics, for ImageNet weights) or "group".
     groups : of the encoder's group norms.
     fused_stages : the first so many stages run on all images and end in a 2.5D fusion; later ones on the centre only.
+        0 fuses what the stem makes of each image, so that every block sees all slices, at a third of the cost.
+    top_down : coarse maps are added to finer ones before the encoder (Lin et al., FPN, CVPR 2017).
     levels : pyramid levels of the encoder, the coarsest of the backbone (3: strides 8, 16 and 32).
     fine_level : a map of stride 4, made from the encoder's finest, from which alone the proposals come.
     geometry : "image" (sines of image coordinates, boxes refined as logits of them, as DINO) or "anchor" (a bias
@@ -50,12 +53,14 @@ class LNTrackerConfig:
     stages: tuple[int, int, int, int] = (256, 512, 1024, 2048)
     blocks: tuple[int, int, int, int] = (3, 4, 6, 3)
     bottleneck: bool = True
+    stem_blocks: int = 0
     norm: str = "frozen"
     groups: int = 32
     fused_stages: int = 4
     width: int = 256
     heads: int = 8
     points: int = 4
+    top_down: bool = False
     levels: int = 3
     fine_level: bool = False
     encoder_layers: int = 6
@@ -92,7 +97,7 @@ class LNTrackerConfig:
             <= (3 if self.fine_level or self.mask_branch else 4),
             f"norm must be 'frozen' or 'group', not {self.norm!r}": self.norm not in ("frozen", "group"),
             f"geometry must be 'image' or 'anchor', not {self.geometry!r}": self.geometry not in ("image", "anchor"),
-            f"fused_stages must be 1 to 4, not {self.fused_stages}": not 1 <= self.fused_stages <= 4,
+            f"fused_stages must be 0 to 4, not {self.fused_stages}": not 0 <= self.fused_stages <= 4,
             "dense supervision needs the fine level": self.dense_supervision and not self.fine_level,
         }
         wrong = [problem for problem, is_so in problems.items() if is_so]
@@ -114,16 +119,18 @@ class LNTrackerConfig:
 PAPER = LNTrackerConfig()
 
 COMPACT = LNTrackerConfig(
-    stem=24,
-    stages=(48, 96, 160, 256),
-    blocks=(2, 2, 2, 2),
+    stem=64,
+    stages=(128, 192, 256, 256),
+    blocks=(1, 1, 1, 1),
     bottleneck=False,
+    stem_blocks=1,
     norm="group",
     groups=8,
-    fused_stages=1,
+    fused_stages=0,
     width=128,
+    top_down=True,
     fine_level=True,
-    encoder_layers=2,
+    encoder_layers=1,
     encoder_ffn=512,
     decoder_layers=3,
     decoder_ffn=512,

@@ -55,15 +55,18 @@ def as_tokens(maps: list[torch.Tensor]) -> torch.Tensor:
     return torch.cat([level.flatten(2).transpose(1, 2) for level in maps], 1)
 
 
+def smoothing(width: int, groups: int) -> nn.Sequential:
+    """A 3x3 convolution of a sum of two maps, with norm and ReLU."""
+    return nn.Sequential(nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(groups, width), nn.ReLU())
+
+
 class FineMap(nn.Module):
     """The map of stride 4: the encoder's finest level, enlarged, over the backbone's first stage."""
 
     def __init__(self, n_in: int, width: int, groups: int) -> None:
         super().__init__()
         self.lateral = nn.Conv2d(n_in, width, 1)
-        self.smooth = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, bias=False), nn.GroupNorm(groups, width), nn.ReLU()
-        )
+        self.smooth = smoothing(width, groups)
 
     def forward(self, first: torch.Tensor, encoded: torch.Tensor) -> torch.Tensor:
         """(B, n_in, h, w) and (B, C, h / 2, w / 2) -> (B, C, h, w)."""
@@ -86,6 +89,8 @@ class Encoder(nn.Module):
                 for n_in in encoded
             ]
         )
+        finer = (config.levels - 1) * config.top_down
+        self.smooth = nn.ModuleList([smoothing(config.width, config.groups) for _ in range(finer)])
         self.level = nn.Parameter(torch.randn(config.levels, config.width) * 0.02)
         self.layers = nn.ModuleList([EncoderLayer(config) for _ in range(config.encoder_layers)])
         needs_fine = config.fine_level or config.mask_branch
@@ -106,6 +111,8 @@ class Encoder(nn.Module):
         levels = len(self.projections)
         maps = [project(level) for project, level in zip(self.projections, features[-levels:], strict=True)]
         shapes = [tuple(level.shape[-2:]) for level in maps]
+        for n in reversed(range(len(self.smooth))):
+            maps[n] = self.smooth[n](maps[n] + F.interpolate(maps[n + 1], size=shapes[n], mode="nearest"))
         cells = [cell_centres(*shape, maps[0].device) for shape in shapes]
         width = self.level.shape[1]
         position = torch.cat(
