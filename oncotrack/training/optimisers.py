@@ -30,11 +30,12 @@ def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     if not hasattr(torch.optim, "Muon"):
         raise MissingPackageError("Training with Muon needs torch 2.9 or newer; update torch, or choose radam.")
     matrices = [weight for weight in weights if weight.ndim > 1 and min(weight.flatten(1).shape) >= _LEAST_ROWS]
-    flat = [nn.Parameter(weight.detach().flatten(1)) for weight in matrices]  # the same memory
+    flat = [nn.Parameter(weight.detach().flatten(1)) for weight in matrices]
     muon = torch.optim.Muon(flat, plan.learning_rate, plan.weight_decay, adjust_lr_fn="match_rms_adamw")
 
     def hand_over(*_: object) -> None:
         for matrix, weight in zip(flat, matrices, strict=True):
+            matrix.data = weight.detach().flatten(1)  # the same memory, wherever the weight lies by now
             matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
 
     muon.register_step_pre_hook(hand_over)
