@@ -45,23 +45,26 @@ def _lntracker(name: str) -> dict[str, Any]:
     from dataclasses import asdict
 
     from oncotrack import weights
-    from oncotrack.detection.lntracker.config import CONFIGS
+    from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
     from oncotrack.detection.lntracker.flops import cost
     from oncotrack.detection.lntracker.grid import HU_WINDOW, SPACING_MM
 
     if name not in CONFIGS:
         raise InputError(f'LN-Tracker has no config "{name}"; choose {" or ".join(CONFIGS)}.')
-    config = CONFIGS[name]
-    shape = [1, config.slices, 512, 512]
+    path, config = weights.bundled("lntracker", name), CONFIGS[name]
+    known = weights.load(path, "lntracker") if path.is_file() else None
+    if known is not None:
+        config = known.config_as(LNTrackerConfig)
     about: dict[str, Any] = {
         "system": "lntracker",
         **cost(config),
-        "input": {"shape": shape, "spacing_mm": SPACING_MM, "hu": HU_WINDOW},
+        "input": {"shape": [1, config.slices, 512, 512], "spacing_mm": SPACING_MM, "hu": HU_WINDOW},
+        "weights": str(path) if known else "none bundled; train them with: oncotrack train lntracker",
     }
-    path = weights.bundled("lntracker", name)
-    about["weights"] = str(path) if path.is_file() else "none bundled; train them with: oncotrack train lntracker"
-    if path.is_file():
-        about["trained"] = weights.load(path, "lntracker").about
+    if known is not None:
+        about["trained"] = known.about
+        if config != CONFIGS[name]:
+            about["trained today"] = "another network; these weights are of an earlier one"
     return {**about, "config": asdict(config)}
 
 

@@ -19,8 +19,8 @@ from oncotrack.jobs import Progress, silent
 SIZES_MM = ((3.0, 5.0), (5.0, 10.0), (10.0, float("inf")))
 """Groups of nodes by short axis of their box, from and below."""
 FREE_BORDER = 0.75
-"""Nodes of which a smaller share of the surroundings differs are told apart: of eleven such in seven validation scans,
-earlier weights found none."""
+"""Nodes of which a smaller share of the surroundings differs are told apart. Seven of 60 in seven validation scans are
+such; of them earlier weights found one, with a score of 0.22."""
 _RESAMPLES = 1000
 _SEED = 20260101
 
