@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import urllib.error
@@ -10,8 +11,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from oncotrack.errors import InputError
+from oncotrack.web.access import Access
 
 
 def answer(url: str, **headers: str) -> tuple[int, str]:
@@ -85,3 +88,22 @@ def test_the_log_holds_no_traceback(server, reader):
     left = r"Traceback \(most recent call last\):(?:(?!Traceback).)*?ConnectionResetError: Cannot write to closing transport"
     log = re.sub(left, "", server.log, flags=re.DOTALL)
     assert not re.search(r'File ".*oncotrack/|\bERR\|', log), log
+
+
+def test_a_page_that_leaves_while_it_connects_is_no_error_and_a_fault_of_ours_is():
+    access = Access("127.0.0.1")
+    cookie = {"Host": "127.0.0.1:80", "Cookie": f"oncotrack-80={access._session}"}
+    request = make_mocked_request("GET", "/ws", headers=cookie)
+
+    async def leaving(_request):
+        try:
+            raise ConnectionResetError("Cannot write to closing transport")
+        finally:
+            {}["a connection that was never made"]
+
+    async def faulty(_request):
+        return {}["nothing"]
+
+    assert asyncio.run(access.guard(request, leaving)).status == 499
+    with pytest.raises(KeyError, match="nothing"):
+        asyncio.run(access.guard(request, faulty))

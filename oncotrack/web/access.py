@@ -56,7 +56,9 @@ class Access:
                 raise web.HTTPSeeOther("/index.html")
             try:
                 response = await handler(request)
-            except ConnectionResetError:  # the page was closed before its answer came
+            except (ConnectionResetError, KeyError) as error:
+                if not _page_has_left(error):
+                    raise
                 return web.Response(status=499)
             if not response.prepared:
                 response.headers.update(_HEADERS)
@@ -111,6 +113,11 @@ class Folders:
             f"{typed} lies outside the folders OncoTrack was started with ({shown}), so it was not opened. "
             "Upload the file, or start OncoTrack with its folder."
         )
+
+
+def _page_has_left(error: Exception) -> bool:
+    """Whether a page was closed before its answer came; wslink then looks for a connection that was never made."""
+    return any(isinstance(each, ConnectionResetError) for each in (error, error.__context__))
 
 
 def _same(given: str, wanted: str) -> bool:
