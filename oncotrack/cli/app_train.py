@@ -61,8 +61,8 @@ def train_lntracker(
     from oncotrack.cli.train import lntracker
 
     sources = {"phantoms": phantoms, "insert": insert or [], "insertions": insertions, "nih": nih, "folder": folder}
-    plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed}
-    plan["optimiser"] = optimiser
+    plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed,
+            "optimiser": optimiser}  # fmt: skip
     lntracker(out, config, ablation, part, crop, sources, plan, start, device, max_minutes)
 
 

@@ -122,6 +122,7 @@ def train(
             f'"{config}" and "{ablation}" were asked for.'
         )
     chosen, plan = replace(CONFIGS[config], **ABLATIONS[ablation]), plan or PLANS[config]
+    crop = crop or CROPS[config]
     if part not in PARTS or (part == "proposals" and not chosen.dense_supervision):
         raise InputError(
             f"A part to train is one of {', '.join(PARTS)}, and the proposals alone can learn only where their supervision "
@@ -142,13 +143,13 @@ def train(
     elif part == "queries":
         for known in (network.backbone, network.encoder, network.proposals):
             known.requires_grad_(False)
-    samples = SlicePairs(paths, crop or CROPS[config], plan.seed)
+    samples = SlicePairs(paths, crop, plan.seed)
     about = {
         "system": "lntracker",
         "config": asdict(chosen),
         "scans": [path.stem for path in paths],
         "part": part,
-        "crop": crop or CROPS[config],
+        "crop": crop,
         "start": begun.sha256 if begun else "",
     }
     state, steps = loop.train(
@@ -156,7 +157,7 @@ def train(
         progress=progress,
     )  # fmt: skip
     told = {
-        "data": str(sources), "ablation": ablation, "part": part, "crop": crop or CROPS[config], "plan": asdict(plan), "steps": steps, "device": device,
+        "data": str(sources), "ablation": ablation, "part": part, "crop": crop, "plan": asdict(plan), "steps": steps, "device": device,
         "torch": torch.__version__, "started from": begun.about if begun else "random weights",
     }  # fmt: skip
     return weights.save(
