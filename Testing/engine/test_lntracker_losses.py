@@ -27,9 +27,11 @@ from oncotrack.detection.lntracker.losses import (
 from oncotrack.detection.lntracker.masks import mask_loss
 from oncotrack.detection.lntracker.matching import cost, match
 from oncotrack.detection.lntracker.network import LNTracker, Output, Targets, TrackQueries
-from oncotrack.detection.lntracker.proposals import Proposals, select
-from oncotrack.detection.lntracker.track_queries import augment_tracks, matched_tracks
+from oncotrack.detection.lntracker.proposals import Proposals, score_near, select
+from oncotrack.detection.lntracker.track_queries import aged, augment_tracks, matched_tracks
 from oncotrack.errors import InputError
+from oncotrack.training.lntracker import step_loss
+from oncotrack.training.slice_pairs import Pairs
 
 SMALL = {
     "stem": 8,
@@ -279,6 +281,16 @@ def test_peaks_come_before_their_slopes():
     assert select(made, 100, peaks=True).shape == (1, 64)
 
 
+def test_a_track_query_takes_the_best_score_about_the_middle_of_its_box():
+    made = Proposals(torch.randn(2, 64), *(torch.zeros(1),) * 3, stride=4, shapes=[(8, 8)])
+    heat = made.logits.reshape(2, 8, 8)
+    middle = (torch.tensor([[3, 5], [0, 0], [7, 2]]) + 0.7) * made.stride  # x and y of cells (5, 3), (0, 0) and (2, 7)
+    boxes = torch.cat([middle, torch.full((3, 2), 9.0)], -1).expand(2, -1, -1)
+    near = [heat[:, 4:7, 2:5], heat[:, :2, :2], heat[:, 1:4, 6:]]
+    assert torch.equal(score_near(made, boxes), torch.stack([cells.flatten(1).amax(1) for cells in near], 1))
+    assert torch.equal(score_near(made, boxes + torch.tensor([90.0, 90, 0, 0]))[:, 0], heat[:, 6:, 6:].amax((1, 2)))
+
+
 # denoising
 
 
@@ -366,6 +378,28 @@ def test_augmentation_drops_tracks_and_adds_false_ones_at_trackformers_rates():
         false.append(int((ids == -1).sum()))
     assert sum(each < 4 for each in kept) / 1500 == pytest.approx(0.4 * 4 / 5, abs=0.04)
     assert sum(false) / 1500 == pytest.approx(0.1 * 4, abs=0.06)
+
+
+@kinds
+def test_a_followed_query_goes_on_as_the_decoder_left_it(config):
+    made, image, handed = network(config), slices(2), tracks(config, 3, 1)
+    seen = made.propose(image)
+    output = made.answer(seen, handed)
+    older = aged(output, handed)
+    assert torch.equal(output.logits, made(image, handed).logits)
+    assert torch.equal(older.embedding, output.queries[:, :3]) and torch.equal(older.boxes, output.boxes[-1, :, :3])
+    assert older.present is handed.present and not older.embedding.requires_grad
+    assert made.answer(seen, older).logits.shape == output.logits.shape
+
+
+@pytest.mark.parametrize("age", [0.0, 1.0])
+def test_a_step_follows_its_queries_on_their_own_slice_as_often_as_asked(age):
+    made, pair = network(KINDS["compact"]).train(), Pairs(torch.stack([slices(2)] * 2), (targets(3, 2), targets(3, 2)))
+    calls = []
+    made.decoder.register_forward_hook(lambda *_: calls.append(1))
+    parts = step_loss(made, pair, seeded(0), age)
+    parts["loss"].backward()
+    assert len(calls) == (4 if age == 0 else 6)  # detections; then detections, tracks and noise; each group is a call
 
 
 # learning

@@ -34,7 +34,8 @@ class LNTrackerConfig:
         from the boxes' relation to each other, boxes refined relative to their anchor: the same in every field of view).
     anchor_pixels : edge of a proposal on the finest level, doubling from level to level (DINO: 0.05 of 512 pixels).
     dense_supervision : proposals are learned as a map of node centres on every pixel instead of by matching.
-    residual_scores : detection queries keep their proposal's score and learn what to add to it.
+    residual_scores : detection queries keep their proposal's score and learn what to add to it; track queries take
+        that of the best proposal where their node was.
     denoising_queries, box_noise, label_flip : the contrastive denoising of DINO.
     masked_attention : detection queries do not see track queries (equation 3).
     similarity_loss : the loss of equation 4.

@@ -15,7 +15,7 @@ from oncotrack.detection.lntracker.decoder import Decoded, Decoder, Memory
 from oncotrack.detection.lntracker.denoising import Noise, disturbed
 from oncotrack.detection.lntracker.encoder import Encoder
 from oncotrack.detection.lntracker.masks import MaskHead
-from oncotrack.detection.lntracker.proposals import PRIOR, ProposalHead, Proposals, select
+from oncotrack.detection.lntracker.proposals import ProposalHead, Proposals, score_near, select
 from oncotrack.errors import InputError
 
 STRIDE = 32  # slices are padded to its multiples
@@ -113,12 +113,14 @@ class Proposed:
     fine : (B, C, h, w), the map of stride 4; None where the configuration has none
     proposals : of every cell
     size : (2,), width and height of the padded slice in pixels
+    inside : width and height of the slice itself
     """
 
     maps: list[torch.Tensor]
     fine: torch.Tensor | None
     proposals: Proposals
     size: torch.Tensor
+    inside: tuple[int, int]
 
 
 class Proposer(nn.Module):
@@ -155,7 +157,7 @@ class Proposer(nn.Module):
         if self.config.fine_level:
             maps = [fine, *maps]
         proposals = self.proposals(maps[:1] if self.config.fine_level else maps, size, (width, height))
-        return Proposed(maps, fine, proposals, size)
+        return Proposed(maps, fine, proposals, size, (width, height))
 
 
 class LNTracker(Proposer):
@@ -190,22 +192,32 @@ class LNTracker(Proposer):
         InputError
             If the images do not have the configured number of slices.
         """
-        height, width = images.shape[-2:]
-        seen = self.propose(images)
+        return self.answer(self.propose(images), tracks, targets, generator)
+
+    def answer(
+        self,
+        seen: Proposed,
+        tracks: TrackQueries | None = None,
+        targets: list[Targets] | None = None,
+        generator: torch.Generator | None = None,
+    ) -> Output:
+        """What `forward` does once the slice is read."""
         proposals, size = seen.proposals, seen.size
-        frame = images.new_tensor([width, height] * 2, dtype=torch.float32)
+        frame = size.new_tensor(seen.inside).repeat(2)
         best = select(proposals, self.config.queries, peaks=self.config.dense_supervision)
         encoder_logits = proposals.logits.gather(1, best)
         encoder_boxes = proposals.boxes.gather(1, best[..., None].expand(-1, -1, 4))
         content = proposals.content.gather(1, best[..., None].expand(-1, -1, self.config.width)).detach()
 
         memory = self.decoder.memory(seen.maps, size)
-        known = encoder_logits.detach() if self.config.residual_scores else None
         tracks = self._tracks(tracks, content)
         n_tracks = tracks.embedding.shape[1]
+        known = None
+        if self.config.residual_scores:
+            known = torch.cat([score_near(proposals, tracks.boxes * frame), encoder_logits.detach()], 1)
         decoded, detection = self._decode(content, encoder_boxes.detach(), known, tracks, frame, memory)
         output = Output(
-            size=(width, height),
+            size=seen.inside,
             logits=decoded.logits,
             boxes=decoded.boxes / frame,
             queries=decoded.queries,
@@ -247,7 +259,7 @@ class LNTracker(Proposer):
         frame: torch.Tensor,
         memory: Memory,
     ) -> tuple[Decoded, Decoded]:
-        """All queries of a slice, tracks first, and what the denoising queries may see of them."""
+        """All queries of a slice, tracks first as in ``known``, and what the denoising queries may see of them."""
         n_tracks = tracks.embedding.shape[1]
         padded = ~tracks.present[:, None]
         if self.config.joint_attention and n_tracks:
@@ -257,13 +269,14 @@ class LNTracker(Proposer):
                 torch.cat([tracks.boxes * frame, boxes], 1),
                 memory,
                 hidden,
-                known=None if known is None else F.pad(known, (n_tracks, 0), value=PRIOR),
+                known=known,
             )
             return both, both.part(slice(n_tracks, None))
-        detection = self.decoder(content, boxes, memory, known=known)
+        of_tracks, of_detections = (None, None) if known is None else (known[:, :n_tracks], known[:, n_tracks:])
+        detection = self.decoder(content, boxes, memory, known=of_detections)
         if not n_tracks:
             return detection, detection
-        followed = self.decoder(tracks.embedding, tracks.boxes * frame, memory, padded, detection)
+        followed = self.decoder(tracks.embedding, tracks.boxes * frame, memory, padded, detection, of_tracks)
         return detection.after(followed), detection
 
     def _denoise(

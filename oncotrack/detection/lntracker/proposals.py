@@ -87,3 +87,15 @@ def select(proposals: Proposals, count: int, peaks: bool) -> torch.Tensor:
         ]
         scores = torch.where(scores < torch.cat(best, 1), scores - 100.0, scores)
     return scores.topk(min(count, scores.shape[1]), dim=1).indices
+
+
+def score_near(proposals: Proposals, boxes: torch.Tensor) -> torch.Tensor:
+    """(B, T): the best logit among the cell of the finest level that holds the middle of a box and its eight neighbours.
+
+    `boxes` are (B, T, 4) in pixels; beyond the slice the nearest cell counts.
+    """
+    height, width = proposals.shapes[0]
+    scores = proposals.logits.detach()[:, : height * width].unflatten(1, (1, height, width))
+    best = F.max_pool2d(scores, 3, 1, 1).flatten(1)
+    column, row = (boxes[..., :2] / proposals.stride).long().unbind(-1)
+    return best.gather(1, row.clamp(0, height - 1) * width + column.clamp(0, width - 1))

@@ -67,6 +67,12 @@ def augment_tracks(
     return _gather(output, kept)
 
 
+def aged(output: Output, tracks: TrackQueries) -> TrackQueries:
+    """The track queries as the decoder leaves them after `output`, in which they were followed."""
+    kept = slice(0, output.n_tracks)
+    return TrackQueries(output.queries[:, kept].detach(), output.boxes[-1, :, kept].detach(), tracks.present)
+
+
 def _matched(
     output: Output, targets: list[Targets], config: LNTrackerConfig
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
