@@ -225,6 +225,8 @@ def test_truth_against_itself_is_perfect_and_half_is_worse(ct):
     assert result["AS over"]["half"]["interval"][0] > 0
     groups = result["all"]["sensitivity by short axis"]
     assert sum(group["nodes"] for group in groups.values()) <= sum(nodes)
+    assert result["all"]["AS by least short axis"][">= 5 mm"] == pytest.approx(100)
+    assert result["none"]["AS by least short axis"][">= 5 mm"] == pytest.approx(0)
     assert result["all"]["AS of free nodes"] == pytest.approx(100)
     assert 0 < result["all"]["free nodes"] <= sum(nodes)
 

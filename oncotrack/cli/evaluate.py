@@ -97,9 +97,15 @@ def detectors(
             for group, of in metrics["sensitivity by short axis"].items()
             if of["nodes"]
         )
-        lines[f"{name}, nodes that stand out"] = (
-            f"AS {metrics['AS of free nodes']:.1f} of {metrics['free nodes']} nodes"
+        lines[f"{name}, smaller nodes not counted"] = ", ".join(
+            f"{group}: AS {value:.1f}"
+            for group, value in metrics["AS by least short axis"].items()
+            if value is not None
         )
+        if metrics["free nodes"]:
+            lines[f"{name}, nodes that stand out"] = (
+                f"AS {metrics['AS of free nodes']:.1f} of {metrics['free nodes']} nodes"
+            )
     for name, over in result.get("AS over", {}).items():
         lines[f"AS over {name}"] = "{:+.1f} ({:.1f} to {:.1f})".format(over["difference"], *over["interval"])
     give(result, json, lines)

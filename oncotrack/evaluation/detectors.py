@@ -34,9 +34,10 @@ def evaluate_detectors(
     -------
     dict
         A name of `detectors`: everything of `evaluate_detection`, ``AS interval`` and ``AP interval`` (95 %, patients
-        resampled), ``sensitivity by short axis`` (at most 8 false positives a scan), ``AS of free nodes``, which neither
-        asks for nodes that do not stand out of their surroundings nor counts what marks them (`borders`), how many
-        ``free nodes`` there are, and ``seconds``. With several detectors ``AS over``: the first one's AS minus each other's, with its interval.
+        resampled), ``sensitivity by short axis`` (at most 8 false positives a scan), ``AS by least short axis``, which
+        neither asks for smaller nodes nor counts what marks them, ``AS of free nodes``, the same without those that do
+        not stand out of their surroundings (`borders`), how many ``free nodes`` there are, and ``seconds``. With several
+        detectors ``AS over``: the first one's AS minus each other's, with its interval.
     """
     truth: dict[str, FindingList] = {}
     free: list[np.ndarray] = []
@@ -53,15 +54,17 @@ def evaluate_detectors(
             seconds[name].append(time.perf_counter() - started)
             found[name][case.name] = FindingList([TimePoint(key, key)], result)
     pairs = {name: _compared(truth, lists) for name, lists in found.items()}
+    axes = [_short_axes(known.boxes) for known in read_boxes(truth).values()]
     result: dict[str, Any] = {}
     for name, lists in found.items():
         metrics = evaluate_detection(truth, lists)
         metrics["AS interval"] = bootstrap(pairs[name], detection.average_sensitivity)
         metrics["AP interval"] = bootstrap(pairs[name], detection.average_precision)
-        metrics["sensitivity by short axis"] = _by_size(truth, pairs[name])
-        metrics["AS of free nodes"] = detection.average_sensitivity(
-            [_of(comparison, asked) for comparison, asked in zip(pairs[name], free, strict=True)]
-        )
+        metrics["sensitivity by short axis"] = _by_size(axes, pairs[name])
+        metrics["AS by least short axis"] = {
+            f">= {low:g} mm": _sensitivity_of(pairs[name], [each >= low for each in axes]) for low, _ in SIZES_MM[1:]
+        }
+        metrics["AS of free nodes"] = _sensitivity_of(pairs[name], free)
         metrics["free nodes"] = int(sum(asked.sum() for asked in free))
         metrics["seconds"] = float(np.median(seconds[name])) if seconds[name] else None
         result[name] = metrics
@@ -105,6 +108,13 @@ def _compared(truth: Mapping[str, FindingList], found: Mapping[str, FindingList]
     ]
 
 
+def _sensitivity_of(comparisons: Sequence[detection.Comparison], asked: Sequence[np.ndarray]) -> float | None:
+    """AS of some of each patient's (N,) objects; None without any."""
+    if not any(each.any() for each in asked):
+        return None
+    return detection.average_sensitivity([_of(*pair) for pair in zip(comparisons, asked, strict=True)])
+
+
 def _of(comparison: detection.Comparison, asked: np.ndarray) -> detection.Comparison:
     """A comparison about some of the objects (N,) only; what hits none but the others is left out."""
     kept = comparison.hits[:, asked].any(axis=1) | ~comparison.hits.any(axis=1)
@@ -112,18 +122,21 @@ def _of(comparison: detection.Comparison, asked: np.ndarray) -> detection.Compar
     return detection.Comparison(comparison.scores[kept], *parts)
 
 
-def _by_size(truth: Mapping[str, FindingList], comparisons: Sequence[detection.Comparison]) -> dict[str, Any]:
-    """Sensitivity (percent) and number of nodes by the smaller edge of their box in the slice."""
+def _short_axes(boxes: np.ndarray) -> np.ndarray:
+    """(N,) the smaller edge of (N, 6) boxes in the slice, mm."""
+    return (boxes[:, 3:5] - boxes[:, :2]).min(axis=1, initial=np.inf)
+
+
+def _by_size(axes: Sequence[np.ndarray], comparisons: Sequence[detection.Comparison]) -> dict[str, Any]:
+    """Sensitivity (percent) and number of nodes by their (N,) short axes."""
     fps, _, thresholds = detection.froc(comparisons)
     least = thresholds[fps <= 8].min(initial=np.inf) if len(thresholds) else np.inf
-    boxes = read_boxes(dict(truth))
     groups: dict[str, list[bool]] = {}
-    for (_name, known), comparison in zip(boxes.items(), comparisons, strict=True):
-        edges = (known.boxes[:, 3:5] - known.boxes[:, :2]).min(axis=1) if len(known.boxes) else np.empty(0)
+    for each, comparison in zip(axes, comparisons, strict=True):
         hit = (comparison.hits & (comparison.scores >= least)[:, None]).any(axis=0)
         for low, high in SIZES_MM:
             name = f"{low:g}-{high:g} mm" if np.isfinite(high) else f">= {low:g} mm"
-            groups.setdefault(name, []).extend(hit[(edges >= low) & (edges < high)].tolist())
+            groups.setdefault(name, []).extend(hit[(each >= low) & (each < high)].tolist())
     return {
         name: {"nodes": len(hits), "sensitivity": 100 * float(np.mean(hits)) if hits else None}
         for name, hits in groups.items()
