@@ -11,7 +11,7 @@ import torch
 from oncotrack import weights
 from oncotrack.datasets.case import label_case
 from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out, inserted_scan, phantom_scan
-from oncotrack.detection.lntracker.config import COMPACT, CONFIGS
+from oncotrack.detection.lntracker.config import COMPACT, CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.grid import Slices
 from oncotrack.detection.lntracker.network import LNTracker
@@ -174,6 +174,15 @@ def test_the_proposals_are_trained_first_and_then_the_queries(stored, tmp_path, 
     for name, value in loaded.state.items():
         proposing = name.startswith(("backbone", "encoder", "proposals"))
         assert torch.equal(whole.state[name], value) == proposing or "phi" in name or value.numel() == 1, name
+    for ablation, switches in training.ABLATIONS.items():
+        less = training.train(
+            tmp_path / ablation, "compact", NodeSources(), ablation=ablation, part="queries", start=path,
+            plan=replace(plan, steps=1), device="cpu",
+        )  # fmt: skip
+        assert weights.load(less, "lntracker").config_as(LNTrackerConfig) == replace(TINY, **switches)
+    monkeypatch.setitem(CONFIGS, "compact", replace(TINY, queries=7))
+    with pytest.raises(InputError, match="another LN-Tracker"):
+        training.train(tmp_path / "not", "compact", NodeSources(), start=path, plan=plan, device="cpu")
     with pytest.raises(InputError, match="supervision is dense"):
         training.train(tmp_path, "paper", NodeSources(phantoms=1), part="proposals")
 

@@ -29,6 +29,7 @@ ABLATIONS: dict[str, dict[str, bool]] = {
     "trackformer": {"trackformer": True, "masked_attention": False, "similarity_loss": False},
 }
 """The rows of the paper's table 4, as changes to a config."""
+SWITCHES = sorted({name for row in ABLATIONS.values() for name in row})
 CROPS = {"paper": 512, "compact": 128}
 """Pixels of a training crop, 0.8 mm each; the paper does not say."""
 AGED = {"paper": 0.0, "compact": 0.5}
@@ -112,7 +113,8 @@ def train(
     plan : Plan, optional
         That of the config when missing.
     start : Path, optional
-        Weights to begin with, of the same network; random ones when missing.
+        Weights to begin with, of the same network but for the switches of the ablations; random ones when missing, and
+        for what those switches add.
 
     Returns
     -------
@@ -142,9 +144,9 @@ def train(
     network = LNTracker(chosen)
     begun = weights.load(start, "lntracker") if start else None
     if begun is not None:
-        if begun.config_as(LNTrackerConfig) != chosen:
+        if replace(begun.config_as(LNTrackerConfig), **{name: getattr(chosen, name) for name in SWITCHES}) != chosen:
             raise InputError(f"{start} holds another LN-Tracker than the one that is to be trained.")
-        network.load_state_dict(begun.state)
+        network.load_state_dict({name: begun.state.get(name, value) for name, value in network.state_dict().items()})
     model, loss = network, partial(step_loss, age=AGED[config])
     if part == "proposals":
         model, loss = Proposer(chosen), proposal_loss
