@@ -28,7 +28,7 @@ from oncotrack.detection.lntracker.masks import mask_loss
 from oncotrack.detection.lntracker.matching import cost, match
 from oncotrack.detection.lntracker.network import LNTracker, Output, Targets, TrackQueries
 from oncotrack.detection.lntracker.proposals import Proposals, score_near, select
-from oncotrack.detection.lntracker.track_queries import aged, augment_tracks, matched_tracks
+from oncotrack.detection.lntracker.track_queries import TrackAugmentation, aged, augment_tracks, matched_tracks
 from oncotrack.errors import InputError
 from oncotrack.training.lntracker import step_loss
 from oncotrack.training.slice_pairs import Pairs
@@ -397,7 +397,7 @@ def test_a_step_follows_its_queries_on_their_own_slice_as_often_as_asked(age):
     made, pair = network(KINDS["compact"]).train(), Pairs(torch.stack([slices(2)] * 2), (targets(3, 2), targets(3, 2)))
     calls = []
     made.decoder.register_forward_hook(lambda *_: calls.append(1))
-    parts = step_loss(made, pair, seeded(0), age)
+    parts = step_loss(made, pair, seeded(0), TrackAugmentation(aged=age))
     parts["loss"].backward()
     assert len(calls) == (4 if age == 0 else 6)  # detections; then detections, tracks and noise; each group is a call
 

@@ -93,6 +93,25 @@ def test_nodes_are_born_followed_and_end():
     assert tracks[0].score == pytest.approx(0.9, abs=1e-4)
 
 
+def test_a_nodes_score_is_what_its_detections_say_on_its_two_best_slices():
+    (track,) = follow(Scripted(Seen(column(0, 4), 1, score=0.6, held=0.95)), 5)
+    assert list(track.scores.values()) == pytest.approx([0.6] * 5, abs=1e-4)
+
+    class Doubtful(Scripted):
+        """Goes on with a track where the detections see nothing."""
+
+        def forward(self, images, tracks=None):
+            output = super().forward(images, tracks)
+            output.logits[:, :, output.n_tracks :] = -9.0 if output.n_tracks else 1.0
+            return output
+
+    (track,) = follow(Doubtful(Seen(column(0, 4), 1)), 5)
+    first = torch.tensor(1.0).sigmoid().item()
+    assert list(track.scores.values()) == pytest.approx([first, 0, 0, 0, 0], abs=1e-3)
+    assert track.score == pytest.approx(first / 2, abs=1e-3)
+    assert Track({}, {3: 0.2, 4: 0.8, 5: 0.6}).score == pytest.approx(0.7)
+
+
 def test_two_nodes_that_touch_stay_two():
     tracks = follow(Scripted(Seen(column(0, 5), 1), Seen(column(6, 9, x=22), 2)), 10)
     assert [sorted(track.boxes) for track in tracks] == [list(range(6)), list(range(6, 10))]
@@ -113,9 +132,24 @@ def test_a_node_that_moves_is_followed_where_stacking_loses_it():
 
 def test_low_scores_are_no_nodes_and_low_tracking_scores_end_them():
     assert follow(Scripted(Seen(column(0, 5), 1, score=0.29)), 6) == []
-    broken = follow(Scripted(Seen(column(0, 5), 1, held=0.2)), 6)
-    assert [len(track.boxes) for track in broken] == [1] * 6
-    assert len(follow(Scripted(Seen(column(0, 5), 1, held=0.2)), 6, Thresholds(tracking=0.1))) == 1
+    lost = Seen(column(0, 5), 1, held=0.2)
+    assert [len(track.boxes) for track in follow(Scripted(lost, similarity_loss=False), 6)] == [1] * 6
+    assert len(follow(Scripted(lost, similarity_loss=False), 6, Thresholds(tracking=0.1))) == 1
+
+
+def test_a_lost_node_goes_on_where_a_detection_is_like_it_and_lies_on_it():
+    lost = Seen(column(0, 5), 1, held=0.2)
+    assert [sorted(track.boxes) for track in follow(Scripted(lost), 6)] == [list(range(6))]
+    other = Seen(column(3, 5, x=21), 2, held=0.2)
+    assert [sorted(track.boxes) for track in follow(Scripted(replace(lost, boxes=column(0, 2)), other), 6)] == [
+        [0, 1, 2],
+        [3, 4, 5],
+    ]
+    away = replace(lost, boxes=column(3, 5, x=40))
+    assert [sorted(track.boxes) for track in follow(Scripted(replace(lost, boxes=column(0, 2)), away), 6)] == [
+        [0, 1, 2],
+        [3, 4, 5],
+    ]
 
 
 def test_a_query_that_drifts_to_another_node_ends():

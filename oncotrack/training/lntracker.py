@@ -12,7 +12,7 @@ from oncotrack import weights
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.losses import dense_loss, losses
 from oncotrack.detection.lntracker.network import LNTracker, Proposer
-from oncotrack.detection.lntracker.track_queries import aged, augment_tracks
+from oncotrack.detection.lntracker.track_queries import TRACKFORMER, TrackAugmentation, aged, augment_tracks
 from oncotrack.errors import InputError
 from oncotrack.jobs import Progress, silent
 from oncotrack.training import loop
@@ -32,9 +32,7 @@ ABLATIONS: dict[str, dict[str, bool]] = {
 SWITCHES = sorted({name for row in ABLATIONS.values() for name in row})
 CROPS = {"paper": 512, "compact": 128}
 """Pixels of a training crop, 0.8 mm each; the paper does not say."""
-AGED = {"paper": 0.0, "compact": 0.5}
-"""In how many steps the track queries are followed once on their own slice first. In a scan a query has been followed
-over many slices; the paper's pairs show the first step alone."""
+TRACKS = {"paper": TrackAugmentation(), "compact": TrackAugmentation(false=1.0, aged=0.5)}
 PLANS = {
     "paper": Plan(steps=30_000, batch=8, precision="bf16", workers=8),
     "compact": Plan(
@@ -52,12 +50,12 @@ PARTS = ("all", "proposals", "queries")
 
 
 def step_loss(
-    network: torch.nn.Module, pairs: Pairs, generator: torch.Generator, age: float = 0.0
+    network: torch.nn.Module, pairs: Pairs, generator: torch.Generator, how: TrackAugmentation = TRACKFORMER
 ) -> dict[str, torch.Tensor]:
     """One pair of slices a sample (sec. 3.2): the queries matched on the first are the track queries of the second.
 
     The reference slice is read without gradients and half the time, as in TrackFormer; where a network has no track
-    queries there is nothing to read it for. `age` is as in `AGED`.
+    queries there is nothing to read it for.
     """
     alone: LNTracker = getattr(network, "module", network)
     config = alone.config
@@ -66,8 +64,8 @@ def step_loss(
     if config.track_queries:
         with torch.no_grad():
             seen = alone.propose(pairs.images[0])
-            tracks, ids = augment_tracks(alone.answer(seen), before, config, generator)
-            if torch.rand(1, generator=generator, device=ids.device) < age:
+            tracks, ids = augment_tracks(alone.answer(seen), before, config, generator, how)
+            if torch.rand(1, generator=generator, device=ids.device) < how.aged:
                 tracks = aged(alone.answer(seen, tracks), tracks)
     output = network(pairs.images[1], tracks, now, generator)
     return losses(output, now, ids, config)
@@ -147,7 +145,7 @@ def train(
         if replace(begun.config_as(LNTrackerConfig), **{name: getattr(chosen, name) for name in SWITCHES}) != chosen:
             raise InputError(f"{start} holds another LN-Tracker than the one that is to be trained.")
         network.load_state_dict({name: begun.state.get(name, value) for name, value in network.state_dict().items()})
-    model, loss = network, partial(step_loss, age=AGED[config])
+    model, loss = network, partial(step_loss, how=TRACKS[config])
     if part == "proposals":
         model, loss = Proposer(chosen), proposal_loss
         model.load_state_dict({name: network.state_dict()[name] for name in model.state_dict()})

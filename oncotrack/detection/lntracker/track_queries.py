@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 
 from oncotrack import boxes as plane
@@ -9,7 +11,25 @@ from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.matching import match
 from oncotrack.detection.lntracker.network import Output, Targets, TrackQueries
 
-DROPPED, FALSE = 0.4, 0.1  # probabilities of TrackFormer
+
+@dataclass(frozen=True)
+class TrackAugmentation:
+    """What training does to track queries; by default TrackFormer's.
+
+    Attributes
+    ----------
+    dropped : probability that of an image's tracks only a uniform number stays, as if the others had been missed.
+    false : probability that a false track joins, for each track, an image without counting as one.
+    aged : share of the steps whose tracks are followed once on their own slice first. In a scan a query has been
+        followed over many slices; a pair shows the first step alone.
+    """
+
+    dropped: float = 0.4
+    false: float = 0.1
+    aged: float = 0.0
+
+
+TRACKFORMER = TrackAugmentation()
 
 
 def padded(embeddings: list[torch.Tensor], boxes: list[torch.Tensor]) -> TrackQueries:
@@ -33,13 +53,16 @@ def matched_tracks(
 
 
 def augment_tracks(
-    output: Output, targets: list[Targets], config: LNTrackerConfig, generator: torch.Generator | None = None
+    output: Output,
+    targets: list[Targets],
+    config: LNTrackerConfig,
+    generator: torch.Generator | None = None,
+    how: TrackAugmentation = TRACKFORMER,
 ) -> tuple[TrackQueries, torch.Tensor]:
-    """`matched_tracks` with TrackFormer's augmentation.
+    """`matched_tracks`, some dropped and with false ones among them.
 
-    In an image in 0.4 of the cases only a uniform number of the tracks stays, as if the others had been missed. For each
-    track with probability 0.1 (an image without counts as one) a false one joins, with id -1: a detection query of the
-    reference slice that lies on no node, drawn by its score.
+    A false track has the id -1 and is a detection query of the reference slice that lies on no node, drawn by the square
+    of its score: those above the detection threshold are what a scan's false tracks begin with.
     """
     kept = []
     for n, (rows, ids) in enumerate(_matched(output, targets, config)):
@@ -49,12 +72,12 @@ def augment_tracks(
             return torch.rand(*shape, generator=generator, device=device)
 
         wanted = max(len(rows), 1)
-        n_false = int((draw(wanted) < FALSE).sum())
-        if len(rows) and draw(1) < DROPPED:
+        n_false = int((draw(wanted) < how.false).sum())
+        if len(rows) and draw(1) < how.dropped:
             stays = draw(len(rows)).argsort()[: int(draw(1) * (len(rows) + 1))]
             rows, ids = rows[stays], ids[stays]
         if n_false:
-            scores = output.logits[-1, n, output.n_tracks :].detach().sigmoid()
+            scores = output.logits[-1, n, output.n_tracks :].detach().sigmoid().square()
             on_node = plane.iou(
                 plane.corners(output.boxes[-1, n, output.n_tracks :].detach()), plane.corners(targets[n].boxes)
             )

@@ -18,7 +18,8 @@ class Thresholds:
 
     A new detection belongs to a node that is being followed when their boxes overlap by more than `same_box` (IoU), or
     by more than `near_box` while their queries are alike (similarity above `similarity`). Such a detection is dropped:
-    the track query speaks for the node. Any other starts a new one.
+    the track query speaks for the node. One that belongs in the second way to a node whose query was lost on this very
+    slice goes on with it. Any other starts a new one.
     """
 
     detection: float = 0.3
@@ -28,9 +29,18 @@ class Thresholds:
     near_box: float = 0.1
 
 
+BEST = 2
+"""A node's score is the mean of so many of its best slices, a missing one counting as 0."""
+
+
 @dataclass(eq=False)
 class Track:
-    """One node: its boxes (x0, y0, x1, y1 in pixels) and scores by slice, and where its query stands."""
+    """One node: its boxes (x0, y0, x1, y1 in pixels) and scores by slice, and where its query stands.
+
+    The score of a slice is that of the best detection which lies on the node there (IoU above `Thresholds.same_box`), 0
+    without one. A track query's own score tells whether its node goes on, not whether it is one: of what began as a node,
+    and so of every mistake too, it is high.
+    """
 
     boxes: dict[int, np.ndarray] = field(default_factory=dict)
     scores: dict[int, float] = field(default_factory=dict)
@@ -45,8 +55,8 @@ class Track:
 
     @property
     def score(self) -> float:
-        """Score of the whole node: that of its best slice."""
-        return max(self.scores.values())
+        """Score of the whole node; the paper leaves open how it comes about."""
+        return sum(sorted(self.scores.values())[-BEST:]) / BEST
 
 
 class Follower:
@@ -77,9 +87,12 @@ class Follower:
         output = self._network(images, self._queries())
         scores = output.logits[-1, 0].float().sigmoid()
         boxes, embeddings, first = output.boxes[-1, 0].float(), output.queries[0], output.n_tracks
-        self._keep(index, scores[:first], boxes[:first], embeddings[:first], scale)
+        lies_on = iou(corners(boxes[:first]), corners(boxes[first:])) > self._limits.same_box
+        seen = (lies_on * scores[first:]).amax(1)
+        lost = self._keep(index, scores[:first], seen, boxes[:first], embeddings[:first], scale)
         if self._born:
-            self._add(index, scores[first:], boxes[first:], embeddings[first:], scale)
+            self._add(index, scores[first:], boxes[first:], embeddings[first:], scale, lost)
+        self.ended += lost
 
     def finish(self) -> list[Track]:
         """All nodes, after the last slice."""
@@ -105,46 +118,48 @@ class Follower:
         boxes = torch.stack([track.box for track in self.active])[None]
         return TrackQueries(embedding, boxes, torch.ones(boxes.shape[:2], dtype=torch.bool, device=boxes.device))
 
-    def _keep(self, index, scores, boxes, embeddings, scale) -> None:
-        """Lines 4 to 11: assign identities, or end a node."""
+    def _keep(self, index, scores, seen, boxes, embeddings, scale) -> list[Track]:
+        """Lines 4 to 11: assign identities; the nodes that are not found again."""
         if not self.active:
-            return
+            return []
         before = torch.stack([track.embedding for track in self.active])
+        goes_on = scores > self._limits.tracking
         if self._network.config.similarity_loss:
             alike = self._network.similarity(before, embeddings).float().sigmoid().diagonal()
-        else:
-            alike = torch.ones_like(scores)
-        kept = []
-        goes_on = (scores > self._limits.tracking) & (alike > self._limits.similarity)
+            goes_on &= alike > self._limits.similarity
+        kept, lost = [], []
         for n, track in enumerate(self.active):
+            (kept if goes_on[n] else lost).append(track)
             if goes_on[n]:
-                track.add(index, boxes[n], float(scores[n]), embeddings[n], scale)
-                kept.append(track)
-            else:
-                self.ended.append(track)
+                track.add(index, boxes[n], float(seen[n]), embeddings[n], scale)
         self.active = kept
+        return lost
 
-    def _add(self, index, scores, boxes, embeddings, scale) -> None:
-        """Lines 12 to 17: new nodes, unless they are known."""
+    def _add(self, index, scores, boxes, embeddings, scale, lost) -> None:
+        """Lines 12 to 17: new nodes, unless they are known; what is found again is no longer lost."""
         order = torch.argsort(scores, descending=True)
         for n in order[scores[order] > self._limits.detection].tolist():
-            if not self._is_known(boxes[n], embeddings[n]):
-                track = Track()
-                track.add(index, boxes[n], float(scores[n]), embeddings[n], scale)
-                self.active.append(track)
+            overlap, alike = self._likeness(self.active, boxes[n], embeddings[n])
+            if (overlap > self._limits.same_box).any() or self._belongs(overlap, alike).any():
+                continue
+            overlap, alike = self._likeness(lost, boxes[n], embeddings[n])
+            again = overlap * self._belongs(overlap, alike)
+            track = lost.pop(int(again.argmax())) if again.any() else Track()
+            track.add(index, boxes[n], float(scores[n]), embeddings[n], scale)
+            self.active.append(track)
 
-    def _is_known(self, box: torch.Tensor, embedding: torch.Tensor) -> bool:
-        if not self.active:
-            return False
-        known = torch.stack([track.box for track in self.active])
-        overlap = iou(corners(box[None]), corners(known))[0]
-        if (overlap > self._limits.same_box).any():
-            return True
+    def _belongs(self, overlap: torch.Tensor, alike: torch.Tensor) -> torch.Tensor:
+        return (overlap > self._limits.near_box) & (alike > self._limits.similarity)
+
+    def _likeness(self, tracks: list[Track], box: torch.Tensor, embedding: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        """(T,) IoU and similarity of a detection with each of the tracks; no similarity where none was learned."""
+        if not tracks:
+            return embedding.new_zeros(0), embedding.new_zeros(0)
+        overlap = iou(corners(box[None]), corners(torch.stack([track.box for track in tracks])))[0]
         if not self._network.config.similarity_loss:
-            return False
-        others = torch.stack([track.embedding for track in self.active])
-        alike = self._network.similarity(others, embedding[None]).float().sigmoid()[:, 0]
-        return bool(((overlap > self._limits.near_box) & (alike > self._limits.similarity)).any())
+            return overlap, torch.zeros_like(overlap)
+        others = torch.stack([track.embedding for track in tracks])
+        return overlap, self._network.similarity(others, embedding[None]).float().sigmoid()[:, 0]
 
 
 def stacked(detections: Iterable[tuple[int, list[Track]]], overlap: float = 0.1) -> list[Track]:
