@@ -93,7 +93,7 @@ def test_nodes_are_born_followed_and_end():
     assert tracks[0].score == pytest.approx(0.9, abs=1e-4)
 
 
-def test_a_nodes_score_is_what_its_detections_say_on_its_two_best_slices():
+def test_a_nodes_score_is_what_its_detections_say_on_its_three_best_slices():
     (track,) = follow(Scripted(Seen(column(0, 4), 1, score=0.6, held=0.95)), 5)
     assert list(track.scores.values()) == pytest.approx([0.6] * 5, abs=1e-4)
 
@@ -108,8 +108,8 @@ def test_a_nodes_score_is_what_its_detections_say_on_its_two_best_slices():
     (track,) = follow(Doubtful(Seen(column(0, 4), 1)), 5)
     first = torch.tensor(1.0).sigmoid().item()
     assert list(track.scores.values()) == pytest.approx([first, 0, 0, 0, 0], abs=1e-3)
-    assert track.score == pytest.approx(first / 2, abs=1e-3)
-    assert Track({}, {3: 0.2, 4: 0.8, 5: 0.6}).score == pytest.approx(0.7)
+    assert track.score == pytest.approx(first / 3, abs=1e-3)
+    assert Track({}, {3: 0.2, 4: 0.8, 5: 0.6, 6: 0.1}).score == pytest.approx(1.6 / 3)
 
 
 def test_two_nodes_that_touch_stay_two():

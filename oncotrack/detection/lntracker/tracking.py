@@ -29,7 +29,7 @@ class Thresholds:
     near_box: float = 0.1
 
 
-BEST = 2
+BEST = 3
 """A node's score is the mean of so many of its best slices, a missing one counting as 0."""
 
 
