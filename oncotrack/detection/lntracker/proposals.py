@@ -81,10 +81,7 @@ def select(proposals: Proposals, count: int, peaks: bool) -> torch.Tensor:
     scores = proposals.logits.detach()
     if peaks:
         parts = scores.split([height * width for height, width in proposals.shapes], dim=1)
-        best = [
-            F.max_pool2d(part.unflatten(1, (1, *shape)), 3, 1, 1).flatten(1)
-            for part, shape in zip(parts, proposals.shapes, strict=True)
-        ]
+        best = [_best_around(part, shape) for part, shape in zip(parts, proposals.shapes, strict=True)]
         scores = torch.where(scores < torch.cat(best, 1), scores - 100.0, scores)
     return scores.topk(min(count, scores.shape[1]), dim=1).indices
 
@@ -95,7 +92,11 @@ def score_near(proposals: Proposals, boxes: torch.Tensor) -> torch.Tensor:
     `boxes` are (B, T, 4) in pixels; beyond the slice the nearest cell counts.
     """
     height, width = proposals.shapes[0]
-    scores = proposals.logits.detach()[:, : height * width].unflatten(1, (1, height, width))
-    best = F.max_pool2d(scores, 3, 1, 1).flatten(1)
+    best = _best_around(proposals.logits.detach()[:, : height * width], (height, width))
     column, row = (boxes[..., :2] / proposals.stride).long().unbind(-1)
     return best.gather(1, row.clamp(0, height - 1) * width + column.clamp(0, width - 1))
+
+
+def _best_around(scores: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """(B, h * w): for each cell of a level the best score of it and its eight neighbours."""
+    return F.max_pool2d(scores.unflatten(1, (1, *shape)), 3, 1, 1).flatten(1)

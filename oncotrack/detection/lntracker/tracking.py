@@ -129,9 +129,11 @@ class Follower:
             goes_on &= alike > self._limits.similarity
         kept, lost = [], []
         for n, track in enumerate(self.active):
-            (kept if goes_on[n] else lost).append(track)
             if goes_on[n]:
                 track.add(index, boxes[n], float(seen[n]), embeddings[n], scale)
+                kept.append(track)
+            else:
+                lost.append(track)
         self.active = kept
         return lost
 
