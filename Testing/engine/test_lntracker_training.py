@@ -268,6 +268,27 @@ def test_held_out_scans_come_one_by_one(ct, tmp_path):
     assert all(f"nodes {TEST + n}" in case.name for n, case in enumerate(cases))
 
 
+@pytest.mark.parametrize("ablation", ["full", "trackformer", "without-track-queries"])
+def test_tracking_and_stacking_of_one_reading_are_those_of_two(ablation, case, tmp_path):
+    torch.manual_seed(0)
+    config = replace(TINY, **training.ABLATIONS[ablation])
+    path = weights.save(tmp_path / "w.safetensors", "lntracker", config, LNTracker(config).state_dict(), {})
+    limits = Thresholds(detection=0.00995, tracking=0.005, similarity=0.4)
+    tracking, stacking = (LNTrackerDetector("cpu", weights=path, thresholds=limits, stacking=s) for s in (False, True))
+    volume = case.images["ct"]
+    followed, stacks = tracking.detect_both(volume, time_point="ct")
+    for one, two in ((followed, tracking.detect(volume)), (stacks, stacking.detect(volume))):
+        assert len(one) > 0
+        assert [f.at("ct").score for f in one] == pytest.approx([f.at("t0").score for f in two], abs=1e-6)
+        corners = [sorted(f.at(time).box.low for f in some) for time, some in (("ct", one), ("t0", two))]
+        assert np.allclose(*corners, atol=1e-2)
+    if ablation == "without-track-queries":
+        assert [f.at("ct").box for f in followed] == [f.at("ct").box for f in stacks]
+    both = evaluate_detectors({"one": tracking}, [case], stacking=True)
+    assert set(both) == {"one", "stacking", "AS over"}
+    assert both["stacking"]["AS"] == pytest.approx(evaluate_detectors({"alone": stacking}, [case])["alone"]["AS"])
+
+
 def test_the_detector_runs_whole_with_untrained_weights(case, tmp_path):
     torch.manual_seed(0)
     path = weights.save(tmp_path / "w.safetensors", "lntracker", TINY, LNTracker(TINY).state_dict(), {})
@@ -284,6 +305,9 @@ def test_the_detector_runs_whole_with_untrained_weights(case, tmp_path):
         assert (np.array(seen.centre) > bounds[0] - 20).all()
         assert (np.array(seen.centre) < bounds[1] + 20).all()
     assert [f.at("ct").score for f in found] == sorted((f.at("ct").score for f in found), reverse=True)
+    best = found[0].at("ct").score
+    detector.thresholds = replace(detector.thresholds, node=best)
+    assert [f.at("ct").score for f in detector.detect(case.images["ct"], time_point="ct")] == pytest.approx([best])
     tracklet = next(iter(case.truth)).at("ct").tracklet
     middle = tracklet.boxes[len(tracklet.boxes) // 2]
     again = detector.retrack(case.images["ct"], tracklet, middle.slice_index)

@@ -68,23 +68,22 @@ def detectors(
     files = dict(entry.split("=", 1) if "=" in entry else (Path(entry).stem, entry) for entry in named)
     files = files or {"lntracker": None}
     chosen = {name: LNTrackerDetector(device, weights=file) for name, file in files.items()}
-    if stacking:
-        chosen["stacking"] = LNTrackerDetector(device, weights=next(iter(files.values())), stacking=True)
     if unet is not None:
         from oncotrack.detection.unet import UNetDetector
 
         chosen["unet"] = UNetDetector(unet, device)
     with progress_bar() as progress:
         scans = held_out(cases, insert, HELD_OUT if validation else TEST)
-        result = evaluate_detectors(chosen, scans, progress)
+        result = evaluate_detectors(chosen, scans, progress, stacking=stacking)
+    names = [name for name in result if name != "AS over"]
     if out is not None:
         from oncotrack.evaluation import write_report
 
-        for name in chosen:
+        for name in names:
             for path in write_report(result[name], out / name):
                 say(f"Written: {path}")
     lines = {}
-    for name in chosen:
+    for name in names:
         metrics = result[name]
         if metrics["AS"] is None:
             continue

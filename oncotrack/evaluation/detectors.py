@@ -26,9 +26,11 @@ _SEED = 20260101
 
 
 def evaluate_detectors(
-    detectors: Mapping[str, Detector], cases: Iterable[Case], progress: Progress = silent
+    detectors: Mapping[str, Detector], cases: Iterable[Case], progress: Progress = silent, *, stacking: bool = False
 ) -> dict[str, Any]:
     """Run detectors over cases of one CT each.
+
+    With `stacking` the first one, an `LNTrackerDetector`, is joined by "stacking": the same detections, stacked.
 
     Returns
     -------
@@ -36,12 +38,14 @@ def evaluate_detectors(
         A name of `detectors`: everything of `evaluate_detection`, ``AS interval`` and ``AP interval`` (95 %, patients
         resampled), ``sensitivity by short axis`` (at most 8 false positives a scan), ``AS by least short axis``, which
         neither asks for smaller nodes nor counts what marks them, ``AS of free nodes``, the same without those that do
-        not stand out of their surroundings (`borders`), how many ``free nodes`` there are, and ``seconds``. With several
-        detectors ``AS over``: the first one's AS minus each other's, with its interval.
+        not stand out of their surroundings (`borders`), how many ``free nodes`` there are, and ``seconds`` (stacking has
+        none of its own). With several detectors ``AS over``: the first one's AS minus each other's, with its interval.
     """
     truth: dict[str, FindingList] = {}
     free: list[np.ndarray] = []
-    found: dict[str, dict[str, FindingList]] = {name: {} for name in detectors}
+    first = next(iter(detectors))
+    names = [*detectors, "stacking"] if stacking else list(detectors)
+    found: dict[str, dict[str, FindingList]] = {name: {} for name in names}
     seconds: dict[str, list[float]] = {name: [] for name in detectors}
     for case in cases:
         ((key, volume),) = case.images.items()
@@ -50,9 +54,12 @@ def evaluate_detectors(
         for name, detector in detectors.items():
             started = time.perf_counter()
             told = f"{case.name}, {name}"
-            result = detector.detect(volume, lambda f, text, told=told: progress(f, f"{told}: {text}"), time_point=key)
+            both = stacking and name == first
+            detect = detector.detect_both if both else detector.detect
+            result = detect(volume, lambda f, text, told=told: progress(f, f"{told}: {text}"), time_point=key)
             seconds[name].append(time.perf_counter() - started)
-            found[name][case.name] = FindingList([TimePoint(key, key)], result)
+            for way, findings in zip((name, "stacking"), result if both else [result], strict=False):
+                found[way][case.name] = FindingList([TimePoint(key, key)], findings)
     pairs = {name: _compared(truth, lists) for name, lists in found.items()}
     axes = [_short_axes(known.boxes) for known in read_boxes(truth).values()]
     result: dict[str, Any] = {}
@@ -66,7 +73,7 @@ def evaluate_detectors(
         }
         metrics["AS of free nodes"] = _sensitivity_of(pairs[name], free)
         metrics["free nodes"] = int(sum(asked.sum() for asked in free))
-        metrics["seconds"] = float(np.median(seconds[name])) if seconds[name] else None
+        metrics["seconds"] = float(np.median(seconds[name])) if seconds.get(name) else None
         result[name] = metrics
     first, *others = pairs
     if others:

@@ -28,7 +28,7 @@ from oncotrack.training.slice_pairs import Augmentation, intensities
 from oncotrack.volume import Volume
 
 _LEAST_PIXELS = 4
-_AUGMENTATION = Augmentation(scale=1.2, rotation_deg=12.0, intensity=0.15, gamma=0.3)
+_AUGMENTATION = Augmentation(scale=1.2, rotation_deg=12.0, intensity=0.15, gamma=0.3, near_node=0.8)
 
 
 def write(path: Path, case: Case, config: MRConfig) -> None:

@@ -32,7 +32,7 @@ ABLATIONS: dict[str, dict[str, bool]] = {
 SWITCHES = sorted({name for row in ABLATIONS.values() for name in row})
 CROPS = {"paper": 512, "compact": 128}
 """Pixels of a training crop, 0.8 mm each; the paper does not say."""
-TRACKS = {"paper": TRACKFORMER, "compact": TrackAugmentation(false=1.0, aged=0.5)}
+TRACKS = {"paper": TRACKFORMER, "compact": TrackAugmentation(false=0.3, aged=0.5)}
 PLANS = {
     "paper": Plan(steps=30_000, batch=8, precision="bf16", workers=8),
     "compact": Plan(

@@ -14,7 +14,7 @@ from oncotrack.detection.lntracker import nodes
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.grid import Slices, check_ct
 from oncotrack.detection.lntracker.network import LNTracker
-from oncotrack.detection.lntracker.tracking import Follower, Thresholds, Track, stacked
+from oncotrack.detection.lntracker.tracking import THRESHOLDS, Follower, Thresholds, Track, stacked
 from oncotrack.devices import device as chosen_device
 from oncotrack.errors import InputError
 from oncotrack.findings import Finding, Provenance
@@ -31,13 +31,14 @@ class LNTrackerDetector:
     device : str
         "auto", "cpu", "cuda" or "mps".
     config : str
-        Whose bundled weights to take.
+        Whose bundled weights and thresholds to take.
     weights : path, optional
         Other weights.
     thresholds : Thresholds, optional
-        The paper's when missing.
+        Those of `config` when missing.
     stacking : bool
-        Detect on every slice alone and stack boxes, the baseline that the paper compares with.
+        Detect on every slice alone and stack boxes, the baseline that the paper compares with; always so where the
+        network has no track queries.
 
     Raises
     ------
@@ -64,9 +65,9 @@ class LNTrackerDetector:
         self.network = LNTracker(file.config_as(LNTrackerConfig))
         file.fill(self.network)
         self.network.to(self.device).eval()
-        self.thresholds = thresholds or Thresholds()
+        self.thresholds = thresholds or THRESHOLDS[config]
         self.about = file.about
-        self._stacking = stacking
+        self._stacking = stacking or not self.network.config.track_queries
         self._said = ""
         self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=file.sha256)
 
@@ -74,10 +75,19 @@ class LNTrackerDetector:
         """See `Detector.detect`. The scan is read from its lowest slice up, a few slices in memory at a time."""
         check_ct(volume)
         slices = Slices(volume)
-        with torch.inference_mode():
-            tracks = self._stacked(slices, progress) if self._stacking else self._followed(slices, progress)
-        progress(1.0, f"{len(tracks)} nodes")
-        return nodes.findings_of(tracks, slices, time_point, replace(self._provenance, when=Provenance().when))
+        tracks, _ = self._read_all(slices, self._stacking, progress)
+        return self._findings(tracks, slices, time_point, progress)
+
+    def detect_both(
+        self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0"
+    ) -> tuple[list[Finding], list[Finding]]:
+        """`detect` by tracking and by stacking. Both come of one reading where detections do not depend on tracks."""
+        check_ct(volume)
+        slices = Slices(volume)
+        followed, seen = self._read_all(slices, self._stacking, progress)
+        if self.network.config.joint_attention:
+            _, seen = self._read_all(slices, True, progress)
+        return tuple(self._findings(tracks, slices, time_point, progress) for tracks in (followed, stacked(seen)))
 
     def retrack(
         self,
@@ -110,27 +120,27 @@ class LNTrackerDetector:
             found |= nodes.on_slices_of(tracklet, track, slices)
         return nodes.joined(tracklet, found, slice_index, up, down)
 
-    def _followed(self, slices: Slices, progress: Progress) -> list[Track]:
-        follower = Follower(self.network, self.thresholds)
+    def _read_all(
+        self, slices: Slices, stacking: bool, progress: Progress
+    ) -> tuple[list[Track], list[tuple[int, list[Track]]]]:
+        """The nodes, followed from slice to slice or stacked, and what each slice alone shows."""
+        follower, seen = Follower(self.network, self.thresholds), []
         for n, stack in slices.stacks(range(len(slices))):
             progress(n / len(slices), f"Slice {n + 1} of {len(slices)}, {len(follower.active)} nodes{self._said}")
-            self._read(follower, n, stack)
-        return follower.finish()
+            if stacking:
+                follower.active = []
+            seen.append((n, self._read(follower, n, stack)))
+        return stacked(seen) if stacking else follower.finish(), seen
 
-    def _stacked(self, slices: Slices, progress: Progress) -> list[Track]:
-        def seen():
-            for n, stack in slices.stacks(range(len(slices))):
-                progress(n / len(slices), f"Slice {n + 1} of {len(slices)}{self._said}")
-                alone = Follower(self.network, self.thresholds)
-                self._read(alone, n, stack)
-                yield n, alone.active
+    def _findings(self, tracks: list[Track], slices: Slices, time_point: str, progress: Progress) -> list[Finding]:
+        tracks = [track for track in tracks if track.score >= self.thresholds.node]
+        progress(1.0, f"{len(tracks)} nodes")
+        return nodes.findings_of(tracks, slices, time_point, replace(self._provenance, when=Provenance().when))
 
-        return stacked(seen())
-
-    def _read(self, follower: Follower, index: int, stack: np.ndarray) -> None:
+    def _read(self, follower: Follower, index: int, stack: np.ndarray) -> list[Track]:
         """One slice; when the accelerator's memory is full, the rest of the scan is read on the CPU."""
         try:
-            follower.read(index, stack)
+            return follower.read(index, stack)
         except torch.OutOfMemoryError:
             if self.device.type == "cpu":
                 raise
@@ -138,14 +148,14 @@ class LNTrackerDetector:
             self._said = " (on the CPU: the accelerator's memory is full)"
             self.network.to(self.device)
             follower.to(self.device)
-            follower.read(index, stack)
+            return follower.read(index, stack)
 
     def _seed(self, slices: Slices, index: int, box: np.ndarray) -> Track:
         """A track that begins with a reader's box."""
         stack = slices.stack(index)
         with torch.inference_mode():
             seen = Follower(self.network, replace(self.thresholds, detection=-1.0, same_box=1.0, near_box=1.0))
-            detections = seen.detections(index, stack)
+            detections = seen.read(index, stack)
         wanted = torch.as_tensor(box, dtype=torch.float32)
         boxes = torch.stack([torch.as_tensor(d.boxes[index]) for d in detections])
         overlap = iou(wanted[None], boxes)[0]

@@ -19,7 +19,8 @@ class Thresholds:
     A new detection belongs to a node that is being followed when their boxes overlap by more than `same_box` (IoU), or
     by more than `near_box` while their queries are alike (similarity above `similarity`). Such a detection is dropped:
     the track query speaks for the node. One that belongs in the second way to a node whose query was lost on this very
-    slice goes on with it. Any other starts a new one.
+    slice goes on with it. Any other starts a new one. A whole node is told of from the score `node` (`Track.score`); the
+    paper has no such threshold.
     """
 
     detection: float = 0.3
@@ -27,8 +28,11 @@ class Thresholds:
     similarity: float = 0.5
     same_box: float = 0.5
     near_box: float = 0.1
+    node: float = 0.0
 
 
+THRESHOLDS = {"paper": Thresholds(), "compact": Thresholds(detection=0.2, node=0.15)}
+"""By config. Those of compact were chosen on validation seeds: a node is better known by all of its slices than by one."""
 BEST = 3
 """A node's score is the mean of so many of its best slices, a missing one counting as 0."""
 
@@ -73,13 +77,15 @@ class Follower:
 
     def __init__(self, network: LNTracker, thresholds: Thresholds | None = None, *, born: bool = True) -> None:
         self._network, self._limits, self._born = network, thresholds or Thresholds(), born
-        self._uses_tracks = network.config.track_queries
         self.active: list[Track] = []
         self.ended: list[Track] = []
 
     @torch.inference_mode()
-    def read(self, index: int, stack: np.ndarray) -> None:
-        """One slice: (9, H, W), 0 to 1."""
+    def read(self, index: int, stack: np.ndarray) -> list[Track]:
+        """One slice, (9, H, W), 0 to 1; what the detection queries see on it, best first, as nodes of one box.
+
+        With masked attention that is what they see where nothing is followed, but for rounding.
+        """
         device = next(self._network.parameters()).device
         images = torch.from_numpy(stack)[None].to(device)
         height, width = stack.shape[-2:]
@@ -90,9 +96,13 @@ class Follower:
         lies_on = iou(corners(boxes[:first]), corners(boxes[first:])) > self._limits.same_box
         seen = (lies_on * scores[first:]).amax(1)
         lost = self._keep(index, scores[:first], seen, boxes[:first], embeddings[:first], scale)
+        detected = index, scores[first:], boxes[first:], embeddings[first:], scale
         if self._born:
-            self._add(index, scores[first:], boxes[first:], embeddings[first:], scale, lost)
+            self._add(*detected, lost)
         self.ended += lost
+        alone = Follower(self._network, self._limits)
+        alone._add(*detected, [])
+        return alone.active
 
     def finish(self) -> list[Track]:
         """All nodes, after the last slice."""
@@ -104,12 +114,6 @@ class Follower:
         """Move what is being followed to another device."""
         for track in self.active:
             track.embedding, track.box = track.embedding.to(device), track.box.to(device)
-
-    def detections(self, index: int, stack: np.ndarray) -> list[Track]:
-        """What the detection queries alone see on one slice, best first, as tracks of one box."""
-        alone = Follower(self._network, self._limits)
-        alone.read(index, stack)
-        return sorted(alone.active, key=lambda track: -track.scores[index])
 
     def _queries(self) -> TrackQueries | None:
         if not self.active:
