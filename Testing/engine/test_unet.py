@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from oncotrack import weights
+from oncotrack.bench.detect import bench_detect
 from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection import unet
 from oncotrack.detection.lntracker.grid import Slices
@@ -17,6 +18,7 @@ from oncotrack.training import unet as training
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.stored_cases import store
+from oncotrack.volume import save
 
 SMALL = UNetConfig((4, 8, 8), ((1, 2, 2), (2, 2, 2)), (8, 32, 32))
 
@@ -46,6 +48,16 @@ def test_it_trains_and_detects(case, tmp_path, monkeypatch):
     found = UNetDetector(path, "cpu", threshold=0.5).detect(case.images["ct"], time_point="ct")
     for finding in found:
         assert finding.at("ct").provenance.method == "unet"
+
+
+def test_the_bench_times_it_beside_tracking(case, tmp_path):
+    path = weights.save(tmp_path / "u.safetensors", "unet", SMALL, unet.network(SMALL).state_dict(), {})
+    scan = save(case.images["ct"], tmp_path / "ct.nii.gz")
+    result = bench_detect(scan, "cpu", unet=path)
+    assert result["slices"] == len(Slices(case.images["ct"]))
+    for name in ("tracking", "stacking", "unet"):
+        assert result[name]["seconds_per_slice"] * result["slices"] == pytest.approx(result[name]["seconds"])
+    assert result["compact"]["parameters"] < result["paper"]["parameters"]
 
 
 def test_connected_parts_become_nodes(case, tmp_path):

@@ -1,4 +1,4 @@
-"""``oncotrack bench detect``: what finding nodes costs, beside reading every slice alone and stacking the boxes."""
+"""``oncotrack bench detect``: what finding nodes costs, beside stacking the boxes of single slices and a 3D U-Net."""
 
 from __future__ import annotations
 
@@ -9,30 +9,36 @@ from typing import Any
 
 import torch
 
+from oncotrack.detection.detector import Detector
 from oncotrack.detection.lntracker.config import CONFIGS
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.flops import cost
 from oncotrack.detection.lntracker.grid import Slices
+from oncotrack.detection.unet import UNetDetector
 from oncotrack.jobs import Progress, silent
 from oncotrack.phantom import make_patient
-from oncotrack.volume import load
+from oncotrack.volume import Volume, load
 
 _SEED = 1
 
 
-def bench_detect(image: Path | None, device: str = "auto", progress: Progress = silent) -> dict[str, Any]:
+def bench_detect(
+    image: Path | None, device: str = "auto", progress: Progress = silent, *, unet: Path | None = None
+) -> dict[str, Any]:
     """Time LN-Tracker on one scan.
 
     Parameters
     ----------
     image : path, optional
         A CT; a synthetic one of 448x352x100 voxels, 0.85x0.85x3 mm (150 working slices), when missing.
+    unet : path, optional
+        Weights of the U-Net baseline, to be timed too.
 
     Returns
     -------
     dict
-        ``slices`` read; of ``tracking`` and ``stacking`` the ``seconds`` a scan, ``seconds_per_slice`` and ``nodes``;
-        ``peak_mib`` of the process; ``device``; and for both configs ``parameters`` and ``gflops`` of a 512x512 slice.
+        ``slices`` read; of ``tracking``, ``stacking`` and ``unet`` the ``seconds`` a scan, ``seconds_per_slice`` and
+        ``nodes``; ``peak_mib`` of the process, once LN-Tracker has run; ``device``; and for both configs ``parameters`` and ``gflops`` of a 512x512 slice.
     """
     if image is None:
         volume = make_patient(_SEED, 1, size=(448, 352, 100), spacing=(0.85, 0.85, 3.0)).visits[0].image
@@ -41,15 +47,21 @@ def bench_detect(image: Path | None, device: str = "auto", progress: Progress = 
     result: dict[str, Any] = {"scan": volume.name, "slices": len(Slices(volume)), "threads": torch.get_num_threads()}
     for name in ("tracking", "stacking"):
         detector = LNTrackerDetector(device, stacking=name == "stacking")
-        started = time.perf_counter()
-        found = detector.detect(volume, progress)
-        seconds = time.perf_counter() - started
-        result[name] = {"seconds": seconds, "seconds_per_slice": seconds / result["slices"], "nodes": len(found)}
+        result[name] = _timed(detector, volume, result["slices"], progress)
         result["device"] = str(detector.device)
     result["peak_mib"] = _peak_mib()
+    if unet is not None:
+        result["unet"] = _timed(UNetDetector(unet, device), volume, result["slices"], progress)
     for name, config in CONFIGS.items():
         result[name] = cost(config)
     return result
+
+
+def _timed(detector: Detector, volume: Volume, slices: int, progress: Progress) -> dict[str, Any]:
+    started = time.perf_counter()
+    found = detector.detect(volume, progress)
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "seconds_per_slice": seconds / slices, "nodes": len(found)}
 
 
 def _peak_mib() -> float | None:

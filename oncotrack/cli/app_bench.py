@@ -17,13 +17,16 @@ def bench_detect(
     image: Annotated[
         Path | None, typer.Argument(help="A CT; a synthetic one when missing.", show_default=False)
     ] = None,
+    unet: Annotated[
+        Path | None, typer.Option("--unet", help="Weights of the U-Net, to be timed too.", show_default=False)
+    ] = None,
     device: Device = "auto",
     json: Json = None,
 ) -> None:
     """LN-Tracker: seconds a slice and a scan, memory, GFLOPs; beside stacking and a 3D U-Net."""
     from oncotrack.cli.bench import detect as run
 
-    run(image, device, json)
+    run(image, device, unet, json)
 
 
 @bench.command("follow")

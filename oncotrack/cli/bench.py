@@ -62,17 +62,17 @@ def _follow_lines(title: str, row: Mapping[str, Any]) -> dict[str, str]:
     return lines
 
 
-def detect(image: Path | None, device: str, json: str | None) -> None:
+def detect(image: Path | None, device: str, unet: Path | None, json: str | None) -> None:
     """Cost of finding nodes."""
     from oncotrack.bench.detect import bench_detect
 
     with progress_bar() as progress:
-        result = bench_detect(image, device, progress)
+        result = bench_detect(image, device, progress, unet=unet)
     lines = {"Scan": f"{result['scan']}, {result['slices']} slices, on {result['device']}"}
-    for name in ("tracking", "stacking"):
-        lines[name.capitalize()] = "{seconds:.1f} s, {seconds_per_slice:.2f} s a slice, {nodes} nodes".format(
-            **result[name]
-        )
+    for name, title in {"tracking": "Tracking", "stacking": "Stacking", "unet": "U-Net"}.items():
+        if name not in result:
+            continue
+        lines[title] = "{seconds:.1f} s, {seconds_per_slice:.2f} s a slice, {nodes} nodes".format(**result[name])
     if result["peak_mib"] is not None:
         lines["Memory"] = f"{result['peak_mib']:.0f} MiB at most"
     for name in ("compact", "paper"):

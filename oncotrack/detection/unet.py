@@ -49,7 +49,7 @@ def network(config: UNetConfig) -> torch.nn.Module:
 
 
 class UNetDetector:
-    """Nodes as connected parts (26 neighbours) of what the U-Net marks; a part's score is its highest probability.
+    """Nodes as connected parts (26 neighbours) of what the U-Net marks; on a slice a part scores its highest probability.
 
     Parameters
     ----------
@@ -99,11 +99,11 @@ class UNetDetector:
             part = labels[where] == number
             if part.sum() * voxel_mm3 < self._least_mm3:
                 continue
-            track, score = Track(), float(probability[where][part].max())
+            track, sure = Track(), np.where(part, probability[where], 0).max(axis=(1, 2))
             z0, y0, x0 = (axis.start for axis in where)
             for z in np.flatnonzero(part.any(axis=(1, 2))):
                 rows, columns = np.flatnonzero(part[z].any(1)), np.flatnonzero(part[z].any(0))
                 box = (columns[0] + x0, rows[0] + y0, columns[-1] + x0 + 1, rows[-1] + y0 + 1)
-                track.boxes[int(z) + z0], track.scores[int(z) + z0] = np.array(box, np.float32), score
+                track.boxes[int(z) + z0], track.scores[int(z) + z0] = np.array(box, np.float32), float(sure[z])
             tracks.append(track)
         return tracks
