@@ -31,7 +31,7 @@ class Thresholds:
     node: float = 0.0
 
 
-THRESHOLDS = {"paper": Thresholds(), "compact": Thresholds(detection=0.2, node=0.15)}
+THRESHOLDS = {"paper": Thresholds(), "compact": Thresholds(detection=0.15, node=0.15)}
 """By config. Those of compact were chosen on validation seeds: a node is better known by all of its slices than by one."""
 BEST = 3
 """A node's score is the mean of so many of its best slices, a missing one counting as 0."""
