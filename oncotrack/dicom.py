@@ -12,6 +12,7 @@ from oncotrack.errors import InputError
 from oncotrack.volume import Volume, from_sitk, quiet_itk
 
 _POSITION, _ORIENTATION, _PIXEL_SPACING = "0020|0032", "0020|0037", "0028|0030"
+_SCANS = ("CT", "MR", "PT")
 
 
 def is_dicom_file(path: Path) -> bool:
@@ -26,6 +27,8 @@ def is_dicom_file(path: Path) -> bool:
 
 def load_series(folder: Path) -> Volume:
     """Read the one DICOM series of a folder (searched downwards), slices sorted along their normal.
+
+    Segmentations, structure sets and the like that lie beside a scan are passed over.
 
     Raises
     ------
@@ -47,6 +50,8 @@ def load_series(folder: Path) -> Volume:
         ) from error
     if not found:
         raise InputError(f"{folder} holds no DICOM images. Choose the folder that holds the slices of one series.")
+    if len(found) > 1:
+        found = [series for series in found if _modality(series[2][0]) in _SCANS] or found
     if len(found) > 1:
         listed = "; ".join(f"{len(files)} files in {path}" for path, _, files in found[:5])
         raise InputError(
@@ -76,16 +81,20 @@ def load_series(folder: Path) -> Volume:
 
 def _refuse_damaged(folder: Path, files: tuple[str, ...]) -> None:
     """A slice that cannot be parsed is left out of the series without a word; say it instead."""
-    import pydicom
-
     for file in sorted(set(folder.iterdir()) - {Path(name) for name in files}):
         if file.is_file() and is_dicom_file(file):
-            try:
-                modality = pydicom.dcmread(file, stop_before_pixels=True).get("Modality", "")
-            except Exception:
-                modality = "CT"
-            if modality in ("CT", "MR", "PT"):
+            if _modality(file) in _SCANS:
                 raise InputError(f"{folder}: the slice {file.name} is damaged or incomplete. Fetch the series again.")
+
+
+def _modality(file: str | Path) -> str:
+    """What a DICOM file says it is; CT where it cannot be read."""
+    import pydicom
+
+    try:
+        return pydicom.dcmread(file, stop_before_pixels=True).get("Modality", "")
+    except Exception:
+        return "CT"
 
 
 def _why_unreadable(folder: Path, files: tuple[str, ...]) -> str:

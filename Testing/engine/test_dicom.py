@@ -99,6 +99,17 @@ def test_several_series_are_listed(tmp_path):
         load(tmp_path)
 
 
+def test_a_segmentation_beside_the_scan_is_passed_over(tmp_path):
+    folder = write_series(tmp_path / "ct")
+    other = write_series(tmp_path / "seg", positions=[0])
+    marks = pydicom.dcmread(other / "slice_00.dcm")
+    marks.Modality = "SEG"
+    marks.save_as(folder / "seg.dcm")
+    volume = load(folder)
+    assert volume.array.shape == (5, 16, 16)
+    assert volume.modality == "CT"
+
+
 def test_a_damaged_slice_is_named(tmp_path):
     folder = write_series(tmp_path / "ct")
     file = folder / "slice_03.dcm"
