@@ -82,9 +82,8 @@ def load_series(folder: Path) -> Volume:
 def _refuse_damaged(folder: Path, files: tuple[str, ...]) -> None:
     """A slice that cannot be parsed is left out of the series without a word; say it instead."""
     for file in sorted(set(folder.iterdir()) - {Path(name) for name in files}):
-        if file.is_file() and is_dicom_file(file):
-            if _modality(file) in _SCANS:
-                raise InputError(f"{folder}: the slice {file.name} is damaged or incomplete. Fetch the series again.")
+        if file.is_file() and is_dicom_file(file) and _modality(file) in _SCANS:
+            raise InputError(f"{folder}: the slice {file.name} is damaged or incomplete. Fetch the series again.")
 
 
 def _modality(file: str | Path) -> str:
