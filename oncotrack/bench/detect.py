@@ -38,7 +38,8 @@ def bench_detect(
     -------
     dict
         ``slices`` read; of ``tracking``, ``stacking`` and ``unet`` the ``seconds`` a scan, ``seconds_per_slice`` and
-        ``nodes``; ``peak_mib`` of the process, once LN-Tracker has run; ``device``; and for both configs ``parameters`` and ``gflops`` of a 512x512 slice.
+        ``nodes``; ``peak_mib`` of the process, once LN-Tracker has run; ``device``; and for both configs ``parameters``
+        and ``gflops`` of a 512x512 slice.
     """
     if image is None:
         volume = make_patient(_SEED, 1, size=(448, 352, 100), spacing=(0.85, 0.85, 3.0)).visits[0].image

@@ -43,9 +43,8 @@ def evaluate_detectors(
     """
     truth: dict[str, FindingList] = {}
     free: list[np.ndarray] = []
-    first = next(iter(detectors))
-    names = [*detectors, "stacking"] if stacking else list(detectors)
-    found: dict[str, dict[str, FindingList]] = {name: {} for name in names}
+    first, *others = [*detectors, "stacking"] if stacking else detectors
+    found: dict[str, dict[str, FindingList]] = {name: {} for name in (first, *others)}
     seconds: dict[str, list[float]] = {name: [] for name in detectors}
     for case in cases:
         ((key, volume),) = case.images.items()
@@ -75,7 +74,6 @@ def evaluate_detectors(
         metrics["free nodes"] = int(sum(asked.sum() for asked in free))
         metrics["seconds"] = float(np.median(seconds[name])) if seconds.get(name) else None
         result[name] = metrics
-    first, *others = pairs
     if others:
         result["AS over"] = {name: difference(pairs[first], pairs[name]) for name in others}
     return result

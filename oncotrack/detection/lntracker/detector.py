@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from oncotrack.detection.lntracker import nodes
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.grid import Slices, check_ct
 from oncotrack.detection.lntracker.network import LNTracker
-from oncotrack.detection.lntracker.tracking import THRESHOLDS, Follower, Thresholds, Track, stacked
+from oncotrack.detection.lntracker.tracking import THRESHOLDS, Detected, Follower, Thresholds, Track, stacked
 from oncotrack.devices import device as chosen_device
 from oncotrack.errors import InputError
 from oncotrack.findings import Finding, Provenance
@@ -75,8 +76,7 @@ class LNTrackerDetector:
         """See `Detector.detect`. The scan is read from its lowest slice up, a few slices in memory at a time."""
         check_ct(volume)
         slices = Slices(volume)
-        tracks, _ = self._read_all(slices, self._stacking, progress)
-        return self._findings(tracks, slices, time_point, progress)
+        return self._findings(self._tracks(slices, self._stacking, progress), slices, time_point, progress)
 
     def detect_both(
         self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0"
@@ -84,10 +84,13 @@ class LNTrackerDetector:
         """`detect` by tracking and by stacking. Both come of one reading where detections do not depend on tracks."""
         check_ct(volume)
         slices = Slices(volume)
-        followed, seen = self._read_all(slices, self._stacking, progress)
-        if self.network.config.joint_attention:
-            _, seen = self._read_all(slices, True, progress)
-        return tuple(self._findings(tracks, slices, time_point, progress) for tracks in (followed, stacked(seen)))
+        if self._stacking or self.network.config.joint_attention:
+            ways = [self._tracks(slices, stacking, progress) for stacking in (self._stacking, True)]
+        else:
+            follower = Follower(self.network, self.thresholds)
+            stacks = self._stacked(follower, slices, progress)
+            ways = [follower.finish(), stacks]
+        return tuple(self._findings(tracks, slices, time_point, progress) for tracks in ways)
 
     def retrack(
         self,
@@ -120,24 +123,31 @@ class LNTrackerDetector:
             found |= nodes.on_slices_of(tracklet, track, slices)
         return nodes.joined(tracklet, found, slice_index, up, down)
 
-    def _read_all(
-        self, slices: Slices, stacking: bool, progress: Progress
-    ) -> tuple[list[Track], list[tuple[int, list[Track]]]]:
-        """The nodes, followed from slice to slice or stacked, and what each slice alone shows."""
-        follower, seen = Follower(self.network, self.thresholds), []
+    def _tracks(self, slices: Slices, stacking: bool, progress: Progress) -> list[Track]:
+        """The nodes of a scan, stacked or followed."""
+        follower = Follower(self.network, self.thresholds, born=not stacking)
+        if stacking:
+            return self._stacked(follower, slices, progress)
+        for _ in self._detected(follower, slices, progress):
+            pass
+        return follower.finish()
+
+    def _stacked(self, follower: Follower, slices: Slices, progress: Progress) -> list[Track]:
+        """What the slices show alone, stacked, while `follower` reads them."""
+        return stacked((seen.index, follower.alone(seen)) for seen in self._detected(follower, slices, progress))
+
+    def _detected(self, follower: Follower, slices: Slices, progress: Progress) -> Iterator[Detected]:
         for n, stack in slices.stacks(range(len(slices))):
-            progress(n / len(slices), f"Slice {n + 1} of {len(slices)}, {len(follower.active)} nodes{self._said}")
-            if stacking:
-                follower.active = []
-            seen.append((n, self._read(follower, n, stack)))
-        return stacked(seen) if stacking else follower.finish(), seen
+            known = f", {len(follower.active)} nodes" if follower.active else ""
+            progress(n / len(slices), f"Slice {n + 1} of {len(slices)}{known}{self._said}")
+            yield self._read(follower, n, stack)
 
     def _findings(self, tracks: list[Track], slices: Slices, time_point: str, progress: Progress) -> list[Finding]:
         tracks = [track for track in tracks if track.score >= self.thresholds.node]
         progress(1.0, f"{len(tracks)} nodes")
         return nodes.findings_of(tracks, slices, time_point, replace(self._provenance, when=Provenance().when))
 
-    def _read(self, follower: Follower, index: int, stack: np.ndarray) -> list[Track]:
+    def _read(self, follower: Follower, index: int, stack: np.ndarray) -> Detected:
         """One slice; when the accelerator's memory is full, the rest of the scan is read on the CPU."""
         try:
             return follower.read(index, stack)
@@ -153,9 +163,9 @@ class LNTrackerDetector:
     def _seed(self, slices: Slices, index: int, box: np.ndarray) -> Track:
         """A track that begins with a reader's box."""
         stack = slices.stack(index)
-        with torch.inference_mode():
-            seen = Follower(self.network, replace(self.thresholds, detection=-1.0, same_box=1.0, near_box=1.0))
-            detections = seen.read(index, stack)
+        every = replace(self.thresholds, detection=-1.0, same_box=1.0, near_box=1.0)
+        follower = Follower(self.network, every, born=False)
+        detections = follower.alone(follower.read(index, stack))
         wanted = torch.as_tensor(box, dtype=torch.float32)
         boxes = torch.stack([torch.as_tensor(d.boxes[index]) for d in detections])
         overlap = iou(wanted[None], boxes)[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -63,6 +64,19 @@ class Track:
         return sum(sorted(self.scores.values())[-BEST:]) / BEST
 
 
+class Detected(NamedTuple):
+    """What N detection queries see on a slice: scores (N,), boxes (N, 4) as shares of the slice, embeddings (N, C).
+
+    `scale` (4,) turns shares into pixels.
+    """
+
+    index: int
+    scores: torch.Tensor
+    boxes: torch.Tensor
+    embeddings: torch.Tensor
+    scale: torch.Tensor
+
+
 class Follower:
     """Follows nodes through the slices that it is given, one after the other.
 
@@ -81,8 +95,8 @@ class Follower:
         self.ended: list[Track] = []
 
     @torch.inference_mode()
-    def read(self, index: int, stack: np.ndarray) -> list[Track]:
-        """One slice, (9, H, W), 0 to 1; what the detection queries see on it, best first, as nodes of one box.
+    def read(self, index: int, stack: np.ndarray) -> Detected:
+        """One slice, (9, H, W), 0 to 1; what the detection queries see on it.
 
         With masked attention that is what they see where nothing is followed, but for rounding.
         """
@@ -96,13 +110,18 @@ class Follower:
         lies_on = iou(corners(boxes[:first]), corners(boxes[first:])) > self._limits.same_box
         seen = (lies_on * scores[first:]).amax(1)
         lost = self._keep(index, scores[:first], seen, boxes[:first], embeddings[:first], scale)
-        detected = index, scores[first:], boxes[first:], embeddings[first:], scale
+        detected = Detected(index, scores[first:], boxes[first:], embeddings[first:], scale)
         if self._born:
             self._add(*detected, lost)
         self.ended += lost
-        alone = Follower(self._network, self._limits)
-        alone._add(*detected, [])
-        return alone.active
+        return detected
+
+    @torch.inference_mode()
+    def alone(self, detected: Detected) -> list[Track]:
+        """The nodes of one box that begin where nothing is followed, best first; what is followed stays as it is."""
+        other = Follower(self._network, self._limits)
+        other._add(*detected, [])
+        return other.active
 
     def finish(self) -> list[Track]:
         """All nodes, after the last slice."""
