@@ -84,8 +84,10 @@ class LNTrackerDetector:
         """`detect` by tracking and by stacking. Both come of one reading where detections do not depend on tracks."""
         check_ct(volume)
         slices = Slices(volume)
-        if self._stacking or self.network.config.joint_attention:
-            ways = [self._tracks(slices, stacking, progress) for stacking in (self._stacking, True)]
+        if self._stacking:
+            ways = [self._tracks(slices, True, progress)] * 2
+        elif self.network.config.joint_attention:
+            ways = [self._tracks(slices, stacking, progress) for stacking in (False, True)]
         else:
             follower = Follower(self.network, self.thresholds)
             stacks = self._stacked(follower, slices, progress)
@@ -106,15 +108,17 @@ class LNTrackerDetector:
         check_ct(volume)
         slices = Slices(volume)
         index, box = nodes.box_on_working_slice(tracklet, slice_index, slices)
-        found = dict(nodes.on_slices_of(tracklet, self._seed(slices, index, box), slices))
+        seed = self._seed(slices, index, box)
+        found = dict(nodes.on_slices_of(tracklet, seed, slices))
         higher, lower = range(index + 1, len(slices)), range(index - 1, -1, -1)
         if not nodes.goes_with(tracklet, slices):
             higher, lower = lower, higher
         ways = [higher] * up + [lower] * down
         for way in ways:
             follower = Follower(self.network, self.thresholds, born=False)
-            track = self._seed(slices, index, box)
+            track = replace(seed, boxes=dict(seed.boxes), scores=dict(seed.scores))
             follower.active = [track]
+            follower.to(self.device)
             for n, stack in slices.stacks(way):
                 progress(abs(n - index) / max(len(way), 1), f"Following, slice {n + 1} of {len(slices)}{self._said}")
                 self._read(follower, n, stack)
