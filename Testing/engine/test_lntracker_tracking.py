@@ -110,6 +110,8 @@ def test_a_nodes_score_is_what_its_detections_say_on_its_three_best_slices():
     assert list(track.scores.values()) == pytest.approx([first, 0, 0, 0, 0], abs=1e-3)
     assert track.score == pytest.approx(first / 3, abs=1e-3)
     assert Track({}, {3: 0.2, 4: 0.8, 5: 0.6, 6: 0.1}).score == pytest.approx(1.6 / 3)
+    (track,) = follow(Doubtful(Seen(column(0, 4), 1, held=0.9), trackformer=True), 5)
+    assert list(track.scores.values()) == pytest.approx([first, 0.9, 0.9, 0.9, 0.9], abs=1e-3)
 
 
 def test_two_nodes_that_touch_stay_two():

@@ -44,7 +44,8 @@ class Track:
 
     The score of a slice is that of the best detection which lies on the node there (IoU above `Thresholds.same_box`), 0
     without one. A track query's own score tells whether its node goes on, not whether it is one: of what began as a node,
-    and so of every mistake too, it is high.
+    and so of every mistake too, it is high. TrackFormer has nothing else: its detection queries learn to leave alone what
+    is followed.
     """
 
     boxes: dict[int, np.ndarray] = field(default_factory=dict)
@@ -107,8 +108,11 @@ class Follower:
         output = self._network(images, self._queries())
         scores = output.logits[-1, 0].float().sigmoid()
         boxes, embeddings, first = output.boxes[-1, 0].float(), output.queries[0], output.n_tracks
-        lies_on = iou(corners(boxes[:first]), corners(boxes[first:])) > self._limits.same_box
-        seen = (lies_on * scores[first:]).amax(1)
+        if self._network.config.trackformer:
+            seen = scores[:first]
+        else:
+            lies_on = iou(corners(boxes[:first]), corners(boxes[first:])) > self._limits.same_box
+            seen = (lies_on * scores[first:]).amax(1)
         lost = self._keep(index, scores[:first], seen, boxes[:first], embeddings[:first], scale)
         detected = Detected(index, scores[first:], boxes[first:], embeddings[first:], scale)
         if self._born:
