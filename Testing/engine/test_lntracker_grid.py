@@ -63,6 +63,24 @@ def test_the_body_is_kept_and_the_table_is_not():
     assert 100 <= extent[1] <= 135
 
 
+def test_what_hangs_beside_the_body_is_outside_of_it_and_a_cut_lung_is_not():
+    volume = body()
+    volume.array[:, 30:50, 30:45] = -850
+    volume.array[5:9, 20:23, 88:91] = 2000
+    slices = Slices(volume)
+
+    def is_in_body(i, j, k, seen=slices):
+        return seen.is_in_body(seen.geometry.to_ijk(volume.geometry.to_ras((i, j, k))))
+
+    assert is_in_body(37, 40, 10)
+    assert is_in_body(60, 40, 10)
+    assert not is_in_body(89, 21, 7)
+    assert not is_in_body(50, 72, 10)
+    through_the_lung = Slices(volume.cropped((38, 0, 0), (110, 90, 20)))
+    assert is_in_body(40, 40, 10, through_the_lung)
+    assert not is_in_body(89, 21, 7, through_the_lung)
+
+
 def test_an_oblique_scan_is_not_tilted():
     turn = np.radians(20)
     tilt = np.array([[1, 0, 0], [0, np.cos(turn), -np.sin(turn)], [0, np.sin(turn), np.cos(turn)]])

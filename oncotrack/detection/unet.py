@@ -88,7 +88,8 @@ class UNetDetector:
                 image, self.config.patch, 1, self.network, overlap=0.25, mode="gaussian", sw_device=self.device,
                 device="cpu",
             )  # fmt: skip
-        tracks = self._parts(logits[0, 0].float().sigmoid().numpy(), float(np.prod(slices.geometry.spacing)))
+        parts = self._parts(logits[0, 0].float().sigmoid().numpy(), float(np.prod(slices.geometry.spacing)))
+        tracks = nodes.in_body(parts, slices)
         progress(1.0, f"{len(tracks)} nodes")
         return nodes.findings_of(tracks, slices, time_point, self._provenance)
 

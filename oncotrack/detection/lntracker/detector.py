@@ -147,7 +147,7 @@ class LNTrackerDetector:
             yield self._read(follower, n, stack)
 
     def _findings(self, tracks: list[Track], slices: Slices, time_point: str, progress: Progress) -> list[Finding]:
-        tracks = [track for track in tracks if track.score >= self.thresholds.node]
+        tracks = nodes.in_body([track for track in tracks if track.score >= self.thresholds.node], slices)
         progress(1.0, f"{len(tracks)} nodes")
         return nodes.findings_of(tracks, slices, time_point, replace(self._provenance, when=Provenance().when))
 

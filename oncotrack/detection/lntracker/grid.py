@@ -5,7 +5,7 @@ Sections 4.1 and 6.4 of the paper. Only a few slices are resampled at a time, so
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +23,7 @@ CONTEXT = 4
 """Slices above and below the one that is read."""
 _AIR_HU = -1000.0
 _BODY_HU = -300.0
+_ROOM_HU = -985.0
 _COARSE_MM = 4.0
 _LEAST_BODY_MM2 = 2000.0
 _SLAB = 16
@@ -71,7 +72,13 @@ class Slices:
     def geometry(self) -> Geometry:
         """The working grid: the body's part of the image, reading order, about 0.8 x 0.8 x 2 mm."""
         whole = reading_geometry(self.volume.geometry).with_spacing(SPACING_MM)
-        low, high = self._body(whole)
+        coarse, body, _ = self._body
+        seen = body.any(axis=0)
+        columns, rows = np.flatnonzero(seen.any(0)), np.flatnonzero(seen.any(1))
+        scale = np.asarray(coarse.spacing[:2]) / whole.spacing[:2]
+        low = np.floor((np.array([columns[0], rows[0]]) - 2) * scale).astype(int)
+        high = np.ceil((np.array([columns[-1], rows[-1]]) + 3) * scale).astype(int)
+        low, high = np.maximum(low, 0), np.minimum(high, whole.size[:2])
         size = (*(high - low), whole.size[2])
         return Geometry(size, whole.spacing, tuple(whole.to_ras((*low, 0))), whole.direction)
 
@@ -103,25 +110,45 @@ class Slices:
             for n in chunk:
                 yield n, slab[n - CONTEXT - lowest : n + CONTEXT + 1 - lowest]
 
-    def _body(self, whole: Geometry) -> tuple[np.ndarray, np.ndarray]:
-        """First and last + 1 column and row of the body, with a margin, in voxels of `whole`."""
+    def is_in_body(self, ijk: Sequence[float]) -> bool:
+        """Whether a place, in voxels of `geometry`, lies in the patient: not in the air around, nor in what hangs there."""
+        coarse, inside = self._patient
+        i, j, k = np.round(coarse.to_ijk(self.geometry.to_ras(ijk))).astype(int).clip(0, np.array(coarse.size) - 1)
+        return bool(inside[k, j, i])
+
+    @cached_property
+    def _patient(self) -> tuple[Geometry, np.ndarray]:
+        """Voxels of a few millimetres and, (D, H, W) bool, which of them show the patient, lungs and bowel gas included."""
+        coarse, body, array = self._body
+        # less is taken away than of `_body`: the wall of the chest is thin, and open a lung would be the room
+        labels, _ = ndimage.label(ndimage.binary_opening(array > _BODY_HU, np.ones((1, 2, 2))))
+        inside = labels == np.bincount(labels[body]).argmax()
+        for plane, hu in zip(inside, array, strict=True):
+            gaps, count = ndimage.label(~plane)
+            edges = np.unique(np.concatenate([gaps[[0, -1]].ravel(), gaps[:, [0, -1]].ravel()]))
+            if edges[0] == 0:
+                # the field of view cuts through the body, and may cut through a lung: only pure air is the room then
+                median = ndimage.median(hu, gaps, range(count + 1))
+                edges = edges[median[edges] < _ROOM_HU]
+            plane[:] = ~np.isin(gaps, edges)
+        return coarse, ndimage.binary_dilation(inside, np.ones((1, 3, 3)))
+
+    @cached_property
+    def _body(self) -> tuple[Geometry, np.ndarray, np.ndarray]:
+        """Voxels of a few millimetres, which of them belong to the largest dense thing, and their HU; (D, H, W) both."""
+        whole = reading_geometry(self.volume.geometry).with_spacing(SPACING_MM)
         coarse = whole.with_spacing((_COARSE_MM, _COARSE_MM, max(_COARSE_MM, whole.spacing[2])))
-        inside = self.volume.resampled(coarse, fill=_AIR_HU).array > _BODY_HU
+        array = self.volume.resampled(coarse, fill=_AIR_HU).array
         # a table is thin: opening removes it
-        inside = ndimage.binary_opening(inside, np.ones((1, 5, 5)))
-        labels, count = ndimage.label(inside)
+        dense = ndimage.binary_opening(array > _BODY_HU, np.ones((1, 5, 5)))
+        labels, count = ndimage.label(dense)
         pixel = coarse.spacing[0] * coarse.spacing[1]
         if count:
             sizes = np.bincount(labels.ravel())
             sizes[0] = 0
-            inside = labels == sizes.argmax()
-        if not count or inside.sum(axis=(1, 2)).max() * pixel < _LEAST_BODY_MM2:
+            dense = labels == sizes.argmax()
+        if not count or dense.sum(axis=(1, 2)).max() * pixel < _LEAST_BODY_MM2:
             raise InputError(
                 f"{self.volume.name} shows no body: nothing in it is as dense as tissue over a hand's breadth."
             )
-        seen = inside.any(axis=0)
-        columns, rows = np.flatnonzero(seen.any(0)), np.flatnonzero(seen.any(1))
-        scale = np.asarray(coarse.spacing[:2]) / whole.spacing[:2]
-        low = np.floor((np.array([columns[0], rows[0]]) - 2) * scale).astype(int)
-        high = np.ceil((np.array([columns[-1], rows[-1]]) + 3) * scale).astype(int)
-        return np.maximum(low, 0), np.minimum(high, whole.size[:2])
+        return coarse, dense, array
