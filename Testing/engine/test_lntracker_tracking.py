@@ -13,6 +13,7 @@ from oncotrack.detection.lntracker import nodes
 from oncotrack.detection.lntracker.config import COMPACT
 from oncotrack.detection.lntracker.grid import Slices
 from oncotrack.detection.lntracker.network import Output
+from oncotrack.detection.lntracker.plausible import plausible
 from oncotrack.detection.lntracker.tracking import Follower, Thresholds, Track, stacked
 from oncotrack.errors import InputError
 from oncotrack.findings import Provenance
@@ -200,6 +201,23 @@ def test_a_finding_lies_where_its_boxes_lie():
     assert seen.long_axis.length_mm == pytest.approx(8.0, abs=0.1)
     assert finding.site == "right"
     assert finding.label == "LN 1"
+
+
+def test_what_lies_in_the_air_or_is_as_bright_as_bone_is_no_node():
+    scan = volume(size=(200, 150, 30))
+    k, j, i = np.indices(scan.array.shape)
+    scan.array[(i < 20) | (i > 150) | (j < 20) | (j > 130)] = -1000
+    places = {"node": (50, 60, 60), "bone": (100, 60, 700), "clip": (180, 60, 60)}
+    for x, y, hu in places.values():
+        scan.array[((i - x) ** 2 + (j - y) ** 2 < 16) & (abs(k - 12) < 4)] = hu
+    slices = Slices(scan)
+
+    def there(x: float, y: float) -> Track:
+        at = slices.geometry.to_ijk(scan.geometry.to_ras((x, y, 12)))
+        return track_of(column(10, 14, x=at[0] - 3.5, y=at[1] - 3.5, size=8))
+
+    node, bone, clip = (there(x, y) for x, y, _ in places.values())
+    assert plausible([clip, bone, node], slices) == [node]
 
 
 @pytest.mark.parametrize("thickness", [0.7, 2.0, 5.0])

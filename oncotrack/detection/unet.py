@@ -15,6 +15,7 @@ from scipy import ndimage
 from oncotrack import weights as stored
 from oncotrack.detection.lntracker import nodes
 from oncotrack.detection.lntracker.grid import Slices, check_ct
+from oncotrack.detection.lntracker.plausible import plausible
 from oncotrack.detection.lntracker.tracking import Track
 from oncotrack.devices import device as chosen_device
 from oncotrack.errors import MissingPackageError
@@ -89,7 +90,7 @@ class UNetDetector:
                 device="cpu",
             )  # fmt: skip
         parts = self._parts(logits[0, 0].float().sigmoid().numpy(), float(np.prod(slices.geometry.spacing)))
-        tracks = nodes.in_body(parts, slices)
+        tracks = plausible(parts, slices)
         progress(1.0, f"{len(tracks)} nodes")
         return nodes.findings_of(tracks, slices, time_point, self._provenance)
 

@@ -15,6 +15,7 @@ from oncotrack.detection.lntracker import nodes
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.grid import Slices, check_ct
 from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.plausible import plausible
 from oncotrack.detection.lntracker.tracking import THRESHOLDS, Detected, Follower, Thresholds, Track, stacked
 from oncotrack.devices import device as chosen_device
 from oncotrack.errors import InputError
@@ -147,7 +148,7 @@ class LNTrackerDetector:
             yield self._read(follower, n, stack)
 
     def _findings(self, tracks: list[Track], slices: Slices, time_point: str, progress: Progress) -> list[Finding]:
-        tracks = nodes.in_body([track for track in tracks if track.score >= self.thresholds.node], slices)
+        tracks = plausible([track for track in tracks if track.score >= self.thresholds.node], slices)
         progress(1.0, f"{len(tracks)} nodes")
         return nodes.findings_of(tracks, slices, time_point, replace(self._provenance, when=Provenance().when))
 

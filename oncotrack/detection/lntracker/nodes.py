@@ -16,16 +16,6 @@ from oncotrack.tracklet import SliceBox, Tracklet
 _MIDLINE_MM = 10.0
 
 
-def in_body(tracks: Sequence[Track], slices: Slices) -> list[Track]:
-    """Those whose middle lies in the patient; bright things on clothes or cables look much like nodes."""
-    kept = []
-    for track in tracks:
-        x0, y0, x1, y1 = np.mean(list(track.boxes.values()), axis=0)
-        if slices.is_in_body(((x0 + x1 - 1) / 2, (y0 + y1 - 1) / 2, float(np.mean(list(track.boxes))))):
-            kept.append(track)
-    return kept
-
-
 def findings_of(
     tracks: Sequence[Track], slices: Slices, time_point: str, provenance: Provenance, prefix: str = "LN"
 ) -> list[Finding]:

@@ -1,0 +1,41 @@
+"""What a box cannot hold when it is to be a lymph node, whatever the network says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from oncotrack.detection.lntracker.grid import HU_WINDOW, Slices
+from oncotrack.detection.lntracker.tracking import Track
+
+_DISC = np.array([(x, y) for x in np.linspace(-1, 1, 5) for y in np.linspace(-1, 1, 5) if x * x + y * y <= 1])
+
+
+def plausible(tracks: Sequence[Track], slices: Slices) -> list[Track]:
+    """Those that may be nodes: their middle lies in the patient, and half of what it holds is not beyond the HU window.
+
+    The network is not shown how bright anything beyond the window is. It takes metal on clothes, calcifications and bones in
+    cross section for nodes, and a calcified node is left out with them.
+    """
+    return [track for track in tracks if slices.is_in_body(_middle(track)) and _median(track, slices) < HU_WINDOW[1]]
+
+
+def _middle(track: Track) -> np.ndarray:
+    """In voxels of the working grid."""
+    return _discs(track, 0.0).mean((0, 1))
+
+
+def _median(track: Track, slices: Slices) -> float:
+    """HU within half of the boxes' edges."""
+    places = slices.geometry.to_ras(_discs(track, 0.5).reshape(-1, 3))
+    return float(np.median(slices.volume.sample(places)))
+
+
+def _discs(track: Track, share: float) -> np.ndarray:
+    """(slices, n, 3) places in ellipses round the middle of each box, so large a share of it; voxels of the grid."""
+    boxes = np.array(list(track.boxes.values()), float) - 0.5
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    across = (low + high) / 2 + share * _DISC * (high - low) / 2
+    levels = np.array(list(track.boxes), float)[:, None, None]
+    return np.concatenate([across, np.broadcast_to(levels, (*across.shape[:2], 1))], -1)
