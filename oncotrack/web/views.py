@@ -84,6 +84,7 @@ class Views:
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
         self._state.views = {}
+        self._size_before: dict[SliceView, tuple[int, int]] = {}
         factories = []
         for kind, view_type, quality in (
             (SliceView, ViewType.SLICE_VIEW, _QUALITY_MOVING),
@@ -142,8 +143,17 @@ class Views:
             yield
 
     def arrange(self, *, is_one_scan: bool) -> None:
-        """Give the baseline alone all of the page, or share it between both scans."""
-        self.layout.set_layout(_ONE_SCAN if is_one_scan else _TWO_SCANS)
+        """Give the baseline alone all of the page, or share it between both scans; whole scans are shown again then."""
+        wanted = _ONE_SCAN if is_one_scan else _TWO_SCANS
+        if wanted == self.layout.layout_id:
+            return
+        views = [*self.slices(), self.view_3d]
+        blocked = [view.is_render_blocked for view in views]
+        self.layout.set_layout(wanted)
+        for view, was_blocked in zip(views, blocked, strict=True):
+            view.set_render_blocked(was_blocked)
+        # the page gives the views their new size later, and Slicer would keep the height of what they show
+        self._size_before = {view: view.get_view_node().GetDimensions()[:2] for view in self.slices()}
 
     def fit(self) -> None:
         """Show the whole scans, each slice view along its own orientation."""
@@ -178,6 +188,9 @@ class Views:
     def _tell(self, view: SliceView) -> None:
         node = view.get_view_node()
         name = node.GetLayoutName()
+        if self._size_before.get(view, node.GetDimensions()[:2]) != node.GetDimensions()[:2]:
+            del self._size_before[view]
+            view.fit_view_to_content()
         inverse = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
         axis, letters = _AXES[next(each for each in ORIENTATIONS if name.endswith(each))]

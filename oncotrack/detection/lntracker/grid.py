@@ -118,7 +118,10 @@ class Slices:
 
     @cached_property
     def _patient(self) -> tuple[Geometry, np.ndarray]:
-        """Voxels of a few millimetres and, (D, H, W) bool, which of them show the patient, lungs and bowel gas included."""
+        """Voxels of a few millimetres and, (D, H, W) bool, which of them show the patient, lungs and bowel gas included.
+
+        A lung that a round field of view cuts open is taken for the room where the scan holds nothing beyond that.
+        """
         coarse, body, array = self._body
         # less is taken away than of `_body`: the wall of the chest is thin, and open a lung would be the room
         labels, _ = ndimage.label(ndimage.binary_opening(array > _BODY_HU, np.ones((1, 2, 2))))

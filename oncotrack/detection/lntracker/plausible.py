@@ -13,7 +13,7 @@ _DISC = np.array([(x, y) for x in np.linspace(-1, 1, 5) for y in np.linspace(-1,
 
 
 def plausible(tracks: Sequence[Track], slices: Slices) -> list[Track]:
-    """Those that may be nodes: their middle lies in the patient, and half of what it holds is not beyond the HU window.
+    """Those that may be nodes: their middle lies in the patient and is, by its median, not brighter than the HU window.
 
     The network is not shown how bright anything beyond the window is. It takes metal on clothes, calcifications and bones in
     cross section for nodes, and a calcified node is left out with them.
@@ -27,9 +27,9 @@ def _middle(track: Track) -> np.ndarray:
 
 
 def _median(track: Track, slices: Slices) -> float:
-    """HU within half of the boxes' edges."""
+    """HU in the middle of the boxes, half as wide as they are."""
     places = slices.geometry.to_ras(_discs(track, 0.5).reshape(-1, 3))
-    return float(np.median(slices.volume.sample(places)))
+    return float(np.median(slices.volume.sample(places, fill=HU_WINDOW[0])))
 
 
 def _discs(track: Track, share: float) -> np.ndarray:

@@ -44,8 +44,8 @@ class Track:
 
     The score of a slice is that of the best detection which lies on the node there (IoU above `Thresholds.same_box`), 0
     without one. A track query's own score tells whether its node goes on, not whether it is one: of what began as a node,
-    and so of every mistake too, it is high. TrackFormer has nothing else: its detection queries learn to leave alone what
-    is followed.
+    and so of every mistake too, it is high. In TrackFormer mode it is the score of the slice nevertheless, for detection
+    queries learn there to leave alone what is followed.
     """
 
     boxes: dict[int, np.ndarray] = field(default_factory=dict)
