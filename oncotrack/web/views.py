@@ -190,7 +190,7 @@ class Views:
         name = node.GetLayoutName()
         if self._size_before.get(view, node.GetDimensions()[:2]) != node.GetDimensions()[:2]:
             del self._size_before[view]
-            view.fit_view_to_content()
+            asyncio.get_event_loop().call_soon(view.fit_view_to_content)  # Slicer is still amid its own fitting
         inverse = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
         axis, letters = _AXES[next(each for each in ORIENTATIONS if name.endswith(each))]
