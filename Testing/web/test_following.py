@@ -84,6 +84,7 @@ def test_the_list_renames_filters_deletes_and_undoes(reader, pair):
     reader.until("s('findings').length === 1")
     reader.command("undo")
     reader.until("s('findings').length === 2")
+    reader.page.wait_for_timeout(500)  # the list is drawn anew, and a click meanwhile would be lost
     reader.page.locator("[data-finding='Segment 8']").click()
     reader.until("s('findings')[0].is_current")
 
