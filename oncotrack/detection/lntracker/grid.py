@@ -71,7 +71,7 @@ class Slices:
     @cached_property
     def geometry(self) -> Geometry:
         """The working grid: the body's part of the image, reading order, about 0.8 x 0.8 x 2 mm."""
-        whole = reading_geometry(self.volume.geometry).with_spacing(SPACING_MM)
+        whole = self._whole
         coarse, body, _ = self._body
         seen = body.any(axis=0)
         columns, rows = np.flatnonzero(seen.any(0)), np.flatnonzero(seen.any(1))
@@ -137,9 +137,14 @@ class Slices:
         return coarse, ndimage.binary_dilation(inside, np.ones((1, 3, 3)))
 
     @cached_property
+    def _whole(self) -> Geometry:
+        """All of the image in reading order, about 0.8 x 0.8 x 2 mm."""
+        return reading_geometry(self.volume.geometry).with_spacing(SPACING_MM)
+
+    @cached_property
     def _body(self) -> tuple[Geometry, np.ndarray, np.ndarray]:
         """Voxels of a few millimetres, which of them belong to the largest dense thing, and their HU; (D, H, W) both."""
-        whole = reading_geometry(self.volume.geometry).with_spacing(SPACING_MM)
+        whole = self._whole
         coarse = whole.with_spacing((_COARSE_MM, _COARSE_MM, max(_COARSE_MM, whole.spacing[2])))
         array = self.volume.resampled(coarse, fill=_AIR_HU).array
         # a table is thin: opening removes it
