@@ -103,13 +103,20 @@ def train_unet(
     phantoms: Annotated[int, typer.Option("--phantoms", min=0, help="Synthetic scans.")] = 160,
     insert: Insert = None,
     insertions: Insertions = 40,
+    steps: Steps = None,
+    batch: Batch = None,
+    learning_rate: LearningRate = None,
+    warmup: Warmup = None,
+    seed: Seed = None,
     device: Device = "auto",
     max_minutes: MaxMinutes = None,
 ) -> None:
     """The 3D U-Net that LN-Tracker is compared with."""
     from oncotrack.cli.train import unet
 
-    unet(out, {"phantoms": phantoms, "insert": insert or [], "insertions": insertions}, device, max_minutes)
+    sources = {"phantoms": phantoms, "insert": insert or [], "insertions": insertions}
+    plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed}
+    unet(out, sources, plan, device, max_minutes)
 
 
 def _train_tracker(system: str, title: str) -> None:

@@ -43,13 +43,18 @@ def mr(
     say(f"Written: {written}")
 
 
-def unet(out: Path, sources: dict[str, object], device: str, max_minutes: float | None) -> None:
+def unet(
+    out: Path, sources: dict[str, object], plan: dict[str, float | None], device: str, max_minutes: float | None
+) -> None:
     """Train the U-Net baseline, or go on where it stopped."""
     from oncotrack.training.node_sources import NodeSources
-    from oncotrack.training.unet import train
+    from oncotrack.training.unet import PLAN, train
 
+    chosen = replace(PLAN, **{name: value for name, value in plan.items() if value is not None})
     with progress_bar() as progress:
-        written = train(out, NodeSources(**sources), device=device, max_minutes=max_minutes, progress=progress)
+        written = train(
+            out, NodeSources(**sources), plan=chosen, device=device, max_minutes=max_minutes, progress=progress
+        )
     say(f"Written: {written}")
 
 

@@ -28,8 +28,8 @@ from oncotrack.volume import Volume
 class UNetConfig:
     """Widths of the levels, strides between them (z, y, x), and the patch it reads, (D, H, W) voxels."""
 
-    channels: tuple[int, ...] = (16, 32, 64, 128)
-    strides: tuple[tuple[int, ...], ...] = ((1, 2, 2), (2, 2, 2), (2, 2, 2))
+    channels: tuple[int, ...] = (16, 32, 64, 128, 256)
+    strides: tuple[tuple[int, ...], ...] = ((1, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 2))
     patch: tuple[int, int, int] = (32, 128, 128)
 
 

@@ -55,7 +55,9 @@ class NodePatches:
         image, labels = case.read(np.clip(np.arange(low[0], low[0] + self._patch[0]), 0, shape[0] - 1))
         (y, x), (h, w) = low[1:], self._patch[1:]
         image, labels = image[:, y : y + h, x : x + w].float() / 255, labels[:, y : y + h, x : x + w]
-        image = intensities(image, rng, Augmentation())
+        image = intensities(image, rng, how := Augmentation())
+        if rng.random() < how.mirror:
+            image, labels = image.flip(2), labels.flip(2)
         margin = (0, int(w - image.shape[2]), 0, int(h - image.shape[1]))
         return F.pad(image, margin)[None], F.pad((labels > 0).float(), margin)[None]
 
