@@ -94,6 +94,13 @@ def corner(at, u: float = 1.0, v: float = 1.0) -> np.ndarray:
     return np.add(at, (u * RADIUS, v * RADIUS, 0))
 
 
+def test_one_scan_has_the_whole_page(nodes):
+    titles = nodes.page.locator(".view-title").all_inner_texts()
+    assert sorted(titles) == ["Baseline · 3D", "Baseline · axial", "Baseline · coronal", "Baseline · sagittal"]
+    axial, page = nodes.page.locator(".layout-grid-item").first.bounding_box(), nodes.page.viewport_size
+    assert axial["width"] > 0.7 * page["width"]
+
+
 def test_detecting_shows_each_slice_can_be_stopped_and_then_lists_every_node(nodes, pair):
     press(nodes, "detect")
     nodes.until("s('job').text?.includes('Slice ') && s('job').percent > 0")

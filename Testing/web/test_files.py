@@ -201,6 +201,12 @@ def test_uploaded_dicom_becomes_the_follow_up(start, visit, pair, tmp_path, is_f
     else:
         inputs.first.set_input_files(sorted(path for path in series.rglob("*") if path.is_file()))
     reader.until("s('has_registration') && !s('job').text", 60_000)
+    assert reader.page.locator(".view-title").count() == 7
+    box = reader.page.locator(".layout-grid-item:has([data-view='BaselineCoronal'])").bounding_box()
+    reader.until(f"Math.abs(s('views').BaselineCoronal.size[0] - {box['width']}) < 4")
+    for edge in ((-95, 0, 0), (96, 0, 0), (0, 0, -70), (0, 0, 72)):
+        x, y = reader.pixel("BaselineCoronal", edge)
+        assert box["x"] <= x <= box["x"] + box["width"] and box["y"] <= y <= box["y"] + box["height"]
     reader.tab("Findings")
     assert math.dist(reader.follow(pair, 0)["followup"], pair.truth[0]) < 5
 

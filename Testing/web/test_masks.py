@@ -112,6 +112,7 @@ def test_two_lines_become_a_mask_that_follows_a_dragged_end_is_carried_and_undon
     masks.page.keyboard.press("Control+z")
     masks.until("s('masks')[0].mask === 'in one slice'")
 
+    masks.page.wait_for_timeout(500)  # until the views are at rest
     draw(masks, at, (LONG, tuple(np.add(end, (16, 0, 0)) for end in SHORT)))
     assert "do not cross" in masks.message("cross")
     assert len(masks.state("masks")) == 1 and "Drag the ends" in masks.state("mask_hint")

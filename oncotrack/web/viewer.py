@@ -149,6 +149,7 @@ class Viewer:
         state.is_linked = session.linking.is_enabled
         scans = session.baseline, session.followup
         state.scan_names = [scan.GetName() if scan else "" for scan in scans]
+        self.views.arrange(is_one_scan=scans[0] is not None and scans[1] is None)
         try:
             self.autosave.keep(findings)
         except OncoTrackError as error:

@@ -1,4 +1,4 @@
-"""The reading layout: the baseline's and the follow-up's slice views side by side, and one 3D view."""
+"""The reading layouts: one scan's slice views, or the baseline's and the follow-up's side by side, and one 3D view."""
 
 from __future__ import annotations
 
@@ -35,7 +35,8 @@ _TITLES = dict(
         [f"{scan} · {side.lower()}" for scan in ("Baseline", "Follow-up") for side in ORIENTATIONS],
         strict=True,
     )
-) | {VIEW_3D: "Follow-up · 3D"}
+) | {VIEW_3D: "3D"}
+_ONE_SCAN, _TWO_SCANS = "one scan", "two scans"
 _SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
 _AXES = {"Axial": (2, "SI"), "Coronal": (1, "AP"), "Sagittal": (0, "RL")}
 _FPS = 30.0
@@ -83,6 +84,7 @@ class Views:
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
         self._state.views = {}
+        self._size_before: dict[SliceView, tuple[int, int]] = {}
         factories = []
         for kind, view_type, quality in (
             (SliceView, ViewType.SLICE_VIEW, _QUALITY_MOVING),
@@ -104,8 +106,9 @@ class Views:
             app.view_manager.register_factory(factories[-1])
         self.layout = LayoutManager(app.scene, app.view_manager, server)
         vtk.vtkObject.GlobalWarningDisplayOff()  # each view warns of an event that VTK will rename
-        self.layout.register_layout("reading", _reading_layout())
-        self.layout.set_layout("reading")
+        self.layout.register_layout(_TWO_SCANS, _two_scans())
+        self.layout.register_layout(_ONE_SCAN, _one_scan())
+        self.layout.set_layout(_TWO_SCANS)
         vtk.vtkObject.GlobalWarningDisplayOn()
         self.view_3d: ThreeDView = app.view_manager.get_view(VIEW_3D)
         draw = factories[-1].get_factory_view(VIEW_3D).view_adapter.schedule_render
@@ -138,6 +141,19 @@ class Views:
                 before = view.set_render_blocked(True)
                 stack.callback(view.set_render_blocked, before)
             yield
+
+    def arrange(self, *, is_one_scan: bool) -> None:
+        """Give the baseline alone all of the page, or share it between both scans; whole scans are shown again then."""
+        wanted = _ONE_SCAN if is_one_scan else _TWO_SCANS
+        if wanted == self.layout.layout_id:
+            return
+        views = [*self.slices(), self.view_3d]
+        blocked = [view.is_render_blocked for view in views]
+        self.layout.set_layout(wanted)
+        for view, was_blocked in zip(views, blocked, strict=True):
+            view.set_render_blocked(was_blocked)
+        # the page gives the views their new size later, and Slicer would keep the height of what they show
+        self._size_before = {view: view.get_view_node().GetDimensions()[:2] for view in self.slices()}
 
     def fit(self) -> None:
         """Show the whole scans, each slice view along its own orientation."""
@@ -172,6 +188,9 @@ class Views:
     def _tell(self, view: SliceView) -> None:
         node = view.get_view_node()
         name = node.GetLayoutName()
+        if self._size_before.get(view, node.GetDimensions()[:2]) != node.GetDimensions()[:2]:
+            del self._size_before[view]
+            asyncio.get_event_loop().call_soon(view.fit_view_to_content)  # Slicer is still amid its own fitting
         inverse = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
         axis, letters = _AXES[next(each for each in ORIENTATIONS if name.endswith(each))]
@@ -187,7 +206,10 @@ class Views:
 
     def _decorate(self, _server: Server, view_id: str, view: AbstractView) -> None:
         name = view.get_singleton_tag()
-        html.Div(_TITLES[name], classes="view-title", **raw(data_view=name))
+        title = _TITLES[name]
+        if name == VIEW_3D:
+            title = f"{{{{ scan_names[1] ? 'Follow-up' : 'Baseline' }}}} · {title}"
+        html.Div(title, classes="view-title", **raw(data_view=name))
         html.Button(
             "⤢",
             classes="view-reset",
@@ -207,12 +229,22 @@ def _slice(name: str, orientation: str, colour: str) -> ViewLayoutDefinition:
     return ViewLayoutDefinition(name, ViewType.SLICE_VIEW, ViewProps(label=name, orientation=orientation, color=colour))
 
 
-def _reading_layout() -> Layout:
-    across, down = LayoutDirection.Horizontal, LayoutDirection.Vertical
+def _row_of(names: tuple[str, ...]) -> list[ViewLayoutDefinition]:
     colours = ("#F34A33", "#6DAD4A", "#EFD64D")
-    baseline, followup = (
-        [_slice(*parts) for parts in zip(names, ORIENTATIONS, colours, strict=True)]
-        for names in (BASELINE_VIEWS, FOLLOWUP_VIEWS)
-    )
+    return [_slice(*parts) for parts in zip(names, ORIENTATIONS, colours, strict=True)]
+
+
+def _one_scan() -> Layout:
+    axial, *others = _row_of(BASELINE_VIEWS)
+    return _large_above_small([axial], [*others, ViewLayoutDefinition.threed_view(name=VIEW_3D, label="3D")])
+
+
+def _two_scans() -> Layout:
+    baseline, followup = _row_of(BASELINE_VIEWS), _row_of(FOLLOWUP_VIEWS)
     small = [*baseline[1:], ViewLayoutDefinition.threed_view(name=VIEW_3D, label="3D"), *followup[1:]]
-    return Layout(down, [Layout(across, [baseline[0], followup[0]]), Layout(across, small)], ["2", "1"])
+    return _large_above_small([baseline[0], followup[0]], small)
+
+
+def _large_above_small(large: list[ViewLayoutDefinition], small: list[ViewLayoutDefinition]) -> Layout:
+    across = LayoutDirection.Horizontal
+    return Layout(LayoutDirection.Vertical, [Layout(across, large), Layout(across, small)], ["2", "1"])
