@@ -24,6 +24,15 @@ from oncotrack.volume import Volume, save
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _WAIT_MS = 60_000  # a shared machine may be slow; nothing here is a measure
 LESIONS = np.array([(35.0, 20.0, 5.0), (-42.0, 12.0, 20.0), (10.0, -28.0, -20.0), (-20.0, 35.0, -8.0)])
+_LISTEN = """(() => {
+    let shown = "";
+    window.said = [];
+    new MutationObserver(() => {
+        const now = document.querySelector("[role=alert][data-message]")?.innerText ?? "";
+        if (now && now !== shown) window.said.push(now);
+        shown = now;
+    }).observe(document, {subtree: true, childList: true, characterData: true});
+})()"""
 _SERVE = "import sys, json, pathlib; from oncotrack.web import serve; a = json.loads(sys.argv[1]); serve(*a.pop('scans'), **a)"
 
 
@@ -115,6 +124,7 @@ class Reader:
         self.page = page
         self.requests: list[str] = []
         page.set_default_timeout(_WAIT_MS)
+        page.add_init_script(_LISTEN)
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("dialog", lambda dialog: dialog.accept())
 
@@ -229,10 +239,12 @@ class Reader:
         self.tab("Findings")
 
     def message(self, part: str) -> str:
-        """Wait for a sentence on the page that holds `part`."""
-        alert = self.page.get_by_role("alert").filter(has_text=part)
-        alert.wait_for()
-        return alert.inner_text()
+        """Wait for a sentence that holds `part`; one that was shown and has gone again since the last one counts."""
+        heard = self.page.wait_for_function(
+            "part => { const n = said.findIndex(text => text.includes(part)); return n >= 0 && said.splice(0, n + 1).pop(); }",
+            arg=part,
+        )
+        return heard.json_value()
 
     def _middle(self, view: str) -> tuple[float, float]:
         box = self.page.locator(f".layout-grid-item:has([data-view='{view}'])").bounding_box()
