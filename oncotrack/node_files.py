@@ -10,7 +10,6 @@ from pathlib import Path
 
 from oncotrack.atomic import write_text
 from oncotrack.ellipses import label_map
-from oncotrack.errors import InputError
 from oncotrack.finding import Finding
 from oncotrack.findings import FindingList
 from oncotrack.geometry import Geometry
@@ -29,13 +28,14 @@ _HEADING = ("number", "label", "state", "side", "score", "R (mm)", "A (mm)", "S 
 def write_nodes(
     folder: Path, findings: FindingList, chosen: Sequence[Finding], time_point: str, geometry: Geometry
 ) -> tuple[Path, ...]:
-    """Write the chosen nodes of a scan.
+    """Write the chosen nodes of a scan, in place of what an earlier run wrote there.
 
     Parameters
     ----------
     folder : Path
         Gets `BOXES` (ROI markups, RAS mm), `TABLE` (one row a node), `LABELS` (the ellipse in each slice box, as thick
-        as its slice; voxel values are the table's numbers) and `FINDINGS` (the whole list, not only the chosen).
+        as its slice; voxel values are the table's numbers) and `FINDINGS` (the whole list, not only the chosen). Without
+        nodes there is no `BOXES`: Slicer opens no empty ones.
     findings : FindingList
     chosen : sequence of Finding
         With slice boxes at `time_point`.
@@ -44,20 +44,19 @@ def write_nodes(
 
     Raises
     ------
-    InputError
-        Nothing is chosen.
     OutputError
         The folder cannot be written to.
     """
-    if not chosen:
-        raise InputError("There are no nodes to export. Detect or add some, or lower the score.")
     tracklets = [finding.at(time_point).tracklet for finding in chosen]
-    return (
-        write_text(folder / BOXES, boxes_text(chosen, time_point)),
+    written = (
         write_text(folder / TABLE, table_text(chosen, time_point)),
         save(label_map(geometry, tracklets), folder / LABELS),
         findings.save(folder / FINDINGS),
     )
+    if chosen:
+        return (write_text(folder / BOXES, boxes_text(chosen, time_point)), *written)
+    (folder / BOXES).unlink(missing_ok=True)
+    return written
 
 
 def boxes_text(chosen: Sequence[Finding], time_point: str) -> str:

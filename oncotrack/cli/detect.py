@@ -18,7 +18,7 @@ def run(
 ) -> None:
     """Find the nodes of a scan and tell where they are."""
     from oncotrack.detection.detector import CAUTION, detector
-    from oncotrack.node_files import FINDINGS, write_nodes
+    from oncotrack.node_files import write_nodes
     from oncotrack.report import write_node_report
     from oncotrack.report.nodes import size_word
     from oncotrack.volume import load
@@ -42,9 +42,7 @@ def run(
         scan = TimePoint(TIME_POINT, volume.name, about.get("path", ""), about.get("date", ""),
                          about.get("series_uid", ""), volume.fingerprint)  # fmt: skip
         findings = FindingList([scan], found)
-        written = write_nodes(out, findings, found, TIME_POINT, volume.geometry) if found else (
-            findings.save(out / FINDINGS),
-        )  # fmt: skip
+        written = write_nodes(out, findings, found, TIME_POINT, volume.geometry)
         for path in (*written, write_node_report(out / "report.html", volume, found, TIME_POINT, note=CAUTION)):
             say(f"Written: {path}")
     lines = {

@@ -9,7 +9,7 @@ import slicer
 from undo_stack import Signal
 
 from oncotrack.detection.detector import Detector
-from oncotrack.errors import OncoTrackError
+from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.finding import Finding, State
 from oncotrack.findings import FindingList
 from oncotrack.jobs import Progress
@@ -149,11 +149,13 @@ class DetectionScene(ScanSession):
     def export(self, folder: Path) -> Task:
         """Write the nodes that are shown, without the rejected, for other programs; applying gives the files' paths.
 
-        See `oncotrack.node_files.write_nodes`.
+        See `oncotrack.node_files.write_nodes`. InputError when there are none.
         """
         image, time_point = self._scan.image(), self.time_point
         findings = FindingList(self.findings.time_points, self.findings.findings)
         chosen = [finding for finding in self.shown if finding.at(time_point).state is not State.REJECTED]
+        if not chosen:
+            raise InputError("There are no nodes to export. Detect or add some, or lower the score.")
 
         def work(progress: Progress) -> tuple[Path, ...]:
             progress(0.1, "Drawing the label map")

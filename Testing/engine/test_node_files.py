@@ -1,0 +1,31 @@
+"""The nodes of a scan on disk."""
+
+from __future__ import annotations
+
+import numpy as np
+import SimpleITK as sitk
+
+from oncotrack.datasets.node_scans import inserted_scan
+from oncotrack.detection.lntracker.nodes import observation
+from oncotrack.findings import FindingList, Provenance, TimePoint
+from oncotrack.node_files import BOXES, FINDINGS, LABELS, TABLE, write_nodes
+from oncotrack.phantom import make_patient
+
+
+def test_a_run_that_finds_nothing_leaves_no_nodes_of_an_earlier_one(tmp_path):
+    ct = make_patient(3, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
+    found = [
+        finding.observed("ct", observation(finding.at("ct").tracklet, 0.5, Provenance("hand")))
+        for finding in inserted_scan(ct, 2, count=4).truth
+    ]
+    scan = TimePoint("ct", "ct")
+    written = write_nodes(tmp_path, FindingList([scan], found), found, "ct", ct.geometry)
+    assert {path.name for path in written} == {BOXES, TABLE, LABELS, FINDINGS}
+    assert set(np.unique(sitk.GetArrayFromImage(sitk.ReadImage(tmp_path / LABELS)))) == set(range(len(found) + 1))
+
+    written = write_nodes(tmp_path, FindingList([scan]), [], "ct", ct.geometry)
+    assert {path.name for path in written} == {TABLE, LABELS, FINDINGS} == {path.name for path in tmp_path.iterdir()}
+    assert (tmp_path / TABLE).read_text().count("\n") == 1 and not sitk.GetArrayFromImage(
+        sitk.ReadImage(tmp_path / LABELS)
+    ).any()
+    assert len(FindingList.open(tmp_path / FINDINGS)) == 0
