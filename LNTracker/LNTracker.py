@@ -98,6 +98,7 @@ class LNTrackerWidget(PanelWidget):
     actions = ACTIONS
 
     def connect_panel(self):
+        self._mergeable = []
         self.connect_table(self.ui.nodeTable)
         self.ui.detectButton.connect("clicked()", self._detect)
         self.ui.mergeButton.connect("clicked()", self._merge)
@@ -129,9 +130,7 @@ class LNTrackerWidget(PanelWidget):
         self._show_nodes()
         self.ui.summaryLabel.text = detection_panel.summary(session)
         self.ui.sliceLabel.text = detection_panel.slice_words(session)
-        self.ui.mergeComboBox.clear()
-        for uid, label in detection_panel.mergeable(session):
-            self.ui.mergeComboBox.addItem(label, uid)
+        self._show_mergeable(detection_panel.mergeable(session))
         possible = self.possible()
         self.ui.detectButton.enabled = "detect" in possible
         self.ui.exportButton.enabled = "export" in possible
@@ -146,6 +145,16 @@ class LNTrackerWidget(PanelWidget):
         from oncotrack.scene.detection_panel import done
 
         return done(self.session, outcome)
+
+    def _show_mergeable(self, choices):
+        chosen = self.ui.mergeComboBox
+        if choices == self._mergeable:  # as while the reader scrolls: the choice stays
+            return
+        self._mergeable, uid = choices, chosen.currentData
+        chosen.clear()
+        for each, label in choices:
+            chosen.addItem(label, each)
+        chosen.currentIndex = max(chosen.findData(uid), 0)
 
     def _show_nodes(self):
         from oncotrack.scene.detection_panel import lines

@@ -4,6 +4,9 @@ Every message is a sentence for a radiologist: what is wrong, where, and what to
 The command line prints it and exits 2; a module shows it; a traceback is a bug.
 """
 
+UNEXPECTED = "This did not work because of an error in OncoTrack; the log has the details."
+"""What is said of a defect of our own."""
+
 
 class OncoTrackError(Exception):
     """Base of everything that OncoTrack says on purpose."""

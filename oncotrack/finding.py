@@ -67,6 +67,10 @@ class Box:
         """Its middle, RAS mm."""
         return tuple((a + b) / 2 for a, b in zip(self.low, self.high, strict=True))
 
+    def holds(self, place: Point) -> bool:
+        """Whether a place lies in the box."""
+        return all(low <= at <= high for low, at, high in zip(self.low, place, self.high, strict=True))
+
     def iou(self, other: Box) -> float:
         """Intersection over union of two boxes, 0 to 1."""
         overlap = math.prod(

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from oncotrack.errors import Cancelled, OncoTrackError
+from oncotrack.errors import UNEXPECTED, Cancelled, OncoTrackError
 
 Progress = Callable[[float, str], None]
 """Called with the fraction done (0 to 1) and what is being done; raises `Cancelled` when the reader stopped it."""
@@ -59,7 +59,7 @@ class Job:
             post(lambda: self._failed(problem))
         except Exception:
             _log.exception("A job failed unexpectedly")
-            problem = OncoTrackError("This did not work because of an error in OncoTrack; the log has the details.")
+            problem = OncoTrackError(UNEXPECTED)
             post(lambda: self._failed(problem))
         else:
             # a cancel between the last report and here still counts

@@ -5,6 +5,7 @@ Every edit brings box, centre and axes up to the new slice boxes and makes the s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from enum import Enum
@@ -16,14 +17,14 @@ from oncotrack.tracklet import Tracklet
 
 SAME_PLACE_IOU = 0.1
 """Two boxes that overlap by more than this are taken for the same node (the paper's matching threshold, AP3D@0.1)."""
-_DECIDED = (State.ACCEPTED, State.EDITED, State.REJECTED)
+_GIVEN_LABEL = re.compile(r"LN \d+")
 
 
 class Rerun(str, Enum):
     """What happens to a reader's decisions when a scan is looked at again."""
 
     KEEP = "keep"
-    """Accepted, edited and rejected nodes stay, and nothing is proposed again at their places."""
+    """Nodes that a reader decided on, named or gave a mask stay, and nothing is proposed again at their places."""
     REPLACE = "replace"
     """All nodes of the scan make way for the new proposals."""
 
@@ -77,12 +78,14 @@ def take_up(
     """Take a detector's proposals into the list as one step of undo; returns those that were taken.
 
     Earlier proposals make way. Findings that another scan shows too always stay, and so do those without slice boxes,
-    which no detector made. What stays keeps its place: a proposal whose box overlaps it (`SAME_PLACE_IOU`) is left out.
+    which no detector made. What stays keeps its place: a proposal is left out when its box overlaps that of a node that
+    stays (`SAME_PLACE_IOU`) or holds its middle, as it does where a reader trimmed the node to a few slices. A proposal
+    that was deleted comes again; one that was rejected does not.
     """
     gone = [
         finding for finding in detected(findings, time_point)
         if len(finding.observations) == 1
-        and (rerun is Rerun.REPLACE or finding.at(time_point).state not in _DECIDED)
+        and (rerun is Rerun.REPLACE or not _has_work(finding, time_point))
     ]  # fmt: skip
     taken = []
     with findings.group("detect lymph nodes"):
@@ -91,7 +94,7 @@ def take_up(
         known = [seen.box for finding in findings if (seen := finding.at(time_point)) and seen.box]
         for finding in proposed:
             box = finding.at(time_point).box
-            if all(box.iou(each) <= SAME_PLACE_IOU for each in known):
+            if not any(box.iou(each) > SAME_PLACE_IOU or box.holds(each.centre) for each in known):
                 taken.append(findings.insert(replace(finding, label=findings.next_label(finding.kind))))
     return tuple(taken)
 
@@ -106,8 +109,8 @@ def detected(findings: FindingList, time_point: str) -> tuple[Finding, ...]:
 
 
 def has_decisions(findings: FindingList, time_point: str) -> bool:
-    """Whether a reader accepted, edited or rejected any node of a scan, so that a new run must ask first."""
-    return any(finding.at(time_point).state in _DECIDED for finding in detected(findings, time_point))
+    """Whether a reader decided on any node of a scan, named it or gave it a mask, so that a new run must ask first."""
+    return any(_has_work(finding, time_point) for finding in detected(findings, time_point))
 
 
 def by_hand(seen: Observation, reader: str = "reader") -> Observation:
@@ -131,3 +134,8 @@ def tracked(findings: FindingList, uid: str, time_point: str) -> tuple[Observati
     if seen is None or seen.tracklet is None:
         raise InputError(f"{finding.label} has no slice boxes on this scan. Choose a node that has them.")
     return seen, seen.tracklet
+
+
+def _has_work(finding: Finding, time_point: str) -> bool:
+    seen = finding.at(time_point)
+    return seen.is_decided or seen.mask is not None or not _GIVEN_LABEL.fullmatch(finding.label)

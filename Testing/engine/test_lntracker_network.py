@@ -234,6 +234,16 @@ def test_the_papers_backbone_is_resnet_50():
         assert state[name].shape == shape
 
 
+def test_with_frozen_norms_three_slices_are_scaled_as_imagenets_colours():
+    torch.manual_seed(0)
+    backbone = Backbone(replace(PAPER, **SMALL | {"norm": "frozen"}))
+    seen = []
+    backbone.conv1.register_forward_hook(lambda _module, given, _made: seen.append(given[0]))
+    backbone(torch.full((1, 9, 64, 64), 0.5))
+    assert seen[0].shape == (3, 3, 64, 64)
+    assert seen[0][0, :, 0, 0].tolist() == pytest.approx([0.0655, 0.1964, 0.4178], abs=1e-4)
+
+
 @kinds
 def test_all_nine_slices_are_read_and_the_maps_have_their_strides(config):
     torch.manual_seed(0)

@@ -7,16 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
 
 from oncotrack import weights
+from oncotrack.boxes import corners
 from oncotrack.datasets.case import label_case
 from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out, inserted_scan, phantom_scan
-from oncotrack.detection.lntracker.config import COMPACT, CONFIGS, LNTrackerConfig
+from oncotrack.detection.lntracker.config import COMPACT, CONFIGS, PAPER, LNTrackerConfig
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.grid import Slices
 from oncotrack.detection.lntracker.network import LNTracker
-from oncotrack.detection.lntracker.tracking import Thresholds
-from oncotrack.errors import InputError, TrainingError
+from oncotrack.detection.lntracker.tracking import THRESHOLDS, Thresholds
+from oncotrack.errors import InputError, TrainingError, WeightsError
 from oncotrack.evaluation.borders import free_borders
 from oncotrack.evaluation.detectors import evaluate_detectors
 from oncotrack.findings import Kind, State
@@ -137,11 +139,13 @@ def test_turning_and_scaling_keep_boxes_on_their_nodes(stored):
     assert max(sizes) < 60
 
 
-def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path, monkeypatch):
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path, monkeypatch, precision):
+    AcceleratorState._reset_state()  # a process keeps to one precision otherwise
     monkeypatch.setitem(CONFIGS, "compact", TINY)
     monkeypatch.setitem(training.CROPS, "compact", 64)
     monkeypatch.setattr(training, "store", lambda *_: stored)
-    plan = Plan(steps=4, batch=2, learning_rate=0.01, warmup=1, clip=1.0)
+    plan = Plan(steps=4, batch=2, learning_rate=0.01, warmup=1, clip=1.0, precision=precision)
     path = training.train(tmp_path, "compact", NodeSources(), plan=plan, device="cpu")
     loaded = weights.load(path, "lntracker")
     assert loaded.about["steps"] == 4
@@ -151,6 +155,53 @@ def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path
     assert not [name for name in same if "phi" not in name]
     detector = LNTrackerDetector("cpu", weights=path)
     assert detector.network.config == TINY
+    AcceleratorState._reset_state()
+
+
+def test_the_mask_branch_learns_from_the_masks_of_the_crops(stored):
+    pairs = SlicePairs(stored, 64, 0, Augmentation(near_node=1.0))
+    batch = pairs.collate([pairs.sample(n) for n in range(4)]).to(torch.device("cpu"))
+    for target in batch.targets[1]:
+        for box, mask in zip(target.boxes * 64, target.masks, strict=True):
+            rows, columns = mask.any(1).nonzero(), mask.any(0).nonzero()
+            assert [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1] == pytest.approx(
+                corners(box).tolist()
+            )
+    config = replace(TINY, mask_branch=True)
+    network = LNTracker(config)
+    parts = training.step_loss(network, batch, torch.Generator().manual_seed(0))
+    parts["loss"].backward()
+    assert parts["mask"] > 0
+    assert all(weight.grad is not None for weight in network.masks.parameters())
+
+
+def test_the_papers_network_begins_with_weights_of_imagenet(stored, tmp_path, monkeypatch):
+    """They come as a file of torchvision's names; without it the frozen norms would never see an image."""
+    small = replace(PAPER, stem=8, stages=(16, 32, 32, 32), blocks=(1, 1, 1, 1), width=32, heads=4, encoder_ffn=32,
+                    decoder_ffn=32, encoder_layers=1, decoder_layers=2, queries=12, denoising_queries=8)  # fmt: skip
+    monkeypatch.setitem(CONFIGS, "paper", small)
+    monkeypatch.setattr(training, "store", lambda *_: stored)
+    plan = Plan(steps=1, batch=1, learning_rate=1e-6, warmup=1)
+    with pytest.raises(InputError, match="--backbone"):
+        training.train(tmp_path, "paper", NodeSources(), plan=plan, device="cpu")
+    state = {
+        name: torch.rand_like(value) + 0.5
+        for name, value in LNTracker(small).backbone.state_dict().items()
+        if not name.startswith("fusions")
+    } | {"fc.weight": torch.zeros(1000, 32), "bn1.num_batches_tracked": torch.tensor(3)}
+    torch.save(state, tmp_path / "resnet.pth")
+    path = training.train(
+        tmp_path / "run", "paper", NodeSources(), plan=plan, crop=64, backbone=tmp_path / "resnet.pth", device="cpu"
+    )
+    written = weights.load(path, "lntracker")
+    assert torch.equal(written.state["backbone.bn1.running_var"], state["bn1.running_var"])
+    assert torch.allclose(written.state["backbone.layer4.0.conv2.weight"], state["layer4.0.conv2.weight"], atol=1e-4)
+    assert written.about["started from"] == "resnet.pth"
+    detector = LNTrackerDetector("cpu", weights=path)
+    assert detector.thresholds == THRESHOLDS["paper"], "the thresholds go with the weights"
+    torch.save({name: value for name, value in state.items() if "layer3" not in name}, tmp_path / "other.pth")
+    with pytest.raises(WeightsError, match="layer3"):
+        training.train(tmp_path, "paper", NodeSources(), plan=plan, backbone=tmp_path / "other.pth", device="cpu")
 
 
 def test_the_proposals_are_trained_first_and_then_the_queries(stored, tmp_path, monkeypatch):

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from oncotrack import weights
 from oncotrack.errors import WeightsError
@@ -43,6 +44,20 @@ def test_another_system_or_config_is_refused(saved):
         weights.load(path, "other")
     with pytest.raises(WeightsError, match="differ in levels"):
         weights.load(path, "toy").config_as(Other)
+
+
+def test_weights_of_other_programs_are_read_as_tensors_only(tmp_path):
+    state = {"conv1.weight": torch.randn(2, 3)}
+    torch.save(state, tmp_path / "theirs.pth")
+    save_file(state, tmp_path / "theirs.safetensors")
+    for name in ("theirs.pth", "theirs.safetensors"):
+        assert torch.equal(weights.load_foreign(tmp_path / name)["conv1.weight"], state["conv1.weight"])
+    torch.save({"epoch": 3}, tmp_path / "epoch.pth")
+    torch.save({"code": weights.load}, tmp_path / "code.pth")
+    (tmp_path / "text.pth").write_text("no weights")
+    for name in ("epoch.pth", "code.pth", "text.pth", "none.pth"):
+        with pytest.raises(WeightsError, match=name):
+            weights.load_foreign(tmp_path / name)
 
 
 def test_missing_damaged_and_altered_files_are_refused(saved, tmp_path):

@@ -8,11 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from oncotrack.errors import Cancelled, InputError, RegistrationError
+from oncotrack.errors import UNEXPECTED, Cancelled, InputError, RegistrationError
 from oncotrack.findings import Observation, State
 from oncotrack.heatmap import gaussian_dlt
 from oncotrack.jobs import Worker
 from oncotrack.scene.follow_up import FollowUpScene
+from oncotrack.scene.tasks import Task
 from oncotrack.scene.volumes import add_volume, to_volume, to_vtk
 
 
@@ -87,6 +88,16 @@ def test_a_cancelled_run_leaves_everything_as_it_was(session, lesion, posted, sc
     finish(done)
     assert isinstance(errors[0], Cancelled)
     assert everything(scene) == before
+
+
+def test_a_defect_while_a_result_is_taken_up_is_said_and_the_work_ends(posted):
+    worker, finish = posted
+    done, errors, abandoned = threading.Event(), [], []
+    task = Task("Counting", lambda _progress: 3, lambda _result: {}["nothing"], lambda: abandoned.append(True))
+    task.submit(worker, lambda error: (errors.append(str(error)), done.set()))
+    with pytest.raises(KeyError):
+        finish(done)
+    assert errors == [UNEXPECTED] and abandoned
 
 
 def test_work_beside_the_interface_arrives_as_a_finding(session, lesion, posted):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import slicer
@@ -125,6 +127,34 @@ def test_a_corner_and_the_middle_can_be_dragged(scene, make_phantom, view):
     roi = scene.GetFirstNodeByName("Slice box")
     assert np.allclose(roi.GetSize()[:2], np.subtract(old.high, old.low)), "the handles went back too"
     session.close()
+
+
+def test_a_box_that_is_let_go_of_after_another_node_was_chosen_goes_to_neither(reading):
+    """A run that ends while a hand holds a box chooses another node."""
+    session, told = reading.session, []
+    session.refused.connect(lambda error: told.append(str(error)))
+    roi = session.scene.GetFirstNodeByName("Slice box")
+    known = session.findings.findings
+    roi.InvokeEvent(roi.PointStartInteractionEvent)
+    roi.SetSize(30, 30, 0.5)
+    session.nodes.select(known[1].uid)
+    roi.InvokeEvent(roi.PointEndInteractionEvent)
+    assert session.findings.findings == known
+    assert "Another node" in told[0]
+    session.nodes.select(known[0].uid)
+    assert roi.GetSize()[0] < 30
+
+
+def test_the_handles_go_when_the_module_is_left_and_come_back(reading):
+    roi = reading.session.scene.GetFirstNodeByName("Slice box")
+    reading.session.enter()
+    assert roi.GetDisplayVisibility()
+    reading.session.leave()
+    assert not roi.GetDisplayVisibility()
+    reading.session.enter()
+    assert roi.GetDisplayVisibility()
+    reading.session.set_scan(None)
+    assert not roi.GetDisplayVisibility()
 
 
 def test_a_click_adds_a_node_that_is_followed_through_the_slices(scene, make_phantom, view):
@@ -293,14 +323,20 @@ def test_a_scrolled_view_is_not_an_edit_and_a_rerun_keeps_every_edit(reading, tm
     assert reading.session.findings.undo_text == "detect lymph nodes"
     reading.show(MIDDLE)
     reading.editor.delete_box()
+    reading.editor.set_box(replace(reading.editor.tracklet.nearest(MIDDLE), slice_index=MIDDLE))
+    reading.editor.split()
+    reading.editor.trim_above()
     reading.editor.add_node((20, 15, 5))
-    edited = reading.session.findings.findings[0], reading.session.findings.findings[-1]
+    states = {finding.at(reading.session.time_point).state: finding for finding in reading.session.here}
+    assert set(states) == {State.EDITED, State.PROPOSED}
+    edited = [each for each in reading.session.here if each.at(reading.session.time_point).state is State.EDITED]
+    assert len(edited) == 3
     path = save_scene(reading.session.scene, tmp_path / "scene.mrb")
     other = new_scene()
     again = DetectionScene(other.scene, detectors={"known": lambda: reading.detector})
     open_scene(other.scene, path)
     again.detect(Rerun.KEEP).run()
     assert {finding.uid for finding in edited} <= {finding.uid for finding in again.here}
-    assert again.findings[edited[0].uid] == edited[0]
-    assert len(again.here) == 3, "nothing is proposed where an edited node lies"
+    assert [again.findings[each.uid] for each in edited] == edited
+    assert len(again.here) == 4, "nothing is proposed where an edited node lies"
     again.close()

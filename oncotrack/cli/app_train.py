@@ -54,6 +54,9 @@ def train_lntracker(
     optimiser: Annotated[str | None, typer.Option("--optimiser", help="radam, or muon (torch 2.9 or newer).")] = None,
     seed: Seed = None,
     start: Start = None,
+    backbone: Annotated[
+        Path | None, typer.Option("--backbone", help="torchvision's ResNet-50 of ImageNet, for the config paper.")
+    ] = None,
     device: Device = "auto",
     max_minutes: MaxMinutes = None,
 ) -> None:
@@ -63,7 +66,7 @@ def train_lntracker(
     sources = {"phantoms": phantoms, "insert": insert or [], "insertions": insertions, "nih": nih, "folder": folder}
     plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed,
             "optimiser": optimiser}  # fmt: skip
-    lntracker(out, config, ablation, part, crop, sources, plan, start, device, max_minutes)
+    lntracker(out, config, ablation, part, crop, sources, plan, start, backbone, device, max_minutes)
 
 
 @train.command("mr")

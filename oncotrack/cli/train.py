@@ -10,7 +10,7 @@ from oncotrack.cli.output import progress_bar, say
 
 def lntracker(
     out: Path, config: str, ablation: str, part: str, crop: int | None, sources: dict[str, object],
-    plan: dict[str, float | str | None], start: Path | None, device: str, max_minutes: float | None,
+    plan: dict[str, float | str | None], start: Path | None, backbone: Path | None, device: str, max_minutes: float | None,
 ) -> None:  # fmt: skip
     """Train LN-Tracker, or go on where it stopped."""
     from oncotrack.training.lntracker import PLANS, train
@@ -21,7 +21,7 @@ def lntracker(
     with progress_bar() as progress:
         written = train(
             out, config, NodeSources(**sources), ablation=ablation, part=part, crop=crop, plan=chosen, start=start,
-            device=device, max_minutes=max_minutes, progress=progress,
+            backbone=backbone, device=device, max_minutes=max_minutes, progress=progress,
         )  # fmt: skip
     say(f"Written: {written}")
 

@@ -66,6 +66,16 @@ class DetectionScene(ScanSession):
         )
         self.nodes.draw()
 
+    def enter(self) -> None:
+        """See `ScanSession.enter`; boxes get handles."""
+        super().enter()
+        self.editor.is_enabled = True
+
+    def leave(self) -> None:
+        """See `ScanSession.leave`; boxes have no handles any more."""
+        self.editor.is_enabled = False
+        super().leave()
+
     def close(self) -> None:
         """Stop looking at the scene; the nodes stay."""
         self._seed.close()

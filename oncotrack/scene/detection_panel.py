@@ -13,7 +13,7 @@ from oncotrack.scene.detection import DetectionScene
 MEASURABLE_MM, ENLARGED_MM = 15.0, 10.0
 """Short axis from which RECIST 1.1 calls a lymph node measurable, and enlarged."""
 SHOWN: dict[str, tuple[State, ...]] = {
-    "all": (State.PROPOSED, State.ACCEPTED, State.EDITED, State.REJECTED),
+    "all": tuple(State),
     "to review": (State.PROPOSED,),
     "accepted": (State.ACCEPTED, State.EDITED),
     "rejected": (State.REJECTED,),

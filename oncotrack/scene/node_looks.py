@@ -64,6 +64,7 @@ class NodeLooks:
     def _dress(self) -> None:
         time_point, views = self._scan.time_point, self._nodes.views
         if not time_point or (views and time_point not in views):
+            self._editor.draw(False)
             return
         shown = {finding.uid: self.is_shown(finding) for finding in detected(self._nodes.findings, time_point)}
         current = self._nodes.current.uid if self._nodes.current else ""

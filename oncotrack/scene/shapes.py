@@ -14,6 +14,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from oncotrack.findings import Axis, Box, Finding, FindingList, Observation, Provenance, State
 from oncotrack.scene.centres import CURRENT_COLOUR, OTHER_COLOUR, marked, style_points
 from oncotrack.tracklet import Tracklet
+from oncotrack.tracklet_edits import forget
 
 BOX, LONG_AXIS, SHORT_AXIS, OUTLINE = "box", "long axis", "short axis", "outline"
 """Parts that one finding at one time point may have, each a node of its own."""
@@ -104,9 +105,13 @@ def read_shape(
 
 
 def drop_shape(part: str, findings: FindingList, uid: str, time_point: str) -> None:
-    """A reader deleted the node: the finding loses that part, until undo."""
+    """A reader deleted the node: the finding loses that part, and with its slice boxes all, until undo."""
     observation = findings[uid].at(time_point)
-    if observation is not None:
+    if observation is None:
+        return
+    if observation.tracklet is not None and part not in (LONG_AXIS, SHORT_AXIS):
+        forget(findings, findings[uid], time_point)
+    else:
         emptied = replace(observation, **{FIELDS[part]: None})
         findings.observe(uid, time_point, emptied, f"delete the {part} of {findings[uid].label}")
 

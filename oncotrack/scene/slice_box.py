@@ -28,11 +28,11 @@ class SliceBoxHandle:
     """
 
     edited = Signal()
-    """(SliceBox): a hand let go of the box."""
+    """(str, SliceBox): a hand let go of the box of the finding with this uid."""
 
     def __init__(self, nodes: FindingNodes) -> None:
         self._nodes = nodes
-        self._shown: tuple[Tracklet, SliceBox] | None = None
+        self._shown: tuple[str, Tracklet, SliceBox] | None = None
         self._is_busy = False
         self._observers = Observers()
 
@@ -41,12 +41,14 @@ class SliceBoxHandle:
         """Whether a hand drags it now."""
         return self._is_busy
 
-    def show(self, tracklet: Tracklet, box: SliceBox, place: np.ndarray, view_ids: tuple[str, ...], label: str) -> None:
-        """Draw a box in some slice views, in the plane through `place` (RAS mm) rather than in its slice's middle."""
+    def show(
+        self, uid: str, tracklet: Tracklet, box: SliceBox, place: np.ndarray, view_ids: tuple[str, ...], label: str
+    ) -> None:
+        """Draw a finding's box in some slice views, in the plane through `place` (RAS mm), not in its slice's middle."""
         if self._is_busy:
             return
         node = self._nodes.parts.find(SLICE_BOX) or self._make()
-        self._shown = tracklet, box
+        self._shown = uid, tracklet, box
         u, v = np.asarray(tracklet.u_axis), np.asarray(tracklet.v_axis)
         normal = np.cross(u, v)
         middle = np.mean(tracklet.corners(box), axis=0)
@@ -99,9 +101,10 @@ class SliceBoxHandle:
         node = self._nodes.parts.find(SLICE_BOX)
         if has_begun or self._shown is None or node is None:
             return
-        tracklet, old = self._shown
+        uid, tracklet, old = self._shown
         u, v, _slice = tracklet.flat(node.GetCenterWorld())
         half = np.abs(node.GetSize())[:2] / 2
         low, high = (u - half[0], v - half[1]), (u + half[0], v + half[1])
         if np.abs(np.subtract(low + high, old.low + old.high)).max() > _NEAR_MM:
-            self.edited.emit(SliceBox(old.slice_index, tuple(map(float, low)), tuple(map(float, high)), old.score))
+            box = SliceBox(old.slice_index, tuple(map(float, low)), tuple(map(float, high)), old.score)
+            self.edited.emit(uid, box)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from oncotrack.errors import OncoTrackError
+from oncotrack.errors import UNEXPECTED, OncoTrackError
 from oncotrack.jobs import Job, Progress, Worker, silent
 
 
@@ -51,6 +51,9 @@ class Task:
                 applied = self.apply(result)
             except OncoTrackError as error:
                 give_up(error)
+            except Exception:
+                give_up(OncoTrackError(UNEXPECTED))
+                raise
             else:
                 done(applied)
 

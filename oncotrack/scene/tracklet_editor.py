@@ -10,7 +10,7 @@ from undo_stack import Signal
 
 from oncotrack import tracklet_edits as edits
 from oncotrack.detection.detector import Detector
-from oncotrack.errors import InputError
+from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.finding import Finding, Kind, Observation, Provenance, State, point
 from oncotrack.jobs import Progress
 from oncotrack.scene.centres import marked
@@ -49,7 +49,7 @@ class TrackletEditor:
     ) -> None:
         self._nodes, self._scan, self._views, self._detector = nodes, scan, views, detector
         self._handle = SliceBoxHandle(nodes)
-        self._handle.edited.connect(self.set_box)
+        self._handle.edited.connect(self._on_dragged)
         self._views.moved.connect(self._on_moved)
         self._is_shown = self._is_enabled = True
         self._was_at: tuple[str, int | None] = ("", None)
@@ -226,7 +226,18 @@ class TrackletEditor:
             return
         faces, finding = self._views.along(self.tracklet), self.finding
         label = marked(finding.label, finding.at(self._scan.time_point))
-        self._handle.show(self.tracklet, box, centre(faces[0]), tuple(face.GetID() for face in faces), label)
+        self._handle.show(
+            finding.uid, self.tracklet, box, centre(faces[0]), tuple(face.GetID() for face in faces), label
+        )
+
+    def _on_dragged(self, uid: str, box: SliceBox) -> None:
+        try:
+            if self.finding is None or self.finding.uid != uid:
+                raise InputError("Another node was chosen meanwhile, so the box that you dragged stays as it was.")
+            self.set_box(box)
+        except OncoTrackError as error:
+            self.refused.emit(error)
+            self.draw(self._is_shown)
 
     def _on_moved(self) -> None:
         self.draw(self._is_shown)

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from oncotrack import weights
+from oncotrack.detection.lntracker.backbone import load_imagenet
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.losses import dense_loss, losses
 from oncotrack.detection.lntracker.network import LNTracker, Proposer
@@ -28,12 +29,17 @@ ABLATIONS: dict[str, dict[str, bool]] = {
     "without-track-queries": {"track_queries": False, "similarity_loss": False},
     "trackformer": {"trackformer": True, "masked_attention": False, "similarity_loss": False},
 }
-"""The rows of the paper's table 4, as changes to a config."""
+"""The networks of the paper's tables 2 and 4 that are trained otherwise, as changes to a config.
+
+Table 4's row without track queries is the full network, whose boxes are stacked (``--stacking``); the ablation of that name
+goes further and trains without them.
+"""
 SWITCHES = sorted({name for row in ABLATIONS.values() for name in row})
 CROPS = {"paper": 512, "compact": 128}
 """Pixels of a training crop, 0.8 mm each; the paper does not say."""
 TRACKS = {"paper": TRACKFORMER, "compact": TrackAugmentation(false=0.3, aged=0.5)}
 PLANS = {
+    # the paper trains for 30 epochs and does not say how many pairs these have
     "paper": Plan(steps=30_000, batch=8, precision="bf16", workers=8),
     "compact": Plan(
         steps=5_000,
@@ -67,6 +73,7 @@ def step_loss(
             tracks, ids = augment_tracks(alone.answer(seen), before, config, generator, how)
             if torch.rand(1, generator=generator, device=ids.device) < how.aged:
                 tracks = aged(alone.answer(seen, tracks), tracks)
+        torch.clear_autocast_cache()  # torch before 2.10 would go on with the casts made here, which have no gradient
     output = network(pairs.images[1], tracks, now, generator)
     return losses(output, now, ids, config)
 
@@ -89,6 +96,7 @@ def train(
     crop: int | None = None,
     plan: Plan | None = None,
     start: Path | None = None,
+    backbone: Path | None = None,
     device: str = "auto",
     max_minutes: float | None = None,
     progress: Progress = silent,
@@ -113,6 +121,8 @@ def train(
     start : Path, optional
         Weights to begin with, of the same network but for the switches of the ablations; random ones when missing, and
         for what those switches add.
+    backbone : Path, optional
+        torchvision's ResNet-50, trained on ImageNet (.pth or .safetensors), which the config paper begins with.
 
     Returns
     -------
@@ -137,14 +147,21 @@ def train(
             f"A part to train is one of {', '.join(PARTS)}, and the proposals alone can learn only where their supervision "
             f'is dense, as in the config compact; "{part}" of "{config}" was asked for.'
         )
-    paths = store(out / "scans", sources.jobs(), str(sources), progress)
+    if chosen.norm == "frozen" and not (start or backbone):
+        raise InputError(
+            f"The network of the config {config} begins with a ResNet-50 that was trained on ImageNet, whose norms stay as "
+            "they are. Give torchvision's file of it with --backbone."
+        )
     torch.manual_seed(plan.seed)
     network = LNTracker(chosen)
+    if backbone is not None:
+        load_imagenet(network.backbone, weights.load_foreign(backbone))
     begun = weights.load(start, "lntracker") if start else None
     if begun is not None:
         if replace(begun.config_as(LNTrackerConfig), **{name: getattr(chosen, name) for name in SWITCHES}) != chosen:
             raise InputError(f"{start} holds another LN-Tracker than the one that is to be trained.")
         network.load_state_dict({name: begun.state.get(name, value) for name, value in network.state_dict().items()})
+    paths = store(out / "scans", sources.jobs(), str(sources), progress)
     model, loss = network, partial(step_loss, how=TRACKS[config])
     if part == "proposals":
         model, loss = Proposer(chosen), proposal_loss
@@ -159,7 +176,7 @@ def train(
         "scans": [path.stem for path in paths],
         "part": part,
         "crop": crop,
-        "start": begun.sha256 if begun else "",
+        "start": begun.sha256 if begun else str(backbone or ""),
     }
     state, steps = loop.train(
         model, samples, loss, plan, out, about=repr(about), device=device, max_minutes=max_minutes,
@@ -167,7 +184,7 @@ def train(
     )  # fmt: skip
     told = {
         "data": str(sources), "ablation": ablation, "part": part, "crop": crop, "plan": asdict(plan), "steps": steps, "device": device,
-        "torch": torch.__version__, "started from": begun.about if begun else "random weights",
+        "torch": torch.__version__, "started from": begun.about if begun else backbone.name if backbone else "random weights",
     }  # fmt: skip
     return weights.save(
         out / f"lntracker-{config}.safetensors", "lntracker", chosen, network.state_dict() | state, told

@@ -17,7 +17,7 @@ class Plan:
     steps : int
         Optimiser steps of the whole run; the learning rate's course depends on it.
     batch : int
-        Samples a step and process.
+        Samples a step and process: with several processes a step sees so many times more.
     learning_rate, final_learning_rate : float
         Start and end of the cosine.
     warmup : int

@@ -25,7 +25,7 @@ _LEAST_PIXELS = 4
 class Augmentation:
     """The paper's augmentations, the same for both slices of a pair; it names them, the strengths are ours.
 
-    Mirroring left and right (the probability ``mirror``) is ours too: few scans have to teach much. So many samples
+    Mirroring left and right (the probability ``mirror``) and a shift of the brightness are ours too: few scans have to teach much. So many samples
     (``near_node``) lie around a node, which is drawn by the root of its number of slices: large nodes are few, and look
     different from one slice to the next. The others lie anywhere, for what is mistaken for a node is mostly far from one.
     """
@@ -47,8 +47,7 @@ class Pairs:
 
     def to(self, device: torch.device) -> Pairs:
         """The batch on a device."""
-        move = tuple([Targets(t.boxes.to(device), t.ids.to(device)) for t in part] for part in self.targets)
-        return Pairs(self.images.to(device), move)
+        return Pairs(self.images.to(device), tuple([each.to(device) for each in part] for part in self.targets))
 
 
 class SlicePairs:
@@ -73,7 +72,7 @@ class SlicePairs:
         self._chances = [_shares(np.sqrt([len(slices) for slices in case.nodes])) for case in self._cases]
 
     def sample(self, index: int) -> tuple[torch.Tensor, Targets, Targets]:
-        """(2, 9, size, size) images and the targets of both."""
+        """(2, 9, size, size) images and the targets of both; the reference lies below or, as often, above."""
         rng = np.random.default_rng([self._seed, index])
         number = rng.choice(len(self._cases), p=self._weights)
         case = self._cases[number]
@@ -141,7 +140,7 @@ def intensities(image: torch.Tensor, rng: np.random.Generator, how: Augmentation
 
 
 def _targets(labels: torch.Tensor) -> Targets:
-    """Boxes (centre, size; 0 to 1) and numbers of the nodes of one (H, W) slice."""
+    """Boxes (centre, size; 0 to 1), numbers and masks of the nodes of one (H, W) slice."""
     array = labels.numpy()
     boxes, ids = [], []
     for number, where in enumerate(ndimage.find_objects(array), 1):
@@ -151,4 +150,6 @@ def _targets(labels: torch.Tensor) -> Targets:
             boxes.append((*(low + high) / 2, *(high - low)))
             ids.append(number)
     scale = torch.tensor([array.shape[1], array.shape[0]] * 2, dtype=torch.float32)
-    return Targets(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4) / scale, torch.tensor(ids, dtype=torch.long))
+    ids = torch.tensor(ids, dtype=torch.long)
+    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4) / scale
+    return Targets(boxes, ids, labels == ids[:, None, None])

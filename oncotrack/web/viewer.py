@@ -12,7 +12,7 @@ import slicer
 from trame_server import Server
 from trame_slicer.core import SlicerApp
 
-from oncotrack.errors import OncoTrackError
+from oncotrack.errors import UNEXPECTED, OncoTrackError
 from oncotrack.findings import Point
 from oncotrack.scene.application import complete
 from oncotrack.scene.follow_up import FollowUpScene
@@ -29,7 +29,6 @@ from oncotrack.web.work import Work
 
 _log = logging.getLogger(__name__)
 _SENT_S = 0.15  # by then the page shows what it was sent
-_UNEXPECTED = "This did not work because of an error in OncoTrack; the log has the details."
 
 
 class Viewer:
@@ -98,7 +97,7 @@ class Viewer:
             self.say(str(error), "error")
         except Exception:
             _log.exception("A command failed unexpectedly")
-            self.say(_UNEXPECTED, "error")
+            self.say(UNEXPECTED, "error")
 
     def say(self, sentence: str, kind: str = "info") -> None:
         """Show a sentence on the page: an info, or an error that stays until it is closed."""

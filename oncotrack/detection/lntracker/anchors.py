@@ -33,7 +33,10 @@ class MLP(nn.Sequential):
 
 
 def sines(positions: torch.Tensor, width: int, temperature: float = 20.0) -> torch.Tensor:
-    """(..., n) positions, 0 to 1 across the image -> (..., n * width) sines and cosines (DINO's temperature)."""
+    """(..., n) positions, 0 to 1 across the image -> (..., n * width) sines and cosines.
+
+    DINO's temperature for places on the map; it takes 10 000 for boxes of queries, where this takes the same for both.
+    """
     power = torch.arange(width // 2, device=positions.device) / (width // 2)
     phase = positions[..., None] * (2 * math.pi / temperature**power)
     return torch.cat([phase.sin(), phase.cos()], -1).flatten(-2)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.config import LNTrackerConfig
+from oncotrack.errors import WeightsError
+
+IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of ImageNet's colours, 0 to 1, as which a network that begins with its weights reads three slices."""
 
 
 class FrozenBatchNorm(nn.Module):
@@ -99,13 +105,15 @@ class Backbone(nn.Module):
     The images share all weights. After each of the first ``fused_stages`` stages (after the stem, if none) the centre's
     map is replaced by the fusion of all; the outer images are needed no further than the last fusion, which is what makes
     an early one cheap.
-    Convolutions and norms carry the names of the usual ResNet, so that its ImageNet weights fit.
+    Convolutions and norms carry the names of the usual ResNet, so that its ImageNet weights fit (`load_imagenet`); with
+    frozen norms, which are made for them, slices are scaled as those weights expect.
     """
 
     def __init__(self, config: LNTrackerConfig) -> None:
         super().__init__()
         self.images = config.slices // 3
         self.is_light = not config.bottleneck
+        self.is_pretrained = config.norm == "frozen"
         self.conv1 = conv(3, config.stem, 3 if self.is_light else 7, 2)
         self.bn1 = norm(config.norm, config.stem)
         block = Bottleneck if config.bottleneck else Basic
@@ -127,6 +135,9 @@ class Backbone(nn.Module):
     def forward(self, slices: torch.Tensor) -> list[torch.Tensor]:
         """(B, slices, H, W), 0 to 1 -> four (B, C, H / stride, W / stride); H and W are multiples of 32."""
         x = slices.reshape(len(slices) * self.images, 3, *slices.shape[-2:])
+        if self.is_pretrained:
+            mean, deviation = x.new_tensor([IMAGENET_MEAN, IMAGENET_DEVIATION])[..., None, None]
+            x = (x - mean) / deviation
         x = F.relu(self.bn1(self.conv1(x)))
         if not self.is_light:
             x = F.max_pool2d(x, 3, 2, 1)
@@ -147,3 +158,29 @@ class Backbone(nn.Module):
         if number == self.fused[-1]:
             return fused, fused
         return torch.cat([maps[:, :centre], fused[:, None], maps[:, centre + 1 :]], 1).flatten(0, 1), fused
+
+
+def load_imagenet(backbone: Backbone, state: Mapping[str, torch.Tensor]) -> None:
+    """Begin with the weights of a ResNet-50 that was trained on ImageNet; the fusions stay as they are.
+
+    Parameters
+    ----------
+    state : mapping
+        A ResNet-50 as torchvision names it, ``conv1.weight`` to ``layer4.2.bn3.bias``; its last layer is left out.
+
+    Raises
+    ------
+    WeightsError
+        Weights of another network.
+    """
+    ours = backbone.state_dict()
+    for name, value in ours.items():
+        if name.startswith("fusions."):
+            continue
+        if name not in state or state[name].shape != value.shape:
+            raise WeightsError(
+                f"These are not the weights of the paper's ResNet-50: {name} is missing or of another size. Take "
+                "torchvision's resnet50."
+            )
+        ours[name] = state[name]
+    backbone.load_state_dict(ours)

@@ -3,7 +3,8 @@
 ``PAPER`` is the paper's network: ResNet-50 with a 2.5D fusion layer under Mask DINO's encoder and decoder. The paper
 leaves open how wide the encoder's feed-forward layers are; of Mask DINO's two published settings, 2048 costs 128 GMAC
 for a slice of 512 x 512 and 1024 costs 111. With Mask DINO's mask branch it is 141, and the paper's table 2 says 141.08
-for the same detector without tracks and 142.10 with them.
+for the same detector without tracks and 142.10 with them. It names LN-DETR as its detector in passing; what that adds to
+Mask DINO is not part of its method and not built.
 ``COMPACT`` is what is trained and bundled: a narrow network for one CPU core that sees nodes of 4 to 25 pixels.
 """
 
@@ -110,6 +111,10 @@ class LNTrackerConfig:
         """Pixels per cell of the maps that the decoder reads, finest first."""
         encoded = (4, 8, 16, 32)[4 - self.levels :]
         return (encoded[0] // 2, *encoded) if self.fine_level else encoded
+
+    def named(self) -> str:
+        """Which of `CONFIGS` this is, its ablations included; "" for any other."""
+        return next((name for name, known in CONFIGS.items() if known.stages == self.stages), "")
 
     @property
     def joint_attention(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from oncotrack.jobs import Progress, silent
 from oncotrack.tracklet import Tracklet
 from oncotrack.volume import Volume
 
+_log = logging.getLogger(__name__)
+
 
 class LNTrackerDetector:
     """The tracking transformer with its weights.
@@ -33,11 +36,11 @@ class LNTrackerDetector:
     device : str
         "auto", "cpu", "cuda" or "mps".
     config : str
-        Whose bundled weights and thresholds to take.
+        Whose bundled weights to take.
     weights : path, optional
         Other weights.
     thresholds : Thresholds, optional
-        Those of `config` when missing.
+        Those of the weights' own config when missing.
     stacking : bool
         Detect on every slice alone and stack boxes, the baseline that the paper compares with; always so where the
         network has no track queries.
@@ -64,13 +67,19 @@ class LNTrackerDetector:
             raise InputError(f'LN-Tracker has no config "{config}"; choose {" or ".join(CONFIGS)}.')
         self.device = chosen_device(device)
         file = stored.load(weights or stored.bundled(self.name, config), self.name)
-        self.network = LNTracker(file.config_as(LNTrackerConfig))
+        shape = file.config_as(LNTrackerConfig)
+        config = shape.named() or config
+        self.network = LNTracker(shape)
         file.fill(self.network)
-        self.network.to(self.device).eval()
+        self._said = ""
+        try:
+            self.network.to(self.device).eval()
+        except torch.cuda.OutOfMemoryError:
+            self._move_to_cpu()
+            self.network.eval()
         self.thresholds = thresholds or THRESHOLDS[config]
         self.about = file.about
         self._stacking = stacking or not self.network.config.track_queries
-        self._said = ""
         self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=file.sha256)
 
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
@@ -156,21 +165,24 @@ class LNTrackerDetector:
         """One slice; when the accelerator's memory is full, the rest of the scan is read on the CPU."""
         try:
             return follower.read(index, stack)
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:
             if self.device.type == "cpu":
                 raise
-            self.device = torch.device("cpu")
-            self._said = " (on the CPU: the accelerator's memory is full)"
-            self.network.to(self.device)
+            self._move_to_cpu()
             follower.to(self.device)
             return follower.read(index, stack)
+
+    def _move_to_cpu(self) -> None:
+        self.device, self._said = torch.device("cpu"), " (on the CPU: the accelerator's memory is full)"
+        _log.warning("The accelerator's memory is full; LN-Tracker goes on on the CPU.")
+        self.network.to(self.device)
 
     def _seed(self, slices: Slices, index: int, box: np.ndarray) -> Track:
         """A track that begins with a reader's box."""
         stack = slices.stack(index)
         every = replace(self.thresholds, detection=-1.0, same_box=1.0, near_box=1.0)
         follower = Follower(self.network, every, born=False)
-        detections = follower.alone(follower.read(index, stack))
+        detections = follower.alone(self._read(follower, index, stack))
         wanted = torch.as_tensor(box, dtype=torch.float32)
         boxes = torch.stack([torch.as_tensor(d.boxes[index]) for d in detections])
         overlap = iou(wanted[None], boxes)[0]

@@ -52,6 +52,11 @@ class Targets:
     ids: torch.Tensor
     masks: torch.Tensor | None = None
 
+    def to(self, device: torch.device) -> Targets:
+        """The same on a device."""
+        masks = None if self.masks is None else self.masks.to(device)
+        return Targets(self.boxes.to(device), self.ids.to(device), masks)
+
 
 @dataclass
 class Output:

@@ -16,7 +16,7 @@ def plausible(tracks: Sequence[Track], slices: Slices) -> list[Track]:
     """Those that may be nodes: their middle lies in the patient and is, by its median, not brighter than the HU window.
 
     The network is not shown how bright anything beyond the window is. It takes metal on clothes, calcifications and bones in
-    cross section for nodes, and a calcified node is left out with them.
+    cross section for nodes, and a calcified node is left out with them. The paper has no such rules (sec. 3.3).
     """
     return [track for track in tracks if slices.is_in_body(_middle(track)) and _median(track, slices) < HU_WINDOW[1]]
 

@@ -140,7 +140,7 @@ class MRDetector:
             image = padded(torch.from_numpy(slices.stack(n))[None])
             try:
                 (found,) = self.network.detect(image.to(self.device))
-            except torch.OutOfMemoryError:
+            except torch.cuda.OutOfMemoryError:
                 if self.device.type == "cpu":
                     raise
                 self.device = torch.device("cpu")

@@ -1,0 +1,94 @@
+"""The detector with its bundled weights, and its command."""
+
+from __future__ import annotations
+
+import json
+import logging
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from oncotrack.cli.app import app
+from oncotrack.datasets.node_scans import inserted_scan
+from oncotrack.detection.lntracker.detector import LNTrackerDetector
+from oncotrack.detection.lntracker.tracking import Follower
+from oncotrack.findings import FindingList
+from oncotrack.node_files import BOXES, FINDINGS, LABELS, TABLE
+from oncotrack.phantom import make_patient
+from oncotrack.volume import Volume, save
+
+
+@pytest.fixture(scope="module")
+def ct() -> Volume:
+    body = make_patient(3, 1, size=(128, 112, 24), spacing=(2.4, 2.4, 2.5), lesions=False, nodes=False).visits[0].image
+    return inserted_scan(body, 5, count=12).images["ct"]
+
+
+@pytest.fixture(scope="module")
+def found(ct):
+    found = LNTrackerDetector("cpu").detect(ct)
+    assert found
+    return found
+
+
+def seen(findings) -> list[tuple]:
+    return [(each.at("t0").score, each.at("t0").tracklet) for each in findings]
+
+
+def test_where_the_accelerators_memory_is_full_the_cpu_goes_on(ct, found, monkeypatch, caplog):
+    real, told = Follower.read, []
+
+    def full_from(first: int) -> LNTrackerDetector:
+        detector = LNTrackerDetector("cpu")
+        detector.device = torch.device("cuda")  # as one that is full
+
+        def read(self, index, stack):
+            if detector.device.type != "cpu" and index >= first:
+                raise torch.cuda.OutOfMemoryError("CUDA out of memory")
+            return real(self, index, stack)
+
+        monkeypatch.setattr(Follower, "read", read)
+        return detector
+
+    with caplog.at_level(logging.WARNING):
+        assert seen(full_from(6).detect(ct, lambda _done, text: told.append(text))) == seen(found)
+    assert "memory is full" in told[-2] and "memory is full" not in told[3]
+    assert "memory is full" in caplog.text
+    tracklet = found[0].at("t0").tracklet
+    middle = (tracklet.first + tracklet.last) // 2
+    again = full_from(0).retrack(ct, tracklet, middle)
+    monkeypatch.undo()
+    assert again == LNTrackerDetector("cpu").retrack(ct, tracklet, middle)
+
+
+def detect(*arguments):
+    return CliRunner().invoke(app, ["detect", *map(str, arguments), "--device", "cpu"])
+
+
+def test_the_command_tells_and_writes_what_was_found(ct, found, tmp_path):
+    scan = save(ct, tmp_path / "ct.nii.gz")
+    done = detect(scan, "--out", tmp_path / "out", "--json", tmp_path / "found.json")
+    assert done.exit_code == 0, done.output
+    told = json.loads((tmp_path / "found.json").read_text())
+    assert len(told["findings"]) == len(found) and told["method"] == "lntracker compact"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {BOXES, TABLE, LABELS, FINDINGS, "report.html"}
+    assert len(FindingList.open(tmp_path / "out" / FINDINGS)) == len(found)
+
+
+def test_what_is_no_ct_or_shows_no_body_gets_a_sentence(ct, tmp_path):
+    def refused(volume: Volume, name: str, *arguments) -> str:
+        done = detect(save(volume, tmp_path / name), *arguments)
+        assert done.exit_code != 0
+        return str(done.exception)
+
+    def like(array) -> Volume:
+        return Volume(array, ct.geometry, "image")
+
+    bright = like((ct.array.clip(-200, 300) + 200).astype("int16"))
+    assert "no Hounsfield units" in refused(bright, "mr.nii.gz")
+    room = ct.array.copy()
+    room[:] = -1000
+    room[3, 4, 5] = -900
+    assert "no body" in refused(like(room), "room.nii.gz")
+    assert "oncotrack train lntracker" in refused(ct, "ct.nii.gz", "--weights", tmp_path / "none.safetensors")
