@@ -145,6 +145,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def connect_table(self, table):
         """A click on a line goes there, a name typed over the first cell renames."""
         table.connect("itemSelectionChanged()", lambda: self._on_row_chosen(table))
+        table.connect("itemClicked(QTableWidgetItem*)", lambda _item: self._on_row_chosen(table))  # chosen already, too
         table.connect("itemChanged(QTableWidgetItem*)", self._on_name_typed)
 
     def complain(self, error):

@@ -245,10 +245,18 @@ def test_boxes_are_deleted_split_and_merged(found):
     found.until(f"{slices('LN 5')} === '3'")
     press(found, "extend_down")
     found.until(f"{slices('LN 5')} === '5' && !s('job').text")
-    for _step in range(6):
+    press(found, "trim_above")
+    found.until(f"{slices('LN 5')} === '3'")
+    press(found, "extend_up")
+    found.until(f"{slices('LN 5')} === '5' && !s('job').text")
+    for _step in range(8):
         found.command("undo")
     found.until(f"s('nodes').length === 4 && {slices('LN 1')} === '5'")
     assert row(found, "LN 1")["state"] == "proposed"
+    for _step in range(8):
+        found.command("redo")
+    found.until(f"s('nodes').length === 4 && {slices('LN 5')} === '5'")
+    assert row(found, "LN 5")["state"] == "edited"
 
 
 def test_a_new_run_asks_before_it_touches_decisions(found, node_server):
@@ -289,6 +297,32 @@ def test_what_was_edited_is_there_after_a_reload_and_in_the_files(found, pair, n
     found.page.reload()
     found.until("s('nodes')?.length === 4 && s('views')?.BaselineAxial")
     assert size(found, "LN 1") == before and row(found, "LN 1")["state"] == "edited"
+
+
+def test_an_edited_box_survives_a_new_run_and_comes_back_with_the_saved_scene(found, pair, node_server):
+    middle = (*pair.lesions[0][:2], 4.5)
+    found.drag("BaselineAxial", corner(middle), np.add(corner(middle), (8, 6, 0)))
+    found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
+    edited, shown = kept(node_server, "LN 1"), row(found, "LN 1")
+    press(found, "detect")
+    found.page.locator("[data-rerun='keep']").click()
+    found.until("s('job').text")
+    found.until("!s('job').text && s('nodes').length === 4")
+    assert kept(node_server, "LN 1")["tracklet"] == edited["tracklet"]
+    found.tab("Files")
+    found.page.locator("[data-save='save scene'], [data-save='scene']").first.click()
+    found.until("s('saved').includes('scene.mrb') && !s('job').text")
+    found.tab("Nodes")
+    press(found, "detect")
+    found.page.locator("[data-rerun='replace']").click()
+    found.until("s('job').text")
+    found.until("!s('job').text && s('nodes').length === 4 && s('nodes').every(n => n.state === 'proposed')")
+    found.tab("Files")
+    found.page.locator("[data-path] input").fill(str(node_server.out / "scene.mrb"))
+    found.page.locator("[data-open='baseline']").click()
+    found.page.locator("[data-answer='yes']").click()
+    found.until("!s('job').text && s('nodes').find(n => n.label === 'LN 1')?.state === 'edited'")
+    assert row(found, "LN 1") | {"is_current": True} == shown
 
 
 def test_with_two_scans_the_nodes_of_the_one_chosen_are_found(start, browser, pair, prelude, tmp_path, make_reader):
