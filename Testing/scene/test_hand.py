@@ -162,9 +162,20 @@ def test_placing_a_point_asks_for_a_finding_and_can_be_taken_back(nodes):
 
 
 def test_a_removed_box_node_is_a_removed_box_until_undo(nodes):
+    finding = nodes.findings.findings[0]
+    nodes.findings.observe(finding.uid, "t0", replace(finding.at("t0"), tracklet=None))
     nodes.scene.RemoveNode(nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode"))
     assert seen(nodes).box is None
     nodes.findings.undo()
+    assert nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode") is not None
+
+
+def test_the_box_of_slice_boxes_takes_its_finding_along_until_undo(nodes):
+    before = nodes.findings.findings
+    nodes.scene.RemoveNode(nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode"))
+    assert len(nodes.findings) == 0
+    nodes.findings.undo()
+    assert nodes.findings.findings == before
     assert nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode") is not None
 
 
