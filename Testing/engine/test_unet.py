@@ -13,6 +13,7 @@ from oncotrack.detection import unet
 from oncotrack.detection.lntracker.grid import Slices
 from oncotrack.detection.lntracker.tracking import BEST
 from oncotrack.detection.unet import UNetConfig, UNetDetector
+from oncotrack.errors import TrainingError
 from oncotrack.phantom import make_patient
 from oncotrack.training import unet as training
 from oncotrack.training.node_sources import NodeSources
@@ -45,6 +46,10 @@ def test_it_trains_and_detects(case, tmp_path, monkeypatch):
     plan = Plan(steps=3, batch=2, learning_rate=0.01, warmup=1, clip=1.0)
     path = training.train(tmp_path, NodeSources(), plan=plan, device="cpu")
     assert weights.load(path, "unet").about["steps"] == 3
+    again = training.train(tmp_path / "on", NodeSources(), plan=plan, start=path, device="cpu")
+    assert weights.load(again, "unet").about["started from"]["steps"] == 3
+    with pytest.raises(TrainingError, match="another network, data or plan"):
+        training.train(tmp_path / "on", NodeSources(), plan=plan, device="cpu")
     found = UNetDetector(path, "cpu", threshold=0.5).detect(case.images["ct"], time_point="ct")
     for finding in found:
         assert finding.at("ct").provenance.method == "unet"
@@ -64,7 +69,7 @@ def test_connected_parts_become_nodes(case, tmp_path):
     path = weights.save(tmp_path / "u.safetensors", "unet", SMALL, unet.network(SMALL).state_dict(), {})
     slices = Slices(case.images["ct"])
     truth = case.masks["ct"].resampled(slices.geometry, fill=0, nearest=True).array
-    tracks = UNetDetector(path, "cpu")._parts(np.where(truth > 0, 0.9, 0.1), float(np.prod(slices.geometry.spacing)))
+    tracks = UNetDetector(path, "cpu")._parts(np.where(truth > 0, 0.9, 0.01), float(np.prod(slices.geometry.spacing)))
     assert len(tracks) >= 4
     assert all(track.score == pytest.approx(0.9 * min(len(track.boxes), BEST) / BEST) for track in tracks)
     for track in tracks:

@@ -111,6 +111,7 @@ def train_unet(
     learning_rate: LearningRate = None,
     warmup: Warmup = None,
     seed: Seed = None,
+    start: Start = None,
     device: Device = "auto",
     max_minutes: MaxMinutes = None,
 ) -> None:
@@ -119,7 +120,7 @@ def train_unet(
 
     sources = {"phantoms": phantoms, "insert": insert or [], "insertions": insertions}
     plan = {"steps": steps, "batch": batch, "learning_rate": learning_rate, "warmup": warmup, "seed": seed}
-    unet(out, sources, plan, device, max_minutes)
+    unet(out, sources, plan, start, device, max_minutes)
 
 
 def _train_tracker(system: str, title: str) -> None:

@@ -44,8 +44,9 @@ def mr(
 
 
 def unet(
-    out: Path, sources: dict[str, object], plan: dict[str, float | None], device: str, max_minutes: float | None
-) -> None:
+    out: Path, sources: dict[str, object], plan: dict[str, float | None], start: Path | None, device: str,
+    max_minutes: float | None,
+) -> None:  # fmt: skip
     """Train the U-Net baseline, or go on where it stopped."""
     from oncotrack.training.node_sources import NodeSources
     from oncotrack.training.unet import PLAN, train
@@ -53,7 +54,13 @@ def unet(
     chosen = replace(PLAN, **{name: value for name, value in plan.items() if value is not None})
     with progress_bar() as progress:
         written = train(
-            out, NodeSources(**sources), plan=chosen, device=device, max_minutes=max_minutes, progress=progress
+            out,
+            NodeSources(**sources),
+            plan=chosen,
+            start=start,
+            device=device,
+            max_minutes=max_minutes,
+            progress=progress,
         )
     say(f"Written: {written}")
 

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from oncotrack import weights
 from oncotrack.detection.unet import UNetConfig, network
+from oncotrack.errors import InputError
 from oncotrack.jobs import Progress, silent
 from oncotrack.training import loop
 from oncotrack.training.node_sources import NodeSources
@@ -82,18 +83,36 @@ def train(
     sources: NodeSources,
     *,
     plan: Plan = PLAN,
+    start: Path | None = None,
     device: str = "auto",
     max_minutes: float | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Train the U-Net, or go on with it; see `oncotrack.training.lntracker.train`. Returns the path of the weights."""
+    """Train the U-Net from random weights or from those of `start`, or go on; see `oncotrack.training.lntracker.train`.
+
+    Returns
+    -------
+    Path of the weights.
+    """
     config = UNetConfig()
     paths = store(out / "scans", sources.jobs(), str(sources), progress)
     torch.manual_seed(plan.seed)
-    about = repr({"system": "unet", "config": asdict(config), "scans": [path.stem for path in paths]})
+    model = network(config)
+    begun = weights.load(start, "unet") if start else None
+    if begun is not None:
+        if begun.config_as(type(config)) != config:
+            raise InputError(f"{start} holds another U-Net than the one that is to be trained.")
+        begun.fill(model)
+    about = repr({
+        "system": "unet", "config": asdict(config), "scans": [path.stem for path in paths],
+        "start": begun.sha256 if begun else "",
+    })  # fmt: skip
     state, steps = loop.train(
-        network(config), NodePatches(paths, config, plan.seed), step_loss, plan, out, about=about, device=device,
+        model, NodePatches(paths, config, plan.seed), step_loss, plan, out, about=about, device=device,
         max_minutes=max_minutes, progress=progress,
     )  # fmt: skip
-    told = {"data": str(sources), "plan": asdict(plan), "steps": steps, "device": device, "torch": torch.__version__}
+    told = {
+        "data": str(sources), "plan": asdict(plan), "steps": steps, "device": device, "torch": torch.__version__,
+        "started from": begun.about if begun else "random weights",
+    }  # fmt: skip
     return weights.save(out / "unet.safetensors", "unet", config, state, told)
