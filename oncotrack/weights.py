@@ -54,7 +54,7 @@ class Weights:
                 f"These {self.system} weights were made by another version of OncoTrack (they differ in {strange}). "
                 "Use the weights that came with this version."
             )
-        return kind(**{key: tuple(v) if isinstance(v, list) else v for key, v in self.config.items()})
+        return kind(**{name: _tuples(value) for name, value in self.config.items()})
 
     def fill(self, network: torch.nn.Module) -> None:
         """Put the weights into a network; WeightsError when they are not its own."""
@@ -64,6 +64,11 @@ class Weights:
             raise WeightsError(
                 f"The weights of {self.system} do not fit its network. Install OncoTrack again."
             ) from error
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 
 def bundled(system: str, config: str) -> Path:

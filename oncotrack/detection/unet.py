@@ -45,8 +45,7 @@ def network(config: UNetConfig) -> torch.nn.Module:
         from monai.networks.nets import UNet
     except ImportError as error:
         raise MissingPackageError('The U-Net needs the package monai: pip install "oncotrack[train]".') from error
-    strides = [tuple(stride) for stride in config.strides]
-    return UNet(3, 1, 1, config.channels, strides, num_res_units=1)
+    return UNet(3, 1, 1, config.channels, config.strides, num_res_units=1)
 
 
 class UNetDetector:
