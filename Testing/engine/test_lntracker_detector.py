@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -87,8 +88,7 @@ def test_what_is_no_ct_or_shows_no_body_gets_a_sentence(ct, tmp_path):
 
     bright = like((ct.array.clip(-200, 300) + 200).astype("int16"))
     assert "no Hounsfield units" in refused(bright, "mr.nii.gz")
-    room = ct.array.copy()
-    room[:] = -1000
+    room = np.full_like(ct.array, -1000)
     room[3, 4, 5] = -900
     assert "no body" in refused(like(room), "room.nii.gz")
     assert "oncotrack train lntracker" in refused(ct, "ct.nii.gz", "--weights", tmp_path / "none.safetensors")

@@ -139,9 +139,15 @@ def test_turning_and_scaling_keep_boxes_on_their_nodes(stored):
     assert max(sizes) < 60
 
 
-@pytest.mark.parametrize("precision", ["no", "bf16"])
+@pytest.fixture(params=["no", "bf16"])
+def precision(request):
+    """Of a training run; accelerate keeps a process to one."""
+    AcceleratorState._reset_state()
+    yield request.param
+    AcceleratorState._reset_state()
+
+
 def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path, monkeypatch, precision):
-    AcceleratorState._reset_state()  # a process keeps to one precision otherwise
     monkeypatch.setitem(CONFIGS, "compact", TINY)
     monkeypatch.setitem(training.CROPS, "compact", 64)
     monkeypatch.setattr(training, "store", lambda *_: stored)
@@ -155,7 +161,6 @@ def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path
     assert not [name for name in same if "phi" not in name]
     detector = LNTrackerDetector("cpu", weights=path)
     assert detector.network.config == TINY
-    AcceleratorState._reset_state()
 
 
 def test_the_mask_branch_learns_from_the_masks_of_the_crops(stored):

@@ -327,8 +327,8 @@ def test_a_scrolled_view_is_not_an_edit_and_a_rerun_keeps_every_edit(reading, tm
     reading.editor.split()
     reading.editor.trim_above()
     reading.editor.add_node((20, 15, 5))
-    states = {finding.at(reading.session.time_point).state: finding for finding in reading.session.here}
-    assert set(states) == {State.EDITED, State.PROPOSED}
+    states = {finding.at(reading.session.time_point).state for finding in reading.session.here}
+    assert states == {State.EDITED, State.PROPOSED}
     edited = [each for each in reading.session.here if each.at(reading.session.time_point).state is State.EDITED]
     assert len(edited) == 3
     path = save_scene(reading.session.scene, tmp_path / "scene.mrb")

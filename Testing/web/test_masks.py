@@ -138,9 +138,7 @@ def test_masks_are_saved_reopened_exported_and_taken_up_again(masks, pair, mask_
     assert list((mask_server.out / "pairs").iterdir())
 
     masks.tab("Files")
-    masks.page.locator("[data-save='scene']").click() if masks.page.locator("[data-save='scene']").count() else (
-        masks.page.locator("[data-save='save scene']").click()
-    )
+    masks.page.locator("[data-save='save scene']").click()
     masks.until("s('saved').includes('scene.mrb') && !s('job').text")
     masks.tab("Masks")
     press(masks, "delete")

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oncotrack.cli.output import progress_bar, say
+
+if TYPE_CHECKING:
+    from oncotrack.training.plan import Plan
 
 
 def lntracker(
@@ -16,8 +20,7 @@ def lntracker(
     from oncotrack.training.lntracker import PLANS, train
     from oncotrack.training.node_sources import NodeSources
 
-    asked = {name: value for name, value in plan.items() if value is not None}
-    chosen = replace(PLANS[config], **asked) if config in PLANS else None
+    chosen = _planned(PLANS.get(config), plan)
     with progress_bar() as progress:
         written = train(
             out, config, NodeSources(**sources), ablation=ablation, part=part, crop=crop, plan=chosen, start=start,
@@ -33,8 +36,7 @@ def mr(
     """Train the MR detector, or go on where it stopped."""
     from oncotrack.training.mr import PLANS, train
 
-    asked = {name: value for name, value in plan.items() if value is not None}
-    chosen = replace(PLANS[config], **asked) if config in PLANS else None
+    chosen = _planned(PLANS.get(config), plan)
     with progress_bar() as progress:
         written = train(
             out, config, phantoms, ablation=ablation, plan=chosen, scans=scans, device=device, max_minutes=max_minutes,
@@ -51,17 +53,12 @@ def unet(
     from oncotrack.training.node_sources import NodeSources
     from oncotrack.training.unet import PLAN, train
 
-    chosen = replace(PLAN, **{name: value for name, value in plan.items() if value is not None})
+    chosen = _planned(PLAN, plan)
     with progress_bar() as progress:
         written = train(
-            out,
-            NodeSources(**sources),
-            plan=chosen,
-            start=start,
-            device=device,
-            max_minutes=max_minutes,
+            out, NodeSources(**sources), plan=chosen, start=start, device=device, max_minutes=max_minutes,
             progress=progress,
-        )
+        )  # fmt: skip
     say(f"Written: {written}")
 
 
@@ -76,11 +73,15 @@ def lesion_tracker(
     from oncotrack.training.visit_sources import VisitSources
 
     trained = import_module(f"oncotrack.training.{system}").SYSTEM
-    asked = {name: value for name, value in plan.items() if value is not None}
-    chosen = replace(trained.plans[config], **asked) if config in trained.plans else None
+    chosen = _planned(trained.plans.get(config), plan)
     with progress_bar() as progress:
         written = train(
             trained, out, config, VisitSources(**sources), visits=visits, plan=chosen, start=start, device=device,
             max_minutes=max_minutes, progress=progress,
         )  # fmt: skip
     say(f"Written: {written}")
+
+
+def _planned(plan: Plan | None, asked: dict[str, float | str | None]) -> Plan | None:
+    """A plan with what the command line says otherwise; None where there is no such plan, which training tells."""
+    return plan and replace(plan, **{name: value for name, value in asked.items() if value is not None})

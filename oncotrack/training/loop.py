@@ -53,8 +53,8 @@ def train(
     """Train `model`, going on from a checkpoint in `out` if there is one.
 
     Every step draws its samples and random numbers from the seed and its own number, so that a run that was cut and
-    taken up again is the run that was never cut. Several processes (``torchrun``) read a batch
-    each, and step by the mean of their gradients.
+    taken up again is the run that was never cut. Several processes (``torchrun``) read a batch each, and step by the
+    mean of their gradients.
 
     Parameters
     ----------

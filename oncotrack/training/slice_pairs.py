@@ -25,9 +25,10 @@ _LEAST_PIXELS = 4
 class Augmentation:
     """The paper's augmentations, the same for both slices of a pair; it names them, the strengths are ours.
 
-    Mirroring left and right (the probability ``mirror``) and a shift of the brightness are ours too: few scans have to teach much. So many samples
-    (``near_node``) lie around a node, which is drawn by the root of its number of slices: large nodes are few, and look
-    different from one slice to the next. The others lie anywhere, for what is mistaken for a node is mostly far from one.
+    Mirroring left and right (the probability ``mirror``) and a shift of the brightness are ours too: few scans have to
+    teach much. So many samples (``near_node``) lie around a node, which is drawn by the root of its number of slices: large
+    nodes are few, and look different from one slice to the next. The others lie anywhere, for what is mistaken for a node
+    is mostly far from one.
     """
 
     scale: float = 1.25

@@ -95,7 +95,6 @@ def train(
     Path of the weights.
     """
     config = UNetConfig()
-    paths = store(out / "scans", sources.jobs(), str(sources), progress)
     torch.manual_seed(plan.seed)
     model = network(config)
     begun = weights.load(start, "unet") if start else None
@@ -103,6 +102,7 @@ def train(
         if begun.config_as(type(config)) != config:
             raise InputError(f"{start} holds another U-Net than the one that is to be trained.")
         begun.fill(model)
+    paths = store(out / "scans", sources.jobs(), str(sources), progress)
     about = repr({
         "system": "unet", "config": asdict(config), "scans": [path.stem for path in paths],
         "start": begun.sha256 if begun else "",

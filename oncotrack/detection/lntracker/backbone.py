@@ -113,7 +113,10 @@ class Backbone(nn.Module):
         super().__init__()
         self.images = config.slices // 3
         self.is_light = not config.bottleneck
-        self.is_pretrained = config.norm == "frozen"
+        scaling = (
+            torch.tensor((IMAGENET_MEAN, IMAGENET_DEVIATION))[..., None, None] if config.norm == "frozen" else None
+        )
+        self.register_buffer("scaling", scaling, persistent=False)
         self.conv1 = conv(3, config.stem, 3 if self.is_light else 7, 2)
         self.bn1 = norm(config.norm, config.stem)
         block = Bottleneck if config.bottleneck else Basic
@@ -135,8 +138,8 @@ class Backbone(nn.Module):
     def forward(self, slices: torch.Tensor) -> list[torch.Tensor]:
         """(B, slices, H, W), 0 to 1 -> four (B, C, H / stride, W / stride); H and W are multiples of 32."""
         x = slices.reshape(len(slices) * self.images, 3, *slices.shape[-2:])
-        if self.is_pretrained:
-            mean, deviation = x.new_tensor([IMAGENET_MEAN, IMAGENET_DEVIATION])[..., None, None]
+        if self.scaling is not None:
+            mean, deviation = self.scaling
             x = (x - mean) / deviation
         x = F.relu(self.bn1(self.conv1(x)))
         if not self.is_light:

@@ -71,12 +71,12 @@ class LNTrackerDetector:
         config = shape.named() or config
         self.network = LNTracker(shape)
         file.fill(self.network)
+        self.network.eval()
         self._said = ""
         try:
-            self.network.to(self.device).eval()
+            self.network.to(self.device)
         except torch.cuda.OutOfMemoryError:
             self._move_to_cpu()
-            self.network.eval()
         self.thresholds = thresholds or THRESHOLDS[config]
         self.about = file.about
         self._stacking = stacking or not self.network.config.track_queries

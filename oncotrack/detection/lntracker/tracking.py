@@ -21,8 +21,7 @@ class Thresholds:
     by more than `near_box` while their queries are alike (similarity above `similarity`). Such a detection is dropped:
     the track query speaks for the node. One that belongs in the second way to a node whose query was lost on this very
     slice goes on with it, where Algorithm 1 (lines 9 to 11) would end one node and begin another. Any other starts a new
-    one. A whole node is told of from the score `node` (`Track.score`); the
-    paper has no such threshold.
+    one. A whole node is told of from the score `node` (`Track.score`); the paper has no such threshold.
     """
 
     detection: float = 0.3
