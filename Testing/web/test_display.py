@@ -86,6 +86,21 @@ def test_a_drag_for_the_window_leaves_marks_where_they_are(reader, pair):
     reader.until("s('findings')[0].state === 'edited'")
 
 
+def test_keys_do_not_overtake_the_drag_before_them(windowing):
+    x, y = corner(windowing, "BaselineAxial")
+    before = windowing.state("mouse_releases")
+    windowing.page.mouse.move(x, y)
+    windowing.page.mouse.down()
+    for step in range(30):
+        windowing.page.mouse.move(x + step, y)
+    windowing.page.mouse.up()
+    windowing.page.keyboard.press("2")
+    windowing.until("s('window_name') === 'Lung'")
+    assert windowing.state("mouse_releases") == before + 1, "the server has seen the end of the drag"
+    windowing.page.wait_for_timeout(500)
+    assert windowing.state("window_name") == "Lung"
+
+
 def test_shift_and_move_marks_the_same_place_in_both_scans(reader, pair):
     def centre(view: str, axis: int) -> float:
         return np.linalg.inv(np.reshape(reader.state("views")[view]["ras_to_xy"], (4, 4)))[axis, 3]

@@ -45,6 +45,7 @@ _QUALITY = 90  # of JPEG, of a picture at rest
 _QUALITY_MOVING = 85
 _FPS_3D = 5.0
 _PAUSE_S = 0.2
+_BEFORE_SLICER = 10.0
 
 
 class _Unhurried(ScheduledRenderStrategy):
@@ -78,12 +79,12 @@ class Views:
         Whether long work runs: the 3D view then waits.
     server : Server
         Its state gets `views`: by view name the slice's place in words, the size in pixels and the (row-major) matrix
-        from RAS mm to pixels, origin below left.
+        from RAS mm to pixels, origin below left; and `mouse_releases`, how often the left button was let go over a slice.
     """
 
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
-        self._state.views = {}
+        self._state.views, self._state.mouse_releases = {}, 0
         self._size_before: dict[SliceView, tuple[int, int]] = {}
         factories = []
         for kind, view_type, quality in (
@@ -127,6 +128,7 @@ class Views:
                 slicer.vtkMRMLScalarBarDisplayableManager
             ).SetAdjustForegroundWindowLevelEnabled(False)
             view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._tell(view))
+            view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, _BEFORE_SLICER)
 
     def slices(self) -> list[SliceView]:
         """The six slice views."""
@@ -184,6 +186,9 @@ class Views:
     def reset(self, name: str) -> None:
         """Show all of one view's scan again."""
         self._app.view_manager.get_view(name).fit_view_to_content()
+
+    def _count_release(self, *_event: object) -> None:
+        self._state.mouse_releases += 1
 
     def _tell(self, view: SliceView) -> None:
         node = view.get_view_node()

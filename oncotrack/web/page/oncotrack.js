@@ -11,18 +11,40 @@
     return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + shift + key;
   }
 
+  const pause = (ms) => new Promise((done) => window.setTimeout(done, ms));
+
+  // A view sends what the mouse does one by one, each after the server's answer; a key must not overtake the drag before it.
+  let isDown = false, releases = 0;
+  window.addEventListener("pointerdown", function (event) {
+    isDown = event.button === 0 && !event.target.closest("button") &&
+      !!event.target.closest(".layout-grid-item:has(.view-place)");
+  }, true);
+  window.addEventListener("pointerup", function (event) {
+    if (isDown && event.button === 0) releases = Math.max(releases, state("mouse_releases") || 0) + 1;
+    isDown = isDown && event.button !== 0;
+  }, true);
+
+  async function mouseIsHeard() {
+    for (const started = Date.now(); (state("mouse_releases") || 0) < releases; await pause(20)) {
+      if (Date.now() - started > 3000) releases = state("mouse_releases") || 0;
+    }
+  }
+
+  async function press(command) {
+    const button = () => document.querySelector(`[data-command="${command}"]`);
+    await mouseIsHeard();
+    if (button()?.disabled) await pause(300);  // buttons are drawn a little after the state they show
+    if (!button()?.disabled) window.trame.trigger("oncotrack.command", [command]);
+  }
+
+  let pressed = Promise.resolve();
   window.addEventListener("keydown", function (event) {
     if (typing(event.target) || event.altKey || event.repeat && !/^(n|p)$/.test(event.key)) return;
     const command = (state("keys") || {})[nameOf(event)];
     if (!command) return;
     event.preventDefault();
     event.stopPropagation();
-    const press = (isLast) => {
-      const button = document.querySelector(`[data-command="${command}"]`);
-      if (!button || !button.disabled) window.trame.trigger("oncotrack.command", [command]);
-      else if (!isLast) window.setTimeout(press, 300, true);  // buttons are drawn a little after the state they show
-    };
-    press(false);
+    pressed = pressed.then(() => press(command));
   }, true);
 
   window.addEventListener("beforeunload", function (event) {
