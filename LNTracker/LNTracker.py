@@ -161,6 +161,7 @@ class LNTrackerWidget(PanelWidget):
 
         wanted = self.parameters
         chosen = lines(self.session, wanted.shown, wanted.size, wanted.order, wanted.is_reversed)
+        self.session.listed = [line.uid for line in chosen]
         self.show_lines(self.ui.nodeTable, chosen)
 
     # what asks first

@@ -290,6 +290,30 @@ def test_going_to_a_node_moves_the_views_and_makes_it_current(found):
     assert found.current.label == "LN 2"
 
 
+def test_next_goes_on_in_the_list_after_a_decision_took_a_node_out_of_it(found):
+    def show() -> None:
+        found.listed = [line.uid for line in lines(found, "to review", order="position")]
+
+    found.changed.connect(show)
+    show()
+    assert found.current.label == "LN 1", "the second of LN 3, 1, 4, 2"
+    found.accept()
+    found.next()
+    assert found.current.label == "LN 4"
+    found.reject()
+    found.previous()
+    assert found.current.label == "LN 3"
+    found.previous()
+    found.accept()
+    found.next()
+    assert found.current.label == "LN 3", "after the last comes the first"
+    found.accept()
+    found.next()
+    assert found.listed == ()
+    assert not {"next", "previous"} & possible(found)
+    found.changed.disconnect(show)
+
+
 def test_a_click_on_a_mark_goes_to_its_node(found, view):
     axial = view("Red")
     place = named(found, "LN 2").at(found.time_point).centre

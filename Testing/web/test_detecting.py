@@ -200,6 +200,12 @@ def test_the_list_is_renamed_turned_round_and_filtered(found):
     found.page.locator("[data-node-filter='shown']").click()
     found.page.get_by_role("option", name="accepted").click()
     found.until("s('nodes').length === 1 && s('nodes')[0].state === 'accepted'")
+    found.page.evaluate("trame.state.set('node_shown', 'to review')")
+    found.until("s('nodes').length === 3")
+    second = found.state("nodes")[1]["label"]
+    for _ in range(2):
+        found.page.keyboard.press("n")
+    found.until(f"s('nodes').find(n => n.is_current)?.label === '{second}'")
     found.page.evaluate("trame.state.set('node_shown', 'all')")
     found.until("s('nodes').length === 4")
 

@@ -117,7 +117,9 @@ def possible(session: DetectionScene) -> frozenset[str]:
     if session.scan is not None:
         names |= {"detect", "begin_placing"}
     if session.shown:
-        names |= {"next", "previous", "export"}
+        names.add("export")
+    if session.listed:
+        names |= {"next", "previous"}
     if session.current:
         names |= {"accept", "reject", "delete"}
         names |= {f"editor.{name}" for name in _edits(session)}

@@ -46,6 +46,8 @@ class ScanSession:
     ) -> None:
         self.scene = scene
         self.nodes: FindingNodes = share_nodes(scene)
+        self._listed: tuple[str, ...] | None = None
+        self._place = 0
         self._left_views: dict[str, tuple[str, ...]] | None = None
         self._scan = ReadingScan(self.nodes, role)
         self._views = SliceViews(scene, slice_nodes or (lambda: all_slice_nodes(scene)))
@@ -115,6 +117,17 @@ class ScanSession:
         """The findings that are gone through."""
         raise NotImplementedError
 
+    @property
+    def listed(self) -> tuple[str, ...]:
+        """Uids in the order in which `next` and `previous` go: a panel's list, which sets them, else as `shown`."""
+        return tuple(finding.uid for finding in self.shown) if self._listed is None else self._listed
+
+    @listed.setter
+    def listed(self, uids: Sequence[str]) -> None:
+        self._listed = tuple(uids)
+        if self.current and self.current.uid in uids:
+            self._place = uids.index(self.current.uid)
+
     def accept(self, uid: str = "") -> None:
         """It is one."""
         self.findings.set_state(self._finding(uid).uid, self.time_point, State.ACCEPTED, "reader")
@@ -149,7 +162,7 @@ class ScanSession:
             self._views.jump(seen.centre)
 
     def next(self) -> None:
-        """Go to the next finding that is shown; after the last comes the first."""
+        """Go to the next finding of the list; after the last comes the first."""
         self._step(1)
 
     def previous(self) -> None:
@@ -171,7 +184,11 @@ class ScanSession:
         return self.current
 
     def _step(self, by: int) -> None:
-        uids = [finding.uid for finding in self.shown]
-        if uids:
-            here = uids.index(self.current.uid) if self.current and self.current.uid in uids else -by
-            self.go_to(uids[(here + by) % len(uids)])
+        uids = self.listed
+        if not uids:
+            return
+        if self.current and self.current.uid in uids:
+            target = uids.index(self.current.uid) + by
+        else:  # it has left the list, and the one after it has its place
+            target = self._place + min(by, 0)
+        self.go_to(uids[target % len(uids)])

@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _ACTIONS = (
-    ("previous", "Previous node", "mdi-chevron-left", "p"),
-    ("next", "Next node", "mdi-chevron-right", "n"),
+    ("previous", "Previous node of the list", "mdi-chevron-left", "p"),
+    ("next", "Next node of the list", "mdi-chevron-right", "n"),
     ("accept", "Accept the node", "mdi-check-circle", "a"),
     ("reject", "Reject the node: it is not proposed again", "mdi-close-circle-outline", "r"),
-    ("delete", "Delete the node", "mdi-delete", "Delete"),
+    ("delete", "Delete the node: a new run may propose it again", "mdi-delete", "Delete"),
 )
 _RERUNS = ((Rerun.KEEP, "Keep decisions"), (Rerun.REPLACE, "Replace all"))
 
@@ -144,8 +144,8 @@ class DetectionTool(ScanTool):
     # what happens
 
     def _refresh(self) -> None:
-        super()._refresh()
         self._list.refresh()
+        super()._refresh()
         self._card.refresh()
 
     def _possible(self) -> frozenset[str]:

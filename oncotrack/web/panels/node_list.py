@@ -56,6 +56,10 @@ class NodeList:
         """Bring the rows up to the scene."""
         state, current = self._viewer.state, self._session.current
         state.node_summary = panel.summary(self._session)
+        lines = panel.lines(
+            self._session, state.node_shown, state.node_size, state.node_order, state.is_node_order_reversed
+        )
+        self._session.listed = [line.uid for line in lines]
         state.nodes = [
             {
                 "uid": line.uid,
@@ -65,8 +69,7 @@ class NodeList:
                 **dict(zip(("label", "state", "score", "short", "long", "slices", "volume", "size"), line.cells,
                            strict=True)),
             }
-            for line in panel.lines(self._session, state.node_shown, state.node_size, state.node_order,
-                                    state.is_node_order_reversed)
+            for line in lines
         ]  # fmt: skip
 
     def build(self) -> None:
@@ -114,7 +117,7 @@ class NodeList:
         self.refresh()
 
     def _on_filter(self, **_state: object) -> None:
-        self.refresh()
+        self._session.changed.emit()
 
     def _on_threshold(self, node_threshold: float, **_state: object) -> None:
         self._viewer.attempt(setattr, self._session, "threshold", float(node_threshold))
