@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlparse
 from xml.etree import ElementTree
@@ -204,6 +205,16 @@ print(json.dumps([done, failed]))
     done, failed = json.loads(run.stdout.splitlines()[-1])
     assert not failed
     assert {"oncotrack.findings", "oncotrack.followup.selfsim", "oncotrack.cli.app"} <= set(done)
+
+
+@pytest.mark.parametrize("opened", ["oncotrack.web.viewer", "oncotrack.scene.panel", "oncotrack.cli.app"])
+def test_nobody_waits_for_pytorch_before_it_is_needed(opened):
+    if find_spec("trame_slicer") is None:
+        pytest.skip("trame-slicer is not installed")
+    script = f"import sys, {opened}\nprint('torch' in sys.modules)"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, cwd=REPOSITORY, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == "False"
 
 
 def test_no_file_of_the_engine_names_slicer_or_a_toolkit():

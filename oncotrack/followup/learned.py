@@ -17,7 +17,8 @@ from oncotrack.errors import InputError
 from oncotrack.findings import Alternative, Point, point
 from oncotrack.followup.candidates import Answer, Candidate, candidates
 from oncotrack.followup.crops import Crop, EncodedCrop
-from oncotrack.followup.matches import Lesion, matched_side_by_side
+from oncotrack.followup.matches import Lesion
+from oncotrack.followup.rounds import matched_side_by_side
 from oncotrack.followup.selfsim import MAXIMUM_CYCLE_MM
 from oncotrack.followup.tissue import doubted_where_changed
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair

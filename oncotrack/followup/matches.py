@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
-
-import torch
 
 from oncotrack.followup.tracker import ChecksBack, Match, MatchesMany, ScanPair, Tracker
 from oncotrack.jobs import Progress, part_of, silent
-from oncotrack.threads import at_once, side_by_side
 
 Lesion = tuple[Sequence[float], float]
 """A RAS point in the baseline and a radius, mm."""
@@ -52,28 +48,13 @@ def matched(tracker: Tracker, pair: ScanPair, lesions: Sequence[Lesion], progres
     matches = []
     for number, (at, radius_mm) in enumerate(places):
         part = part_of(progress, number / len(places), (number + 1) / len(places))
-        part(0.0, _told(number, len(places)))
+        part(0.0, told(number, len(places)))
         matches.append(tracker.match(pair, at, radius_mm, part))
     return matches
 
 
-def matched_side_by_side(
-    match: Callable[[Progress, Lesion], Match], lesions: Sequence[Lesion], progress: Progress
-) -> list[Match]:
-    """What `match` says of each lesion, on the CPU with as many at once as `threads.at_once` tells.
-
-    Progress is told, and may stop it, between such rounds, on the calling thread alone.
-    """
-    matches: list[Match] = []
-    for first in range(0, len(lesions), at_once()):
-        few = lesions[first : first + at_once()]
-        part = part_of(progress, first / len(lesions), (first + len(few)) / len(lesions))
-        part(0.0, _told(first, len(lesions)))
-        matches += side_by_side(partial(match, part if len(few) == 1 else silent), few, torch.device("cpu"))
-    return matches
-
-
-def _told(number: int, count: int) -> str:
+def told(number: int, count: int) -> str:
+    """What a progress bar says before lesion `number` (from 0) of `count`; "" when it is the only one."""
     return f"Lesion {number + 1} of {count}" if count > 1 else ""
 
 

@@ -14,8 +14,9 @@ import numpy as np
 import torch
 
 from oncotrack.findings import Alternative, point
-from oncotrack.followup.matches import Lesion, matched_side_by_side
+from oncotrack.followup.matches import Lesion
 from oncotrack.followup.mind import MARGIN, gaussian_weight, mind_ssc, search, subvoxel
+from oncotrack.followup.rounds import matched_side_by_side
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair
 from oncotrack.geometry import Geometry, transform_points
 from oncotrack.heatmap import DLT_N
