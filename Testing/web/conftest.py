@@ -235,7 +235,7 @@ class Reader:
         for row in self.state("findings"):
             self.page.evaluate("uid => trame.trigger('oncotrack.command', ['delete', uid])", row["uid"])
         self.until("s('findings').length === 0")
-        self.page.evaluate("trame.state.set('message_shown', false)")
+        self.page.evaluate("trame.state.set('message_closed', trame.state.get('message').number)")
         self.tab("Findings")
 
     def message(self, part: str) -> str:

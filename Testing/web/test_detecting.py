@@ -65,7 +65,7 @@ def found(nodes):
     """Four nodes were detected; the first, of the best score, is the current one and in view."""
     press(nodes, "detect")
     nodes.until("s('nodes').length === 4 && !s('job').text && s('node_possible').includes('editor.delete_box')")
-    nodes.page.evaluate("trame.state.set('message_shown', false)")
+    nodes.page.evaluate("trame.state.set('message_closed', trame.state.get('message').number)")
     nodes.page.wait_for_timeout(500)
     return nodes
 
@@ -235,6 +235,19 @@ def test_a_click_adds_a_node_that_is_followed_through_the_slices(found, node_ser
     found.until("s('nodes').length === 4")
 
 
+def test_a_sentence_said_as_the_one_before_goes_stays_its_time(nodes):
+    sentence = nodes.page.locator("[role=alert][data-message]")
+    press(nodes, "add")
+    sentence.get_by_text("Click the middle").wait_for()
+    press(nodes, "add")
+    nodes.page.wait_for_timeout(4000)
+    press(nodes, "add")
+    nodes.page.wait_for_timeout(2000)
+    assert sentence.is_visible(), "the first one's five seconds are over, the second one's are not"
+    sentence.wait_for(state="hidden")
+    press(nodes, "add")
+
+
 def test_boxes_are_deleted_split_and_merged(found):
     def slices(label: str) -> str:
         return f"s('nodes').find(n => n.label === '{label}')?.slices"
@@ -275,6 +288,10 @@ def test_a_new_run_asks_before_it_touches_decisions(found, node_server):
     press(found, "detect")
     found.page.locator("[data-rerun-question]").wait_for()
     assert not found.state("job")
+    found.page.keyboard.press("Delete")
+    found.page.keyboard.press("i")
+    found.page.wait_for_timeout(500)
+    assert len(found.state("nodes")) == 4, "keys do nothing behind a question"
     found.page.locator("[data-rerun='keep']").click()
     found.until("s('job').text")
     found.until("!s('job').text")

@@ -140,8 +140,8 @@ def _autosave(viewer: Viewer) -> None:
 
 def _message() -> None:
     with v.VSnackbar(
-        v_model=("message_shown",),
-        timeout=("message.kind === 'error' ? -1 : 5000",),
+        model_value=("message.number > message_closed",),
+        timeout=-1,
         color=("message.kind === 'error' ? 'red-darken-4' : 'blue-grey-darken-3'",),
         location="bottom left",
         multi_line=True,
@@ -152,7 +152,7 @@ def _message() -> None:
             v.VIcon(icon=("message.kind === 'error' ? 'mdi-alert' : 'mdi-information'",))
             html.Span("{{ message.text }}", style="overflow-wrap: anywhere;")
         with v.Template(v_slot_actions=True):
-            v.VBtn("Close", variant="text", click="message_shown = false")
+            v.VBtn("Close", variant="text", click="message_closed = message.number")
 
 
 def _question(viewer: Viewer) -> None:

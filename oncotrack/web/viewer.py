@@ -29,6 +29,7 @@ from oncotrack.web.work import Work
 
 _log = logging.getLogger(__name__)
 _SENT_S = 0.15  # by then the page shows what it was sent
+_READ_S = 5.0
 
 
 class Viewer:
@@ -101,8 +102,10 @@ class Viewer:
 
     def say(self, sentence: str, kind: str = "info") -> None:
         """Show a sentence on the page: an info, or an error that stays until it is closed."""
-        self.state.message = {"text": sentence, "kind": kind}
-        self.state.message_shown = True
+        number = self.state.message["number"] + 1
+        self.state.message = {"text": sentence, "kind": kind, "number": number}
+        if kind != "error" and self._loop is not None:
+            self._loop.call_later(_READ_S, self._close_message, number)
 
     def post(self, function: Callable[[], None]) -> None:
         """Run a function on the page's thread; from any thread."""
@@ -168,8 +171,8 @@ class Viewer:
                 "trame__title": "OncoTrack",
                 "trame__favicon": None,
                 "job": {},
-                "message": {"text": "", "kind": "info"},
-                "message_shown": False,
+                "message": {"text": "", "kind": "info", "number": 0},
+                "message_closed": 0,
                 "is_following": True,
                 "is_ready": False,
             }
@@ -180,6 +183,10 @@ class Viewer:
         with self.state:
             self.state.is_ready = True
             self.attempt(self.files.open_first)
+
+    def _close_message(self, number: int) -> None:
+        with self.state:
+            self.state.message_closed = max(self.state.message_closed, number)
 
     def _show_job(self, job: dict[str, Any]) -> None:
         self.state.job = job

@@ -2,8 +2,12 @@
 (function () {
   "use strict";
   const state = (name) => window.trame && window.trame.state.get(name);
-  const typing = (element) => element && (element.isContentEditable ||
+  let byMouse = true;
+  window.addEventListener("pointerdown", () => { byMouse = true; }, true);
+  // a list that was chosen from by mouse keeps the focus, and a letter is a command again; by keyboard it searches there
+  const typing = (element) => element && !(byMouse && element.closest?.(".v-select")) && (element.isContentEditable ||
     (/^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName) && !/^(checkbox|radio|button|range)$/.test(element.type)));
+  const asked = () => document.querySelector(".v-dialog.v-overlay--active, .v-menu.v-overlay--active");
 
   function nameOf(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -39,12 +43,13 @@
 
   let pressed = Promise.resolve();
   window.addEventListener("keydown", function (event) {
-    if (typing(event.target) || event.altKey || event.repeat && !/^(n|p)$/.test(event.key)) return;
+    byMouse = byMouse && event.key !== "Tab";
+    if (typing(event.target) || asked() || event.altKey || event.repeat && !/^(n|p)$/.test(event.key)) return;
     const command = (state("keys") || {})[nameOf(event)];
     if (!command) return;
     event.preventDefault();
     event.stopPropagation();
-    pressed = pressed.then(() => press(command));
+    pressed = pressed.then(() => press(command)).catch(console.error);
   }, true);
 
   window.addEventListener("beforeunload", function (event) {

@@ -120,7 +120,8 @@ class FindingsTool:
                     autofocus=True,
                     variant="outlined",
                     **raw(
-                        "@keydown.enter.stop=\"trigger('oncotrack.command', ['rename', row.uid, $event.target.value])\"",
+                        "@keydown.enter.stop=\"trigger('oncotrack.command', ['rename', row.uid, $event.target.value]); "
+                        "renaming = ''\"",
                         "@keydown.esc.stop=\"renaming = ''\"",
                         '@click.stop=""',
                         data_rename="yes",
@@ -155,4 +156,3 @@ class FindingsTool:
 
     def _rename(self, uid: str, label: str) -> None:
         self._session.rename(label, uid)
-        self._viewer.state.renaming = ""

@@ -76,7 +76,7 @@ class Part:
                     autofocus=True, variant="outlined",
                     **raw(
                         f"@keydown.enter.stop=\"trigger('oncotrack.command', "
-                        f"['{self.prefix}rename', row.uid, $event.target.value])\"",
+                        f"['{self.prefix}rename', row.uid, $event.target.value]); renaming = ''\"",
                         "@keydown.esc.stop=\"renaming = ''\"",
                         '@click.stop=""',
                         **{f"data_{self.what}_rename": "yes"},
@@ -145,7 +145,6 @@ class ScanTool:
 
     def _rename(self, uid: str, label: str) -> None:
         self._session.rename(label, uid)
-        self._viewer.state.renaming = ""
 
     def _on_exit(self, **_state: object) -> None:
         self._session.close()
