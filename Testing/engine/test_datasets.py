@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
-from oncotrack.datasets import Case, deeplesion, dls, folder, nih_lymph_nodes
+from oncotrack.datasets import Case, deeplesion, dls, folder, nih_lymph_nodes, prostatex
 from oncotrack.datasets.case import numbered, observe_labels, voxel_box
 from oncotrack.errors import InputError
 from oncotrack.findings import FindingList, Kind
@@ -225,6 +225,16 @@ def test_a_folder_without_masks_or_with_a_mask_on_another_grid_says_so(tmp_path)
         list(folder.cases(tmp_path))
     with pytest.raises(InputError, match="does not exist"):
         folder.pairs(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("read", [deeplesion.read_info, dls.read_records, prostatex.read_findings])
+def test_a_folder_or_a_picture_in_the_place_of_a_table_says_so(read, tmp_path):
+    with pytest.raises(InputError, match=r"is a folder, not .*Choose the file"):
+        read(tmp_path)
+    picture = tmp_path / "table.csv"
+    picture.write_bytes(bytes(range(256)) * 4)
+    with pytest.raises(InputError, match=r"table\.csv"):
+        read(picture)
 
 
 def test_nih_masks_follow_their_axis_directions_and_not_their_origin():

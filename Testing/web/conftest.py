@@ -85,6 +85,7 @@ class Server:
             **os.environ,
             "VTK_DEFAULT_OPENGL_WINDOW": "vtkOSOpenGLRenderWindow",
             "ONCOTRACK_CACHE": str(cache),
+            "TMPDIR": str(out.parent),  # some are killed, and leave there what they would have deleted
         }
         with self._log.open("w") as log:
             self.process = subprocess.Popen(

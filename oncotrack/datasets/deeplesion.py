@@ -17,7 +17,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from oncotrack.datasets.case import Case, observed, slice_tracklet, truth_list, voxel_box
-from oncotrack.datasets.dicom_tree import existing
+from oncotrack.datasets.dicom_tree import existing, existing_file
 from oncotrack.errors import InputError
 from oncotrack.findings import Axis, Finding
 from oncotrack.geometry import Geometry
@@ -70,8 +70,8 @@ def read_info(path: str | Path) -> list[Lesion]:
 
 def info_rows(path: str | Path) -> Iterator[tuple[int, Lesion | InputError]]:
     """Line number and row of DL_info.csv, one by one; of a damaged row the sentence that says what is wrong with it."""
-    path = existing(path, "DeepLesion's DL_info.csv")
-    with path.open(newline="", encoding="utf-8") as file:
+    path = existing_file(path, "DeepLesion's DL_info.csv")
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
         for line, row in enumerate(csv.DictReader(file), 2):
             try:
                 yield line, _lesion(row, f"{path}, line {line}")

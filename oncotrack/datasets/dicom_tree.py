@@ -43,6 +43,14 @@ def existing(folder: str | Path, what: str) -> Path:
     return path
 
 
+def existing_file(file: str | Path, what: str) -> Path:
+    """The same for what must be a file."""
+    path = existing(file, what)
+    if path.is_dir():
+        raise InputError(f"{path} is a folder, not {what}. Choose the file in it.")
+    return path
+
+
 def find_series(root: str | Path) -> Iterator[Series]:
     """All series under `root`, sorted by path; slices of a series share one folder, as the archives deliver them."""
     pydicom = dicom_headers()

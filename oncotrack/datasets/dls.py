@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.datasets.case import Case, observed, truth_list
-from oncotrack.datasets.dicom_tree import existing
+from oncotrack.datasets.dicom_tree import existing, existing_file
 from oncotrack.errors import InputError
 from oncotrack.findings import Box, Finding
 from oncotrack.volume import Volume, load
@@ -65,7 +65,7 @@ def read_records(path: str | Path) -> dict[str, dict]:
     InputError
         Not there, not JSON, or none of these forms.
     """
-    path = existing(path, "a DLS annotation or prediction file")
+    path = existing_file(path, "a DLS annotation or prediction file")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.datasets.case import Case, load_mask, observe_labels, observed, truth_list
-from oncotrack.datasets.dicom_tree import Series, existing, find_series
+from oncotrack.datasets.dicom_tree import Series, existing, existing_file, find_series
 from oncotrack.dicom import load_series
 from oncotrack.errors import InputError
 from oncotrack.findings import Finding
@@ -43,9 +43,9 @@ def read_findings(path: str | Path) -> list[Point]:
     InputError
         A column is missing or a position is no point; the line is named.
     """
-    path = existing(path, "ProstateX-Findings-Train.csv")
+    path = existing_file(path, "ProstateX-Findings-Train.csv")
     points = []
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         for line, row in enumerate(csv.DictReader(file), 2):
             try:
                 position = lps_to_ras([float(v) for v in row["pos"].split()])
