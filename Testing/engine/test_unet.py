@@ -13,7 +13,7 @@ from oncotrack.detection import unet
 from oncotrack.detection.lntracker.grid import Slices
 from oncotrack.detection.lntracker.tracking import BEST
 from oncotrack.detection.unet import UNetConfig, UNetDetector
-from oncotrack.errors import TrainingError
+from oncotrack.errors import TrainingError, WeightsError
 from oncotrack.phantom import make_patient
 from oncotrack.training import unet as training
 from oncotrack.training.node_sources import NodeSources
@@ -63,6 +63,11 @@ def test_the_bench_times_it_beside_tracking(case, tmp_path):
     for name in ("tracking", "stacking", "unet"):
         assert result[name]["seconds_per_slice"] * result["slices"] == pytest.approx(result[name]["seconds"])
     assert result["compact"]["parameters"] < result["paper"]["parameters"]
+
+
+def test_the_bench_looks_for_the_weights_first(tmp_path):
+    with pytest.raises(WeightsError, match=r"nowhere\.safetensors"):
+        bench_detect(tmp_path / "no scan either", "cpu", unet=tmp_path / "nowhere.safetensors")
 
 
 def test_connected_parts_become_nodes(case, tmp_path):

@@ -55,7 +55,8 @@ def test_weights_of_other_programs_are_read_as_tensors_only(tmp_path):
     torch.save({"epoch": 3}, tmp_path / "epoch.pth")
     torch.save({"code": weights.load}, tmp_path / "code.pth")
     (tmp_path / "text.pth").write_text("no weights")
-    for name in ("epoch.pth", "code.pth", "text.pth", "none.pth"):
+    (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+    for name in ("epoch.pth", "code.pth", "text.pth", "table.csv", "none.pth"):
         with pytest.raises(WeightsError, match=name):
             weights.load_foreign(tmp_path / name)
 

@@ -41,6 +41,7 @@ def bench_detect(
         ``nodes``; ``peak_mib`` of the process, once LN-Tracker has run; ``device``; and for both configs ``parameters``
         and ``gflops`` of a 512x512 slice.
     """
+    baseline = UNetDetector(unet, device) if unet is not None else None
     if image is None:
         volume = make_patient(_SEED, 1, size=(448, 352, 100), spacing=(0.85, 0.85, 3.0)).visits[0].image
     else:
@@ -51,8 +52,8 @@ def bench_detect(
         result[name] = _timed(detector, volume, result["slices"], progress)
         result["device"] = str(detector.device)
     result["peak_mib"] = _peak_mib()
-    if unet is not None:
-        result["unet"] = _timed(UNetDetector(unet, device), volume, result["slices"], progress)
+    if baseline is not None:
+        result["unet"] = _timed(baseline, volume, result["slices"], progress)
     for name, config in CONFIGS.items():
         result[name] = cost(config)
     return result

@@ -116,7 +116,9 @@ def mask(
 
 
 @app.command()
-def demo(out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("demo")) -> None:
+def demo(
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", file_okay=False, help="Where to write.")] = Path("demo"),
+) -> None:
     """Follow several lesions on a public sample, or on a synthetic patient when no sample is at hand."""
     from oncotrack.cli.demo import run
 
@@ -151,7 +153,7 @@ def info(
 @app.command()
 def phantom(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same patient.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", file_okay=False, help="Where to write.")],
     visits: Annotated[int, typer.Option("--visits", min=1, help="Scans over time.")] = 2,
     region: Annotated[str, typer.Option("--region", help="trunk, or whole-body: brain to mid-thigh.")] = "trunk",
     size: Annotated[
@@ -179,7 +181,9 @@ def view(
     ),
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 0,
     folder: Annotated[list[Path] | None, typer.Option("--folder", help="Files inside may be opened.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where findings are kept.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", file_okay=False, help="Where findings are kept.")
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
 ) -> None:
     """Open the reading room in a browser."""

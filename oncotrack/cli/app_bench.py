@@ -63,7 +63,9 @@ def bench_view(json: Json = None) -> None:
 
 @bench.command("phantom")
 def bench_phantom(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where to write.")] = Path("out/phantom"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", file_okay=False, help="Where to write.")] = Path(
+        "out/phantom"
+    ),
     real: Annotated[list[Path] | None, typer.Option("--real", help="A real CT to set beside; repeat.")] = None,
     patients: Annotated[int, typer.Option("--patients", min=1, help="Bodies whose nodes are measured.")] = 16,
     json: Json = None,

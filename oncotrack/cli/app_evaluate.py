@@ -146,7 +146,9 @@ def evaluate_follow(
     shifts: Annotated[int, typer.Option("--shifts", min=0, help="Clicks beside each centre, for robustness.")] = 0,
     validation: Annotated[bool, typer.Option("--validation", help="The validation pairs, not the test pairs.")] = False,
     json: Json = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write pictures of ten matches.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", file_okay=False, help="Write pictures of ten matches.")
+    ] = None,
 ) -> None:
     """Follow lesions that are known at both visits and that nothing was trained on: CPM, MED, trust."""
     from oncotrack.cli.evaluate import follow

@@ -10,7 +10,8 @@ import typer
 from oncotrack.cli.options import Config, Device, Dls, Insert
 
 RunFolder = Annotated[
-    Path, typer.Option("--out", metavar="DIR", help="Checkpoint, log and weights; a run there goes on.")
+    Path,
+    typer.Option("--out", metavar="DIR", file_okay=False, help="Checkpoint, log and weights; a run there goes on."),
 ]
 Insertions = Annotated[int, typer.Option("--insertions", min=0, help="Scans made of those.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1)]

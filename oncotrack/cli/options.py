@@ -11,7 +11,9 @@ Image = Annotated[Path, typer.Argument(help="DICOM folder, NIfTI, NRRD or MetaIm
 Json = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints only that.")
 ]
-Out = Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Write results into this folder.")]
+Out = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", file_okay=False, help="Write results into this folder.")
+]
 Method = Annotated[str, typer.Option("--method", help="ensemble, selfsim, dlt, tlt, affine or bspline.")]
 Radius = Annotated[float, typer.Option("--radius", metavar="MM", help="Radius of the lesion in mm.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
