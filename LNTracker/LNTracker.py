@@ -119,7 +119,7 @@ class LNTrackerWidget(PanelWidget):
             if wanted.scan:
                 slicer.util.setSliceViewerLayers(background=wanted.scan, fit=True)
         session.threshold = wanted.threshold
-        self._show_nodes()
+        session.changed.emit()  # filters and order are the panel's alone
 
     def show_session(self):
         from oncotrack.scene import detection_panel

@@ -184,7 +184,7 @@ class ScanSession:
         return self.current
 
     def _step(self, by: int) -> None:
-        uids = self.listed
+        uids = [uid for uid in self.listed if uid in self.findings]
         if not uids:
             return
         if self.current and self.current.uid in uids:
