@@ -118,8 +118,10 @@ class LNTrackerWidget(PanelWidget):
             self.act("set_scan", wanted.scan)
             if wanted.scan:
                 slicer.util.setSliceViewerLayers(background=wanted.scan, fit=True)
-        session.threshold = wanted.threshold
-        session.changed.emit()  # filters and order are the panel's alone
+        if wanted.threshold != session.threshold:
+            session.threshold = wanted.threshold
+        else:
+            session.changed.emit()  # the session does not tell of filters and order
 
     def show_session(self):
         from oncotrack.scene import detection_panel
@@ -157,11 +159,11 @@ class LNTrackerWidget(PanelWidget):
         chosen.currentIndex = max(chosen.findData(uid), 0)
 
     def _show_nodes(self):
-        from oncotrack.scene.detection_panel import lines
+        from oncotrack.scene.detection_panel import lines, steps
 
         wanted = self.parameters
         chosen = lines(self.session, wanted.shown, wanted.size, wanted.order, wanted.is_reversed)
-        self.session.listed = [line.uid for line in chosen]
+        self.session.listed = steps(chosen, wanted.shown)
         self.show_lines(self.ui.nodeTable, chosen)
 
     # what asks first

@@ -145,7 +145,7 @@ def load_foreign(path: str | Path) -> dict[str, torch.Tensor]:
     path = Path(path)
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # what is no pickle fails in any way
+    except Exception as error:  # torch.load raises anything on a file that is no pickle
         raise WeightsError(
             f"{path} could not be read as weights. Give a .safetensors or .pth file of tensors."
         ) from error

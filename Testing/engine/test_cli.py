@@ -140,6 +140,12 @@ def test_landmarks_of_the_real_pair(shared_data):
     assert len(result["per_point_mm"]) == 10
 
 
+@pytest.mark.parametrize("command", [("detect",), ("train", "mr"), ("bench", "phantom")])
+def test_a_file_in_the_place_of_the_folder_for_results_is_told_at_once(command, scans):
+    done = oncotrack(*command, *scans[: command == ("detect",)], "--out", scans[0])
+    assert (done.returncode, "is a file" in done.stderr) == (2, True), done.stderr
+
+
 def test_info_and_samples_answer():
     assert "selfsim" in oncotrack("info").stdout
     assert json.loads(oncotrack("info", "selfsim", "--json", "-").stdout)["method"] == "selfsim"

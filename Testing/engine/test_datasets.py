@@ -232,9 +232,10 @@ def test_a_folder_or_a_picture_in_the_place_of_a_table_says_so(read, tmp_path):
     with pytest.raises(InputError, match=r"is a folder, not .*Choose the file"):
         read(tmp_path)
     picture = tmp_path / "table.csv"
-    picture.write_bytes(bytes(range(256)) * 4)
-    with pytest.raises(InputError, match=r"table\.csv"):
-        read(picture)
+    for content in (bytes(range(256)) * 4, b'"' + b"a" * 200_000):
+        picture.write_bytes(content)
+        with pytest.raises(InputError, match=r"table\.csv"):
+            read(picture)
 
 
 def test_nih_masks_follow_their_axis_directions_and_not_their_origin():

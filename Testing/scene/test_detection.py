@@ -20,7 +20,7 @@ from oncotrack.node_files import BOXES, FINDINGS, LABELS, TABLE
 from oncotrack.packed_mask import PackedMask
 from oncotrack.scene.application import new_scene
 from oncotrack.scene.detection import DetectionScene
-from oncotrack.scene.detection_panel import lines, possible, size_word, summary
+from oncotrack.scene.detection_panel import lines, possible, size_word, steps, summary
 from oncotrack.scene.follow_up import FollowUpScene
 from oncotrack.scene.parts import Key
 from oncotrack.scene.shapes import BOX, OUTLINE
@@ -312,6 +312,27 @@ def test_next_goes_on_in_the_list_after_a_decision_took_a_node_out_of_it(found):
     assert found.listed == ()
     assert not {"next", "previous"} & possible(found)
     found.changed.disconnect(show)
+
+
+def test_next_goes_on_where_a_decision_moved_the_node_and_begins_anew_in_another_list(found):
+    def show() -> None:
+        found.listed = steps(lines(found, order="state"), "all")
+
+    found.changed.connect(show)
+    show()
+    found.next()
+    assert found.current.label == "LN 2"
+    found.accept()
+    found.next()
+    assert found.current.label == "LN 3", "and not what comes after the accepted one at the end"
+    found.reject()
+    assert steps(lines(found, "rejected"), "rejected") == [named(found, "LN 3").uid] and len(found.listed) == 3
+    found.next()
+    assert found.current.label == "LN 4"
+    found.changed.disconnect(show)
+    found.listed = [named(found, label).uid for label in ("LN 2", "LN 1")]
+    found.next()
+    assert found.current.label == "LN 2"
 
 
 def test_a_click_on_a_mark_goes_to_its_node(found, view):

@@ -76,7 +76,16 @@ def test_the_list_renames_filters_deletes_and_undoes(reader, pair):
     row.locator("[data-row-action='rename']").click()
     reader.page.locator("[data-rename] input, input[data-rename]").first.fill("Segment 8")
     reader.page.keyboard.press("Enter")
-    reader.until("s('findings')[0].label === 'Segment 8'")
+    reader.until("s('findings')[0].label === 'Segment 8' && s('renaming') === ''")
+    row = reader.page.locator("[data-finding='L 2']")
+    row.locator("[data-row-action='rename']").click()
+    field = reader.page.locator("[data-rename] input, input[data-rename]").first
+    field.fill("Segment 8")
+    reader.page.keyboard.press("Enter")
+    assert "choose another label" in reader.message("already called")
+    assert field.input_value() == "Segment 8", "what was typed stays, to be mended"
+    reader.page.keyboard.press("Escape")
+    reader.until("s('renaming') === ''")
     reader.page.evaluate("trame.state.set('shown_state', 'accepted')")
     reader.page.wait_for_function("document.querySelectorAll('[data-finding]').length === 1")
     reader.page.evaluate("trame.state.set('shown_state', 'all')")

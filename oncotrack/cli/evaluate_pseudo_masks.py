@@ -80,13 +80,16 @@ def _look(slices: Path | None, table: Path | None, json: str | None, out: Path |
         volume, long, short = key_slice(slices, lesion)
         return volume, RecistAxes.of(long, short)
 
-    rows = [row for _line, row in info_rows(table) if isinstance(row, Lesion)]
+    told = [row for _line, row in info_rows(table)]
+    rows = [row for row in told if isinstance(row, Lesion)]
+    if not rows:
+        raise told[0] if told else InputError(f"{table} has no rows. Choose DeepLesion's DL_info.csv.")
     with progress_bar() as progress:
         wanted = [Wanted(f"{row.series}_{row.key_slice:03d}", lambda row=row: load(row)) for row in rows]
         tried = list(make_masks(wanted, progress=progress))
     made = [each for each in tried if each.image is not None]
     if not made:
-        raise InputError(f"{slices} holds none of the slices that {table} tells of: {tried[0].error if tried else ''}")
+        raise InputError(f"{slices} holds none of the slices that {table} tells of: {tried[0].error}")
     measured = [measure(each.mask) for each in made]
     apart = np.array(
         [(found.long_axis.length_mm - each.axes.long.length_mm, found.short_axis.length_mm - each.axes.short.length_mm)

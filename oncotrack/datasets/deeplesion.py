@@ -8,7 +8,6 @@ counts pixels from 1; here, and in DLS, they count from 0.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +16,8 @@ import numpy as np
 import SimpleITK as sitk
 
 from oncotrack.datasets.case import Case, observed, slice_tracklet, truth_list, voxel_box
-from oncotrack.datasets.dicom_tree import existing, existing_file
+from oncotrack.datasets.dicom_tree import existing
+from oncotrack.datasets.tables import table_rows
 from oncotrack.errors import InputError
 from oncotrack.findings import Axis, Finding
 from oncotrack.geometry import Geometry
@@ -70,13 +70,11 @@ def read_info(path: str | Path) -> list[Lesion]:
 
 def info_rows(path: str | Path) -> Iterator[tuple[int, Lesion | InputError]]:
     """Line number and row of DL_info.csv, one by one; of a damaged row the sentence that says what is wrong with it."""
-    path = existing_file(path, "DeepLesion's DL_info.csv")
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        for line, row in enumerate(csv.DictReader(file), 2):
-            try:
-                yield line, _lesion(row, f"{path}, line {line}")
-            except InputError as error:
-                yield line, error
+    for line, row in table_rows(path, "DeepLesion's DL_info.csv"):
+        try:
+            yield line, _lesion(row, f"{path}, line {line}")
+        except InputError as error:
+            yield line, error
 
 
 def key_slice(images: str | Path, lesion: Lesion) -> tuple[Volume, Axis, Axis]:

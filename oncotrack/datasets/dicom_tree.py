@@ -44,7 +44,7 @@ def existing(folder: str | Path, what: str) -> Path:
 
 
 def existing_file(file: str | Path, what: str) -> Path:
-    """The same for what must be a file."""
+    """The file as a Path, or InputError where there is none or a folder in its place."""
     path = existing(file, what)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not {what}. Choose the file in it.")

@@ -7,7 +7,6 @@ Radiology 138, 2021 (ProstateX-0000-Finding1-t2_tse_tra0_ROI.nii.gz).
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.datasets.case import Case, load_mask, observe_labels, observed, truth_list
-from oncotrack.datasets.dicom_tree import Series, existing, existing_file, find_series
+from oncotrack.datasets.dicom_tree import Series, existing, find_series
+from oncotrack.datasets.tables import table_rows
 from oncotrack.dicom import load_series
 from oncotrack.errors import InputError
 from oncotrack.findings import Finding
@@ -43,18 +43,16 @@ def read_findings(path: str | Path) -> list[Point]:
     InputError
         A column is missing or a position is no point; the line is named.
     """
-    path = existing_file(path, "ProstateX-Findings-Train.csv")
     points = []
-    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
-        for line, row in enumerate(csv.DictReader(file), 2):
-            try:
-                position = lps_to_ras([float(v) for v in row["pos"].split()])
-                significant = {"TRUE": True, "FALSE": False}.get((row.get("ClinSig") or "").strip().upper())
-                points.append(Point(row["ProxID"], int(row["fid"]), tuple(position), row["zone"].strip(), significant))
-            except (KeyError, ValueError, TypeError, AttributeError) as error:
-                raise InputError(
-                    f"{path}, line {line}: ProxID, fid, pos and zone are needed. Download it again."
-                ) from error
+    for line, row in table_rows(path, "ProstateX-Findings-Train.csv"):
+        try:
+            position = lps_to_ras([float(v) for v in row["pos"].split()])
+            significant = {"TRUE": True, "FALSE": False}.get((row.get("ClinSig") or "").strip().upper())
+            points.append(Point(row["ProxID"], int(row["fid"]), tuple(position), row["zone"].strip(), significant))
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise InputError(
+                f"{path}, line {line}: ProxID, fid, pos and zone are needed. Download it again."
+            ) from error
     return points
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -57,6 +57,11 @@ def lines(
     ]
     chosen.sort(key=lambda pair: key(*pair), reverse=largest_first != is_reversed)
     return [_line(finding, seen) for finding, seen in chosen]
+
+
+def steps(chosen: Sequence[Line], shown: str) -> list[str]:
+    """The uids that `next` and `previous` go through: all lines; rejected nodes, which no view draws, by their filter only."""
+    return [line.uid for line in chosen if shown == "rejected" or line.cells[1] != State.REJECTED.value]
 
 
 def summary(session: DetectionScene) -> str:

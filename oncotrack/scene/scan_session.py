@@ -47,7 +47,8 @@ class ScanSession:
         self.scene = scene
         self.nodes: FindingNodes = share_nodes(scene)
         self._listed: tuple[str, ...] | None = None
-        self._place = 0
+        self._others: tuple[str, list[str]] = ("", [])  # the current finding, and the list without it
+        self._before = 0  # how many of those come before it, also once it has moved or left the list
         self._left_views: dict[str, tuple[str, ...]] | None = None
         self._scan = ReadingScan(self.nodes, role)
         self._views = SliceViews(scene, slice_nodes or (lambda: all_slice_nodes(scene)))
@@ -119,14 +120,13 @@ class ScanSession:
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """Uids in the order in which `next` and `previous` go: a panel's list, which sets them, else as `shown`."""
+        """Uids in the order in which `next` and `previous` go: the one that a panel gave, else that of `shown`."""
         return tuple(finding.uid for finding in self.shown) if self._listed is None else self._listed
 
     @listed.setter
     def listed(self, uids: Sequence[str]) -> None:
         self._listed = tuple(uids)
-        if self.current and self.current.uid in uids:
-            self._place = uids.index(self.current.uid)
+        self._count_before()
 
     def accept(self, uid: str = "") -> None:
         """It is one."""
@@ -184,11 +184,19 @@ class ScanSession:
         return self.current
 
     def _step(self, by: int) -> None:
+        self._count_before()
+        here, others = self._others
+        if others:
+            self.go_to(others[(self._before + min(by, 0)) % len(others)])
+            self._count_before()
+        elif here in self.listed:
+            self.go_to(here)
+
+    def _count_before(self) -> None:
+        """A decision moves the current finding in the list or out of it: `next` goes on from where it was."""
+        here = self.current.uid if self.current else ""
         uids = [uid for uid in self.listed if uid in self.findings]
-        if not uids:
-            return
-        if self.current and self.current.uid in uids:
-            target = uids.index(self.current.uid) + by
-        else:  # it has left the list, and the one after it has its place
-            target = self._place + min(by, 0)
-        self.go_to(uids[target % len(uids)])
+        others = [uid for uid in uids if uid != here]
+        if self._others != (here, others):
+            self._others = here, others
+            self._before = uids.index(here) if here in uids else 0

@@ -140,11 +140,13 @@ def _autosave(viewer: Viewer) -> None:
 
 def _message() -> None:
     with v.VSnackbar(
+        key=("message.number",),
         model_value=("message.number > message_closed",),
-        timeout=-1,
+        timeout=("message.kind === 'error' ? -1 : 5000",),
         color=("message.kind === 'error' ? 'red-darken-4' : 'blue-grey-darken-3'",),
         location="bottom left",
         multi_line=True,
+        **raw('@update:modelValue="message_closed = message.number"'),
     ):
         with html.Div(
             style="display: flex; gap: 10px; font-size: 14px;", **raw(role="alert", data_message=("message.kind",))

@@ -29,7 +29,6 @@ from oncotrack.web.work import Work
 
 _log = logging.getLogger(__name__)
 _SENT_S = 0.15  # by then the page shows what it was sent
-_READ_S = 5.0
 
 
 class Viewer:
@@ -101,11 +100,8 @@ class Viewer:
             self.say(UNEXPECTED, "error")
 
     def say(self, sentence: str, kind: str = "info") -> None:
-        """Show a sentence on the page: an info, or an error that stays until it is closed."""
-        number = self.state.message["number"] + 1
-        self.state.message = {"text": sentence, "kind": kind, "number": number}
-        if kind != "error" and self._loop is not None:
-            self._loop.call_later(_READ_S, self._close_message, number)
+        """Show a sentence on the page: an info for some seconds, or an error; until it is closed or the next is said."""
+        self.state.message = {"text": sentence, "kind": kind, "number": self.state.message["number"] + 1}
 
     def post(self, function: Callable[[], None]) -> None:
         """Run a function on the page's thread; from any thread."""
@@ -183,10 +179,6 @@ class Viewer:
         with self.state:
             self.state.is_ready = True
             self.attempt(self.files.open_first)
-
-    def _close_message(self, number: int) -> None:
-        with self.state:
-            self.state.message_closed = max(self.state.message_closed, number)
 
     def _show_job(self, job: dict[str, Any]) -> None:
         self.state.job = job

@@ -79,7 +79,8 @@ class Views:
         Whether long work runs: the 3D view then waits.
     server : Server
         Its state gets `views`: by view name the slice's place in words, the size in pixels and the (row-major) matrix
-        from RAS mm to pixels, origin below left; and `mouse_releases`, how often the left button was let go over a slice.
+        from RAS mm to pixels, origin below left; and `mouse_releases`, how often the left button was let go that had been
+        pressed over a slice.
     """
 
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:

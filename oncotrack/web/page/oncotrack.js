@@ -18,6 +18,7 @@
   const pause = (ms) => new Promise((done) => window.setTimeout(done, ms));
 
   // A view sends what the mouse does one by one, each after the server's answer; a key must not overtake the drag before it.
+  // (The wheel is not waited for.)
   let isDown = false, releases = 0;
   window.addEventListener("pointerdown", function (event) {
     isDown = event.button === 0 && !event.target.closest("button") &&
@@ -28,28 +29,34 @@
     isDown = isDown && event.button !== 0;
   }, true);
 
-  async function mouseIsHeard() {
-    for (const started = Date.now(); (state("mouse_releases") || 0) < releases; await pause(20)) {
-      if (Date.now() - started > 3000) releases = state("mouse_releases") || 0;
-    }
+  async function heard(wanted) {
+    const started = Date.now();
+    while ((state("mouse_releases") || 0) < wanted && Date.now() - started < 10000) await pause(20);
+    if (releases === wanted) releases = state("mouse_releases") || 0;
   }
 
-  async function press(command) {
+  async function press(command, wanted, isRepeat) {
     const button = () => document.querySelector(`[data-command="${command}"]`);
-    await mouseIsHeard();
-    if (button()?.disabled) await pause(300);  // buttons are drawn a little after the state they show
-    if (!button()?.disabled) window.trame.trigger("oncotrack.command", [command]);
+    await heard(wanted);
+    if (button()?.disabled && !isRepeat) await pause(300);  // buttons are drawn a little after the state they show
+    if (!button()?.disabled && !asked()) window.trame.trigger("oncotrack.command", [command]);
   }
 
   let pressed = Promise.resolve();
   window.addEventListener("keydown", function (event) {
     byMouse = byMouse && event.key !== "Tab";
+    if (byMouse && !asked() && event.target.closest?.(".v-select") && /^\S$/.test(event.key) &&
+        !event.ctrlKey && !event.metaKey) {
+      event.preventDefault();
+      event.stopPropagation();
+    }
     if (typing(event.target) || asked() || event.altKey || event.repeat && !/^(n|p)$/.test(event.key)) return;
     const command = (state("keys") || {})[nameOf(event)];
     if (!command) return;
     event.preventDefault();
     event.stopPropagation();
-    pressed = pressed.then(() => press(command)).catch(console.error);
+    const wanted = releases, isRepeat = event.repeat;
+    pressed = pressed.then(() => press(command, wanted, isRepeat)).catch(console.error);
   }, true);
 
   window.addEventListener("beforeunload", function (event) {

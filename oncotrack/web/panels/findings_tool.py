@@ -11,6 +11,7 @@ from trame.widgets import vuetify3 as v
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.match_card import MatchCard
 from oncotrack.web.panels.method_card import MethodCard
+from oncotrack.web.panels.rename_field import rename_field
 from oncotrack.web.panels.visit_card import VisitCard
 from oncotrack.web.rows import STATES, UNMATCHED
 from oncotrack.web.tools import Command
@@ -112,21 +113,7 @@ class FindingsTool:
                 with html.Div(v_if=("renaming !== row.uid",)):
                     html.Span("{{ row.label }}", classes="name")
                     html.Span("{{ ' · ' + row.state_text }}")
-                v.VTextField(
-                    v_if=("renaming === row.uid",),
-                    v_model=("new_label",),
-                    density="compact",
-                    hide_details=True,
-                    autofocus=True,
-                    variant="outlined",
-                    **raw(
-                        "@keydown.enter.stop=\"trigger('oncotrack.command', ['rename', row.uid, $event.target.value]); "
-                        "renaming = ''\"",
-                        "@keydown.esc.stop=\"renaming = ''\"",
-                        '@click.stop=""',
-                        data_rename="yes",
-                    ),
-                )
+                rename_field("rename", data_rename="yes")
                 html.Div("{{ row.trust }}", classes="more", v_if=("row.trust",))
                 html.Div("{{ row.axes }}", classes="more", v_if=("row.axes",))
             for action, icon, title in (

@@ -13,6 +13,7 @@ from trame.widgets import vuetify3 as v
 from oncotrack.web.attributes import raw
 from oncotrack.web.files import BASELINE, FOLLOWUP
 from oncotrack.web.panels.command_button import command_button
+from oncotrack.web.panels.rename_field import rename_field
 from oncotrack.web.rows import STATES
 from oncotrack.web.tools import Command
 
@@ -71,17 +72,7 @@ class Part:
                 with html.Div(v_if=("renaming !== row.uid",)):
                     html.Span("{{ row.label }}", classes="name")
                     title()
-                v.VTextField(
-                    v_if=("renaming === row.uid",), v_model=("new_label",), density="compact", hide_details=True,
-                    autofocus=True, variant="outlined",
-                    **raw(
-                        f"@keydown.enter.stop=\"trigger('oncotrack.command', "
-                        f"['{self.prefix}rename', row.uid, $event.target.value]); renaming = ''\"",
-                        "@keydown.esc.stop=\"renaming = ''\"",
-                        '@click.stop=""',
-                        **{f"data_{self.what}_rename": "yes"},
-                    ),
-                )  # fmt: skip
+                rename_field(f"{self.prefix}rename", **{f"data_{self.what}_rename": "yes"})
                 html.Div(more, classes="more")
             with html.Span(**raw('@click.stop=""')):
                 buttons()
