@@ -236,8 +236,12 @@ class Reader:
         for row in self.state("findings"):
             self.page.evaluate("uid => trame.trigger('oncotrack.command', ['delete', uid])", row["uid"])
         self.until("s('findings').length === 0")
-        self.page.evaluate("trame.state.set('message_closed', trame.state.get('message').number)")
+        self.close_message()
         self.tab("Findings")
+
+    def close_message(self) -> None:
+        """Close the sentence that is shown."""
+        self.page.evaluate("trame.state.set('message_closed', trame.state.get('message').number)")
 
     def message(self, part: str) -> str:
         """Wait for a sentence that holds `part`; one that was shown and has gone again since the last one counts."""

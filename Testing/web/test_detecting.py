@@ -65,7 +65,7 @@ def found(nodes):
     """Four nodes were detected; the first, of the best score, is the current one and in view."""
     press(nodes, "detect")
     nodes.until("s('nodes').length === 4 && !s('job').text && s('node_possible').includes('editor.delete_box')")
-    nodes.page.evaluate("trame.state.set('message_closed', trame.state.get('message').number)")
+    nodes.close_message()
     nodes.page.wait_for_timeout(500)
     return nodes
 

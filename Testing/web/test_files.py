@@ -110,7 +110,7 @@ def test_a_path_outside_the_given_folders_is_refused(reader, pair, tmp_path_fact
         path.fill(typed)
         reader.page.locator("[data-open='baseline']").click()
         reader.message("lies outside the folders")
-        reader.page.evaluate("trame.state.set('message_closed', trame.state.get('message').number)")
+        reader.close_message()
         reader.page.get_by_role("alert").wait_for(state="detached")
     reader.tab("Findings")
 

@@ -10,7 +10,7 @@ import typer
 from oncotrack.cli.app_bench import bench
 from oncotrack.cli.app_evaluate import evaluate
 from oncotrack.cli.app_train import train
-from oncotrack.cli.options import Config, Device, Image, Json, Method, NoCache, Out, Radius
+from oncotrack.cli.options import Config, Device, Image, Json, Method, NoCache, Out, Radius, out_folder
 from oncotrack.followup import DEFAULT_METHOD
 
 app = typer.Typer(
@@ -116,9 +116,7 @@ def mask(
 
 
 @app.command()
-def demo(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", file_okay=False, help="Where to write.")] = Path("demo"),
-) -> None:
+def demo(out: Annotated[Path, out_folder("Where to write.")] = Path("demo")) -> None:
     """Follow several lesions on a public sample, or on a synthetic patient when no sample is at hand."""
     from oncotrack.cli.demo import run
 
@@ -153,7 +151,7 @@ def info(
 @app.command()
 def phantom(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same patient.")],
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", file_okay=False, help="Where to write.")],
+    out: Annotated[Path, out_folder("Where to write.")],
     visits: Annotated[int, typer.Option("--visits", min=1, help="Scans over time.")] = 2,
     region: Annotated[str, typer.Option("--region", help="trunk, or whole-body: brain to mid-thigh.")] = "trunk",
     size: Annotated[
@@ -181,9 +179,7 @@ def view(
     ),
     port: Annotated[int, typer.Option("--port", help="0 takes a free one.")] = 0,
     folder: Annotated[list[Path] | None, typer.Option("--folder", help="Files inside may be opened.")] = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", file_okay=False, help="Where findings are kept.")
-    ] = None,
+    out: Annotated[Path | None, out_folder("Where findings are kept.")] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
 ) -> None:
     """Open the reading room in a browser."""

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oncotrack.cli.options import Device, Json
+from oncotrack.cli.options import Device, Json, out_folder
 
 bench = typer.Typer(help="Measure speed and accuracy beside what would be used instead.", no_args_is_help=True)
 
@@ -63,9 +63,7 @@ def bench_view(json: Json = None) -> None:
 
 @bench.command("phantom")
 def bench_phantom(
-    out: Annotated[Path, typer.Option("--out", metavar="DIR", file_okay=False, help="Where to write.")] = Path(
-        "out/phantom"
-    ),
+    out: Annotated[Path, out_folder("Where to write.")] = Path("out/phantom"),
     real: Annotated[list[Path] | None, typer.Option("--real", help="A real CT to set beside; repeat.")] = None,
     patients: Annotated[int, typer.Option("--patients", min=1, help="Bodies whose nodes are measured.")] = 16,
     json: Json = None,

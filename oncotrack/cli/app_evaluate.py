@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oncotrack.cli.options import Device, Dls, Image, Insert, Json, Method, NoCache, Out, Radius
+from oncotrack.cli.options import Device, Dls, Image, Insert, Json, Method, NoCache, Out, Radius, out_folder
 from oncotrack.followup import DEFAULT_METHOD
 
 evaluate = typer.Typer(help="Measure against truth: the papers' metrics.", no_args_is_help=True)
@@ -146,9 +146,7 @@ def evaluate_follow(
     shifts: Annotated[int, typer.Option("--shifts", min=0, help="Clicks beside each centre, for robustness.")] = 0,
     validation: Annotated[bool, typer.Option("--validation", help="The validation pairs, not the test pairs.")] = False,
     json: Json = None,
-    out: Annotated[
-        Path | None, typer.Option("--out", metavar="DIR", file_okay=False, help="Write pictures of ten matches.")
-    ] = None,
+    out: Annotated[Path | None, out_folder("Write pictures of ten matches.")] = None,
 ) -> None:
     """Follow lesions that are known at both visits and that nothing was trained on: CPM, MED, trust."""
     from oncotrack.cli.evaluate import follow

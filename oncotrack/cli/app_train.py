@@ -7,12 +7,9 @@ from typing import Annotated
 
 import typer
 
-from oncotrack.cli.options import Config, Device, Dls, Insert
+from oncotrack.cli.options import Config, Device, Dls, Insert, out_folder
 
-RunFolder = Annotated[
-    Path,
-    typer.Option("--out", metavar="DIR", file_okay=False, help="Checkpoint, log and weights; a run there goes on."),
-]
+RunFolder = Annotated[Path, out_folder("Checkpoint, log and weights; a run there goes on.")]
 Insertions = Annotated[int, typer.Option("--insertions", min=0, help="Scans made of those.")]
 Steps = Annotated[int | None, typer.Option("--steps", min=1)]
 Batch = Annotated[int | None, typer.Option("--batch", min=1)]

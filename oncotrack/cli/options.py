@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -11,9 +11,14 @@ Image = Annotated[Path, typer.Argument(help="DICOM folder, NIfTI, NRRD or MetaIm
 Json = Annotated[
     str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints only that.")
 ]
-Out = Annotated[
-    Path | None, typer.Option("--out", metavar="DIR", file_okay=False, help="Write results into this folder.")
-]
+
+
+def out_folder(what: str) -> Any:
+    """The option ``--out``, a folder that need not be there yet; `what` is its help."""
+    return typer.Option("--out", metavar="DIR", file_okay=False, help=what)
+
+
+Out = Annotated[Path | None, out_folder("Write results into this folder.")]
 Method = Annotated[str, typer.Option("--method", help="ensemble, selfsim, dlt, tlt, affine or bspline.")]
 Radius = Annotated[float, typer.Option("--radius", metavar="MM", help="Radius of the lesion in mm.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]

@@ -18,7 +18,8 @@ from oncotrack.scene.placing import is_adjusting_window, is_placing
 
 _STILL_PX = 4
 _NEAR_PX = 9
-_BEFORE_SLICER = 10.0
+BEFORE_SLICER = 10.0
+"""Priority of an observer that sees an event before Slicer's own, which may keep it to themselves."""
 
 
 class Mouse:
@@ -49,10 +50,10 @@ class Mouse:
         self._pressed: tuple[int, int] | None = None
         self._locked: list[slicer.vtkMRMLMarkupsNode] = []
         interactor = view.interactor()
-        interactor.AddObserver("LeftButtonPressEvent", lambda *_: self._press(), _BEFORE_SLICER)
+        interactor.AddObserver("LeftButtonPressEvent", lambda *_: self._press(), BEFORE_SLICER)
         # Slicer keeps the release that ends its own drag to itself, so locks are opened before it sees it
-        interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._unlock_marks(), _BEFORE_SLICER)
-        interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._release(), -_BEFORE_SLICER)
+        interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._unlock_marks(), BEFORE_SLICER)
+        interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._release(), -BEFORE_SLICER)
 
     def _press(self) -> None:
         interactor = self._view.interactor()

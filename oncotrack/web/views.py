@@ -27,6 +27,7 @@ from trame_slicer.views.render_scheduler import NoScheduleRendering, ScheduledRe
 
 from oncotrack.scene.rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, ORIENTATIONS
 from oncotrack.web.attributes import raw
+from oncotrack.web.mouse import BEFORE_SLICER
 
 VIEW_3D = "FollowUp3D"
 _TITLES = dict(
@@ -45,7 +46,6 @@ _QUALITY = 90  # of JPEG, of a picture at rest
 _QUALITY_MOVING = 85
 _FPS_3D = 5.0
 _PAUSE_S = 0.2
-_BEFORE_SLICER = 10.0
 
 
 class _Unhurried(ScheduledRenderStrategy):
@@ -129,7 +129,7 @@ class Views:
                 slicer.vtkMRMLScalarBarDisplayableManager
             ).SetAdjustForegroundWindowLevelEnabled(False)
             view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._tell(view))
-            view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, _BEFORE_SLICER)
+            view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
 
     def slices(self) -> list[SliceView]:
         """The six slice views."""

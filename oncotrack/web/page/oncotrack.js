@@ -2,10 +2,10 @@
 (function () {
   "use strict";
   const state = (name) => window.trame && window.trame.state.get(name);
-  let byMouse = true;
-  window.addEventListener("pointerdown", () => { byMouse = true; }, true);
   // a list that was chosen from by mouse keeps the focus, and a letter is a command again; by keyboard it searches there
-  const typing = (element) => element && !(byMouse && element.closest?.(".v-select")) && (element.isContentEditable ||
+  let byMouse = true;
+  const chosen = (element) => byMouse && element.closest?.(".v-select");
+  const typing = (element) => element && !chosen(element) && (element.isContentEditable ||
     (/^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName) && !/^(checkbox|radio|button|range)$/.test(element.type)));
   const asked = () => document.querySelector(".v-dialog.v-overlay--active, .v-menu.v-overlay--active");
 
@@ -21,6 +21,7 @@
   // (The wheel is not waited for.)
   let isDown = false, releases = 0;
   window.addEventListener("pointerdown", function (event) {
+    byMouse = true;
     isDown = event.button === 0 && !event.target.closest("button") &&
       !!event.target.closest(".layout-grid-item:has(.view-place)");
   }, true);
@@ -45,8 +46,7 @@
   let pressed = Promise.resolve();
   window.addEventListener("keydown", function (event) {
     byMouse = byMouse && event.key !== "Tab";
-    if (byMouse && !asked() && event.target.closest?.(".v-select") && /^\S$/.test(event.key) &&
-        !event.ctrlKey && !event.metaKey) {
+    if (chosen(event.target) && !asked() && /^\S$/.test(event.key) && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       event.stopPropagation();
     }
