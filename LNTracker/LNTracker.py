@@ -1,6 +1,6 @@
 """LN-Tracker: find the lymph nodes of a CT and correct their boxes slice by slice.
 
-A face for `oncotrack.scene.detection.DetectionScene`.
+A face for `oncotrack.scene.detection.detection.DetectionScene`.
 """
 
 import sys
@@ -86,7 +86,7 @@ class LNTrackerLogic(ScriptedLoadableModuleLogic):
 
     def new_session(self, detectors=None):
         """The nodes of Slicer's scene; needs the packages."""
-        from oncotrack.scene.detection import DetectionScene
+        from oncotrack.scene.detection.detection import DetectionScene
 
         return DetectionScene(slicer.mrmlScene, detectors=detectors)
 
@@ -108,7 +108,7 @@ class LNTrackerWidget(PanelWidget):
         self.session.placed.connect(lambda finding: self.act("follow_new", finding.uid))
 
     def missing_packages(self):
-        from oncotrack.scene import packages
+        from oncotrack.scene.files import packages
 
         return packages.sentence_on_detection()
 
@@ -124,7 +124,7 @@ class LNTrackerWidget(PanelWidget):
             session.changed.emit()  # the session does not tell of filters and order
 
     def show_session(self):
-        from oncotrack.scene import detection_panel
+        from oncotrack.scene.detection import panel as detection_panel
 
         session = self.session
         if session.scan and self.parameters.scan != session.scan:
@@ -139,12 +139,12 @@ class LNTrackerWidget(PanelWidget):
         self.ui.mergeButton.enabled = self.ui.mergeComboBox.enabled = "editor.merge" in possible
 
     def possible(self):
-        from oncotrack.scene.detection_panel import possible
+        from oncotrack.scene.detection.panel import possible
 
         return possible(self.session)
 
     def done(self, outcome):
-        from oncotrack.scene.detection_panel import done
+        from oncotrack.scene.detection.panel import done
 
         return done(self.session, outcome)
 
@@ -159,7 +159,7 @@ class LNTrackerWidget(PanelWidget):
         chosen.currentIndex = max(chosen.findData(uid), 0)
 
     def _show_nodes(self):
-        from oncotrack.scene.detection_panel import lines, steps
+        from oncotrack.scene.detection.panel import lines, steps
 
         wanted = self.parameters
         chosen = lines(self.session, wanted.shown, wanted.size, wanted.order, wanted.is_reversed)
@@ -169,7 +169,7 @@ class LNTrackerWidget(PanelWidget):
     # what asks first
 
     def _detect(self):
-        from oncotrack.tracklet_edits import Rerun
+        from oncotrack.findings.tracklet_edits import Rerun
 
         rerun = None
         if self.session.has_decisions:
@@ -205,15 +205,15 @@ class LNTrackerTest(ScriptedLoadableModuleTest):
         self.test_a_node_is_added_edited_and_undone()
 
     def test_a_node_is_added_edited_and_undone(self):
-        from oncotrack.scene import packages
+        from oncotrack.scene.files import packages
 
         if packages.lacks_required():
-            self.delayDisplay("Skipped: the packages of Resources/requirements.txt are not installed.")
+            self.delayDisplay("Skipped: the packages of oncotrack/resources/requirements.txt are not installed.")
             return
         from dataclasses import replace
 
         from oncotrack.phantom import make_patient
-        from oncotrack.scene.volumes import add_volume
+        from oncotrack.scene.nodes.volumes import add_volume
 
         visit = make_patient(1, visits=1, size=(96, 96, 60)).visits[0]
         node = max(visit.truth.instances, key=lambda instance: instance.volume_mm3)

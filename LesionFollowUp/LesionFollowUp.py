@@ -1,6 +1,6 @@
 """Lesion Follow-Up: click a lesion in the baseline, see its match in the follow-up.
 
-A face for `oncotrack.scene.follow_up.FollowUpScene`. What needs packages that Slicer lacks is imported when the module
+A face for `oncotrack.scene.followup.follow_up.FollowUpScene`. What needs packages that Slicer lacks is imported when the module
 is entered, so that Slicer starts without them.
 """
 
@@ -72,7 +72,7 @@ def register_sample_data():
     """Offer the public sample scans in the Sample Data module."""
     from SampleData import SampleDataLogic
 
-    from oncotrack.scene.sample_data import sources
+    from oncotrack.scene.nodes.sample_data import sources
 
     for source in sources(_HERE / "Resources" / "Icons" / "LesionFollowUp.png"):
         SampleDataLogic.registerCustomSampleDataSource(**source)
@@ -98,8 +98,8 @@ class LesionFollowUpLogic(ScriptedLoadableModuleLogic):
 
     def new_session(self):
         """The findings of Slicer's scene, with the methods that can be used; needs the packages."""
-        from oncotrack.scene.follow_up import FollowUpScene
-        from oncotrack.scene.packages import trackers
+        from oncotrack.scene.files.packages import trackers
+        from oncotrack.scene.followup.follow_up import FollowUpScene
 
         return FollowUpScene(slicer.mrmlScene, trackers=trackers())
 
@@ -136,7 +136,7 @@ class LesionFollowUpWidget(PanelWidget):
         self._show_layout()
 
     def missing_packages(self):
-        from oncotrack.scene import packages
+        from oncotrack.scene.files import packages
 
         return packages.sentence()
 
@@ -151,7 +151,7 @@ class LesionFollowUpWidget(PanelWidget):
         self._show_lesions()
 
     def show_session(self):
-        from oncotrack.scene import panel
+        from oncotrack.scene.followup import panel
 
         session = self.session
         if session.baseline or session.followup:
@@ -176,12 +176,12 @@ class LesionFollowUpWidget(PanelWidget):
             self.parameters.is_map_shown = False  # one map at a time
 
     def possible(self):
-        from oncotrack.scene.panel import possible
+        from oncotrack.scene.followup.panel import possible
 
         return possible(self.session)
 
     def done(self, outcome):
-        from oncotrack.scene.panel import method_tip, verdict
+        from oncotrack.scene.followup.panel import method_tip, verdict
 
         if isinstance(outcome, str):  # the name of a method that is ready
             return method_tip(self.session, outcome)
@@ -218,12 +218,12 @@ class LesionFollowUpWidget(PanelWidget):
     # from the session to the panel
 
     def _show_lesions(self):
-        from oncotrack.scene.panel import lines
+        from oncotrack.scene.followup.panel import lines
 
         self.show_lines(self.ui.lesionTable, lines(self.session, self.parameters.shown))
 
     def _show_visits(self):
-        from oncotrack.scene.panel import visit_table
+        from oncotrack.scene.followup.panel import visit_table
 
         headings, self._visit_lines = visit_table(self.session)
         table = self.ui.visitTable
@@ -238,7 +238,7 @@ class LesionFollowUpWidget(PanelWidget):
                 table.setItem(row, column, item)
 
     def _show_layout(self):
-        from oncotrack.scene.layout import show_rows
+        from oncotrack.scene.views.layout import show_rows
 
         manager = slicer.app.layoutManager()
         if manager:  # Slicer may run without its main window
@@ -257,17 +257,17 @@ class LesionFollowUpTest(ScriptedLoadableModuleTest):
         self.test_a_lesion_is_followed_and_undone()
 
     def test_a_lesion_is_followed_and_undone(self):
-        from oncotrack.scene import packages
+        from oncotrack.scene.files import packages
 
         if packages.lacks_required():
-            self.delayDisplay("Skipped: the packages of Resources/requirements.txt are not installed.")
+            self.delayDisplay("Skipped: the packages of oncotrack/resources/requirements.txt are not installed.")
             return
         from dataclasses import replace
 
         import numpy as np
 
         from oncotrack.phantom import make_patient
-        from oncotrack.scene.volumes import add_volume
+        from oncotrack.scene.nodes.volumes import add_volume
 
         visit = make_patient(1, visits=1, size=(96, 96, 60)).visits[0]
         baseline = visit.image

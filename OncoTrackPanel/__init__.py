@@ -108,7 +108,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def act(self, name, *arguments):
         """Call a method of the session; what goes wrong is said, long work goes to the worker."""
         from oncotrack.errors import OncoTrackError
-        from oncotrack.scene.tasks import Task
+        from oncotrack.scene.nodes.tasks import Task
 
         try:
             outcome = attrgetter(name)(self.session)(*arguments)
@@ -163,7 +163,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # the session
 
     def _start(self):
-        from oncotrack.scene import packages
+        from oncotrack.scene.files import packages
 
         sentence = self.missing_packages()
         is_usable = not packages.lacks_required()
@@ -177,11 +177,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.session.enter()
 
     def _open_session(self):
-        from oncotrack.pump import Pump
+        from oncotrack.background.dispatcher import TimerDispatcher
 
         timer = qt.QTimer()
-        timer.setInterval(Pump.TICK_MS)
-        self.pump = Pump(timer, lambda: self._show_busy(False))
+        timer.setInterval(TimerDispatcher.TICK_MS)
+        self.pump = TimerDispatcher(timer, lambda: self._show_busy(False))
         timer.connect("timeout()", self.pump.tick)
         self.session = self.logic.new_session()
         self.session.changed.connect(self._on_session_changed)
@@ -198,7 +198,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _install(self):
         from oncotrack.errors import MissingPackageError
-        from oncotrack.scene import packages
+        from oncotrack.scene.files import packages
 
         self._use_parameters(None)
         self._stop()

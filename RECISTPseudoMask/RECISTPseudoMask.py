@@ -1,6 +1,6 @@
 """RECIST Pseudo-Mask: draw two diameters on a lesion and get its mask, which follows them; masks give diameters back.
 
-A face for `oncotrack.scene.recist.RecistScene`.
+A face for `oncotrack.scene.masks.recist.RecistScene`.
 """
 
 import sys
@@ -86,7 +86,7 @@ class RECISTPseudoMaskLogic(ScriptedLoadableModuleLogic):
 
     def new_session(self):
         """The masks of Slicer's scene; needs the packages."""
-        from oncotrack.scene.recist import RecistScene
+        from oncotrack.scene.masks.recist import RecistScene
 
         return RecistScene(slicer.mrmlScene, later=lambda function: qt.QTimer.singleShot(0, function))
 
@@ -110,12 +110,12 @@ class RECISTPseudoMaskWidget(PanelWidget):
         self.session.reshaped.connect(lambda uid, axes: self.act("recarry", uid, axes))
 
     def missing_packages(self):
-        from oncotrack.scene import packages
+        from oncotrack.scene.files import packages
 
         return packages.sentence_on_masks()
 
     def show_parameters(self):
-        from oncotrack.finding import Kind
+        from oncotrack.findings.finding import Kind
 
         session, wanted = self.session, self.parameters
         if wanted.scan is not session.scan:
@@ -125,7 +125,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
         session.kind, session.is_square = Kind(wanted.kind), wanted.is_square
 
     def show_session(self):
-        from oncotrack.scene import recist_panel
+        from oncotrack.scene.masks import panel as recist_panel
 
         session = self.session
         if session.scan and self.parameters.scan != session.scan:
@@ -140,12 +140,12 @@ class RECISTPseudoMaskWidget(PanelWidget):
         self.ui.paintButton.enabled = "remeasure" in possible
 
     def possible(self):
-        from oncotrack.scene.recist_panel import possible
+        from oncotrack.scene.masks.panel import possible
 
         return possible(self.session)
 
     def done(self, outcome):
-        from oncotrack.scene.recist_panel import done
+        from oncotrack.scene.masks.panel import done
 
         return done(self.session, outcome)
 
@@ -189,14 +189,14 @@ class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
         self.test_axes_become_a_mask_that_is_carried_and_undone()
 
     def test_axes_become_a_mask_that_is_carried_and_undone(self):
-        from oncotrack.scene import packages
+        from oncotrack.scene.files import packages
 
         if packages.lacks_required():
-            self.delayDisplay("Skipped: the packages of Resources/requirements.txt are not installed.")
+            self.delayDisplay("Skipped: the packages of oncotrack/resources/requirements.txt are not installed.")
             return
-        from oncotrack.finding import Observation
+        from oncotrack.findings.finding import Observation
         from oncotrack.phantom import make_patient
-        from oncotrack.scene.volumes import add_volume
+        from oncotrack.scene.nodes.volumes import add_volume
 
         visit = make_patient(1, visits=1, size=(96, 96, 60)).visits[0]
         lesion = max(visit.truth.instances, key=lambda instance: instance.volume_mm3)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from oncotrack.findings import Finding, FindingList, Kind, Observation, Provenance
-from oncotrack.tracklet import SliceBox, Tracklet
+from oncotrack.findings.finding import Finding, Kind, Observation, Provenance
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.tracklet import SliceBox, Tracklet
 
 SCORES = (0.9, 0.75, 0.6, 0.35)
 
@@ -34,7 +35,9 @@ class KnownNodes:
         method = Provenance(method="known", weights_sha256="0" * 64)
         found = []
         for number, ((centre, radius), score) in enumerate(zip(self.places, SCORES, strict=False), 1):
-            seen = Observation(centre=centre, score=score, provenance=method).outlined(ball(volume, centre, radius))
+            seen = Observation(centre=centre, score=score, provenance=method).with_tracklet(
+                ball(volume, centre, radius)
+            )
             found.append(
                 Finding(label=f"LN {number}", kind=Kind.LYMPH_NODE, site="right", observations={time_point: seen})
             )

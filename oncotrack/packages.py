@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib import metadata
-from pathlib import Path
 
 from oncotrack.errors import MissingPackageError
+from oncotrack.resources import resource
 
 TORCH = "torch>=2.2"
 """Not among `required`: Slicer's PyTorch extension chooses the build that fits the graphics card."""
-_LIST = Path(__file__).parent.parent / "Resources" / "requirements.txt"
+_LIST = resource("requirements.txt")
 
 
 def required() -> list[str]:

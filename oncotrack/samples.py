@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.resources import resource
 
 FOLDER_VARIABLE = "ONCOTRACK_SAMPLES"
-_CATALOGUE = Path(__file__).parent.parent / "Resources" / "samples.json"
 
 
 @dataclass(frozen=True)
@@ -77,10 +77,10 @@ class Sample:
 def catalogue() -> tuple[Sample, ...]:
     """All samples that OncoTrack knows."""
     try:
-        entries = json.loads(_CATALOGUE.read_text(encoding="utf-8"))
+        entries = json.loads(resource("samples.json").read_text(encoding="utf-8"))
     except OSError as error:
         raise OncoTrackError(
-            f"The list of samples {_CATALOGUE} is missing. Run OncoTrack from its repository or its Slicer extension."
+            f"The list of samples {resource('samples.json')} is missing. Install OncoTrack again."
         ) from error
     return tuple(Sample(name=name, **fields) for name, fields in entries.items())
 
@@ -95,6 +95,6 @@ def sample(name: str) -> Sample:
 
 def cache_folder() -> Path:
     """Where downloads are kept."""
-    from platformdirs import user_cache_path
+    from pooch import os_cache
 
-    return user_cache_path("oncotrack") / "samples"
+    return os_cache("oncotrack") / "samples"

@@ -7,8 +7,8 @@ import pytest
 
 from oncotrack.bench.warped import Motion, warped_copy
 from oncotrack.followup.tracker import ScanPair
+from oncotrack.images.volume import Volume
 from oncotrack.phantom import Patient, make_patient
-from oncotrack.volume import Volume
 
 
 @dataclass

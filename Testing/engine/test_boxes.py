@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oncotrack.boxes import centre_size, corners, giou, iou, measure, nms
 from oncotrack.errors import InputError
+from oncotrack.networks.boxes import centre_size, corners, giou, iou, measure, nms
 
 integers = st.integers(0, 7)
 

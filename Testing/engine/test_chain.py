@@ -6,17 +6,18 @@ import numpy as np
 import pytest
 
 from oncotrack.errors import Cancelled, InputError
-from oncotrack.findings import FindingList, Observation, State, TimePoint
+from oncotrack.findings.finding import Observation, State, TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.visit_table import cell, headings, lines
 from oncotrack.followup.chain import Place, VisitPairs, follow_chain, follow_chains
-from oncotrack.followup.matches import match_all
+from oncotrack.followup.match_lesions import match_all
 from oncotrack.followup.methods import RegistrationTracker
 from oncotrack.followup.selfsim import SelfSimilarity
 from oncotrack.followup.tracker import ScanPair
-from oncotrack.geometry import Geometry
-from oncotrack.registration import Registration
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.registration.registration import Registration
 from oncotrack.report import write_visits_report
-from oncotrack.visit_table import cell, headings, lines
-from oncotrack.volume import Volume
 
 STEP = np.array([2.0, -1.0, 3.0])  # by which the patient lies elsewhere at each visit, mm
 LESION = (4.0, -6.0, 2.0)
@@ -69,7 +70,7 @@ class Blind(RegistrationTracker):
 
 
 def places(chain):
-    return [(link.visit, link.start, tuple(np.round(link.match.match, 3))) for link in chain]
+    return [(link.visit, link.start, tuple(np.round(link.match.position, 3))) for link in chain]
 
 
 def at(visit):
@@ -98,7 +99,7 @@ def test_a_corrected_place_is_not_searched_and_the_chain_goes_on_from_there(pair
     put = (0.0, 0.0, 0.0)
     chain = follow_chain(pairs, 4, RegistrationTracker(), {0: Place(LESION, 5.0), 2: Place(put)})
     assert [(link.visit, link.start) for link in chain] == [(1, 0), (3, 2)]
-    assert np.allclose(chain[-1].match.match, STEP)
+    assert np.allclose(chain[-1].match.position, STEP)
     assert chain[-1].match.radius_mm == 5.0, "a place without a radius keeps the one before"
 
 
@@ -119,7 +120,7 @@ def test_the_self_similarity_tracker_follows_the_tissue_and_not_the_registration
         lambda a, b: ScanPair(scans[a], scans[b], Registration(np.eye(4))), 3, SelfSimilarity(), {0: Place(LESION, 5.0)}
     )
     assert [link.match.found for link in chain] == [True, True]
-    assert np.linalg.norm(np.subtract(chain[-1].match.match, at(2))) < 1.5
+    assert np.linalg.norm(np.subtract(chain[-1].match.position, at(2))) < 1.5
 
 
 def test_the_similarity_map_peaks_where_the_lesion_is(scans):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from oncotrack.cli.results import FOLLOWUP
-from oncotrack.findings import FindingList
-from oncotrack.volume import load, save
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.images.files import load, save
 
 
 def oncotrack(*arguments, **environment):

@@ -10,9 +10,11 @@ import SimpleITK as sitk
 from oncotrack.datasets import Case, deeplesion, dls, folder, nih_lymph_nodes, prostatex
 from oncotrack.datasets.case import numbered, observe_labels, voxel_box
 from oncotrack.errors import InputError
-from oncotrack.findings import FindingList, Kind
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume, save
+from oncotrack.findings.finding import Kind
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.images.files import save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 HEADER = (
     "File_name,Patient_index,Study_index,Series_ID,Key_slice_index,Measurement_coordinates,Bounding_boxes,"

@@ -8,11 +8,12 @@ import pytest
 
 from oncotrack.datasets import lidc, lung_dx, nih_lymph_nodes, petct, prostatex
 from oncotrack.datasets.dicom_masks import label_map, read_rtstruct, read_seg
-from oncotrack.dicom import load_series
 from oncotrack.errors import InputError
-from oncotrack.findings import Kind
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume, save
+from oncotrack.findings.finding import Kind
+from oncotrack.images.dicom import load_series
+from oncotrack.images.files import save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 pydicom = pytest.importorskip("pydicom")
 from pydicom.dataset import Dataset, FileMetaDataset  # noqa: E402

@@ -10,9 +10,9 @@ import pytest
 
 from oncotrack.datasets import deeplesion, dls, folder, lidc, lung_dx, petct
 from oncotrack.datasets.dicom_masks import label_map, read_seg
-from oncotrack.dicom import load_series
-from oncotrack.findings import Kind
-from oncotrack.volume import load
+from oncotrack.findings.finding import Kind
+from oncotrack.images.dicom import load_series
+from oncotrack.images.files import load
 
 pytestmark = pytest.mark.real
 

@@ -7,7 +7,7 @@ from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian, generate_uid
 
 from oncotrack.errors import InputError
-from oncotrack.volume import load
+from oncotrack.images.files import load
 
 TILTED = (1.0, 0.0, 0.0, 0.0, np.cos(0.3), np.sin(0.3))
 

@@ -8,7 +8,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from oncotrack import weights
 from oncotrack.errors import InputError, WeightsError
 from oncotrack.followup.dlt.anatomy import gaussian_map
 from oncotrack.followup.dlt.backbone import DenseNet, inflated, load_2d
@@ -18,8 +17,9 @@ from oncotrack.followup.dlt.flops import correlation_share, cost, receptive_fiel
 from oncotrack.followup.dlt.losses import focal_loss, label, place_loss, step_loss
 from oncotrack.followup.dlt.network import DLT, in_cells
 from oncotrack.followup.lesion_pairs import LesionPairs
-from oncotrack.geometry import Geometry
-from oncotrack.heatmap import gaussian_dlt
+from oncotrack.images.geometry import Geometry
+from oncotrack.networks import weights
+from oncotrack.networks.heatmap import gaussian_dlt
 
 SMALL = {
     "crop": (6, 16, 16),

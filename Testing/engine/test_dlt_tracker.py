@@ -7,7 +7,6 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from oncotrack import weights
 from oncotrack.errors import Cancelled, InputError, WeightsError
 from oncotrack.followup.dlt.augmentation import augmented, is_self_supervised, self_supervised, shifted
 from oncotrack.followup.dlt.config import COMPACT, DLTConfig
@@ -15,9 +14,10 @@ from oncotrack.followup.dlt.network import DLT
 from oncotrack.followup.dlt.tracker import DLTTracker
 from oncotrack.followup.lesion_pairs import LesionPairs
 from oncotrack.followup.tracker import OUTSIDE, ChecksBack, MapsProbability, MatchesMany, ScanPair
-from oncotrack.geometry import Geometry
-from oncotrack.registration import Registration
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.networks import weights
+from oncotrack.registration.registration import Registration
 
 TINY = replace(
     COMPACT, crop=(12, 24, 24), stem=4, growth=2, blocks=(1, 1, 1), width=6, anatomy=2, global_kernel=(3, 5, 5),
@@ -117,7 +117,7 @@ def test_a_scan_followed_to_itself_leads_to_the_click(tracker):
     at, radius = CLICKS[0]
     found = tracker.match(scans(), at, radius)
     assert found.found
-    assert np.linalg.norm(np.subtract(found.match, at)) < 4
+    assert np.linalg.norm(np.subtract(found.position, at)) < 4
     assert found.cycle_error_mm < 5
     assert len(found.alternatives) == 3
     assert all(0 <= other.score <= found.score <= 1 for other in found.alternatives)
@@ -129,7 +129,7 @@ def test_many_clicks_are_answered_as_one_by_one(tracker):
     together = tracker.match_many(pair, CLICKS)
     for (at, radius), found in zip(CLICKS, together, strict=True):
         alone = tracker.match(pair, at, radius)
-        assert found.match == pytest.approx(alone.match, abs=1e-2)
+        assert found.position == pytest.approx(alone.position, abs=1e-2)
         assert found.score == pytest.approx(alone.score, abs=1e-4)
         assert found.cycle_error_mm == pytest.approx(alone.cycle_error_mm, abs=1e-2)
         assert [other.centre for other in found.alternatives] == [
@@ -141,10 +141,10 @@ def test_many_clicks_are_answered_as_one_by_one(tracker):
 def test_a_batch_on_an_accelerator_gives_the_same(tracker):
     """Batches are taken where the network does not run on the CPU; here it is only said so."""
     pair = scans()
-    registration = pair.register()
+    registration = pair.registration()
     batch = tracker._matched(pair, registration, CLICKS, False, lambda *_: None)
     for found, alone in zip(batch, tracker.match_many(pair, CLICKS), strict=True):
-        assert found.match == pytest.approx(alone.match, abs=1e-2)
+        assert found.position == pytest.approx(alone.position, abs=1e-2)
         assert found.score == pytest.approx(alone.score, abs=1e-4)
         assert found.cycle_error_mm == pytest.approx(alone.cycle_error_mm, abs=1e-2)
 
@@ -155,7 +155,7 @@ def test_what_lies_outside_the_follow_up_is_said_so(tracker):
     assert near.found
     assert not far.found
     assert far.reason == OUTSIDE
-    assert far.match == far.expected == pytest.approx((5.0, 3.0, 202.0))
+    assert far.position == far.registration_guess == pytest.approx((5.0, 3.0, 202.0))
 
 
 def test_a_low_score_is_not_found(tracker, monkeypatch):
@@ -177,7 +177,7 @@ def test_the_probability_map_lies_where_it_searched(tracker):
     assert shown.geometry.centre == pytest.approx(at, abs=1e-6)
     assert shown.array.shape == (12, 12, 12)
     assert shown.array.dtype == np.float32
-    assert float(shown.sample(found.match)[0]) == pytest.approx(found.score, abs=0.25 * found.score + 1e-3)
+    assert float(shown.sample(found.position)[0]) == pytest.approx(found.score, abs=0.25 * found.score + 1e-3)
 
 
 def test_a_reader_can_stop_it(tracker):

@@ -20,9 +20,9 @@ from oncotrack.evaluation.follow import evaluate_follow, table_row
 from oncotrack.evaluation.match_pictures import Sight, chosen, plane
 from oncotrack.followup.ensemble import Ensemble, decide
 from oncotrack.followup.tracker import Match, ScanPair
-from oncotrack.geometry import Geometry
-from oncotrack.registration import Registration
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.registration.registration import Registration
 
 GRID = Geometry((40, 40, 20), (5.0, 5.0, 10.0))
 PLACES = [(20.0, 30.0, 50.0), (60.0, 100.0, 90.0), (120.0, 60.0, 40.0), (150.0, 150.0, 150.0)]
@@ -114,12 +114,12 @@ def test_ten_matches_are_drawn(visits, tmp_path):
 def test_pairs_that_cannot_be_registered_are_named(visits, monkeypatch):
     calls = iter([True, False])
 
-    def register(self, progress=None):
+    def registration(self, progress=None):
         if next(calls, False):
             raise RegistrationError("no")
         return Registration(np.eye(4))
 
-    monkeypatch.setattr(ScanPair, "register", register)
+    monkeypatch.setattr(ScanPair, "registration", registration)
     result = evaluate_follow({"right": Off((0, 0, 0))}, [visits, visits])
     assert (result["not registered"], result["pairs"]) == (["pair"], 1)
     with pytest.raises(InputError, match="no pair of visits"):
@@ -133,7 +133,7 @@ def test_no_lesion_gives_no_numbers():
 def test_the_copied_centre_stays_where_it_was_clicked(visits):
     pair = ScanPair(visits.baseline, visits.followup)
     match = CentreCopy().match(pair, PLACES[0], 5.0)
-    assert match.match == PLACES[0]
+    assert match.position == PLACES[0]
     assert match.found
     far = Volume(visits.followup.array, Geometry(GRID.size, GRID.spacing, (500.0, 0.0, 0.0)), "far", "CT")
     assert not CentreCopy().match(ScanPair(visits.baseline, far), PLACES[0], 5.0).found
@@ -148,16 +148,16 @@ def test_two_that_agree_are_one_answer():
     assert decide(plain, learned) is plain
     doubted = match((1.0, 0, 0), 8.0, found=False)
     assert decide(doubted, learned).found
-    assert decide(doubted, learned).match == (1.0, 0.0, 0.0)
+    assert decide(doubted, learned).position == (1.0, 0.0, 0.0)
 
 
 def test_of_two_that_disagree_the_better_way_back_counts():
     plain, learned = match((1.0, 0, 0), 12.0), match((30.0, 0, 0), 1.0)
     chosen = decide(plain, learned)
-    assert chosen.match == (30.0, 0.0, 0.0)
+    assert chosen.position == (30.0, 0.0, 0.0)
     assert chosen.alternatives[0].centre == (1.0, 0.0, 0.0)
-    assert decide(match((1.0, 0, 0), 0.5), learned).match == (1.0, 0.0, 0.0)
-    assert decide(match((1.0, 0, 0), None), learned).match == (30.0, 0.0, 0.0)
+    assert decide(match((1.0, 0, 0), 0.5), learned).position == (1.0, 0.0, 0.0)
+    assert decide(match((1.0, 0, 0), None), learned).position == (30.0, 0.0, 0.0)
 
 
 def test_the_ensemble_asks_both(visits):
@@ -165,14 +165,14 @@ def test_the_ensemble_asks_both(visits):
     found = Ensemble(Off((0, 0, 20.0), cycle=9.0), Off((0, 0, 0), cycle=0.5)).match(
         pair, PLACES[0], 5.0, lambda *_: None
     )
-    assert found.match == tuple(np.add(PLACES[0], (10.0, 0, 0)))
+    assert found.position == tuple(np.add(PLACES[0], (10.0, 0, 0)))
     assert found.method == "ensemble"
 
 
 def test_the_ensemble_doubts_a_place_of_other_tissue(visits):
     exact = Off((0, 0, 0))
     array = visits.followup.array.copy()
-    k, j, i = np.round(visits.followup.geometry.to_ijk(exact.match(None, PLACES[0]).match)[::-1]).astype(int)
+    k, j, i = np.round(visits.followup.geometry.to_ijk(exact.match(None, PLACES[0]).position)[::-1]).astype(int)
     array[k - 1 : k + 2, j - 2 : j + 3, i - 2 : i + 3] = -900
     aired = ScanPair(visits.baseline, replace(visits.followup, array=array))
     found, doubted = (
@@ -181,7 +181,7 @@ def test_the_ensemble_doubts_a_place_of_other_tissue(visits):
     )
     assert found.found
     assert not doubted.found
-    assert doubted.match == found.match
+    assert doubted.position == found.position
     assert "may have vanished" in doubted.reason
 
 
@@ -189,7 +189,7 @@ def test_the_ensemble_leaves_what_is_no_ct_to_the_plain_one(visits):
     scans = [replace(scan, modality="MR") for scan in (visits.baseline, visits.followup)]
     plain = Off((0, 0, 20.0), cycle=9.0)
     (found,) = Ensemble(plain, Off((0, 0, 0), cycle=0.5)).match_many(ScanPair(*scans), [(PLACES[0], 5.0)])
-    assert found.match == plain.match(None, PLACES[0]).match
+    assert found.position == plain.match(None, PLACES[0]).position
 
 
 def test_convex_adam_bends_the_scan_where_the_affine_map_ends():
@@ -202,8 +202,8 @@ def test_convex_adam_bends_the_scan_where_the_affine_map_ends():
     array = (texture / texture.std() * 200).astype(np.float32)
     pair = ScanPair(Volume(array, grid, "before", "CT"), Volume(array, moved, "after", "CT"), cache=False)
     match = BASELINES["convexadam"]().match(pair, (38.0, 34.0, 32.0), 5.0)
-    assert match.match == pytest.approx((44.0, 30.0, 34.0), abs=1.0)
-    assert match.expected == pytest.approx((38.0, 34.0, 32.0))
+    assert match.position == pytest.approx((44.0, 30.0, 34.0), abs=1.0)
+    assert match.registration_guess == pytest.approx((38.0, 34.0, 32.0))
     assert match.cycle_error_mm < 0.1
     with pytest.raises(RegistrationError, match="too thin"):
         thin = Volume(array[:20], replace(grid, size=(40, 36, 20)), "thin", "CT")

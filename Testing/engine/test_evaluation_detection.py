@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from oncotrack.errors import InputError
 from oncotrack.evaluation import detection, evaluate_detection, write_report
 from oncotrack.evaluation.detection import Comparison, compare_boxes, compare_masks
-from oncotrack.findings import Box, Finding, FindingList, Kind, Observation, State, TimePoint
+from oncotrack.findings.finding import Box, Finding, Kind, Observation, State, TimePoint
+from oncotrack.findings.finding_list import FindingList
 
 
 def comparison(scores, hits, objects=None):

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from oncotrack.errors import InputError
 from oncotrack.evaluation import evaluate_masks, masks, write_report
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume, save
+from oncotrack.images.files import save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 
 def ball(shape, centre, radius, spacing=(1, 1, 1)):

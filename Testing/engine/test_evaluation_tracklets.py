@@ -5,8 +5,9 @@ import pytest
 
 from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.evaluation import tracklets
-from oncotrack.findings import Finding, FindingList, Observation, TimePoint
-from oncotrack.tracklet import SliceBox, Tracklet
+from oncotrack.findings.finding import Finding, Observation, TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.tracklet import SliceBox, Tracklet
 
 A, B = (0, 0, 10, 10), (20, 0, 30, 10)
 

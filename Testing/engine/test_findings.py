@@ -7,12 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oncotrack.errors import InputError, OutputError
-from oncotrack.findings import (
+from oncotrack.findings.finding import (
     Alternative,
     Axis,
     Box,
     Finding,
-    FindingList,
     Kind,
     MatchEvidence,
     Observation,
@@ -21,7 +20,8 @@ from oncotrack.findings import (
     State,
     TimePoint,
 )
-from oncotrack.tracklet import SliceBox, Tracklet
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.tracklet import SliceBox, Tracklet
 
 coordinate = st.floats(-2000, 2000, allow_nan=False)
 points = st.tuples(coordinate, coordinate, coordinate)

@@ -21,13 +21,11 @@ MODULES = sorted(
     folder for folder in REPOSITORY.iterdir() if folder.is_dir() and (folder / f"{folder.name}.py").is_file()
 )
 FACES = {"scene", "web"}
-SYSTEMS = {"detection", "followup", "masks", "response"}
-BESIDE = {"bench", "cli", "datasets", "evaluation", "phantom", "report", "training"}
+NOT_IN_SLICER = {"bench", "cli", "datasets", "evaluation", "report", "training", "web"}
 TOOLKITS = {"qt", "ctk", "trame", "trame_client", "trame_server", "trame_slicer", "trame_vuetify"}
 SLICER = {"slicer", "slicer_core", "vtk", "vtkmodules"}
 BROUGHT = {"numpy", "pydicom", "simpleitk", "torch"}  # by Slicer and by its PyTorch extension
-COMMAND_LINE_ONLY = {"matplotlib", "rich", "typer"}
-DISTRIBUTIONS = {"itk": "itk-elastix", "skimage": "scikit-image", "undo_stack": "py-undo-stack"}
+DISTRIBUTIONS = {"cv2": "opencv-python-headless", "itk": "itk-elastix", "skimage": "scikit-image", "undo_stack": "py-undo-stack"}
 
 
 def tree(path: Path) -> ast.Module:
@@ -48,11 +46,9 @@ def imports(path: Path, at_top_only: bool = False) -> set[str]:
 
 
 def floor(name: str) -> str:
-    """Which part of the house a module of oncotrack belongs to: its package, or "ground"."""
+    """Return the package of oncotrack that a module belongs to, or "" for the modules beside the packages."""
     parts = name.split(".")
-    part = parts[1] if len(parts) > 1 else ""
-    is_package = part != "" and (PACKAGE / part).is_dir()
-    return part if is_package or part in BESIDE else "ground"
+    return parts[1] if len(parts) > 1 and (PACKAGE / parts[1]).is_dir() else ""
 
 
 def sources(*floors: str) -> list[Path]:
@@ -160,7 +156,7 @@ def engine_needs() -> dict[str, str]:
 
 
 def slicer_needs() -> dict[str, str]:
-    lines = (REPOSITORY / "Resources" / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    lines = (PACKAGE / "resources" / "requirements.txt").read_text(encoding="utf-8").splitlines()
     return requirements([line for line in lines if line and not line.startswith("#")])
 
 
@@ -204,10 +200,10 @@ print(json.dumps([done, failed]))
     assert run.returncode == 0, run.stderr
     done, failed = json.loads(run.stdout.splitlines()[-1])
     assert not failed
-    assert {"oncotrack.findings", "oncotrack.followup.selfsim", "oncotrack.cli.app"} <= set(done)
+    assert {"oncotrack.findings.finding_list", "oncotrack.followup.selfsim", "oncotrack.cli.app"} <= set(done)
 
 
-@pytest.mark.parametrize("opened", ["oncotrack.web.viewer", "oncotrack.scene.panel", "oncotrack.cli.app"])
+@pytest.mark.parametrize("opened", ["oncotrack.web.viewer", "oncotrack.scene.followup.panel", "oncotrack.cli.app"])
 def test_nobody_waits_for_pytorch_before_it_is_needed(opened):
     if "cli" not in opened and find_spec("trame_slicer") is None:
         pytest.skip("trame-slicer is not installed")
@@ -225,18 +221,6 @@ def test_no_file_of_the_engine_names_slicer_or_a_toolkit():
         assert named <= allowed, f"{file} imports {named - allowed}"
 
 
-def test_imports_go_down_only():
-    below = {"ground": {"ground"}, "scene": {"ground", "scene", *SYSTEMS}}
-    below |= {system: {"ground", *SYSTEMS} for system in SYSTEMS}
-    below |= {part: {"ground", *SYSTEMS, *BESIDE} - {"cli"} for part in BESIDE}
-    below["cli"] = {"ground", *SYSTEMS, *BESIDE, *FACES}
-    below["web"] = {"ground", *SYSTEMS, *BESIDE, *FACES} - {"cli"}
-    for file in sources():
-        part = floor(dotted(file))
-        used = {floor(name) for name in imports(file) if name.split(".")[0] == "oncotrack" and name != "oncotrack"}
-        assert used <= below[part], f"{file} ({part}) imports from {sorted(used - below[part])}"
-
-
 def test_only_programs_of_their_own_print():
     for file in sources():
         calls = (node for node in ast.walk(tree(file)) if isinstance(node, ast.Call))
@@ -252,7 +236,7 @@ def test_the_tests_are_no_package():
 
 
 def test_slicer_installs_what_the_engine_needs_and_slicer_lacks():
-    needed = {name: line for name, line in engine_needs().items() if name not in BROUGHT | COMMAND_LINE_ONLY}
+    needed = {name: line for name, line in engine_needs().items() if name not in BROUGHT}
     assert slicer_needs() == needed
 
 
@@ -262,7 +246,7 @@ def test_torch_is_asked_for_in_the_same_version():
 
 def test_what_runs_in_slicer_needs_no_other_package():
     provided = {*slicer_needs(), *BROUGHT, *SLICER, "packaging", "pytorchutils"}  # the last two come the same way
-    for file in sources("ground", "followup", "scene"):
+    for file in (file for file in sources() if floor(dotted(file)) not in NOT_IN_SLICER):
         for name in {name.split(".")[0] for name in imports(file)} - {"oncotrack"} - set(sys.stdlib_module_names):
             known = DISTRIBUTIONS.get(name, name).lower()
             assert known in provided, f"{file} imports {name}, which Slicer would not have"
@@ -370,14 +354,14 @@ def test_a_module_has_the_classes_that_slicer_looks_for(folder):
 
 def test_the_follow_up_panel_calls_what_the_session_has():
     file = REPOSITORY / "LesionFollowUp" / "LesionFollowUp.py"
-    assert called(file, "session") <= has("reviewing", "following", "follow_up")
-    panel = (PACKAGE / "scene" / "panel.py").read_text(encoding="utf-8")
+    assert called(file, "session") <= has("followup/review_commands", "followup/follow_tasks", "followup/follow_up")
+    panel = (PACKAGE / "scene" / "followup" / "panel.py").read_text(encoding="utf-8")
     offered = {action for _button, _key, action in constant(file, "ACTIONS")}
     assert all(f'"{action}"' in panel for action in offered), "a button would never be enabled"
 
 
 def test_the_follow_up_panel_has_the_filters_and_columns_of_the_scene_floor():
-    folder, panel = REPOSITORY / "LesionFollowUp", PACKAGE / "scene" / "panel.py"
+    folder, panel = REPOSITORY / "LesionFollowUp", PACKAGE / "scene" / "followup" / "panel.py"
     choices = next(n for n in ast.walk(parameters(folder)["shown"]) if isinstance(n, ast.List))
     shown = constant(panel, "SHOWN")
     to_review = constant(panel, "_TO_REVIEW")
@@ -388,17 +372,19 @@ def test_the_follow_up_panel_has_the_filters_and_columns_of_the_scene_floor():
 
 def test_the_detection_panel_calls_what_the_session_has():
     file = REPOSITORY / "LNTracker" / "LNTracker.py"
-    offered = has("scan_session", "detection") | {f"editor.{name}" for name in has("tracklet_editor")}
+    offered = has("session/scan_session", "detection/detection") | {
+        f"editor.{name}" for name in has("detection/tracklet_editor")
+    }
     assert called(file, "session", "editor") <= offered
-    panel = (PACKAGE / "scene" / "detection_panel.py").read_text(encoding="utf-8")
+    panel = (PACKAGE / "scene" / "detection" / "panel.py").read_text(encoding="utf-8")
     actions = {action.removeprefix("editor.") for _button, _key, action in constant(file, "ACTIONS")}
     assert all(f'"{action}"' in panel for action in actions), "a button would never be enabled"
 
 
 def test_the_mask_panel_calls_what_the_session_has_and_shows_its_columns():
-    folder, panel = REPOSITORY / "RECISTPseudoMask", PACKAGE / "scene" / "recist_panel.py"
+    folder, panel = REPOSITORY / "RECISTPseudoMask", PACKAGE / "scene" / "masks" / "panel.py"
     file = folder / "RECISTPseudoMask.py"
-    assert called(file, "session") <= has("scan_session", "mask_editing", "recist")
+    assert called(file, "session") <= has("session/scan_session", "masks/mask_editing", "masks/recist")
     actions = {action for _button, _key, action in constant(file, "ACTIONS")}
     actions |= {value.value for value in constant(file, "FILE_ACTIONS").values}
     text = panel.read_text(encoding="utf-8")
@@ -415,11 +401,13 @@ def test_what_panels_share_calls_what_every_session_has():
         if isinstance(node, ast.Attribute) and getattr(node.value, "attr", "") == "session"
     }
     assert {"enter", "leave", "close", "changed"} <= owned
-    assert owned <= has("scan_session") & has("reviewing", "following", "follow_up")
+    assert owned <= has("session/scan_session") & has(
+        "followup/review_commands", "followup/follow_tasks", "followup/follow_up"
+    )
 
 
 def test_the_detection_panel_has_the_choices_and_columns_of_the_scene_floor():
-    folder, panel = REPOSITORY / "LNTracker", PACKAGE / "scene" / "detection_panel.py"
+    folder, panel = REPOSITORY / "LNTracker", PACKAGE / "scene" / "detection" / "panel.py"
     for parameter, name in (("shown", "SHOWN"), ("size", "SIZES"), ("order", "ORDERS")):
         choices = next(n for n in ast.walk(parameters(folder)[parameter]) if isinstance(n, ast.List))
         assert ast.literal_eval(choices) == [key.value for key in constant(panel, name).keys]
@@ -430,7 +418,7 @@ def test_the_detection_panel_has_the_choices_and_columns_of_the_scene_floor():
 def test_the_icons_are_what_slicer_wants():
     from PIL import Image
 
-    for file in [REPOSITORY / "Resources" / "Icons" / "OncoTrack.png", *REPOSITORY.glob("*/Resources/Icons/*.png")]:
+    for file in [PACKAGE / "resources" / "icons" / "OncoTrack.png", *REPOSITORY.glob("*/Resources/Icons/*.png")]:
         with Image.open(file) as icon:
             assert icon.size == (128, 128), file
 
@@ -512,7 +500,7 @@ def test_everything_that_runs_in_slicer_is_installed(installed):
     for folder in MODULES:
         for file in listed(folder):
             assert (installed / file).is_file(), file
-    wanted = {file.relative_to(REPOSITORY) for file in sources() if floor(dotted(file)) not in {"cli", "web"}}
+    wanted = {file.relative_to(REPOSITORY) for file in sources() if floor(dotted(file)) not in NOT_IN_SLICER}
     assert (installed / "OncoTrackPanel" / "__init__.py").is_file()
     there = {file.relative_to(installed) for file in (installed / "oncotrack").rglob("*.py")}
     assert there == wanted

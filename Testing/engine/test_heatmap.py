@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from oncotrack.errors import InputError
-from oncotrack.geometry import Geometry
-from oncotrack.heatmap import anatomy_map, gaussian_dlt, gaussian_tlt
+from oncotrack.images.geometry import Geometry
+from oncotrack.networks.heatmap import anatomy_map, gaussian_dlt, gaussian_tlt
 
 OBLIQUE = np.linalg.qr(np.array([[1.0, 0.3, -0.2], [-0.25, 1, 0.15], [0.2, -0.1, 1]]))[0]
 GRIDS = [

@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
+from oncotrack.background.jobs import Worker
 from oncotrack.errors import Cancelled, InputError
-from oncotrack.jobs import Worker
 
 
 class Interface:

@@ -21,8 +21,8 @@ from oncotrack.datasets.lesion_visits import (
 )
 from oncotrack.datasets.warped_visits import warped_visits
 from oncotrack.errors import InputError
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 
 @pytest.fixture(scope="module")

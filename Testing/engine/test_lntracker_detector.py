@@ -14,10 +14,11 @@ from oncotrack.cli.app import app
 from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.tracking import Follower
-from oncotrack.findings import FindingList
-from oncotrack.node_files import BOXES, FINDINGS, LABELS, TABLE
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.node_files import BOXES, FINDINGS, LABELS, TABLE
+from oncotrack.images.files import save
+from oncotrack.images.volume import Volume
 from oncotrack.phantom import make_patient
-from oncotrack.volume import Volume, save
 
 
 @pytest.fixture(scope="module")

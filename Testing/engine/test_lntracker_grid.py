@@ -7,10 +7,10 @@ import itertools
 import numpy as np
 import pytest
 
-from oncotrack.detection.lntracker.grid import CONTEXT, HU_WINDOW, Slices, check_ct, reading_geometry
+from oncotrack.detection.lntracker.grid import CONTEXT, HU_WINDOW, LNSlices, check_ct, reading_geometry
 from oncotrack.errors import InputError
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 
 def body(shape=(20, 90, 110), spacing=(2.0, 2.0, 4.0), direction=None) -> Volume:
@@ -26,7 +26,7 @@ def body(shape=(20, 90, 110), spacing=(2.0, 2.0, 4.0), direction=None) -> Volume
 
 def test_every_orientation_is_read_the_same():
     reference = body()
-    wanted = Slices(reference)
+    wanted = LNSlices(reference)
     for axes in itertools.permutations(range(3)):
         for flips in itertools.product((False, True), repeat=3):
             array = reference.array.transpose([2 - a for a in axes[::-1]])
@@ -41,13 +41,13 @@ def test_every_orientation_is_read_the_same():
             turned = Geometry(
                 array.shape[::-1], np.asarray(geometry.spacing)[list(axes)], geometry.to_ras(start), direction
             )
-            slices = Slices(Volume(np.ascontiguousarray(array), turned, "turned", "CT"))
+            slices = LNSlices(Volume(np.ascontiguousarray(array), turned, "turned", "CT"))
             assert np.allclose(slices.geometry.ijk_to_ras, wanted.geometry.ijk_to_ras)
             assert np.allclose(slices.slab(8, 12), wanted.slab(8, 12), atol=1e-4)
 
 
 def test_the_grid_is_the_papers():
-    slices = Slices(body())
+    slices = LNSlices(body())
     assert np.allclose(slices.geometry.spacing, (0.8, 0.8, 2.0), rtol=0.02)
     assert len(slices) == 40
     image = slices.slab(0, 40)
@@ -57,7 +57,7 @@ def test_the_grid_is_the_papers():
 
 
 def test_the_body_is_kept_and_the_table_is_not():
-    slices = Slices(body())
+    slices = LNSlices(body())
     extent = np.asarray(slices.geometry.size[:2]) * slices.geometry.spacing[:2]
     assert 140 <= extent[0] <= 175
     assert 100 <= extent[1] <= 135
@@ -67,7 +67,7 @@ def test_what_hangs_beside_the_body_is_outside_of_it_and_a_cut_lung_is_not():
     volume = body()
     volume.array[:, 30:50, 30:45] = -850
     volume.array[5:9, 20:23, 88:91] = 2000
-    slices = Slices(volume)
+    slices = LNSlices(volume)
 
     def is_in_body(i, j, k, seen=slices):
         return seen.is_in_body(seen.geometry.to_ijk(volume.geometry.to_ras((i, j, k))))
@@ -76,7 +76,7 @@ def test_what_hangs_beside_the_body_is_outside_of_it_and_a_cut_lung_is_not():
     assert is_in_body(60, 40, 10)
     assert not is_in_body(89, 21, 7)
     assert not is_in_body(50, 72, 10)
-    through_the_lung = Slices(volume.cropped((38, 0, 0), (110, 90, 20)))
+    through_the_lung = LNSlices(volume.cropped((38, 0, 0), (110, 90, 20)))
     assert is_in_body(40, 40, 10, through_the_lung)
     assert not is_in_body(89, 21, 7, through_the_lung)
 
@@ -89,7 +89,7 @@ def test_an_oblique_scan_is_not_tilted():
 
 
 def test_stacks_are_the_same_piecewise_and_downwards():
-    slices = Slices(body())
+    slices = LNSlices(body())
     stacks = dict(slices.stacks(range(len(slices))))
     assert np.allclose(stacks[23], slices.stack(23), atol=1e-5)
     assert np.allclose(dict(slices.stacks(range(30, 9, -1)))[23], stacks[23], atol=1e-5)
@@ -98,7 +98,7 @@ def test_stacks_are_the_same_piecewise_and_downwards():
 @pytest.mark.parametrize("depth", [1, 2, 3])
 def test_few_slices_repeat_their_ends(depth):
     volume = body()
-    few = Slices(volume.cropped((0, 0, 9), (110, 90, 9 + depth)))
+    few = LNSlices(volume.cropped((0, 0, 9), (110, 90, 9 + depth)))
     stack = few.stack(0)
     assert stack.shape[0] == 2 * CONTEXT + 1
     assert np.array_equal(stack[0], stack[CONTEXT])
@@ -116,4 +116,4 @@ def test_what_is_no_ct_gets_a_sentence():
 def test_a_scan_without_a_body_gets_a_sentence():
     volume = body()
     with pytest.raises(InputError, match="shows no body"):
-        len(Slices(Volume(np.full_like(volume.array, -1000), volume.geometry, "air", "CT")))
+        len(LNSlices(Volume(np.full_like(volume.array, -1000), volume.geometry, "air", "CT")))

@@ -9,9 +9,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from oncotrack import boxes as plane
 from oncotrack.detection.lntracker.config import COMPACT, PAPER, LNTrackerConfig
 from oncotrack.detection.lntracker.denoising import disturbed
+from oncotrack.detection.lntracker.hungarian import cost, match
 from oncotrack.detection.lntracker.losses import (
     affinity,
     box_loss,
@@ -25,11 +25,11 @@ from oncotrack.detection.lntracker.losses import (
     track_loss,
 )
 from oncotrack.detection.lntracker.masks import mask_loss
-from oncotrack.detection.lntracker.matching import cost, match
-from oncotrack.detection.lntracker.network import LNTracker, Output, Targets, TrackQueries
+from oncotrack.detection.lntracker.network import LNTargets, LNTracker, Output, TrackQueries
 from oncotrack.detection.lntracker.proposals import Proposals, score_near, select
 from oncotrack.detection.lntracker.track_queries import TrackAugmentation, aged, augment_tracks, matched_tracks
 from oncotrack.errors import InputError
+from oncotrack.networks import boxes as plane
 from oncotrack.training.lntracker import step_loss
 from oncotrack.training.slice_pairs import Pairs
 
@@ -76,13 +76,13 @@ def tracks(config: LNTrackerConfig, *counts: int, seed: int = 1) -> TrackQueries
     return TrackQueries(embedding, boxes * present[..., None], present)
 
 
-def targets(*counts: int, side: tuple[int, int] | None = None) -> list[Targets]:
+def targets(*counts: int, side: tuple[int, int] | None = None) -> list[LNTargets]:
     generator = torch.Generator().manual_seed(5)
     made = []
     for count in counts:
         boxes = torch.rand(count, 4, generator=generator) * torch.tensor([0.6, 0.6, 0.1, 0.1]) + 0.1
         masks = torch.rand(count, *side, generator=generator) > 0.9 if side else None
-        made.append(Targets(boxes, torch.arange(count), masks))
+        made.append(LNTargets(boxes, torch.arange(count), masks))
     return made
 
 
@@ -171,7 +171,7 @@ def test_equation_2_matches_all_boxes_and_leaves_the_rest_to_the_background():
 def test_equation_1_goes_by_identity_and_an_ended_node_is_not_the_same():
     boxes = torch.tensor([[0.3, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.5, 0.5, 0.1, 0.1], [0.0, 0.0, 0.0, 0.0]])
     logits = torch.tensor([0.5, 2.0, -1.0, 4.0])
-    truth = [Targets(torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.4, 0.3, 0.2, 0.2]]), torch.tensor([8, 7]))]
+    truth = [LNTargets(torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.4, 0.3, 0.2, 0.2]]), torch.tensor([8, 7]))]
     present = torch.tensor([[True, True, True, False]])
     ids = torch.tensor([[7, 5, -1, -1]])  # followed, ended, a false query, padding
     output = answer(logits, boxes, 4, present)
@@ -229,7 +229,7 @@ def test_the_parts_are_those_of_the_switches_and_sum_up():
 
 def test_in_trackformer_a_followed_box_is_no_target_of_the_detections():
     config = replace(PAPER, trackformer=True, denoising_queries=0)
-    truth = [Targets(torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]]), torch.tensor([4, 5]))]
+    truth = [LNTargets(torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]]), torch.tensor([4, 5]))]
     boxes = torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]])  # a track, two detections
     logits, ids = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([[4]])
     joint = losses(answer(logits, boxes, 1), truth, ids, config)
@@ -354,7 +354,7 @@ def test_the_mask_branch_needs_masks():
 
 def test_the_queries_that_found_a_node_become_its_track_queries():
     boxes = torch.tensor([[0.1, 0.1, 0.1, 0.1], [0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]])
-    truth = [Targets(boxes[[2, 1]] + 0.01, torch.tensor([40, 50]))]
+    truth = [LNTargets(boxes[[2, 1]] + 0.01, torch.tensor([40, 50]))]
     handed, ids = matched_tracks(answer(torch.zeros(3), boxes), truth, PAPER)
     assert dict(zip(ids[0].tolist(), handed.embedding[0, :, 0].tolist(), strict=True)) == {40: 2.0, 50: 1.0}
     assert torch.equal(handed.boxes[0][ids[0] == 40], boxes[2:])
@@ -420,7 +420,7 @@ def test_it_learns_a_pair_of_slices_by_heart(config):
     torch.manual_seed(0)
     made = LNTracker(config).train()
     images = torch.rand(2, 9, 64, 64, generator=seeded(1)) * 0.1
-    truth = [Targets(torch.tensor([[0.3, 0.4, 0.2, 0.2], [0.7, 0.6, 0.15, 0.2]]), torch.arange(2)), targets(0)[0]]
+    truth = [LNTargets(torch.tensor([[0.3, 0.4, 0.2, 0.2], [0.7, 0.6, 0.15, 0.2]]), torch.arange(2)), targets(0)[0]]
     images[0, :, 19:32, 13:26] += 0.7
     images[0, :, 32:45, 40:50] += 0.7
     optimizer = torch.optim.Adam(made.parameters(), 2e-3)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from oncotrack.detection.lntracker.backbone import Backbone, Fusion
+from oncotrack.detection.lntracker.backbone import Fusion, LNBackbone
 from oncotrack.detection.lntracker.config import COMPACT, PAPER, LNTrackerConfig
 from oncotrack.detection.lntracker.decoder import attention_mask
 from oncotrack.detection.lntracker.deformable import sample
@@ -220,7 +220,7 @@ def test_an_impossible_configuration_is_one_sentence(wrong):
 
 def test_the_papers_backbone_is_resnet_50():
     with torch.device("meta"):
-        backbone = Backbone(PAPER)
+        backbone = LNBackbone(PAPER)
     state = {name: each for name, each in backbone.state_dict().items() if not name.startswith("fusions")}
     weights = {name: each for name, each in state.items() if "running" not in name}
     assert sum(each.numel() for each in weights.values()) == 23_508_032  # ResNet-50 without its last linear layer
@@ -236,7 +236,7 @@ def test_the_papers_backbone_is_resnet_50():
 
 def test_with_frozen_norms_three_slices_are_scaled_as_imagenets_colours():
     torch.manual_seed(0)
-    backbone = Backbone(replace(PAPER, **SMALL | {"norm": "frozen"}))
+    backbone = LNBackbone(replace(PAPER, **SMALL | {"norm": "frozen"}))
     seen = []
     backbone.conv1.register_forward_hook(lambda _module, given, _made: seen.append(given[0]))
     backbone(torch.full((1, 9, 64, 64), 0.5))
@@ -248,7 +248,7 @@ def test_with_frozen_norms_three_slices_are_scaled_as_imagenets_colours():
 def test_all_nine_slices_are_read_and_the_maps_have_their_strides(config):
     torch.manual_seed(0)
     images = slices().requires_grad_()
-    maps = Backbone(config)(images)
+    maps = LNBackbone(config)(images)
     assert [tuple(each.shape[-2:]) for each in maps] == [(16, 24), (8, 12), (4, 6), (2, 3)]
     maps[-1].sum().backward()
     reach = images.grad.abs().sum((0, 2, 3))
@@ -258,7 +258,7 @@ def test_all_nine_slices_are_read_and_the_maps_have_their_strides(config):
 def test_an_early_fusion_is_cheap_and_the_outer_images_go_on_only_to_the_last():
     early, late = (cost(replace(KINDS["compact"], fused_stages=n), 64, 64)["gflops"] for n in (0, 1))
     assert early < late
-    made = Backbone(replace(KINDS["compact"], fused_stages=2))
+    made = LNBackbone(replace(KINDS["compact"], fused_stages=2))
     seen = []
     for stage in (made.layer1, made.layer2, made.layer3):
         stage.register_forward_hook(lambda _stage, given, _made: seen.append(len(given[0])))

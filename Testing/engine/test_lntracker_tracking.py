@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 
-from oncotrack.boxes import centre_size
 from oncotrack.detection.lntracker import nodes
 from oncotrack.detection.lntracker.config import COMPACT
-from oncotrack.detection.lntracker.grid import Slices
+from oncotrack.detection.lntracker.false_positive_filter import plausible
+from oncotrack.detection.lntracker.grid import LNSlices
 from oncotrack.detection.lntracker.network import Output
-from oncotrack.detection.lntracker.plausible import plausible
 from oncotrack.detection.lntracker.tracking import Follower, Thresholds, Track, stacked
 from oncotrack.errors import InputError
-from oncotrack.findings import Provenance
-from oncotrack.geometry import Geometry
-from oncotrack.tracklet import SliceBox, Tracklet
-from oncotrack.volume import Volume
+from oncotrack.findings.finding import Provenance
+from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.networks.boxes import centre_size
 
 SIZE = 100
 
@@ -192,7 +192,7 @@ def track_of(boxes) -> Track:
 
 
 def test_a_finding_lies_where_its_boxes_lie():
-    slices = Slices(volume())
+    slices = LNSlices(volume())
     (finding,) = nodes.findings_of([track_of(column(10, 14, x=5, y=30, size=10))], slices, "t0", Provenance("m"))
     seen = finding.at("t0")
     grid = slices.geometry
@@ -210,7 +210,7 @@ def test_what_lies_in_the_air_or_is_as_bright_as_bone_is_no_node():
     places = {"node": (50, 60, 60), "bone": (100, 60, 700), "clip": (180, 60, 60)}
     for x, y, hu in places.values():
         scan.array[((i - x) ** 2 + (j - y) ** 2 < 16) & (abs(k - 12) < 4)] = hu
-    slices = Slices(scan)
+    slices = LNSlices(scan)
 
     def there(x: float, y: float) -> Track:
         at = slices.geometry.to_ijk(scan.geometry.to_ras((x, y, 12)))
@@ -225,7 +225,7 @@ def test_what_lies_in_the_air_or_is_as_bright_as_bone_is_no_node():
 def test_tracklets_lie_on_the_scans_own_slices(thickness, flip):
     direction = np.diag([-1.0, -1.0, 1.0]) * [1, 1, flip]
     scan = volume((0.9, 0.7, thickness), (90, 110, int(60 / thickness)), direction)
-    slices = Slices(scan)
+    slices = LNSlices(scan)
     tracklet = nodes.tracklet_of(track_of(column(8, 13)), slices)
     assert np.allclose(tracklet.origin, scan.origin)
     low, high = tracklet.bounds()
@@ -239,13 +239,13 @@ def test_tracklets_lie_on_the_scans_own_slices(thickness, flip):
 
 def test_a_sagittal_scan_keeps_the_slices_that_were_read():
     direction = np.array([[0.0, 0, -1], [-1, 0, 0], [0, 1, 0]])
-    slices = Slices(volume((0.8, 2.0, 0.8), (100, 30, 100), direction))
+    slices = LNSlices(volume((0.8, 2.0, 0.8), (100, 30, 100), direction))
     tracklet = nodes.tracklet_of(track_of(column(8, 13)), slices)
     assert np.allclose(tracklet.origin, slices.geometry.origin)
 
 
 def test_a_box_goes_to_the_working_slice_and_back():
-    slices = Slices(volume((0.9, 0.7, 5.0), (90, 110, 12)))
+    slices = LNSlices(volume((0.9, 0.7, 5.0), (90, 110, 12)))
     tracklet = nodes.tracklet_of(track_of(column(8, 13)), slices)
     k = tracklet.boxes[1].slice_index
     index, box = nodes.box_on_working_slice(tracklet, k, slices)
@@ -271,5 +271,5 @@ def test_only_the_wanted_direction_is_replaced():
 
 @pytest.mark.parametrize("flip", [1.0, -1.0])
 def test_slice_numbers_may_grow_against_the_reading_direction(flip):
-    slices = Slices(volume(direction=np.diag([-1.0, -1.0, 1.0]) * [1, 1, flip]))
+    slices = LNSlices(volume(direction=np.diag([-1.0, -1.0, 1.0]) * [1, 1, flip]))
     assert nodes.goes_with(nodes.tracklet_of(track_of(column(8, 13)), slices), slices) is (flip > 0)

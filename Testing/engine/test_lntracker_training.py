@@ -9,20 +9,21 @@ import pytest
 import torch
 from accelerate.state import AcceleratorState
 
-from oncotrack import weights
-from oncotrack.boxes import corners
 from oncotrack.datasets.case import label_case
 from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out, inserted_scan, phantom_scan
 from oncotrack.detection.lntracker.config import COMPACT, CONFIGS, PAPER, LNTrackerConfig
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
-from oncotrack.detection.lntracker.grid import Slices
+from oncotrack.detection.lntracker.grid import LNSlices
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.tracking import THRESHOLDS, Thresholds
 from oncotrack.errors import InputError, TrainingError, WeightsError
-from oncotrack.evaluation.borders import free_borders
+from oncotrack.evaluation.border_contrast import border_contrast
 from oncotrack.evaluation.detectors import evaluate_detectors
-from oncotrack.findings import Kind, State
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Kind, State
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.networks import weights
+from oncotrack.networks.boxes import corners
 from oncotrack.phantom import make_patient
 from oncotrack.training import lntracker as training
 from oncotrack.training import slice_pairs
@@ -30,7 +31,6 @@ from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.slice_pairs import Augmentation, SlicePairs
 from oncotrack.training.stored_cases import StoredCase, store
-from oncotrack.volume import Volume
 
 TINY = replace(COMPACT, stem=8, stages=(8, 16, 16, 16), blocks=(1, 1, 1, 1), width=32, heads=4, encoder_ffn=32,
                decoder_ffn=32, encoder_layers=1, decoder_layers=2, queries=12, denoising_queries=8)  # fmt: skip
@@ -84,7 +84,7 @@ def test_held_out_seeds_are_never_trained_on():
 
 def test_stored_slices_are_those_the_network_reads(case, stored):
     kept = StoredCase(stored[0])
-    slices = Slices(case.images["ct"])
+    slices = LNSlices(case.images["ct"])
     assert kept.shape == slices.geometry.shape
     image, labels = kept.read(np.array([7, 3, 7]))
     assert np.allclose(image[1].numpy() / 255, slices.slab(3, 4)[0], atol=0.003)
@@ -306,7 +306,7 @@ def test_a_node_among_its_like_is_neither_asked_for_nor_counted():
     image = Volume(array.astype(np.float32), geometry, name="two", modality="CT")
     labels = replace(image, array=(balls[0] + 2 * balls[1]).astype(np.int16))
     case = label_case("two", {"ct": image}, labels, "ct", "drawn", Kind.LYMPH_NODE)
-    shares = free_borders(case)
+    shares = border_contrast(case)
     assert shares[0] > 0.95
     assert shares[1] < 0.05
     result = evaluate_detectors({"all": Oracle([case]), "first": Oracle([case], 0.5)}, [case])
@@ -316,7 +316,7 @@ def test_a_node_among_its_like_is_neither_asked_for_nor_counted():
 
 
 def test_held_out_scans_come_one_by_one(ct, tmp_path):
-    from oncotrack.volume import save
+    from oncotrack.images.files import save
 
     path = save(ct, tmp_path / "ct.nii.gz")
     cases = list(held_out(2, [path]))

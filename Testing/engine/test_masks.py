@@ -11,15 +11,16 @@ from typer.testing import CliRunner
 from oncotrack.cli.app import app
 from oncotrack.errors import InputError
 from oncotrack.evaluation.masks import dice
-from oncotrack.finding import Axis
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Axis
+from oncotrack.images.files import load, save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_files import read_axes
 from oncotrack.masks.grabcut import classes
 from oncotrack.masks.plane import Region
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.phantom import make_patient
-from oncotrack.volume import Volume, load, save
 
 CENTRE = np.array([5.0, -8.0, 12.0])
 

@@ -7,9 +7,10 @@ import pytest
 
 from oncotrack.errors import Cancelled, InputError
 from oncotrack.evaluation.masks import dice
-from oncotrack.finding import Axis, Box, Observation, State, TimePoint
-from oncotrack.findings import FindingList
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Axis, Box, Observation, State, TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.batch import Wanted, make_masks
 from oncotrack.masks.carry import carry
@@ -17,7 +18,6 @@ from oncotrack.masks.findings import finding_list, observation, proposed_axes
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure
 from oncotrack.masks.shape import SHARES, Place, Shape
-from oncotrack.volume import Volume
 
 SPACING = np.array([1.0, 1.0, 2.0])
 STRAIGHT = np.eye(3)

@@ -14,14 +14,15 @@ from oncotrack.cli.app import app
 from oncotrack.datasets import folder
 from oncotrack.errors import InputError
 from oncotrack.evaluation.pseudo_masks import evaluate_pseudo_masks
-from oncotrack.finding import Axis, Kind
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Axis, Kind
+from oncotrack.images.files import load, save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_table import ENDS, Written, read_table, write_table
 from oncotrack.masks.findings import observation
 from oncotrack.masks.label_files import read_labels, write_labels
 from oncotrack.masks.training_pairs import write_pair
-from oncotrack.volume import Volume, load, save
 
 GRID = Geometry((60, 54, 9), (0.8, 0.8, 3.0), (10.0, 20.0, -5.0), np.diag([-1.0, -1.0, 1.0]))
 

@@ -7,11 +7,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from oncotrack import weights
 from oncotrack.detection.mr.config import COMPACT, PAPER, MRConfig
 from oncotrack.detection.mr.flops import cost
-from oncotrack.detection.mr.losses import TASKS, Targets, mask_loss
+from oncotrack.detection.mr.losses import TASKS, MRTargets, mask_loss
 from oncotrack.detection.mr.network import MaskRCNN, padded
+from oncotrack.networks import weights
 from oncotrack.training.mr import ABLATIONS
 
 TINY = replace(COMPACT, stem=8, stages=(8, 8, 16, 16), blocks=(1, 1, 1, 1), width=8, anchors_sampled=32, rois_sampled=12,
@@ -19,7 +19,7 @@ TINY = replace(COMPACT, stem=8, stages=(8, 8, 16, 16), blocks=(1, 1, 1, 1), widt
                attention_width=8, least_score=0.0, detections=5)  # fmt: skip
 
 
-def slices(count: int = 2) -> tuple[torch.Tensor, list[Targets]]:
+def slices(count: int = 2) -> tuple[torch.Tensor, list[MRTargets]]:
     """Noise with one bright disc a slice."""
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(count, 3, 64, 96, generator=generator) * 0.3
@@ -28,7 +28,7 @@ def slices(count: int = 2) -> tuple[torch.Tensor, list[Targets]]:
     for n in range(count):
         disc = (y - 30 - 4 * n) ** 2 + (x - 40) ** 2 < 36
         images[n, :, disc] += 0.6
-        targets.append(Targets(torch.tensor([[34.0, 24 + 4 * n, 46, 36 + 4 * n]]), disc[None]))
+        targets.append(MRTargets(torch.tensor([[34.0, 24 + 4 * n, 46, 36 + 4 * n]]), disc[None]))
     return images, targets
 
 
@@ -47,7 +47,7 @@ def test_every_loss_is_there_and_every_weight_learns():
 def test_slices_without_nodes_can_be_learned_from():
     network = MaskRCNN(TINY)
     images, _ = slices()
-    nothing = [Targets(torch.zeros(0, 4), torch.zeros(0, 64, 96, dtype=torch.bool))] * 2
+    nothing = [MRTargets(torch.zeros(0, 4), torch.zeros(0, 64, 96, dtype=torch.bool))] * 2
     losses = network(images, nothing, torch.Generator().manual_seed(0))
     assert torch.isfinite(losses["loss"])
     assert losses["box"] == losses["mask"] == losses["rpn box"] == 0

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 import torch
 
-from oncotrack.boxes import iou, nms
 from oncotrack.detection.mr.attention import GlobalLocalAttention, context_boxes
 from oncotrack.detection.mr.box_code import decode, encode
 from oncotrack.detection.mr.config import COMPACT, PAPER, MRConfig
-from oncotrack.detection.mr.losses import Targets, draw_rois, hardest, label_anchors
+from oncotrack.detection.mr.losses import MRTargets, draw_rois, hardest, label_anchors
 from oncotrack.detection.mr.roi_align import level_of, pyramid_align, roi_align
 from oncotrack.detection.mr.rpn import anchors
 from oncotrack.detection.mr.uncertainty import FixedWeights, UncertaintyLoss
 from oncotrack.errors import InputError
+from oncotrack.networks.boxes import iou, nms
 
 # the example of the operator RoiAlign (half_pixel, average of 2 x 2 samples, output 5 x 5) in the ONNX specification
 ONNX_MAP = [
@@ -163,7 +163,7 @@ def test_the_hardest_anchors_are_no_nodes_and_look_like_them():
 
 
 def test_regions_are_drawn_a_third_from_nodes():
-    target = Targets(torch.tensor([[10.0, 10, 20, 20]]))
+    target = MRTargets(torch.tensor([[10.0, 10, 20, 20]]))
     proposed = torch.rand(200, 4) * 30 + torch.tensor([40.0, 40, 90, 90])
     config = replace(COMPACT, rois_sampled=30, shaken_rois=40)
     roi = draw_rois(proposed, target, config, torch.Generator().manual_seed(0))

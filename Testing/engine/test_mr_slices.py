@@ -11,10 +11,10 @@ import torch
 from oncotrack.datasets.bookmarks import bookmarks
 from oncotrack.detection.mr.config import COMPACT, PAPER
 from oncotrack.detection.mr.slice_nodes import SliceNode, mask_of, pasted, stacked_nodes
-from oncotrack.detection.mr.slices import MRSlices, check_mr, min_max, viewing_geometry
+from oncotrack.detection.mr.slices import MRGrid, check_mr, min_max, viewing_geometry
 from oncotrack.errors import InputError
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 GRID = Geometry((40, 30, 5), (0.8, 0.8, 6.0), (16.0, 12.0, -10.0), np.diag([-1.0, -1.0, 1.0]))
 
@@ -48,8 +48,8 @@ def test_slices_keep_their_number_and_are_shown_alike_in_any_orientation(order, 
     geometry = Geometry(
         turned.shape[::-1], np.array(GRID.spacing)[list(order)], tuple(GRID.to_ras(start)), direction * signs
     )
-    plain = MRSlices(Volume(array, GRID, modality="MR"), COMPACT)
-    other = MRSlices(Volume(np.ascontiguousarray(turned), geometry, modality="MR"), COMPACT)
+    plain = MRGrid(Volume(array, GRID, modality="MR"), COMPACT)
+    other = MRGrid(Volume(np.ascontiguousarray(turned), geometry, modality="MR"), COMPACT)
     expected = plain.array if signs[2] > 0 else plain.array[::-1]
     assert np.allclose(other.array, expected, atol=1e-4)
     assert np.allclose(other.geometry.direction, np.asarray(GRID.direction) * (1, 1, signs[2]))
@@ -66,12 +66,12 @@ def test_slices_of_a_coronal_scan_stay_coronal():
 
 def test_the_compact_network_sees_neighbours_and_the_papers_one_slice():
     volume = Volume(np.random.default_rng(1).uniform(0, 9, GRID.shape), GRID, modality="MR")
-    slices = MRSlices(volume, COMPACT)
+    slices = MRGrid(volume, COMPACT)
     assert slices.geometry.spacing[:2] == pytest.approx((1.0, 1.0))
     assert len(slices) == 5
     assert np.array_equal(slices.stack(0), slices.array[[0, 0, 1]])
     assert np.array_equal(slices.stack(2), slices.array[[1, 2, 3]])
-    alone = MRSlices(volume, replace(PAPER, side=64))
+    alone = MRGrid(volume, replace(PAPER, side=64))
     assert max(alone.geometry.size[:2]) == 64
     assert np.array_equal(alone.stack(2), alone.array[[2, 2, 2]])
 
@@ -105,7 +105,7 @@ def test_boxes_of_neighbouring_slices_are_one_node_when_they_overlap_by_more_tha
 
 
 def test_a_stacked_mask_lies_where_its_slices_lie():
-    slices = MRSlices(Volume(np.zeros(GRID.shape), GRID, modality="MR"), COMPACT)
+    slices = MRGrid(Volume(np.zeros(GRID.shape), GRID, modality="MR"), COMPACT)
     disc = np.ones((3, 2), bool)
     seen = {
         1: SliceNode(np.zeros(4, np.float32), 0.5, disc, (5, 8)),

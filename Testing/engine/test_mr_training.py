@@ -10,7 +10,6 @@ import pytest
 import torch
 from scipy import ndimage
 
-from oncotrack import weights
 from oncotrack.datasets.case import label_case
 from oncotrack.datasets.node_scans import HELD_OUT
 from oncotrack.detection.detector import DETECTORS, detector
@@ -18,16 +17,17 @@ from oncotrack.detection.mr.config import COMPACT, CONFIGS
 from oncotrack.detection.mr.detector import MRDetector
 from oncotrack.detection.mr.network import MaskRCNN
 from oncotrack.detection.mr.slice_nodes import SliceNode
-from oncotrack.detection.mr.slices import MRSlices
+from oncotrack.detection.mr.slices import MRGrid
 from oncotrack.errors import InputError, TrainingError
 from oncotrack.evaluation.masks import dice
 from oncotrack.evaluation.mr_detectors import evaluate_mr, shown_from
-from oncotrack.findings import Kind, State
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Kind, State
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.networks import weights
 from oncotrack.training import mr as training
 from oncotrack.training.bookmarked_slices import BookmarkedSlices, write
 from oncotrack.training.plan import Plan
-from oncotrack.volume import Volume
 
 TINY = replace(COMPACT, stem=8, stages=(8, 8, 16, 16), blocks=(1, 1, 1, 1), width=8, anchors_sampled=32, rois_sampled=12,
                proposals=12, proposals_in_training=20, candidates=40, box_size=3, mask_size=8, box_width=16, mask_layers=1,
@@ -63,7 +63,7 @@ def test_samples_are_made_of_axes_and_their_pseudo_masks_fit(case, stored):
     from safetensors.torch import load_file
 
     kept = load_file(stored[0])
-    slices = MRSlices(case.images["mr"], COMPACT)
+    slices = MRGrid(case.images["mr"], COMPACT)
     truth = case.masks["mr"].resampled(slices.geometry, fill=0, nearest=True).array
     assert kept["images"].shape[1:] == (3, *slices.geometry.shape[1:])
     assert len(kept["ends"]) == len(kept["owner"]) >= 6

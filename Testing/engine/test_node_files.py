@@ -7,8 +7,9 @@ import SimpleITK as sitk
 
 from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection.lntracker.nodes import observation
-from oncotrack.findings import FindingList, Provenance, TimePoint
-from oncotrack.node_files import BOXES, FINDINGS, LABELS, TABLE, write_nodes
+from oncotrack.findings.finding import Provenance, TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.node_files import BOXES, FINDINGS, LABELS, TABLE, write_nodes
 from oncotrack.phantom import make_patient
 
 

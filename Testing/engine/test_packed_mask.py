@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from oncotrack.errors import InputError
-from oncotrack.findings import FindingList, Observation, TimePoint
-from oncotrack.geometry import Geometry
-from oncotrack.packed_mask import PackedMask
-from oncotrack.volume import Volume
+from oncotrack.findings.finding import Observation, TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 
 @pytest.fixture

@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oncotrack.errors import InputError
-from oncotrack.findings import FindingList, Kind, State
+from oncotrack.findings.finding import Kind, State
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.images.files import load
 from oncotrack.phantom import make_patient, write_patient
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.course import FATES
@@ -23,7 +25,6 @@ from oncotrack.phantom.node_survey import lone_measure
 from oncotrack.phantom.patient import LATTICE
 from oncotrack.phantom.statistics import NODES, PERCENTILES, node_count, node_size
 from oncotrack.phantom.tissues import INSTANCE, LABEL
-from oncotrack.volume import load
 
 
 @pytest.fixture(scope="module")
@@ -109,9 +110,9 @@ def test_a_growing_lump_presses_tissue_aside_and_it_comes_back():
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 10**6))
 def test_a_warped_point_follows_its_voxel_within_half_a_voxel(seed):
-    from oncotrack.geometry import Geometry
+    from oncotrack.images.geometry import Geometry
+    from oncotrack.images.volume import Volume
     from oncotrack.phantom import warp
-    from oncotrack.volume import Volume
 
     rng = np.random.default_rng(seed)
     geometry = Geometry((70, 66, 50), (1.5, 1.5, 2.0), (52.0, 48.0, -50.0), np.diag([-1.0, -1, 1]))

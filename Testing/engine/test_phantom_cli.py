@@ -10,8 +10,8 @@ from typer.testing import CliRunner
 
 from oncotrack.cli.app import app
 from oncotrack.errors import InputError
-from oncotrack.findings import FindingList
-from oncotrack.volume import load
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.images.files import load
 
 TABLES = {
     "hu": [{"tissue": "liver", "phase": "portal", "phantom": 113.0, "real": 114, "difference": -1.0}],
@@ -58,7 +58,7 @@ def test_bench_phantom_prints_and_keeps_the_rows_it_was_given(tmp_path, monkeypa
         asked.update(rest, patients=patients)
         return TABLES
 
-    monkeypatch.setattr("oncotrack.phantom.bench.bench", bench)
+    monkeypatch.setattr("oncotrack.bench.phantom.bench", bench)
     scan = tmp_path / "scan.nii.gz"
     _save_small_scan(scan)
     arguments = ["bench", "phantom", "--out", str(tmp_path), "--real", str(scan), "--patients", "2"]
@@ -74,8 +74,9 @@ def test_bench_phantom_prints_and_keeps_the_rows_it_was_given(tmp_path, monkeypa
 
 
 def _save_small_scan(path) -> None:
-    from oncotrack.geometry import Geometry
-    from oncotrack.volume import Volume, save
+    from oncotrack.images.files import save
+    from oncotrack.images.geometry import Geometry
+    from oncotrack.images.volume import Volume
 
     save(
         Volume(np.arange(256, dtype=np.int16).reshape(4, 8, 8), Geometry((8, 8, 4), (1.0, 1.0, 2.0)), modality="CT"),

@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oncotrack.errors import InputError
-from oncotrack.geometry import Geometry
+from oncotrack.images.files import load
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.phantom import insert, warp
 from oncotrack.phantom.insert import Implant
 from oncotrack.phantom.motion import Identity
-from oncotrack.volume import Volume, load
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 

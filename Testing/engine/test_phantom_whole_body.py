@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.ndimage import binary_erosion, distance_transform_edt, label
 
-from oncotrack.geometry import Geometry
+from oncotrack.images.geometry import Geometry
 from oncotrack.phantom import make_patient
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.canvas import Canvas

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
+from oncotrack.background.dispatcher import TimerDispatcher
 from oncotrack.errors import Cancelled, OncoTrackError
-from oncotrack.pump import Pump
 
 
 class HandTimer:
@@ -25,7 +25,7 @@ class HandTimer:
 @pytest.fixture
 def pump():
     timer, finished = HandTimer(), []
-    pump = Pump(timer, lambda: finished.append(threading.current_thread()))
+    pump = TimerDispatcher(timer, lambda: finished.append(threading.current_thread()))
     pump.timer, pump.finished = timer, finished
 
     def turn(seconds=10.0):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from oncotrack.errors import InputError
-from oncotrack.geometry import Geometry
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.diameters import diameters
 from oncotrack.masks.recist import measure, measure_masks, slice_axis
-from oncotrack.volume import Volume
 
 
 def turned(degrees: float) -> np.ndarray:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from oncotrack.errors import Cancelled, RegistrationError
-from oncotrack.geometry import Geometry
-from oncotrack.registration import Registration, cache_folder, register
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.registration.registration import Registration, cache_folder, register
 
 
 def moved(volume: Volume, by) -> Volume:
@@ -42,7 +42,7 @@ def test_another_scanner_frame_and_a_small_field_of_view(known_pair):
 
 @pytest.mark.slow
 def test_bspline_is_nearer_and_its_inverse_is_one(known_pair, monkeypatch):
-    monkeypatch.setattr("oncotrack.registration._BSPLINE_STEPS", 100)  # enough for a part of the body
+    monkeypatch.setattr("oncotrack.registration.registration._BSPLINE_STEPS", 100)  # enough for a part of the body
     size = np.array(known_pair.baseline.geometry.size)
     middle = known_pair.baseline.cropped(tuple(size // 4), tuple(3 * size // 4))
     registration = register(middle, known_pair.followup, bspline=True)

@@ -6,7 +6,7 @@ import numpy as np
 
 from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection.lntracker.nodes import observation
-from oncotrack.findings import Provenance
+from oncotrack.findings.finding import Provenance
 from oncotrack.phantom import make_patient
 from oncotrack.report import write_node_report
 from oncotrack.report.nodes import size_word

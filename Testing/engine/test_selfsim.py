@@ -5,20 +5,20 @@ import pytest
 import torch
 
 from oncotrack.errors import InputError
-from oncotrack.findings import State
-from oncotrack.followup.matches import match_all
+from oncotrack.findings.finding import State
+from oncotrack.followup.match_lesions import match_all
 from oncotrack.followup.methods import METHODS, tracker
 from oncotrack.followup.mind import MARGIN, gaussian_weight, mind_ssc, search, subvoxel
 from oncotrack.followup.selfsim import SelfSimilarity
 from oncotrack.followup.tracker import ScanPair
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 LPS = np.diag([-1.0, -1.0, 1.0])
 
 
 def miss(match, truth) -> float:
-    return float(np.linalg.norm(np.subtract(match.match, truth)))
+    return float(np.linalg.norm(np.subtract(match.position, truth)))
 
 
 def test_every_lesion_is_found_within_two_millimetres(known_pair):
@@ -36,7 +36,9 @@ def test_many_lesions_are_answered_as_one_by_one(known_pair):
     method, lesions = SelfSimilarity(), known_pair.lesions[:3]
     heard = []
     together = match_all(method, known_pair.pair, lesions, lambda fraction, text: heard.append((fraction, text)))
-    assert [match.match for match in together] == [method.match(known_pair.pair, *lesion).match for lesion in lesions]
+    assert [match.position for match in together] == [
+        method.match(known_pair.pair, *lesion).position for lesion in lesions
+    ]
     assert [fraction for fraction, _ in heard] == sorted(fraction for fraction, _ in heard)
     assert "Lesion 1 of 3" in [text for _, text in heard]
 
@@ -76,14 +78,14 @@ def test_axis_order_and_flips_do_not_matter(known_pair):
     other = ScanPair(stored_otherwise(known_pair.baseline), stored_otherwise(known_pair.followup), cache=False)
     for centre, radius in known_pair.lesions[:3]:
         first, second = (method.match(pair, centre, radius) for pair in (known_pair.pair, other))
-        assert miss(first, second.match) < 0.5
+        assert miss(first, second.position) < 0.5
 
 
 def test_an_oblique_copy_gives_the_same_match(known_pair):
     method = SelfSimilarity()
     other = ScanPair(known_pair.baseline, rotated(known_pair.followup, 20), cache=False)
     distances = [
-        miss(method.match(known_pair.pair, centre, radius), method.match(other, centre, radius).match)
+        miss(method.match(known_pair.pair, centre, radius), method.match(other, centre, radius).position)
         for centre, radius in known_pair.lesions
     ]
     assert np.median(distances) < 0.5
@@ -92,7 +94,7 @@ def test_an_oblique_copy_gives_the_same_match(known_pair):
 def test_a_place_outside_the_followup_is_not_found(known_pair):
     top = known_pair.followup.geometry.size[2]
     lower = known_pair.followup.cropped((0, 0, 0), (*known_pair.followup.geometry.size[:2], top // 2))
-    pair = ScanPair(known_pair.baseline, lower, known_pair.pair.register())
+    pair = ScanPair(known_pair.baseline, lower, known_pair.pair.registration())
     centre, radius = max(known_pair.lesions, key=lambda lesion: lesion[0][2])
     match = SelfSimilarity().match(pair, centre, radius)
     assert not match.found
@@ -108,7 +110,9 @@ def test_a_body_that_is_gone_is_not_found(known_pair):
     block = (slice(max(0, k - 9), k + 10), slice(max(0, j - 22), j + 23), slice(max(0, i - 22), i + 23))
     erased[block] = rng.normal(40, 60, erased[block].shape)
     followup = Volume(erased, known_pair.followup.geometry, "erased", "CT")
-    match = SelfSimilarity().match(ScanPair(known_pair.baseline, followup, known_pair.pair.register()), centre, radius)
+    match = SelfSimilarity().match(
+        ScanPair(known_pair.baseline, followup, known_pair.pair.registration()), centre, radius
+    )
     assert not match.found
     assert "by eye" in match.reason or "vanished" in match.reason
 

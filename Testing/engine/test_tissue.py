@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from oncotrack.followup.tissue import change_hu, doubted_where_changed
+from oncotrack.followup.tissue import change_hu, flag_tissue_change
 from oncotrack.followup.tracker import Match, ScanPair
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 AT, THERE, RADIUS = (18.0, 20.0, 22.0), (26.0, 18.0, 20.0), 8.0
 
@@ -37,8 +37,8 @@ def test_a_lesion_half_as_large_is_the_same_tissue_and_metal_counts_as_bone():
 def test_a_match_on_other_tissue_is_doubted():
     match = Match(True, THERE, THERE, RADIUS, 0.9, 0.5)
     before = scan(AT, RADIUS, 40)
-    assert doubted_where_changed(match, ScanPair(before, scan(THERE, RADIUS, 150)), AT, RADIUS) is match
-    doubted = doubted_where_changed(match, ScanPair(before, scan(THERE, RADIUS, -850)), AT, RADIUS)
+    assert flag_tissue_change(match, ScanPair(before, scan(THERE, RADIUS, 150)), AT, RADIUS) is match
+    doubted = flag_tissue_change(match, ScanPair(before, scan(THERE, RADIUS, -850)), AT, RADIUS)
     assert not doubted.found
     assert "890 HU" in doubted.reason
-    assert doubted.match == THERE
+    assert doubted.position == THERE

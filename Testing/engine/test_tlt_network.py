@@ -8,21 +8,21 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from oncotrack import weights
 from oncotrack.errors import InputError
 from oncotrack.followup.lesion_pairs import LesionPairs
 from oncotrack.followup.tlt.attention import attention, raam
-from oncotrack.followup.tlt.backbone import Backbone, windowed
+from oncotrack.followup.tlt.backbone import TLTBackbone, windowed
 from oncotrack.followup.tlt.config import COMPACT, PAPER, TLTConfig
 from oncotrack.followup.tlt.flops import cost, receptive_field
 from oncotrack.followup.tlt.losses import focal_loss, l1_loss, label, place_loss, step_loss
 from oncotrack.followup.tlt.network import TLT, trimmed
 from oncotrack.followup.tlt.predictor import Prediction, cell_places, global_regression
 from oncotrack.followup.tlt.selection import gaussian_map, select
-from oncotrack.followup.tlt.similarity import Similarity, at_cells
+from oncotrack.followup.tlt.similarity import TLTSimilarity, at_cells
 from oncotrack.followup.tlt.transformer import Transformer, sine_position
-from oncotrack.geometry import Geometry
-from oncotrack.heatmap import gaussian_tlt
+from oncotrack.images.geometry import Geometry
+from oncotrack.networks import weights
+from oncotrack.networks.heatmap import gaussian_tlt
 
 SMALL = {
     "crop": (8, 16, 16),
@@ -68,7 +68,7 @@ def test_the_paper_has_as_many_parameters_as_it_says():
 
 def test_the_paper_features_are_an_eighth_of_the_image_and_192_deep():
     with torch.device("meta"):
-        backbone = Backbone(PAPER)
+        backbone = TLTBackbone(PAPER)
         assert backbone(torch.empty(1, 1, 40, 200, 200)).shape == (1, 192, 5, 25, 25)
         assert backbone.stem[0][0].weight.shape == (32, 1, 7, 7, 7)
         assert backbone.stem[0][0].stride == (1, 1, 1)
@@ -76,7 +76,7 @@ def test_the_paper_features_are_an_eighth_of_the_image_and_192_deep():
 
 def test_a_cell_sees_as_far_as_its_receptive_field():
     config = replace(TINY_PAPER, crop=(48, 48, 48))
-    backbone = Backbone(config).eval()
+    backbone = TLTBackbone(config).eval()
     image = torch.zeros(1, 1, 48, 48, 48, requires_grad=True)
     for parameter in backbone.parameters():  # positive weights: nothing cancels, no unit is dead
         parameter.data.abs_()
@@ -316,7 +316,7 @@ def test_features_between_the_cells_are_interpolated():
 
 def test_similarity_is_the_mean_cosine_on_the_lattice():
     torch.manual_seed(0)
-    similarity, rng = Similarity(4, 3, 2), generator()
+    similarity, rng = TLTSimilarity(4, 3, 2), generator()
     similarity.weight.data.normal_()
     template, search = torch.rand(2, 4, 6, 5, 5, generator=rng), torch.rand(2, 4, 5, 4, 5, generator=rng)
     clicked = torch.tensor([[2.0, 2.0, 3.0], [3.0, 2.0, 2.0]])
@@ -331,7 +331,7 @@ def test_similarity_is_the_mean_cosine_on_the_lattice():
             here = [min(max(int(n) + o, 0), m - 1) for n, o, m in zip(clicked[b], offset, (6, 5, 5), strict=True)]
             one, other = (similarity.project.weight @ v for v in (template[(b, ..., *here)], search[(b, ..., *there)]))
             expected += float((weight[k] * F.cosine_similarity(one, other, dim=0)).detach())
-        assert float(found[b, z, y, x].detach()) == pytest.approx(Similarity.FIRST_GAIN * expected, rel=1e-3)
+        assert float(found[b, z, y, x].detach()) == pytest.approx(TLTSimilarity.FIRST_GAIN * expected, rel=1e-3)
 
 
 def test_without_training_a_moved_copy_is_found():

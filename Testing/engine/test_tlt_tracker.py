@@ -7,16 +7,16 @@ import pytest
 import torch
 from scipy.ndimage import gaussian_filter
 
-from oncotrack import weights
 from oncotrack.errors import Cancelled, InputError, WeightsError
 from oncotrack.followup.methods import ABOUT
 from oncotrack.followup.tlt.config import COMPACT
 from oncotrack.followup.tlt.network import TLT
 from oncotrack.followup.tlt.tracker import TLTTracker
 from oncotrack.followup.tracker import OUTSIDE, ChecksBack, MapsProbability, MatchesMany, ScanPair
-from oncotrack.geometry import Geometry
-from oncotrack.registration import Registration
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.networks import weights
+from oncotrack.registration.registration import Registration
 
 CONFIG = replace(
     COMPACT,
@@ -70,13 +70,13 @@ def tracker(folder, monkeypatch) -> TLTTracker:
 
 def test_what_moved_is_found_and_leads_back(tracker, pair):
     match = tracker.match(pair, CLICKS[0], 8.0)
-    assert np.linalg.norm(np.subtract(match.match, MOVED)) < 4.0  # half a cell along each axis
+    assert np.linalg.norm(np.subtract(match.position, MOVED)) < 4.0  # half a cell along each axis
     assert match.found, match.reason
     assert match.cycle_error_mm < 4.0
-    assert match.expected == CLICKS[0]
+    assert match.registration_guess == CLICKS[0]
     assert 0 <= match.score <= 1
     assert 1 <= len(match.alternatives) <= 3
-    assert all(np.linalg.norm(np.subtract(other.centre, match.match)) > 4 for other in match.alternatives)
+    assert all(np.linalg.norm(np.subtract(other.centre, match.position)) > 4 for other in match.alternatives)
     assert all(other.score <= match.score for other in match.alternatives)
     assert match.observation().provenance.weights_sha256 == match.weights_sha256 != ""
 
@@ -86,7 +86,7 @@ def test_many_clicks_are_the_same_as_one_by_one(tracker, pair):
     together = tracker.match_many(pair, lesions)
     for many, (at, radius) in zip(together, lesions, strict=True):
         single = tracker.match(pair, at, radius)
-        assert np.allclose(many.match, single.match, atol=0.01)
+        assert np.allclose(many.position, single.position, atol=0.01)
         assert many.score == pytest.approx(single.score, abs=1e-3)
         assert many.cycle_error_mm == pytest.approx(single.cycle_error_mm, abs=0.01)
 
@@ -106,13 +106,13 @@ def test_a_score_below_the_threshold_is_not_found(folder, pair):
 def test_a_place_that_was_not_scanned_is_outside(tracker, pair):
     lower = pair.followup.cropped((0, 0, 0), (70, 70, 8))
     match = tracker.match(ScanPair(pair.baseline, lower, Registration(np.eye(4))), (0, 0, 50), 8.0)
-    assert (match.found, match.reason, match.match) == (False, OUTSIDE, (0, 0, 50))
+    assert (match.found, match.reason, match.position) == (False, OUTSIDE, (0, 0, 50))
 
 
 def test_no_answer_lies_where_the_scan_ends(tracker, pair):
     upper = pair.followup.cropped((0, 0, 30), (70, 70, 60))
     match = tracker.match(ScanPair(pair.baseline, upper, Registration(np.eye(4))), (0, 0, -4), 8.0)
-    for place in (match.match, *(other.centre for other in match.alternatives)):
+    for place in (match.position, *(other.centre for other in match.alternatives)):
         assert upper.geometry.contains(place)
 
 
@@ -127,7 +127,7 @@ def test_the_probability_map_is_highest_at_the_match(tracker, pair):
     chances = tracker.probability_map(pair, CLICKS[1], 8.0)
     highest = np.unravel_index(chances.array.argmax(), chances.array.shape)
     match = tracker.match(pair, CLICKS[1], 8.0)
-    assert np.linalg.norm(chances.geometry.to_ras(highest[::-1]) - match.match) < 6.0
+    assert np.linalg.norm(chances.geometry.to_ras(highest[::-1]) - match.position) < 6.0
     assert chances.array[highest] == pytest.approx(match.score, rel=1e-3)
     assert chances.array.min() >= 0
 

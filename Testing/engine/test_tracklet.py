@@ -3,7 +3,7 @@
 import pytest
 
 from oncotrack.errors import InputError
-from oncotrack.tracklet import SliceBox, Tracklet
+from oncotrack.findings.tracklet import SliceBox, Tracklet
 
 
 def tracklet(first=2, last=6):

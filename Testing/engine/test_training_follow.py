@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 import torch
 
-from oncotrack import weights
 from oncotrack.datasets.lesion_visits import LesionVisits, VisitLesion
 from oncotrack.errors import InputError, TrainingError
-from oncotrack.geometry import Geometry
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.networks import weights
 from oncotrack.training.lesion_calibration import dividing
 from oncotrack.training.lesion_pairs import LesionPairSamples, Variety
 from oncotrack.training.lesion_tracker import System, train
 from oncotrack.training.plan import Plan
 from oncotrack.training.stored_visits import StoredVisits, store
 from oncotrack.training.visit_sources import VisitSources
-from oncotrack.volume import Volume
 
 GRIDS = (
     Geometry((64, 56, 40), (1.5, 1.5, 2.5), (-40.0, -38.0, -50.0)),

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 import torch
 
-from oncotrack import weights
 from oncotrack.bench.detect import bench_detect
 from oncotrack.datasets.node_scans import inserted_scan
-from oncotrack.detection import unet
-from oncotrack.detection.lntracker.grid import Slices
+from oncotrack.detection.lntracker.grid import LNSlices
 from oncotrack.detection.lntracker.tracking import BEST
-from oncotrack.detection.unet import UNetConfig, UNetDetector
 from oncotrack.errors import TrainingError, WeightsError
+from oncotrack.evaluation import unet
+from oncotrack.evaluation.unet import UNetConfig, UNetDetector
+from oncotrack.images.files import save
+from oncotrack.networks import weights
 from oncotrack.phantom import make_patient
 from oncotrack.training import unet as training
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.stored_cases import store
-from oncotrack.volume import save
 
 SMALL = UNetConfig((4, 8, 8), ((1, 2, 2), (2, 2, 2)), (8, 32, 32))
 
@@ -59,7 +59,7 @@ def test_the_bench_times_it_beside_tracking(case, tmp_path):
     path = weights.save(tmp_path / "u.safetensors", "unet", SMALL, unet.network(SMALL).state_dict(), {})
     slab = case.images["ct"].cropped((0, 0, 8), (96, 80, 16))
     result = bench_detect(save(slab, tmp_path / "ct.nii.gz"), "cpu", unet=path)
-    assert result["slices"] == len(Slices(slab))
+    assert result["slices"] == len(LNSlices(slab))
     for name in ("tracking", "stacking", "unet"):
         assert result[name]["seconds_per_slice"] * result["slices"] == pytest.approx(result[name]["seconds"])
     assert result["compact"]["parameters"] < result["paper"]["parameters"]
@@ -72,7 +72,7 @@ def test_the_bench_looks_for_the_weights_first(tmp_path):
 
 def test_connected_parts_become_nodes(case, tmp_path):
     path = weights.save(tmp_path / "u.safetensors", "unet", SMALL, unet.network(SMALL).state_dict(), {})
-    slices = Slices(case.images["ct"])
+    slices = LNSlices(case.images["ct"])
     truth = case.masks["ct"].resampled(slices.geometry, fill=0, nearest=True).array
     tracks = UNetDetector(path, "cpu")._parts(np.where(truth > 0, 0.9, 0.01), float(np.prod(slices.geometry.spacing)))
     assert len(tracks) >= 4

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oncotrack.errors import InputError, OutputError
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume, load, lps_to_ras, save, to_sitk
+from oncotrack.images.files import load, save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume, lps_to_ras, to_sitk
 
 OBLIQUE = np.linalg.qr(np.array([[1.0, 0.3, -0.2], [-0.25, 1, 0.15], [0.2, -0.1, 1]]))[0]
 

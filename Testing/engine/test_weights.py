@@ -8,8 +8,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from oncotrack import weights
 from oncotrack.errors import WeightsError
+from oncotrack.networks import weights
 
 
 @dataclass(frozen=True)

@@ -13,15 +13,15 @@ import pytest
 import vtk
 from vtk.util.numpy_support import vtk_to_numpy
 
-from oncotrack.findings import Alternative
+from oncotrack.background.jobs import silent
+from oncotrack.findings.finding import Alternative
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match
-from oncotrack.geometry import Geometry
-from oncotrack.jobs import silent
-from oncotrack.registration import Registration
-from oncotrack.scene.application import check_drawing, new_scene
-from oncotrack.scene.follow_up import FollowUpScene
-from oncotrack.scene.volumes import add_volume
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.registration.registration import Registration
+from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.nodes.volumes import add_volume
+from oncotrack.scene.views.application import check_drawing, new_scene
 
 LESION = (12.0, -8.0, 6.0)
 SHIFT = (4.0, -3.0, 5.0)
@@ -34,15 +34,15 @@ class AffineTracker:
 
     def match(self, pair, at, radius_mm=DEFAULT_RADIUS_MM, progress=silent):
         at = pair.check_click(at)
-        registration = pair.register()
+        registration = pair.registration()
         expected = tuple(registration.to_followup(at).tolist())
         back = registration.to_baseline(expected)
         beside = tuple(v + 9.0 for v in expected)
         progress(1.0, "Matched")
         return Match(
             found=True,
-            match=expected,
-            expected=expected,
+            position=expected,
+            registration_guess=expected,
             radius_mm=radius_mm,
             score=0.9,
             cycle_error_mm=float(np.linalg.norm(back - at)),

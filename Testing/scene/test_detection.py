@@ -11,23 +11,23 @@ import SimpleITK as sitk
 import slicer
 from stand_in_detector import KnownNodes
 
+from oncotrack.background.jobs import Worker
 from oncotrack.errors import Cancelled, InputError
-from oncotrack.finding import Kind, Observation, State
-from oncotrack.findings import FindingList
-from oncotrack.geometry import Geometry
-from oncotrack.jobs import Worker
-from oncotrack.node_files import BOXES, FINDINGS, LABELS, TABLE
-from oncotrack.packed_mask import PackedMask
-from oncotrack.scene.application import new_scene
-from oncotrack.scene.detection import DetectionScene
-from oncotrack.scene.detection_panel import lines, possible, size_word, steps, summary
-from oncotrack.scene.follow_up import FollowUpScene
-from oncotrack.scene.parts import Key
-from oncotrack.scene.shapes import BOX, OUTLINE
-from oncotrack.scene.storage import open_scene, save_scene
-from oncotrack.scene.volumes import add_volume
-from oncotrack.tracklet_edits import Rerun, retrace
-from oncotrack.volume import Volume
+from oncotrack.findings.finding import Kind, Observation, State
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.node_files import BOXES, FINDINGS, LABELS, TABLE
+from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.findings.tracklet_edits import Rerun, replace_tracklet
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.scene.detection.detection import DetectionScene
+from oncotrack.scene.detection.panel import lines, possible, size_word, steps, summary
+from oncotrack.scene.files.storage import open_scene, save_scene
+from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.nodes.shapes import BOX, OUTLINE
+from oncotrack.scene.nodes.volumes import add_volume
+from oncotrack.scene.views.application import new_scene
 
 PLACES = (((12.0, -8.0, 6.0), 8.5), ((-15.0, 5.0, -4.0), 6.0), ((-10.0, -12.0, 10.0), 4.5), ((0.0, 14.0, 0.0), 4.0))
 
@@ -178,7 +178,7 @@ def test_a_name_a_mask_and_a_missing_node_are_a_readers_work_too(found):
     def named_by_hand():
         found.findings.rename(named(found, "LN 2").uid, "Hilar")
 
-    def masked():
+    def with_mask():
         seen = named(found, "LN 2").at(found.time_point)
         cube = Volume(np.ones((2, 2, 2), np.uint8), Geometry((2, 2, 2), (1, 1, 1), seen.centre), "mask")
         found.findings.observe(named(found, "LN 2").uid, found.time_point, replace(seen, mask=PackedMask.of(cube)))
@@ -187,7 +187,7 @@ def test_a_name_a_mask_and_a_missing_node_are_a_readers_work_too(found):
         found.findings.set_state(named(found, "LN 2").uid, found.time_point, State.ABSENT, "reader")
 
     uid = named(found, "LN 2").uid
-    for work in (named_by_hand, masked, absent):
+    for work in (named_by_hand, with_mask, absent):
         assert not found.has_decisions
         work()
         assert found.has_decisions
@@ -203,14 +203,14 @@ def test_a_new_run_proposes_nothing_over_a_node_that_was_trimmed_to_one_slice(fo
     first = named(found, "LN 1")
     seen = first.at(found.time_point)
     middle = (seen.tracklet.first + seen.tracklet.last) // 2
-    retrace(found.findings, first.uid, found.time_point, seen.tracklet.trim(middle, middle))
+    replace_tracklet(found.findings, first.uid, found.time_point, seen.tracklet.trim(middle, middle))
     found.detect(Rerun.KEEP).run()
     assert len(found.here) == 4 and len(named(found, "LN 1").at(found.time_point).tracklet.boxes) == 1
 
 
 def test_deleting_a_nodes_box_or_outline_in_the_scene_deletes_the_node(found, tmp_path):
     for part in (BOX, OUTLINE):
-        node = found.nodes.parts.find(Key(part, found.time_point, named(found, "LN 2").uid))
+        node = found.nodes.parts.find(NodeKey(part, found.time_point, named(found, "LN 2").uid))
         found.scene.RemoveNode(node)
         assert labels(found) == ["LN 1", "LN 3", "LN 4"]
         found.export(tmp_path).run()

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from oncotrack.errors import Cancelled, InputError, WeightsError
-from oncotrack.findings import Observation, State
+from oncotrack.findings.finding import Observation, State
 from oncotrack.followup.methods import ABOUT
-from oncotrack.scene import panel
-from oncotrack.scene.application import new_scene
-from oncotrack.scene.follow_up import FollowUpScene
-from oncotrack.scene.layers import PROBABILITY
-from oncotrack.scene.storage import open_scene, save_scene
+from oncotrack.scene.files.storage import open_scene, save_scene
+from oncotrack.scene.followup import panel
+from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.followup.overlays import PROBABILITY
+from oncotrack.scene.views.application import new_scene
 
 PLACES = ((12.0, -8.0, 6.0), (-15.0, 10.0, -12.0), (0.0, 0.0, 0.0))
 
@@ -28,7 +28,7 @@ def aside(trackers):
 
         def match(self, pair, at, *arguments):
             match = super().match(pair, at, *arguments)
-            return replace(match, match=tuple(np.add(match.match, (5.0, 0, 0))), method=self.name)
+            return replace(match, position=tuple(np.add(match.position, (5.0, 0, 0))), method=self.name)
 
         def match_many(self, pair, lesions, progress):
             matches = []

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from oncotrack.findings import State
-from oncotrack.scene.application import new_scene
-from oncotrack.scene.centres import CURRENT_COLOUR
-from oncotrack.scene.follow_up import FollowUpScene
-from oncotrack.scene.storage import open_scene, save_scene
+from oncotrack.findings.finding import State
+from oncotrack.scene.files.storage import open_scene, save_scene
+from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR
+from oncotrack.scene.views.application import new_scene
 
 
 def labels(node):

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import vtk
 
-from oncotrack.findings import Axis, Box, Observation, State, TimePoint
-from oncotrack.scene.centres import marked, unmarked
-from oncotrack.scene.finding_nodes import FindingNodes
-from oncotrack.tracklet import SliceBox, Tracklet
+from oncotrack.findings.finding import Axis, Box, Observation, State, TimePoint
+from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.scene.nodes.fiducials import marked, unmarked
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
 
 # beside the centre: where both lie under the mouse, it is chance which one is taken
 LONG = Axis((-8.0, 5.0, 0.0), (8.0, 7.0, 0.0))

@@ -8,7 +8,7 @@ import pytest
 
 from oncotrack.errors import MissingPackageError
 from oncotrack.followup import DEFAULT_METHOD
-from oncotrack.scene import packages
+from oncotrack.scene.files import packages
 
 ABSENT = "no-such-package-of-oncotrack>=1"
 

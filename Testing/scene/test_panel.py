@@ -8,12 +8,12 @@ import pytest
 import slicer
 
 from oncotrack.errors import OncoTrackError
-from oncotrack.findings import Axis, Observation, Provenance, State
-from oncotrack.scene import panel
-from oncotrack.scene.follow_up import FollowUpScene
-from oncotrack.scene.layout import show_rows
-from oncotrack.scene.rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, LAYOUT_ID
-from oncotrack.scene.sample_data import sources
+from oncotrack.findings.finding import Axis, Observation, Provenance, State
+from oncotrack.scene.followup import panel
+from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.nodes.sample_data import sources
+from oncotrack.scene.views.layout import show_rows
+from oncotrack.scene.views.view_rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, LAYOUT_ID
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from oncotrack.finding import Box, Kind, Observation, Provenance, State
-from oncotrack.scene.mask_segments import MASKS, from_segment
-from oncotrack.scene.parts import Key
-from oncotrack.scene.recist import RecistScene
-from oncotrack.scene.recist_panel import COLUMNS, current_words, lines, possible, summary
-from oncotrack.scene.volumes import add_volume
+from oncotrack.findings.finding import Box, Kind, Observation, Provenance, State
+from oncotrack.scene.masks.mask_segments import MASKS, from_segment
+from oncotrack.scene.masks.panel import COLUMNS, current_words, lines, possible, summary
+from oncotrack.scene.masks.recist import RecistScene
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.nodes.volumes import add_volume
 
 MIDDLE = np.array((12.0, -8.0, 5.0))
 LONG, SHORT = ((-9.0, 0, 0), (9.0, 0, 0)), ((0, -7.0, 0), (0, 7.0, 0))
@@ -33,7 +33,7 @@ class Reading:
 
     def segment(self) -> set[tuple[float, ...]]:
         """The places (RAS mm) inside the current finding's segment."""
-        node = self.session.nodes.parts.find(Key(MASKS, self.session.time_point))
+        node = self.session.nodes.parts.find(NodeKey(MASKS, self.session.time_point))
         mask = from_segment(node, self.session.current.uid)
         return set(map(tuple, mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]).round(2).tolist()))
 
@@ -116,7 +116,7 @@ def test_what_was_drawn_is_one_step_of_undo_and_leaves_no_line_behind(reading, a
     assert len(lines(reading.session)[0].cells) == len(COLUMNS)
     assert summary(reading.session) == "1 finding, 1 mask."
     reading.session.undo()
-    assert reading.session.nodes.parts.find(Key(MASKS, reading.session.time_point)).GetSegmentation(
+    assert reading.session.nodes.parts.find(NodeKey(MASKS, reading.session.time_point)).GetSegmentation(
     ).GetNumberOfSegments() == 0  # fmt: skip
     drafts = [n for n in (reading.session.scene.GetFirstNodeByName(x) for x in ("One axis", "Other axis")) if n]
     assert all(node.GetNumberOfControlPoints() == 0 and not node.GetSaveWithScene() for node in drafts)
@@ -141,7 +141,7 @@ def test_the_mask_follows_an_end_point_while_it_is_dragged_and_becomes_one_comma
 
 
 def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
-    from oncotrack.scene import mask_editing, recist
+    from oncotrack.scene.masks import mask_editing, recist
 
     axial = view("Green")
     waiting = []
@@ -276,7 +276,7 @@ def test_accept_reject_delete_and_go_on(drawn, axial):
         session.next()
         session.reject()
         session.next()
-        node = session.nodes.parts.find(Key(MASKS, session.time_point))
+        node = session.nodes.parts.find(NodeKey(MASKS, session.time_point))
         shown = [node.GetDisplayNode().GetSegmentVisibility(finding.uid) for finding in session.shown]
         assert shown == [True, False], "a rejected mask is hidden"
         session.delete()

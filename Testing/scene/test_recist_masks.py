@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 import slicer
 
+from oncotrack.background.jobs import silent
 from oncotrack.errors import Cancelled, InputError
-from oncotrack.finding import Axis, Observation, State
-from oncotrack.findings import FindingList
-from oncotrack.jobs import silent
+from oncotrack.findings.finding import Axis, Observation, State
+from oncotrack.findings.finding_list import FindingList
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.scene.application import new_scene
-from oncotrack.scene.mask_segments import MASKS, from_segment, to_oriented
-from oncotrack.scene.parts import Key
-from oncotrack.scene.recist import RecistScene
-from oncotrack.scene.recist_panel import done, lines, possible
-from oncotrack.scene.shapes import LONG_AXIS
-from oncotrack.scene.storage import open_scene, save_scene
-from oncotrack.scene.volumes import add_volume
+from oncotrack.scene.files.storage import open_scene, save_scene
+from oncotrack.scene.masks.mask_segments import MASKS, from_segment, to_oriented
+from oncotrack.scene.masks.panel import done, lines, possible
+from oncotrack.scene.masks.recist import RecistScene
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.nodes.shapes import LONG_AXIS
+from oncotrack.scene.nodes.volumes import add_volume
+from oncotrack.scene.views.application import new_scene
 
 MIDDLE = np.array((12.0, -8.0, 5.0))
 
@@ -118,7 +118,7 @@ def reshaped(session):
 
 def stretched(session, by_mm: float):
     """What a hand does that lengthens the long axis."""
-    line = session.nodes.parts.find(Key(LONG_AXIS, session.time_point, session.current.uid))
+    line = session.nodes.parts.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
     line.SetNthControlPointPositionWorld(1, *np.add(session.seen.long_axis.end, (by_mm, 0, 0)))
 
 
@@ -144,7 +144,7 @@ def test_when_it_cannot_be_carried_again_axes_and_mask_stay(session, reshaped):
 
     with pytest.raises(Cancelled):
         reshaped[0].run(stop)
-    line = session.nodes.parts.find(Key(LONG_AXIS, session.time_point, session.current.uid))
+    line = session.nodes.parts.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
     assert session.seen == was and line.GetLineLengthWorld() == pytest.approx(18.0)
     assert shown(session).array.sum() == voxels
 
@@ -290,5 +290,5 @@ def test_without_a_scan_each_thing_says_so(scene):
     for call in (session.draw_axes, lambda: session.export("x"), session.make_mask):
         with pytest.raises(InputError, match=r"Load one|Nothing is chosen"):
             call()
-    assert session.nodes.parts.find(Key(MASKS, "")) is None
+    assert session.nodes.parts.find(NodeKey(MASKS, "")) is None
     session.close()

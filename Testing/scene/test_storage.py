@@ -7,9 +7,9 @@ import zipfile
 import pytest
 
 from oncotrack.errors import Cancelled, InputError, OutputError
-from oncotrack.scene.application import check_drawing, new_scene
-from oncotrack.scene.storage import open_scene, opening, save_scene, saving
-from oncotrack.scene.volumes import add_volume
+from oncotrack.scene.files.storage import open_scene, opening, save_scene, saving
+from oncotrack.scene.nodes.volumes import add_volume
+from oncotrack.scene.views.application import check_drawing, new_scene
 
 
 @pytest.fixture

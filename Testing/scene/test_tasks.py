@@ -8,13 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from oncotrack.background.jobs import Worker
 from oncotrack.errors import UNEXPECTED, Cancelled, InputError, RegistrationError
-from oncotrack.findings import Observation, State
-from oncotrack.heatmap import gaussian_dlt
-from oncotrack.jobs import Worker
-from oncotrack.scene.follow_up import FollowUpScene
-from oncotrack.scene.tasks import Task
-from oncotrack.scene.volumes import add_volume, to_volume, to_vtk
+from oncotrack.findings.finding import Observation, State
+from oncotrack.networks.heatmap import gaussian_dlt
+from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.nodes.volumes import add_volume, to_volume, to_vtk
 
 
 def everything(scene) -> list[str]:

@@ -10,14 +10,14 @@ import slicer
 from stand_in_detector import KnownNodes
 
 from oncotrack.errors import InputError, WeightsError
-from oncotrack.finding import State
-from oncotrack.geometry import Geometry
-from oncotrack.scene.application import new_scene
-from oncotrack.scene.detection import DetectionScene
-from oncotrack.scene.detection_panel import mergeable, possible, slice_words
-from oncotrack.scene.storage import open_scene, save_scene
-from oncotrack.scene.volumes import add_volume
-from oncotrack.tracklet_edits import Rerun
+from oncotrack.findings.finding import State
+from oncotrack.findings.tracklet_edits import Rerun
+from oncotrack.images.geometry import Geometry
+from oncotrack.scene.detection.detection import DetectionScene
+from oncotrack.scene.detection.panel import mergeable, possible, slice_words
+from oncotrack.scene.files.storage import open_scene, save_scene
+from oncotrack.scene.nodes.volumes import add_volume
+from oncotrack.scene.views.application import new_scene
 
 MIDDLE = 22
 """Slice number of the first node's middle: 5 mm S."""

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 
 from oncotrack.errors import InputError
-from oncotrack.findings import State
-from oncotrack.registration import Registration
-from oncotrack.scene import panel
-from oncotrack.scene.application import new_scene
-from oncotrack.scene.follow_up import FollowUpScene
-from oncotrack.scene.storage import open_scene, save_scene
-from oncotrack.scene.volumes import add_volume
+from oncotrack.findings.finding import State
+from oncotrack.registration.registration import Registration
+from oncotrack.scene.files.storage import open_scene, save_scene
+from oncotrack.scene.followup import panel
+from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.nodes.volumes import add_volume
+from oncotrack.scene.views.application import new_scene
 
 SHIFT = np.array([3.0, -2.0, 4.0])
 

@@ -7,9 +7,9 @@ import pytest
 import vtk
 
 from oncotrack.errors import InputError
-from oncotrack.geometry import Geometry
-from oncotrack.scene.volumes import SOFT_TISSUE, add_volume, ijk_to_world, stamp, to_volume, to_vtk
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.scene.nodes.volumes import SOFT_TISSUE, add_volume, ijk_to_world, stamp, to_volume, to_vtk
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ import numpy as np
 import pytest
 
 from oncotrack.bench.warped import warped_copy
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume, save
+from oncotrack.images.files import save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 _WAIT_MS = 60_000  # a shared machine may be slow; nothing here is a measure

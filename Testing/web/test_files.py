@@ -9,9 +9,10 @@ import signal
 import numpy as np
 import pytest
 
-from oncotrack.geometry import Geometry
+from oncotrack.images.files import load, save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.phantom.dicom_series import write_series
-from oncotrack.volume import Volume, load, save
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from oncotrack.volume import load
+from oncotrack.images.files import load
 
 
 @pytest.mark.real

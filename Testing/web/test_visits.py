@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume, save
+from oncotrack.images.files import save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 STEP = np.array([4.0, -3.0, 6.0])
 LESIONS = ((30.0, 10.0, 6.0), (-25.0, -10.0, -14.0))

@@ -9,15 +9,16 @@ from typing import Any
 
 import torch
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection.detector import Detector
 from oncotrack.detection.lntracker.config import CONFIGS
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.flops import cost
-from oncotrack.detection.lntracker.grid import Slices
-from oncotrack.detection.unet import UNetDetector
-from oncotrack.jobs import Progress, silent
+from oncotrack.detection.lntracker.grid import LNSlices
+from oncotrack.evaluation.unet import UNetDetector
+from oncotrack.images.files import load
+from oncotrack.images.volume import Volume
 from oncotrack.phantom import make_patient
-from oncotrack.volume import Volume, load
 
 _SEED = 1
 
@@ -46,7 +47,7 @@ def bench_detect(
         volume = make_patient(_SEED, 1, size=(448, 352, 100), spacing=(0.85, 0.85, 3.0)).visits[0].image
     else:
         volume = load(image)
-    result: dict[str, Any] = {"scan": volume.name, "slices": len(Slices(volume)), "threads": torch.get_num_threads()}
+    result: dict[str, Any] = {"scan": volume.name, "slices": len(LNSlices(volume)), "threads": torch.get_num_threads()}
     for name in ("tracking", "stacking"):
         detector = LNTrackerDetector(device, stacking=name == "stacking")
         result[name] = _timed(detector, volume, result["slices"], progress)

@@ -15,18 +15,19 @@ from typing import Any
 
 import numpy as np
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.bench.warped import warped_copy
 from oncotrack.datasets.body import body_mask
 from oncotrack.errors import InputError, WeightsError
 from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
-from oncotrack.followup.matches import match_all
+from oncotrack.followup.match_lesions import match_all
 from oncotrack.followup.methods import METHODS, RegistrationTracker, tracker
 from oncotrack.followup.selfsim import MAXIMUM_CYCLE_MM
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ScanPair
-from oncotrack.jobs import Progress, silent
+from oncotrack.images.files import load, save
+from oncotrack.images.volume import Volume
 from oncotrack.phantom import make_patient
 from oncotrack.samples import sample
-from oncotrack.volume import Volume, load, save
 
 _POINTS = 50
 _SEED = 1

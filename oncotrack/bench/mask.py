@@ -10,14 +10,14 @@ import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.node_scans import phantom_scan
 from oncotrack.evaluation.masks import dice
 from oncotrack.evaluation.pseudo_masks import LEAST_SHORT_MM, Sample, samples
-from oncotrack.jobs import Progress, silent
+from oncotrack.images.volume import Volume
 from oncotrack.masks.carry import carry
 from oncotrack.masks.diameters import diameters
 from oncotrack.masks.pseudo_mask import pseudo_mask
-from oncotrack.volume import Volume
 
 _SEED = 2_000_000
 _SIDE = 512

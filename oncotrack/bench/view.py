@@ -16,11 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.bench.warped import warped_copy
 from oncotrack.errors import MissingPackageError, OncoTrackError
-from oncotrack.geometry import Geometry
-from oncotrack.jobs import Progress, silent
-from oncotrack.volume import Volume, save
+from oncotrack.images.files import save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 SIZE = (512, 512, 64)
 _SCROLLS, _CLICKS, _LIMIT_MS = 15, 5, 120_000

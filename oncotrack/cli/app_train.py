@@ -15,7 +15,7 @@ Steps = Annotated[int | None, typer.Option("--steps", min=1)]
 Batch = Annotated[int | None, typer.Option("--batch", min=1)]
 LearningRate = Annotated[float | None, typer.Option("--learning-rate", min=0)]
 Warmup = Annotated[int | None, typer.Option("--warmup", min=0)]
-Seed = Annotated[int | None, typer.Option("--seed")]
+NodePlacement = Annotated[int | None, typer.Option("--seed")]
 Start = Annotated[Path | None, typer.Option("--start", help="Weights to begin with; random ones when missing.")]
 MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Stop, with a checkpoint, after so long.")]
 
@@ -50,7 +50,7 @@ def train_lntracker(
     learning_rate: LearningRate = None,
     warmup: Warmup = None,
     optimiser: Annotated[str | None, typer.Option("--optimiser", help="radam, or muon (torch 2.9 or newer).")] = None,
-    seed: Seed = None,
+    seed: NodePlacement = None,
     start: Start = None,
     backbone: Annotated[
         Path | None, typer.Option("--backbone", help="torchvision's ResNet-50 of ImageNet, for the config paper.")
@@ -87,7 +87,7 @@ def train_mr(
     batch: Batch = None,
     learning_rate: LearningRate = None,
     warmup: Warmup = None,
-    seed: Seed = None,
+    seed: NodePlacement = None,
     device: Device = "auto",
     max_minutes: MaxMinutes = None,
 ) -> None:
@@ -108,7 +108,7 @@ def train_unet(
     batch: Batch = None,
     learning_rate: LearningRate = None,
     warmup: Warmup = None,
-    seed: Seed = None,
+    seed: NodePlacement = None,
     start: Start = None,
     device: Device = "auto",
     max_minutes: MaxMinutes = None,
@@ -142,7 +142,7 @@ def _train_tracker(system: str, title: str) -> None:
         batch: Batch = None,
         learning_rate: LearningRate = None,
         warmup: Warmup = None,
-        seed: Seed = None,
+        seed: NodePlacement = None,
         start: Start = None,
         device: Device = "auto",
         max_minutes: MaxMinutes = None,

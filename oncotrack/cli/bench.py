@@ -119,8 +119,8 @@ def mask(json: str | None) -> None:
 
 def phantom(out: Path, real: Sequence[Path], patients: int, json: str | None) -> None:
     """Synthetic patients beside real ones: tables, ``phantom.png`` and one CSV a table."""
-    from oncotrack.phantom.bench import bench
-    from oncotrack.volume import load
+    from oncotrack.bench.phantom import bench
+    from oncotrack.images.files import load
 
     with progress_bar() as progress:
         volumes = [load(path) for path in real]

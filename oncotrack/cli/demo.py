@@ -10,11 +10,11 @@ import numpy as np
 
 from oncotrack.cli.output import progress_bar, say
 from oncotrack.evaluation.landmarks import read_points
-from oncotrack.findings import State
+from oncotrack.findings.finding import State
 from oncotrack.followup.methods import tracker
 from oncotrack.followup.tracker import ScanPair
+from oncotrack.images.files import load
 from oncotrack.samples import FOLDER_VARIABLE, sample
-from oncotrack.volume import load
 
 _SEED = 20
 _LESIONS = 6
@@ -22,7 +22,7 @@ _SMALLEST_MM = 4.0
 
 
 @dataclass(frozen=True)
-class Case:
+class DemoCase:
     """Two scans, lesions to follow (RAS mm, radius mm) and where they are known to lie in the follow-up."""
 
     pair: ScanPair
@@ -39,7 +39,7 @@ def run(out: Path) -> None:
         progress(0.02, "Loading")
         case = _real_case() or _synthetic_case()
         method = tracker()
-        case.pair.register(lambda fraction, text: progress(0.1 + 0.4 * fraction, text))
+        case.pair.registration(lambda fraction, text: progress(0.1 + 0.4 * fraction, text))
         matches = []
         for number, (at, radius) in enumerate(case.lesions):
             progress(0.5 + 0.4 * number / len(case.lesions), f"Following lesion {number + 1} of {len(case.lesions)}")
@@ -50,7 +50,7 @@ def run(out: Path) -> None:
         title = "OncoTrack demo: lesions followed from baseline to follow-up"
         written = write(out, case.pair, findings, title=title, note=case.note, truths=truths)
     errors = [
-        np.linalg.norm(np.subtract(match.match, t)) for (_, _, match), t in zip(matches, case.truths, strict=True)
+        np.linalg.norm(np.subtract(match.position, t)) for (_, _, match), t in zip(matches, case.truths, strict=True)
     ]
     found = sum(match.found for *_, match in matches)
     say(case.note)
@@ -63,7 +63,7 @@ def run(out: Path) -> None:
     say("Open report.html in a browser; scene.mrb in 3D Slicer.")
 
 
-def _real_case() -> Case | None:
+def _real_case() -> DemoCase | None:
     about = sample("lung-pair")
     folder = about.at_hand()
     if folder is None:
@@ -73,10 +73,10 @@ def _real_case() -> Case | None:
     truths = read_points(folder / about.followup_points, pair.followup)
     chosen = [0, 3, 5, 6, 7]
     note = f"Real data: {about.title}; {about.origin}, {about.licence}. The marked places are anatomical landmarks."
-    return Case(pair, [(points[n], 10.0) for n in chosen], [truths[n] for n in chosen], note)
+    return DemoCase(pair, [(points[n], 10.0) for n in chosen], [truths[n] for n in chosen], note)
 
 
-def _synthetic_case() -> Case:
+def _synthetic_case() -> DemoCase:
     from oncotrack.phantom import make_patient
 
     patient = make_patient(_SEED, visits=2, size=(192, 192, 96))
@@ -93,4 +93,4 @@ def _synthetic_case() -> Case:
         "lung-pair). It shows that the program runs, not how well it does on patients."
     )
     pair = ScanPair(patient.visits[0].image, patient.visits[1].image)
-    return Case(pair, lesions[:_LESIONS], truths[:_LESIONS], note)
+    return DemoCase(pair, lesions[:_LESIONS], truths[:_LESIONS], note)

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from oncotrack.cli.output import give, place, progress_bar, say
-from oncotrack.findings import Finding, FindingList, TimePoint
+from oncotrack.findings.finding import Finding, TimePoint
+from oncotrack.findings.finding_list import FindingList
 
 TIME_POINT = "t0"
 _LISTED = 20
@@ -18,10 +19,10 @@ def run(
 ) -> None:
     """Find the nodes of a scan and tell where they are."""
     from oncotrack.detection.detector import CAUTION, detector
-    from oncotrack.node_files import write_nodes
+    from oncotrack.findings.node_files import write_nodes
+    from oncotrack.images.files import load
     from oncotrack.report import write_node_report
     from oncotrack.report.nodes import size_word
-    from oncotrack.volume import load
 
     with progress_bar() as progress:
         started = time.perf_counter()

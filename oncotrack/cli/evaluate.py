@@ -24,7 +24,7 @@ def landmarks(
     from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
     from oncotrack.followup.methods import tracker
     from oncotrack.followup.tracker import ScanPair
-    from oncotrack.volume import load
+    from oncotrack.images.files import load
 
     chosen = tracker(method)
     pair = ScanPair(load(baseline), load(followup), cache=cache)
@@ -69,7 +69,7 @@ def detectors(
     files = files or {"lntracker": None}
     chosen = {name: LNTrackerDetector(device, weights=file) for name, file in files.items()}
     if unet is not None:
-        from oncotrack.detection.unet import UNetDetector
+        from oncotrack.evaluation.unet import UNetDetector
 
         chosen["unet"] = UNetDetector(unet, device)
     with progress_bar() as progress:

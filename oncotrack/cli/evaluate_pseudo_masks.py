@@ -68,7 +68,7 @@ def _cases(data: str, scans: Path | None, count: int, validation: bool) -> tuple
 
 def _look(slices: Path | None, table: Path | None, json: str | None, out: Path | None) -> None:
     """Masks of DeepLesion's key slices: what is measured on them beside what the readers drew, and a sheet."""
-    from oncotrack.datasets.deeplesion import Lesion, info_rows, key_slice
+    from oncotrack.datasets.deeplesion import AnnotatedLesion, info_rows, key_slice
     from oncotrack.masks.axes import RecistAxes
     from oncotrack.masks.batch import Wanted, make_masks
     from oncotrack.masks.recist import measure
@@ -76,12 +76,12 @@ def _look(slices: Path | None, table: Path | None, json: str | None, out: Path |
     if slices is None or table is None:
         raise InputError("Say where DeepLesion's slices lie (--scans) and which table tells of them (--table).")
 
-    def load(lesion: Lesion):
+    def load(lesion: AnnotatedLesion):
         volume, long, short = key_slice(slices, lesion)
         return volume, RecistAxes.of(long, short)
 
     told = [row for _line, row in info_rows(table)]
-    rows = [row for row in told if isinstance(row, Lesion)]
+    rows = [row for row in told if isinstance(row, AnnotatedLesion)]
     if not rows:
         raise told[0] if told else InputError(f"{table} has no rows. Choose DeepLesion's DL_info.csv.")
     with progress_bar() as progress:

@@ -35,7 +35,7 @@ def run(
         return
     from oncotrack.followup.methods import prepare, tracker
     from oncotrack.followup.tracker import ScanPair
-    from oncotrack.volume import load
+    from oncotrack.images.files import load
 
     chosen = tracker(method)
     seconds: dict[str, float] = {}
@@ -53,7 +53,7 @@ def run(
         seconds["match"] = time.perf_counter() - started
     result: dict[str, Any] = {
         **as_json(match),
-        "registration": {"similarity": pair.register().similarity, "overlap": pair.register().overlap},
+        "registration": {"similarity": pair.registration().similarity, "overlap": pair.registration().overlap},
         "seconds": seconds,
     }
     if out is not None:
@@ -64,8 +64,8 @@ def run(
             say(f"Written: {path}")
     lines = {
         "Found": "yes" if match.found else f"no. {match.reason}",
-        "Match": place(match.match),
-        "Registered guess": place(match.expected),
+        "Match": place(match.position),
+        "Registered guess": place(match.registration_guess),
         "Trust": trust(match),
         "Similarity": f"{match.score:.2f}",
         **{f"Alternative {n}": f"{place(a.centre)}  ({a.score:.2f})" for n, a in enumerate(match.alternatives, 1)},
@@ -78,8 +78,8 @@ def as_json(match: Match) -> dict[str, Any]:
     """What scripts read of a match."""
     return {
         "found": match.found,
-        "match_ras": list(match.match),
-        "affine_ras": list(match.expected),
+        "match_ras": list(match.position),
+        "affine_ras": list(match.registration_guess),
         "score": match.score,
         "cycle_error_mm": match.cycle_error_mm,
         "alternatives": [{"match_ras": list(a.centre), "score": a.score} for a in match.alternatives],

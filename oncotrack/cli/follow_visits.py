@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from oncotrack.background.jobs import part_of
 from oncotrack.cli.follow import as_json, trust
 from oncotrack.cli.output import give, place, progress_bar, say
-from oncotrack.jobs import part_of
 
 _LOADING, _REGISTERING = 0.1, 0.6  # parts of the progress bar
 
@@ -26,7 +26,7 @@ def run(
     """Follow one lesion from the first scan to the last and tell where it is at each."""
     from oncotrack.followup.chain import Place, VisitPairs, follow_chain
     from oncotrack.followup.methods import prepare, tracker
-    from oncotrack.volume import load
+    from oncotrack.images.files import load
 
     chosen = tracker(method)
     seconds: dict[str, float] = {}
@@ -58,7 +58,7 @@ def run(
     lines = {"Visit 1": place(point)}
     for link in chain:
         where = (
-            f"{place(link.match.match)}  ({trust(link.match)})"
+            f"{place(link.match.position)}  ({trust(link.match)})"
             if link.match.found
             else f"not found. {link.match.reason}"
         )

@@ -24,7 +24,7 @@ def run(system: str | None, config: str, json: str | None) -> None:
 
 def _installation() -> dict[str, Any]:
     from oncotrack.followup.methods import METHODS
-    from oncotrack.registration import cache_folder
+    from oncotrack.registration.registration import cache_folder
 
     versions = {}
     for name in _PACKAGES:
@@ -44,10 +44,10 @@ def _installation() -> dict[str, Any]:
 def _lntracker(name: str) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from oncotrack import weights
     from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
     from oncotrack.detection.lntracker.flops import cost
     from oncotrack.detection.lntracker.grid import HU_WINDOW, SPACING_MM
+    from oncotrack.networks import weights
 
     if name not in CONFIGS:
         raise InputError(f'LN-Tracker has no config "{name}"; choose {" or ".join(CONFIGS)}.')
@@ -71,9 +71,9 @@ def _lntracker(name: str) -> dict[str, Any]:
 def _mr(name: str) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from oncotrack import weights
     from oncotrack.detection.mr.config import CONFIGS
     from oncotrack.detection.mr.flops import cost
+    from oncotrack.networks import weights
 
     if name not in CONFIGS:
         raise InputError(f'The MR detector has no config "{name}"; choose {" or ".join(CONFIGS)}.')
@@ -96,7 +96,7 @@ def _tracker(system: str, name: str) -> dict[str, Any]:
     from dataclasses import asdict
     from importlib import import_module
 
-    from oncotrack import weights
+    from oncotrack.networks import weights
 
     configs = import_module(f"oncotrack.followup.{system}.config").CONFIGS
     if name not in configs:

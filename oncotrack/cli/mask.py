@@ -19,13 +19,13 @@ def run(
     json: str | None,
 ) -> None:  # fmt: skip
     """A mask from two diameters, in their slice or in 3D."""
+    from oncotrack.images.files import load
     from oncotrack.masks.axes_files import read_axes
     from oncotrack.masks.carry import carry
     from oncotrack.masks.findings import observation
     from oncotrack.masks.label_files import write_labels
     from oncotrack.masks.pseudo_mask import pseudo_mask
     from oncotrack.masks.training_pairs import write_pair
-    from oncotrack.volume import load
 
     drawn, others, volume = read_axes(axes), [read_axes(path) for path in more], load(image)
     with progress_bar() as progress:
@@ -110,7 +110,7 @@ def batch(
 
 def _write(out: Path, name: str, geometry, fingerprint: str, found: Sequence) -> None:
     """One image's masks as a segmentation, and its findings."""
-    from oncotrack.findings import TimePoint
+    from oncotrack.findings.finding import TimePoint
     from oncotrack.masks.findings import finding_list
     from oncotrack.masks.label_files import write_labels
 
@@ -122,10 +122,10 @@ def _write(out: Path, name: str, geometry, fingerprint: str, found: Sequence) ->
 
 def _wanted(image: Path, table: Path) -> Iterator:
     """What a table asks for: rows of DeepLesion's DL_info.csv, of a CSV of axes, or pairs of lines."""
+    from oncotrack.images.files import load
     from oncotrack.masks.axes import RecistAxes
-    from oncotrack.masks.axes_table import Row, read_table
+    from oncotrack.masks.axes_table import AxesRow, read_table
     from oncotrack.masks.batch import Wanted
-    from oncotrack.volume import load
 
     if _is_dl_info(table):
         from oncotrack.datasets.deeplesion import info_rows, key_slice
@@ -145,7 +145,7 @@ def _wanted(image: Path, table: Path) -> Iterator:
         return
     loaded: Callable = lru_cache(1)(load)
 
-    def drawn(row: Row):
+    def drawn(row: AxesRow):
         if row.axes is None:
             raise InputError(row.error)
         return loaded(image / row.image if row.image and image.is_dir() else image), row.axes

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 
 from oncotrack.atomic import write_text
-from oncotrack.jobs import Progress
+from oncotrack.background.jobs import Progress
 
 _stderr = Console(stderr=True)
 

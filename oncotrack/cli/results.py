@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from oncotrack.cli.output import say
-from oncotrack.findings import FindingList, Observation, Provenance, State, TimePoint
+from oncotrack.findings.finding import Observation, Provenance, State, TimePoint
+from oncotrack.findings.finding_list import FindingList
 from oncotrack.followup.chain import Link, VisitPairs
 from oncotrack.followup.tracker import Match, ScanPair
-from oncotrack.registration import Registration
+from oncotrack.images.volume import Volume
+from oncotrack.registration.registration import Registration
 from oncotrack.report import Truth, write_report, write_visits_report
-from oncotrack.volume import Volume
 
 BASELINE, FOLLOWUP = "t0", "t1"  # as the scene names the first two scans
 
@@ -43,7 +44,7 @@ def write(
     known = [Truth(uid, tuple(place)) for uid, place in truths.items()]
     report = write_report(out / "report.html", pair, findings, title=title, note=note, truths=known)
     volumes = pair.baseline, pair.followup
-    return [report, *_list_and_scene(out, volumes, findings, {(0, 1): pair.register()})]
+    return [report, *_list_and_scene(out, volumes, findings, {(0, 1): pair.registration()})]
 
 
 def followed_through(visits: VisitPairs, at: Sequence[float], radius: float, links: Sequence[Link]) -> FindingList:
@@ -75,7 +76,7 @@ def _list_and_scene(
     if importlib.util.find_spec("slicer") is None:
         say('scene.mrb was not written: it needs the package slicer-core (pip install "oncotrack[slicer]").')
         return written
-    from oncotrack.scene.bundle import write_scene
+    from oncotrack.scene.files.bundle import write_scene
 
     return [*written, write_scene(out / "scene.mrb", volumes, findings, registrations)]
 

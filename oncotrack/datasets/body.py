@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from oncotrack.volume import Volume
+from oncotrack.images.volume import Volume
 
 _AIR_HU = -500.0
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.recist import measure_masks
-from oncotrack.volume import Volume
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from oncotrack.errors import InputError
-from oncotrack.findings import Box, Finding, FindingList, Kind, Observation, Provenance, State, TimePoint
-from oncotrack.geometry import Geometry
-from oncotrack.tracklet import SliceBox, Tracklet
-from oncotrack.volume import Volume, from_sitk, quiet_itk
+from oncotrack.findings.finding import Box, Finding, Kind, Observation, Provenance, State, TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,7 +142,7 @@ def observe_labels(labels: Volume, source: str) -> dict[int, Observation]:
 def load_mask(path: str | Path) -> Volume:
     """A mask file; unlike a scan it may be empty (a patient without disease)."""
     try:
-        with quiet_itk():
+        with itk_warnings_off():
             return from_sitk(sitk.ReadImage(str(path)), Path(path).name)
     except RuntimeError as error:
         raise InputError(f"The mask {path} is missing or damaged. Download it again.") from error

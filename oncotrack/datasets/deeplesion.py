@@ -19,9 +19,9 @@ from oncotrack.datasets.case import Case, observed, slice_tracklet, truth_list, 
 from oncotrack.datasets.dicom_tree import existing
 from oncotrack.datasets.tables import table_rows
 from oncotrack.errors import InputError
-from oncotrack.findings import Axis, Finding
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume, quiet_itk
+from oncotrack.findings.finding import Axis, Finding
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume, itk_warnings_off
 
 SOURCE = "DeepLesion"
 OFFSET = 32768
@@ -32,7 +32,7 @@ SITES = {
 
 
 @dataclass(frozen=True)
-class Lesion:
+class AnnotatedLesion:
     """A row of DL_info.csv; positions in pixels of the key slice (x, y, from 0), spacing in mm (x, y, slice)."""
 
     series: str
@@ -52,7 +52,7 @@ class Lesion:
         return max(self.diameters_px) / 2 * self.spacing[0]
 
 
-def read_info(path: str | Path) -> list[Lesion]:
+def read_info(path: str | Path) -> list[AnnotatedLesion]:
     """The rows of DL_info.csv.
 
     Raises
@@ -68,7 +68,7 @@ def read_info(path: str | Path) -> list[Lesion]:
     return lesions
 
 
-def info_rows(path: str | Path) -> Iterator[tuple[int, Lesion | InputError]]:
+def info_rows(path: str | Path) -> Iterator[tuple[int, AnnotatedLesion | InputError]]:
     """Line number and row of DL_info.csv, one by one; of a damaged row the sentence that says what is wrong with it."""
     for line, row in table_rows(path, "DeepLesion's DL_info.csv"):
         try:
@@ -77,7 +77,7 @@ def info_rows(path: str | Path) -> Iterator[tuple[int, Lesion | InputError]]:
             yield line, error
 
 
-def key_slice(images: str | Path, lesion: Lesion) -> tuple[Volume, Axis, Axis]:
+def key_slice(images: str | Path, lesion: AnnotatedLesion) -> tuple[Volume, Axis, Axis]:
     """The slice on which a lesion was measured, as a volume of one slice, and its long and short axis (RAS mm).
 
     Raises
@@ -91,7 +91,7 @@ def key_slice(images: str | Path, lesion: Lesion) -> tuple[Volume, Axis, Axis]:
     return case.images["ct"], seen.long_axis, seen.short_axis
 
 
-def _lesion(row: dict[str, str], where: str) -> Lesion:
+def _lesion(row: dict[str, str], where: str) -> AnnotatedLesion:
     def numbers(column: str, count: int) -> tuple[float, ...]:
         try:
             values = tuple(float(v) for v in row[column].split(","))
@@ -104,7 +104,7 @@ def _lesion(row: dict[str, str], where: str) -> Lesion:
         return values
 
     first, last = (int(v) for v in numbers("Slice_range", 2))
-    return Lesion(
+    return AnnotatedLesion(
         series=str(row.get("File_name", "")).rpartition("_")[0],
         key_slice=int(numbers("Key_slice_index", 1)[0]),
         recist=tuple(v - 1 for v in numbers("Measurement_coordinates", 8)),
@@ -121,7 +121,7 @@ def _lesion(row: dict[str, str], where: str) -> Lesion:
 def read_slice(path: str | Path) -> np.ndarray:
     """(H, W) int16 HU of a slice: a 16-bit PNG (HU + 32768), or an 8-bit JPEG (HU = v / 255 * 4095 - 1024)."""
     try:
-        with quiet_itk():
+        with itk_warnings_off():
             pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
     except RuntimeError as error:
         raise InputError(f"The slice {path} is missing or damaged. Download its DeepLesion archive again.") from error
@@ -158,7 +158,7 @@ def cases(
     images = existing(images, "the folder with DeepLesion's slices")
     if split is not None and split not in SPLITS:
         raise InputError(f"DeepLesion has no split {split!r}; choose one of {', '.join(SPLITS)}.")
-    groups: dict[tuple, list[Lesion]] = {}
+    groups: dict[tuple, list[AnnotatedLesion]] = {}
     for lesion in read_info(info):
         if split is None or lesion.split == SPLITS[split]:
             shown = (lesion.key_slice, lesion.key_slice) if key_slices else lesion.slices
@@ -177,7 +177,7 @@ def _slice_path(images: Path, series: str, index: int) -> Path:
     raise InputError(f"Slice {index} of {series} is missing: there is no {choices[0]}. Download its archive.")
 
 
-def _case(name: str, images: Path, series: str, indices: Sequence[int], lesions: Sequence[Lesion]) -> Case:
+def _case(name: str, images: Path, series: str, indices: Sequence[int], lesions: Sequence[AnnotatedLesion]) -> Case:
     array = np.stack([read_slice(_slice_path(images, series, index)) for index in indices])
     geometry = Geometry(array.shape[::-1], lesions[0].spacing, (0, 0, 0), -np.eye(3))
     ct = Volume(array, geometry, name, "CT")

@@ -9,9 +9,9 @@ import numpy as np
 
 from oncotrack.datasets.dicom_tree import dicom_headers
 from oncotrack.errors import InputError, MissingPackageError
-from oncotrack.findings import Kind
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume, lps_to_ras
+from oncotrack.findings.finding import Kind
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume, lps_to_ras
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from oncotrack.dicom import is_dicom_file
 from oncotrack.errors import InputError, MissingPackageError
+from oncotrack.images.dicom import is_dicom_file
 
 _TAGS = ["Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription"]
 _OBJECTS = ("SEG", "RTSTRUCT", "SR", "PR", "KO", "REG")

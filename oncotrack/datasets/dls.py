@@ -19,8 +19,9 @@ import numpy as np
 from oncotrack.datasets.case import Case, observed, truth_list
 from oncotrack.datasets.dicom_tree import existing, existing_file
 from oncotrack.errors import InputError
-from oncotrack.findings import Box, Finding
-from oncotrack.volume import Volume, load
+from oncotrack.findings.finding import Box, Finding
+from oncotrack.images.files import load
+from oncotrack.images.volume import Volume
 
 SOURCE = "DLS"
 DIRECTED_PAIRS = {"valid": 906, "test": 960}
@@ -30,7 +31,7 @@ _LENGTHS = {"center": 3, "box": 6, "spacing": 3, "recist diameter": 2}
 
 
 @dataclass(frozen=True)
-class Lesion:
+class DLSLesion:
     """One end of a pair: voxel positions (x, y, z), millimetre sizes."""
 
     image: str
@@ -50,8 +51,8 @@ class Pair:
     """A directed pair: the lesion `source` has to be found again as `target`; `guess` is the release's affine start."""
 
     key: str
-    source: Lesion
-    target: Lesion
+    source: DLSLesion
+    target: DLSLesion
     guess: tuple[float, ...] | None
 
 
@@ -109,11 +110,11 @@ def read_pairs(path: str | Path, split: str | None = None) -> list[Pair]:
             "Download it again."
         )
 
-    def lesion(record: dict, end: str, where: str) -> Lesion:
+    def lesion(record: dict, end: str, where: str) -> DLSLesion:
         spacing = vector(record, f"{end} spacing", where)
         diameters = vector(record, f"{end} recist diameter", where) * spacing[0]
         centre, box = vector(record, f"{end} center", where), vector(record, f"{end} box", where)
-        return Lesion(str(record.get(end, "")), *(tuple(v.tolist()) for v in (centre, box, spacing, diameters)))
+        return DLSLesion(str(record.get(end, "")), *(tuple(v.tolist()) for v in (centre, box, spacing, diameters)))
 
     pairs = []
     for key, record in records.items():
@@ -168,7 +169,7 @@ def cases(annotation: str | Path, images: str | Path, split: str | None = None) 
         yield Case(name, images, truth_list(name, images, [Finding(label="L 1", observations=seen)]))
 
 
-def _observation(image: Volume, lesion: Lesion):
+def _observation(image: Volume, lesion: DLSLesion):
     spacing = np.abs(np.asarray(image.geometry.direction)) @ image.spacing
     if not np.allclose(spacing, lesion.spacing, rtol=0.01):
         raise InputError(

@@ -15,8 +15,8 @@ import numpy as np
 from oncotrack.datasets.case import Case, instances, label_case, load_mask
 from oncotrack.datasets.dicom_tree import existing
 from oncotrack.errors import InputError
-from oncotrack.findings import Kind
-from oncotrack.volume import SUFFIXES, load
+from oncotrack.findings.finding import Kind
+from oncotrack.images.files import SUFFIXES, load
 
 _MASKS = ("_mask", "_seg", "_label")
 

@@ -16,12 +16,12 @@ from scipy.ndimage import gaussian_gradient_magnitude
 
 from oncotrack.datasets import dls
 from oncotrack.datasets.body import body_mask
-from oncotrack.findings import Box, Point, point
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Box, Point, point
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.phantom import make_patient
 from oncotrack.phantom.patient import Patient
 from oncotrack.phantom.truth import Instance
-from oncotrack.volume import Volume
 
 GROWN, SHRUNK, VANISHED, CONTRAST, TWINS, MOVED = "grown", "shrunk", "vanished", "contrast", "twins", "only moved"
 GROUPS = (GROWN, SHRUNK, VANISHED, CONTRAST, TWINS, MOVED)

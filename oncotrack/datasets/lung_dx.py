@@ -14,10 +14,10 @@ import numpy as np
 
 from oncotrack.datasets.case import Case, observed, slice_tracklet, truth_list, voxel_box
 from oncotrack.datasets.dicom_tree import Series, dicom_headers, existing, find_series
-from oncotrack.dicom import load_series
 from oncotrack.errors import InputError
-from oncotrack.findings import Finding
-from oncotrack.volume import Volume, lps_to_ras
+from oncotrack.findings.finding import Finding
+from oncotrack.images.dicom import load_series
+from oncotrack.images.volume import Volume, lps_to_ras
 
 SOURCE = "Lung-PET-CT-Dx"
 TYPES = {

@@ -15,10 +15,10 @@ import numpy as np
 
 from oncotrack.datasets.case import Case, label_case, load_mask
 from oncotrack.datasets.dicom_tree import existing, find_series
-from oncotrack.dicom import load_series
 from oncotrack.errors import InputError
-from oncotrack.findings import Kind
-from oncotrack.volume import Volume
+from oncotrack.findings.finding import Kind
+from oncotrack.images.dicom import load_series
+from oncotrack.images.volume import Volume
 
 SOURCE = "NIH CT Lymph Nodes"
 PATIENTS = {"MED": 90, "ABD": 86}

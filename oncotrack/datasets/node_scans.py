@@ -12,10 +12,11 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.datasets.case import Case, label_case
-from oncotrack.findings import Kind
+from oncotrack.findings.finding import Kind
+from oncotrack.images.files import load
+from oncotrack.images.volume import Volume
 from oncotrack.phantom import insert, make_patient
 from oncotrack.phantom.truth import VisitTruth
-from oncotrack.volume import Volume, load
 
 HELD_OUT = 1_000_000
 """Seeds from here on are for validation (`HELD_OUT`) and test (`TEST`)."""

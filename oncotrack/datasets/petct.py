@@ -16,9 +16,10 @@ import numpy as np
 from oncotrack.datasets.case import Case, instances, label_case, load_mask
 from oncotrack.datasets.dicom_masks import Structure, label_map, read_rtstruct, read_seg
 from oncotrack.datasets.dicom_tree import Series, dicom_headers, existing, find_series
-from oncotrack.dicom import is_dicom_file, load_series
 from oncotrack.errors import InputError
-from oncotrack.volume import Volume, load
+from oncotrack.images.dicom import is_dicom_file, load_series
+from oncotrack.images.files import load
+from oncotrack.images.volume import Volume
 
 SOURCE = "PET/CT"
 

@@ -16,10 +16,10 @@ import numpy as np
 from oncotrack.datasets.case import Case, load_mask, observe_labels, observed, truth_list
 from oncotrack.datasets.dicom_tree import Series, existing, find_series
 from oncotrack.datasets.tables import table_rows
-from oncotrack.dicom import load_series
 from oncotrack.errors import InputError
-from oncotrack.findings import Finding
-from oncotrack.volume import Volume, lps_to_ras
+from oncotrack.findings.finding import Finding
+from oncotrack.images.dicom import load_series
+from oncotrack.images.volume import Volume, lps_to_ras
 
 SOURCE = "PROSTATEx"
 

@@ -26,14 +26,15 @@ from oncotrack.datasets.lesion_visits import (
 )
 from oncotrack.datasets.node_scans import TEST
 from oncotrack.errors import InputError
-from oncotrack.findings import Kind, point
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Kind, point
+from oncotrack.images.files import load
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.phantom import insert, warp
 from oncotrack.phantom.insert import WARP_LATTICE_MM, Implant
 from oncotrack.phantom.motion import Flow, body_velocity, limited, map_points
 from oncotrack.phantom.tissues import INSTANCE
-from oncotrack.threads import one_thread_an_operation
-from oncotrack.volume import Volume, load
 
 LESIONS = 20
 _WORK_MM = (1.2, 1.2, 2.0)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Protocol
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError
-from oncotrack.findings import Finding
-from oncotrack.jobs import Progress, silent
-from oncotrack.tracklet import Tracklet
-from oncotrack.volume import Volume
+from oncotrack.findings.finding import Finding
+from oncotrack.findings.tracklet import Tracklet
+from oncotrack.images.volume import Volume
 
 DETECTORS = ("lntracker", "mr")
 DEFAULT_DETECTOR = "lntracker"

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import MissingPackageError, RegistrationError
-from oncotrack.findings import point
+from oncotrack.findings.finding import point
 from oncotrack.followup.methods import RegistrationTracker
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair, Tracker
-from oncotrack.jobs import Progress, silent
-from oncotrack.registration import BENDING_SPACING_MM, Registration, windowed_copy
+from oncotrack.registration.registration import BENDING_SPACING_MM, Registration, windowed_copy
 
 _LEAST_VOXELS = 24
 """Fewer along an axis hold fewer than four of convexAdam's cells."""
@@ -56,7 +56,7 @@ class ConvexAdam(RegistrationTracker):
         RegistrationError
             A scan is too thin for it, or affine registration fails.
         """
-        return pair.encoded(self.name, lambda: self._bent(pair, pair.register(progress)))
+        return pair.cached(self.name, lambda: self._bent(pair, pair.registration(progress)))
 
     def _bent(self, pair: ScanPair, registration: Registration) -> Registration:
         fixed, moving = (windowed_copy(scan, BENDING_SPACING_MM) for scan in (pair.baseline, pair.followup))

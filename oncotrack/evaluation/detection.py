@@ -64,7 +64,7 @@ def compare_boxes(truth, predicted, scores, threshold: float, *, strict: bool = 
     """
     import torch
 
-    from oncotrack.boxes import iou
+    from oncotrack.networks.boxes import iou
 
     width = max(np.shape(boxes)[-1] if np.size(boxes) else 0 for boxes in (truth, predicted)) or 6
     a, b = (torch.as_tensor(np.asarray(boxes, float).reshape(-1, width)) for boxes in (predicted, truth))

@@ -11,7 +11,8 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.evaluation import detection
-from oncotrack.findings import SCHEMA, FindingList, Kind, Observation, State
+from oncotrack.findings.finding import Kind, Observation, State
+from oncotrack.findings.finding_list import SCHEMA, FindingList
 
 Findings = str | Path | FindingList | Mapping[str, FindingList]
 

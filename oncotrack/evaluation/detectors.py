@@ -8,13 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.case import Case
 from oncotrack.detection.detector import Detector
 from oncotrack.evaluation import detection
-from oncotrack.evaluation.borders import free_borders
+from oncotrack.evaluation.border_contrast import border_contrast
 from oncotrack.evaluation.detection_files import evaluate_detection, read_boxes
-from oncotrack.findings import FindingList, TimePoint
-from oncotrack.jobs import Progress, silent
+from oncotrack.findings.finding import TimePoint
+from oncotrack.findings.finding_list import FindingList
 
 SIZES_MM = ((3.0, 5.0), (5.0, 10.0), (10.0, float("inf")))
 """Groups of nodes by short axis of their box, from and below."""
@@ -49,7 +50,7 @@ def evaluate_detectors(
     for case in cases:
         ((key, volume),) = case.images.items()
         truth[case.name] = case.truth
-        free.append(~(free_borders(case) < FREE_BORDER))
+        free.append(~(border_contrast(case) < FREE_BORDER))
         for name, detector in detectors.items():
             started = time.perf_counter()
             told = f"{case.name}, {name}"

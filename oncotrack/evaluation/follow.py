@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.lesion_visits import GROUPS, LesionVisits, VisitLesion
 from oncotrack.errors import InputError, RegistrationError
 from oncotrack.evaluation import tracking
@@ -18,7 +19,6 @@ from oncotrack.evaluation.match_pictures import Sight, plane, write_sheet
 from oncotrack.evaluation.statistics import bootstrap_interval, paired_bootstrap
 from oncotrack.followup.methods import prepare
 from oncotrack.followup.tracker import Match, ScanPair, Tracker
-from oncotrack.jobs import Progress, silent
 
 CYCLE_BINS_MM = (0.0, 2.0, 5.0, 10.0, np.inf)
 """Borders of the groups by cycle error; what has none was not found on the way back."""
@@ -90,7 +90,7 @@ def evaluate_follow(
         pair = ScanPair(visits.baseline, visits.followup, cache=False)
         started = time.perf_counter()
         try:
-            pair.register()
+            pair.registration()
         except RegistrationError:
             refused.append(visits.name)
             continue
@@ -175,12 +175,12 @@ def _ask(
     seconds = time.perf_counter() - started
     clicks = tracking.shifted_centres(at, radius, rng, shifts)[1:] if radius_after is not None else ()
     clicks = [click for click in clicks if pair.baseline.geometry.contains(click)]
-    shifted = [np.subtract(tracker.match(pair, click, radius).match, truth) for click in clicks]
+    shifted = [np.subtract(tracker.match(pair, click, radius).position, truth) for click in clicks]
     return Answer(
         patient=visits.patient,
         groups=lesion.groups,
         is_there=radius_after is not None,
-        error=np.subtract(match.match, truth),
+        error=np.subtract(match.position, truth),
         radius_mm=radius_after or radius,
         box_mm=None if lesion.box_mm is None else np.array(lesion.box_mm),
         spacing=np.abs(np.asarray(visits.followup.direction)) @ visits.followup.spacing,
@@ -198,11 +198,11 @@ def _sight(visits: LesionVisits, lesion: VisitLesion, match: Match) -> Sight:
     return Sight(
         title=f"{visits.patient[:22]}\n{', '.join(lesion.groups)}",
         before=plane(visits.baseline, at),
-        after=plane(visits.followup, match.match),
-        truth_mm=np.subtract(truth, match.match),
-        expected_mm=np.subtract(match.expected, match.match),
+        after=plane(visits.followup, match.position),
+        truth_mm=np.subtract(truth, match.position),
+        expected_mm=np.subtract(match.registration_guess, match.position),
         radii_mm=(before, after),
-        distance=float(np.linalg.norm(np.subtract(truth, match.match))),
+        distance=float(np.linalg.norm(np.subtract(truth, match.position))),
     )
 
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError
 from oncotrack.followup.methods import prepare
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ScanPair, Tracker
-from oncotrack.jobs import Progress, silent
-from oncotrack.volume import Volume, lps_to_ras
+from oncotrack.images.volume import Volume, lps_to_ras
 
 
 def read_points(path: str | Path, volume: Volume) -> np.ndarray:
@@ -100,7 +100,7 @@ def evaluate_landmarks(
         started = time.perf_counter()
         match = tracker.match(pair, baseline_points[index], radius_mm)
         seconds.append(time.perf_counter() - started)
-        errors.append(float(np.linalg.norm(np.subtract(match.match, followup_points[index]))))
+        errors.append(float(np.linalg.norm(np.subtract(match.position, followup_points[index]))))
         found.append(match.found)
         cycles.append(match.cycle_error_mm)
     return {

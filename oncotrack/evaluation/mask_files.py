@@ -10,7 +10,8 @@ from oncotrack.datasets.case import load_mask
 from oncotrack.errors import InputError
 from oncotrack.evaluation import masks
 from oncotrack.evaluation.statistics import bootstrap_interval
-from oncotrack.volume import SUFFIXES, Volume
+from oncotrack.images.files import SUFFIXES
+from oncotrack.images.volume import Volume
 
 METRICS = ("Dice", "ASD", "Box IoU")
 

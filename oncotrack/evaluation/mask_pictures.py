@@ -11,7 +11,6 @@ from oncotrack.atomic import replacing
 from oncotrack.masks.batch import Made
 from oncotrack.masks.diameters import outlines
 from oncotrack.masks.plane import Region
-from oncotrack.masks.windows import is_ct
 
 _COLUMNS = 6
 _INCHES = 2.4
@@ -42,7 +41,7 @@ def _draw(axis, made: Made) -> None:
     values = region.sampled(made.image)
     low, high = np.percentile(values, [1, 99])
     mask = made.mask.resampled(region.grid, fill=0, nearest=True).array[0] > 0
-    if is_ct(made.image):
+    if made.image.is_ct:
         low, high = (-1150, 350) if np.percentile(values, 25) < -300 else (-160, 240)
         low, high = (-300, 1300) if np.median(values[mask]) > 250 else (low, high)
     axis.imshow(values, cmap="gray", vmin=low, vmax=high, interpolation="bilinear")

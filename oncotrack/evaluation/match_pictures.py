@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.atomic import replacing
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 _HALF_MM = 45.0
 _STEP_MM = 0.75

@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 from scipy import ndimage
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.bookmarks import bookmarks
 from oncotrack.datasets.case import Case
 from oncotrack.datasets.node_scans import LEAST_SHORT_MM_IN_MR
 from oncotrack.detection.mr.detector import MRDetector
 from oncotrack.detection.mr.slice_nodes import SliceNode, stacked_nodes
-from oncotrack.detection.mr.slices import MRSlices
+from oncotrack.detection.mr.slices import MRGrid
 from oncotrack.evaluation.detection import Comparison, average_precision, compare_boxes, sensitivity_at
 from oncotrack.evaluation.detectors import bootstrap, difference
-from oncotrack.jobs import Progress, silent
 
 SETS = ("slices", "volumes")
 FALSE_POSITIVES = 5
@@ -56,7 +56,7 @@ def evaluate_mr(
         for name, detector in detectors.items():
             config = detector.network.config
             started = time.perf_counter()
-            slices = MRSlices(volume, config)
+            slices = MRGrid(volume, config)
             told = f"{case.name}, {name}"
             nodes = detector.read(slices, lambda f, text, told=told: progress(f, f"{told}: {text}"))
             whole = stacked_nodes(nodes, config.stacking)
@@ -90,7 +90,7 @@ def shown_from(detector: MRDetector, cases: Iterable[Case], progress: Progress =
     for case in cases:
         allowed += FALSE_POSITIVES
         ((key, volume),) = case.images.items()
-        slices = MRSlices(volume, detector.network.config)
+        slices = MRGrid(volume, detector.network.config)
         whole = stacked_nodes(detector.read(slices, progress), detector.network.config.stacking)
         labels = case.masks[key].resampled(slices.geometry, fill=0, nearest=True).array
         scores, overlap = _in_volume(whole, labels)["box"]

@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.case import Case
 from oncotrack.errors import InputError
 from oncotrack.evaluation.masks import average_symmetric_surface_distance, box_iou, dice
 from oncotrack.evaluation.statistics import bootstrap_interval
-from oncotrack.jobs import Progress, silent
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.carry import carry
 from oncotrack.masks.ellipse import reach
 from oncotrack.masks.plane import Region, to_voxels
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure, scan_axis
-from oncotrack.volume import Volume
 
 LEAST_SHORT_MM = 8.0
 """Smaller ones are not drawn axes on: below 10 mm a node is normal (RECIST 1.1), below 5 mm it is hardly seen."""

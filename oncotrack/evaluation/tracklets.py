@@ -13,9 +13,9 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from oncotrack.errors import InputError, MissingPackageError
-from oncotrack.findings import FindingList
+from oncotrack.findings.finding_list import FindingList
 
-Slices = Sequence[tuple[Sequence[int], Sequence[Sequence[float]]]]
+SliceBoxes = Sequence[tuple[Sequence[int], Sequence[Sequence[float]]]]
 
 
 def slice_boxes(findings: FindingList, time_point: str, first: int, last: int) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -29,7 +29,7 @@ def slice_boxes(findings: FindingList, time_point: str, first: int, last: int) -
     return slices
 
 
-def links(truth: Slices, predicted: Slices, threshold: float = 0.5) -> list[dict[int, int]]:
+def links(truth: SliceBoxes, predicted: SliceBoxes, threshold: float = 0.5) -> list[dict[int, int]]:
     """On every slice the predicted identity of each true one, matched one to one by IoU of at least `threshold`.
 
     A pair that was matched on the slice before is kept first, as CLEAR MOT does (K. Bernardin and R. Stiefelhagen,
@@ -70,7 +70,7 @@ def identity_switches(matched: Sequence[dict[int, int]]) -> int:
     return switches
 
 
-def hota(truth: Slices, predicted: Slices) -> dict[str, float]:
+def hota(truth: SliceBoxes, predicted: SliceBoxes) -> dict[str, float]:
     """HOTA, DetA and AssA in percent (J. Luiten et al., IJCV 129, 2021), as the package `trackeval` computes them.
 
     Raises
@@ -109,7 +109,7 @@ def _partners(matched: Sequence[dict[int, int]], inverse: bool) -> dict[int, set
     return partners
 
 
-def _from_zero(slices: Slices) -> list[np.ndarray]:
+def _from_zero(slices: SliceBoxes) -> list[np.ndarray]:
     known = {identity: n for n, identity in enumerate(sorted({int(i) for ids, _ in slices for i in ids}))}
     return [np.array([known[int(i)] for i in ids], int) for ids, _ in slices]
 
@@ -117,7 +117,7 @@ def _from_zero(slices: Slices) -> list[np.ndarray]:
 def _iou(a: Sequence[Sequence[float]], b: Sequence[Sequence[float]]) -> np.ndarray:
     import torch
 
-    from oncotrack.boxes import iou
+    from oncotrack.networks.boxes import iou
 
     a, b = (torch.as_tensor(np.asarray(boxes, float).reshape(-1, 4)) for boxes in (a, b))
     return iou(a, b).numpy() if len(a) and len(b) else np.zeros((len(a), len(b)))

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from oncotrack.findings import Point, point
+from oncotrack.findings.finding import Point, point
 from oncotrack.followup.crops import EncodedCrop
 from oncotrack.followup.peaks import Peak, peaks
-from oncotrack.geometry import Geometry
+from oncotrack.images.geometry import Geometry
 
 _APART_MM = 10.0
 

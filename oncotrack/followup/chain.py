@@ -6,13 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from oncotrack.background.jobs import Progress, part_of, silent
 from oncotrack.errors import InputError
-from oncotrack.findings import Point, point
-from oncotrack.followup.matches import match_all
+from oncotrack.findings.finding import Point, point
+from oncotrack.followup.match_lesions import match_all
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, ScanPair, Tracker
-from oncotrack.jobs import Progress, part_of, silent
-from oncotrack.registration import Registration
-from oncotrack.volume import Volume
+from oncotrack.images.volume import Volume
+from oncotrack.registration.registration import Registration
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class VisitPairs:
     @property
     def registrations(self) -> dict[tuple[int, int], Registration]:
         """Those that were needed so far, by the two visits."""
-        return {visits: pair.register() for visits, pair in self._pairs.items() if pair.is_registered}
+        return {visits: pair.registration() for visits, pair in self._pairs.items() if pair.is_registered}
 
 
 def follow_chain(
@@ -140,7 +140,7 @@ def follow_chains(
             for number, match in zip(numbers, match_all(tracker, pair_of(start, visit), places, part), strict=True):
                 chains[number].append(Link(visit, start, match))
                 if match.found:
-                    last[number] = visit, Place(match.match, match.radius_mm)
+                    last[number] = visit, Place(match.position, match.radius_mm)
     return [tuple(chain) for chain in chains]
 
 

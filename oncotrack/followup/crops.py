@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 _AIR_HU = -1024.0
 

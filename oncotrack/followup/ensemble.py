@@ -7,13 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from oncotrack.findings import Alternative
-from oncotrack.followup.matches import Lesion, matched
-from oncotrack.followup.tissue import doubted_where_changed
+from oncotrack.background.jobs import Progress, part_of, silent
+from oncotrack.findings.finding import Alternative
+from oncotrack.followup.match_lesions import Lesion, matched
+from oncotrack.followup.tissue import flag_tissue_change
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ChecksBack, Match, ScanPair, Tracker
-from oncotrack.jobs import Progress, part_of, silent
-from oncotrack.registration import is_ct
-from oncotrack.volume import Volume
+from oncotrack.images.volume import Volume
 
 AGREE_MM = 4.0
 """Places as near as this are one answer; chosen on validation pairs, where 3 to 8 mm made little difference."""
@@ -48,12 +47,12 @@ class Ensemble:
     def match_many(self, pair: ScanPair, lesions: Sequence[Lesion], progress: Progress = silent) -> list[Match]:
         """Match each (RAS point, radius in mm) of the baseline; the answers come in the same order."""
         plain = matched(self._plain, pair, lesions, part_of(progress, 0.0, 0.7))
-        if not (is_ct(pair.baseline) and is_ct(pair.followup)):
+        if not (pair.baseline.is_ct and pair.followup.is_ct):
             return [replace(match, method=self.name) for match in plain]
         learned = matched(self._learned, pair, lesions, part_of(progress, 0.7, 1.0))
         decided = [decide(one, other) for one, other in zip(plain, learned, strict=True)]
         return [
-            replace(doubted_where_changed(match, pair, *lesion), method=self.name, weights_sha256=other.weights_sha256)
+            replace(flag_tissue_change(match, pair, *lesion), method=self.name, weights_sha256=other.weights_sha256)
             for match, lesion, other in zip(decided, lesions, learned, strict=True)
         ]
 
@@ -67,16 +66,16 @@ class Ensemble:
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
     ) -> Volume:
         """That of the learned tracker, or on scans that are no CT of the plain one; see `MapsProbability`."""
-        chosen = self._learned if is_ct(pair.baseline) and is_ct(pair.followup) else self._plain
+        chosen = self._learned if pair.baseline.is_ct and pair.followup.is_ct else self._plain
         return chosen.probability_map(pair, at, radius_mm, progress)
 
 
 def decide(plain: Match, learned: Match) -> Match:
     """The better one of two answers for one lesion."""
-    if np.linalg.norm(np.subtract(plain.match, learned.match)) <= AGREE_MM:
+    if np.linalg.norm(np.subtract(plain.position, learned.position)) <= AGREE_MM:
         return plain if plain.found or not learned.found else replace(plain, found=True, reason="")
     chosen, other = (plain, learned) if _miss(plain) <= _miss(learned) else (learned, plain)
-    alternatives = (Alternative(other.match, other.score), *chosen.alternatives)
+    alternatives = (Alternative(other.position, other.score), *chosen.alternatives)
     return replace(chosen, alternatives=alternatives[:3])
 
 

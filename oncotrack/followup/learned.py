@@ -11,21 +11,21 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 import torch
 
-from oncotrack import weights as stored
-from oncotrack.devices import device as chosen_device
+from oncotrack.background.jobs import Progress, part_of, silent
 from oncotrack.errors import InputError
-from oncotrack.findings import Alternative, Point, point
+from oncotrack.findings.finding import Alternative, Point, point
 from oncotrack.followup.candidates import Answer, Candidate, candidates
 from oncotrack.followup.crops import Crop, EncodedCrop
-from oncotrack.followup.matches import Lesion
+from oncotrack.followup.match_lesions import Lesion
 from oncotrack.followup.rounds import matched_side_by_side
 from oncotrack.followup.selfsim import MAXIMUM_CYCLE_MM
-from oncotrack.followup.tissue import doubted_where_changed
+from oncotrack.followup.tissue import flag_tissue_change
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair
-from oncotrack.jobs import Progress, part_of, silent
-from oncotrack.registration import Registration, is_ct
-from oncotrack.threads import one_thread_an_operation
-from oncotrack.volume import Volume
+from oncotrack.images.volume import Volume
+from oncotrack.networks import weights as stored
+from oncotrack.networks.devices import device as chosen_device
+from oncotrack.networks.threads import one_thread_an_operation
+from oncotrack.registration.registration import Registration
 
 FOUND_THRESHOLD = 0.5
 """Least score of a lesion that is there, where the weights do not tell another (``found_threshold``)."""
@@ -157,11 +157,11 @@ class LearnedTracker(ABC):
 
     def _registered(self, pair: ScanPair, progress: Progress) -> Registration:
         for scan in (pair.baseline, pair.followup):
-            if not is_ct(scan):
+            if not scan.is_ct:
                 raise InputError(
                     f"{scan.name} is no CT, and the {self.title} was trained on CT alone. Choose the method selfsim."
                 )
-        return pair.register(progress)
+        return pair.registration(progress)
 
     @one_thread_an_operation()
     @torch.inference_mode()
@@ -185,14 +185,20 @@ class LearnedTracker(ABC):
             )  # fmt: skip
         reach = max(self.config.reach_mm)
         asked = [
-            n for n, match in enumerate(matches) if pair.followup.geometry.contains(match.expected, margin_mm=-reach)
+            n
+            for n, match in enumerate(matches)
+            if pair.followup.geometry.contains(match.registration_guess, margin_mm=-reach)
         ]
         encoded = self._encoded(
-            [place for n in asked for place in ((pair.baseline, clicks[n][0]), (pair.followup, matches[n].expected))]
+            [
+                place
+                for n in asked
+                for place in ((pair.baseline, clicks[n][0]), (pair.followup, matches[n].registration_guess))
+            ]
         )
         progress(0.5, "Searching")
         questions = [
-            Question(here, clicks[n][0], there, matches[n].expected, clicks[n][1])
+            Question(here, clicks[n][0], there, matches[n].registration_guess, clicks[n][1])
             for n, here, there in zip(asked, encoded[::2], encoded[1::2], strict=True)
         ]
         answers = self.answers(questions) if questions else []
@@ -204,7 +210,7 @@ class LearnedTracker(ABC):
                 checked = self._checked_back(question, [best], clicks[n][0], registration)
                 if every_way_back or checked[0].cycle_or_inf > MAXIMUM_CYCLE_MM:
                     others = self._checked_back(question, others, clicks[n][0], registration)
-                matches[n] = doubted_where_changed(self._match(matches[n], checked + others), pair, *clicks[n])
+                matches[n] = flag_tissue_change(self._match(matches[n], checked + others), pair, *clicks[n])
         return matches
 
     def _checked_back(
@@ -232,7 +238,7 @@ class LearnedTracker(ABC):
         return replace(
             unanswered,
             found=not reason,
-            match=best.place,
+            position=best.place,
             score=best.score,
             cycle_error_mm=best.cycle_error_mm,
             alternatives=tuple(Alternative(e.place, e.score, e.cycle_error_mm) for e in found if e is not best),

@@ -8,12 +8,12 @@ from functools import partial
 
 import numpy as np
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError
-from oncotrack.findings import point
+from oncotrack.findings.finding import point
 from oncotrack.followup import DEFAULT_METHOD
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair, Tracker
-from oncotrack.jobs import Progress, silent
-from oncotrack.registration import Registration, register
+from oncotrack.registration.registration import Registration, register
 
 
 class RegistrationTracker:
@@ -25,8 +25,8 @@ class RegistrationTracker:
     def registration(self, pair: ScanPair, progress: Progress = silent) -> Registration:
         """The registration whose map is the answer."""
         if self.name == "affine":
-            return pair.register(progress)
-        return pair.encoded(
+            return pair.registration(progress)
+        return pair.cached(
             "bspline", lambda: register(pair.baseline, pair.followup, bspline=True, progress=progress, cache=pair.cache)
         )
 
@@ -40,7 +40,7 @@ class RegistrationTracker:
         cycle = float(np.linalg.norm(registration.to_baseline(place) - at))
         inside = bool(pair.followup.geometry.contains(place))
         reason = "" if inside else OUTSIDE
-        expected = point(pair.register().to_followup(at))
+        expected = point(pair.registration().to_followup(at))
         radius = radius_mm * registration.scale
         return Match(inside, place, expected, radius, registration.similarity, cycle, (), reason, self.name)
 
@@ -49,7 +49,7 @@ def prepare(chosen: Tracker, pair: ScanPair, progress: Progress = silent) -> Reg
     """Run the registration that a tracker needs, so that its first match does not wait for it."""
     if isinstance(chosen, RegistrationTracker):
         return chosen.registration(pair, progress)
-    return pair.register(progress)
+    return pair.registration(progress)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from functools import partial
 
 import torch
 
-from oncotrack.followup.matches import Lesion, told
+from oncotrack.background.jobs import Progress, part_of, silent
+from oncotrack.followup.match_lesions import Lesion, told
 from oncotrack.followup.tracker import Match
-from oncotrack.jobs import Progress, part_of, silent
-from oncotrack.threads import at_once, side_by_side
+from oncotrack.networks.threads import at_once, side_by_side
 
 
 def matched_side_by_side(

@@ -13,17 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from oncotrack.findings import Alternative, point
-from oncotrack.followup.matches import Lesion
+from oncotrack.background.jobs import Progress, part_of, silent
+from oncotrack.findings.finding import Alternative, point
+from oncotrack.followup.match_lesions import Lesion
 from oncotrack.followup.mind import MARGIN, gaussian_weight, mind_ssc, search, subvoxel
 from oncotrack.followup.rounds import matched_side_by_side
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair
-from oncotrack.geometry import Geometry, transform_points
-from oncotrack.heatmap import DLT_N
-from oncotrack.jobs import Progress, part_of, silent
-from oncotrack.registration import is_ct
-from oncotrack.threads import one_thread_an_operation
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry, transform_points
+from oncotrack.images.volume import Volume
+from oncotrack.networks.heatmap import DLT_N
+from oncotrack.networks.threads import one_thread_an_operation
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class SelfSimilarity:
 
     def match_many(self, pair: ScanPair, lesions: Sequence[Lesion], progress: Progress = silent) -> list[Match]:
         """Match each (RAS point, radius in mm) of the baseline; the answers come in the same order."""
-        pair.register(part_of(progress, 0.0, 0.6))
+        pair.registration(part_of(progress, 0.0, 0.6))
         _Side(pair, "baseline"), _Side(pair, "followup")  # copies that all searches share
         return matched_side_by_side(
             lambda part, lesion: self.match(pair, *lesion, part), lesions, part_of(progress, 0.6, 1.0)
@@ -101,7 +100,7 @@ class SelfSimilarity:
         The best place has 1; a place whose weighted cost is higher by d has exp(-d / 0.02).
         """
         at = pair.check_click(at)
-        registration = pair.register(lambda fraction, text: progress(0.7 * fraction, text))
+        registration = pair.registration(lambda fraction, text: progress(0.7 * fraction, text))
         progress(0.7, "Searching")
         with one_thread_an_operation():
             sides = _Side(pair, "baseline"), _Side(pair, "followup")
@@ -116,7 +115,7 @@ class SelfSimilarity:
 
     def _match(self, pair: ScanPair, at: Sequence[float], radius_mm: float, progress: Progress) -> Match:
         at = pair.check_click(at)
-        registration = pair.register(lambda fraction, text: progress(0.7 * fraction, text))
+        registration = pair.registration(lambda fraction, text: progress(0.7 * fraction, text))
         expected = point(registration.to_followup(at))
         radius = radius_mm * registration.scale
         outside = Match(False, expected, expected, radius, 0.0, None, reason=OUTSIDE, method=self.name)
@@ -173,11 +172,11 @@ class _Side:
 
     def __init__(self, pair: ScanPair, which: str) -> None:
         self.volume: Volume = getattr(pair, which)
-        registration = pair.register()
+        registration = pair.registration()
         is_baseline = which == "baseline"
         self.from_common = np.eye(4) if is_baseline else registration.matrix
-        self._window: tuple[float, float] = pair.encoded((which, "window"), lambda: _window(self.volume))
-        self.copy: Volume = pair.encoded((which, "copy"), self._copy)
+        self._window: tuple[float, float] = pair.cached((which, "window"), lambda: _window(self.volume))
+        self.copy: Volume = pair.cached((which, "copy"), self._copy)
 
     def _copy(self) -> Volume:
         return self.volume.resampled(self.volume.geometry.ras_aligned(_COPY_MM), fill=self._not_scanned)
@@ -203,7 +202,7 @@ class _Side:
 
 
 def _window(volume: Volume) -> tuple[float, float]:
-    if is_ct(volume):
+    if volume.is_ct:
         return -1000.0, 500.0
     low, high = np.percentile(volume.array[::2, ::4, ::4], (1, 99))
     return float(low), float(max(high, low + 1e-3))

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from oncotrack.followup.tracker import Match, ScanPair
-from oncotrack.volume import Volume
+from oncotrack.images.volume import Volume
 
 MOST_CHANGED_HU = 150.0
 """Chosen on validation pairs: contrast media and other scanners change a lesion by less, fat and lung differ by more."""
@@ -16,11 +16,11 @@ _CORE = 0.3
 _WINDOW_HU = (-1000.0, 300.0)
 
 
-def doubted_where_changed(match: Match, pair: ScanPair, at: Sequence[float], radius_mm: float) -> Match:
+def flag_tissue_change(match: Match, pair: ScanPair, at: Sequence[float], radius_mm: float) -> Match:
     """The match, not found when its tissue is another than that at the click; of two CTs."""
     if not match.found:
         return match
-    changed = change_hu(pair, at, match.match, radius_mm)
+    changed = change_hu(pair, at, match.position, radius_mm)
     if changed <= MOST_CHANGED_HU:
         return match
     reason = (

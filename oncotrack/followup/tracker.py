@@ -6,11 +6,19 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError
-from oncotrack.findings import Alternative, MatchEvidence, Observation, Point, Provenance, State, point
-from oncotrack.jobs import Progress, silent
-from oncotrack.registration import Registration, register
-from oncotrack.volume import Volume
+from oncotrack.findings.finding import (
+    Alternative,
+    MatchEvidence,
+    Observation,
+    Point,
+    Provenance,
+    State,
+    point,
+)
+from oncotrack.images.volume import Volume
+from oncotrack.registration.registration import Registration, register
 
 DEFAULT_RADIUS_MM = 10.0
 OUTSIDE = "The lesion's place lies outside the follow-up's field of view."
@@ -22,12 +30,13 @@ class Match:
     """Where a baseline lesion lies in the follow-up. Positions RAS mm of the follow-up.
 
     `score` is the tracker's own similarity (0 to 1), `cycle_error_mm` how far matching back misses the clicked
-    point: the trust to show. When `found` is false, `match` is the best guess and `reason` says why not.
+    point: the trust to show. When `found` is false, `position` is the best guess and `reason` says why not. `registration_guess` is where the
+    registration alone places the lesion.
     """
 
     found: bool
-    match: Point
-    expected: Point
+    position: Point
+    registration_guess: Point
     radius_mm: float
     score: float
     cycle_error_mm: float | None
@@ -38,9 +47,11 @@ class Match:
 
     def observation(self) -> Observation:
         """The follow-up observation to propose to the reader."""
-        evidence = MatchEvidence(self.expected, self.radius_mm, self.cycle_error_mm, self.alternatives, self.reason)
+        evidence = MatchEvidence(
+            self.registration_guess, self.radius_mm, self.cycle_error_mm, self.alternatives, self.reason
+        )
         return Observation(
-            centre=self.match,
+            centre=self.position,
             state=State.PROPOSED if self.found else State.ABSENT,
             radius_mm=self.radius_mm,
             score=self.score,
@@ -68,9 +79,9 @@ class ScanPair:
         self.baseline = baseline.checked(minimum_slices=4)
         self.followup = followup.checked(minimum_slices=4)
         self._registration = registration
-        self._encoded: dict[Hashable, Any] = {}
+        self._cache: dict[Hashable, Any] = {}
 
-    def register(self, progress: Progress = silent) -> Registration:
+    def registration(self, progress: Progress = silent) -> Registration:
         """The registration, computed on the first call."""
         if self._registration is None:
             self._registration = register(self.baseline, self.followup, progress=progress, cache=self.cache)
@@ -78,14 +89,14 @@ class ScanPair:
 
     @property
     def is_registered(self) -> bool:
-        """Whether `register` will answer at once."""
+        """Whether `registration` will answer at once."""
         return self._registration is not None
 
-    def encoded(self, key: Hashable, make: Callable[[], Any]) -> Any:
+    def cached(self, key: Hashable, make: Callable[[], Any]) -> Any:
         """What a tracker computed from a scan once; `make` is called on the first use of `key`."""
-        if key not in self._encoded:
-            self._encoded[key] = make()
-        return self._encoded[key]
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
 
     def check_click(self, at: Sequence[float]) -> Point:
         """The point, or InputError when it lies outside the baseline."""

@@ -8,8 +8,8 @@ from math import acos, degrees
 import numpy as np
 
 from oncotrack.errors import InputError
-from oncotrack.finding import Axis, Point
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Axis, Point
+from oncotrack.images.geometry import Geometry
 
 PERPENDICULAR_WITHIN = 15.0
 """Degrees off the right angle from which the reader is warned."""

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.errors import InputError
+from oncotrack.images.volume import lps_to_ras
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.volume import lps_to_ras
 
 _SIGNS = {"RAS": False, "LPS": True}
 

@@ -13,17 +13,17 @@ import numpy as np
 
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
-from oncotrack.finding import Observation
+from oncotrack.findings.finding import Observation
+from oncotrack.images.volume import lps_to_ras
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_files import is_lps, points, read_axes
-from oncotrack.volume import lps_to_ras
 
 ENDS = tuple(f"{axis}_{end}_{way}" for axis in ("long", "short") for end in ("start", "end") for way in "ras")
 """Columns of the end points, RAS mm (LPS where a column ``coordinates`` says so)."""
 
 
 @dataclass(frozen=True)
-class Row:
+class AxesRow:
     """One lesion of a table: its axes, or the sentence that says why there are none. `image` is a path, or empty."""
 
     label: str
@@ -32,7 +32,7 @@ class Row:
     image: str = ""
 
 
-def read_table(path: str | Path) -> list[Row]:
+def read_table(path: str | Path) -> list[AxesRow]:
     """The rows of a table.
 
     Parameters
@@ -65,27 +65,27 @@ def read_table(path: str | Path) -> list[Row]:
     return rows
 
 
-def _row(line: int, row: Mapping[str, str]) -> Row:
+def _row(line: int, row: Mapping[str, str]) -> AxesRow:
     label = (row.get("label") or "").strip() or f"line {line}"
     image = (row.get("image") or "").strip()
     try:
         ends = np.array([float(row[name]) for name in ENDS]).reshape(4, 3)
         system = (row.get("coordinates") or "RAS").strip().upper()
         ends = lps_to_ras(ends) if is_lps(system, f"Line {line}") else ends
-        return Row(label, RecistAxes.of(ends[:2], ends[2:], label), image=image)
+        return AxesRow(label, RecistAxes.of(ends[:2], ends[2:], label), image=image)
     except (TypeError, ValueError):
-        return Row(label, None, f"Line {line}: an end of an axis is not three numbers.", image)
+        return AxesRow(label, None, f"Line {line}: an end of an axis is not three numbers.", image)
     except InputError as error:
-        return Row(label, None, f"Line {line}: {error}", image)
+        return AxesRow(label, None, f"Line {line}: {error}", image)
 
 
-def _markups(path: Path) -> list[Row]:
+def _markups(path: Path) -> list[AxesRow]:
     try:
         lines = json.loads(path.read_text(encoding="utf-8"))["markups"]
         lines = [line for line in lines if line["type"] == "Line"]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
         axes = read_axes(path)  # a single pair, or the sentence that says what is wrong
-        return [Row(path.name.split(".")[0], axes)]
+        return [AxesRow(path.name.split(".")[0], axes)]
     if not lines or len(lines) % 2:
         raise InputError(f"{path} holds {len(lines)} lines; each lesion has two, its long and its short axis.")
     rows = []
@@ -97,9 +97,9 @@ def _markups(path: Path) -> list[Row]:
                        is_lps(line.get("coordinateSystem", "LPS"), path), path)
                 for line in pair
             ]  # fmt: skip
-            rows.append(Row(label, RecistAxes.of(*drawn, label)))
+            rows.append(AxesRow(label, RecistAxes.of(*drawn, label)))
         except InputError as error:
-            rows.append(Row(label, None, str(error)))
+            rows.append(AxesRow(label, None, str(error)))
     return rows
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import Cancelled, OncoTrackError
-from oncotrack.finding import Observation
-from oncotrack.jobs import Progress, silent
+from oncotrack.findings.finding import Observation
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.carry import carry
 from oncotrack.masks.findings import observation
 from oncotrack.masks.pseudo_mask import pseudo_mask
-from oncotrack.volume import Volume
 
 
 @dataclass(frozen=True, eq=False)

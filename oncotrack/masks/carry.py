@@ -8,15 +8,15 @@ from itertools import pairwise
 
 import numpy as np
 
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError
-from oncotrack.jobs import Progress, silent
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.grabcut import Models, bounded_classes, drawn_to, grabcut
+from oncotrack.masks.grabcut import Models, bounded_by, bounded_classes, grabcut
 from oncotrack.masks.plane import Region, to_voxels
 from oncotrack.masks.pseudo_mask import in_slice
 from oncotrack.masks.shape import SHARES, Likeness, Place, Shape
 from oncotrack.masks.windows import grey
-from oncotrack.volume import Volume
 
 FARTHEST = 0.8
 """The mask ends at the latest that many long axes above and below its axes."""
@@ -195,7 +195,7 @@ class _Slices:
         sure, trust = (low + seed.likeness.overlap * (high - low) for low, high in (SURE, TRUST))
         mask, _ = grabcut(grey(self._stack[n], seed.window), bounded_classes(far, sure, POSSIBLE), seed.models)
         innermost = 1 / max(float(np.abs(np.gradient(far, axis=0)).max()), 1e-3)
-        return drawn_to(mask, far, BLUR * innermost, trust)
+        return bounded_by(mask, far, BLUR * innermost, trust)
 
 
 def _expected(n: int, half_depth: float) -> float:

@@ -37,7 +37,7 @@ def reach(region: Region, axes: RecistAxes) -> np.ndarray:
     return np.hypot(along, across)
 
 
-def reach_of(mask: np.ndarray) -> np.ndarray:
+def radius_of_mask(mask: np.ndarray) -> np.ndarray:
     """The same of a mask: 0 at its innermost pixel, 1 on its border, beyond 1 by the distance in the same measure."""
     from scipy.ndimage import distance_transform_edt
 

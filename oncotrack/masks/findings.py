@@ -7,12 +7,12 @@ from collections.abc import Mapping
 import numpy as np
 
 from oncotrack.errors import InputError
-from oncotrack.finding import Axis, Finding, Kind, Observation, Provenance, State
-from oncotrack.findings import FindingList
+from oncotrack.findings.finding import Axis, Finding, Kind, Observation, Provenance, State
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.recist import measure
-from oncotrack.packed_mask import PackedMask
-from oncotrack.volume import Volume
 
 METHOD = "RECIST pseudo-mask"
 
@@ -83,8 +83,8 @@ def proposed_axes(seen: Observation) -> RecistAxes:
     if seen.long_axis is not None and seen.short_axis is not None:
         return RecistAxes(seen.long_axis, seen.short_axis)
     if seen.tracklet is not None:
-        outlined = seen.outlined(seen.tracklet)
-        return RecistAxes(outlined.long_axis, outlined.short_axis)
+        with_tracklet = seen.with_tracklet(seen.tracklet)
+        return RecistAxes(with_tracklet.long_axis, with_tracklet.short_axis)
     if seen.box is not None:
         centre, half = np.array(seen.box.centre), np.subtract(seen.box.high, seen.box.low) / 2
     elif seen.radius_mm:

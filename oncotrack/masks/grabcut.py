@@ -76,7 +76,7 @@ def grabcut(grey: np.ndarray, start: np.ndarray, models: Models | None = None) -
     return connected(inside, start == cv2.GC_FGD), (background, foreground)
 
 
-def drawn_to(mask: np.ndarray, far: np.ndarray, blur: float, trust: float = TRUST) -> np.ndarray:
+def bounded_by(mask: np.ndarray, far: np.ndarray, blur: float, trust: float = TRUST) -> np.ndarray:
     """The mask smoothed and drawn to where the axes expect its border: ``G * mask - 1/2 + trust * (1 - reach) > 0``.
 
     Where grey levels tell lesion from surroundings the blurred mask decides; where they do not, `far` does.

@@ -10,9 +10,10 @@ import SimpleITK as sitk
 
 from oncotrack.atomic import replacing
 from oncotrack.errors import InputError, OutputError
-from oncotrack.finding import Kind
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume, from_sitk, quiet_itk, save, to_sitk
+from oncotrack.findings.finding import Kind
+from oncotrack.images.files import save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off, to_sitk
 
 SEGMENTATION = ".seg.nrrd"
 _COLOURS = ("1 0.76 0.03", "0.16 0.71 0.96", "0.93 0.35 0.16", "0.45 0.83 0.35", "0.8 0.47 0.95", "0.98 0.98 0.98")
@@ -69,7 +70,7 @@ def read_labels(path: str | Path) -> dict[str, Volume]:
     """
     path = Path(path)
     try:
-        with quiet_itk():
+        with itk_warnings_off():
             picture = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise InputError(f"The label map {path} is missing or damaged. Write it again.") from error

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from oncotrack.geometry import Geometry
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.volume import Volume
 
 SIDE = 2.0
 """Side of the region in long axes (MR, sec. 3.1)."""

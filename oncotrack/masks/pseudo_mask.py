@@ -6,12 +6,12 @@ import cv2
 import numpy as np
 
 from oncotrack.errors import InputError
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.ellipse import reach
-from oncotrack.masks.grabcut import BLUR, Models, bounded_classes, classes, drawn_to, grabcut
+from oncotrack.masks.grabcut import BLUR, Models, bounded_by, bounded_classes, classes, grabcut
 from oncotrack.masks.plane import Region, to_voxels
 from oncotrack.masks.windows import grey, lesion_window
-from oncotrack.volume import Volume
 
 METHODS = ("bounded", "paper")
 """`paper` is sec. 3.1 to the letter; `bounded` keeps the border near the ellipse through the ends of the axes."""
@@ -57,4 +57,4 @@ def in_slice(
     far = reach(region, axes)
     mask, models = grabcut(grey(sampled, window), bounded_classes(far))
     blur = BLUR * axes.short.length_mm / 2 / region.pixel_mm
-    return drawn_to(mask, far, blur), window, models
+    return bounded_by(mask, far, blur), window, models

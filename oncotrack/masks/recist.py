@@ -8,12 +8,12 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from oncotrack.errors import InputError
-from oncotrack.finding import Axis, Box, Point
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Axis, Box, Point
+from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.diameters import diameters
-from oncotrack.tracklet import SliceBox, Tracklet
-from oncotrack.volume import Volume
 
 THICKER = 1.3
 """Slices lie across the axis whose voxels are that much longer than the others; else across the patient's length."""

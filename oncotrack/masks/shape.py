@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from scipy import ndimage
 
-from oncotrack.masks.ellipse import reach_of
+from oncotrack.masks.ellipse import radius_of_mask
 
 SHARES = np.array((0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0))
 """Sizes that are tried, in sizes of the shape."""
@@ -41,7 +41,7 @@ class Shape:
     Attributes
     ----------
     reach : (H, W) ndarray
-        `reach_of` the mask.
+        `radius_of_mask` the mask.
     radius : float
         Of the circle of the same area, pixels.
     shifts : (S,) int ndarray
@@ -49,7 +49,7 @@ class Shape:
     """
 
     def __init__(self, mask: np.ndarray) -> None:
-        self.reach = reach_of(mask)
+        self.reach = radius_of_mask(mask)
         self._area = int(mask.sum())
         self._centre = ndimage.center_of_mass(mask)[::-1]
         self.radius = float(np.sqrt(self._area / np.pi))
@@ -108,7 +108,7 @@ class Likeness:
     values : (H, W) ndarray
         Intensities of the slice.
     reach : (H, W) ndarray
-        `reach_of` the lesion's mask.
+        `radius_of_mask` the lesion's mask.
     window : (low, high)
         Intensities that are told apart.
     """

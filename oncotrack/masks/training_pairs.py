@@ -10,7 +10,8 @@ import numpy as np
 
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
-from oncotrack.volume import Volume, save
+from oncotrack.images.files import save
+from oncotrack.images.volume import Volume
 
 MARGIN = 1.0
 """Surroundings on each side, in widths of the mask; along an axis with one layer of mask there are none."""

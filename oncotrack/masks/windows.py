@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from oncotrack.volume import Volume
+from oncotrack.images.volume import Volume
 
 NARROWEST_HU = 110.0
 """Half the width of the narrowest CT window: soft tissue against fat."""
 _SPREADS = 3.0
 _TOP = 99.0  # percent; what is brighter is clipped (MR)
-
-
-def is_ct(image: Volume) -> bool:
-    """Whether intensities are HU: the file says so, or it says nothing and there is air in the image."""
-    return image.modality == "CT" or (image.modality == "" and float(image.array.min()) <= -200)
 
 
 def lesion_window(image: Volume, region: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
@@ -34,7 +29,7 @@ def lesion_window(image: Volume, region: np.ndarray, inside: np.ndarray) -> tupl
         CT: the lesion's median +- 3 robust standard deviations, at least +- 110 HU. Otherwise minimum to 99th
         percentile of the region, as MR are prepared in the paper (1 % clipped, min-max).
     """
-    if not is_ct(image):
+    if not image.is_ct:
         low, high = float(region.min()), float(np.percentile(region, _TOP))
         return low, max(high, low + 1e-6)
     values = region[inside]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.ndimage import distance_transform_edt
 
-from oncotrack.geometry import Geometry
+from oncotrack.images.geometry import Geometry
 from oncotrack.phantom.abdomen import Abdomen
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.draw import paint_image

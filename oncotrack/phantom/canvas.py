@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oncotrack.geometry import Geometry
-from oncotrack.phantom.layers import Slices
+from oncotrack.images.geometry import Geometry
+from oncotrack.phantom.layers import Block
 from oncotrack.phantom.motion import PointMap
 from oncotrack.phantom.shapes import tube
 
@@ -47,7 +47,7 @@ class Canvas:
         self._node_mm = float((fine * self.factor).max())
         self._sparse = self.place[:, ::4, ::4, ::4].cpu()
 
-    def within(self, low, high) -> Slices | None:
+    def within(self, low, high) -> Block | None:
         """The coarse nodes whose template place may lie in a box (RAS mm); None when there is none."""
         low, high = (torch.as_tensor(np.asarray(v, float), dtype=torch.float32).view(3, 1, 1, 1) for v in (low, high))
         reach = 2.5 * self._node_mm
@@ -67,7 +67,7 @@ class Canvas:
 
     def tube(
         self, points: np.ndarray, radii: np.ndarray, flat: float = 1.0, reach: float = 18.0
-    ) -> tuple[Slices, Tensor] | None:
+    ) -> tuple[Block, Tensor] | None:
         """Nodes near a tube and its signed distance there, right up to `reach` mm from it."""
         radii = np.broadcast_to(radii, len(points))
         far = reach + float(radii.max())
@@ -86,6 +86,6 @@ class Canvas:
         return at, total
 
     @property
-    def everywhere(self) -> Slices:
+    def everywhere(self) -> Block:
         """All coarse nodes."""
         return tuple(slice(0, n) for n in self.place.shape[1:])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oncotrack.findings import Kind
+from oncotrack.findings.finding import Kind
 from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.lumps import scaled
 from oncotrack.phantom.tissues import INSTANCE

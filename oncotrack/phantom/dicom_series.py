@@ -9,7 +9,7 @@ import numpy as np
 
 from oncotrack.atomic import replacing
 from oncotrack.errors import MissingPackageError
-from oncotrack.volume import Volume, lps_to_ras
+from oncotrack.images.volume import Volume, lps_to_ras
 
 _CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4", "PT": "1.2.840.10008.5.1.4.1.1.128"}
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from oncotrack.findings import Kind
+from oncotrack.findings.finding import Kind
 from oncotrack.phantom.anatomy import TEMPLATE, Anatomy
 from oncotrack.phantom.course import Deposit, over_time, unit
 from oncotrack.phantom.lumps import make_lump, node_lump

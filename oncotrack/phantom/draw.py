@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from oncotrack.networks.threads import seeds, side_by_side
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.layers import Beads, Lump, Paint, Step
-from oncotrack.threads import seeds, side_by_side
 
 
 def paint_image(

@@ -11,16 +11,16 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
 from oncotrack.errors import InputError
-from oncotrack.findings import Kind
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import Kind
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import measure_masks
+from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.phantom.lumps import centred, make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
 from oncotrack.phantom.statistics import node_size, small_node_size
 from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth
-from oncotrack.threads import one_thread_an_operation
-from oncotrack.volume import Volume
 
 WARP_LATTICE_MM = 10.0
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-Slices = tuple[slice, slice, slice]
+Block = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,7 @@ class Paint:
 
     tissue: str
     sdf: Tensor
-    at: Slices
+    at: Block
     label: int = 0
     soft: float = 0.0
     sheet: Tensor | None = None

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from oncotrack.geometry import Geometry
+from oncotrack.images.geometry import Geometry
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.draw import paint_image
 from oncotrack.phantom.layers import Step

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from oncotrack.geometry import Geometry
+from oncotrack.images.geometry import Geometry
 
 
 class PointMap(Protocol):

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
-from oncotrack.geometry import Geometry
-from oncotrack.jobs import Progress
+from oncotrack.background.jobs import Progress
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import Measure, measure_masks
+from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.disease import random_disease
 from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.patient import make_patient
 from oncotrack.phantom.statistics import NODES
-from oncotrack.threads import one_thread_an_operation
-from oncotrack.volume import Volume
 
 MEASURES = (
     "axial_long_axis_mm",

@@ -10,9 +10,12 @@ import numpy as np
 import torch
 
 from oncotrack.errors import InputError
-from oncotrack.findings import FindingList, TimePoint
-from oncotrack.geometry import Geometry
+from oncotrack.findings.finding import TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import measure_masks
+from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.course import Deposit
@@ -23,8 +26,6 @@ from oncotrack.phantom.motion import Chain, Flow, PointMap, Push, body_velocity,
 from oncotrack.phantom.scanner import Scanner
 from oncotrack.phantom.tissues import AIR, INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth
-from oncotrack.threads import one_thread_an_operation
-from oncotrack.volume import Volume
 
 LATTICE = Geometry((53, 42, 81), (10.0, 10.0, 10.0), (-260.0, -190.0, -420.0))
 MOST_MOTION_MM = 25.0

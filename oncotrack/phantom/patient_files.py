@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 
 from oncotrack.atomic import write_text
+from oncotrack.images.files import save
 from oncotrack.phantom.dicom_series import write_series
 from oncotrack.phantom.patient import Patient
 from oncotrack.phantom.tissues import ORGANS
-from oncotrack.volume import save
 
 
 def write_patient(patient: Patient, folder: str | Path, *, dicom: bool = False) -> Path:

@@ -14,7 +14,7 @@ from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
 from oncotrack.phantom.canvas import Canvas
-from oncotrack.phantom.layers import Beads, Paint, Slices, Step
+from oncotrack.phantom.layers import Beads, Block, Paint, Step
 from oncotrack.phantom.pelvic_bones import HIP, PelvicBones, build_pelvic_bones
 from oncotrack.phantom.shapes import Waves, ellipsoid, plane, smooth_max, smooth_min, smooth_path, tube
 from oncotrack.phantom.tissues import LABEL
@@ -148,7 +148,7 @@ class Pelvis:
         symphysis = ellipsoid(p, (0, 45, -464), (3.2, 12, 20))
         yield Paint("disc", symphysis, at)
 
-    def _muscles(self, p: Tensor, mirrored: Tensor, at: Slices, fields: TrunkFields) -> Iterator[Paint]:
+    def _muscles(self, p: Tensor, mirrored: Tensor, at: Block, fields: TrunkFields) -> Iterator[Paint]:
         """Fat between the muscles; iliopsoas, obturator and the pelvic floor."""
         ripple = self.ripple(p)
         flesh = fields.muscle[at]
@@ -179,7 +179,7 @@ class Pelvis:
         floor = tube(mirrored, [(3, -62, -476), (14, -30, -484), (8, 18, -482)], [6, 6, 5])
         yield Paint("muscle", floor, at, LABEL["muscle"])
 
-    def _bowel(self, p: Tensor, at: Slices, fields: TrunkFields) -> Iterator[Paint]:
+    def _bowel(self, p: Tensor, at: Block, fields: TrunkFields) -> Iterator[Paint]:
         """Loops of small bowel, caecum, sigmoid and rectum with stool and gas."""
         label, lobules, ripple = LABEL["bowel"], self.lobules(p), self.ripple(p)
         room = smooth_max(fields.cage[at] + 3, self._bladder(p).neg() + 4, 6)
@@ -197,7 +197,7 @@ class Pelvis:
             yield Paint("stool", wall + 2.8, at, label, soft=0.5)
             yield Paint("gas", torch.maximum(wall + 3.2, smooth_max(18 * ripple + 4, lobules * 4 - 2, 5)), at)
 
-    def _organs(self, p: Tensor, mirrored: Tensor, at: Slices) -> Iterator[Paint]:
+    def _organs(self, p: Tensor, mirrored: Tensor, at: Block) -> Iterator[Paint]:
         """Bladder; uterus or prostate with seminal vesicles."""
         bladder = self._bladder(p)
         if self.female:

@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oncotrack.geometry import Geometry
-from oncotrack.threads import seeds, side_by_side
+from oncotrack.images.geometry import Geometry
+from oncotrack.networks.threads import seeds, side_by_side
 
 KERNELS = {"soft": (0.44, 0.5), "medium": (0.5, 0.4), "sharp": (0.6, 0.0)}
 """Per kernel: cut-off of the noise spectrum (1/mm), Gaussian blur of the image (mm)."""

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oncotrack.findings import Axis, Box, Finding, FindingList, Kind, Observation, Provenance, Role, State, TimePoint
+from oncotrack.findings.finding import Axis, Box, Finding, Kind, Observation, Provenance, Role, State, TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.tracklet import Tracklet
+from oncotrack.images.volume import Volume
 from oncotrack.phantom.motion import PointMap, map_points
-from oncotrack.tracklet import Tracklet
-from oncotrack.volume import Volume
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from oncotrack.findings import Finding, FindingList, Observation
+from oncotrack.findings.finding import Finding, Observation
+from oncotrack.findings.finding_list import FindingList
 from oncotrack.followup.tracker import ScanPair
-from oncotrack.heatmap import gaussian_dlt
+from oncotrack.networks.heatmap import gaussian_dlt
 from oncotrack.report.page import BACKGROUND, HALF_MM, choose_window, draw_slice, mark, plane, png, write_page
 
 _KEY = (
@@ -72,7 +73,7 @@ def write_report(
         )
     head = "<tr><th>Lesion<th>Baseline R A S (mm)<th>Follow-up R A S (mm)<th>State<th>Trust<th>Similarity"
     head += "<th>Error to truth</tr>" if known else "</tr>"
-    registration = pair.register()
+    registration = pair.registration()
     quality = f"Registration: similarity {registration.similarity:.2f}, overlap {100 * registration.overlap:.0f} %."
     scans = f"Baseline {pair.baseline.name}, follow-up {pair.followup.name}."
     key = _KEY + (" White star: known truth." if known else "") + _TRUST_KEY

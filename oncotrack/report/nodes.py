@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from oncotrack.findings import Finding, Observation
+from oncotrack.findings.finding import Finding, Observation
+from oncotrack.images.volume import Volume
 from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, png, write_page
-from oncotrack.volume import Volume
 
 _HALF_MM = 35.0
 _COLUMNS, _ROWS = 5, 4

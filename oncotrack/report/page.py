@@ -12,9 +12,8 @@ import numpy as np
 
 from oncotrack import __version__
 from oncotrack.atomic import write_text
-from oncotrack.geometry import Geometry
-from oncotrack.registration import is_ct
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 HALF_MM = 70.0
 PIXEL_MM = 0.5
@@ -76,7 +75,7 @@ def mark(axes, at, shape: str, colour: str, text: str) -> None:
 def choose_window(volume: Volume, centre) -> tuple[float, float]:
     """Lung or soft tissue on CT by what lies there, the spread of intensities else."""
     around = volume.resampled(plane(centre, 2.0)).array
-    if not is_ct(volume):
+    if not volume.is_ct:
         low, high = np.percentile(around, (1, 99.5))
         return float(low), float(max(high, low + 1e-3))
     middle = slice(around.shape[1] // 2 - 12, around.shape[1] // 2 + 13)

@@ -6,10 +6,11 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
-from oncotrack.findings import Finding, FindingList, Observation, TimePoint
+from oncotrack.findings.finding import Finding, Observation, TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.visit_table import cell, headings, lines, tip
+from oncotrack.images.volume import Volume
 from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, mark, png, write_page
-from oncotrack.visit_table import cell, headings, lines, tip
-from oncotrack.volume import Volume
 
 _KEY = (
     "Ring: the lesion. Cross: the best guess where it was not found. A dash: it was not looked for. The patient's right "

@@ -20,12 +20,12 @@ from oncotrack.datasets.bookmarks import bookmarks
 from oncotrack.datasets.case import Case
 from oncotrack.datasets.node_scans import LEAST_SHORT_MM_IN_MR
 from oncotrack.detection.mr.config import MRConfig
-from oncotrack.detection.mr.losses import Targets
-from oncotrack.detection.mr.slices import MRSlices
+from oncotrack.detection.mr.losses import MRTargets
+from oncotrack.detection.mr.slices import MRGrid
 from oncotrack.errors import TrainingError
+from oncotrack.images.volume import Volume
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.training.slice_pairs import Augmentation, intensities
-from oncotrack.volume import Volume
 
 _LEAST_PIXELS = 4
 _AUGMENTATION = Augmentation(scale=1.2, rotation_deg=12.0, intensity=0.15, gamma=0.3, near_node=0.8)
@@ -41,7 +41,7 @@ def write(path: Path, case: Case, config: MRConfig) -> None:
     from safetensors.torch import save_file
 
     ((name, volume),) = case.images.items()
-    slices = MRSlices(volume, config)
+    slices = MRGrid(volume, config)
     scaled = Volume(slices.array, slices.geometry, volume.name, "MR")
     marked = bookmarks(case.masks[name], LEAST_SHORT_MM_IN_MR)
     levels = sorted({mark.index for mark in marked})
@@ -64,15 +64,15 @@ def write(path: Path, case: Case, config: MRConfig) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class SliceBatch:
     """A batch: (B, 3, H, W) images, 0 to 1, and what is on them."""
 
     images: torch.Tensor
-    targets: list[Targets]
+    targets: list[MRTargets]
 
-    def to(self, device: torch.device) -> Slices:
+    def to(self, device: torch.device) -> SliceBatch:
         """The batch on a device."""
-        return Slices(self.images.to(device), [target.to(device) for target in self.targets])
+        return SliceBatch(self.images.to(device), [target.to(device) for target in self.targets])
 
 
 class BookmarkedSlices:
@@ -104,7 +104,7 @@ class BookmarkedSlices:
         """How many slices there are."""
         return len(self._index)
 
-    def sample(self, index: int) -> tuple[torch.Tensor, Targets]:
+    def sample(self, index: int) -> tuple[torch.Tensor, MRTargets]:
         """(3, H, W) image and its targets."""
         rng = np.random.default_rng([self._seed, index])
         c, n = self._index[rng.integers(len(self._index))]
@@ -120,10 +120,10 @@ class BookmarkedSlices:
         image = intensities(image, rng, _AUGMENTATION)
         return image, _masked(labels.to(torch.uint8)) if self._pseudo_masks else _ruled(ends, self._shape)
 
-    def collate(self, samples: list) -> Slices:
+    def collate(self, samples: list) -> SliceBatch:
         """Stack slices."""
         images, targets = zip(*samples, strict=True)
-        return Slices(torch.stack(images), list(targets))
+        return SliceBatch(torch.stack(images), list(targets))
 
     def _placing(
         self, rng: np.random.Generator, nodes: np.ndarray, shape: tuple[int, int]
@@ -152,7 +152,7 @@ class BookmarkedSlices:
         return torch.from_numpy(places[None].astype(np.float32))
 
 
-def _masked(labels: torch.Tensor) -> Targets:
+def _masked(labels: torch.Tensor) -> MRTargets:
     """Boxes and masks of the numbers of one (H, W) label map."""
     array = labels.numpy()
     boxes, masks = [], []
@@ -162,12 +162,12 @@ def _masked(labels: torch.Tensor) -> Targets:
             boxes.append((columns.start, rows.start, columns.stop, rows.stop))
             masks.append(array == number)
     stacked = np.stack(masks) if masks else np.zeros((0, *array.shape), bool)
-    return Targets(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.from_numpy(stacked))
+    return MRTargets(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.from_numpy(stacked))
 
 
-def _ruled(ends: torch.Tensor, shape: tuple[int, int]) -> Targets:
+def _ruled(ends: torch.Tensor, shape: tuple[int, int]) -> MRTargets:
     """The smallest rectangles round (m, 4, 2) ends that lie in a sample of `shape`, without masks."""
     size = torch.tensor(shape[::-1], dtype=torch.float32)
     low, high = ends.amin(1).clamp_min(0), torch.minimum(ends.amax(1), size)
     boxes = torch.cat([low, high], 1)
-    return Targets(boxes[(high - low).amin(1) >= 2] if len(boxes) else boxes.reshape(0, 4))
+    return MRTargets(boxes[(high - low).amin(1) >= 2] if len(boxes) else boxes.reshape(0, 4))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from oncotrack.jobs import Progress, silent
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.training.lesion_pairs import LesionPairSamples
 
 SAMPLES = 240

@@ -13,7 +13,7 @@ from scipy.spatial.transform import Rotation
 from oncotrack.datasets.lesion_visits import VisitLesion
 from oncotrack.errors import TrainingError
 from oncotrack.followup.lesion_pairs import LesionPairs
-from oncotrack.geometry import Geometry
+from oncotrack.images.geometry import Geometry
 from oncotrack.training.stored_visits import StoredVisits
 
 

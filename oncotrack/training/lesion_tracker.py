@@ -9,9 +9,9 @@ from typing import Any
 
 import torch
 
-from oncotrack import weights
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError
-from oncotrack.jobs import Progress, silent
+from oncotrack.networks import weights
 from oncotrack.training import loop
 from oncotrack.training.lesion_calibration import found_threshold
 from oncotrack.training.lesion_pairs import LesionPairSamples

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from oncotrack import weights
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection.lntracker.backbone import load_imagenet
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.losses import dense_loss, losses
 from oncotrack.detection.lntracker.network import LNTracker, Proposer
 from oncotrack.detection.lntracker.track_queries import TRACKFORMER, TrackAugmentation, aged, augment_tracks
 from oncotrack.errors import InputError
-from oncotrack.jobs import Progress, silent
+from oncotrack.networks import weights
 from oncotrack.training import loop
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan

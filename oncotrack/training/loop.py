@@ -13,8 +13,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from oncotrack import atomic
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import MissingPackageError, TrainingError
-from oncotrack.jobs import Progress, silent
 from oncotrack.training import checkpoint
 from oncotrack.training.optimisers import optimisers
 from oncotrack.training.plan import Plan
@@ -82,7 +82,7 @@ def train(
         from accelerate import Accelerator, DistributedDataParallelKwargs
     except ImportError as error:
         raise MissingPackageError('Training needs the package accelerate: pip install "oncotrack[train]".') from error
-    from oncotrack.devices import device as chosen
+    from oncotrack.networks.devices import device as chosen
 
     started = time.monotonic()
     target = chosen(device)

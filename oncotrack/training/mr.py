@@ -8,16 +8,16 @@ from pathlib import Path
 
 import torch
 
-from oncotrack import weights
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.node_scans import HELD_OUT, held_out_mr, mr_phantom_scan
 from oncotrack.detection.mr.config import CONFIGS, MRConfig
 from oncotrack.detection.mr.detector import MRDetector
 from oncotrack.detection.mr.network import MaskRCNN
 from oncotrack.errors import InputError
 from oncotrack.evaluation.mr_detectors import shown_from
-from oncotrack.jobs import Progress, silent
+from oncotrack.networks import weights
 from oncotrack.training import loop
-from oncotrack.training.bookmarked_slices import BookmarkedSlices, Slices, write
+from oncotrack.training.bookmarked_slices import BookmarkedSlices, SliceBatch, write
 from oncotrack.training.plan import Plan
 from oncotrack.training.stored_cases import store
 
@@ -54,7 +54,7 @@ PLANS = {
 }
 
 
-def step_loss(network: torch.nn.Module, slices: Slices, generator: torch.Generator) -> dict[str, torch.Tensor]:
+def step_loss(network: torch.nn.Module, slices: SliceBatch, generator: torch.Generator) -> dict[str, torch.Tensor]:
     """The losses of a batch (eq. 6), and the sigmas that are learned with them."""
     parts = network(slices.images, slices.targets, generator)
     balance = getattr(network, "module", network).balance

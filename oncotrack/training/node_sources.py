@@ -12,8 +12,8 @@ from oncotrack.datasets import folder, nih_lymph_nodes
 from oncotrack.datasets.case import Case
 from oncotrack.datasets.node_scans import HELD_OUT, inserted_scan, phantom_scan
 from oncotrack.errors import InputError
-from oncotrack.findings import Kind
-from oncotrack.volume import load
+from oncotrack.findings.finding import Kind
+from oncotrack.images.files import load
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from oncotrack.detection.lntracker.grid import CONTEXT
-from oncotrack.detection.lntracker.network import Targets
+from oncotrack.detection.lntracker.network import LNTargets
 from oncotrack.errors import TrainingError
 from oncotrack.training.stored_cases import StoredCase
 
@@ -44,7 +44,7 @@ class Pairs:
     """A batch of pairs: (2, B, 9, H, W) slices, reference first; `targets[0]` and `targets[1]` hold B targets each."""
 
     images: torch.Tensor
-    targets: tuple[list[Targets], list[Targets]]
+    targets: tuple[list[LNTargets], list[LNTargets]]
 
     def to(self, device: torch.device) -> Pairs:
         """The batch on a device."""
@@ -72,7 +72,7 @@ class SlicePairs:
         self._weights = _shares([len(case.nodes) + 1.0 for case in self._cases])
         self._chances = [_shares(np.sqrt([len(slices) for slices in case.nodes])) for case in self._cases]
 
-    def sample(self, index: int) -> tuple[torch.Tensor, Targets, Targets]:
+    def sample(self, index: int) -> tuple[torch.Tensor, LNTargets, LNTargets]:
         """(2, 9, size, size) images and the targets of both; the reference lies below or, as often, above."""
         rng = np.random.default_rng([self._seed, index])
         number = rng.choice(len(self._cases), p=self._weights)
@@ -140,7 +140,7 @@ def intensities(image: torch.Tensor, rng: np.random.Generator, how: Augmentation
     return (((image - 0.5) * gain + 0.5 + shift).clamp(0, 1)) ** gamma
 
 
-def _targets(labels: torch.Tensor) -> Targets:
+def _targets(labels: torch.Tensor) -> LNTargets:
     """Boxes (centre, size; 0 to 1), numbers and masks of the nodes of one (H, W) slice."""
     array = labels.numpy()
     boxes, ids = [], []
@@ -153,4 +153,4 @@ def _targets(labels: torch.Tensor) -> Targets:
     scale = torch.tensor([array.shape[1], array.shape[0]] * 2, dtype=torch.float32)
     ids = torch.tensor(ids, dtype=torch.long)
     boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4) / scale
-    return Targets(boxes, ids, labels == ids[:, None, None])
+    return LNTargets(boxes, ids, labels == ids[:, None, None])

@@ -10,10 +10,10 @@ import torch
 from scipy import ndimage
 
 from oncotrack.atomic import replacing, write_text
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.case import Case
-from oncotrack.detection.lntracker.grid import Slices
+from oncotrack.detection.lntracker.grid import LNSlices
 from oncotrack.errors import TrainingError
-from oncotrack.jobs import Progress, silent
 
 
 def write_slices(path: Path, case: Case) -> None:
@@ -28,7 +28,7 @@ def write_slices(path: Path, case: Case) -> None:
     from safetensors.torch import save_file
 
     ((name, volume),) = case.images.items()
-    slices = Slices(volume)
+    slices = LNSlices(volume)
     image = torch.from_numpy(np.rint(slices.slab(0, len(slices)) * 255).astype(np.uint8))
     labels = case.masks[name].resampled(slices.geometry, fill=0, nearest=True).array
     if labels.max() > 255:

@@ -11,11 +11,11 @@ import torch
 import torch.nn.functional as F
 
 from oncotrack.atomic import replacing, write_text
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.lesion_visits import LesionVisits, VisitLesion
 from oncotrack.errors import TrainingError
-from oncotrack.geometry import Geometry, transform_points
-from oncotrack.jobs import Progress, silent
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry, transform_points
+from oncotrack.images.volume import Volume
 
 FINEST_MM = 1.2
 _SCANS = ("baseline", "followup")

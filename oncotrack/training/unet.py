@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from oncotrack import weights
-from oncotrack.detection.unet import UNetConfig, network
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError
-from oncotrack.jobs import Progress, silent
+from oncotrack.evaluation.unet import UNetConfig, network
+from oncotrack.networks import weights
 from oncotrack.training import loop
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan

@@ -11,7 +11,7 @@ from oncotrack.datasets.lesion_visits import LesionVisits, dls_visits, phantom_v
 from oncotrack.datasets.node_scans import HELD_OUT
 from oncotrack.datasets.warped_visits import warped_visits
 from oncotrack.errors import InputError
-from oncotrack.volume import load
+from oncotrack.images.files import load
 
 VISITS = 3
 """Scans of a synthetic patient; each two of them are a pair."""

@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from oncotrack.errors import OncoTrackError, OutputError
-from oncotrack.findings import FindingList, TimePoint
+from oncotrack.findings.finding import TimePoint
+from oncotrack.findings.finding_list import FindingList
 
 NAME = "findings.autosave.json"
 _log = logging.getLogger(__name__)
@@ -61,17 +62,17 @@ class Autosave:
         text, self._left = self._left.to_json() if self._left else "", None
         return text
 
-    def offer(self, strangers: Callable[[FindingList], tuple[TimePoint, ...]]) -> dict[str, str | bool]:
+    def offer(self, unmatched_time_points: Callable[[FindingList], tuple[TimePoint, ...]]) -> dict[str, str | bool]:
         """What an earlier session left, in words, and whether it fits; empty when there is nothing.
 
-        `strangers` tells which time points of a list are not those of the open scans.
+        `unmatched_time_points` tells which time points of a list are not those of the open scans.
         """
         if self._left is None:
             return {}
         count = len(self._left)
         when = datetime.fromtimestamp(self.path.stat().st_mtime).strftime("%d %B, %H:%M")
         text = f"{count} finding{'s' * (count != 1)} of {when} {'were' if count != 1 else 'was'} not saved"
-        others = strangers(self._left)
+        others = unmatched_time_points(self._left)
         if not others:
             return {"text": f"{text}.", "fits": True}
         names = " and ".join(time_point.image or time_point.label for time_point in others)

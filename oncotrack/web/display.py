@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oncotrack.scene.placing import adjust_window, stop_placing
-from oncotrack.scene.windows import WINDOWS, WindowLink, is_ct, own_window, set_window
+from oncotrack.scene.views.mouse_mode import adjust_window, stop_placing
+from oncotrack.scene.views.windows import WINDOWS, WindowLink, is_ct, own_window, set_window
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer

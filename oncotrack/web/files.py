@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oncotrack.atomic import write_text
+from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings import Finding, FindingList
-from oncotrack.jobs import Progress
-from oncotrack.scene.storage import opening, saving
-from oncotrack.scene.table import to_csv
-from oncotrack.scene.tasks import Task
-from oncotrack.scene.volumes import add_volume, to_volume
-from oncotrack.volume import Volume, load
+from oncotrack.findings.finding import Finding
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.images.files import load
+from oncotrack.images.volume import Volume
+from oncotrack.scene.files.storage import opening, saving
+from oncotrack.scene.nodes.table import to_csv
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.nodes.volumes import add_volume, to_volume
 from oncotrack.web.access import Folders
 
 if TYPE_CHECKING:
@@ -158,7 +160,7 @@ class Files:
             raise InputError(f"{path.name} could not be read as a findings file. Choose a findings.json.") from error
         session = self._viewer.session
         self.take_findings(text, path.name)
-        if others := session.strangers(session.findings):
+        if others := session.unmatched_time_points(session.findings):
             names = " and ".join(time_point.image or time_point.label for time_point in others)
             self._viewer.say(
                 f"The findings of {path.name} were made on other scans ({names}); undo takes them back.", "error"

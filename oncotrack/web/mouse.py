@@ -9,12 +9,12 @@ import slicer
 import vtk
 from trame_slicer.views import SliceView
 
-from oncotrack.findings import Point
-from oncotrack.scene.finding_nodes import CENTRES
-from oncotrack.scene.follow_up import FollowUpScene
-from oncotrack.scene.layers import ALTERNATIVES
-from oncotrack.scene.parts import Key
-from oncotrack.scene.placing import is_adjusting_window, is_placing
+from oncotrack.findings.finding import Point
+from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.followup.overlays import ALTERNATIVES
+from oncotrack.scene.nodes.finding_nodes import CENTRES
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.views.mouse_mode import is_adjusting_window, is_placing
 
 _STILL_PX = 4
 _NEAR_PX = 9
@@ -87,15 +87,15 @@ class Mouse:
         is_baseline = self._session.baseline_row.index_of(node) >= 0
         parts = self._session.nodes.parts
         time_point = self._session.baseline_id if is_baseline else self._session.followup_id
-        mark = self._hit(parts.find(Key(CENTRES, time_point)), at)
+        mark = self._hit(parts.find(NodeKey(CENTRES, time_point)), at)
         if mark >= 0:
-            uid = parts.find(Key(CENTRES, time_point)).GetNthControlPointDescription(mark)
+            uid = parts.find(NodeKey(CENTRES, time_point)).GetNthControlPointDescription(mark)
             if uid in self._session.findings:
                 self._on_finding(uid)
             return
         if is_baseline:
             self._on_tissue(tuple(ras))
-        elif (alternative := self._hit(parts.find(Key(ALTERNATIVES)), at)) >= 0:
+        elif (alternative := self._hit(parts.find(NodeKey(ALTERNATIVES)), at)) >= 0:
             self._on_alternative(alternative)
 
     def _hit(self, points: slicer.vtkMRMLMarkupsFiducialNode | None, at: tuple[int, int]) -> int:

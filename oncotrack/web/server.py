@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oncotrack.errors import InputError, MissingPackageError, OutputError
-from oncotrack.scene.application import check_drawing
+from oncotrack.scene.views.application import check_drawing
 from oncotrack.web.access import Access, Folders
 from oncotrack.web.files import BASELINE, FOLLOWUP, VISIT
 from oncotrack.web.routes import Routes

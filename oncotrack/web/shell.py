@@ -6,7 +6,7 @@ from trame.ui.vuetify3 import VAppLayout
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.windows import WINDOWS
+from oncotrack.scene.views.windows import WINDOWS
 from oncotrack.web.attributes import raw
 from oncotrack.web.tools import Command
 from oncotrack.web.viewer import Viewer

@@ -13,10 +13,10 @@ from trame_server import Server
 from trame_slicer.core import SlicerApp
 
 from oncotrack.errors import UNEXPECTED, OncoTrackError
-from oncotrack.findings import Point
-from oncotrack.scene.application import complete
-from oncotrack.scene.follow_up import FollowUpScene
-from oncotrack.web import rows
+from oncotrack.findings.finding import Point
+from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.views.application import complete
+from oncotrack.web import table_rows
 from oncotrack.web.access import Folders
 from oncotrack.web.autosave import Autosave
 from oncotrack.web.display import Display
@@ -134,8 +134,8 @@ class Viewer:
     def refresh(self) -> None:
         """Bring the page up to the scene."""
         session, findings, state = self.session, self.session.findings, self.state
-        state.findings = rows.rows(session)
-        state.match = rows.match(session)
+        state.findings = table_rows.rows(session)
+        state.match = table_rows.match(session)
         state.has_scans = session.baseline is not None and session.followup is not None
         state.has_registration = session.registration is not None
         state.can_undo, state.can_redo = findings.can_undo, findings.can_redo
@@ -152,7 +152,7 @@ class Viewer:
             self.autosave.keep(findings)
         except OncoTrackError as error:
             self.say(str(error), "error")
-        state.autosaved = self.autosave.offer(session.strangers) if any(state.scan_names) else {}
+        state.autosaved = self.autosave.offer(session.unmatched_time_points) if any(state.scan_names) else {}
 
     def close(self) -> None:
         """Stop the work; the scene is let go."""

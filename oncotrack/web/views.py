@@ -25,7 +25,7 @@ from trame_slicer.views import (
 )
 from trame_slicer.views.render_scheduler import NoScheduleRendering, ScheduledRenderStrategy
 
-from oncotrack.scene.rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, ORIENTATIONS
+from oncotrack.scene.views.view_rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, ORIENTATIONS
 from oncotrack.web.attributes import raw
 from oncotrack.web.mouse import BEFORE_SLICER
 

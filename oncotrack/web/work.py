@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from oncotrack.background.jobs import Job, Worker
 from oncotrack.errors import Cancelled, OncoTrackError
-from oncotrack.jobs import Job, Worker
-from oncotrack.scene.tasks import Task
+from oncotrack.scene.nodes.tasks import Task
 
 
 class Work:

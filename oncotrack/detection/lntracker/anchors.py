@@ -13,7 +13,7 @@ import math
 import torch
 from torch import nn
 
-from oncotrack import boxes as plane
+from oncotrack.networks import boxes as plane
 
 SMALLEST = 1.0  # pixel; keeps padded queries, whose box is zero, out of the logarithms
 

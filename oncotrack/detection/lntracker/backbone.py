@@ -99,7 +99,7 @@ class Fusion(nn.Module):
         return F.relu(self.conv(maps.flatten(1, 2)))
 
 
-class Backbone(nn.Module):
+class LNBackbone(nn.Module):
     """Maps of strides 4, 8, 16 and 32 of the centre slice.
 
     The images share all weights. After each of the first ``fused_stages`` stages (after the stem, if none) the centre's
@@ -163,7 +163,7 @@ class Backbone(nn.Module):
         return torch.cat([maps[:, :centre], fused[:, None], maps[:, centre + 1 :]], 1).flatten(0, 1), fused
 
 
-def load_imagenet(backbone: Backbone, state: Mapping[str, torch.Tensor]) -> None:
+def load_imagenet(backbone: LNBackbone, state: Mapping[str, torch.Tensor]) -> None:
     """Begin with the weights of a ResNet-50 that was trained on ImageNet; the fusions stay as they are.
 
     Parameters

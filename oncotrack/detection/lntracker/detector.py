@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from oncotrack import weights as stored
-from oncotrack.boxes import centre_size, iou
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection.lntracker import nodes
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
-from oncotrack.detection.lntracker.grid import Slices, check_ct
+from oncotrack.detection.lntracker.false_positive_filter import plausible
+from oncotrack.detection.lntracker.grid import LNSlices, check_ct
 from oncotrack.detection.lntracker.network import LNTracker
-from oncotrack.detection.lntracker.plausible import plausible
 from oncotrack.detection.lntracker.tracking import THRESHOLDS, Detected, Follower, Thresholds, Track, stacked
-from oncotrack.devices import device as chosen_device
 from oncotrack.errors import InputError
-from oncotrack.findings import Finding, Provenance
-from oncotrack.jobs import Progress, silent
-from oncotrack.tracklet import Tracklet
-from oncotrack.volume import Volume
+from oncotrack.findings.finding import Finding, Provenance
+from oncotrack.findings.tracklet import Tracklet
+from oncotrack.images.volume import Volume
+from oncotrack.networks import weights as stored
+from oncotrack.networks.boxes import centre_size, iou
+from oncotrack.networks.devices import device as chosen_device
 
 _log = logging.getLogger(__name__)
 
@@ -85,7 +85,7 @@ class LNTrackerDetector:
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
         """See `Detector.detect`. The scan is read from its lowest slice up, a few slices in memory at a time."""
         check_ct(volume)
-        slices = Slices(volume)
+        slices = LNSlices(volume)
         return self._findings(self._tracks(slices, self._stacking, progress), slices, time_point, progress)
 
     def detect_both(
@@ -93,7 +93,7 @@ class LNTrackerDetector:
     ) -> tuple[list[Finding], list[Finding]]:
         """`detect` by tracking and by stacking. Both come of one reading where detections do not depend on tracks."""
         check_ct(volume)
-        slices = Slices(volume)
+        slices = LNSlices(volume)
         if self._stacking:
             ways = [self._tracks(slices, True, progress)] * 2
         elif self.network.config.joint_attention:
@@ -116,7 +116,7 @@ class LNTrackerDetector:
     ) -> Tracklet:
         """See `Detector.retrack`. The query that follows is that of the detection nearest to the box."""
         check_ct(volume)
-        slices = Slices(volume)
+        slices = LNSlices(volume)
         index, box = nodes.box_on_working_slice(tracklet, slice_index, slices)
         seed = self._seed(slices, index, box)
         found = dict(nodes.on_slices_of(tracklet, seed, slices))
@@ -137,7 +137,7 @@ class LNTrackerDetector:
             found |= nodes.on_slices_of(tracklet, track, slices)
         return nodes.joined(tracklet, found, slice_index, up, down)
 
-    def _tracks(self, slices: Slices, stacking: bool, progress: Progress) -> list[Track]:
+    def _tracks(self, slices: LNSlices, stacking: bool, progress: Progress) -> list[Track]:
         """The nodes of a scan, stacked or followed."""
         follower = Follower(self.network, self.thresholds, born=not stacking)
         if stacking:
@@ -146,17 +146,17 @@ class LNTrackerDetector:
             pass
         return follower.finish()
 
-    def _stacked(self, follower: Follower, slices: Slices, progress: Progress) -> list[Track]:
+    def _stacked(self, follower: Follower, slices: LNSlices, progress: Progress) -> list[Track]:
         """What the slices show alone, stacked, while `follower` reads them."""
         return stacked((seen.index, follower.alone(seen)) for seen in self._detected(follower, slices, progress))
 
-    def _detected(self, follower: Follower, slices: Slices, progress: Progress) -> Iterator[Detected]:
+    def _detected(self, follower: Follower, slices: LNSlices, progress: Progress) -> Iterator[Detected]:
         for n, stack in slices.stacks(range(len(slices))):
             known = f", {len(follower.active)} nodes" if follower.active else ""
             progress(n / len(slices), f"Slice {n + 1} of {len(slices)}{known}{self._said}")
             yield self._read(follower, n, stack)
 
-    def _findings(self, tracks: list[Track], slices: Slices, time_point: str, progress: Progress) -> list[Finding]:
+    def _findings(self, tracks: list[Track], slices: LNSlices, time_point: str, progress: Progress) -> list[Finding]:
         tracks = plausible([track for track in tracks if track.score >= self.thresholds.node], slices)
         progress(1.0, f"{len(tracks)} nodes")
         return nodes.findings_of(tracks, slices, time_point, replace(self._provenance, when=Provenance().when))
@@ -177,7 +177,7 @@ class LNTrackerDetector:
         _log.warning("The accelerator's memory is full; LN-Tracker goes on on the CPU.")
         self.network.to(self.device)
 
-    def _seed(self, slices: Slices, index: int, box: np.ndarray) -> Track:
+    def _seed(self, slices: LNSlices, index: int, box: np.ndarray) -> Track:
         """A track that begins with a reader's box."""
         stack = slices.stack(index)
         every = replace(self.thresholds, detection=-1.0, same_box=1.0, near_box=1.0)

@@ -14,8 +14,8 @@ from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
 
 from oncotrack.errors import InputError
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 SPACING_MM = (0.8, 0.8, 2.0)
 HU_WINDOW = (-200.0, 300.0)
@@ -57,7 +57,7 @@ def check_ct(volume: Volume) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Slices:
+class LNSlices:
     """The slices of one CT as the network reads them, from the lowest up.
 
     Parameters

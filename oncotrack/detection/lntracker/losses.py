@@ -5,19 +5,19 @@ from __future__ import annotations
 import torch
 from torch.nn import functional as F
 
-from oncotrack import boxes as plane
 from oncotrack.detection.lntracker.config import LNTrackerConfig
+from oncotrack.detection.lntracker.hungarian import ALPHA, GAMMA, box_unit, match
 from oncotrack.detection.lntracker.masks import mask_loss
-from oncotrack.detection.lntracker.matching import ALPHA, GAMMA, box_unit, match
-from oncotrack.detection.lntracker.network import Output, Targets
+from oncotrack.detection.lntracker.network import LNTargets, Output
 from oncotrack.detection.lntracker.proposals import Proposals
 from oncotrack.errors import InputError
+from oncotrack.networks import boxes as plane
 
 FAR = 4.0  # units of ``l1_pixels``: a match further off is no match, and must not drag its box across the slice
 
 
 def losses(
-    output: Output, targets: list[Targets], track_ids: torch.Tensor, config: LNTrackerConfig
+    output: Output, targets: list[LNTargets], track_ids: torch.Tensor, config: LNTrackerConfig
 ) -> dict[str, torch.Tensor]:
     """Every part of the loss, weighted, and their sum.
 
@@ -87,7 +87,7 @@ def box_loss(
     return distance + 1 - plane.giou_of_pairs(plane.corners(predicted), plane.corners(truth))
 
 
-def follow(track_ids: torch.Tensor, present: torch.Tensor, targets: list[Targets]) -> torch.Tensor:
+def follow(track_ids: torch.Tensor, present: torch.Tensor, targets: list[LNTargets]) -> torch.Tensor:
     """(B, T) long: which of the slice's targets each track query is to follow; -1 where its node is not there."""
     followed = torch.full_like(track_ids, -1)
     for row, ids, target in zip(followed, track_ids, targets, strict=True):
@@ -135,7 +135,7 @@ def detection_loss(
 
 
 def track_loss(
-    output: Output, targets: list[Targets], followed: torch.Tensor, config: LNTrackerConfig
+    output: Output, targets: list[LNTargets], followed: torch.Tensor, config: LNTrackerConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Equation 1's two parts, by identity: a query whose node is still there is that node, every other is nothing.
 
@@ -164,7 +164,7 @@ def denoising_loss(output: Output, config: LNTrackerConfig) -> tuple[torch.Tenso
 
 def matched_mask_loss(
     output: Output,
-    targets: list[Targets],
+    targets: list[LNTargets],
     wanted: list[torch.Tensor],
     followed: torch.Tensor,
     config: LNTrackerConfig,

@@ -11,7 +11,7 @@ from oncotrack.detection.lntracker.anchors import MLP
 STRIDE = 4
 
 
-class MaskHead(nn.Module):
+class LNMaskHead(nn.Module):
     """Scalar product of an embedding of the query with every pixel of the map."""
 
     def __init__(self, width: int) -> None:

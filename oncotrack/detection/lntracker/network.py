@@ -9,13 +9,13 @@ from torch import nn
 from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.anchors import MLP
-from oncotrack.detection.lntracker.backbone import Backbone
+from oncotrack.detection.lntracker.backbone import LNBackbone
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.decoder import Decoded, Decoder, Memory
 from oncotrack.detection.lntracker.denoising import Noise, disturbed
 from oncotrack.detection.lntracker.encoder import Encoder
-from oncotrack.detection.lntracker.masks import MaskHead
-from oncotrack.detection.lntracker.proposals import ProposalHead, Proposals, score_near, select
+from oncotrack.detection.lntracker.masks import LNMaskHead
+from oncotrack.detection.lntracker.proposals import LNProposalHead, Proposals, score_near, select
 from oncotrack.errors import InputError
 
 STRIDE = 32  # slices are padded to its multiples
@@ -38,7 +38,7 @@ class TrackQueries:
 
 
 @dataclass
-class Targets:
+class LNTargets:
     """The truth of one slice.
 
     Attributes
@@ -52,10 +52,10 @@ class Targets:
     ids: torch.Tensor
     masks: torch.Tensor | None = None
 
-    def to(self, device: torch.device) -> Targets:
+    def to(self, device: torch.device) -> LNTargets:
         """The same on a device."""
         masks = None if self.masks is None else self.masks.to(device)
-        return Targets(self.boxes.to(device), self.ids.to(device), masks)
+        return LNTargets(self.boxes.to(device), self.ids.to(device), masks)
 
 
 @dataclass
@@ -94,7 +94,7 @@ class Output:
     noise_boxes: torch.Tensor | None = None
 
 
-class Similarity(nn.Sequential):
+class LNSimilarity(nn.Sequential):
     """Equation 4's phi: an MLP, and where wanted a norm that makes every embedding equally long."""
 
     LARGEST = 6.0  # logit of two equal embeddings of unit length: a similarity of 0.998
@@ -134,9 +134,9 @@ class Proposer(nn.Module):
     def __init__(self, config: LNTrackerConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = Backbone(config)
+        self.backbone = LNBackbone(config)
         self.encoder = Encoder(config)
-        self.proposals = ProposalHead(config)
+        self.proposals = LNProposalHead(config)
 
     def forward(self, images: torch.Tensor) -> Proposals:
         """(B, slices, H, W), 0 to 1 for the HU window -> the proposals of the middle slice."""
@@ -172,15 +172,15 @@ class LNTracker(Proposer):
         super().__init__(config)
         self.decoder = Decoder(config)
         self.label = nn.Embedding(2, config.width) if config.denoising_queries else None
-        self.masks = MaskHead(config.width) if config.mask_branch else None
+        self.masks = LNMaskHead(config.width) if config.mask_branch else None
         uses_similarity = config.track_queries and config.similarity_loss
-        self.phi = Similarity(config.width, config.unit_similarity) if uses_similarity else None
+        self.phi = LNSimilarity(config.width, config.unit_similarity) if uses_similarity else None
 
     def forward(
         self,
         images: torch.Tensor,
         tracks: TrackQueries | None = None,
-        targets: list[Targets] | None = None,
+        targets: list[LNTargets] | None = None,
         generator: torch.Generator | None = None,
     ) -> Output:
         """Detect and track in one slice of each scan of a batch.
@@ -203,7 +203,7 @@ class LNTracker(Proposer):
         self,
         seen: Proposed,
         tracks: TrackQueries | None = None,
-        targets: list[Targets] | None = None,
+        targets: list[LNTargets] | None = None,
         generator: torch.Generator | None = None,
     ) -> Output:
         """What `forward` does once the slice is read."""
@@ -287,7 +287,7 @@ class LNTracker(Proposer):
     def _denoise(
         self,
         output: Output,
-        targets: list[Targets],
+        targets: list[LNTargets],
         frame: torch.Tensor,
         memory: Memory,
         detection: Decoded,

@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from oncotrack.detection.lntracker.grid import Slices, reading_geometry
+from oncotrack.detection.lntracker.grid import LNSlices, reading_geometry
 from oncotrack.detection.lntracker.tracking import Track
 from oncotrack.errors import InputError
-from oncotrack.findings import Finding, Kind, Observation, Provenance
-from oncotrack.geometry import Geometry
-from oncotrack.tracklet import SliceBox, Tracklet
+from oncotrack.findings.finding import Finding, Kind, Observation, Provenance
+from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.images.geometry import Geometry
 
 _MIDLINE_MM = 10.0
 
 
 def findings_of(
-    tracks: Sequence[Track], slices: Slices, time_point: str, provenance: Provenance, prefix: str = "LN"
+    tracks: Sequence[Track], slices: LNSlices, time_point: str, provenance: Provenance, prefix: str = "LN"
 ) -> list[Finding]:
     """Findings "LN 1", "LN 2", ... with one proposed observation each, best score first."""
     findings = []
@@ -33,7 +33,7 @@ def findings_of(
 def observation(tracklet: Tracklet, score: float, provenance: Provenance) -> Observation:
     """What a tracklet says of its node, as a proposal."""
     somewhere = tracklet.bounds()[0]
-    return Observation(centre=somewhere, score=score, provenance=provenance).outlined(tracklet)
+    return Observation(centre=somewhere, score=score, provenance=provenance).with_tracklet(tracklet)
 
 
 def side(centre: Sequence[float], body: Geometry) -> str:
@@ -42,7 +42,7 @@ def side(centre: Sequence[float], body: Geometry) -> str:
     return "midline" if abs(offset) < _MIDLINE_MM else "right" if offset > 0 else "left"
 
 
-def tracklet_of(track: Track, slices: Slices) -> Tracklet:
+def tracklet_of(track: Track, slices: LNSlices) -> Tracklet:
     """A node on the scan's own slices where these are read from below, else on the working slices.
 
     Between two working slices the box is interpolated; a scan's slice thicker than the node gets the nearest box.
@@ -67,7 +67,7 @@ def tracklet_of(track: Track, slices: Slices) -> Tracklet:
     return Tracklet.on(grid, boxes)
 
 
-def box_on_working_slice(tracklet: Tracklet, slice_index: int, slices: Slices) -> tuple[int, np.ndarray]:
+def box_on_working_slice(tracklet: Tracklet, slice_index: int, slices: LNSlices) -> tuple[int, np.ndarray]:
     """The working slice nearest to a tracklet's box, and the box there: (4,) x0, y0, x1, y1 in pixels.
 
     Raises
@@ -85,7 +85,7 @@ def box_on_working_slice(tracklet: Tracklet, slice_index: int, slices: Slices) -
     return index, np.concatenate([ijk[:, :2].min(0), ijk[:, :2].max(0)]) + 0.5
 
 
-def goes_with(tracklet: Tracklet, slices: Slices) -> bool:
+def goes_with(tracklet: Tracklet, slices: LNSlices) -> bool:
     """Whether a tracklet's slice numbers grow in the direction in which the scan is read."""
     return float(np.dot(tracklet.step, np.asarray(slices.geometry.direction)[:, 2])) > 0
 
@@ -105,7 +105,7 @@ def joined(old: Tracklet, new: Mapping[int, SliceBox], slice_index: int, up: boo
     return Tracklet(old.origin, old.u_axis, old.v_axis, old.step, tuple((kept | added).values()))
 
 
-def on_slices_of(old: Tracklet, track: Track, slices: Slices) -> dict[int, SliceBox]:
+def on_slices_of(old: Tracklet, track: Track, slices: LNSlices) -> dict[int, SliceBox]:
     """A track's boxes on the slices of another tracklet, whatever grid that was made on."""
     found = tracklet_of(track, slices)
     step, origin = np.asarray(old.step), np.asarray(old.origin)

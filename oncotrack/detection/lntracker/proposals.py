@@ -38,7 +38,7 @@ class Proposals:
     shapes: list[tuple[int, int]]
 
 
-class ProposalHead(nn.Module):
+class LNProposalHead(nn.Module):
     """A score and a box for every cell."""
 
     def __init__(self, config: LNTrackerConfig) -> None:

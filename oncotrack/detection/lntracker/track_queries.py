@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import torch
 
-from oncotrack import boxes as plane
 from oncotrack.detection.lntracker.config import LNTrackerConfig
-from oncotrack.detection.lntracker.matching import match
-from oncotrack.detection.lntracker.network import Output, Targets, TrackQueries
+from oncotrack.detection.lntracker.hungarian import match
+from oncotrack.detection.lntracker.network import LNTargets, Output, TrackQueries
+from oncotrack.networks import boxes as plane
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def padded(embeddings: list[torch.Tensor], boxes: list[torch.Tensor]) -> TrackQu
 
 
 def matched_tracks(
-    output: Output, targets: list[Targets], config: LNTrackerConfig
+    output: Output, targets: list[LNTargets], config: LNTrackerConfig
 ) -> tuple[TrackQueries, torch.Tensor]:
     """The detection queries that found a node of the reference slice, as track queries of the next (section 3.2).
 
@@ -54,7 +54,7 @@ def matched_tracks(
 
 def augment_tracks(
     output: Output,
-    targets: list[Targets],
+    targets: list[LNTargets],
     config: LNTrackerConfig,
     generator: torch.Generator | None = None,
     how: TrackAugmentation = TRACKFORMER,
@@ -97,7 +97,7 @@ def aged(output: Output, tracks: TrackQueries) -> TrackQueries:
 
 
 def _matched(
-    output: Output, targets: list[Targets], config: LNTrackerConfig
+    output: Output, targets: list[LNTargets], config: LNTrackerConfig
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Per image the detection queries that are matched, and the nodes they are matched with."""
     first = output.n_tracks

@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from oncotrack.boxes import corners, iou
 from oncotrack.detection.lntracker.network import LNTracker, TrackQueries
+from oncotrack.networks.boxes import corners, iou
 
 
 @dataclass(frozen=True)

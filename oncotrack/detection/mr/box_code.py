@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from oncotrack.boxes import centre_size, corners
+from oncotrack.networks.boxes import centre_size, corners
 
 SPREAD = (0.1, 0.1, 0.2, 0.2)
 """Steps are divided by these, so that they are about 1."""

@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from oncotrack import weights as stored
-from oncotrack.boxes import iou
+from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection.lntracker import nodes
 from oncotrack.detection.mr.config import CONFIGS, MRConfig
 from oncotrack.detection.mr.network import MaskRCNN, padded
 from oncotrack.detection.mr.slice_nodes import SliceNode, mask_of, slice_nodes, stacked_nodes, track_of, with_mask
-from oncotrack.detection.mr.slices import MRSlices, check_mr
-from oncotrack.devices import device as chosen_device
+from oncotrack.detection.mr.slices import MRGrid, check_mr
 from oncotrack.errors import InputError
-from oncotrack.findings import Finding, Provenance
-from oncotrack.jobs import Progress, silent
-from oncotrack.tracklet import Tracklet
-from oncotrack.volume import Volume
+from oncotrack.findings.finding import Finding, Provenance
+from oncotrack.findings.tracklet import Tracklet
+from oncotrack.images.volume import Volume
+from oncotrack.networks import weights as stored
+from oncotrack.networks.boxes import iou
+from oncotrack.networks.devices import device as chosen_device
 
 THRESHOLD = 0.5
 """Score from which a node is shown, where the weights do not tell another (``threshold``)."""
@@ -73,7 +73,7 @@ class MRDetector:
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
         """See `Detector.detect`. Axes, volume and mask are those of the stacked masks where the network gives masks."""
         check_mr(volume)
-        slices = MRSlices(volume, self.network.config)
+        slices = MRGrid(volume, self.network.config)
         whole = stacked_nodes(self.read(slices, progress), self.network.config.stacking)
         provenance = replace(self._provenance, when=Provenance().when)
         findings = nodes.findings_of([track_of(node) for node in whole], slices, time_point, provenance)
@@ -97,7 +97,7 @@ class MRDetector:
     ) -> Tracklet:
         """See `Detector.retrack`. On the next slice the box that overlaps most is taken, as stacking does."""
         check_mr(volume)
-        slices = MRSlices(volume, self.network.config)
+        slices = MRGrid(volume, self.network.config)
         index, box = nodes.box_on_working_slice(tracklet, slice_index, slices)
         found = dict(nodes.on_slices_of(tracklet, track_of({index: SliceNode(box, 1.0)}), slices))
         higher, lower = range(index + 1, len(slices)), range(index - 1, -1, -1)
@@ -109,7 +109,7 @@ class MRDetector:
                 found |= nodes.on_slices_of(tracklet, track_of(followed), slices)
         return nodes.joined(tracklet, found, slice_index, up, down)
 
-    def read(self, slices: MRSlices, progress: Progress = silent) -> list[list[SliceNode]]:
+    def read(self, slices: MRGrid, progress: Progress = silent) -> list[list[SliceNode]]:
         """What is found on each slice, before stacking; best first."""
         found = []
         for n, nodes_here in self._each(slices, range(len(slices))):
@@ -118,7 +118,7 @@ class MRDetector:
         return found
 
     def _followed(
-        self, box: np.ndarray, slices: MRSlices, way: Iterable[int], progress: Progress
+        self, box: np.ndarray, slices: MRGrid, way: Iterable[int], progress: Progress
     ) -> dict[int, SliceNode]:
         """From slice to slice the node that overlaps most with the one before, as long as there is one."""
         followed: dict[int, SliceNode] = {}
@@ -133,7 +133,7 @@ class MRDetector:
             box = followed[n].box
         return followed
 
-    def _each(self, slices: MRSlices, indices: Iterable[int]) -> Iterator[tuple[int, list[SliceNode]]]:
+    def _each(self, slices: MRGrid, indices: Iterable[int]) -> Iterator[tuple[int, list[SliceNode]]]:
         """One slice after the other; when the accelerator's memory is full, the rest is read on the CPU."""
         shape = slices.geometry.shape[1:]
         for n in indices:

@@ -28,7 +28,7 @@ class BoxHead(nn.Module):
         return self.classes(x).float(), self.boxes(x).float()
 
 
-class MaskHead(nn.Module):
+class MRMaskHead(nn.Module):
     """Mask of a region from its features."""
 
     def __init__(self, config: MRConfig) -> None:

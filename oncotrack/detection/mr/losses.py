@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional as F
 
-from oncotrack.boxes import centre_size, corners, iou
 from oncotrack.detection.mr.box_code import encode
 from oncotrack.detection.mr.config import MRConfig
 from oncotrack.detection.mr.roi_align import roi_align
+from oncotrack.networks.boxes import centre_size, corners, iou
 
 _ROI_POSITIVE = 0.5
 _SHAKEN = 0.2
@@ -21,15 +21,15 @@ TASKS = ("rpn class", "rpn box", "class", "box", "mask")
 
 
 @dataclass(frozen=True, eq=False)
-class Targets:
+class MRTargets:
     """The nodes of one slice: (n, 4) boxes x0, y0, x1, y1 in pixels, and (n, H, W) bool masks where there are any."""
 
     boxes: torch.Tensor
     masks: torch.Tensor | None = None
 
-    def to(self, device: torch.device) -> Targets:
+    def to(self, device: torch.device) -> MRTargets:
         """The targets on a device."""
-        return Targets(self.boxes.to(device), None if self.masks is None else self.masks.to(device))
+        return MRTargets(self.boxes.to(device), None if self.masks is None else self.masks.to(device))
 
 
 def label_anchors(places: torch.Tensor, boxes: torch.Tensor, config: MRConfig) -> tuple[torch.Tensor, torch.Tensor]:
@@ -57,7 +57,7 @@ def drawn(
 
 
 def rpn_losses(
-    logits: torch.Tensor, steps: torch.Tensor, places: torch.Tensor, targets: Sequence[Targets], config: MRConfig,
+    logits: torch.Tensor, steps: torch.Tensor, places: torch.Tensor, targets: Sequence[MRTargets], config: MRConfig,
     generator: torch.Generator,
 ) -> tuple[torch.Tensor, torch.Tensor]:  # fmt: skip
     """Class and box loss of the first stage.
@@ -98,7 +98,7 @@ class Drawn:
 
 
 @torch.no_grad()
-def draw_rois(proposed: torch.Tensor, target: Targets, config: MRConfig, generator: torch.Generator) -> Drawn:
+def draw_rois(proposed: torch.Tensor, target: MRTargets, config: MRConfig, generator: torch.Generator) -> Drawn:
     """Regions drawn from proposals and the nodes' own boxes: positive from an IoU of 0.5, at most a third."""
     boxes = torch.cat([proposed, target.boxes, shaken(target.boxes, config.shaken_rois, generator)])
     if len(target.boxes):
@@ -119,7 +119,7 @@ def shaken(boxes: torch.Tensor, copies: int, generator: torch.Generator) -> torc
 
 
 def class_box_losses(
-    logits: torch.Tensor, steps: torch.Tensor, rois: Sequence[Drawn], targets: Sequence[Targets]
+    logits: torch.Tensor, steps: torch.Tensor, rois: Sequence[Drawn], targets: Sequence[MRTargets]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Class and box loss of the second stage; (N, 2) and (N, 4) of all images' regions."""
     labels = torch.cat([roi.labels for roi in rois])
@@ -132,7 +132,7 @@ def class_box_losses(
     return classes, box_loss(steps[labels == 1], torch.cat(asked) if asked else steps[:0])
 
 
-def mask_loss(logits: torch.Tensor, rois: Sequence[Drawn], targets: Sequence[Targets]) -> torch.Tensor:
+def mask_loss(logits: torch.Tensor, rois: Sequence[Drawn], targets: Sequence[MRTargets]) -> torch.Tensor:
     """Binary cross-entropy of (P, m, m) logits of the positive regions with the masks of their nodes, cut out by RoIAlign."""
     wanted = [
         roi_align(target.masks[n][None].float(), box[None], logits.shape[-1])[0, 0]

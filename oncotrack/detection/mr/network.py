@@ -9,16 +9,16 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from oncotrack.boxes import nms
 from oncotrack.detection.mr.attention import GlobalLocalAttention, context_boxes
 from oncotrack.detection.mr.box_code import decode
 from oncotrack.detection.mr.config import MRConfig
 from oncotrack.detection.mr.fpn import Pyramid, ResNet
-from oncotrack.detection.mr.heads import BoxHead, MaskHead
-from oncotrack.detection.mr.losses import TASKS, Targets, class_box_losses, draw_rois, mask_loss, rpn_losses
+from oncotrack.detection.mr.heads import BoxHead, MRMaskHead
+from oncotrack.detection.mr.losses import TASKS, MRTargets, class_box_losses, draw_rois, mask_loss, rpn_losses
 from oncotrack.detection.mr.roi_align import pyramid_align
-from oncotrack.detection.mr.rpn import ProposalHead, anchors, proposals
+from oncotrack.detection.mr.rpn import MRProposalHead, anchors, proposals
 from oncotrack.detection.mr.uncertainty import FixedWeights, UncertaintyLoss
+from oncotrack.networks.boxes import nms
 
 COARSEST = 32
 """Rows and columns of what the network reads are multiples of this."""
@@ -44,16 +44,16 @@ class MaskRCNN(nn.Module):
         self.config = config
         self.backbone = ResNet(config)
         self.pyramid = Pyramid(config)
-        self.proposing = ProposalHead(config)
+        self.proposing = MRProposalHead(config)
         self.attention = GlobalLocalAttention(config) if config.attention else None
         self.box_head = BoxHead(config)
-        self.mask_head = MaskHead(config) if config.mask_branch else None
+        self.mask_head = MRMaskHead(config) if config.mask_branch else None
         tasks = TASKS if config.mask_branch else TASKS[:4]
         weights = config.task_weights[: len(tasks)]
         self.balance = UncertaintyLoss(len(tasks)) if config.uncertainty else FixedWeights(weights)
 
     def forward(
-        self, images: torch.Tensor, targets: Sequence[Targets], generator: torch.Generator
+        self, images: torch.Tensor, targets: Sequence[MRTargets], generator: torch.Generator
     ) -> dict[str, torch.Tensor]:
         """The losses of a batch.
 

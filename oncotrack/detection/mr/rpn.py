@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from oncotrack.boxes import measure, nms
 from oncotrack.detection.mr.box_code import decode
 from oncotrack.detection.mr.config import MRConfig
+from oncotrack.networks.boxes import measure, nms
 
 _LEAST_AREA = 1.0  # pixels; a proposal that is clipped to less is dropped
 
@@ -40,7 +40,7 @@ def anchors(shapes: Sequence[tuple[int, int]], config: MRConfig) -> torch.Tensor
     return torch.cat(found)
 
 
-class ProposalHead(nn.Module):
+class MRProposalHead(nn.Module):
     """For every anchor whether it is a node, and the steps to the node's box; the same weights on every level."""
 
     def __init__(self, config: MRConfig) -> None:

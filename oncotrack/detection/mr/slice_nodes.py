@@ -11,12 +11,12 @@ from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.tracking import Track, stacked
 from oncotrack.detection.mr.network import Detections
-from oncotrack.detection.mr.slices import MRSlices
-from oncotrack.findings import Observation
-from oncotrack.geometry import Geometry
+from oncotrack.detection.mr.slices import MRGrid
+from oncotrack.findings.finding import Observation
+from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import measure_masks
-from oncotrack.packed_mask import PackedMask
-from oncotrack.volume import Volume
 
 _MASK_FROM = 0.5
 _LEAST_PIXELS = 3  # a smaller mask has no axes
@@ -93,7 +93,7 @@ def track_of(node: dict[int, SliceNode]) -> Track:
     return Track({n: seen.box for n, seen in node.items()}, {n: seen.score for n, seen in node.items()})
 
 
-def mask_of(node: dict[int, SliceNode], slices: MRSlices) -> Volume:
+def mask_of(node: dict[int, SliceNode], slices: MRGrid) -> Volume:
     """The masks of a stacked node as uint8 voxels, on the part of the working grid round it."""
     grid, levels = slices.geometry, sorted(node)
     drawn = np.stack([node[n].drawn(grid.shape[1:]) for n in levels])

@@ -10,8 +10,8 @@ from scipy.optimize import linear_sum_assignment
 
 from oncotrack.detection.mr.config import MRConfig
 from oncotrack.errors import InputError
-from oncotrack.geometry import Geometry
-from oncotrack.volume import Volume
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 TOP = 99.0
 """Percentile above which intensities are truncated."""
@@ -23,7 +23,7 @@ def check_mr(volume: Volume) -> None:
         raise InputError(
             f"{volume.name} says that it is {volume.modality}; this detector reads MR. Choose --method lntracker for CT."
         )
-    if volume.modality == "" and float(volume.array.min()) <= -900:
+    if volume.is_ct:
         raise InputError(
             f"{volume.name} reaches down to {volume.array.min():g}, as air in CT does; this detector reads MR. Choose "
             "--method lntracker for CT."
@@ -69,7 +69,7 @@ def viewing_geometry(geometry: Geometry) -> Geometry:
 
 
 @dataclass(frozen=True, eq=False)
-class MRSlices:
+class MRGrid:
     """The slices of one MR as a network reads them.
 
     Parameters

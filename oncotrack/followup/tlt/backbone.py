@@ -31,7 +31,7 @@ class ResBlock(nn.Module):
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
-class Backbone(nn.Module):
+class TLTBackbone(nn.Module):
     """Supplement, table 2, for the template and the search image alike."""
 
     def __init__(self, config: TLTConfig) -> None:

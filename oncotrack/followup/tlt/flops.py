@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from oncotrack.followup.tlt.backbone import Backbone
+from oncotrack.followup.tlt.backbone import TLTBackbone
 from oncotrack.followup.tlt.config import TLTConfig
 from oncotrack.followup.tlt.network import TLT
 
@@ -30,7 +30,7 @@ def cost(config: TLTConfig, radius_mm: float = 10.0) -> dict[str, Any]:
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         with torch.device("meta"):
-            features = Backbone(config).eval()(torch.empty(2, len(config.windows), *config.crop))
+            features = TLTBackbone(config).eval()(torch.empty(2, len(config.windows), *config.crop))
         network, middle = TLT(config).eval(), torch.tensor([config.crop]) / 2
         template, search = torch.zeros(features.shape).split(1)
         network.match(template, middle, search, middle, torch.tensor([radius_mm]))

@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from oncotrack.followup.lesion_pairs import LesionPairs
-from oncotrack.followup.tlt.backbone import Backbone, windowed
+from oncotrack.followup.tlt.backbone import TLTBackbone, windowed
 from oncotrack.followup.tlt.config import TLTConfig
 from oncotrack.followup.tlt.predictor import Prediction, Predictor, cell_places
 from oncotrack.followup.tlt.selection import gaussian_map, select
-from oncotrack.followup.tlt.similarity import Similarity
+from oncotrack.followup.tlt.similarity import TLTSimilarity
 from oncotrack.followup.tlt.transformer import Transformer, sine_position
 
 
@@ -20,10 +20,10 @@ class TLT(nn.Module):
     def __init__(self, config: TLTConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = Backbone(config)
+        self.backbone = TLTBackbone(config)
         self.transformer = Transformer(config)
         self.predictor = Predictor(config)
-        self.similarity = Similarity(config.width, *config.lattice) if config.lattice else None
+        self.similarity = TLTSimilarity(config.width, *config.lattice) if config.lattice else None
         self.prior_gain = nn.Parameter(torch.ones(())) if config.lattice else None
 
     def encode(self, image: torch.Tensor) -> torch.Tensor:

@@ -49,7 +49,7 @@ def cell_places(shape: tuple[int, ...], stride: int, device: torch.device) -> to
     return torch.stack(torch.meshgrid(*axes, indexing="ij"))
 
 
-class MLP(nn.Sequential):
+class PredictionMLP(nn.Sequential):
     """Three linear layers."""
 
     def __init__(self, width: int, out: int) -> None:
@@ -62,7 +62,7 @@ class Predictor(nn.Module):
     def __init__(self, config: TLTConfig) -> None:
         super().__init__()
         self.stride, self.is_offset = config.stride, config.regression == "offset"
-        self.classification, self.regression = MLP(config.width, 1), MLP(config.width, 3)
+        self.classification, self.regression = PredictionMLP(config.width, 1), PredictionMLP(config.width, 3)
         nn.init.constant_(self.classification[-1].bias, 0.0 if config.lattice else _RARE)
         nn.init.zeros_(self.regression[-1].bias)
         if self.is_offset:  # begin with every cell's own place

@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn import functional as F
 
 
-class Similarity(nn.Module):
+class TLTSimilarity(nn.Module):
     """Mean cosine between the features on a lattice of places round the click and round every search cell.
 
     Parameters

@@ -12,12 +12,12 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.detection.detector import CAUTION
-from oncotrack.findings import Finding, Point
-from oncotrack.scene import detection_panel as panel
-from oncotrack.scene.detection import DetectionScene
-from oncotrack.scene.placing import is_placing
-from oncotrack.scene.tasks import Task
-from oncotrack.tracklet_edits import Rerun
+from oncotrack.findings.finding import Finding, Point
+from oncotrack.findings.tracklet_edits import Rerun
+from oncotrack.scene.detection import panel
+from oncotrack.scene.detection.detection import DetectionScene
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.views.mouse_mode import is_placing
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.node_list import NodeList
 from oncotrack.web.panels.scan_tool import NODES, ScanTool

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.windows import WINDOWS
+from oncotrack.scene.views.windows import WINDOWS
 from oncotrack.web.attributes import raw
 from oncotrack.web.tools import Command
 

@@ -13,7 +13,7 @@ from oncotrack.web.panels.match_card import MatchCard
 from oncotrack.web.panels.method_card import MethodCard
 from oncotrack.web.panels.rename_field import rename_field
 from oncotrack.web.panels.visit_card import VisitCard
-from oncotrack.web.rows import STATES, UNMATCHED
+from oncotrack.web.table_rows import STATES, UNMATCHED
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:

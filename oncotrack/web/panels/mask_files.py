@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.recist import RecistScene
+from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.scan_tool import MASKS
 from oncotrack.web.tools import Command

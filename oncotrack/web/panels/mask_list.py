@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from trame.widgets import html
 
-from oncotrack.scene import recist_panel as panel
-from oncotrack.scene.recist import RecistScene
+from oncotrack.scene.masks import panel
+from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.scan_tool import ICONS, MASKS
 

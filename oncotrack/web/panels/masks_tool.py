@@ -11,11 +11,11 @@ import slicer
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.findings import Kind, Point
+from oncotrack.findings.finding import Kind, Point
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.scene import recist_panel as panel
-from oncotrack.scene.recist import RecistScene
-from oncotrack.scene.tasks import Task
+from oncotrack.scene.masks import panel
+from oncotrack.scene.masks.recist import RecistScene
+from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.mask_card import MaskCard
 from oncotrack.web.panels.mask_files import MaskFiles

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene import panel
+from oncotrack.scene.followup import panel
 from oncotrack.web.attributes import raw
 from oncotrack.web.tools import Command
 

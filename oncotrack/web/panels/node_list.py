@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene import detection_panel as panel
-from oncotrack.scene.detection import DetectionScene
+from oncotrack.scene.detection import panel
+from oncotrack.scene.detection.detection import DetectionScene
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.scan_tool import ICONS, NODES
 from oncotrack.web.tools import Command

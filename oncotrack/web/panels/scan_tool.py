@@ -14,7 +14,7 @@ from oncotrack.web.attributes import raw
 from oncotrack.web.files import BASELINE, FOLLOWUP
 from oncotrack.web.panels.command_button import command_button
 from oncotrack.web.panels.rename_field import rename_field
-from oncotrack.web.rows import STATES
+from oncotrack.web.table_rows import STATES
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:

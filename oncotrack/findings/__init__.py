@@ -1,0 +1,1 @@
+"""Findings: the values, the one list with undo, and their files."""

@@ -1,0 +1,1 @@
+"""Images: their grid, their files and DICOM series."""

@@ -1,0 +1,76 @@
+"""Reading and writing image files: DICOM folders, NIfTI, NRRD and MetaImage."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from pathlib import Path
+
+import SimpleITK as sitk
+
+from oncotrack.atomic import replacing
+from oncotrack.errors import InputError, OutputError
+from oncotrack.images import dicom
+from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off, to_sitk
+
+SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
+_WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
+
+
+def load(path: str | Path) -> Volume:
+    """Read a scan: a folder with one DICOM series, or a NIfTI, NRRD or MetaImage file.
+
+    Raises
+    ------
+    InputError
+        With a sentence: missing, damaged, empty, constant or NaN image; a picture or a 4D file; a folder with no
+        or several series; a series with a missing slice or mixed spacing.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise InputError(f"{path} does not exist. Check the path.")
+    if path.is_dir():
+        return dicom.load_series(path).checked()
+    if not path.name.lower().endswith(SUFFIXES):
+        if dicom.is_dicom_file(path):
+            raise InputError(f"{path} is one DICOM file. Give the folder {path.parent} that holds its whole series.")
+        raise InputError(
+            f"{path.name} is not an image OncoTrack reads. "
+            f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
+        )
+    try:
+        _check_whole(path)
+        with itk_warnings_off():
+            image = sitk.ReadImage(str(path))
+    except (RuntimeError, EOFError, OSError, zlib.error) as error:
+        raise InputError(
+            f"{path} could not be read: it is damaged, incomplete or not what its name says. Copy or export it again."
+        ) from error
+    return from_sitk(image, path.name, metadata={"path": str(path)}).checked()
+
+
+def _check_whole(path: Path) -> None:
+    # ITK fills what is missing of a compressed file with zeros and says nothing
+    if path.suffix.lower() == ".gz":
+        with gzip.open(path) as file:
+            while file.read(2**22):
+                pass
+
+
+def save(volume: Volume, path: str | Path) -> Path:
+    """Write NIfTI, NRRD or MetaImage, atomically.
+
+    Raises
+    ------
+    OutputError
+        When the suffix is none of these (one file each) or the folder cannot be written.
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(_WRITABLE):
+        raise OutputError(f"{path.name} ends in no known image suffix; use one of {', '.join(_WRITABLE)}.")
+    with replacing(path) as temporary:
+        try:
+            sitk.WriteImage(to_sitk(volume), str(temporary), useCompression=True)
+        except RuntimeError as error:
+            raise OutputError(f"{path} could not be written; is the disk full?") from error
+    return path

@@ -1,0 +1,1 @@
+"""What every network needs: boxes, heat maps, weights files, devices and threads."""

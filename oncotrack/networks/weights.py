@@ -1,0 +1,169 @@
+"""Trained weights on disk: safetensors files that hold their own config, checked before they are used."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from oncotrack.atomic import replacing
+from oncotrack.errors import WeightsError
+from oncotrack.resources import resource
+
+if TYPE_CHECKING:
+    import torch
+
+FOLDER_VARIABLE = "ONCOTRACK_WEIGHTS"
+_FORMAT = "oncotrack weights 1"
+Config = TypeVar("Config")
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What a weights file holds.
+
+    Parameters
+    ----------
+    system : str
+        Which network ("lntracker", ...).
+    config : dict
+        The fields of the network's config.
+    about : dict
+        How it was trained: data, seeds, steps, device.
+    state : dict of str to Tensor
+    sha256 : str
+        Of the whole file; goes into the provenance of every result.
+    """
+
+    system: str
+    config: dict[str, Any]
+    about: dict[str, Any]
+    state: dict[str, torch.Tensor]
+    sha256: str
+
+    def config_as(self, kind: type[Config]) -> Config:
+        """The config as the dataclass `kind`; WeightsError when the fields are not the same."""
+        known = {field.name for field in fields(kind)}
+        if set(self.config) != known:
+            strange = ", ".join(sorted(set(self.config) ^ known))
+            raise WeightsError(
+                f"These {self.system} weights were made by another version of OncoTrack (they differ in {strange}). "
+                "Use the weights that came with this version."
+            )
+        return kind(**{name: _tuples(value) for name, value in self.config.items()})
+
+    def fill(self, network: torch.nn.Module) -> None:
+        """Put the weights into a network; WeightsError when they are not its own."""
+        try:
+            network.load_state_dict(self.state)
+        except RuntimeError as error:
+            raise WeightsError(
+                f"The weights of {self.system} do not fit its network. Install OncoTrack again."
+            ) from error
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists as the tuples that they were."""
+    return tuple(map(_tuples, value)) if isinstance(value, list) else value
+
+
+def bundled(system: str, config: str) -> Path:
+    """Where the weights of a system's named config lie: in ``ONCOTRACK_WEIGHTS``, else beside the program."""
+    name = f"{system}-{config}.safetensors"
+    chosen = os.environ.get(FOLDER_VARIABLE)
+    if chosen and (path := Path(chosen) / name).is_file():
+        return path
+    return resource("weights", name)
+
+
+def save(path: str | Path, system: str, config: object, state: Mapping[str, torch.Tensor], about: Mapping) -> Path:
+    """Write weights atomically; `config` is the network's config dataclass."""
+    from safetensors.torch import save_file
+
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    metadata = {
+        "format": _FORMAT,
+        "system": system,
+        "config": json.dumps(asdict(config), sort_keys=True),
+        "about": json.dumps(dict(about), sort_keys=True),
+        "digest": _digest(tensors),
+    }
+    with replacing(path) as temporary:
+        save_file(tensors, temporary, metadata)
+        temporary.chmod(0o644)  # safetensors keeps files to their owner
+    return Path(path)
+
+
+def load(path: str | Path, system: str) -> Weights:
+    """Read weights.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, damaged, altered since it was written, or made for another system.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"The trained weights {path.name} are not in {path.parent}. Install OncoTrack again, set {FOLDER_VARIABLE} to "
+            f"the folder that holds them, or train them with: oncotrack train {system}."
+        )
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"The weights {path} are damaged. Install them again.") from error
+    if metadata.get("format") != _FORMAT or metadata.get("system") != system:
+        raise WeightsError(
+            f"{path} holds no {system} weights of this version of OncoTrack "
+            f"(it says: {metadata.get('system', 'nothing')})."
+        )
+    if metadata.get("digest") != _digest(state):
+        raise WeightsError(f"The weights {path} were altered after training; install them again.")
+    sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Weights(system, json.loads(metadata["config"]), json.loads(metadata["about"]), state, sha256)
+
+
+def load_foreign(path: str | Path) -> dict[str, torch.Tensor]:
+    """The tensors of a file that another program wrote, a state dict as .safetensors or as torch's .pth.
+
+    Raises
+    ------
+    WeightsError
+        The file is missing, damaged, or holds something else.
+    """
+    import torch
+    from safetensors.torch import load_file
+
+    path = Path(path)
+    try:
+        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+    except Exception as error:  # torch.load raises anything on a file that is no pickle
+        raise WeightsError(
+            f"{path} could not be read as weights. Give a .safetensors or .pth file of tensors."
+        ) from error
+    if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
+        raise WeightsError(f"{path} holds no weights: it is no table of tensors by name.")
+    return state
+
+
+def _digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        value = tensors[name]
+        digest.update(f"{name} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.contiguous().flatten().view(_bytes()).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _bytes() -> torch.dtype:
+    import torch
+
+    return torch.uint8

@@ -1,0 +1,11 @@
+"""Data files of the package: weights with their model cards, the list of public samples, Slicer's requirements, the icon."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+
+def resource(*parts: str) -> Path:
+    """Return the path of a data file that is installed with the package, whether or not it exists."""
+    return Path(str(files(__name__).joinpath(*parts)))

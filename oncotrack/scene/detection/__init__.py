@@ -1,0 +1,1 @@
+"""Finding lymph nodes and correcting them."""

@@ -1,0 +1,91 @@
+"""Detecting as a task: the detector runs beside the interface, what it finds becomes one command on the list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from oncotrack.background.jobs import Progress
+from oncotrack.detection.detector import DETECTORS, Detector, detector_for
+from oncotrack.detection.detector import detector as make_detector
+from oncotrack.errors import InputError, MissingPackageError
+from oncotrack.findings.finding import Finding
+from oncotrack.findings.tracklet_edits import Rerun, has_decisions, take_up
+from oncotrack.images.volume import Volume
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.session.single_scan_selection import SingleScanSelection
+
+FACTORIES: Mapping[str, Callable[[], Detector]] = {name: partial(make_detector, name) for name in DETECTORS}
+"""Detectors by name; a scan is read by the one that suits it, or by the first."""
+
+
+class DetectTasks:
+    """Makes the task that looks through a scan.
+
+    Parameters
+    ----------
+    nodes : FindingNodes
+    scan : ReadingScan
+    detectors : mapping of name to factory
+        The one that suits the scan is used, else the first. A factory may load weights: it is called on the worker, once.
+    go_to : callable
+        Shows a finding by its uid, after the scan was looked through.
+    """
+
+    def __init__(
+        self,
+        nodes: FindingNodes,
+        scan: SingleScanSelection,
+        detectors: Mapping[str, Callable[[], Detector]],
+        go_to: Callable[[str], None],
+    ) -> None:
+        self._nodes, self._scan, self._go_to = nodes, scan, go_to
+        self._factories = detectors
+        self._made: dict[str, Detector] = {}
+
+    def detector(self, image: Volume) -> Detector:
+        """The detector of a scan, made on the first call, which may take seconds: ask on the worker's thread.
+
+        Raises
+        ------
+        OncoTrackError
+            PyTorch or the weights are missing.
+        """
+        name = detector_for(image)
+        if name not in self._factories:
+            name = next(iter(self._factories))
+        if name not in self._made:
+            try:
+                self._made[name] = self._factories[name]()
+            except ImportError as error:
+                raise MissingPackageError(
+                    "The detector needs PyTorch, which is not installed. Install it and try again; nodes can be added "
+                    "and edited by hand meanwhile."
+                ) from error
+        return self._made[name]
+
+    def detect(self, rerun: Rerun | None) -> Task:
+        """See `DetectionScene.detect`."""
+        image, time_point = self._scan.image(), self._scan.time_point
+        if rerun is None and has_decisions(self._nodes.findings, time_point):
+            raise InputError(
+                "Nodes of this scan were accepted, edited or rejected. Say whether a new run keeps or replaces them."
+            )
+
+        def work(progress: Progress) -> list[Finding]:
+            progress(0.0, "Loading the detector")
+            return self.detector(image).detect(image, progress, time_point=time_point)
+
+        def apply(proposed: list[Finding]) -> tuple[Finding, ...]:
+            if not self._scan.is_still(image) or time_point != self._scan.time_point:
+                raise InputError("The scan was changed meanwhile, so what was found in it was dropped; detect again.")
+            findings = self._nodes.findings
+            with findings.group("detect lymph nodes"):
+                self._scan.name_time_point()
+                taken = take_up(findings, time_point, proposed, rerun or Rerun.KEEP)
+            if taken:
+                self._go_to(taken[0].uid)
+            return taken
+
+        return Task("Looking for lymph nodes", work, apply)

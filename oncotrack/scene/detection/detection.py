@@ -1,0 +1,184 @@
+"""Finding the lymph nodes of a scan and correcting them: what the desktop module and the browser both drive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.background.jobs import Progress
+from oncotrack.detection.detector import Detector
+from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.findings.finding import Finding, State
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.node_files import write_nodes
+from oncotrack.findings.tracklet_edits import Rerun, detected, has_decisions
+from oncotrack.scene.detection.detect_task import FACTORIES, DetectTasks
+from oncotrack.scene.detection.node_display import NodeDisplay
+from oncotrack.scene.detection.tracklet_editor import TrackletEditor
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.session.scan_session import ScanSession
+from oncotrack.scene.session.single_scan_selection import DETECTED
+from oncotrack.scene.views.node_placement import NodePlacement
+
+
+class DetectionScene(ScanSession):
+    """One scan in a scene and the lymph nodes found in it.
+
+    Every method runs on the interface's thread; long work comes back as a `Task`.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    detectors : mapping of name to factory, optional
+        The first is used. A factory may load weights: it is called on the worker, once.
+    slice_nodes : callable, optional
+        The slice nodes that show the scan; all of the scene's when missing.
+
+    Attributes
+    ----------
+    editor : TrackletEditor
+        Edits of the current finding's slice boxes.
+    """
+
+    placed = Signal()
+    """(Finding): a reader placed a new node; submit `follow_new(uid)`."""
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        *,
+        detectors: Mapping[str, Callable[[], Detector]] | None = None,
+        slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
+    ) -> None:
+        super().__init__(scene, DETECTED, slice_nodes)
+        self._detecting = DetectTasks(self.nodes, self._scan, detectors or FACTORIES, self.go_to)
+        self.editor = TrackletEditor(self.nodes, self._scan, self._views, self._detecting.detector)
+        self._looks = NodeDisplay(self.nodes, self._scan, self.editor)
+        self._seed = NodePlacement(self.nodes)
+        self._wire(
+            (self.editor.refused, self.refused.emit),
+            (self.editor.moved, self.changed.emit),
+            (self._looks.clicked, self.nodes.select),
+            (self._seed.placed, self._on_placed),
+        )
+        self.nodes.draw()
+
+    def enter(self) -> None:
+        """See `ScanSession.enter`; boxes get handles."""
+        super().enter()
+        self.editor.is_enabled = True
+
+    def leave(self) -> None:
+        """See `ScanSession.leave`; boxes have no handles any more."""
+        self.editor.is_enabled = False
+        super().leave()
+
+    def close(self) -> None:
+        """Stop looking at the scene; the nodes stay."""
+        self._seed.close()
+        self._looks.close()
+        self.editor.close()
+        super().close()
+
+    # detecting
+
+    @property
+    def has_decisions(self) -> bool:
+        """Whether nodes of this scan were accepted, edited or rejected, so that a panel asks before a new run."""
+        return has_decisions(self.findings, self.time_point)
+
+    def detect(self, rerun: Rerun | None = None) -> Task:
+        """Find the nodes of the scan; applying makes findings of them, one step of undo, and returns those.
+
+        Parameters
+        ----------
+        rerun : Rerun, optional
+            What becomes of a reader's decisions; must be said when there are any.
+
+        Raises
+        ------
+        InputError
+            There is no scan, or `has_decisions` and nothing was said.
+        """
+        return self._detecting.detect(rerun)
+
+    def follow_new(self, uid: str) -> Task:
+        """Follow a node of one slice box, just placed, through the other slices."""
+        self.nodes.select(uid)
+        return self.editor.follow(self.editor.tracklet.first, up=True, down=True)
+
+    # the list
+
+    @property
+    def here(self) -> tuple[Finding, ...]:
+        """The lymph nodes of this scan."""
+        return detected(self.findings, self.time_point)
+
+    @property
+    def shown(self) -> tuple[Finding, ...]:
+        """Those that the score threshold lets through."""
+        return tuple(finding for finding in self.here if self._looks.is_shown(finding))
+
+    @property
+    def current(self) -> Finding | None:
+        """The node the reader works on."""
+        return self.editor.finding
+
+    @property
+    def threshold(self) -> float:
+        """Proposals of a lower score (0 to 1) are hidden, not deleted."""
+        return self._looks.threshold
+
+    @threshold.setter
+    def threshold(self, score: float) -> None:
+        if score != self._looks.threshold:
+            self._looks.threshold = score
+            self.changed.emit()
+
+    # in the views
+
+    def at(self, ras: Sequence[float]) -> Finding | None:
+        """The shown node whose slice box a place (RAS mm) lies in; the smallest where several do."""
+        hits = []
+        for finding in self.shown:
+            tracklet = finding.at(self.time_point).tracklet
+            u, v, index = tracklet.flat(ras)
+            box = tracklet.at(index)
+            if box and box.low[0] <= u <= box.high[0] and box.low[1] <= v <= box.high[1]:
+                hits.append(((box.high[0] - box.low[0]) * (box.high[1] - box.low[1]), finding))
+        return min(hits, key=lambda hit: hit[0], default=(0, None))[1]
+
+    def begin_placing(self) -> None:
+        """The reader's next click in a slice view places a new node."""
+        self._scan.image()
+        self._seed.begin()
+
+    def export(self, folder: Path) -> Task:
+        """Write the nodes that are shown, without the rejected, for other programs; applying gives the files' paths.
+
+        See `oncotrack.findings.node_files.write_nodes`. InputError when there are none.
+        """
+        image, time_point = self._scan.image(), self.time_point
+        findings = FindingList(self.findings.time_points, self.findings.findings)
+        chosen = [finding for finding in self.shown if finding.at(time_point).state is not State.REJECTED]
+        if not chosen:
+            raise InputError("There are no nodes to export. Detect or add some, or lower the score.")
+
+        def work(progress: Progress) -> tuple[Path, ...]:
+            progress(0.1, "Drawing the label map")
+            return write_nodes(folder, findings, chosen, time_point, image.geometry)
+
+        return Task("Writing the nodes", work, lambda paths: paths)
+
+    # inside
+
+    def _on_placed(self, at: tuple[float, float, float]) -> None:
+        try:
+            finding = self.editor.add_node(at)
+        except OncoTrackError as error:
+            self.refused.emit(error)
+        else:
+            self.placed.emit(finding)

@@ -1,0 +1,108 @@
+"""Which of the detected nodes are drawn: a score threshold hides proposals at once, and nothing else."""
+
+from __future__ import annotations
+
+from undo_stack import Signal
+
+from oncotrack.findings.finding import Finding, State
+from oncotrack.findings.tracklet_edits import detected
+from oncotrack.scene.detection.tracklet_editor import TrackletEditor
+from oncotrack.scene.nodes.finding_nodes import CENTRES, FindingNodes
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.nodes.shapes import FIELDS, LONG_AXIS, SHORT_AXIS
+from oncotrack.scene.session.single_scan_selection import SingleScanSelection
+
+
+class NodeDisplay:
+    """Dresses the nodes of one scan after they were drawn.
+
+    Proposals below the threshold are hidden, rejected ones unless they are the current one. Axes without a mask are
+    edges of the boxes and would lie under their handles, so they are not drawn. Centres that belong to slice boxes
+    cannot be dragged, for the boxes are; where the boxes' handles are in view, they take the centre's place.
+
+    Parameters
+    ----------
+    nodes : FindingNodes
+    scan : ReadingScan
+    editor : TrackletEditor
+    """
+
+    clicked = Signal()
+    """(uid): a reader clicked the mark of a finding."""
+
+    def __init__(self, nodes: FindingNodes, scan: SingleScanSelection, editor: TrackletEditor) -> None:
+        self._nodes, self._scan, self._editor = nodes, scan, editor
+        self._threshold = 0.0
+        self._observers = Observers()
+        nodes.drawn.connect(self._dress)
+        editor.moved.connect(self._dress)
+
+    def close(self) -> None:
+        """Leave the nodes as they are."""
+        self._nodes.drawn.disconnect(self._dress)
+        self._editor.moved.disconnect(self._dress)
+        self._observers.clear()
+
+    @property
+    def threshold(self) -> float:
+        """Proposals of a lower score (0 to 1) are hidden."""
+        return self._threshold
+
+    @threshold.setter
+    def threshold(self, score: float) -> None:
+        self._threshold = score
+        self._dress()
+
+    def is_shown(self, finding: Finding) -> bool:
+        """Whether a node of this scan is drawn."""
+        seen = finding.at(self._scan.time_point)
+        if seen.state is State.REJECTED:
+            return self._nodes.current is not None and finding.uid == self._nodes.current.uid
+        return seen.state is not State.PROPOSED or seen.score is None or seen.score >= self._threshold
+
+    def _dress(self) -> None:
+        time_point, views = self._scan.time_point, self._nodes.views
+        if not time_point or (views and time_point not in views):
+            self._editor.draw(False)
+            return
+        shown = {finding.uid: self.is_shown(finding) for finding in detected(self._nodes.findings, time_point)}
+        current = self._nodes.current.uid if self._nodes.current else ""
+        with self._nodes.drawing():
+            for key, node in self._nodes.parts:
+                if key.part in FIELDS and key.time_point == time_point and key.finding in shown:
+                    has_mask = self._nodes.findings[key.finding].at(time_point).mask is not None
+                    is_drawn = shown[key.finding] and (has_mask or key.part not in (LONG_AXIS, SHORT_AXIS))
+                    if bool(node.GetDisplayVisibility()) != is_drawn:
+                        node.SetDisplayVisibility(is_drawn)
+            self._dress_centres(shown, current if self._editor.has_handles else "")
+            self._editor.draw(shown.get(current, False))
+
+    def _dress_centres(self, shown: dict[str, bool], edited: str) -> None:
+        node = self._nodes.parts.find(NodeKey(CENTRES, self._scan.time_point))
+        if node is None:
+            return
+        display = node.GetNthDisplayNode(0)
+        if not self._observers.watches(display):
+            self._observers.clear()
+            self._observers.add(display, display.JumpToPointEvent, lambda caller, _: self._on_click(caller))
+        with_mask = {
+            finding.uid
+            for finding, seen in self._nodes.findings.seen_at(self._scan.time_point)
+            if seen.mask is not None
+        }
+        for index in range(node.GetNumberOfControlPoints()):
+            uid = node.GetNthControlPointDescription(index)
+            if uid in with_mask:
+                continue  # drawn by its axes
+            has_boxes = uid in shown
+            is_drawn = shown.get(uid, True) and uid != edited
+            if bool(node.GetNthControlPointVisibility(index)) != is_drawn:
+                node.SetNthControlPointVisibility(index, is_drawn)
+            if bool(node.GetNthControlPointLocked(index)) != has_boxes and uid in self._nodes.findings:
+                node.SetNthControlPointLocked(index, has_boxes)
+
+    def _on_click(self, display: object) -> None:
+        uid = display.GetMarkupsNode().GetNthControlPointDescription(max(display.GetActiveControlPoint(), 0))
+        if uid in self._nodes.findings:
+            self.clicked.emit(uid)

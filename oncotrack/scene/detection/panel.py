@@ -1,0 +1,176 @@
+"""What a detection panel shows and lets a reader do, in words; no toolkit knows more than this."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oncotrack.findings.finding import Axis, Finding, Observation, State
+from oncotrack.scene.detection.detection import DetectionScene
+
+MEASURABLE_MM, ENLARGED_MM = 15.0, 10.0
+"""Short axis from which RECIST 1.1 calls a lymph node measurable, and enlarged."""
+SHOWN: dict[str, tuple[State, ...]] = {
+    "all": tuple(State),
+    "to review": (State.PROPOSED,),
+    "accepted": (State.ACCEPTED, State.EDITED),
+    "rejected": (State.REJECTED,),
+}
+"""Choices of the state filter, with the states that each lets through."""
+SIZES: dict[str, float] = {"any size": 0.0, "enlarged": ENLARGED_MM, "measurable": MEASURABLE_MM}
+"""Choices of the size filter, with the least short axis (mm) that each lets through."""
+COLUMNS = ("Node", "State", "Score", "Short (mm)", "Long (mm)", "Slices", "Volume (ml)", "RECIST size")
+ORDERS: dict[str, tuple[Callable[[Finding, Observation], object], bool]] = {
+    "score": (lambda _finding, seen: -1.0 if seen.score is None else seen.score, True),
+    "size": (lambda _finding, seen: _short_mm(seen), True),
+    "label": (lambda finding, _seen: [(not part.isdigit(), int(part) if part.isdigit() else part)
+                                      for part in re.split(r"(\d+)", finding.label) if part], False),
+    "state": (lambda _finding, seen: list(State).index(seen.state), False),
+    "position": (lambda _finding, seen: seen.centre[2], True),
+}  # fmt: skip
+"""Choices of the order: what is compared, and whether the largest comes first. Position runs from head to feet."""
+
+
+@dataclass(frozen=True)
+class NodeLine:
+    """A node as a line of the table; `cells` go with `COLUMNS`, `tip` says where it is and who found it."""
+
+    uid: str
+    cells: tuple[str, ...]
+    tip: str
+
+
+def lines(
+    session: DetectionScene, shown: str = "all", size: str = "any size", order: str = "score", is_reversed: bool = False
+) -> list[NodeLine]:
+    """The nodes that threshold and filters let through, in the order asked for; rejected ones come with their filter."""
+    key, largest_first = ORDERS[order]
+    drawn = {finding.uid for finding in session.shown}
+    chosen = [
+        (finding, seen)
+        for finding in session.here
+        if (seen := finding.at(session.time_point)).state in SHOWN[shown]
+        and (seen.state is State.REJECTED or finding.uid in drawn)
+        and _short_mm(seen) >= SIZES[size]
+    ]
+    chosen.sort(key=lambda pair: key(*pair), reverse=largest_first != is_reversed)
+    return [_line(finding, seen) for finding, seen in chosen]
+
+
+def steps(chosen: Sequence[NodeLine], shown: str) -> list[str]:
+    """The uids that `next` and `previous` go through: all lines; rejected nodes, which no view draws, by their filter only."""
+    return [line.uid for line in chosen if shown == "rejected" or line.cells[1] != State.REJECTED.value]
+
+
+def summary(session: DetectionScene) -> str:
+    """How many nodes there are, as a sentence; "" while there are none."""
+    seen = [finding.at(session.time_point) for finding in session.here]
+    if not seen:
+        return ""
+    drawn = [each.at(session.time_point) for each in session.shown]
+    rejected = sum(each.state is State.REJECTED for each in seen)
+    hidden = len(seen) - rejected - sum(each.state is not State.REJECTED for each in drawn)
+    enlarged = sum(_short_mm(each) >= ENLARGED_MM for each in seen if each.state is not State.REJECTED)
+    parts = [f"{len(seen)} node{'s' * (len(seen) != 1)}", f"{enlarged} enlarged"]
+    parts += [f"{rejected} rejected"] * (rejected > 0) + [f"{hidden} below the score"] * (hidden > 0)
+    return ", ".join(parts) + "."
+
+
+def done(session: DetectionScene, outcome: object) -> str:
+    """What a task that was just applied has brought, as a sentence."""
+    if isinstance(outcome, Finding):
+        count = len(outcome.at(session.time_point).tracklet.boxes)
+        return f"{outcome.label} has boxes on {count} slice{'s' * (count != 1)} now."
+    if outcome and all(isinstance(each, Path) for each in outcome):
+        return f"Written to {outcome[0].parent}: {', '.join(path.name for path in outcome)}."
+    count = len(outcome)
+    return f"{count} new node{'s' * (count != 1)} proposed. {summary(session)}".strip()
+
+
+def size_word(seen: Observation) -> str:
+    """ "measurable" from 15 mm short axis, "enlarged" from 10 mm, else "" (RECIST 1.1)."""
+    short = _short_mm(seen)
+    return "measurable" if short >= MEASURABLE_MM else "enlarged" if short >= ENLARGED_MM else ""
+
+
+def slice_words(session: DetectionScene) -> str:
+    """What the slice in view holds of the current node; "" without one."""
+    finding, index = session.current, session.editor.slice_index
+    if finding is None:
+        return ""
+    tracklet = session.editor.tracklet
+    if index is None:
+        return f"{finding.label}: no view faces its slices."
+    run = f"its boxes are on slices {tracklet.first} to {tracklet.last}"
+    box = tracklet.at(index)
+    if box is None:
+        return f"{finding.label} has no box on slice {index}; {run}."
+    width, height = (high - low for low, high in zip(box.low, box.high, strict=True))
+    return f"{finding.label}, slice {index}: {width:.1f} x {height:.1f} mm; {run}."
+
+
+def mergeable(session: DetectionScene) -> list[tuple[str, str]]:
+    """Uid and words of the findings that the current one can be merged with, nearest first."""
+    return [(each.uid, each.label) for each in session.editor.mergeable()]
+
+
+def possible(session: DetectionScene) -> frozenset[str]:
+    """What a reader can do now, by names that begin at the session ("accept", "editor.split")."""
+    names = set()
+    if session.scan is not None:
+        names |= {"detect", "begin_placing"}
+    if session.shown:
+        names.add("export")
+    if session.listed:
+        names |= {"next", "previous"}
+    if session.current:
+        names |= {"accept", "reject", "delete"}
+        names |= {f"editor.{name}" for name in _edits(session)}
+    if session.findings.can_undo:
+        names.add("undo")
+    if session.findings.can_redo:
+        names.add("redo")
+    return frozenset(names)
+
+
+def _edits(session: DetectionScene) -> set[str]:
+    tracklet, index = session.editor.tracklet, session.editor.slice_index
+    names = {"merge"} if session.editor.mergeable() else set()
+    if index is None:
+        return names
+    if session.editor.box is None:
+        names.add("add_box")
+    else:
+        names |= {"delete_box", "extend_up", "extend_down"}
+    if tracklet.first < index <= tracklet.last:
+        names.add("split")
+    lower, higher = tracklet.first < index <= tracklet.last, tracklet.first <= index < tracklet.last
+    below, above = (lower, higher) if session.editor.counts_upwards else (higher, lower)
+    return names | ({"trim_below"} if below else set()) | ({"trim_above"} if above else set())
+
+
+def _line(finding: Finding, seen: Observation) -> NodeLine:
+    tracklet = seen.tracklet
+    cells = (
+        finding.label,
+        seen.state.value,
+        "" if seen.score is None else f"{seen.score:.2f}",
+        _length(seen.short_axis),
+        _length(seen.long_axis),
+        str(len(tracklet.boxes)),
+        f"{(seen.volume_mm3 or tracklet.volume_mm3) / 1000:.2f}",
+        size_word(seen),
+    )
+    place = ", ".join(f"{value:.1f}" for value in seen.centre)
+    who = seen.provenance.reader or seen.provenance.method or "unknown"
+    return NodeLine(finding.uid, cells, f"{finding.label} {finding.site}".strip() + f" at {place} mm (R A S), by {who}")
+
+
+def _short_mm(seen: Observation) -> float:
+    return seen.short_axis.length_mm if seen.short_axis else 0.0
+
+
+def _length(axis: Axis | None) -> str:
+    return f"{axis.length_mm:.1f}" if axis else ""

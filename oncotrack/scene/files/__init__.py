@@ -1,0 +1,1 @@
+"""Scenes on disk, and the packages that Slicer has to install."""

@@ -1,0 +1,145 @@
+"""Installing what OncoTrack needs into Slicer's own Python, once and only when the reader agrees."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+from collections.abc import Callable, Sequence
+
+from oncotrack.errors import MissingPackageError
+from oncotrack.packages import TORCH, missing, required
+
+_NEEDED = (
+    "OncoTrack needs a few Python packages that Slicer does not bring. Press Install packages; "
+    "until then scans can be viewed, but lesions cannot be followed."
+)
+_WITHOUT_TORCH = (
+    "PyTorch is not installed: lesions can be followed by registration only (methods affine and bspline). "
+    "Press Install packages to get the other methods too."
+)
+_REFUSED = (
+    "The packages were not installed, so lesions cannot be followed; everything else in Slicer works as before. "
+    "Press Install packages when you want to go on."
+)
+_FAILED = (
+    "The packages could not be installed. Check the network and press Install packages again; "
+    "until then scans can be viewed, but lesions cannot be followed. Slicer's error log has the details."
+)
+_UNDETECTED = (
+    "PyTorch is not installed: lymph nodes can be added and edited by hand, but not looked for or followed through the "
+    "slices. Press Install packages to get that too."
+)
+_UNMEASURED = (
+    "OncoTrack needs a few Python packages that Slicer does not bring. Press Install packages; "
+    "until then scans can be viewed, but lesions cannot be measured."
+)
+
+
+class Refused(Exception):
+    """The reader said no."""
+
+
+Installer = Callable[[Sequence[str]], None]
+"""Asks the reader, then installs requirements; raises `Refused` or subprocess.CalledProcessError."""
+
+
+def lacks_required() -> bool:
+    """Whether something is missing without which no lesion can be followed."""
+    return bool(missing(required()))
+
+
+def lacks_torch() -> bool:
+    """Whether the methods that need PyTorch cannot be used."""
+    return bool(missing([TORCH]))
+
+
+def sentence() -> str:
+    """What a reader should know before beginning; "" when everything is installed."""
+    if lacks_required():
+        return _NEEDED
+    return _WITHOUT_TORCH if lacks_torch() else ""
+
+
+def sentence_on_detection() -> str:
+    """The same for finding lymph nodes."""
+    if lacks_required():
+        return _NEEDED
+    return _UNDETECTED if lacks_torch() else ""
+
+
+def sentence_on_masks() -> str:
+    """The same for measuring lesions, which needs no PyTorch."""
+    return _UNMEASURED if lacks_required() else ""
+
+
+def install(packages: Installer, torch: Installer) -> None:
+    """Install what is missing.
+
+    Parameters
+    ----------
+    packages : callable
+        For pip's requirements.
+    torch : callable
+        For PyTorch, called when all the rest is there.
+
+    Raises
+    ------
+    MissingPackageError
+        Refused, no network, or still missing afterwards; the message says what works without.
+    """
+    _install(missing(required()), packages, _REFUSED, _FAILED)
+    _install(missing([TORCH]), torch, _WITHOUT_TORCH, _WITHOUT_TORCH)
+
+
+def trackers() -> dict[str, Callable]:
+    """The methods that can be used with what is installed, by name; the default comes first."""
+    from oncotrack.followup.methods import ABOUT
+    from oncotrack.scene.followup.tracking_method import TRACKERS
+
+    is_whole = not lacks_torch()
+    return {name: make for name, make in TRACKERS.items() if is_whole or not ABOUT[name].needs_torch}
+
+
+def slicer_packages(requirements: Sequence[str]) -> None:
+    """An `Installer` that uses Slicer's pip; from Slicer 5.12 its own dialog asks."""
+    import slicer.util
+
+    try:
+        from slicer import packaging
+    except ImportError:
+        question = f"OncoTrack needs {len(requirements)} Python packages. Download and install them into Slicer now?"
+        if not slicer.util.confirmOkCancelDisplay(question, "OncoTrack", detailedText="\n".join(requirements)):
+            raise Refused from None
+        slicer.util.pip_install(list(requirements))
+        return
+    from packaging.requirements import Requirement
+
+    try:
+        packaging.pip_ensure([Requirement(line) for line in requirements], requester="OncoTrack")
+    except RuntimeError as error:
+        raise Refused from error
+
+
+def slicer_torch(requirements: Sequence[str]) -> None:
+    """An `Installer` that asks Slicer's PyTorch extension."""
+    try:
+        import PyTorchUtils
+    except ImportError as error:
+        raise Refused from error
+    version = requirements[0].removeprefix("torch")
+    if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=version) is None:
+        raise Refused
+
+
+def _install(wanted: list[str], installer: Installer, refused: str, failed: str) -> None:
+    if not wanted:
+        return
+    try:
+        installer(wanted)
+    except Refused as error:
+        raise MissingPackageError(refused) from error
+    except (subprocess.CalledProcessError, OSError) as error:
+        raise MissingPackageError(failed) from error
+    importlib.invalidate_caches()
+    if missing(wanted):
+        raise MissingPackageError(failed)

@@ -1,0 +1,1 @@
+"""Following lesions from scan to scan."""

@@ -1,0 +1,95 @@
+"""Findings followed through all visits, as tasks; what a reader decided at a visit is where the chain goes on from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from oncotrack.background.jobs import Progress
+from oncotrack.errors import InputError
+from oncotrack.findings.finding import Finding
+from oncotrack.followup.chain import Known, Link, Place, follow_chains
+from oncotrack.followup.tracker import ScanPair
+from oncotrack.scene.followup.tracking_method import TrackingMethod
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.nodes.time_points import time_point_id
+from oncotrack.scene.session.time_point_selection import TimePointSelection
+
+
+class ChainTasks:
+    """Makes the tasks that follow findings from visit to visit.
+
+    Parameters
+    ----------
+    nodes : FindingNodes
+    choice : ScanChoice
+    method : TrackingMethod
+    go_to : callable
+        Shows a finding by its uid, after it was followed.
+    """
+
+    def __init__(
+        self, nodes: FindingNodes, choice: TimePointSelection, method: TrackingMethod, go_to: Callable[[str], None]
+    ) -> None:
+        self._nodes, self._choice, self._method, self._go_to = nodes, choice, method, go_to
+
+    def follow(self, findings: Sequence[Finding], text: str, first: int = 0) -> Task:
+        """Follow findings from the visit where each was first seen, but not before visit `first`, as one step of undo.
+
+        What a reader accepted, corrected, rejected or found absent is left as it is; applying returns the findings.
+        When it is cancelled nothing has changed.
+        """
+        visits, method = self._choice.visits, self._method.name
+        ids = [time_point_id(volume) for volume in visits]
+        chains = [self._known(finding, ids, first) for finding in findings]
+        if len(visits) < 2:
+            raise InputError(
+                "There are not two visits yet. Choose the scans that the lesion is to be followed through."
+            )
+        pairs = {
+            (earlier, later): self._choice.pair(visits[earlier], visits[later])
+            for later in range(1, len(visits))
+            for earlier in range(later)
+        }
+        scans = {key: pair.scans() for key, pair in pairs.items()}
+
+        def pair_of(earlier: int, later: int) -> ScanPair:
+            return scans[earlier, later].pair
+
+        def work(progress: Progress) -> list[tuple[Link, ...]]:
+            return follow_chains(pair_of, len(visits), self._method.tracker(method), chains, progress)
+
+        def apply(links: list[tuple[Link, ...]]) -> tuple[Finding, ...]:
+            if any(not scans[key].is_of(*pair.volumes) for key, pair in pairs.items()):
+                raise InputError("The scans were changed meanwhile, so the matches were dropped; follow again.")
+            known = self._nodes.findings
+            for key, pair in pairs.items():
+                if (registration := scans[key].registration) is not None:
+                    pair.draw(registration)
+            with known.group(text):
+                self._choice.name_time_points()
+                for finding, chain in zip(findings, links, strict=True):
+                    for link in chain:
+                        known.observe(finding.uid, ids[link.visit], link.match.observation())
+            self._go_to(findings[0].uid)
+            return tuple(known[finding.uid] for finding in findings)
+
+        return Task("Following through the visits", work, apply)
+
+    def _known(self, finding: Finding, ids: Sequence[str], first: int) -> Known:
+        known: dict[int, Place | None] = {}
+        for visit, time_point in enumerate(ids):
+            seen = finding.at(time_point)
+            if visit < first or seen is None:
+                continue
+            is_start = not any(known.values())
+            if seen.is_there and (is_start or seen.is_decided):
+                known[visit] = Place(seen.centre, seen.radius_mm)
+            elif seen.is_decided:
+                known[visit] = None
+        if not any(known.values()):
+            raise InputError(
+                f"{finding.label} is not seen at any visit, so it cannot be followed. Put it where it is, or click it in "
+                "the baseline."
+            )
+        return known

@@ -1,0 +1,124 @@
+"""The long work of a follow-up session: each method gives a `Task` that matches, and changes the scene when it is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+import slicer
+
+from oncotrack.errors import InputError
+from oncotrack.findings.finding import Finding, Kind, TimePoint
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM
+from oncotrack.scene.followup.chain_task import ChainTasks
+from oncotrack.scene.followup.match_task import MatchTasks
+from oncotrack.scene.followup.overlays import Overlays
+from oncotrack.scene.followup.review_commands import ReviewCommands
+from oncotrack.scene.followup.tracking_method import TrackingMethod
+from oncotrack.scene.nodes.tasks import Task
+
+
+class FollowTasks(ReviewCommands):
+    """The part of a follow-up session that looks for lesions in other scans.
+
+    Attributes
+    ----------
+    method : TrackingMethod
+        Which tracker looks.
+    baseline_id : str
+        Time point of the scan that lesions are looked for from.
+    followup : vtkMRMLScalarVolumeNode or None
+    visits : tuple of vtkMRMLScalarVolumeNode
+    time_points : tuple of TimePoint
+    layers : Layers
+    """
+
+    method: TrackingMethod
+    baseline_id: str
+    followup_id: str
+    followup: slicer.vtkMRMLScalarVolumeNode | None
+    visits: tuple[slicer.vtkMRMLScalarVolumeNode, ...]
+    time_points: tuple[TimePoint, ...]
+    layers: Overlays
+    _matching: MatchTasks
+    _chaining: ChainTasks
+
+    def choose_method(self, name: str) -> Task:
+        """Look with another tracker from now on; nothing is looked for again. What cannot be used is taken back."""
+        return self.method.choose(name)
+
+    def register(self) -> Task:
+        """Bring the scans into correspondence, so that the rows are linked before any lesion is followed."""
+        return self._matching.register()
+
+    def follow(
+        self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, *, kind: Kind = Kind.LESION, label: str = ""
+    ) -> Task:
+        """Make a finding of a baseline point (RAS mm) and look for it in the follow-up; applying gives the finding."""
+        return self._matching.follow(at, radius_mm, kind, label)
+
+    def follow_again(self, uid: str = "") -> Task:
+        """Look again for a finding (the current one by default), from where it now lies in the baseline."""
+        finding = self._finding(uid)
+        return self._matching.follow_findings([finding], f"match {finding.label} again")
+
+    def follow_missing(self) -> Task:
+        """Look for every baseline finding that has nothing in the follow-up yet, as one step of undo."""
+        if not (missing := self.missing):
+            raise InputError("Every finding of the baseline has been followed already.")
+        return self._matching.follow_findings(missing, f"follow {len(missing)} findings")
+
+    def rematch(self) -> Task:
+        """Look again, say by another method, for every match that no reader has decided about, as one step of undo."""
+        if not (undecided := self.undecided):
+            raise InputError("There is no match that is not decided about; what a reader said is not looked for again.")
+        return self._matching.follow_findings(undecided, f"match {len(undecided)} findings again")
+
+    def follow_through(self, uid: str = "") -> Task:
+        """Follow a finding (the current one by default) from where it is first seen through all later visits."""
+        finding = self._finding(uid)
+        return self._chaining.follow([finding], f"follow {finding.label} through the visits")
+
+    def follow_all_through(self) -> Task:
+        """Follow every finding through all later visits, as one step of undo."""
+        if not (seen := self.seen):
+            raise InputError("There is no finding yet that is seen at a visit. Click a lesion in the baseline first.")
+        return self._chaining.follow(seen, f"follow {len(seen)} findings through the visits")
+
+    def follow_onward(self, uid: str = "") -> Task:
+        """Follow a finding anew from where it lies in the follow-up's row, which may have been corrected, onward."""
+        finding, visits = self._finding(uid), self.visits
+        if self.followup is None:
+            raise InputError("There is no follow-up scan yet. Choose a baseline and a follow-up.")
+        seen = finding.at(self.followup_id)
+        if seen is None or not seen.is_there:
+            raise InputError(
+                f"{finding.label} is not seen in {self.followup.GetName()}, so it cannot be followed from there. "
+                "Put it where it is first, or follow it through all visits."
+            )
+        return self._chaining.follow([finding], f"follow {finding.label} from here on", visits.index(self.followup))
+
+    def map_probability(self, uid: str = "") -> Task:
+        """Lay over the follow-up where the method takes a finding (the current one by default) to be."""
+        finding = self._finding(uid)
+        return self._matching.map_probability(finding, partial(self.layers.show_probability, finding.uid))
+
+    @property
+    def seen(self) -> tuple[Finding, ...]:
+        """Findings that are seen at a visit at least."""
+        ids = [visit.id for visit in self.time_points]
+        return tuple(f for f in self.findings if any(seen and seen.is_there for seen in map(f.at, ids)))
+
+    @property
+    def missing(self) -> tuple[Finding, ...]:
+        """Findings of the baseline that were not looked for in the follow-up yet."""
+        return tuple(f for f in self.findings if f.at(self.baseline_id) and not f.at(self.followup_id))
+
+    @property
+    def undecided(self) -> tuple[Finding, ...]:
+        """Findings of the baseline whose match no reader has decided about."""
+        return tuple(
+            f
+            for f in self.findings
+            if f.at(self.baseline_id) and (match := f.at(self.followup_id)) and not match.is_decided
+        )

@@ -1,0 +1,255 @@
+"""Following lesions in a scene: what the desktop module and the browser both drive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import slicer
+import vtk
+from undo_stack import Signal
+
+from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.findings.finding import Observation, Point, Provenance, Role, State, TimePoint, point
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.followup.tracker import Tracker
+from oncotrack.registration.registration import Registration
+from oncotrack.scene.followup.chain_task import ChainTasks
+from oncotrack.scene.followup.follow_tasks import FollowTasks
+from oncotrack.scene.followup.match_task import MatchTasks
+from oncotrack.scene.followup.overlays import Overlays
+from oncotrack.scene.followup.tracking_method import TRACKERS, TrackingMethod
+from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
+from oncotrack.scene.session.time_point_selection import TimePointSelection
+from oncotrack.scene.views.linking import LinkedRows
+from oncotrack.scene.views.mouse_mode import place_into, stop_placing
+from oncotrack.scene.views.view_rows import BASELINE_GROUP, BASELINE_VIEWS, FOLLOWUP_GROUP, FOLLOWUP_VIEWS, ViewRow
+
+_Scan = slicer.vtkMRMLScalarVolumeNode
+
+
+class FollowUpScene(FollowTasks):
+    """The scans of one patient in a scene, two of them side by side, and the lesions followed from one to the other.
+
+    Every method runs on the interface's thread; long work comes back as a `Task`.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        One that was saved with findings is taken up where it was left.
+    trackers : mapping of name to factory, optional
+        The methods to choose from; the first is the default. A factory may load weights: it is called on the worker.
+    baseline_views, followup_views : sequence of str
+        Layout names of each row's slice views.
+    followup_3d_views : sequence of str
+        Layout names of 3D views that draw the follow-up's marks too.
+    """
+
+    changed = Signal()
+    """Anything that a panel shows may be different now."""
+    placed = Signal()
+    """(position): a reader placed a point in the baseline; submit `follow(position)`."""
+    refused = Signal()
+    """(OncoTrackError): an edit in the scene was not possible and has been taken back."""
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        *,
+        trackers: Mapping[str, Callable[[], Tracker]] | None = None,
+        baseline_views: Sequence[str] = BASELINE_VIEWS,
+        followup_views: Sequence[str] = FOLLOWUP_VIEWS,
+        followup_3d_views: Sequence[str] = (),
+    ) -> None:
+        self.scene = scene
+        self.nodes = share_nodes(scene)
+        self._choice = TimePointSelection(self.nodes)
+        self.method = TrackingMethod(self.nodes, trackers or TRACKERS)
+        self._matching = MatchTasks(self.nodes, self._choice, self.method, self.go_to)
+        self._chaining = ChainTasks(self.nodes, self._choice, self.method, self.go_to)
+        self.baseline_row = ViewRow(scene, tuple(baseline_views), BASELINE_GROUP)
+        self.followup_row = ViewRow(scene, tuple(followup_views), FOLLOWUP_GROUP, tuple(followup_3d_views))
+        self.linking = LinkedRows(self.baseline_row, self.followup_row, lambda: self.registration)
+        self.layers = Overlays(self.nodes, self._choice, self.baseline_row, self.followup_row)
+        self.layers.changed.connect(self.changed.emit)
+        self.method.changed.connect(self.changed.emit)
+        self.nodes.replaced.connect(self._on_replaced)
+        self.nodes.changed.connect(self._on_changed)
+        self.nodes.placed.connect(self._on_placed)
+        self.nodes.refused.connect(self.refused.emit)
+        self._on_replaced()
+        self._on_changed()
+
+    def close(self) -> None:
+        """Stop looking at the scene; the nodes stay."""
+        self.linking.close()
+        self.layers.changed.disconnect(self.changed.emit)
+        self.layers.close()
+        self.method.changed.disconnect(self.changed.emit)
+        self.nodes.replaced.disconnect(self._on_replaced)
+        self.nodes.changed.disconnect(self._on_changed)
+        self.nodes.placed.disconnect(self._on_placed)
+        self.nodes.refused.disconnect(self.refused.emit)
+        release_nodes(self.nodes)
+
+    def enter(self) -> None:
+        """Show the chosen scans and their marks in the rows, whatever was shown there; `leave` ends it."""
+        self._show_rows()
+
+    def leave(self) -> None:
+        """The mouse moves about again, and the rows scroll each for itself."""
+        self.stop_placing()
+        self.linking.is_enabled = False
+
+    @property
+    def problem(self) -> OncoTrackError | None:
+        """Why the findings that the scene was saved with could not be read, to be shown once; None when all is well."""
+        return self.nodes.problem
+
+    # scans
+
+    @property
+    def baseline(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The earlier scan."""
+        return self._choice.baseline
+
+    @property
+    def followup(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        """The later scan."""
+        return self._choice.followup
+
+    @property
+    def baseline_id(self) -> str:
+        """Time point of the baseline in every finding; "" while there is none."""
+        return self._choice.baseline_id
+
+    @property
+    def followup_id(self) -> str:
+        """Time point of the follow-up in every finding; "" while there is none."""
+        return self._choice.followup_id
+
+    def set_scans(
+        self, baseline: slicer.vtkMRMLScalarVolumeNode | None, followup: slicer.vtkMRMLScalarVolumeNode | None
+    ) -> None:
+        """Choose the scans and show each in its row; findings of other scans stay in the list."""
+        if (baseline, followup) != (self.baseline, self.followup):
+            self._choice.choose(baseline, followup)
+            self._show_rows()
+            self._on_changed()
+
+    @property
+    def registration(self) -> Registration | None:
+        """Baseline to follow-up as its transform node says, or None while there is none that fits the scans."""
+        return self._choice.registration
+
+    def unmatched_time_points(self, findings: FindingList) -> tuple[TimePoint, ...]:
+        """Time points of another list, say one from disk, whose scans are not the chosen ones."""
+        return self._choice.unmatched_time_points(findings)
+
+    def take_up(self, findings: FindingList, registrations: Mapping[tuple[_Scan, _Scan], Registration]) -> None:
+        """Show what was found outside the scene: a list on the time points of the visits, and their registrations."""
+        self.findings.load_json(findings.to_json())
+        for pair, registration in registrations.items():
+            self._choice.pair(*pair).draw(registration)
+
+    # visits
+
+    @property
+    def visits(self) -> tuple[slicer.vtkMRMLScalarVolumeNode, ...]:
+        """All scans of the patient, earliest first: by date where every one has it, else as they were chosen."""
+        return self._choice.visits
+
+    @property
+    def time_points(self) -> tuple[TimePoint, ...]:
+        """The visits as the list of findings names them, or will."""
+        return self._choice.time_points
+
+    def set_visits(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
+        """Say which scans, earliest first, lesions are followed through; two of them stay, or come, into the rows."""
+        self._choice.choose_visits(volumes)
+        if self.baseline is None or self.followup is None:
+            self.show_visit(1)
+        else:
+            self._on_changed()
+
+    def show_visit(self, number: int) -> None:
+        """Show a visit (from 0) in the follow-up's row and the one before it in the baseline's; of the first, the first two."""
+        visits = self.visits
+        if not 0 <= number < max(len(visits), 2):
+            raise InputError(f"There is no visit {number + 1}; the patient has {len(visits)}.")
+        number = max(number, 1)
+        self.set_scans(*(visits[n] if n < len(visits) else None for n in (number - 1, number)))
+        if self.current:
+            self.go_to()
+
+    # moving about
+
+    def go_to(self, uid: str = "") -> None:
+        """Make a finding the current one and centre each row on its place there."""
+        finding = self._finding(uid)
+        self.nodes.select(finding.uid)
+        with self.linking.paused():
+            for row, time_point in ((self.baseline_row, self.baseline_id), (self.followup_row, self.followup_id)):
+                if (seen := finding.at(time_point)) is not None:
+                    row.jump(seen.centre)
+
+    def next(self) -> None:
+        """Go to the next finding; after the last comes the first."""
+        self._step(1)
+
+    def previous(self) -> None:
+        """Go to the finding before; before the first comes the last."""
+        self._step(-1)
+
+    def begin_placing(self) -> None:
+        """The reader's next click in a slice view places a point in the baseline."""
+        self._choice.scans()
+        place_into(self.nodes.centres(self.baseline_id))
+
+    def place(self, at: Sequence[float]) -> None:
+        """Place a point (RAS mm) in the baseline as a click in place mode does; `placed` follows."""
+        self._choice.scans()
+        self.nodes.centres(self.baseline_id).AddControlPointWorld(vtk.vtkVector3d(*point(at)))
+
+    def stop_placing(self) -> None:
+        """The mouse moves about again."""
+        stop_placing(self.scene)
+
+    def _step(self, by: int) -> None:
+        uids = [finding.uid for finding in self.findings]
+        if uids:
+            here = uids.index(self.current.uid) if self.current else -by
+            self.go_to(uids[(here + by) % len(uids)])
+
+    # inside
+
+    def _anchor(self) -> None:
+        seen = self.current.at(self.baseline_id) if self.current else None
+        match = self.match
+        if seen and match and match.is_there:
+            self.linking.anchor(seen.centre, match.centre)
+        else:
+            self.linking.anchor()
+
+    def _on_replaced(self) -> None:
+        self._choice.forget()
+        self._show_rows()
+
+    def _show_rows(self) -> None:
+        rows = ((self.baseline_id, self.baseline_row), (self.followup_id, self.followup_row))
+        self.nodes.set_views({time_point: row.view_ids for time_point, row in rows if time_point})
+        self.layers.show_scans()
+
+    def _on_changed(self) -> None:
+        self.layers.draw()
+        self._anchor()
+        self.changed.emit()
+
+    def _on_placed(self, time_point: str, at: Point) -> None:
+        if time_point == self.baseline_id:
+            self.placed.emit(at)
+            return
+        seen = Observation(centre=at, state=State.ACCEPTED, provenance=Provenance(reader="reader"))
+        with self.findings.group(f"add {self.findings.next_label()}"):
+            self._choice.name_time_points()
+            finding = self.findings.add(time_point, seen, role=Role.NEW)
+        self.nodes.select(finding.uid)

@@ -1,0 +1,152 @@
+"""Matching as tasks: the tracker runs beside the interface, its answer becomes one command on the list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+
+from oncotrack.background.jobs import Progress, part_of
+from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.findings.finding import Finding, Kind, Observation, Point, Provenance, State, point
+from oncotrack.followup.match_lesions import match_all
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, MapsProbability, Match
+from oncotrack.images.volume import Volume
+from oncotrack.registration.registration import Registration
+from oncotrack.scene.followup.tracking_method import TrackingMethod
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
+from oncotrack.scene.nodes.scan_snapshot import ScanSnapshot
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.session.time_point_selection import TimePointSelection
+
+_REGISTERING = 0.5  # part of the progress bar
+
+
+class MatchTasks:
+    """Makes the tasks that look for baseline findings in the follow-up.
+
+    Parameters
+    ----------
+    nodes : FindingNodes
+    choice : ScanChoice
+    method : TrackingMethod
+        Whatever is in use when a task is made does it.
+    go_to : callable
+        Shows a finding by its uid, after it was matched.
+    """
+
+    def __init__(
+        self, nodes: FindingNodes, choice: TimePointSelection, method: TrackingMethod, go_to: Callable[[str], None]
+    ) -> None:
+        self._nodes, self._choice, self._method, self._go_to = nodes, choice, method, go_to
+
+    def follow(self, at: Sequence[float], radius_mm: float, kind: Kind, label: str) -> Task:
+        """Look for what lies at a baseline point (RAS mm); applying adds a finding with both places and returns it."""
+        at, time_point = point(at), self._choice.baseline_id
+
+        def apply(matches: list[Match]) -> Finding:
+            findings = self._nodes.findings
+            hand = Provenance(reader="reader")
+            seen = Observation(centre=at, state=State.ACCEPTED, radius_mm=radius_mm, provenance=hand)
+            name = label or findings.next_label(kind)
+            with findings.group(f"add {name}"):
+                self._choice.name_time_points()
+                finding = findings.add(self._choice.baseline_id, seen, kind=kind, label=name)
+                findings.observe(finding.uid, self._choice.followup_id, matches[0].observation())
+            self._go_to(finding.uid)
+            return findings[finding.uid]
+
+        def abandon() -> None:
+            self._nodes.discard_placed(time_point, at)
+
+        try:
+            return self._task("Following the lesion", [(at, radius_mm)], apply, abandon)
+        except InputError:
+            abandon()
+            raise
+
+    def register(self) -> Task:
+        """Register the scans, warm the method up, and draw the registration; applying returns it."""
+        scans, method = self._choice.scans(), self._method.name
+
+        def apply(registration: Registration) -> Registration:
+            self._check(scans)
+            self._choice.draw_registration(registration)
+            return registration
+
+        def work(progress: Progress) -> Registration:
+            registration = scans.pair.registration(part_of(progress, 0.0, _REGISTERING))
+            progress(_REGISTERING, "Preparing the first match")
+            with suppress(OncoTrackError):
+                self._method.tracker(method).match(scans.pair, scans.pair.baseline.geometry.centre)
+            return registration
+
+        return Task("Registering the scans", work, apply)
+
+    def follow_findings(self, findings: Sequence[Finding], text: str) -> Task:
+        """Look for findings from where they lie in the baseline, as one step of undo; applying returns them.
+
+        When it is cancelled nothing has changed, neither is anything kept of those that were matched by then.
+        """
+
+        def apply(matches: list[Match]) -> tuple[Finding, ...]:
+            known = self._nodes.findings
+            with known.group(text):
+                self._choice.name_time_points()
+                for finding, match in zip(findings, matches, strict=True):
+                    known.observe(finding.uid, self._choice.followup_id, match.observation())
+            self._go_to(findings[0].uid)
+            return tuple(known[finding.uid] for finding in findings)
+
+        return self._task("Matching", [self._lesion(finding) for finding in findings], apply)
+
+    def map_probability(self, finding: Finding, show: Callable[[Volume], None]) -> Task:
+        """Compute where the method takes a finding to be in the follow-up; applying calls `show` with the map."""
+        scans, method, (at, radius_mm) = self._choice.scans(), self._method.name, self._lesion(finding)
+        title = self._method.about(method).title
+
+        def work(progress: Progress) -> Volume:
+            tracker = self._method.tracker(method)
+            if not isinstance(tracker, MapsProbability):
+                raise InputError(f"{title} gives no probability map. Choose another method, or show the anatomy map.")
+            return tracker.probability_map(scans.pair, at, radius_mm, progress)
+
+        def apply(probability: Volume) -> None:
+            self._check(scans)
+            show(probability)
+
+        return Task("Mapping the probability", work, apply)
+
+    def _lesion(self, finding: Finding) -> tuple[Point, float]:
+        seen = finding.at(self._choice.baseline_id)
+        if seen is None:
+            raise InputError(f"{finding.label} has no place in the baseline, so it cannot be followed from there.")
+        return seen.centre, seen.radius_mm or DEFAULT_RADIUS_MM
+
+    def _task(
+        self,
+        text: str,
+        lesions: Sequence[tuple[Point, float]],
+        apply: Callable[[list[Match]], object],
+        abandon: Callable[[], None] = lambda: None,
+    ) -> Task:
+        scans, method = self._choice.scans(), self._method.name
+
+        def work(progress: Progress) -> tuple[Registration, list[Match]]:
+            pair = scans.pair
+            for at, _radius_mm in lesions:
+                pair.check_click(at)
+            registration = pair.registration(part_of(progress, 0.0, _REGISTERING))
+            tracker = self._method.tracker(method)
+            return registration, match_all(tracker, pair, lesions, part_of(progress, _REGISTERING, 1.0))
+
+        def finish(result: tuple[Registration, list[Match]]) -> object:
+            registration, matches = result
+            self._check(scans)
+            self._choice.draw_registration(registration)
+            return apply(matches)
+
+        return Task(text, work, finish, abandon)
+
+    def _check(self, scans: ScanSnapshot) -> None:
+        if not scans.is_of(self._choice.baseline, self._choice.followup):
+            raise InputError("The scans were changed meanwhile, so the match was dropped; match again.")

@@ -1,0 +1,150 @@
+"""What is laid over the scans for the current finding: the match's alternatives, and one of two maps."""
+
+from __future__ import annotations
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.errors import InputError
+from oncotrack.findings.finding import MatchEvidence
+from oncotrack.images.volume import Volume
+from oncotrack.networks.heatmap import anatomy_map
+from oncotrack.scene.nodes.fiducials import marked
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.nodes.volumes import to_volume
+from oncotrack.scene.session.time_point_selection import TimePointSelection
+from oncotrack.scene.views.alternative_labels import AlternativeLabels
+from oncotrack.scene.views.alternatives import draw_alternatives, style_alternatives
+from oncotrack.scene.views.anatomy import OPACITY, draw_map
+from oncotrack.scene.views.view_rows import ViewRow
+
+MAP, COLOURS, ALTERNATIVES = NodeKey("anatomy map"), NodeKey("anatomy colours"), "alternatives"
+PROBABILITY = NodeKey("probability map")
+
+
+class Overlays:
+    """Shows both scans in their rows and, over the follow-up, where the current finding was expected or may be."""
+
+    changed = Signal()
+
+    def __init__(self, nodes: FindingNodes, choice: TimePointSelection, baseline: ViewRow, followup: ViewRow) -> None:
+        self._nodes, self._choice = nodes, choice
+        self._baseline, self._followup = baseline, followup
+        self._is_map_shown = False
+        self._mapped: tuple | None = None
+        self._probability_of: tuple | None = None
+        self._letters = AlternativeLabels(followup)
+
+    def close(self) -> None:
+        """Look at no view any more; what is drawn stays."""
+        self._letters.close()
+
+    @property
+    def is_map_shown(self) -> bool:
+        """Whether the anatomy map covers the follow-up; a probability map takes its place."""
+        return self._is_map_shown
+
+    @is_map_shown.setter
+    def is_map_shown(self, shown: bool) -> None:
+        if shown != self._is_map_shown:
+            self._is_map_shown = shown
+            self.hide_probability()
+            self.draw()
+            self.show_scans()
+            self.changed.emit()
+
+    @property
+    def is_probability_shown(self) -> bool:
+        """Whether the probability map of the current finding covers the follow-up."""
+        return self._probability_of is not None
+
+    def show_probability(self, uid: str, probability: Volume) -> None:
+        """Lay a finding's probability map (0 to 1) over the follow-up, until something else is looked at or it is moved."""
+        if self._nodes.current is None or self._nodes.current.uid != uid:
+            return
+        self._is_map_shown = False
+        self._probability_of = self._looked_at()
+        node = self._draw_map(PROBABILITY, "Probability map", probability)
+        node.SetSaveWithScene(False)
+        self.draw()
+        self.show_scans()
+        self.changed.emit()
+
+    def hide_probability(self) -> None:
+        """Take the probability map away."""
+        if self._probability_of is not None:
+            self._probability_of = None
+            self._nodes.parts.remove(PROBABILITY)
+            self.show_scans()
+            self.changed.emit()
+
+    def show_scans(self) -> None:
+        """Put each scan, with its layer, into its row; to be called again when views were opened."""
+        for row in (self._baseline, self._followup):
+            row.set_group()
+        self._letters.watch()
+        self._baseline.show(self._choice.baseline, None, 0.0)
+        self._followup.show(self._choice.followup, self._layer(), OPACITY)
+
+    def draw(self) -> None:
+        """Bring the layers up to the current finding."""
+        self._draw_alternatives()
+        if self._probability_of not in (None, self._looked_at()):
+            self.hide_probability()
+        was_mapped = self._mapped is not None
+        self._draw_anatomy()
+        if was_mapped != (self._mapped is not None):
+            self.show_scans()
+
+    def _looked_at(self) -> tuple:
+        current = self._nodes.current
+        seen = current.at(self._choice.baseline_id) if current else None
+        scans = self._choice.baseline_id, self._choice.followup_id
+        return current.uid if current else "", *scans, seen.centre if seen else None
+
+    def _layer(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+        if self._probability_of is not None:
+            return self._nodes.parts.find(PROBABILITY)
+        return self._nodes.parts.find(MAP) if self._is_map_shown and self._evidence() else None
+
+    def _evidence(self) -> MatchEvidence | None:
+        current = self._nodes.current
+        observation = current.at(self._choice.followup_id) if current else None
+        return observation.evidence if observation else None
+
+    def _draw_alternatives(self) -> None:
+        evidence, key = self._evidence(), NodeKey(ALTERNATIVES)
+        node = self._nodes.parts.find(key)
+        if node is None:
+            if evidence is None or not evidence.alternatives:
+                return
+            node = self._nodes.parts.need(key, "vtkMRMLMarkupsFiducialNode", "Alternatives")
+        if node.GetNumberOfDisplayNodes() < len(self._followup.slice_ids):
+            style_alternatives(node, self._followup.slice_ids)
+        current, time_point = self._nodes.current, self._choice.followup_id
+        draw_alternatives(node, current, time_point)
+        match = current.at(time_point) if current else None
+        self._letters.draw(node, match.centre if match else None, marked(current.label, match) if match else "")
+
+    def _draw_anatomy(self) -> None:
+        evidence, followup = self._evidence(), self._choice.followup
+        if not self._is_map_shown or evidence is None or followup is None:
+            self._mapped = None
+            return
+        try:
+            geometry = to_volume(followup).geometry
+        except InputError:  # said in full when something is matched
+            self._mapped = None
+            return
+        wanted = evidence.expected, evidence.radius_mm, geometry
+        if wanted == self._mapped and self._nodes.parts.find(MAP):
+            return
+        self._draw_map(MAP, "Anatomy map", anatomy_map(geometry, evidence.expected, evidence.radius_mm))
+        self._mapped = wanted
+
+    def _draw_map(self, key: NodeKey, name: str, volume: Volume) -> slicer.vtkMRMLScalarVolumeNode:
+        parts = self._nodes.parts
+        node = parts.need(key, "vtkMRMLScalarVolumeNode", name)
+        draw_map(node, parts.need(COLOURS, "vtkMRMLColorTableNode", "OncoTrack anatomy"), volume)
+        return node

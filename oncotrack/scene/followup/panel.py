@@ -1,0 +1,133 @@
+"""What a follow-up panel shows and lets a reader do, in words; no toolkit knows more than this."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from oncotrack.findings.finding import Finding, State
+from oncotrack.findings.visit_table import VisitLine, axes, headings, state, trust, was_not_found
+from oncotrack.findings.visit_table import lines as visit_rows
+from oncotrack.scene.followup.follow_up import FollowUpScene
+
+_TO_REVIEW = "to review"
+SHOWN: dict[str, tuple[State, ...]] = {
+    "all": tuple(State),
+    _TO_REVIEW: (State.PROPOSED,),
+    "accepted": (State.ACCEPTED, State.EDITED),
+    "rejected": (State.REJECTED,),
+    "absent": (State.ABSENT,),
+}
+"""Choices of the state filter, with the states of the match that each lets through."""
+COLUMNS = ("Lesion", "State", "Trust", "Axes (mm)")
+
+
+@dataclass(frozen=True)
+class LesionLine:
+    """A lesion as a line of the table; `cells` go with `COLUMNS`, `tip` says more about the match."""
+
+    uid: str
+    cells: tuple[str, str, str, str]
+    tip: str
+
+
+def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
+    """The lesions that the state filter `shown` lets through, in the list's order."""
+    chosen = SHOWN[shown]
+    result = []
+    for finding in session.findings:
+        match = finding.at(session.followup_id)
+        if match is None and shown not in ("all", _TO_REVIEW):
+            continue
+        if match is None or match.state in chosen:
+            cells = (finding.label, state(match), trust(match), _axes(session, finding))
+            result.append(LesionLine(finding.uid, cells, verdict(session, finding)))
+    return result
+
+
+def verdict(session: FollowUpScene, finding: Finding | None = None) -> str:
+    """What there is to say of a finding's match (the current one by default), as a sentence; "" without a finding."""
+    finding = finding or session.current
+    if finding is None:
+        return ""
+    match = finding.at(session.followup_id)
+    if match is None:
+        return f"{finding.label} has not been followed yet."
+    if was_not_found(match):
+        return f"{finding.label} was not found. {match.evidence.reason}".strip()
+    back = trust(match)
+    return f"{finding.label}: {state(match)}" + (f"; matched back it misses its start by {back}." if back else ".")
+
+
+def alternatives(session: FollowUpScene) -> list[str]:
+    """The current match's alternatives as the views letter them, with score and distance from the match."""
+    match = session.match
+    known = match.evidence.alternatives if match and match.evidence else ()
+    return [
+        f"{letter}: score {other.score:.2f}, {math.dist(other.centre, match.centre):.0f} mm away"
+        + ("" if other.cycle_error_mm is None else f", misses its start by {other.cycle_error_mm:.1f} mm")
+        for letter, other in zip("bcdefgh", known, strict=False)
+    ]
+
+
+def visit_table(session: FollowUpScene) -> tuple[list[str], list[VisitLine]]:
+    """Headings and rows of the lesions over time, a column a visit; without rows while there are fewer than three visits."""
+    visits = session.time_points
+    return headings(visits), visit_rows(visits, session.findings.findings) if len(visits) > 2 else []
+
+
+def method_tip(session: FollowUpScene, name: str = "") -> str:
+    """What a method (the one in use by default) is, and what to keep in mind with it."""
+    about = session.method.about(name or session.method.name)
+    return " ".join(text for text in (about.about, about.caution) if text)
+
+
+def possible(session: FollowUpScene) -> frozenset[str]:
+    """Names of the methods of `FollowUpScene` that a reader can use now, so that a panel can dim the rest."""
+    names = set()
+    both = session.baseline is not None and session.followup is not None
+    if both:
+        names |= {"begin_placing", "register"}
+    if len(session.findings):
+        names |= {"next", "previous"}
+    if both and session.missing:
+        names.add("follow_missing")
+    if both and session.undecided:
+        names.add("rematch")
+    if session.current:
+        names |= {"delete"} | _possible_with_current(session)
+    if session.match:
+        names |= {"accept", "reject", "mark_absent"}
+    if alternatives(session):
+        names.add("take_alternative")
+    if session.findings.can_undo:
+        names.add("undo")
+    if session.findings.can_redo:
+        names.add("redo")
+    return frozenset(names)
+
+
+def _possible_with_current(session: FollowUpScene) -> set[str]:
+    names, visits, match = set(), session.visits, session.match
+    if session.baseline and session.followup and session.current.at(session.baseline_id):
+        names.add("follow_again")
+        if session.method.may_map:
+            names.add("map_probability")
+    if len(visits) > 1 and session.seen:
+        names.add("follow_all_through")
+        if session.current in session.seen:
+            names.add("follow_through")
+        if match and match.is_there and session.followup is not visits[-1]:
+            names.add("follow_onward")
+    return names
+
+
+def own_volumes(session: FollowUpScene) -> list[str]:
+    """Ids of the volumes that OncoTrack draws itself, which are no scans to choose from."""
+    return [node.GetID() for _key, node in session.nodes.parts if node.IsA("vtkMRMLVolumeNode")]
+
+
+def _axes(session: FollowUpScene, finding: Finding) -> str:
+    seen = [finding.at(session.baseline_id), finding.at(session.followup_id)]
+    texts = [axes(each) for each in seen if each]
+    return " → ".join(text or "-" for text in texts) if any(texts) else ""

@@ -1,0 +1,95 @@
+"""The method of following that a reader chose: kept in the scene, made once, taken back when it cannot be used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from undo_stack import Signal
+
+from oncotrack.background.jobs import Progress
+from oncotrack.errors import InputError
+from oncotrack.followup.methods import ABOUT, Method
+from oncotrack.followup.methods import tracker as make_tracker
+from oncotrack.followup.tracker import MapsProbability, Tracker
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
+from oncotrack.scene.nodes.node_registry import LIST
+from oncotrack.scene.nodes.tasks import Task
+
+TRACKERS: Mapping[str, Callable[[], Tracker]] = {name: partial(make_tracker, name) for name in ABOUT}
+"""Methods by name; the first is the default."""
+_METHOD = "OncoTrack.method"
+
+
+class TrackingMethod:
+    """The trackers to choose from, and the one in use.
+
+    Parameters
+    ----------
+    nodes : FindingNodes
+        The list's text node keeps the name.
+    trackers : mapping of name to factory
+        A factory may load weights: it is called on the worker, once.
+    """
+
+    changed = Signal()
+
+    def __init__(self, nodes: FindingNodes, trackers: Mapping[str, Callable[[], Tracker]]) -> None:
+        self._nodes = nodes
+        self.factories = dict(trackers)
+        self._made: dict[str, Tracker] = {}
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the trackers."""
+        return tuple(self.factories)
+
+    @property
+    def name(self) -> str:
+        """The tracker in use: the one that the scene remembers, else the default."""
+        node = self._nodes.parts.find(LIST)
+        kept = node.GetAttribute(_METHOD) if node else None
+        return kept if kept in self.factories else self.names[0]
+
+    @name.setter
+    def name(self, name: str) -> None:
+        if name not in self.factories:
+            raise InputError(f"There is no method {name}; choose one of {', '.join(self.factories)}.")
+        if name != self.name:
+            self._nodes.list_node().SetAttribute(_METHOD, name)
+            self.changed.emit()
+
+    def about(self, name: str) -> Method:
+        """What a reader is told of a method."""
+        return ABOUT.get(name) or Method(name, "", self.factories[name])
+
+    @property
+    def may_map(self) -> bool:
+        """Whether the tracker in use gives probability maps; True while it was not made yet, for it is not known then."""
+        return isinstance(self._made.get(self.name), MapsProbability | None)
+
+    def choose(self, name: str) -> Task:
+        """Use another tracker; when it cannot be made (no weights, say) or that is cancelled, the one before is back."""
+        before = self.name
+        self.name = name
+
+        def back() -> None:
+            if self.name == name:
+                self.name = before
+
+        return Task(f"Preparing {self.about(name).title}", lambda progress: self._prepare(name, progress), _use, back)
+
+    def tracker(self, name: str) -> Tracker:
+        """A tracker; made, which may take long, on the first call."""
+        if name not in self._made:
+            self._made[name] = self.factories[name]()
+        return self._made[name]
+
+    def _prepare(self, name: str, progress: Progress) -> str:
+        progress(0.1, "")
+        self.tracker(name)
+        return name
+
+
+def _use(name: str) -> str:
+    return name

@@ -1,0 +1,1 @@
+"""Diameters and masks of lesions."""

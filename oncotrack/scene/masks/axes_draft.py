@@ -1,0 +1,123 @@
+"""Two lines that a reader draws on a lesion, in either order, before they are a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.errors import OncoTrackError
+from oncotrack.findings.finding import Axis
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.scene.nodes.fiducials import style_points
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.nodes.shapes import read_axis
+from oncotrack.scene.views.mouse_mode import is_placing, place_into, stop_placing
+
+LINES = NodeKey("first axis"), NodeKey("second axis")
+_NAMES = "One axis", "Other axis"
+_HINTS = "Click both ends of one axis in a slice.", "Click both ends of the other axis, across the first one."
+_WAITING = "Drag the ends of the two lines until they fit, or begin again."
+
+
+class AxesDraft:
+    """Takes four clicks. Lines that no mask can be made of stay, to be dragged until they fit.
+
+    Parameters
+    ----------
+    nodes : FindingNodes
+        Whose scene is drawn in.
+    take : callable
+        Called with the axes when both lines are drawn; what it refuses by an OncoTrackError is told by `refused`.
+    """
+
+    changed = Signal()
+    """There is another `hint`."""
+    refused = Signal()
+    """(OncoTrackError): nothing can be made of these lines."""
+
+    def __init__(self, nodes: FindingNodes, take: Callable[[RecistAxes], None]) -> None:
+        self._nodes, self._take = nodes, take
+        self._is_begun = False
+        self._observers = Observers()
+
+    @property
+    def hint(self) -> str:
+        """What the reader does next; "" while nothing is drawn."""
+        return (*_HINTS, _WAITING)[len(self._drawn())] if self._is_begun else ""
+
+    def begin(self) -> None:
+        """The next four clicks in a slice view draw two lines; what was begun before is dropped."""
+        self.cancel()
+        self._is_begun = True
+        interaction = self._nodes.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        self._observers.add(interaction, interaction.InteractionModeChangedEvent, lambda *_: self._place_next())
+        self._place(0)
+
+    def cancel(self) -> None:
+        """Take the lines away; the mouse moves about again."""
+        if self._is_begun:
+            self._is_begun = False
+            self._observers.clear()
+            stop_placing(self._nodes.scene)
+            for node in self._lines():
+                node.RemoveAllControlPoints()  # the nodes stay: one of them may be what is clicked right now
+            self.changed.emit()
+
+    def close(self) -> None:
+        """Take the lines out of the scene."""
+        self.cancel()
+        for key in LINES:
+            self._nodes.parts.remove(key)
+
+    # inside
+
+    def _lines(self) -> list[slicer.vtkMRMLMarkupsLineNode]:
+        return [node for node in map(self._nodes.parts.find, LINES) if node is not None]
+
+    def _drawn(self) -> list[Axis]:
+        """The lines that have both ends."""
+        return [axis for node in self._lines() if (axis := read_axis(node)) is not None]
+
+    def _place(self, index: int) -> None:
+        node = self._nodes.parts.find(LINES[index]) or self._make(index)
+        self._observers.add(node, node.PointPositionDefinedEvent, lambda *_: self._on_point())
+        self._observers.add(node, node.PointEndInteractionEvent, lambda *_: self._finish())
+        place_into(node)
+        self.changed.emit()
+
+    def _make(self, index: int) -> slicer.vtkMRMLMarkupsLineNode:
+        node = self._nodes.parts.need(LINES[index], "vtkMRMLMarkupsLineNode", _NAMES[index])
+        node.SetSaveWithScene(False)
+        node.SetHideFromEditors(True)
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        display.SetSaveWithScene(False)
+        style_points(display, ())
+        display.SetPointLabelsVisibility(False)
+        display.SetPropertiesLabelVisibility(True)
+        display.SetVisibility3D(False)
+        return node
+
+    def _place_next(self) -> None:
+        # Slicer leaves its mode for placing after the second point, and only then can another line be begun
+        if self._is_begun and len(self._drawn()) == 1 and not is_placing(self._nodes.scene):
+            self._place(1)
+
+    def _on_point(self) -> None:
+        self._place_next()
+        self._finish()
+
+    def _finish(self) -> None:
+        if len(lines := self._drawn()) < 2:
+            return
+        try:
+            self._take(RecistAxes.of(*lines))
+        except OncoTrackError as error:
+            self.refused.emit(error)
+            self.changed.emit()
+        else:
+            self.cancel()

@@ -1,0 +1,71 @@
+"""How a finding with a mask is marked: its axes carry the label, and its centre, which would cover it, is not drawn."""
+
+from __future__ import annotations
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.scene.nodes.finding_nodes import CENTRES, FindingNodes
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.nodes.observers import Observers
+
+
+class MaskDisplay:
+    """Hides the centres of findings that have a mask, and shows them again once the mask is gone.
+
+    Parameters
+    ----------
+    nodes : FindingNodes
+        Whose `drawn` is followed.
+    """
+
+    clicked = Signal()
+    """(time point id, uid): a reader clicked the centre of a finding without a mask."""
+
+    def __init__(self, nodes: FindingNodes) -> None:
+        self._nodes = nodes
+        self._hidden: set[tuple[str, str]] = set()
+        self._observers = Observers()
+        nodes.drawn.connect(self._dress)
+        nodes.replaced.connect(self._forget)
+
+    def close(self) -> None:
+        """Leave the centres as they are."""
+        self._nodes.drawn.disconnect(self._dress)
+        self._nodes.replaced.disconnect(self._forget)
+        self._observers.clear()
+
+    def _dress(self) -> None:
+        with_mask = {
+            (time_point, finding.uid)
+            for finding in self._nodes.findings
+            for time_point, seen in finding.observations.items()
+            if seen.mask is not None and seen.long_axis is not None
+        }
+        with self._nodes.drawing():
+            for time_point, uid in self._hidden - with_mask:
+                self._show(time_point, uid, True)
+            for time_point, uid in with_mask:
+                self._show(time_point, uid, False)
+        self._hidden = with_mask
+        for key, node in self._nodes.parts:
+            if key.part == CENTRES and not self._observers.watches(display := node.GetNthDisplayNode(0)):
+                self._observers.add(
+                    display, display.JumpToPointEvent, lambda caller, _, at=key.time_point: self._on_click(caller, at)
+                )
+
+    def _show(self, time_point: str, uid: str, shown: bool) -> None:
+        node = self._nodes.parts.find(NodeKey(CENTRES, time_point))
+        index = node.GetControlPointIndexByDescription(uid) if node is not None else -1
+        if index >= 0 and bool(node.GetNthControlPointVisibility(index)) != shown:
+            node.SetNthControlPointVisibility(index, shown)
+            node.SetNthControlPointLocked(index, not shown)
+
+    def _on_click(self, display: slicer.vtkMRMLMarkupsDisplayNode, time_point: str) -> None:
+        uid = display.GetMarkupsNode().GetNthControlPointDescription(max(display.GetActiveControlPoint(), 0))
+        if uid in self._nodes.findings and (time_point, uid) not in self._hidden:
+            self.clicked.emit(time_point, uid)
+
+    def _forget(self) -> None:
+        self._hidden = set()
+        self._observers.clear()

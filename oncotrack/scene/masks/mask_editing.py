@@ -1,0 +1,212 @@
+"""Editing the masks of one scan's findings: each edit is one command of the list."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.background.jobs import Progress
+from oncotrack.errors import InputError
+from oncotrack.findings.finding import Finding, Kind, Observation, State
+from oncotrack.findings.tracklet_edits import edited_by_reader
+from oncotrack.images.volume import Volume
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.carry import carry
+from oncotrack.masks.findings import proposed_axes
+from oncotrack.masks.pseudo_mask import pseudo_mask
+from oncotrack.masks.recist import measure
+from oncotrack.scene.nodes.mask_edits import axes_of, is_carried, with_mask, with_painted_mask, without_mask
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.session.scan_session import ScanSession
+from oncotrack.scene.session.single_scan_selection import MEASURED
+
+_REACH_MM = 5.0  # of a click on a finding whose size is not known
+
+
+class MaskEditing(ScanSession):
+    """One scan, its findings, and masks made from their axes.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    slice_nodes : callable, optional
+        The slice nodes that show the scan; all of the scene's when missing.
+
+    Attributes
+    ----------
+    kind : Kind
+        What newly drawn axes measure.
+    is_square : bool
+        Whether the short axis of drawn and dragged axes is turned upright on the long one.
+    """
+
+    told = Signal()
+    """(sentence): what was drawn is allowed, but unusual."""
+    reshaped = Signal()
+    """(uid, RecistAxes): the axes of a mask in 3D were changed; submit `recarry(uid, axes)`."""
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
+    ) -> None:
+        super().__init__(scene, MEASURED, slice_nodes)
+        self.kind, self.is_square = Kind.LESION, False
+
+    # the list
+
+    @property
+    def shown(self) -> tuple[Finding, ...]:
+        """The findings of this scan, masked or not."""
+        seen = self.findings.seen_at(self.time_point)
+        return tuple(finding for finding, each in seen if each.state is not State.ABSENT)
+
+    @property
+    def current(self) -> Finding | None:
+        """The finding the reader works on, when it is seen on this scan."""
+        current = self.nodes.current
+        return current if current is not None and current.at(self.time_point) is not None else None
+
+    @property
+    def seen(self) -> Observation | None:
+        """What is seen of it on this scan."""
+        return self.current.at(self.time_point) if self.current else None
+
+    def at(self, ras: Sequence[float]) -> Finding | None:
+        """The finding that a place (RAS mm) belongs to: the nearest whose middle lies closer than its radius."""
+        reach = {
+            finding.uid: (math.dist(seen.centre, ras), seen.radius_mm or _REACH_MM)
+            for finding, seen in self.findings.seen_at(self.time_point)
+        }
+        near = [finding for finding in self.shown if reach[finding.uid][0] <= reach[finding.uid][1]]
+        return min(near, key=lambda finding: reach[finding.uid][0], default=None)
+
+    # masks
+
+    def propose(self, uid: str = "") -> None:
+        """Give a finding of any tool the axes and the mask that its axes, slice boxes or box suggest."""
+        finding = self._finding(uid)
+        self.nodes.select(finding.uid)
+        seen, image = finding.at(self.time_point), self._scan.image()
+        mask = pseudo_mask(image, proposed_axes(seen))
+        axes = measure(mask).axes
+        self._observe(
+            finding.uid, with_mask(seen, pseudo_mask(image, axes), axes), f"propose a mask of {finding.label}"
+        )
+
+    def make_mask(self) -> None:
+        """The current finding's mask in one slice again, from its axes."""
+        self._remask(axes_of(self._finding(""), self.time_point), "make the mask of")
+
+    def square(self) -> None:
+        """Turn the short axis of the current finding upright on the long one; a mask in 3D is `reshaped`."""
+        axes = axes_of(self._finding(""), self.time_point)
+        self._reshape(axes.perpendicular(), "square the axes of")
+
+    def remeasure(self) -> None:
+        """Give the current finding the axes that its mask measures."""
+        finding = self._finding("")
+        mask = self._need_mask(finding).mask.volume()
+        self._observe(finding.uid, with_painted_mask(self.seen, mask), f"measure the mask of {finding.label}")
+
+    def drop_mask(self) -> None:
+        """Take the mask away; the axes stay."""
+        finding = self._finding("")
+        self._observe(finding.uid, without_mask(self._need_mask(finding)), f"delete the mask of {finding.label}")
+
+    def carry(self, uid: str = "", *more: RecistAxes) -> Task:
+        """Carry a finding's mask through the slices next to its axes; applying gives the finding.
+
+        Parameters
+        ----------
+        uid : str
+            The current finding when empty.
+        more : RecistAxes
+            Further axes of the same lesion, on other slices.
+
+        Raises
+        ------
+        InputError
+            The finding has no axes here.
+        """
+        finding = self._finding(uid)
+        drawn = (axes_of(finding, self.time_point), *more)
+        longest = max(drawn, key=lambda each: each.long.length_mm)
+        return self._carrying(finding, drawn, lambda seen, mask: with_mask(seen, mask, longest), "carry {} to 3D")
+
+    def recarry(self, uid: str, axes: RecistAxes) -> Task:
+        """Give a finding other axes and carry its mask from them, one step of undo; applying gives the finding.
+
+        Axes that were drawn on further slices do not count any more. Until it is applied the finding is as it was.
+        """
+        finding = self._finding(uid)
+
+        def edited(seen: Observation, mask: Volume) -> Observation:
+            self._warn(axes)
+            return edited_by_reader(with_mask(seen, mask, axes))
+
+        return self._carrying(finding, (axes,), edited, "change the axes of {} in 3D")
+
+    def add(self, seen: Observation, label: str = "", kind: Kind | None = None) -> Finding:
+        """A new finding of this scan, one step of undo."""
+        findings, kind = self.findings, kind or self.kind
+        taken = {finding.label for finding in findings}
+        label = label if label and label not in taken else findings.next_label(kind)
+        with findings.group(f"measure {label}"):
+            self._scan.name_time_point()
+            return findings.add(self.time_point, seen, kind=kind, label=label)
+
+    # inside
+
+    def _carrying(
+        self,
+        finding: Finding,
+        drawn: Sequence[RecistAxes],
+        observed: Callable[[Observation, Volume], Observation],
+        text: str,
+    ) -> Task:
+        image, seen, time_point = self._scan.image(), finding.at(self.time_point), self.time_point
+
+        def work(progress: Progress) -> Volume:
+            return carry(image, drawn[0], drawn[1:], progress=progress)
+
+        def apply(mask: Volume) -> Finding:
+            known = self.findings[finding.uid].at(time_point) if finding.uid in self.findings else None
+            if not self._scan.is_still(image) or known != seen:
+                raise InputError(f"{finding.label} was changed meanwhile, so what was carried was dropped.")
+            self._observe(finding.uid, observed(seen, mask), text.format(finding.label))
+            return self.findings[finding.uid]
+
+        return Task(f"Carrying {finding.label} to 3D", work, apply)
+
+    def _reshape(self, axes: RecistAxes, what: str) -> None:
+        """Other axes for the current finding: its mask stays in one slice or, where it is in 3D, is `reshaped`."""
+        if is_carried(self.seen):
+            self.reshaped.emit(self._finding("").uid, axes)
+        else:
+            self._remask(axes, what)
+
+    def _remask(self, axes: RecistAxes, what: str) -> None:
+        finding = self._finding("")
+        seen = with_mask(self.seen, pseudo_mask(self._scan.image(), axes), axes)
+        self._observe(finding.uid, edited_by_reader(seen), f"{what} {finding.label}")
+        self._warn(axes)
+
+    def _squared(self, axes: RecistAxes) -> RecistAxes:
+        return axes.perpendicular() if self.is_square else axes
+
+    def _warn(self, axes: RecistAxes) -> None:
+        for sentence in axes.warnings():
+            self.told.emit(sentence)
+
+    def _observe(self, uid: str, seen: Observation, text: str) -> None:
+        self.findings.observe(uid, self.time_point, seen, text)
+
+    def _need_mask(self, finding: Finding) -> Observation:
+        seen = finding.at(self.time_point)
+        if seen is None or seen.mask is None:
+            raise InputError(f"{finding.label} has no mask on this scan. Make one from its axes first.")
+        return seen

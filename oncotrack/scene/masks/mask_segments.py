@@ -1,0 +1,231 @@
+"""Masks of findings as segments: one segmentation a scan, one segment a finding; a brush on a segment is read back."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import slicer
+import vtk
+from undo_stack import Signal
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from oncotrack.findings.finding import Finding, Observation, State
+from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.nodes.time_points import put_into_study
+from oncotrack.scene.nodes.volumes import to_numpy, to_vtk
+
+MASKS = "masks"
+"""Part of a time point: its segmentation node."""
+FILL, OUTLINE, REJECTED_FILL = 0.22, 1.0, 0.0
+"""Opacities in slices."""
+_WIDTH_PX = 2
+_LABELMAP, _SURFACE = "Binary labelmap", "Closed surface"
+_SHOWN = "OncoTrack.shown"
+
+
+class MaskSegments:
+    """Draws the masks of the list, and tells what a brush changed.
+
+    A segment's id is its finding's uid, its name the finding's label. What a segment shows is remembered in a tag, so
+    that masks are not drawn again on every change.
+
+    Parameters
+    ----------
+    nodes : FindingNodes
+        Whose `drawn` they follow.
+    """
+
+    with_painted_mask = Signal()
+    """(time point id, uid, Volume or None): a segment was painted, or emptied."""
+    deleted = Signal()
+    """(time point id, uid): a segment was deleted."""
+    renamed = Signal()
+    """(uid, name): a segment got another name."""
+
+    def __init__(self, nodes: FindingNodes) -> None:
+        self._nodes = nodes
+        self._is_drawing = False
+        self._observers = Observers()
+        nodes.drawn.connect(self.draw)
+        nodes.replaced.connect(self._observers.clear)
+
+    def close(self) -> None:
+        """Look at no segment any more; they stay."""
+        self._nodes.drawn.disconnect(self.draw)
+        self._nodes.replaced.disconnect(self._observers.clear)
+        self._observers.clear()
+
+    def node(self, time_point: str) -> slicer.vtkMRMLSegmentationNode | None:
+        """The segmentation of a scan, if there is one."""
+        return self._nodes.parts.find(NodeKey(MASKS, time_point))
+
+    def draw(self) -> None:
+        """Make the segments those of the list."""
+        wanted: dict[str, dict[str, tuple[Finding, Observation]]] = {}
+        for finding in self._nodes.findings:
+            for time_point, seen in finding.observations.items():
+                if seen.mask is not None:
+                    wanted.setdefault(time_point, {})[finding.uid] = finding, seen
+        there = {key.time_point for key, _node in self._nodes.parts if key.part == MASKS}
+        was, self._is_drawing = self._is_drawing, True
+        try:
+            for time_point in wanted.keys() | there:
+                self._draw_scan(time_point, wanted.get(time_point, {}))
+        finally:
+            self._is_drawing = was
+
+    def preview(self, time_point: str, uid: str, mask: Volume) -> None:
+        """Show another mask until the next `draw`."""
+        segment = (node := self.node(time_point)) and node.GetSegmentation().GetSegment(uid)
+        if segment is not None:
+            was, self._is_drawing = self._is_drawing, True
+            segment.AddRepresentation(_LABELMAP, to_oriented(mask))
+            segment.SetTag(_SHOWN, "preview")
+            self._is_drawing = was
+
+    # inside
+
+    def _draw_scan(self, time_point: str, wanted: dict[str, tuple[Finding, Observation]]) -> None:
+        node = self.node(time_point) or self._make(time_point)
+        self._watch(node, time_point)
+        segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
+        views = self._nodes.views
+        display.SetViewNodeIDs(list(views.get(time_point, ())))
+        node.SetDisplayVisibility(not views or time_point in views)
+        is_solid = False
+        for uid in set(segmentation.GetSegmentIDs()) - wanted.keys():
+            if _tag(segmentation.GetSegment(uid)):  # segments that a reader adds are the reader's
+                segmentation.RemoveSegment(uid)
+        for uid, (finding, seen) in wanted.items():
+            segment = segmentation.GetSegment(uid)
+            digest = _digest(seen.mask)
+            if segment is None or _tag(segment) != digest:
+                segment = segment or _new_segment(segmentation, uid, finding.label)
+                segment.AddRepresentation(_LABELMAP, to_oriented(seen.mask.volume()))
+                segment.SetTag(_SHOWN, digest)
+                segmentation.RemoveRepresentation(_SURFACE)
+            self._dress(display, segment, finding, seen)
+            is_solid |= min(seen.mask.geometry.size) > 1
+        if is_solid and not segmentation.ContainsRepresentation(_SURFACE):
+            segmentation.CreateRepresentation(_SURFACE)
+
+    def _dress(self, display, segment, finding: Finding, seen: Observation) -> None:
+        current = self._nodes.current
+        is_current = current is not None and finding.uid == current.uid
+        is_rejected = seen.state is State.REJECTED
+        if segment.GetName() != finding.label:
+            segment.SetName(finding.label)
+        colour = CURRENT_COLOUR if is_current else OTHER_COLOUR
+        if segment.GetColor() != colour:
+            segment.SetColor(*colour)
+        display.SetSegmentVisibility(finding.uid, is_current or not is_rejected)
+        display.SetSegmentOpacity2DFill(finding.uid, REJECTED_FILL if is_rejected else 1.0)
+
+    def _make(self, time_point: str) -> slicer.vtkMRMLSegmentationNode:
+        known = next((each for each in self._nodes.findings.time_points if each.id == time_point), None)
+        name = f"Masks {known.label if known else time_point}"
+        node = self._nodes.parts.need(NodeKey(MASKS, time_point), "vtkMRMLSegmentationNode", name)
+        node.CreateDefaultDisplayNodes()
+        display = node.GetDisplayNode()
+        display.SetOpacity2DFill(FILL)
+        display.SetOpacity2DOutline(OUTLINE)
+        display.SetSliceIntersectionThickness(_WIDTH_PX)
+        if known:
+            put_into_study(node, known)
+        return node
+
+    # a hand on a segment
+
+    def _watch(self, node: slicer.vtkMRMLSegmentationNode, time_point: str) -> None:
+        segmentation = node.GetSegmentation()
+        if self._observers.watches(segmentation):
+            return
+        kinds = slicer.vtkSegmentation
+        self._observers.add(segmentation, kinds.SourceRepresentationModified, lambda *_: self._read(node, time_point))
+        self._observers.add(segmentation, kinds.SegmentRemoved, lambda *_: self._read_removed(node, time_point))
+        self._observers.add(segmentation, kinds.SegmentModified, lambda *_: self._read_names(segmentation))
+
+    def _read(self, node: slicer.vtkMRMLSegmentationNode, time_point: str) -> None:
+        if self._is_quiet(node):
+            return
+        for uid, seen in self._masked(time_point):
+            segment = node.GetSegmentation().GetSegment(uid)
+            if segment is None:
+                continue
+            mask = from_segment(node, uid)
+            if mask is None:
+                self.with_painted_mask.emit(time_point, uid, None)
+            elif not (packed := PackedMask.of(mask)).is_same(seen.mask):
+                segment.SetTag(_SHOWN, _digest(packed))  # it shows that already
+                self.with_painted_mask.emit(time_point, uid, mask)
+
+    def _read_removed(self, node: slicer.vtkMRMLSegmentationNode, time_point: str) -> None:
+        if self._is_quiet(node):
+            return
+        for uid, _seen in self._masked(time_point):
+            if node.GetSegmentation().GetSegment(uid) is None:
+                self.deleted.emit(time_point, uid)
+
+    def _masked(self, time_point: str) -> list[tuple[str, Observation]]:
+        return [(finding.uid, seen) for finding, seen in self._nodes.findings.seen_at(time_point) if seen.mask]
+
+    def _read_names(self, segmentation: slicer.vtkSegmentation) -> None:
+        if self._is_drawing:
+            return
+        for finding in self._nodes.findings:
+            segment = segmentation.GetSegment(finding.uid)
+            if segment is not None and segment.GetName() != finding.label:
+                self.renamed.emit(finding.uid, segment.GetName())
+
+    def _is_quiet(self, node: slicer.vtkMRMLSegmentationNode) -> bool:
+        scene = self._nodes.scene
+        return self._is_drawing or scene.IsClosing() or scene.IsImporting() or node.GetScene() is not scene
+
+
+def _new_segment(segmentation: slicer.vtkSegmentation, uid: str, name: str) -> slicer.vtkSegment:
+    segment = slicer.vtkSegment()
+    segment.SetName(name)
+    segmentation.AddSegment(segment, uid)
+    return segment
+
+
+def to_oriented(mask: Volume) -> slicer.vtkOrientedImageData:
+    """A mask as a segment holds it."""
+    image = slicer.vtkOrientedImageData()
+    image.SetDimensions(*mask.geometry.size)
+    voxels = np.ascontiguousarray(mask.array, np.uint8)
+    image.GetPointData().SetScalars(numpy_to_vtk(voxels.ravel(), deep=True))
+    image.SetGeometryFromImageToWorldMatrix(to_vtk(mask.geometry.ijk_to_ras))
+    return image
+
+
+def from_segment(node: slicer.vtkMRMLSegmentationNode, uid: str) -> Volume | None:
+    """A segment's voxels where they lie in the world; None when none is painted."""
+    image = slicer.vtkOrientedImageData()
+    if not node.GetBinaryLabelmapRepresentation(uid, image) or image.IsEmpty():
+        return None
+    size, extent = image.GetDimensions(), image.GetExtent()
+    array = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(size[::-1])
+    if not array.any():
+        return None
+    matrix = vtk.vtkMatrix4x4()
+    image.GetImageToWorldMatrix(matrix)
+    start = np.eye(4)
+    start[:3, 3] = extent[0::2]
+    return Volume((array != 0).astype(np.uint8), Geometry.from_matrix(size, to_numpy(matrix) @ start), "segment")
+
+
+def _digest(mask: PackedMask) -> str:
+    return hashlib.blake2b(repr(mask).encode(), digest_size=16).hexdigest()
+
+
+def _tag(segment: slicer.vtkSegment) -> str:
+    value = vtk.reference("")
+    return str(value) if segment.GetTag(_SHOWN, value) else ""

@@ -1,0 +1,118 @@
+"""What a panel of masks shows and lets a reader do, in words; no toolkit knows more than this."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from oncotrack.findings.finding import Axis, Finding, Observation
+from oncotrack.masks.axes import PERPENDICULAR_WITHIN, RecistAxes
+from oncotrack.scene.masks.recist import RecistScene
+from oncotrack.scene.masks.recist_files import Taken
+
+COLUMNS = ("Finding", "State", "Long (mm)", "Short (mm)", "Volume (ml)", "Mask")
+NO_MASK = "none"
+
+
+@dataclass(frozen=True)
+class MaskLine:
+    """A finding as a line of the table; `cells` go with `COLUMNS`, `tip` says where it is and how it was made."""
+
+    uid: str
+    cells: tuple[str, ...]
+    tip: str
+
+
+def lines(session: RecistScene) -> list[MaskLine]:
+    """The findings of the scan, in the list's order."""
+    return [_line(finding, finding.at(session.time_point)) for finding in session.shown]
+
+
+def summary(session: RecistScene) -> str:
+    """How many findings there are, as a sentence; "" while there are none."""
+    seen = [finding.at(session.time_point) for finding in session.shown]
+    masks = sum(each.mask is not None for each in seen)
+    return f"{_count(len(seen), 'finding')}, {_count(masks, 'mask')}." if seen else ""
+
+
+def current_words(session: RecistScene) -> str:
+    """What the current finding measures, as a sentence; "" without one."""
+    finding, seen = session.current, session.seen
+    if finding is None:
+        return ""
+    if seen.long_axis is None or seen.short_axis is None:
+        return f"{finding.label} has no axes here: draw them, or press Propose."
+    words = f"{finding.label}: {seen.long_axis.length_mm:.1f} x {seen.short_axis.length_mm:.1f} mm"
+    words += f", mask {mask_word(seen)}" if seen.mask else ", no mask"
+    if seen.volume_mm3:
+        words += f", {seen.volume_mm3 / 1000:.2f} ml"
+    off = RecistAxes.of(seen.long_axis, seen.short_axis).off_perpendicular
+    return words + (f". The axes are {off:.0f} degrees off the right angle." if off > PERPENDICULAR_WITHIN else ".")
+
+
+def mask_word(seen: Observation) -> str:
+    """ "in 3 slices", "in one slice", or "none"."""
+    if seen.mask is None:
+        return NO_MASK
+    layers = min(seen.mask.geometry.size)
+    return "in one slice" if layers == 1 else f"in {layers} slices"
+
+
+def done(session: RecistScene, outcome: object) -> str:
+    """What a task that was just applied has brought, as a sentence."""
+    if isinstance(outcome, Finding):
+        return f"The mask of {outcome.label} lies {mask_word(outcome.at(session.time_point))} now."
+    if isinstance(outcome, Taken):
+        parts = [f"{_count(len(outcome.new), 'new finding')}"]
+        parts += [f"{_count(len(outcome.changed), 'changed mask')}"] * bool(outcome.changed)
+        words = f"{', '.join(parts)}."
+        return words + (f" {len(outcome.refused)} refused: {' '.join(outcome.refused)}" if outcome.refused else "")
+    paths: tuple[Path, ...] = outcome
+    return f"Written to {paths[0].parent}: {', '.join(path.name for path in paths)}."
+
+
+def possible(session: RecistScene) -> frozenset[str]:
+    """Names of the methods of `RecistScene` that a reader can use now, so that a panel can dim the rest."""
+    names = set()
+    if session.scan is not None:
+        names |= {"draw_axes", "batch", "take_segmentation"}
+    if session.hint:
+        names.add("cancel_drawing")
+    if session.shown:
+        names |= {"next", "previous"}
+    if (seen := session.seen) is not None:
+        names |= {"accept", "reject", "delete", "propose"}
+        if seen.long_axis and seen.short_axis:
+            names |= {"make_mask", "square", "carry", "draw_more_axes"}
+        if seen.mask is not None:
+            names |= {"remeasure", "drop_mask"}
+    if any(finding.at(session.time_point).mask is not None for finding in session.shown):
+        names.add("export")
+    if session.findings.can_undo:
+        names.add("undo")
+    if session.findings.can_redo:
+        names.add("redo")
+    return frozenset(names)
+
+
+def _line(finding: Finding, seen: Observation) -> MaskLine:
+    volume = "" if seen.volume_mm3 is None else f"{seen.volume_mm3 / 1000:.2f}"
+    cells = (
+        finding.label,
+        seen.state.value,
+        _length(seen.long_axis),
+        _length(seen.short_axis),
+        volume,
+        mask_word(seen),
+    )
+    place = ", ".join(f"{value:.1f}" for value in seen.centre)
+    who = " and ".join(filter(None, (seen.provenance.method, seen.provenance.reader))) or "unknown"
+    return MaskLine(finding.uid, cells, f"{finding.label} {finding.site}".strip() + f" at {place} mm (R A S), by {who}")
+
+
+def _length(axis: Axis | None) -> str:
+    return f"{axis.length_mm:.1f}" if axis else ""
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"

@@ -1,0 +1,185 @@
+"""Measuring the lesions of a scan: two diameters become a mask, a mask becomes diameters. For desktop and browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.images.volume import Volume
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.pseudo_mask import pseudo_mask
+from oncotrack.scene.masks import recist_files
+from oncotrack.scene.masks.axes_draft import AxesDraft
+from oncotrack.scene.masks.axes_handles import AxesHandles, Later
+from oncotrack.scene.masks.mask_display import MaskDisplay
+from oncotrack.scene.masks.mask_editing import MaskEditing
+from oncotrack.scene.masks.mask_segments import MaskSegments
+from oncotrack.scene.nodes.mask_edits import axes_of, with_mask, with_painted_mask, without_mask
+from oncotrack.scene.nodes.tasks import Task
+
+
+def at_once(function: Callable[[], None]) -> None:
+    """A `Later` for where no events wait."""
+    function()
+
+
+class RecistScene(MaskEditing):
+    """One scan in a scene and the masks of its lesions.
+
+    Every method runs on the interface's thread; long work comes back as a `Task`. Every edit is one command of the list.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    slice_nodes : callable, optional
+        The slice nodes that show the scan; all of the scene's when missing.
+    later : callable, optional
+        Runs a function when the events that wait now were handled; while an end point is dragged, the mask is then
+        drawn once for all of them.
+
+    Attributes
+    ----------
+    is_entered : bool
+        Whether a click on the centre of a finding proposes its mask.
+    """
+
+    seeded = Signal()
+    """(uid, RecistAxes): a reader drew axes on another slice of a finding; submit `carry(uid, axes)`."""
+
+    def __init__(
+        self,
+        scene: slicer.vtkMRMLScene,
+        *,
+        slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
+        later: Later = at_once,
+    ) -> None:
+        super().__init__(scene, slice_nodes)
+        self.is_entered = False
+        self._reseeded = ""
+        self._segments = MaskSegments(self.nodes)
+        self._looks = MaskDisplay(self.nodes)
+        self._draft = AxesDraft(self.nodes, self._on_drawn)
+        self._handles = AxesHandles(self.nodes, self._scan, self._preview, self._on_dragged, later)
+        self._wire(
+            (self._segments.with_painted_mask, self._on_brushed),
+            (self._segments.renamed, self._on_renamed),
+            (self._segments.deleted, self._on_deleted),
+            (self._looks.clicked, self._on_clicked),
+            (self._draft.changed, self.changed.emit),
+            (self._draft.refused, self.refused.emit),
+        )
+        self.nodes.draw()
+
+    def close(self) -> None:
+        """Stop looking at the scene; the nodes stay."""
+        self._draft.close()
+        self._handles.close()
+        self._segments.close()
+        self._looks.close()
+        super().close()
+
+    def enter(self) -> None:
+        """Draw the scan's marks in all views; a click on a finding proposes its mask. `leave` ends it."""
+        self.is_entered = True
+        super().enter()
+
+    def leave(self) -> None:
+        """Drop what is being drawn; draw marks where they were drawn before."""
+        self.is_entered = False
+        self._draft.cancel()
+        super().leave()
+
+    @property
+    def segmentation(self) -> slicer.vtkMRMLSegmentationNode | None:
+        """The scan's masks, one segment a finding; its id is the finding's uid."""
+        return self._segments.node(self.time_point)
+
+    # drawing axes
+
+    @property
+    def hint(self) -> str:
+        """What a reader who draws axes does next; "" while none are drawn."""
+        return self._draft.hint
+
+    def draw_axes(self) -> None:
+        """The next four clicks in a slice view draw the two axes of a new finding."""
+        self._scan.image()
+        self._reseeded = ""
+        self._draft.begin()
+
+    def draw_more_axes(self) -> None:
+        """The next four clicks draw a second pair of axes of the current finding, on another slice; see `seeded`."""
+        axes_of(self._finding(""), self.time_point)
+        self._draft.begin()
+        self._reseeded = self.current.uid
+
+    def cancel_drawing(self) -> None:
+        """Drop lines that are no finding yet."""
+        self._draft.cancel()
+
+    # files
+
+    def batch(self, table: Path) -> Task:
+        """A finding with its mask for every row of a table of axes; see `recist_files.batch`."""
+        return recist_files.batch(self, self._scan, table)
+
+    def export(self, folder: Path) -> Task:
+        """Write masks, table, training pairs and findings; see `recist_files.export`."""
+        return recist_files.export(self, self._scan, folder)
+
+    def take_segmentation(self, path: Path) -> Task:
+        """A finding for every segment of a file; see `recist_files.take_segmentation`."""
+        return recist_files.take_segmentation(self, self._scan, path)
+
+    # inside
+
+    def _on_drawn(self, axes: RecistAxes) -> None:
+        axes = self._squared(axes).checked(self._scan.image().geometry)
+        if self._reseeded:
+            uid, self._reseeded = self._reseeded, ""
+            self.seeded.emit(uid, axes)
+            return
+        finding = self.add(with_mask(None, pseudo_mask(self._scan.image(), axes), axes))
+        self.nodes.select(finding.uid)
+        self._warn(axes)
+
+    def _on_clicked(self, time_point: str, uid: str) -> None:
+        if self.is_entered and time_point == self.time_point:
+            try:
+                self.propose(uid)
+            except OncoTrackError as error:
+                self.refused.emit(error)
+
+    def _on_dragged(self, uid: str, axes: RecistAxes) -> None:
+        self.nodes.select(uid)
+        self._reshape(self._squared(axes).checked(self._scan.image().geometry), "change the axes of")
+
+    def _preview(self, uid: str, axes: RecistAxes) -> None:
+        self._segments.preview(self.time_point, uid, pseudo_mask(self._scan.image(), self._squared(axes)))
+
+    def _on_brushed(self, time_point: str, uid: str, mask: Volume | None) -> None:
+        label, seen = self.findings[uid].label, self.findings[uid].at(time_point)
+        if mask is None:
+            self.refused.emit(InputError(f"The mask of {label} is empty now. Paint in it, or delete the finding."))
+            return
+        try:
+            self.findings.observe(uid, time_point, with_painted_mask(seen, mask), f"edit the mask of {label}")
+        except OncoTrackError as error:
+            self.refused.emit(error)
+
+    def _on_deleted(self, time_point: str, uid: str) -> None:
+        finding = self.findings[uid]
+        self.findings.observe(
+            uid, time_point, without_mask(finding.at(time_point)), f"delete the mask of {finding.label}"
+        )
+
+    def _on_renamed(self, uid: str, name: str) -> None:
+        try:
+            self.findings.rename(uid, name)
+        except OncoTrackError as error:
+            self.refused.emit(error)
+            self.nodes.draw()

@@ -1,0 +1,149 @@
+"""Masks in and out of a session: a table of axes, a segmentation, and what other programs and trainings read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oncotrack.background.jobs import Progress
+from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.findings.finding import Finding, Kind, State
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.images.volume import Volume
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.axes_table import AxesRow, read_table, write_table
+from oncotrack.masks.batch import Made, Wanted, make_masks
+from oncotrack.masks.findings import observation
+from oncotrack.masks.label_files import read_labels, write_labels
+from oncotrack.masks.training_pairs import write_pair
+from oncotrack.scene.nodes.mask_edits import with_mask, with_painted_mask
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.session.single_scan_selection import SingleScanSelection
+
+if TYPE_CHECKING:
+    from oncotrack.scene.masks.mask_editing import MaskEditing
+
+SEGMENTATION, TABLE, FINDINGS, PAIRS = "masks.seg.nrrd", "masks.csv", "findings.json", "pairs"
+_MOVED = "The scan was changed meanwhile, so what was read for it was dropped; begin again."
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What a table or a segmentation brought: labels of new and of changed findings, and a sentence for each refusal."""
+
+    new: tuple[str, ...]
+    changed: tuple[str, ...] = ()
+    refused: tuple[str, ...] = ()
+
+
+def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
+    """A finding with its mask for every row of a table of axes; applying gives what was `Taken`, one step of undo.
+
+    Parameters
+    ----------
+    table : Path
+        CSV or .mrk.json, as `oncotrack.masks.axes_table.read_table` reads them. A row that no mask can be made of is
+        told and does not stop the others.
+    """
+    image = scan.image()
+
+    def work(progress: Progress) -> list[Made]:
+        wanted = [Wanted(row.label, partial(_axes, image, row)) for row in read_table(table)]
+        return list(make_masks(wanted, progress=progress))
+
+    def apply(made: list[Made]) -> Taken:
+        if not scan.is_still(image):
+            raise InputError(_MOVED)
+        whole = [each for each in made if each.mask is not None]
+        with session.findings.group(f"measure {len(whole)} rows of {table.name}"):
+            new = tuple(session.add(with_mask(None, each.mask, each.axes), each.label).label for each in whole)
+        return Taken(new, (), tuple(f"{each.label}: {each.error}" for each in made if each.error))
+
+    return Task(f"Measuring the rows of {table.name}", work, apply)
+
+
+def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Task:
+    """Write the masks that are not rejected for other programs; applying gives the files' paths.
+
+    `SEGMENTATION` holds one segment a finding, as Slicer and DICOM SEG writers read it; `TABLE` the axes and volumes;
+    `FINDINGS` the whole list; the folder `PAIRS` an image and its mask for each finding, to train with.
+
+    Raises
+    ------
+    InputError
+        No finding of this scan has a mask.
+    """
+    image, time_point = scan.image(), session.time_point
+    findings = FindingList(session.findings.time_points, session.findings.findings)
+    chosen = [each for each in session.shown if _is_exported(each, time_point)]
+    kind = Kind.LYMPH_NODE if all(each.kind is Kind.LYMPH_NODE for each in chosen) else Kind.LESION
+    if not chosen:
+        raise InputError("There are no masks to export. Draw the axes of a lesion first.")
+
+    def work(progress: Progress) -> tuple[Path, ...]:
+        progress(0.1, "Writing the segmentation")
+        masks = {each.label: each.at(time_point).mask.volume() for each in chosen}
+        paths = [
+            write_labels(folder / SEGMENTATION, image.geometry, masks, kind),
+            write_table(folder / TABLE, [(each.label, each.at(time_point)) for each in chosen]),
+            findings.save(folder / FINDINGS),
+        ]
+        for done, (label, mask) in enumerate(masks.items()):
+            progress(0.4 + 0.6 * done / len(masks), f"Writing the training pair of {label}")
+            write_pair(folder / PAIRS, label, image, mask)
+        return tuple(paths)
+
+    return Task("Writing the masks", work, lambda paths: paths)
+
+
+def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Path) -> Task:
+    """A finding for every segment of a file; applying gives what was `Taken`, one step of undo.
+
+    A segment with the label of a finding of this scan becomes that finding's mask; axes are measured.
+    """
+    image = scan.image()
+
+    def work(progress: Progress) -> dict[str, Volume]:
+        progress(0.1, path.name)
+        return read_labels(path)
+
+    def apply(masks: dict[str, Volume]) -> Taken:
+        if not scan.is_still(image):
+            raise InputError(_MOVED)
+        new, changed, refused = [], [], []
+        with session.findings.group(f"take the masks of {path.name}"):
+            for label, mask in masks.items():
+                try:
+                    _take(session, image, label, mask, new, changed)
+                except OncoTrackError as error:
+                    refused.append(f"{label}: {error}")
+        return Taken(tuple(new), tuple(changed), tuple(refused))
+
+    return Task(f"Reading {path.name}", work, apply)
+
+
+def _axes(image: Volume, row: AxesRow) -> tuple[Volume, RecistAxes]:
+    if row.axes is None:
+        raise InputError(row.error)
+    return image, row.axes
+
+
+def _take(session: MaskEditing, image: Volume, label: str, mask: Volume, new: list, changed: list) -> None:
+    if not image.geometry.contains(mask.geometry.centre):
+        raise InputError(f"This segment lies outside of {image.name}. Check that it belongs to this scan.")
+    known = next((each for each in session.shown if each.label == label), None)
+    if known is None:
+        new.append(session.add(observation(mask), label).label)
+        return
+    seen, time_point = known.at(session.time_point), session.time_point
+    if seen.mask is None or not PackedMask.of(mask).is_same(seen.mask):
+        session.findings.observe(known.uid, time_point, with_painted_mask(seen, mask))
+        changed.append(label)
+
+
+def _is_exported(finding: Finding, time_point: str) -> bool:
+    seen = finding.at(time_point)
+    return seen.mask is not None and seen.state is not State.REJECTED

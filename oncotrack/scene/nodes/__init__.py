@@ -1,0 +1,1 @@
+"""MRML nodes as views of the findings and the images."""

@@ -1,0 +1,182 @@
+"""Where the findings are: one fiducial list a time point, drawn from the list and read back after a hand moved points.
+
+A point's description holds the finding's tracking UID. Its label tells the state in words, never by colour alone.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import slicer
+import vtk
+
+from oncotrack.findings.finding import Finding, Observation, Point, State
+from oncotrack.findings.finding_list import FindingList
+
+CURRENT_COLOUR = (1.0, 0.85, 0.2)
+OTHER_COLOUR = (0.35, 0.75, 1.0)
+PENDING = "pending"
+"""Description and label of a point that was placed and not yet made a finding."""
+
+_MARKS = {
+    State.PROPOSED: "?",
+    State.ACCEPTED: "ok",
+    State.EDITED: "edited",
+    State.REJECTED: "rejected",
+    State.ABSENT: "absent",
+}
+_ADDED = re.compile(rf"( ({'|'.join(map(re.escape, _MARKS.values()))}))?( [\d.]+( x [\d.]+)? mm)?$")
+_NEAR_MM = 1e-4
+Edit = Callable[[], object]
+
+
+def marked(label: str, observation: Observation) -> str:
+    """A finding's label with its state and diameters: "L 1 ?" is proposed, "L 1 ok 14.6 x 8.2 mm" accepted."""
+    axes = (observation.long_axis, observation.short_axis)
+    lengths = " x ".join(f"{axis.length_mm:.1f}" for axis in axes if axis)
+    return f"{label} {_MARKS[observation.state]}" + (f" {lengths} mm" if lengths else "")
+
+
+def unmarked(text: str) -> str:
+    """The label in what a reader typed over "L 1 ? 14.6 mm": what `marked` adds is not part of it."""
+    return _ADDED.sub("", text.strip()).strip()
+
+
+def style_centres(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
+    """Small open crosses that leave the lesion to be seen, in the given views (in all when empty)."""
+    node.CreateDefaultDisplayNodes()
+    node.SetControlPointLabelFormat("...")
+    style_points(node.GetDisplayNode(), ())
+    place_in_views(node, view_ids)
+
+
+def place_in_views(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
+    """Show the points in these views, in all when empty; 3D views get no labels, which would cover each other there."""
+    solid_ids = [view_id for view_id in view_ids if view_id.startswith("vtkMRMLViewNode")]
+    if node.GetNumberOfDisplayNodes() < 2:
+        added = node.GetScene().AddNewNodeByClass(node.GetDisplayNode().GetClassName())
+        style_points(added, ())
+        node.AddAndObserveDisplayNodeID(added.GetID())
+    flat, solid = node.GetNthDisplayNode(0), node.GetNthDisplayNode(1)
+    flat.SetViewNodeIDs([view_id for view_id in view_ids if view_id not in solid_ids])
+    solid.SetViewNodeIDs(solid_ids or ["none"])
+    solid.SetPointLabelsVisibility(False)
+    solid.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Sphere3D)
+
+
+def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str, ...]) -> None:
+    """How OncoTrack draws points."""
+    display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.CrossDot2D)
+    display.SetGlyphScale(2.5)
+    display.SetTextScale(3.0)
+    display.SetSelectedColor(*CURRENT_COLOUR)
+    display.SetColor(*OTHER_COLOUR)
+    display.SetActiveColor(*CURRENT_COLOUR)
+    display.SetPropertiesLabelVisibility(False)
+    display.SetPointLabelsVisibility(True)
+    text = display.GetTextProperty()
+    text.SetBackgroundColor(0.0, 0.0, 0.0)  # so that it reads on bone as on lung
+    text.SetBackgroundOpacity(0.5)
+    display.SetViewNodeIDs(list(view_ids))
+
+
+def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str) -> None:
+    """Make the points those of the list; a point that a reader is placing is left alone."""
+    wanted = {finding.uid: finding for finding in findings if finding.at(time_point)}
+    for index in reversed(range(node.GetNumberOfControlPoints())):
+        uid = node.GetNthControlPointDescription(index)
+        if uid and uid != PENDING and (uid not in wanted or index != _index(node, uid)):
+            node.RemoveNthControlPoint(index)
+    for uid, finding in wanted.items():
+        observation = finding.at(time_point)
+        index = _index(node, uid)
+        if index < 0:
+            index = _adopted(node, observation.centre)
+            if index < 0:
+                index = node.AddControlPointWorld(vtk.vtkVector3d(*observation.centre))
+            node.SetNthControlPointDescription(index, uid)
+            node.SetNthControlPointLocked(index, False)
+        if _distance(node, index, observation.centre) > _NEAR_MM:
+            node.SetNthControlPointPositionWorld(index, *observation.centre)
+        label = marked(finding.label, observation)
+        if node.GetNthControlPointLabel(index) != label:
+            node.SetNthControlPointLabel(index, label)
+        if bool(node.GetNthControlPointSelected(index)) != (uid == current):
+            node.SetNthControlPointSelected(index, uid == current)
+
+
+def read_centres(
+    node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str
+) -> Iterator[tuple[str, Edit]]:
+    """What a hand changed since the points were drawn: the command for each change, with its text."""
+    for finding in findings:
+        observation = finding.at(time_point)
+        if observation is None:
+            continue
+        index = _index(node, finding.uid)
+        if index < 0 or not _is_defined(node, index):
+            yield f"delete {finding.label}", partial(_delete, findings, finding, time_point)
+            continue
+        if _distance(node, index, observation.centre) > _NEAR_MM:
+            yield f"move {finding.label}", partial(findings.move, finding.uid, time_point, _position(node, index))
+        label = node.GetNthControlPointLabel(index)
+        if label != marked(finding.label, observation) and unmarked(label) != finding.label:
+            yield f"rename {finding.label}", partial(findings.rename, finding.uid, unmarked(label))
+
+
+def take_placed(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList) -> list[Point]:
+    """Points that a reader placed since the last call; they wait, locked, for their finding."""
+    placed = []
+    for index in range(node.GetNumberOfControlPoints()):
+        uid = node.GetNthControlPointDescription(index)
+        is_copy = uid in findings and index != _index(node, uid)
+        if _is_defined(node, index) and (not uid or is_copy):
+            node.SetNthControlPointDescription(index, PENDING)
+            node.SetNthControlPointLocked(index, True)
+            node.SetNthControlPointLabel(index, "...")
+            placed.append(_position(node, index))
+    return placed
+
+
+def discard_placed(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
+    """Take a placed point away again that did not become a finding."""
+    index = _adopted(node, at)
+    if index >= 0:
+        node.RemoveNthControlPoint(index)
+
+
+def _delete(findings: FindingList, finding: Finding, time_point: str) -> None:
+    order = [known.id for known in findings.time_points]
+    seen = sorted(finding.observations, key=lambda each: order.index(each) if each in order else len(order))
+    if seen[0] == time_point:
+        findings.remove(finding.uid)
+    else:
+        findings.observe(finding.uid, time_point, None, f"delete {finding.label} here")
+
+
+def _index(node: slicer.vtkMRMLMarkupsNode, uid: str) -> int:
+    return node.GetControlPointIndexByDescription(uid)
+
+
+def _adopted(node: slicer.vtkMRMLMarkupsNode, at: Point) -> int:
+    for index in range(node.GetNumberOfControlPoints()):
+        if node.GetNthControlPointDescription(index) == PENDING and _distance(node, index, at) < _NEAR_MM:
+            return index
+    return -1
+
+
+def _is_defined(node: slicer.vtkMRMLMarkupsNode, index: int) -> bool:
+    return node.GetNthControlPointPositionStatus(index) == slicer.vtkMRMLMarkupsNode.PositionDefined
+
+
+def _position(node: slicer.vtkMRMLMarkupsNode, index: int) -> Point:
+    position = [0.0, 0.0, 0.0]
+    node.GetNthControlPointPositionWorld(index, position)
+    return tuple(position)
+
+
+def _distance(node: slicer.vtkMRMLMarkupsNode, index: int, point: Point) -> float:
+    return math.dist(_position(node, index), point)

@@ -1,0 +1,312 @@
+"""The scene's nodes are views of one `FindingList`: the list draws them, a hand on them becomes a command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.findings.finding import Finding, Point
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.scene.nodes.fiducials import (
+    discard_placed,
+    draw_centres,
+    place_in_views,
+    read_centres,
+    style_centres,
+    take_placed,
+)
+from oncotrack.scene.nodes.list_node import need_list_node, read_current, read_list, store_current, store_list
+from oncotrack.scene.nodes.node_registry import LIST, PART, NodeKey, NodeRegistry, key_of
+from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.nodes.shapes import (
+    BOX,
+    CLASSES,
+    FIELDS,
+    LONG_AXIS,
+    OUTLINE,
+    draw_shape,
+    drop_shape,
+    read_shape,
+    style_shape,
+)
+from oncotrack.scene.nodes.time_points import leave_study, put_into_study
+
+CENTRES = "centres"
+_MARKUP_EVENTS = ("PointModifiedEvent", "PointRemovedEvent", "PointPositionDefinedEvent")
+
+
+class FindingNodes:
+    """Keeps the findings of a scene and their nodes in step, both ways.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        A list that was saved in it is taken over.
+    views : mapping of time point id to view node ids, optional
+        Where a time point's marks are drawn; everywhere for those that are missing.
+
+    Attributes
+    ----------
+    findings : FindingList
+        Every change goes through its commands. Closing or opening a scene puts another list here.
+    takes_shape : callable
+        A tool may put here what it does with a shape that a hand changed: (key, node) to whether it took it.
+    problem : OncoTrackError or None
+        Why the list that the scene was saved with could not be taken over; its node stays as it is.
+    """
+
+    changed = Signal()
+    """Findings, or which of them is the current one, are others than before."""
+    replaced = Signal()
+    """`findings` is another list: the scene was closed, or one with findings was opened. `changed` follows."""
+    placed = Signal()
+    """(time point id, position): a reader placed a point that is not a finding yet."""
+    refused = Signal()
+    """(OncoTrackError): an edit in the scene was not possible and has been taken back."""
+    dragging = Signal()
+    """(Key): a hand that holds a node moved it; it becomes a command when the hand lets go."""
+    drawn = Signal()
+    """The nodes show the list now; who dresses them further does so here."""
+
+    def __init__(self, scene: slicer.vtkMRMLScene, views: Mapping[str, tuple[str, ...]] | None = None) -> None:
+        self.scene = scene
+        self.views: dict[str, tuple[str, ...]] = dict(views or {})
+        self.parts = NodeRegistry(scene)
+        self.findings = FindingList()
+        self.takes_shape: Callable[[NodeKey, slicer.vtkMRMLNode], bool] = lambda _key, _node: False
+        self.problem: OncoTrackError | None = None
+        self._current = self._previous = ""
+        self._is_drawing = False
+        self._dragged: set[slicer.vtkMRMLNode] = set()
+        self._observers = Observers()
+        self._observers.add_with_node(scene, scene.NodeAboutToBeRemovedEvent, self._on_node_leaving)
+        self._observers.add_with_node(scene, scene.NodeRemovedEvent, self._on_node_removed)
+        self._observers.add(scene, scene.EndCloseEvent, lambda *_: self._on_scene_closed())
+        self._observers.add(scene, scene.EndImportEvent, lambda *_: self._on_scene_imported())
+        self._take_over(self._stored())
+
+    def close(self) -> None:
+        """Stop looking at the scene and the list; the nodes stay as they are."""
+        self._observers.clear()
+        self.findings.changed.disconnect(self._on_list_changed)
+
+    # the current finding
+
+    @property
+    def current(self) -> Finding | None:
+        """The finding the reader works on."""
+        return next((finding for finding in self.findings if finding.uid == self._current), None)
+
+    def select(self, uid: str) -> None:
+        """Make a finding the current one; "" for none."""
+        if uid and uid not in self.findings:
+            raise InputError("That finding is not in the list any more. Choose another one, or undo.")
+        if uid != self._current:
+            self._previous, self._current = self._current, uid
+            store_current(self.parts, uid)
+            self.draw()
+            self.changed.emit()
+
+    # nodes
+
+    def centres(self, time_point: str) -> slicer.vtkMRMLMarkupsFiducialNode:
+        """The fiducial list of a time point, made when there is none; new points in it are `placed`."""
+        key = NodeKey(CENTRES, time_point)
+        node = self.parts.find(key)
+        if node is None:
+            with self.drawing():
+                name = next((known.label for known in self.findings.time_points if known.id == time_point), time_point)
+                node = self.parts.need(key, "vtkMRMLMarkupsFiducialNode", f"Findings {name}")
+                style_centres(node, self.views.get(time_point, ()))
+                self._into_study(node, time_point)
+        self._watch(node)
+        return node
+
+    def list_node(self) -> slicer.vtkMRMLTextNode:
+        """The text node that holds the list as JSON, so that a saved scene keeps it."""
+        return need_list_node(self.parts)
+
+    def set_views(self, views: Mapping[str, tuple[str, ...]]) -> None:
+        """Draw each time point's marks in these views only, and those of other time points nowhere."""
+        self.views = dict(views)
+        for key, node in self.parts:
+            if (key.part == CENTRES or key.part in FIELDS) and node.GetDisplayNode():
+                views = self.views.get(key.time_point, ())
+                if key.part == CENTRES:
+                    place_in_views(node, views)
+                else:
+                    node.GetDisplayNode().SetViewNodeIDs(list(views))
+                node.SetDisplayVisibility(not self.views or key.time_point in self.views)
+        with self.drawing():
+            self.drawn.emit()
+
+    def discard_placed(self, time_point: str, at: Point) -> None:
+        """Take away a `placed` point that did not become a finding."""
+        node = self.parts.find(NodeKey(CENTRES, time_point))
+        if node is not None:
+            with self.drawing():
+                discard_placed(node, at)
+
+    def draw(self) -> None:
+        """Make every node show what the list says; a node under the reader's hand waits until it is let go."""
+        if self.scene.IsClosing() or self.scene.IsImporting():
+            return
+        with self.drawing():
+            for time_point in {each for finding in self.findings for each in finding.observations}:
+                self.centres(time_point)
+            for key, node in self.parts:
+                if key.part == CENTRES and node not in self._dragged:
+                    draw_centres(node, self.findings, key.time_point, self._current)
+            self._draw_shapes()
+            self.drawn.emit()
+
+    def _draw_shapes(self) -> None:
+        wanted = {}
+        for finding in self.findings:
+            for time_point, observation in finding.observations.items():
+                for part, field in FIELDS.items():
+                    if getattr(observation, field) is not None:
+                        wanted[NodeKey(part, time_point, finding.uid)] = finding, observation
+        for key, _node in self.parts:
+            if key.part in FIELDS and key not in wanted:
+                self.parts.remove(key)
+        for key, (finding, observation) in wanted.items():
+            node = self.parts.find(key)
+            if node is None:
+                node = self.parts.need(key, CLASSES[key.part], finding.label)
+                style_shape(node, key.part, self.views.get(key.time_point, ()))
+                self._into_study(node, key.time_point)
+            if node not in self._dragged:
+                draw_shape(node, key.part, finding, observation, finding.uid == self._current)
+            if key.part != OUTLINE:
+                self._watch(node)
+
+    def _stored(self) -> FindingList:
+        self.problem = None
+        try:
+            return read_list(self.parts)
+        except InputError as error:
+            node = self.parts.find(LIST)
+            node.SetAttribute(PART, "unreadable list")  # kept as it is: a newer OncoTrack may read it
+            self.parts.forget(node)
+            self.problem = error
+            self.refused.emit(error)
+            return FindingList()
+
+    # what happens
+
+    def _take_over(self, findings: FindingList) -> None:
+        self.findings.changed.disconnect(self._on_list_changed)
+        self.findings = findings
+        self.findings.changed.connect(self._on_list_changed)
+        self._current = read_current(self.parts, findings)
+        self._dragged.clear()
+        for key, node in self.parts:
+            if key.part == CENTRES:
+                self._watch(node)
+        self.replaced.emit()
+        if len(findings):
+            self.draw()
+        self.changed.emit()
+
+    def _on_list_changed(self) -> None:
+        if self._current not in self.findings:
+            last = self.findings.findings[-1].uid if len(self.findings) else ""
+            self._current = self._previous if self._previous in self.findings else last
+        with self.drawing():
+            store_list(self.parts, self.findings, self._current)
+        self.draw()
+        self.changed.emit()
+
+    def _on_markup(self, node: slicer.vtkMRMLMarkupsNode) -> None:
+        if self._is_drawing or self.scene.IsClosing() or self.scene.IsImporting():
+            return
+        key = next((key for key, known in self.parts if known is node), None)
+        if key is None or node in self._dragged:
+            if key is not None:
+                self.dragging.emit(key)
+            return
+        try:
+            if key.part == CENTRES:
+                self._read_centres(node, key.time_point)
+            elif key.finding in self.findings and not self.takes_shape(key, node):
+                read_shape(node, key.part, self.findings, key.finding, key.time_point)
+        except OncoTrackError as error:
+            self.refused.emit(error)
+        self.draw()
+
+    def _read_centres(self, node: slicer.vtkMRMLMarkupsFiducialNode, time_point: str) -> None:
+        edits = list(read_centres(node, self.findings, time_point))
+        if len(edits) == 1:
+            edits[0][1]()
+        elif edits:
+            with self.findings.group(f"{edits[0][0]} and {len(edits) - 1} more"):
+                for _text, edit in edits:
+                    edit()
+        with self.drawing():
+            placed = take_placed(node, self.findings)
+        for at in placed:
+            self.placed.emit(time_point, at)
+
+    def _on_drag(self, node: slicer.vtkMRMLMarkupsNode, has_begun: bool) -> None:
+        if node.IsA(CLASSES[LONG_AXIS]):  # its length, while it changes
+            node.GetDisplayNode().SetPropertiesLabelVisibility(has_begun)
+        if has_begun:
+            self._dragged.add(node)
+        else:
+            self._dragged.discard(node)
+            self._on_markup(node)
+
+    def _on_node_leaving(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
+        if not self.scene.IsClosing() and key_of(node) is not None:
+            leave_study(node)
+
+    def _on_node_removed(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
+        self._observers.drop(node)
+        self._dragged.discard(node)
+        key = self.parts.forget(node)
+        if key is None or self._is_drawing or self.scene.IsClosing():
+            return
+        if key.part in FIELDS and key.finding in self.findings:
+            drop_shape(key.part, self.findings, key.finding, key.time_point)
+
+    def _on_scene_closed(self) -> None:
+        self.parts = NodeRegistry(self.scene)
+        self._take_over(FindingList())
+
+    def _on_scene_imported(self) -> None:
+        known = self.parts.find(LIST)
+        parts = NodeRegistry(self.scene)
+        if parts.find(LIST) not in (None, known):
+            self.parts = parts
+            self._take_over(self._stored())
+
+    # inside
+
+    def _watch(self, node: slicer.vtkMRMLMarkupsNode) -> None:
+        if self._observers.watches(node):
+            return
+        for event in _MARKUP_EVENTS:
+            self._observers.add(node, getattr(node, event), lambda caller, _: self._on_markup(caller))
+        if node.IsA(CLASSES[BOX]):
+            self._observers.add(node, "ModifiedEvent", lambda caller, _: self._on_markup(caller))
+        self._observers.add(node, node.PointStartInteractionEvent, lambda caller, _: self._on_drag(caller, True))
+        self._observers.add(node, node.PointEndInteractionEvent, lambda caller, _: self._on_drag(caller, False))
+
+    def _into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
+        for known in self.findings.time_points:
+            if known.id == time_point:
+                put_into_study(node, known)
+
+    @contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Change nodes inside without that being taken for a hand's edit."""
+        was, self._is_drawing = self._is_drawing, True
+        try:
+            yield
+        finally:
+            self._is_drawing = was

@@ -1,0 +1,69 @@
+"""What is seen of a finding once it has a mask: axes, volume and place are those of the mask, all else stays."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from oncotrack.errors import InputError
+from oncotrack.findings.finding import Finding, Observation
+from oncotrack.findings.tracklet_edits import edited_by_reader
+from oncotrack.images.volume import Volume
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.findings import observation
+from oncotrack.masks.recist import measure
+
+
+def with_mask(old: Observation | None, mask: Volume, axes: RecistAxes) -> Observation:
+    """An observation with another mask.
+
+    Slice boxes that a detector drew stay, and with them box and centre; state, score and evidence stay too.
+
+    Parameters
+    ----------
+    old : Observation, optional
+        What was seen before; a new proposal when missing.
+    mask : Volume
+        On the scan's grid, cropped or not; not empty.
+    axes : RecistAxes
+        What it was made of, or measures.
+    """
+    new = replace(observation(mask, axes, reader="reader"), tracklet=None)
+    if old is None:
+        return new
+    methods = [old.provenance.method, new.provenance.method]
+    method = ", ".join(dict.fromkeys(each for name in methods for each in name.split(", ") if each))
+    kept = {"state": old.state, "score": old.score, "evidence": old.evidence}
+    if old.tracklet is not None:
+        kept |= {"tracklet": old.tracklet, "box": old.box, "centre": old.centre}
+    provenance = replace(new.provenance, method=method, weights_sha256=old.provenance.weights_sha256)
+    return replace(new, provenance=provenance, **kept)
+
+
+def with_painted_mask(old: Observation, mask: Volume) -> Observation:
+    """The same for a mask that a hand painted: its axes are measured on it."""
+    return edited_by_reader(with_mask(old, mask, measure(mask).axes))
+
+
+def without_mask(old: Observation) -> Observation:
+    """The same without the mask, by a hand; its axes stay."""
+    return edited_by_reader(replace(old, mask=None, volume_mm3=None))
+
+
+def is_carried(seen: Observation) -> bool:
+    """Whether a mask leaves the slice of its axes."""
+    if seen.mask is None or seen.long_axis is None or seen.short_axis is None:
+        return False
+    axes, mask = RecistAxes.of(seen.long_axis, seen.short_axis), seen.mask.volume()
+    thickness = np.abs(np.asarray(mask.geometry.direction).T @ axes.normal) @ mask.spacing
+    places = mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]) - np.asarray(axes.centre)
+    return bool(np.abs(places @ axes.normal).max() > 0.75 * thickness)
+
+
+def axes_of(finding: Finding, time_point: str) -> RecistAxes:
+    """The two axes of a finding on a scan; InputError when it has none."""
+    seen = finding.at(time_point)
+    if seen is None or seen.long_axis is None or seen.short_axis is None:
+        raise InputError(f"{finding.label} has no axes on this scan. Draw them, or have them proposed.")
+    return RecistAxes.of(seen.long_axis, seen.short_axis)

@@ -1,0 +1,81 @@
+"""Which node shows what: every node OncoTrack makes says so in its attributes, so a reopened scene is recognised."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import slicer
+
+PART, TIME_POINT, FINDING = "OncoTrack.part", "OncoTrack.timePoint", "OncoTrack.finding"
+
+
+@dataclass(frozen=True)
+class NodeKey:
+    """What a node shows: a part, of one time point and one finding where the part has them."""
+
+    part: str
+    time_point: str = ""
+    finding: str = ""
+
+
+LIST = NodeKey("list")
+"""The text node with the findings as JSON."""
+
+
+def key_of(node: slicer.vtkMRMLNode) -> NodeKey | None:
+    """What a node says it shows, or None when OncoTrack did not make it."""
+    part = node.GetAttribute(PART)
+    return NodeKey(part, node.GetAttribute(TIME_POINT) or "", node.GetAttribute(FINDING) or "") if part else None
+
+
+class NodeRegistry:
+    """The nodes of one scene that show findings, by what they show.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+        Searched once; later changes are told through `forget`.
+    """
+
+    def __init__(self, scene: slicer.vtkMRMLScene) -> None:
+        self._scene = scene
+        self._nodes: dict[NodeKey, slicer.vtkMRMLNode] = {}
+        for index in range(scene.GetNumberOfNodes()):
+            node = scene.GetNthNode(index)
+            key = key_of(node)
+            if key is not None:
+                self._nodes.setdefault(key, node)
+
+    def __iter__(self) -> Iterator[tuple[NodeKey, slicer.vtkMRMLNode]]:
+        return iter(list(self._nodes.items()))
+
+    def find(self, key: NodeKey) -> slicer.vtkMRMLNode | None:
+        """The node that shows `key`, if there is one."""
+        return self._nodes.get(key)
+
+    def need(self, key: NodeKey, class_name: str, name: str) -> slicer.vtkMRMLNode:
+        """The node that shows `key`, made when there is none."""
+        node = self._nodes.get(key)
+        if node is None:
+            node = self._scene.CreateNodeByClass(class_name)
+            node.UnRegister(None)
+            node.SetName(name)
+            for attribute, value in ((PART, key.part), (TIME_POINT, key.time_point), (FINDING, key.finding)):
+                if value:
+                    node.SetAttribute(attribute, value)
+            self._nodes[key] = node = self._scene.AddNode(node)
+        return node
+
+    def forget(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
+        """Say that a node left the scene; returns what it showed when it was one of these."""
+        key = next((key for key, known in self._nodes.items() if known is node), None)
+        if key is not None:
+            del self._nodes[key]
+        return key
+
+    def remove(self, key: NodeKey) -> None:
+        """Take the node that shows `key` out of the scene."""
+        node = self._nodes.pop(key, None)
+        if node is not None and node.GetScene() is self._scene:
+            self._scene.RemoveNode(node)

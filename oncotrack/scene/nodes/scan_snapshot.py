@@ -1,0 +1,50 @@
+"""The two scans as the engine sees them, for as long as their nodes stay as they were."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import slicer
+
+from oncotrack.errors import InputError
+from oncotrack.followup.tracker import ScanPair
+from oncotrack.registration.registration import Registration
+from oncotrack.scene.nodes.volumes import stamp, to_volume
+
+
+class ScanSnapshot:
+    """Baseline and follow-up taken out of their nodes; made on the interface's thread, used on any.
+
+    Raises
+    ------
+    InputError
+        A node holds no image that can be used.
+    """
+
+    def __init__(
+        self,
+        baseline: slicer.vtkMRMLScalarVolumeNode,
+        followup: slicer.vtkMRMLScalarVolumeNode,
+        registration: Registration | None,
+    ) -> None:
+        if baseline is followup:
+            raise InputError("Baseline and follow-up are the same image. Choose the later scan as follow-up.")
+        self._stamps = stamp(baseline), stamp(followup)
+        self._volumes = to_volume(baseline), to_volume(followup)
+        self._given = registration
+
+    def is_of(self, baseline: slicer.vtkMRMLVolumeNode | None, followup: slicer.vtkMRMLVolumeNode | None) -> bool:
+        """Whether these nodes still hold the same voxels in the same place."""
+        return None not in (baseline, followup) and self._stamps == (stamp(baseline), stamp(followup))
+
+    @cached_property
+    def pair(self) -> ScanPair:
+        """Both scans, checked, with what trackers computed from them; takes a second: ask on the worker's thread."""
+        return ScanPair(*self._volumes, self._given)
+
+    @property
+    def registration(self) -> Registration | None:
+        """The registration when it is known, without computing anything."""
+        if "pair" in self.__dict__ and self.pair.is_registered:
+            return self.pair.registration()
+        return self._given

@@ -1,0 +1,199 @@
+"""What a finding measures: its 3D box, its two RECIST axes and its slice outlines, drawn and read back."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import replace
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk
+
+from oncotrack.findings.finding import Axis, Box, Finding, Observation, Provenance, State
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.tracklet import Tracklet
+from oncotrack.findings.tracklet_edits import forget
+from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, marked, style_points
+
+BOX, LONG_AXIS, SHORT_AXIS, OUTLINE = "box", "long axis", "short axis", "outline"
+"""Parts that one finding at one time point may have, each a node of its own."""
+FIELDS = {BOX: "box", LONG_AXIS: "long_axis", SHORT_AXIS: "short_axis", OUTLINE: "tracklet"}
+"""The observation's field that each part shows."""
+CLASSES = {
+    BOX: "vtkMRMLMarkupsROINode",
+    LONG_AXIS: "vtkMRMLMarkupsLineNode",
+    SHORT_AXIS: "vtkMRMLMarkupsLineNode",
+    OUTLINE: "vtkMRMLModelNode",
+}
+_NEAR_MM = 1e-4
+_SHOWN = "OncoTrack.shown"
+
+
+def style_shape(node: slicer.vtkMRMLDisplayableNode, part: str, view_ids: tuple[str, ...]) -> None:
+    """Give a new node its looks, in the given views (in all when empty)."""
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetViewNodeIDs(list(view_ids))
+    if part == OUTLINE:
+        display.SetVisibility2D(True)
+        display.SetLineWidth(2)
+        display.SetSliceIntersectionThickness(2)
+        display.SetLighting(False)
+        return
+    style_points(display, view_ids)
+    display.SetPointLabelsVisibility(False)
+    if part == BOX:
+        display.SetFillVisibility(False)
+        display.SetRotationHandleVisibility(False)
+        display.SetTranslationHandleVisibility(False)
+
+
+def draw_shape(
+    node: slicer.vtkMRMLDisplayableNode, part: str, finding: Finding, observation: Observation, is_current: bool
+) -> None:
+    """Make the node show that part of the observation."""
+    name = f"{finding.label} {part}"
+    if part == BOX:
+        if finding.site:
+            name = f"{finding.label} {finding.site} {part}"
+        if observation.score is not None:
+            name += f" {observation.score:.2f}"
+        _draw_box(node, observation.box)
+    elif part == OUTLINE:
+        _draw_outline(node, observation.tracklet)
+    else:
+        draw_axis(node, getattr(observation, FIELDS[part]))
+        _label_axis(node, marked(finding.label, observation) if part == LONG_AXIS and observation.mask else "")
+    if node.GetName() != name:
+        node.SetName(name)
+    colour = CURRENT_COLOUR if is_current else OTHER_COLOUR
+    display = node.GetDisplayNode()
+    display.SetColor(*colour)
+    display.SetSelectedColor(*colour)
+    if part == BOX:
+        # what slice boxes or a mask measure is not dragged itself; in slices those are drawn, and edited
+        is_own = observation.tracklet is None and observation.mask is None
+        display.SetHandlesInteractive(is_current and is_own)
+        display.SetVisibility2D(is_own)
+
+
+def read_shape(
+    node: slicer.vtkMRMLDisplayableNode, part: str, findings: FindingList, uid: str, time_point: str
+) -> None:
+    """Make what a hand did to the node one command; nothing happens when it still shows what the list says."""
+    observation = findings[uid].at(time_point)
+    old = getattr(observation, FIELDS[part])
+    if part == BOX:
+        new = _read_box(node)
+        if new is None or max(map(math.dist, (new.low, new.high), (old.low, old.high))) < _NEAR_MM:
+            return
+        changed = replace(observation, box=new, centre=new.centre, tracklet=None, volume_mm3=None, mask=None)
+        text = f"change the box of {findings[uid].label}"
+    elif part in (LONG_AXIS, SHORT_AXIS):
+        new = read_axis(node)
+        if new is None or max(map(math.dist, (new.start, new.end), (old.start, old.end))) < _NEAR_MM:
+            return
+        changed = replace(observation, **{FIELDS[part]: new})
+        if observation.mask is not None:  # it belongs to the old axes
+            changed = replace(changed, mask=None, volume_mm3=None)
+        text = f"change the {part} of {findings[uid].label}"
+    else:
+        return
+    provenance = replace(observation.provenance, reader="reader", when=Provenance().when)
+    findings.observe(uid, time_point, replace(changed, state=State.EDITED, provenance=provenance), text)
+
+
+def drop_shape(part: str, findings: FindingList, uid: str, time_point: str) -> None:
+    """A reader deleted the node: the finding loses that part, and with its slice boxes all, until undo."""
+    observation = findings[uid].at(time_point)
+    if observation is None:
+        return
+    if observation.tracklet is not None and part not in (LONG_AXIS, SHORT_AXIS):
+        forget(findings, findings[uid], time_point)
+    else:
+        emptied = replace(observation, **{FIELDS[part]: None})
+        findings.observe(uid, time_point, emptied, f"delete the {part} of {findings[uid].label}")
+
+
+def outline(tracklet: Tracklet) -> vtk.vtkPolyData:
+    """Flat plates, one a slice box, half the slice step thick each way, so that a slice view cuts their outline."""
+    append = vtk.vtkAppendPolyData()
+    half = np.asarray(tracklet.step) * 0.499
+    for box in tracklet.boxes:
+        corners = np.asarray(tracklet.corners(box))
+        points = vtk.vtkPoints()
+        points.SetData(numpy_to_vtk(np.concatenate([corners - half, corners + half]), deep=True))
+        faces = vtk.vtkCellArray()
+        for first in range(4):
+            second = (first + 1) % 4
+            faces.InsertNextCell(4, (first, second, second + 4, first + 4))
+        plate = vtk.vtkPolyData()
+        plate.SetPoints(points)
+        plate.SetPolys(faces)
+        append.AddInputData(plate)
+    append.Update()
+    return append.GetOutput()
+
+
+def _draw_outline(node: slicer.vtkMRMLModelNode, tracklet: Tracklet) -> None:
+    # the node remembers which tracklet it shows, so that it is not built again on every change
+    digest = hashlib.blake2b(repr(tracklet).encode(), digest_size=16).hexdigest()
+    if node.GetPolyData() is None or node.GetAttribute(_SHOWN) != digest:
+        node.SetAndObservePolyData(outline(tracklet))
+        node.SetAttribute(_SHOWN, digest)
+
+
+def _draw_box(node: slicer.vtkMRMLMarkupsROINode, box: Box) -> None:
+    shown = _read_box(node)
+    if shown is None or max(map(math.dist, (box.low, box.high), (shown.low, shown.high))) > _NEAR_MM:
+        node.SetCenterWorld(*box.centre)
+        node.SetSizeWorld(*(high - low for low, high in zip(box.low, box.high, strict=True)))
+    if node.GetNthControlPointVisibility(0):
+        node.SetNthControlPointVisibility(0, False)  # the finding's own mark lies there and moves the box along
+
+
+def _read_box(node: slicer.vtkMRMLMarkupsROINode) -> Box | None:
+    if node.GetNumberOfDefinedControlPoints() == 0:
+        return None
+    bounds = [0.0] * 6
+    node.GetRASBounds(bounds)
+    return Box(bounds[0::2], bounds[1::2]) if bounds[0] <= bounds[1] else None
+
+
+def draw_axis(node: slicer.vtkMRMLMarkupsLineNode, axis: Axis) -> None:
+    """Make the node show this line."""
+    shown = read_axis(node)
+    if shown is not None and max(map(math.dist, (shown.start, shown.end), (axis.start, axis.end))) < _NEAR_MM:
+        return
+    if shown is None:
+        node.RemoveAllControlPoints()
+        for end in (axis.start, axis.end):
+            node.AddControlPointWorld(vtk.vtkVector3d(*end))
+    else:
+        node.SetNthControlPointPositionWorld(0, *axis.start)
+        node.SetNthControlPointPositionWorld(1, *axis.end)
+
+
+def _label_axis(node: slicer.vtkMRMLMarkupsLineNode, text: str) -> None:
+    """Write beside the end that lies on the right of the picture, where the text does not cover the lesion."""
+    axis = read_axis(node)
+    right = 0 if axis.start[0] < axis.end[0] else 1
+    for index in range(2):
+        label = text if index == right else ""
+        if node.GetNthControlPointLabel(index) != label:
+            node.SetNthControlPointLabel(index, label)
+    node.GetDisplayNode().SetPointLabelsVisibility(bool(text))
+
+
+def read_axis(node: slicer.vtkMRMLMarkupsLineNode) -> Axis | None:
+    """The line that the node shows, RAS mm; None while it has not both ends."""
+    if node.GetNumberOfDefinedControlPoints() != 2:
+        return None
+    ends = []
+    for index in range(2):
+        end = [0.0, 0.0, 0.0]
+        node.GetNthControlPointPositionWorld(index, end)
+        ends.append(tuple(end))
+    return Axis(*ends)

@@ -1,0 +1,88 @@
+"""The patient's scans: each is a time point of the findings, and a study of the subject hierarchy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import slicer
+
+from oncotrack.findings.finding import TimePoint
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.scene.nodes.node_registry import TIME_POINT
+from oncotrack.scene.nodes.volumes import to_volume
+
+_UID = "OncoTrack"
+
+
+def time_point_id(volume: slicer.vtkMRMLVolumeNode | None) -> str:
+    """Id of the time point that a volume is; "" while it is none."""
+    return (volume.GetAttribute(TIME_POINT) or "") if volume else ""
+
+
+def need_time_point_id(volume: slicer.vtkMRMLVolumeNode, findings: FindingList) -> str:
+    """The same, given to the volume when it has none: "t0", "t1", ... that neither list nor scene uses."""
+    if not time_point_id(volume):
+        used = {time_point.id for time_point in findings.time_points} | set(volumes_by_time_point(volume.GetScene()))
+        volume.SetAttribute(TIME_POINT, next(name for n in range(len(used) + 1) if (name := f"t{n}") not in used))
+    return time_point_id(volume)
+
+
+def volumes_by_time_point(scene: slicer.vtkMRMLScene) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
+    """The scans of a scene by the id of their time point."""
+    nodes = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
+    nodes.UnRegister(None)
+    volumes = (nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems()))
+    return {time_point_id(volume): volume for volume in volumes if time_point_id(volume)}
+
+
+def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList, label: str) -> TimePoint:
+    """The time point that the list has for a volume, else a new one: "baseline", or "baseline 2" beside another."""
+    known = {time_point.id: time_point for time_point in findings.time_points}
+    if time_point_id(volume) in known:
+        return known[time_point_id(volume)]
+    labels = {time_point.label for time_point in findings.time_points}
+    names = (label if n == 1 else f"{label} {n}" for n in range(1, len(labels) + 2))
+    free = next(name for name in names if name not in labels)
+    return TimePoint(time_point_id(volume), free, volume.GetName(), **to_volume(volume).metadata)
+
+
+def name_in_list(findings: FindingList, scans: Sequence[TimePoint]) -> None:
+    """Add time points to the list, in the order of their dates where all have one."""
+    if scans:
+        time_points = [*findings.time_points, *scans]
+        if all(time_point.date for time_point in time_points):
+            time_points.sort(key=lambda time_point: time_point.date)
+        findings.set_time_points(time_points)
+
+
+def study_item(scene: slicer.vtkMRMLScene, time_point: TimePoint) -> int:
+    """The subject hierarchy's study of a time point, made on the first call."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+    item = hierarchy.GetItemByUID(_UID, time_point.id)
+    name = f"{time_point.label} {time_point.date}".strip()
+    if not item:
+        item = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), name)
+        hierarchy.SetItemUID(item, _UID, time_point.id)
+    elif hierarchy.GetItemName(item) != name:
+        hierarchy.SetItemName(item, name)
+    return item
+
+
+def put_into_study(node: slicer.vtkMRMLNode, time_point: TimePoint) -> None:
+    """Show a node below its time point's study; a scan that a DICOM study holds already stays there."""
+    scene = node.GetScene()
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+    item = hierarchy.GetItemByDataNode(node)
+    study = study_item(scene, time_point)
+    if not item:
+        hierarchy.CreateItem(study, node)
+    elif hierarchy.GetItemParent(item) == hierarchy.GetSceneItemID():
+        hierarchy.SetItemParent(item, study)
+
+
+def leave_study(node: slicer.vtkMRMLNode) -> None:
+    """Take a node that is about to leave the scene out of the subject hierarchy; in the desktop Slicer may be first."""
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
+    if item:
+        hierarchy.RemoveItem(item, False, False)

@@ -1,0 +1,128 @@
+"""Images in the scene: a `Volume` becomes a node, a node becomes a `Volume`."""
+
+from __future__ import annotations
+
+import numpy as np
+import slicer
+import vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
+
+from oncotrack.errors import InputError
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+
+SOFT_TISSUE = (400.0, 40.0)
+"""Window and level (HU) that a CT is first shown with."""
+_PREFIX = "OncoTrack."
+_STORED = ("date", "series_uid")
+
+
+def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str = "") -> slicer.vtkMRMLScalarVolumeNode:
+    """A new volume node with the same voxels in the same place, shown in grey; CT in a soft tissue window."""
+    node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name or volume.name)
+    set_volume(node, volume)
+    node.SetAttribute(f"{_PREFIX}modality", volume.modality or None)
+    for key in _STORED:
+        node.SetAttribute(_PREFIX + key, volume.metadata.get(key) or None)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
+    if volume.modality == "CT":
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(*SOFT_TISSUE)
+    return node
+
+
+def set_volume(node: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
+    """Put other voxels, and where they lie, into a node."""
+    array = np.ascontiguousarray(volume.array)
+    if array.dtype == bool:
+        array = array.astype(np.uint8)
+    elif array.dtype in (np.int64, np.uint64):
+        array = array.astype(np.int32)
+    elif array.dtype == np.float16:
+        array = array.astype(np.float32)
+    image = vtk.vtkImageData()
+    image.SetDimensions(*volume.geometry.size)
+    image.GetPointData().SetScalars(numpy_to_vtk(array.ravel(), deep=True))
+    was = node.StartModify()
+    node.SetIJKToRASMatrix(to_vtk(volume.geometry.ijk_to_ras))
+    node.SetAndObserveImageData(image)
+    node.EndModify(was)
+
+
+def to_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
+    """The node's voxels, without a copy and read-only, where they lie in the world: linear transforms count.
+
+    Raises
+    ------
+    InputError
+        When there are no voxels, several numbers a voxel, or a transform that bends the image.
+    """
+    image, name = node.GetImageData(), node.GetName() or "The image"
+    if image is None or image.GetPointData().GetScalars() is None:
+        raise InputError(f"{name} holds no image. Load it again or choose another one.")
+    scalars = image.GetPointData().GetScalars()
+    if scalars.GetNumberOfComponents() != 1:
+        raise InputError(
+            f"{name} has {scalars.GetNumberOfComponents()} numbers in each voxel (a colour or vector image). "
+            "Choose an image with one."
+        )
+    size = image.GetDimensions()
+    array = vtk_to_numpy(scalars).reshape(size[::-1])
+    array.flags.writeable = False
+    metadata = {key: node.GetAttribute(_PREFIX + key) or "" for key in _STORED}
+    return Volume(array, Geometry.from_matrix(size, ijk_to_world(node)), name, modality(node), metadata)
+
+
+def ijk_to_world(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
+    """(4, 4) matrix from voxel indices to world RAS mm, parent transforms included; InputError when they bend."""
+    matrix = vtk.vtkMatrix4x4()
+    node.GetIJKToRASMatrix(matrix)
+    parent = node.GetParentTransformNode()
+    if parent is None:
+        return to_numpy(matrix)
+    if not parent.IsTransformToWorldLinear():
+        raise InputError(
+            f"{node.GetName()} lies under {parent.GetName()}, a transform that bends it. "
+            "Take it out from under that transform, or harden it."
+        )
+    world = vtk.vtkMatrix4x4()
+    parent.GetMatrixTransformToWorld(world)
+    return to_numpy(world) @ to_numpy(matrix)
+
+
+def modality(node: slicer.vtkMRMLVolumeNode) -> str:
+    """DICOM modality of a volume node ("CT", "MR"), or ""."""
+    return node.GetAttribute(f"{_PREFIX}modality") or _dicom(node, "DICOM.Modality")
+
+
+def date(node: slicer.vtkMRMLVolumeNode) -> str:
+    """When the scan was taken, YYYYMMDD, or ""."""
+    return node.GetAttribute(f"{_PREFIX}date") or ""
+
+
+def stamp(node: slicer.vtkMRMLVolumeNode) -> tuple:
+    """Something that changes whenever the voxels are others, or lie elsewhere in the world."""
+    image = node.GetImageData()
+    scalars = image and image.GetPointData().GetScalars()
+    voxels = (scalars.GetAddressAsString("vtkObject"), scalars.GetMTime()) if scalars else ()
+    return node.GetID(), ijk_to_world(node).tobytes(), *voxels
+
+
+def _dicom(node: slicer.vtkMRMLNode, attribute: str) -> str:
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
+    item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
+    return hierarchy.GetItemAttribute(item, attribute) if item else ""
+
+
+def to_vtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:
+    """A (4, 4) array as a VTK matrix."""
+    result = vtk.vtkMatrix4x4()
+    result.DeepCopy(np.asarray(matrix, float).ravel().tolist())
+    return result
+
+
+def to_numpy(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
+    """A VTK matrix as a (4, 4) array."""
+    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])

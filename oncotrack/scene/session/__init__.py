@@ -1,0 +1,1 @@
+"""Which scans a reader works on, and what every session offers."""

@@ -1,0 +1,1 @@
+"""Slice and 3D views: layout, windows, links between scans, mouse modes."""

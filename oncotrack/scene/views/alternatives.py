@@ -1,0 +1,58 @@
+"""Other places the matcher considered for the current finding: points that can be looked at and not dragged."""
+
+from __future__ import annotations
+
+import string
+
+import slicer
+import vtk
+
+from oncotrack.findings.finding import Finding
+from oncotrack.scene.nodes.fiducials import OTHER_COLOUR, style_points
+
+
+def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
+    """Crosses without a dot, locked; each view has a display of its own, so that it can leave the letters out."""
+    node.CreateDefaultDisplayNodes()
+    while node.GetNumberOfDisplayNodes() < len(view_ids):
+        display = node.GetScene().AddNewNodeByClass(node.GetDisplayNode().GetClassName())
+        node.AddAndObserveDisplayNodeID(display.GetID())
+    for index, view_id in enumerate(view_ids):
+        display = node.GetNthDisplayNode(index)
+        style_points(display, (view_id,))
+        display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
+        display.SetGlyphScale(2.0)
+        display.SetSelectedColor(*OTHER_COLOUR)
+        display.SetTextScale(2.5)
+        display.GetTextProperty().SetVerticalJustificationToTop()  # below its point: above one lies the match's label
+    node.SetLocked(True)
+
+
+def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding | None, time_point: str) -> None:
+    """Show the alternatives of one finding as "b", "c", ...; none without a finding.
+
+    The finding's label is left out: in a small view it would cover the match's own.
+    """
+    observation = finding.at(time_point) if finding else None
+    evidence = observation.evidence if observation else None
+    alternatives = evidence.alternatives if evidence else ()
+    wanted = [
+        (letter, alternative.centre, f"score {alternative.score:.2f}")
+        for letter, alternative in zip(string.ascii_lowercase[1:], alternatives, strict=False)
+    ]
+    shown = [
+        (
+            node.GetNthControlPointLabel(n),
+            tuple(node.GetNthControlPointPosition(n)),
+            node.GetNthControlPointDescription(n),
+        )
+        for n in range(node.GetNumberOfControlPoints())
+    ]
+    if shown == wanted:
+        return
+    was = node.StartModify()
+    node.RemoveAllControlPoints()
+    for label, centre, score in wanted:
+        index = node.AddControlPoint(vtk.vtkVector3d(*centre), label)
+        node.SetNthControlPointDescription(index, score)
+    node.EndModify(was)

@@ -1,0 +1,14 @@
+"""The side-by-side layout in Slicer's layout node."""
+
+from __future__ import annotations
+
+import slicer
+
+from oncotrack.scene.views.view_rows import LAYOUT, LAYOUT_ID
+
+
+def show_rows(node: slicer.vtkMRMLLayoutNode) -> None:
+    """Arrange the views as `LAYOUT` says; the node learns of it on the first call."""
+    if not node.IsLayoutDescription(LAYOUT_ID):
+        node.AddLayoutDescription(LAYOUT_ID, LAYOUT)
+    node.SetViewArrangement(LAYOUT_ID)

@@ -1,0 +1,187 @@
+"""Two rows of slice views that move together: a place in one scan is shown as the corresponding place in the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import slicer
+import vtk
+
+from oncotrack.findings.finding import Point
+from oncotrack.registration.registration import Registration
+from oncotrack.scene.nodes.fiducials import style_points
+from oncotrack.scene.nodes.node_registry import NodeKey, NodeRegistry
+from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.views.view_rows import ViewRow
+
+CROSSHAIR = "crosshair"
+_COLOUR = (0.4, 1.0, 0.4)
+
+
+class LinkedRows:
+    """Links the baseline's row of slice views with the follow-up's, both ways.
+
+    Scrolling or panning a view moves the view of the same orientation in the other row; a crosshair (Shift and mouse
+    move) marks its place in both rows and brings the other row there.
+
+    Parameters
+    ----------
+    baseline, followup : ViewRow
+    registration : callable
+        The registration in force, or None while there is none: then nothing is linked.
+    """
+
+    def __init__(self, baseline: ViewRow, followup: ViewRow, registration: Callable[[], Registration | None]) -> None:
+        self._rows = (baseline, followup)
+        self._scene = baseline.scene
+        self._registration = registration
+        self._is_enabled = True
+        self._is_busy = False
+        self._shift: np.ndarray = np.zeros(3)
+        self._seen: dict[str, Point] = {}
+        self._crosshair_mode: int | None = None
+        self._observers = Observers()
+        self._observers.add_with_node(self._scene, self._scene.NodeAddedEvent, self._on_node_added)
+        self._observers.add_with_node(self._scene, self._scene.NodeRemovedEvent, self._on_node_removed)
+        for row in self._rows:
+            for node in row.slices():
+                self._on_node_added(self._scene, node)
+        self._crosshair = self._scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+        if self._crosshair:
+            self._observers.add(self._crosshair, vtk.vtkCommand.ModifiedEvent, lambda *_: self._on_crosshair())
+        self._take_crosshair()
+
+    def close(self) -> None:
+        """Unlink and take the marks away."""
+        self.is_enabled = False
+        self._observers.clear()
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the rows move together."""
+        return self._is_enabled
+
+    @is_enabled.setter
+    def is_enabled(self, enabled: bool) -> None:
+        if enabled == self._is_enabled:
+            return
+        self._is_enabled = enabled
+        if enabled:
+            self._take_crosshair()
+            return
+        if self._crosshair and self._crosshair_mode is not None:
+            self._crosshair.SetCrosshairMode(self._crosshair_mode)
+        self.hide_crosshair()
+
+    def anchor(self, baseline: Sequence[float] | None = None, followup: Sequence[float] | None = None) -> None:
+        """Correct the registration by a shift, so that the current lesion's two places correspond exactly.
+
+        Without points the registration counts as it is.
+        """
+        registration = self._registration()
+        if baseline is None or followup is None or registration is None:
+            self._shift = np.zeros(3)
+        else:
+            self._shift = np.asarray(followup, float) - registration.to_followup(baseline)
+
+    def corresponding(self, ras: Sequence[float], *, of_followup: bool = False) -> Point | None:
+        """Where a place of one scan lies in the other, RAS mm; None while nothing is registered."""
+        registration = self._registration()
+        if registration is None:
+            return None
+        ras = np.asarray(ras, float)
+        place = (
+            registration.to_baseline(ras - self._shift) if of_followup else registration.to_followup(ras) + self._shift
+        )
+        return tuple(float(v) for v in place)
+
+    def show(self, ras: Sequence[float], *, in_followup: bool = False) -> None:
+        """Mark a place of one scan and its counterpart, and bring the other row there."""
+        other = self.corresponding(ras, of_followup=in_followup)
+        if other is None:
+            return
+        with self.paused():
+            self._rows[not in_followup].jump(other)
+        places = (other, ras) if in_followup else (ras, other)
+        for index, place in enumerate(places):
+            node = self._mark(index)
+            node.SetNthControlPointPositionWorld(0, *place)
+            node.SetDisplayVisibility(True)
+
+    def hide_crosshair(self) -> None:
+        """Take the marks of the crosshair away."""
+        parts = NodeRegistry(self._scene)
+        for index in (0, 1):
+            parts.remove(NodeKey(CROSSHAIR, str(index)))
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Move views inside without the other row following."""
+        was, self._is_busy = self._is_busy, True
+        try:
+            yield
+        finally:
+            self._is_busy = was
+            for row in self._rows:
+                self._seen.update({node.GetID(): _centre(node) for node in row.slices()})
+
+    def _mark(self, index: int) -> slicer.vtkMRMLMarkupsFiducialNode:
+        parts, key = NodeRegistry(self._scene), NodeKey(CROSSHAIR, str(index))
+        node = parts.find(key)
+        if node is None:
+            node = parts.need(key, "vtkMRMLMarkupsFiducialNode", "Corresponding place")
+            node.SetSaveWithScene(False)
+            node.SetHideFromEditors(True)
+            node.CreateDefaultDisplayNodes()
+            display = node.GetDisplayNode()
+            display.SetSaveWithScene(False)
+            style_points(display, self._rows[index].slice_ids)
+            display.SetSelectedColor(*_COLOUR)
+            display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
+            display.SetGlyphScale(5.0)
+            display.SetPointLabelsVisibility(False)
+            node.AddControlPointWorld(vtk.vtkVector3d(0, 0, 0))
+            node.SetLocked(True)
+        return node
+
+    def _take_crosshair(self) -> None:
+        # Slicer draws its own crosshair at one RAS in all views, which is two different places of the patient
+        if self._crosshair:
+            self._crosshair_mode = self._crosshair.GetCrosshairMode()
+            self._crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.NoCrosshair)
+
+    def _on_crosshair(self) -> None:
+        ras = tuple(self._crosshair.GetCrosshairRAS())
+        if self._is_busy or not self._is_enabled or ras == self._seen.get(CROSSHAIR):
+            return
+        self._seen[CROSSHAIR] = ras
+        under_cursor = self._crosshair.GetCursorPositionXYZ([0.0, 0.0, 0.0])
+        self.show(ras, in_followup=self._rows[1].index_of(under_cursor) >= 0)
+
+    def _on_slice(self, node: slicer.vtkMRMLSliceNode) -> None:
+        centre = _centre(node)
+        if self._is_busy or not self._is_enabled or centre == self._seen.get(node.GetID()):
+            return
+        self._seen[node.GetID()] = centre
+        in_followup = self._rows[1].index_of(node) >= 0
+        here, there = self._rows[in_followup], self._rows[not in_followup]
+        other = there.slice_at(here.index_of(node))
+        place = self.corresponding(centre, of_followup=in_followup)
+        if other and place:
+            with self.paused():
+                other.JumpSliceByCentering(*place)
+
+    def _on_node_added(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
+        if node.IsA("vtkMRMLSliceNode") and any(row.index_of(node) >= 0 for row in self._rows):
+            self._seen[node.GetID()] = _centre(node)
+            self._observers.add(node, vtk.vtkCommand.ModifiedEvent, lambda caller, _: self._on_slice(caller))
+
+    def _on_node_removed(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
+        self._observers.drop(node)
+
+
+def _centre(node: slicer.vtkMRMLSliceNode) -> Point:
+    matrix = node.GetSliceToRAS()
+    return tuple(matrix.GetElement(axis, 3) for axis in range(3))

@@ -1,0 +1,61 @@
+"""Where a reader clicks to add a node: a point that is taken away again as soon as it is placed."""
+
+from __future__ import annotations
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.scene.nodes.fiducials import style_points
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
+from oncotrack.scene.nodes.node_registry import NodeKey
+from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.views.mouse_mode import place_into, stop_placing
+
+SEED = NodeKey("new node")
+
+
+class NodePlacement:
+    """Takes one click at a time.
+
+    Parameters
+    ----------
+    nodes : FindingNodes
+        Whose scene is clicked in.
+    """
+
+    placed = Signal()
+    """(Point): where a reader clicked, RAS mm."""
+
+    def __init__(self, nodes: FindingNodes) -> None:
+        self._nodes = nodes
+        self._observers = Observers()
+
+    def begin(self) -> None:
+        """The next click in a slice view is `placed`."""
+        place_into(self._nodes.parts.find(SEED) or self._make())
+
+    def close(self) -> None:
+        """Take the node out of the scene."""
+        self._observers.clear()
+        self._nodes.parts.remove(SEED)
+
+    def _make(self) -> slicer.vtkMRMLMarkupsFiducialNode:
+        self._observers.clear()
+        node = self._nodes.parts.need(SEED, "vtkMRMLMarkupsFiducialNode", "New node")
+        node.SetSaveWithScene(False)
+        node.SetHideFromEditors(True)
+        node.CreateDefaultDisplayNodes()
+        node.GetDisplayNode().SetSaveWithScene(False)
+        style_points(node.GetDisplayNode(), ())
+        self._observers.add(node, node.PointPositionDefinedEvent, lambda caller, _: self._on_point(caller))
+        return node
+
+    def _on_point(self, node: slicer.vtkMRMLMarkupsFiducialNode) -> None:
+        for index in range(node.GetNumberOfControlPoints()):
+            if node.GetNthControlPointPositionStatus(index) == node.PositionDefined:
+                place = [0.0, 0.0, 0.0]
+                node.GetNthControlPointPositionWorld(index, place)
+                stop_placing(node.GetScene())
+                node.RemoveAllControlPoints()
+                self.placed.emit(tuple(place))
+                return

@@ -1,0 +1,79 @@
+"""Which slice of a tracklet's grid the reader looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import slicer
+import vtk
+from undo_stack import Signal
+
+from oncotrack.findings.tracklet import Tracklet
+from oncotrack.scene.nodes.observers import Observers
+
+_PARALLEL = 0.999
+
+
+class SliceViews:
+    """Slice views of one scan, and when any of them moves.
+
+    Parameters
+    ----------
+    scene : vtkMRMLScene
+    nodes : callable
+        The slice nodes that show the scan now.
+    """
+
+    moved = Signal()
+    """A view shows another slice, or was opened."""
+
+    def __init__(self, scene: slicer.vtkMRMLScene, nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]]) -> None:
+        self._scene, self._nodes = scene, nodes
+        self._seen: dict[str, bytes] = {}
+        self._observers = Observers()
+        self._observers.add_with_node(scene, scene.NodeAddedEvent, lambda _scene, node: self._watch(node))
+        self._observers.add_with_node(scene, scene.NodeRemovedEvent, lambda _scene, node: self._observers.drop(node))
+        for node in all_slice_nodes(scene):
+            self._watch(node)
+
+    def close(self) -> None:
+        """Look at no view any more."""
+        self._observers.clear()
+
+    def along(self, tracklet: Tracklet) -> list[slicer.vtkMRMLSliceNode]:
+        """The views that show the tracklet's slices face on."""
+        normal = np.cross(tracklet.u_axis, tracklet.v_axis)
+        return [node for node in self._nodes() if abs(_column(node, 2) @ normal) > _PARALLEL]
+
+    def jump(self, ras: Sequence[float]) -> None:
+        """Centre every view on a place, RAS mm."""
+        for node in self._nodes():
+            node.JumpSliceByCentering(*ras)
+
+    def _watch(self, node: slicer.vtkMRMLNode) -> None:
+        if node.IsA("vtkMRMLSliceNode"):
+            self._observers.add(node, vtk.vtkCommand.ModifiedEvent, lambda caller, _: self._on_view(caller))
+            self._on_view(node)
+
+    def _on_view(self, node: slicer.vtkMRMLSliceNode) -> None:
+        plane = np.append(_column(node, 2), _column(node, 2) @ centre(node)).round(3).tobytes()
+        if self._seen.get(node.GetID()) != plane:
+            self._seen[node.GetID()] = plane
+            self.moved.emit()
+
+
+def all_slice_nodes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceNode]:
+    """Every slice node of a scene."""
+    nodes = scene.GetNodesByClass("vtkMRMLSliceNode")
+    nodes.UnRegister(None)
+    return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
+
+
+def centre(node: slicer.vtkMRMLSliceNode) -> np.ndarray:
+    """(3,) RAS mm of the middle of what a view shows."""
+    return _column(node, 3)
+
+
+def _column(node: slicer.vtkMRMLSliceNode, index: int) -> np.ndarray:
+    return np.array([node.GetSliceToRAS().GetElement(row, index) for row in range(3)])

@@ -1,0 +1,98 @@
+"""Two rows of slice views: the baseline above, the follow-up below, each axial, coronal and sagittal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import slicer
+
+ORIENTATIONS = ("Axial", "Coronal", "Sagittal")
+BASELINE_VIEWS = tuple(f"Baseline{orientation}" for orientation in ORIENTATIONS)
+FOLLOWUP_VIEWS = tuple(f"FollowUp{orientation}" for orientation in ORIENTATIONS)
+BASELINE_GROUP, FOLLOWUP_GROUP = 21, 22
+"""View groups: Slicer's own linking stays within one, so each row scrolls by itself and OncoTrack links the two."""
+_COLOURS = ("#F34A33", "#6EB04B", "#EDD54C")
+
+
+@dataclass(frozen=True)
+class ViewRow:
+    """The slice views of one time point, by their layout names; views that are not open are passed over."""
+
+    scene: slicer.vtkMRMLScene
+    names: tuple[str, ...]
+    group: int
+    names_3d: tuple[str, ...] = ()
+
+    @property
+    def view_ids(self) -> tuple[str, ...]:
+        """Ids of the views' nodes, whether or not they are open yet; 3D views that show this time point too."""
+        return self.slice_ids + tuple(f"vtkMRMLViewNode{name}" for name in self.names_3d)
+
+    @property
+    def slice_ids(self) -> tuple[str, ...]:
+        """Ids of the slice views' nodes alone."""
+        return tuple(f"vtkMRMLSliceNode{name}" for name in self.names)
+
+    def slices(self) -> list[slicer.vtkMRMLSliceNode]:
+        """The slice nodes that exist, in the order of the names."""
+        nodes = (self.scene.GetSingletonNode(name, "vtkMRMLSliceNode") for name in self.names)
+        return [node for node in nodes if node]
+
+    def slice_at(self, index: int) -> slicer.vtkMRMLSliceNode | None:
+        """The slice node of the view at a place in the row."""
+        return self.scene.GetSingletonNode(self.names[index], "vtkMRMLSliceNode")
+
+    def index_of(self, node: slicer.vtkMRMLSliceNode | None) -> int:
+        """Which place of the row a slice node has; -1 when it is not in it."""
+        name = node.GetLayoutName() if node else ""
+        return self.names.index(name) if name in self.names else -1
+
+    def show(
+        self, background: slicer.vtkMRMLVolumeNode | None, foreground: slicer.vtkMRMLVolumeNode | None, opacity: float
+    ) -> None:
+        """Show a scan in every view, with a layer of `opacity` (0 to 1) over it."""
+        for name in self.names:
+            composite = self.scene.GetSingletonNode(name, "vtkMRMLSliceCompositeNode")
+            if composite:
+                composite.SetBackgroundVolumeID(background.GetID() if background else None)
+                composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
+                composite.SetForegroundOpacity(opacity if foreground else 0.0)
+
+    def set_group(self) -> None:
+        """Put the views into this row's group."""
+        for node in self.slices():
+            node.SetViewGroup(self.group)
+
+    def jump(self, ras: Sequence[float]) -> None:
+        """Centre every view on a point, RAS mm."""
+        for node in self.slices():
+            node.JumpSliceByCentering(*ras)
+
+
+def _view(name: str, orientation: str, label: str, colour: str, group: int) -> str:
+    return (
+        f'<item><view class="vtkMRMLSliceNode" singletontag="{name}">'
+        f'<property name="orientation" action="default">{orientation}</property>'
+        f'<property name="viewlabel" action="default">{label}</property>'
+        f'<property name="viewcolor" action="default">{colour}</property>'
+        f'<property name="viewgroup" action="default">{group}</property></view></item>'
+    )
+
+
+def _row(names: tuple[str, ...], letter: str, group: int) -> str:
+    views = (
+        _view(name, orientation, f"{letter} {orientation[0]}", colour, group)
+        for name, orientation, colour in zip(names, ORIENTATIONS, _COLOURS, strict=True)
+    )
+    return f'<item><layout type="horizontal">{"".join(views)}</layout></item>'
+
+
+LAYOUT_ID = 27511
+LAYOUT = (
+    '<layout type="vertical" split="true">'
+    + _row(BASELINE_VIEWS, "B", BASELINE_GROUP)
+    + _row(FOLLOWUP_VIEWS, "F", FOLLOWUP_GROUP)
+    + "</layout>"
+)
+"""Layout description for Slicer's layout node: baseline row above, follow-up row below."""

@@ -1,0 +1,103 @@
+"""Window and level of both scans together: the presets readers know, and MR where no preset fits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import slicer
+import vtk
+from undo_stack import Signal
+from vtk.util.numpy_support import vtk_to_numpy
+
+from oncotrack.images.volume import are_hounsfield_units
+from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.nodes.volumes import modality
+
+
+@dataclass(frozen=True)
+class Window:
+    """A CT window (HU) and the name of Slicer's volume rendering preset that goes with it."""
+
+    name: str
+    width: float
+    level: float
+    rendering: str
+
+
+WINDOWS = (
+    Window("Soft tissue", 400.0, 40.0, "CT-Chest-Contrast-Enhanced"),
+    Window("Lung", 1500.0, -600.0, "CT-Chest-Contrast-Enhanced"),
+    Window("Bone", 1800.0, 400.0, "CT-Bones"),
+    Window("Liver", 150.0, 90.0, "CT-AAA"),
+)
+
+
+def is_ct(volume: slicer.vtkMRMLVolumeNode) -> bool:
+    """Tell whether the voxels are Hounsfield units, as `Volume.is_ct` does."""
+    return are_hounsfield_units(modality(volume), float(volume.GetImageData().GetScalarRange()[0]))
+
+
+def set_window(volumes: Iterable[slicer.vtkMRMLVolumeNode], width: float, level: float) -> None:
+    """Show all of them alike."""
+    for volume in volumes:
+        display = volume.GetDisplayNode()
+        display.SetAutoWindowLevel(False)
+        display.SetWindowLevel(max(float(width), 1.0), float(level))
+
+
+def own_window(volume: slicer.vtkMRMLVolumeNode) -> tuple[float, float]:
+    """Width and level between the 1st and 99th percentile of the voxels, for MR and whatever has no HU."""
+    voxels = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars())
+    low, high = np.percentile(voxels[:: max(1, len(voxels) // 200_000)], (1, 99))
+    return max(float(high - low), 1.0), float(low + high) / 2
+
+
+class WindowLink:
+    """Follows the window of two scans, whoever changes it, and gives one the window of the other.
+
+    Attributes
+    ----------
+    is_enabled : bool
+        Whether both are shown alike.
+    """
+
+    changed = Signal()
+    """(width, level): a scan is shown by this window now."""
+
+    def __init__(self) -> None:
+        self.is_enabled = True
+        self._displays: tuple[slicer.vtkMRMLScalarVolumeDisplayNode, ...] = ()
+        self._known: list[tuple[float, float]] = []
+        self._observers = Observers()
+
+    def watch(self, volumes: Iterable[slicer.vtkMRMLVolumeNode]) -> None:
+        """Look at these scans from now on, and at no others."""
+        self.close()
+        self._displays = tuple(volume.GetDisplayNode() for volume in volumes)
+        self._known = [_window(display) for display in self._displays]
+        for display in self._displays:
+            self._observers.add(display, vtk.vtkCommand.ModifiedEvent, lambda caller, _: self._on_display(caller))
+
+    def close(self) -> None:
+        """Look at no scan any more."""
+        self._observers.clear()
+
+    def _on_display(self, changed: slicer.vtkMRMLScalarVolumeDisplayNode) -> None:
+        window = _window(changed)
+        index = next(index for index, display in enumerate(self._displays) if display is changed)
+        if window == self._known[index]:
+            return
+        self._known[index] = window
+        if self.is_enabled:
+            self._known = [window] * len(self._displays)
+            for display in self._displays:
+                if display is not changed:
+                    display.SetAutoWindowLevel(False)
+                    display.SetWindowLevel(*window)
+        self.changed.emit(*window)
+
+
+def _window(display: slicer.vtkMRMLScalarVolumeDisplayNode) -> tuple[float, float]:
+    return display.GetWindow(), display.GetLevel()

@@ -1,0 +1,89 @@
+"""The findings as the page shows them: plain rows of text, made anew after every change."""
+
+from __future__ import annotations
+
+import math
+import string
+from typing import Any
+
+from oncotrack.findings.finding import Finding, Observation, State
+from oncotrack.scene.followup.follow_up import FollowUpScene
+
+STATES = {
+    State.PROPOSED: ("Proposed", "mdi-help-circle-outline"),
+    State.ACCEPTED: ("Accepted", "mdi-check-circle"),
+    State.EDITED: ("Edited", "mdi-pencil-circle"),
+    State.REJECTED: ("Rejected", "mdi-close-circle-outline"),
+    State.ABSENT: ("Absent", "mdi-minus-circle-outline"),
+}
+UNMATCHED = ("unmatched", "Not followed yet", "mdi-circle-outline")
+
+
+def rows(session: FollowUpScene) -> list[dict[str, Any]]:
+    """One row a finding: uid, label, state in words and as icon, trust, axes."""
+    return [_row(session, finding) for finding in session.findings]
+
+
+def match(session: FollowUpScene) -> dict[str, Any]:
+    """What is known of the current finding's match; empty while there is none."""
+    finding, seen = session.current, session.match
+    if finding is None or seen is None:
+        return {}
+    evidence = seen.evidence
+    alternatives = evidence.alternatives if evidence else ()
+    return {
+        "label": finding.label,
+        "place": _place(seen.centre),
+        "ras": [round(value, 3) for value in seen.centre],
+        "score": f"{seen.score:.2f}" if seen.score is not None else "",
+        "reason": evidence.reason if evidence else "",
+        "trust": trust(seen),
+        "method": seen.provenance.method,
+        "alternatives": [
+            {
+                "letter": letter,
+                "score": f"{each.score:.2f}",
+                "trust": _cycle(each.cycle_error_mm),
+                "away": f"{math.dist(each.centre, seen.centre):.0f} mm away",
+                "ras": [round(value, 3) for value in each.centre],
+            }
+            for letter, each in zip(string.ascii_lowercase[1:], alternatives, strict=False)
+        ],
+    }
+
+
+def trust(seen: Observation | None) -> str:
+    """The cycle error in words, which is the trust to show; "" where nothing was matched."""
+    return _cycle(seen.evidence.cycle_error_mm) if seen and seen.evidence else ""
+
+
+def _cycle(error_mm: float | None) -> str:
+    return "no cycle error known" if error_mm is None else f"cycle error {error_mm:.1f} mm"
+
+
+def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:
+    before, after = finding.at(session.baseline_id), finding.at(session.followup_id)
+    state, words, icon = (after.state.value, *STATES[after.state]) if after else UNMATCHED
+    return {
+        "uid": finding.uid,
+        "label": finding.label,
+        "kind": finding.kind.value,
+        "is_current": session.current is not None and finding.uid == session.current.uid,
+        "state": state,
+        "state_text": words,
+        "icon": icon,
+        "trust": trust(after),
+        "axes": " → ".join(text for text in (_axes(before), _axes(after)) if text),
+        "baseline": [round(value, 3) for value in before.centre] if before else None,
+        "followup": [round(value, 3) for value in after.centre] if after else None,
+    }
+
+
+def _axes(seen: Observation | None) -> str:
+    lengths = [f"{axis.length_mm:.1f}" for axis in (seen.long_axis, seen.short_axis) if axis] if seen else []
+    return f"{' × '.join(lengths)} mm" if lengths else ""
+
+
+def _place(ras: tuple[float, float, float]) -> str:
+    letters = ("RL", "AP", "SI")
+    return ", ".join(f"{pair[value < 0]} {abs(value):.1f}" for pair, value in zip(letters, ras, strict=True)) + " mm"
