@@ -25,7 +25,12 @@ NOT_IN_SLICER = {"bench", "cli", "datasets", "evaluation", "report", "training",
 TOOLKITS = {"qt", "ctk", "trame", "trame_client", "trame_server", "trame_slicer", "trame_vuetify"}
 SLICER = {"slicer", "slicer_core", "vtk", "vtkmodules"}
 BROUGHT = {"numpy", "pydicom", "simpleitk", "torch"}  # by Slicer and by its PyTorch extension
-DISTRIBUTIONS = {"cv2": "opencv-python-headless", "itk": "itk-elastix", "skimage": "scikit-image", "undo_stack": "py-undo-stack"}
+DISTRIBUTIONS = {
+    "cv2": "opencv-python-headless",
+    "itk": "itk-elastix",
+    "skimage": "scikit-image",
+    "undo_stack": "py-undo-stack",
+}
 
 
 def tree(path: Path) -> ast.Module:
