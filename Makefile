@@ -9,6 +9,10 @@ SYSTEM_PACKAGES := $(shell \
 # VTK draws without a screen or a graphics card
 export VTK_DEFAULT_OPENGL_WINDOW ?= vtkOSOpenGLRenderWindow
 
+# packages whose public functions document every parameter with shape and unit
+DOCUMENTED := $(shell find oncotrack/images oncotrack/findings oncotrack/registration oncotrack/background oncotrack/networks \
+	oncotrack/followup oncotrack/detection oncotrack/masks -name '*.py')
+
 .PHONY: setup demo view test lint bench system browser clean
 
 setup: system $(STAMP)
@@ -48,6 +52,10 @@ endif
 lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/numpydoc lint $(DOCUMENTED)
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/pyright
 
 bench: setup
 	$(BIN)/oncotrack bench follow

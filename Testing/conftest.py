@@ -1,4 +1,4 @@
-"""What all tests share."""
+"""Shared by all tests: off-screen drawing, a cache of their own, the real images, and the list of skipped tests."""
 
 import os
 from pathlib import Path
@@ -9,16 +9,25 @@ import pytest
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
 
 
+def pytest_terminal_summary(terminalreporter) -> None:
+    """List every skipped test with its reason."""
+    skipped = terminalreporter.stats.get("skipped", [])
+    terminalreporter.section(f"{len(skipped)} skipped")
+    for report in skipped:
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        terminalreporter.line(f"{report.nodeid}: {reason.removeprefix('Skipped: ')}")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Registrations of earlier runs must not answer for this one."""
+    """Keep registrations of earlier runs from answering for this one."""
     os.environ["ONCOTRACK_CACHE"] = str(tmp_path_factory.mktemp("registrations"))
 
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """The folder of real images and annotations, or a skip in one line."""
+    """Return the folder of real images and annotations, or skip the test."""
     folder = Path(__file__).resolve().parents[2] / "shared" / "data"
     if not folder.is_dir():
-        pytest.skip(f"real data is not here: {folder} does not exist")
+        pytest.skip(f"the folder of real images {folder} does not exist")
     return folder

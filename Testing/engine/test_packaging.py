@@ -93,7 +93,9 @@ def test_the_repository_with_its_history_is_small_enough_for_the_index():
 
     objects = "\n".join(line.split()[0] for line in git("rev-list", "--objects", "HEAD").splitlines())
     history = sum(map(int, git("cat-file", "--batch-check=%(objectsize:disk)", given=objects).split()))
-    checkout = sum((REPOSITORY / name).stat().st_size for name in git("ls-files").splitlines() if (REPOSITORY / name).exists())
+    checkout = sum(
+        (REPOSITORY / name).stat().st_size for name in git("ls-files").splitlines() if (REPOSITORY / name).exists()
+    )
     assert (history + checkout) / 2**20 < LIMIT_MB
 
 
