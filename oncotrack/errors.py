@@ -1,15 +1,28 @@
-"""The one exception family.
+"""The exceptions that OncoTrack raises on purpose.
 
-Every message is a sentence for a radiologist: what is wrong, where, and what to do next.
-The command line prints it and exits 2; a module shows it; a traceback is a bug.
+Every message is a sentence for a radiologist: what is wrong, where, and what to do next. The command line prints it and
+exits with code 2, a Slicer module shows it; a traceback is a defect.
 """
 
 UNEXPECTED = "This did not work because of an error in OncoTrack; the log has the details."
-"""What is said of a defect of our own."""
+"""Message for an unexpected internal error."""
 
 
 class OncoTrackError(Exception):
-    """Base of everything that OncoTrack says on purpose."""
+    """Base class of all errors with a message for the user.
+
+    Parameters
+    ----------
+    message : str
+        Sentences that are true in every user interface: they name no command-line option.
+    parameter : str
+        The parameter to change, as it is called in Python ("device", "learning_rate"), or "" when there is none. The
+        command line adds the option of that name (``--device``, ``--learning-rate``) as a hint.
+    """
+
+    def __init__(self, message: str, *, parameter: str = "") -> None:
+        super().__init__(message)
+        self.parameter = parameter
 
 
 class InputError(OncoTrackError):
@@ -17,7 +30,7 @@ class InputError(OncoTrackError):
 
 
 class RegistrationError(OncoTrackError):
-    """Two scans could not be brought into correspondence."""
+    """Two scans could not be aligned."""
 
 
 class OutputError(OncoTrackError):
@@ -33,7 +46,7 @@ class WeightsError(OncoTrackError):
 
 
 class TrainingError(OncoTrackError):
-    """Training cannot start or go on."""
+    """Training cannot start or continue."""
 
 
 class Cancelled(OncoTrackError):

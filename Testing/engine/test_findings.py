@@ -66,12 +66,12 @@ def edits(owner):
     uid = owner.findings[0].uid
     return {
         "add": lambda: owner.add("t0", Observation(centre=(0, 0, 0)), kind=Kind.LYMPH_NODE),
-        "remove": lambda: owner.remove(uid),
+        "remove everywhere": lambda: owner.remove_everywhere(uid),
+        "remove from scan": lambda: owner.remove_from_scan(uid, "t1"),
         "rename": lambda: owner.rename(uid, "target 1"),
         "state": lambda: owner.set_state(uid, "t1", State.REJECTED, "AB"),
         "move": lambda: owner.move(uid, "t1", (1, 2, 3)),
         "alternative": lambda: owner.take_alternative(uid, "t1", 1),
-        "forget": lambda: owner.observe(uid, "t1", None),
         "update": lambda: owner.update(uid, site="liver", role=Role.NON_TARGET),
         "times": lambda: owner.set_time_points([*TIMES, TimePoint("t2", "third")]),
         "load": lambda: owner.load_json(FindingList(TIMES).to_json()),
@@ -92,7 +92,19 @@ def followed():
 
 
 @pytest.mark.parametrize(
-    "name", ["add", "remove", "rename", "state", "move", "alternative", "forget", "update", "times", "load"]
+    "name",
+    [
+        "add",
+        "remove everywhere",
+        "remove from scan",
+        "rename",
+        "state",
+        "move",
+        "alternative",
+        "update",
+        "times",
+        "load",
+    ],
 )
 def test_each_command_is_one_step_of_undo(followed, name):
     heard = []
@@ -166,6 +178,21 @@ def test_labels_are_counted_by_kind(followed):
     assert followed.next_label(Kind.LYMPH_NODE) == "LN 1"
 
 
+def test_a_finding_is_removed_everywhere_or_from_one_scan_only(followed):
+    uid = followed.findings[0].uid
+    followed.remove_from_scan(uid, "t1")
+    assert list(followed[uid].observations) == ["t0"] and "on this scan" in followed.undo_text
+    with pytest.raises(InputError, match="L 1 is not marked on this scan"):
+        followed.remove_from_scan(uid, "t1")
+    followed.remove_from_scan(uid, "t0")
+    assert uid not in followed
+    followed.undo()
+    followed.undo()
+    assert list(followed[uid].observations) == ["t0", "t1"]
+    followed.remove_everywhere(uid)
+    assert uid not in followed and "on this scan" not in followed.undo_text
+
+
 @pytest.mark.parametrize(
     ("damage", "sentence"),
     [
@@ -189,7 +216,8 @@ def test_bad_numbers_and_unknown_findings_are_said(followed):
     for wrong in (
         lambda: followed.move(uid, "t1", (float("nan"), 0, 0)),
         lambda: followed.move(uid, "t9", (0, 0, 0)),
-        lambda: followed.remove("1.2.3"),
+        lambda: followed.remove_everywhere("1.2.3"),
+        lambda: followed.remove_from_scan(uid, "t9"),
         lambda: followed.rename(uid, "  "),
         lambda: followed.take_alternative(uid, "t1", 7),
         lambda: Box((1, 0, 0), (0, 0, 0)),

@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from oncotrack.errors import WeightsError
+from oncotrack.errors import InputError, WeightsError
 from oncotrack.networks import weights
 
 
@@ -36,6 +36,27 @@ def test_what_is_saved_comes_back(saved):
     assert loaded.about == {"steps": 10}
     assert all(torch.equal(loaded.state[name], value) for name, value in state.items())
     assert len(loaded.sha256) == 64
+
+
+def test_a_network_is_built_from_its_file_and_ready_to_infer(tmp_path):
+    def build(config: Small) -> torch.nn.Module:
+        return torch.nn.Linear(config.width, len(config.levels))
+
+    network = build(Small(5))
+    path = weights.save(tmp_path / "x.safetensors", "toy", Small(5), network.state_dict(), {"steps": 10})
+    trained = weights.load_network(path, "toy", Small, build, "cpu")
+    assert torch.equal(trained.network.weight, network.weight) and not trained.network.training
+    assert trained.config == Small(5) and trained.about == {"steps": 10} and trained.device.type == "cpu"
+    assert trained.sha256 == weights.load(path, "toy").sha256
+    with pytest.raises(WeightsError, match="do not fit its network"):
+        weights.load_network(path, "toy", Small, lambda config: torch.nn.Linear(1, config.width), "cpu")
+
+
+def test_an_unknown_config_is_refused_with_those_that_there_are():
+    weights.check_config("The toy", "small", {"small": Small(), "wide": Small(9)})
+    with pytest.raises(InputError, match='The toy has no config "large"') as caught:
+        weights.check_config("The toy", "large", {"small": Small(), "wide": Small(9)})
+    assert str(caught.value).endswith("Choose small or wide.") and caught.value.parameter == "config"
 
 
 def test_another_system_or_config_is_refused(saved):

@@ -21,7 +21,6 @@ from oncotrack.errors import MissingPackageError
 from oncotrack.findings.finding import Finding, Provenance
 from oncotrack.images.volume import Volume
 from oncotrack.networks import weights as stored
-from oncotrack.networks.devices import device as chosen_device
 
 
 @dataclass(frozen=True)
@@ -66,14 +65,10 @@ class UNetDetector:
     def __init__(
         self, weights: str | Path, device: str = "auto", threshold: float = 0.05, least_mm3: float = 10.0
     ) -> None:
-        file = stored.load(weights, self.name)
-        self.config = file.config_as(UNetConfig)
-        self.device = chosen_device(device)
-        self.network = network(self.config)
-        self.network.load_state_dict(file.state)
-        self.network.to(self.device).eval()
+        trained = stored.load_network(weights, self.name, UNetConfig, network, device)
+        self.network, self.config, self.device = trained.network, trained.config, trained.device
         self._threshold, self._least_mm3 = threshold, least_mm3
-        self._provenance = Provenance(method=self.name, weights_sha256=file.sha256)
+        self._provenance = Provenance(method=self.name, weights_sha256=trained.sha256)
 
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
         """See `Detector.detect`."""

@@ -174,10 +174,41 @@ class FindingList:
         self._replace(f"add {finding.label}", findings=(*self.findings, finding))
         return finding
 
-    def remove(self, uid: str) -> None:
-        """Delete a finding at all time points."""
-        gone = self[uid]
-        self._replace(f"delete {gone.label}", findings=tuple(f for f in self if f.uid != uid))
+    def remove_everywhere(self, uid: str) -> None:
+        """Remove a finding at all time points.
+
+        Parameters
+        ----------
+        uid : str
+
+        Raises
+        ------
+        InputError
+            There is no such finding in the list.
+        """
+        removed = self[uid]
+        self._replace(f"delete {removed.label}", findings=tuple(f for f in self if f.uid != uid))
+
+    def remove_from_scan(self, uid: str, time_point: str) -> None:
+        """Remove a finding at one time point only; without any other observation it leaves the list.
+
+        Parameters
+        ----------
+        uid : str
+        time_point : str
+
+        Raises
+        ------
+        InputError
+            There is no such finding in the list, or it has no observation at this time point.
+        """
+        finding = self[uid]
+        if finding.at(time_point) is None:
+            raise InputError(f"{finding.label} is not marked on this scan, so that nothing can be removed from it.")
+        if len(finding.observations) == 1:
+            self.remove_everywhere(uid)
+        else:
+            self.observe(uid, time_point, None, f"delete {finding.label} on this scan")
 
     def update(self, uid: str, text: str = "", **fields: Any) -> Finding:
         """Change fields of a finding (label, kind, site, role, observations)."""

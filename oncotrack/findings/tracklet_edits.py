@@ -70,7 +70,7 @@ def merge(findings: FindingList, uid: str, other: str, time_point: str) -> Findi
     scores = [each.score for each in (seen, its_seen) if each.score is not None]
     merged = replace(seen.with_tracklet(mine.merge(its)), score=max(scores, default=None))
     with findings.group(f"merge {findings[uid].label} with {findings[other].label}"):
-        forget(findings, findings[other], time_point)
+        findings.remove_from_scan(other, time_point)
         return findings.observe(uid, time_point, edited_by_reader(merged))
 
 
@@ -92,7 +92,7 @@ def take_up(
     taken = []
     with findings.group("detect lymph nodes"):
         for finding in gone:
-            findings.remove(finding.uid)
+            findings.remove_everywhere(finding.uid)
         known = [seen.box for finding in findings if (seen := finding.at(time_point)) and seen.box]
         for finding in proposed:
             box = finding.at(time_point).box
@@ -119,14 +119,6 @@ def edited_by_reader(seen: Observation, reader: str = "reader") -> Observation:
     """The same, as edited by a reader now."""
     provenance = replace(seen.provenance, reader=reader, when=Provenance().when)
     return replace(seen, state=State.EDITED, provenance=provenance)
-
-
-def forget(findings: FindingList, finding: Finding, time_point: str) -> None:
-    """Take a finding off a scan, and out of the list when no other scan shows it."""
-    if len(finding.observations) == 1:
-        findings.remove(finding.uid)
-    else:
-        findings.observe(finding.uid, time_point, None, f"delete {finding.label} here")
 
 
 def tracked(findings: FindingList, uid: str, time_point: str) -> tuple[Observation, Tracklet]:

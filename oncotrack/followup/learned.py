@@ -23,7 +23,6 @@ from oncotrack.followup.tissue import flag_tissue_change
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair
 from oncotrack.images.volume import Volume
 from oncotrack.networks import weights as stored
-from oncotrack.networks.devices import device as chosen_device
 from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.registration.registration import Registration
 
@@ -76,17 +75,13 @@ class LearnedTracker(ABC):
     """The network's class; made from a config."""
 
     def __init__(self, device: str = "auto", config: str = "compact", weights: str | Path | None = None) -> None:
-        if config not in self.configs:
-            raise InputError(f'{self.title} has no config "{config}"; choose {" or ".join(self.configs)}.')
-        self.device = chosen_device(device)
-        file = stored.load(weights or stored.bundled(self.name, config), self.name)
-        self.config = file.config_as(type(self.configs[config]))
-        self.network = self.kind(self.config)
-        file.fill(self.network)
-        self.network.to(self.device).eval()
-        self.about = file.about
-        self.threshold = float(file.about.get("found_threshold", FOUND_THRESHOLD))
-        self._sha256 = file.sha256
+        stored.check_config(self.title, config, self.configs)
+        path = weights or stored.bundled(self.name, config)
+        trained = stored.load_network(path, self.name, type(self.configs[config]), self.kind, device)
+        self.network, self.config, self.device = trained.network, trained.config, trained.device
+        self.about = trained.about
+        self.threshold = float(self.about.get("found_threshold", FOUND_THRESHOLD))
+        self._sha256 = trained.sha256
 
     @abstractmethod
     def encode(self, images: torch.Tensor) -> list[Any]:

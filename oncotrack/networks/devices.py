@@ -27,7 +27,10 @@ def device(name: str = "auto") -> torch.device:
         name = next(choice for choice in ("cuda", "mps", "cpu") if here[choice])
     kind = name.split(":")[0]
     if kind not in here:
-        raise InputError(f'There is no device "{name}"; choose one of {", ".join(DEVICES)}.')
+        raise InputError(f'There is no device "{name}". Choose one of {", ".join(DEVICES)}.', parameter="device")
     if not here[kind]:
-        raise InputError(f"This computer has no {kind} device that torch can use. Choose --device cpu or auto.")
+        raise InputError(
+            f'This computer has no {kind} device that PyTorch can use. Choose the device "cpu" or "auto".',
+            parameter="device",
+        )
     return torch.device(name)

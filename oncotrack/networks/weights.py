@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from oncotrack.atomic import replacing
-from oncotrack.errors import WeightsError
+from oncotrack.errors import InputError, WeightsError
+from oncotrack.networks.devices import device as chosen_device
 from oncotrack.resources import resource
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 FOLDER_VARIABLE = "ONCOTRACK_WEIGHTS"
 _FORMAT = "oncotrack weights 1"
 Config = TypeVar("Config")
+Network = TypeVar("Network", bound="torch.nn.Module")
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,91 @@ class Weights:
             ) from error
 
 
+@dataclass(frozen=True)
+class TrainedNetwork(Generic[Config, Network]):
+    """A network filled with its trained weights, on its device and in evaluation mode.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+    config : dataclass
+        The configuration that the network was built from.
+    device : torch.device
+    about : dict
+        How it was trained; see `Weights`.
+    sha256 : str
+        Of the weights file.
+    """
+
+    network: Network
+    config: Config
+    device: torch.device
+    about: dict[str, Any]
+    sha256: str
+
+
+def load_network(
+    path: str | Path, system: str, config_class: type[Config], build: Callable[[Config], Network], device: str = "auto"
+) -> TrainedNetwork[Config, Network]:
+    """Build the network that a weights file belongs to and fill it.
+
+    Parameters
+    ----------
+    path : path
+        The weights file; `bundled` finds those of this package.
+    system : str
+        Which network ("lntracker", ...).
+    config_class : type
+        Dataclass of the network's configuration.
+    build : callable
+        Returns the network of a configuration, most often the network's class.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+
+    Returns
+    -------
+    TrainedNetwork
+        Ready for inference.
+
+    Raises
+    ------
+    InputError
+        The device is unknown or this computer does not have it.
+    WeightsError
+        The weights are missing, damaged, altered, of another system or of another version.
+    """
+    chosen = chosen_device(device)
+    weights = load(path, system)
+    config = weights.config_as(config_class)
+    network = build(config)
+    weights.fill(network)
+    network.to(chosen).eval()
+    return TrainedNetwork(network, config, chosen, weights.about, weights.sha256)
+
+
+def check_config(title: str, config: str, configs: Iterable[str]) -> None:
+    """Check that a system has a configuration of this name.
+
+    Parameters
+    ----------
+    title : str
+        The system's name in the message.
+    config : str
+    configs : iterable of str
+        The names that it has.
+
+    Raises
+    ------
+    InputError
+        It has none of this name; the message lists those that it has.
+    """
+    names = list(configs)
+    if config not in names:
+        raise InputError(f'{title} has no config "{config}". Choose {" or ".join(names)}.', parameter="config")
+
+
 def _tuples(value: Any) -> Any:
-    """JSON's lists as the tuples that they were."""
+    """Turn the lists that JSON makes of tuples back into tuples."""
     return tuple(map(_tuples, value)) if isinstance(value, list) else value
 
 

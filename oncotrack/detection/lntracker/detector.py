@@ -17,13 +17,11 @@ from oncotrack.detection.lntracker.false_positive_filter import plausible
 from oncotrack.detection.lntracker.grid import LNSlices, check_ct
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.tracking import THRESHOLDS, Detected, Follower, Thresholds, Track, stacked
-from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Provenance
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
 from oncotrack.networks import weights as stored
 from oncotrack.networks.boxes import centre_size, iou
-from oncotrack.networks.devices import device as chosen_device
 
 _log = logging.getLogger(__name__)
 
@@ -63,24 +61,19 @@ class LNTrackerDetector:
         thresholds: Thresholds | None = None,
         stacking: bool = False,
     ) -> None:
-        if config not in CONFIGS:
-            raise InputError(f'LN-Tracker has no config "{config}"; choose {" or ".join(CONFIGS)}.')
-        self.device = chosen_device(device)
-        file = stored.load(weights or stored.bundled(self.name, config), self.name)
-        shape = file.config_as(LNTrackerConfig)
-        config = shape.named() or config
-        self.network = LNTracker(shape)
-        file.fill(self.network)
-        self.network.eval()
+        stored.check_config("LN-Tracker", config, CONFIGS)
+        path = weights or stored.bundled(self.name, config)
         self._said = ""
         try:
-            self.network.to(self.device)
+            trained = stored.load_network(path, self.name, LNTrackerConfig, LNTracker, device)
         except torch.cuda.OutOfMemoryError:
-            self._move_to_cpu()
+            trained = stored.load_network(path, self.name, LNTrackerConfig, LNTracker, "cpu")
+            self._said = self._warn_memory_is_full()
+        self.network, self.device, self.about = trained.network, trained.device, trained.about
+        config = trained.config.named() or config
         self.thresholds = thresholds or THRESHOLDS[config]
-        self.about = file.about
-        self._stacking = stacking or not self.network.config.track_queries
-        self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=file.sha256)
+        self._stacking = stacking or not trained.config.track_queries
+        self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=trained.sha256)
 
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
         """See `Detector.detect`. The scan is read from its lowest slice up, a few slices in memory at a time."""
@@ -173,9 +166,14 @@ class LNTrackerDetector:
             return follower.read(index, stack)
 
     def _move_to_cpu(self) -> None:
-        self.device, self._said = torch.device("cpu"), " (on the CPU: the accelerator's memory is full)"
-        _log.warning("The accelerator's memory is full; LN-Tracker goes on on the CPU.")
+        self.device, self._said = torch.device("cpu"), self._warn_memory_is_full()
         self.network.to(self.device)
+
+    @staticmethod
+    def _warn_memory_is_full() -> str:
+        """Log that the accelerator's memory is full; return what progress messages add."""
+        _log.warning("The accelerator's memory is full; LN-Tracker continues on the CPU.")
+        return " (on the CPU: the accelerator's memory is full)"
 
     def _seed(self, slices: LNSlices, index: int, box: np.ndarray) -> Track:
         """A track that begins with a reader's box."""

@@ -15,13 +15,11 @@ from oncotrack.detection.mr.config import CONFIGS, MRConfig
 from oncotrack.detection.mr.network import MaskRCNN, padded
 from oncotrack.detection.mr.slice_nodes import SliceNode, mask_of, slice_nodes, stacked_nodes, track_of, with_mask
 from oncotrack.detection.mr.slices import MRGrid, check_mr
-from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Provenance
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
 from oncotrack.networks import weights as stored
 from oncotrack.networks.boxes import iou
-from oncotrack.networks.devices import device as chosen_device
 
 THRESHOLD = 0.5
 """Score from which a node is shown, where the weights do not tell another (``threshold``)."""
@@ -58,17 +56,13 @@ class MRDetector:
         weights: str | Path | None = None,
         threshold: float | None = None,
     ) -> None:
-        if config not in CONFIGS:
-            raise InputError(f'The MR detector has no config "{config}"; choose {" or ".join(CONFIGS)}.')
-        self.device = chosen_device(device)
-        file = stored.load(weights or stored.bundled(self.name, config), self.name)
-        self.network = MaskRCNN(file.config_as(MRConfig))
-        file.fill(self.network)
-        self.network.to(self.device).eval()
-        self.about = file.about
-        self._threshold = float(file.about.get("threshold", THRESHOLD)) if threshold is None else threshold
+        stored.check_config("The MR detector", config, CONFIGS)
+        path = weights or stored.bundled(self.name, config)
+        trained = stored.load_network(path, self.name, MRConfig, MaskRCNN, device)
+        self.network, self.device, self.about = trained.network, trained.device, trained.about
+        self._threshold = float(self.about.get("threshold", THRESHOLD)) if threshold is None else threshold
         self._said = ""
-        self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=file.sha256)
+        self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=trained.sha256)
 
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
         """See `Detector.detect`. Axes, volume and mask are those of the stacked masks where the network gives masks."""

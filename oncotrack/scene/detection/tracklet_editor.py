@@ -125,7 +125,7 @@ class TrackletEditor:
         """Delete the box of the slice that the reader looks at; the last one takes the finding along."""
         index, finding = self._box_here(), self.finding
         if len(self.tracklet.boxes) == 1:
-            edits.forget(self._nodes.findings, finding, self._scan.time_point)
+            self._nodes.findings.remove_from_scan(finding.uid, self._scan.time_point)
         else:
             self._retrace(self.tracklet.without_box(index), "delete a slice box of")
 

@@ -50,7 +50,7 @@ class ReviewCommands:
 
     def delete(self, uid: str = "") -> None:
         """Delete a finding at all time points."""
-        self.findings.remove(self._finding(uid).uid)
+        self.findings.remove_everywhere(self._finding(uid).uid)
 
     def rename(self, label: str, uid: str = "") -> None:
         """Give a finding another label."""

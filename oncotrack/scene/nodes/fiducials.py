@@ -152,9 +152,9 @@ def _delete(findings: FindingList, finding: Finding, time_point: str) -> None:
     order = [known.id for known in findings.time_points]
     seen = sorted(finding.observations, key=lambda each: order.index(each) if each in order else len(order))
     if seen[0] == time_point:
-        findings.remove(finding.uid)
+        findings.remove_everywhere(finding.uid)
     else:
-        findings.observe(finding.uid, time_point, None, f"delete {finding.label} here")
+        findings.remove_from_scan(finding.uid, time_point)
 
 
 def _index(node: slicer.vtkMRMLMarkupsNode, uid: str) -> int:

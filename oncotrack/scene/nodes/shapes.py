@@ -14,7 +14,6 @@ from vtk.util.numpy_support import numpy_to_vtk
 from oncotrack.findings.finding import Axis, Box, Finding, Observation, Provenance, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.tracklet import Tracklet
-from oncotrack.findings.tracklet_edits import forget
 from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, marked, style_points
 
 BOX, LONG_AXIS, SHORT_AXIS, OUTLINE = "box", "long axis", "short axis", "outline"
@@ -111,7 +110,7 @@ def drop_shape(part: str, findings: FindingList, uid: str, time_point: str) -> N
     if observation is None:
         return
     if observation.tracklet is not None and part not in (LONG_AXIS, SHORT_AXIS):
-        forget(findings, findings[uid], time_point)
+        findings.remove_from_scan(uid, time_point)
     else:
         emptied = replace(observation, **{FIELDS[part]: None})
         findings.observe(uid, time_point, emptied, f"delete the {part} of {findings[uid].label}")

@@ -10,7 +10,6 @@ from undo_stack import Signal
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.finding_list import FindingList
-from oncotrack.findings.tracklet_edits import forget
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
@@ -138,7 +137,7 @@ class ScanSession:
 
     def delete(self, uid: str = "") -> None:
         """Delete a finding on this scan; it stays in the list while another scan shows it."""
-        forget(self.findings, self._finding(uid), self.time_point)
+        self.findings.remove_from_scan(self._finding(uid).uid, self.time_point)
 
     def rename(self, label: str, uid: str = "") -> None:
         """Give a finding another label."""
