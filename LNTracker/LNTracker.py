@@ -21,26 +21,33 @@ _ENGINE = _HERE if (_HERE / "oncotrack").is_dir() else _HERE.parent  # beside th
 if str(_ENGINE) not in sys.path:
     sys.path.append(str(_ENGINE))
 
-from OncoTrackPanel import PanelWidget  # noqa: E402  (found only now)
+from oncotrack.scene import choices  # noqa: E402  (found only now)
+from oncotrack.scene.commands import NODES  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 
-ACTIONS = (
-    ("placeButton", "L", "begin_placing"),
-    ("acceptButton", "A", "accept"),
-    ("rejectButton", "X", "reject"),
-    ("deleteButton", "Del", "delete"),
-    ("nextButton", "N", "next"),
-    ("previousButton", "P", "previous"),
-    ("undoButton", "Ctrl+Z", "undo"),
-    ("redoButton", "Ctrl+Y", "redo"),
-    ("addBoxButton", "Ins", "editor.add_box"),
-    ("deleteBoxButton", "Backspace", "editor.delete_box"),
-    ("extendUpButton", "", "editor.extend_up"),
-    ("extendDownButton", "", "editor.extend_down"),
-    ("trimAboveButton", "", "editor.trim_above"),
-    ("trimBelowButton", "", "editor.trim_below"),
-    ("splitButton", "", "editor.split"),
-)
-"""Button, keyboard shortcut while the module is open, and the method of DetectionScene that it calls."""
+BUTTONS = {
+    "detectButton": "detect",
+    "placeButton": "add_node",
+    "acceptButton": "accept",
+    "rejectButton": "reject",
+    "removeButton": "remove_from_scan",
+    "nextButton": "next",
+    "previousButton": "previous",
+    "undoButton": "undo",
+    "redoButton": "redo",
+    "exportButton": "export_nodes",
+    "addBoxButton": "add_box",
+    "deleteBoxButton": "delete_box",
+    "extendUpButton": "extend_up",
+    "extendDownButton": "extend_down",
+    "trimAboveButton": "trim_above",
+    "trimBelowButton": "trim_below",
+    "splitButton": "split",
+    "mergeButton": "merge",
+}
+"""Name of each button in the .ui file, and of its command in `oncotrack.scene.commands`."""
+HANDLERS = {"detect": "_detect", "merge": "_merge", "export_nodes": "_export"}
+"""Name of a command, and of the widget's method that runs it; other commands call the session."""
 
 
 class LNTracker(ScriptedLoadableModule):
@@ -72,9 +79,9 @@ class LNTrackerParameters:
 
     scan: slicer.vtkMRMLScalarVolumeNode
     threshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
-    shown: Annotated[str, Choice(["all", "to review", "accepted", "rejected"])] = "all"
-    size: Annotated[str, Choice(["any size", "enlarged", "measurable"])] = "any size"
-    order: Annotated[str, Choice(["score", "size", "label", "state", "position"])] = "score"
+    shown: Annotated[str, Choice(list(choices.NODE_STATES))] = choices.NODE_STATES[0]
+    size: Annotated[str, Choice(list(choices.NODE_SIZES))] = choices.NODE_SIZES[0]
+    order: Annotated[str, Choice(list(choices.NODE_ORDERS))] = choices.NODE_ORDERS[0]
     is_reversed: bool = False
 
 
@@ -95,14 +102,12 @@ class LNTrackerWidget(PanelWidget):
     """The panel."""
 
     logic_class = LNTrackerLogic
-    actions = ACTIONS
+    tools, buttons = (NODES,), BUTTONS
+    handlers = HANDLERS
 
     def connect_panel(self):
         self._mergeable = []
-        self.connect_table(self.ui.nodeTable)
-        self.ui.detectButton.connect("clicked()", self._detect)
-        self.ui.mergeButton.connect("clicked()", self._merge)
-        self.ui.exportButton.connect("clicked()", self._export)
+        self.connect_table(self.ui.nodeTable, choices.NODE_COLUMNS)
 
     def connect_session(self):
         self.session.placed.connect(lambda finding: self.act("follow_new", finding.uid))
@@ -133,10 +138,7 @@ class LNTrackerWidget(PanelWidget):
         self.ui.summaryLabel.text = detection_panel.summary(session)
         self.ui.sliceLabel.text = detection_panel.slice_words(session)
         self._show_mergeable(detection_panel.mergeable(session))
-        possible = self.possible()
-        self.ui.detectButton.enabled = "detect" in possible
-        self.ui.exportButton.enabled = "export" in possible
-        self.ui.mergeButton.enabled = self.ui.mergeComboBox.enabled = "editor.merge" in possible
+        self.ui.mergeComboBox.enabled = "editor.merge" in self.possible()
 
     def possible(self):
         from oncotrack.scene.detection.panel import possible

@@ -22,28 +22,40 @@ _ENGINE = _HERE if (_HERE / "oncotrack").is_dir() else _HERE.parent  # beside th
 if str(_ENGINE) not in sys.path:
     sys.path.append(str(_ENGINE))
 
-from OncoTrackPanel import PanelWidget  # noqa: E402  (found only now)
+from oncotrack.scene import choices  # noqa: E402  (found only now)
+from oncotrack.scene.commands import FINDINGS, VIEW  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 
-ACTIONS = (
-    ("placeButton", "L", "begin_placing"),
-    ("acceptButton", "A", "accept"),
-    ("rejectButton", "X", "reject"),
-    ("absentButton", "O", "mark_absent"),
-    ("deleteButton", "Del", "delete"),
-    ("nextButton", "N", "next"),
-    ("previousButton", "P", "previous"),
-    ("againButton", "M", "follow_again"),
-    ("missingButton", "T", "follow_missing"),
-    ("rematchButton", "", "rematch"),
-    ("throughButton", "", "follow_through"),
-    ("allThroughButton", "", "follow_all_through"),
-    ("onwardButton", "", "follow_onward"),
-    ("registerButton", "", "register"),
-    ("undoButton", "Ctrl+Z", "undo"),
-    ("redoButton", "Ctrl+Y", "redo"),
-)
-"""Button, keyboard shortcut while the module is open, and the method of FollowUpScene that it calls."""
-MAP_SHORTCUT = "H"
+BUTTONS = {
+    "registerButton": "register",
+    "placeButton": "place_lesion",
+    "acceptButton": "accept",
+    "rejectButton": "reject",
+    "absentButton": "mark_absent",
+    "removeButton": "remove_everywhere",
+    "nextButton": "next",
+    "previousButton": "previous",
+    "againButton": "search_again",
+    "missingButton": "find_all",
+    "rematchButton": "search_all_again",
+    "alternativeButton": "take_alternative",
+    "probabilityButton": "show_probability",
+    "addVisitButton": "add_visit",
+    "throughButton": "find_in_every_visit",
+    "allThroughButton": "find_all_in_every_visit",
+    "onwardButton": "redo_from_visit",
+    "undoButton": "undo",
+    "redoButton": "redo",
+}
+"""Name of each button in the .ui file, and of its command in `oncotrack.scene.commands`."""
+CHECK_BOXES = {"mapCheckBox": "show_anatomy_map", "linkCheckBox": "link_views"}
+"""The same for check boxes, which the .ui file binds to parameters."""
+HANDLERS = {
+    "take_alternative": "_take_alternative",
+    "show_probability": "_toggle_probability",
+    "add_visit": "_add_visit",
+}
+"""Name of a command, and of the widget's method that runs it; other commands call the session."""
 
 
 class LesionFollowUp(ScriptedLoadableModule):
@@ -85,7 +97,7 @@ class LesionFollowUpParameters:
     baseline: slicer.vtkMRMLScalarVolumeNode
     followup: slicer.vtkMRMLScalarVolumeNode
     radius_mm: Annotated[float, WithinRange(1.0, 100.0)] = 10.0
-    shown: Annotated[str, Choice(["all", "to review", "accepted", "rejected", "absent"])] = "all"
+    shown: Annotated[str, Choice(list(choices.MATCH_STATES))] = choices.MATCH_STATES[0]
     is_map_shown: bool = False
     are_views_linked: bool = True
 
@@ -108,19 +120,18 @@ class LesionFollowUpWidget(PanelWidget):
     """The panel."""
 
     logic_class = LesionFollowUpLogic
-    actions = ACTIONS
+    tools, buttons = (FINDINGS, VIEW), BUTTONS
+    handlers = HANDLERS
 
     def __init__(self, parent=None):
         self._visit_lines = []
         super().__init__(parent)
 
     def connect_panel(self):
-        self.connect_table(self.ui.lesionTable)
-        self._add_shortcut(self.ui.mapCheckBox, MAP_SHORTCUT)
-        self.ui.alternativeButton.connect("clicked()", self._take_alternative)
+        self.connect_table(self.ui.lesionTable, choices.LESION_COLUMNS)
+        for name, command in CHECK_BOXES.items():
+            self.show_command(getattr(self.ui, name), command)
         self.ui.methodComboBox.connect("activated(int)", self._on_method_chosen)
-        self.ui.probabilityButton.connect("clicked()", self._toggle_probability)
-        self.ui.addVisitButton.connect("clicked()", self._add_visit)
         self.ui.visitTable.connect("cellClicked(int,int)", self._on_visit_chosen)
         self.ui.visitTable.horizontalHeader().connect(
             "sectionClicked(int)", lambda visit: self.act("show_visit", visit)
@@ -168,17 +179,16 @@ class LesionFollowUpWidget(PanelWidget):
         self._show_visits()
         self.ui.alternativeComboBox.clear()
         self.ui.alternativeComboBox.addItems(panel.alternatives(session))
-        possible = self.possible()
-        self.ui.alternativeButton.enabled = self.ui.alternativeComboBox.enabled = "take_alternative" in possible
+        self.ui.alternativeComboBox.enabled = "take_alternative" in self.possible()
         self.ui.probabilityButton.checked = session.layers.is_probability_shown
-        self.ui.probabilityButton.enabled = session.layers.is_probability_shown or "map_probability" in possible
         if session.layers.is_probability_shown:
             self.parameters.is_map_shown = False  # one map at a time
 
     def possible(self):
         from oncotrack.scene.followup.panel import possible
 
-        return possible(self.session)
+        hides_map = {"map_probability"} if self.session.layers.is_probability_shown else set()
+        return possible(self.session) | hides_map | {"set_visits"}
 
     def done(self, outcome):
         from oncotrack.scene.followup.panel import method_tip, verdict

@@ -21,29 +21,40 @@ _ENGINE = _HERE if (_HERE / "oncotrack").is_dir() else _HERE.parent  # beside th
 if str(_ENGINE) not in sys.path:
     sys.path.append(str(_ENGINE))
 
-from OncoTrackPanel import PanelWidget  # noqa: E402  (found only now)
+from oncotrack.scene import choices  # noqa: E402  (found only now)
+from oncotrack.scene.commands import MASKS  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 
-ACTIONS = (
-    ("drawButton", "D", "draw_axes"),
-    ("cancelDrawingButton", "Esc", "cancel_drawing"),
-    ("proposeButton", "O", "propose"),
-    ("makeMaskButton", "M", "make_mask"),
-    ("squareButton", "S", "square"),
-    ("carryButton", "C", "carry"),
-    ("moreAxesButton", "E", "draw_more_axes"),
-    ("remeasureButton", "T", "remeasure"),
-    ("dropMaskButton", "", "drop_mask"),
-    ("acceptButton", "A", "accept"),
-    ("rejectButton", "X", "reject"),
-    ("deleteButton", "Del", "delete"),
-    ("nextButton", "N", "next"),
-    ("previousButton", "P", "previous"),
-    ("undoButton", "Ctrl+Z", "undo"),
-    ("redoButton", "Ctrl+Y", "redo"),
-)
-"""Button, keyboard shortcut while the module is open, and the method of RecistScene that it calls."""
-FILE_ACTIONS = {"batchButton": "batch", "takeButton": "take_segmentation", "exportButton": "export"}
-"""Button and method for those that ask for a file or a folder first."""
+BUTTONS = {
+    "drawButton": "draw_axes",
+    "cancelDrawingButton": "cancel_drawing",
+    "suggestButton": "suggest",
+    "rebuildButton": "rebuild",
+    "perpendicularButton": "make_perpendicular",
+    "extendButton": "extend_to_3d",
+    "addDiametersButton": "add_diameters",
+    "remeasureButton": "remeasure",
+    "removeMaskButton": "remove_mask",
+    "paintButton": "paint",
+    "acceptButton": "accept",
+    "rejectButton": "reject",
+    "removeButton": "remove_from_scan",
+    "nextButton": "next",
+    "previousButton": "previous",
+    "undoButton": "undo",
+    "redoButton": "redo",
+    "tableButton": "measure_table",
+    "importButton": "import_masks",
+    "exportButton": "export_masks",
+}
+"""Name of each button in the .ui file, and of its command in `oncotrack.scene.commands`."""
+HANDLERS = {
+    "measure_table": "_measure_table",
+    "import_masks": "_import_masks",
+    "export_masks": "_export",
+    "paint": "_paint",
+}
+"""Name of a command, and of the widget's method that runs it; other commands call the session."""
 
 
 class RECISTPseudoMask(ScriptedLoadableModule):
@@ -74,7 +85,7 @@ class RECISTPseudoMaskParameters:
     """What the panel remembers, in the scene."""
 
     scan: slicer.vtkMRMLScalarVolumeNode
-    kind: Annotated[str, Choice(["lymph node", "lesion"])] = "lesion"
+    kind: Annotated[str, Choice(list(choices.KINDS))] = choices.KINDS[-1]
     is_square: bool = False
 
 
@@ -95,14 +106,11 @@ class RECISTPseudoMaskWidget(PanelWidget):
     """The panel."""
 
     logic_class = RECISTPseudoMaskLogic
-    actions = ACTIONS
+    tools, buttons = (MASKS,), BUTTONS
+    handlers = HANDLERS
 
     def connect_panel(self):
-        self.connect_table(self.ui.maskTable)
-        self.ui.batchButton.connect("clicked()", self._batch)
-        self.ui.takeButton.connect("clicked()", self._take)
-        self.ui.exportButton.connect("clicked()", self._export)
-        self.ui.paintButton.connect("clicked()", self._paint)
+        self.connect_table(self.ui.maskTable, choices.MASK_COLUMNS)
 
     def connect_session(self):
         self.session.told.connect(self.say)
@@ -134,10 +142,6 @@ class RECISTPseudoMaskWidget(PanelWidget):
         self.ui.summaryLabel.text = recist_panel.summary(session)
         self.ui.measureLabel.text = recist_panel.current_words(session)
         self.ui.hintLabel.text = session.hint
-        possible = self.possible()
-        for name, action in FILE_ACTIONS.items():
-            getattr(self.ui, name).enabled = action in possible
-        self.ui.paintButton.enabled = "remeasure" in possible
 
     def possible(self):
         from oncotrack.scene.masks.panel import possible
@@ -151,13 +155,13 @@ class RECISTPseudoMaskWidget(PanelWidget):
 
     # files and painting
 
-    def _batch(self):
+    def _measure_table(self):
         kinds = "Tables of axes (*.csv *.json)"
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of axes", "", kinds)
         if path:
             self.act("batch", Path(path))
 
-    def _take(self):
+    def _import_masks(self):
         kinds = "Segmentations (*.nrrd *.nii *.nii.gz *.mha)"
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Segmentation", "", kinds)
         if path:

@@ -14,11 +14,16 @@ from xml.etree import ElementTree
 
 import pytest
 
+from oncotrack.scene.commands import COMMANDS, FINDINGS, MASKS, NODES, SLICER_KEYS, VIEW, ReaderCommand
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "oncotrack"
 MODULES = sorted(
     folder for folder in REPOSITORY.iterdir() if folder.is_dir() and (folder / f"{folder.name}.py").is_file()
 )
+TOOLS = {"LesionFollowUp": (FINDINGS, VIEW), "LNTracker": (NODES,), "RECISTPseudoMask": (MASKS,)}
+STANDALONE = ("oncotrack", "oncotrack.scene", "oncotrack.scene.choices", "oncotrack.scene.commands")
+"""What the desktop modules may import of OncoTrack before its packages are installed."""
 FACES = {"scene", "web"}
 NOT_IN_SLICER = {"bench", "cli", "datasets", "evaluation", "report", "training", "web"}
 TOOLKITS = {"qt", "ctk", "trame", "trame_client", "trame_server", "trame_slicer", "trame_vuetify"}
@@ -82,13 +87,38 @@ def widgets(folder: Path) -> dict[str, ElementTree.Element]:
 
 def panel_files(folder: Path) -> list[Path]:
     """The module's own file, and that of its panel's base class where it has one."""
-    own, shared = folder / f"{folder.name}.py", REPOSITORY / "OncoTrackPanel" / "__init__.py"
-    return [own, shared] if "OncoTrackPanel" in imports(own) else [own]
+    own, shared = folder / f"{folder.name}.py", REPOSITORY / "OncoTrackPanel" / "panel_widget.py"
+    return [own, shared] if "OncoTrackPanel.panel_widget" in imports(own) else [own]
 
 
-def called(file: Path, *owners: str) -> set[str]:
-    """The session's attributes that a module's file names: behind `act`, and behind `owners`."""
-    names = {action for _button, _key, action in constant(file, "ACTIONS")}
+def literal(folder: Path, name: str) -> dict[str, str]:
+    """Return a dictionary of strings that the module's file assigns at its top; empty when it does not."""
+    for node in tree(folder / f"{folder.name}.py").body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return ast.literal_eval(node.value)
+    return {}
+
+
+def offered(folder: Path) -> dict[str, ReaderCommand]:
+    """The commands that a module's buttons and check boxes run, by the widget's name."""
+    commands = {command.name: command for command in COMMANDS if set(command.tools) & set(TOOLS[folder.name])}
+    named = literal(folder, "BUTTONS") | literal(folder, "CHECK_BOXES")
+    return {widget: commands[name] for widget, name in named.items()}
+
+
+def strings(file: Path) -> set[str]:
+    """The string constants in a file's code."""
+    return {
+        node.value for node in ast.walk(tree(file)) if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+
+
+def called(folder: Path, *owners: str) -> set[str]:
+    """The session's attributes that a module uses: through commands, behind `act`, and behind `owners`."""
+    names, file = (
+        {offered(folder)[button].action for button in literal(folder, "BUTTONS")},
+        folder / f"{folder.name}.py",
+    )
     for node in ast.walk(tree(file)):
         if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "act":
             names |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
@@ -284,7 +314,7 @@ def test_every_widget_that_the_code_names_exists(folder):
         for node in ast.walk(tree(file))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "ui"
     }
-    used |= {button for button, _key, _action in constant(folder / f"{folder.name}.py", "ACTIONS")}
+    used |= set(offered(folder))
     assert used <= names, f"not in the .ui: {sorted(used - names)}"
     buttons = {name for name, widget in widgets(folder).items() if widget.get("class") == "QPushButton"}
     assert buttons <= used, f"buttons that do nothing: {sorted(buttons - used)}"
@@ -316,19 +346,57 @@ def test_every_bound_parameter_is_a_field_and_every_field_is_used(folder):
 
 @module_folders
 def test_a_module_imports_without_the_packages_that_slicer_lacks(folder):
-    heavy = {"oncotrack", *slicer_needs(), *DISTRIBUTIONS, "torch"}
-    top = {name.split(".")[0].lower() for name in imports(folder / f"{folder.name}.py", at_top_only=True)}
-    assert not top & heavy
+    """With stand-ins for Qt and Slicer, everything is blocked but the standard library and `STANDALONE`."""
+    script = f"""
+import sys
+from unittest.mock import MagicMock
+brought = {{"ctk", "qt", "slicer", "vtk"}}
+allowed = set(sys.stdlib_module_names) | brought
+class Blocker:
+    def find_spec(self, name, path=None, target=None):
+        known = name.split(".")[0]
+        if known not in allowed | {{"OncoTrackPanel", {folder.name!r}}} and name not in {STANDALONE!r}:
+            raise ImportError(f"blocked: {{name}}")
+sys.meta_path.insert(0, Blocker())
+for name in (*brought, "slicer.parameterNodeWrapper", "slicer.ScriptedLoadableModule", "slicer.util"):
+    sys.modules[name] = MagicMock()
+for name in ("ScriptedLoadableModule", "ScriptedLoadableModuleLogic", "ScriptedLoadableModuleTest", "ScriptedLoadableModuleWidget"):
+    setattr(sys.modules["slicer.ScriptedLoadableModule"], name, type(name, (), {{}}))
+sys.modules["slicer.util"].VTKObservationMixin = type("VTKObservationMixin", (), {{}})
+sys.path[:0] = [{str(folder)!r}, {str(REPOSITORY)!r}]
+import {folder.name}
+widget = {folder.name}.{folder.name}Widget
+print(sorted(name for name in sys.modules if name.startswith("oncotrack")), widget.tools)
+missing = [name for name in widget.handlers.values() if not hasattr(widget, name)]
+assert not missing, missing
+assert set(widget.handlers) <= set(widget.buttons.values())
+"""
+    run = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.strip() == f"{sorted(STANDALONE)} {TOOLS[folder.name]}"
+
+
+def test_a_key_means_the_same_command_everywhere_and_leaves_slicers_own_alone():
+    keys = [(command.key, command.name) for command in COMMANDS if command.key]
+    twice = {key for key, name in keys if any(key == other and name != another for other, another in keys)}
+    assert twice == {"Del"}, "only removing has one key for two commands, which no tool offers together"
+    assert not SLICER_KEYS & {key for key, _name in keys}, "slice views use these keys"
+
+
+def test_every_command_is_in_the_table_once_for_a_tool():
+    for tool in {tool for command in COMMANDS for tool in command.tools}:
+        of_tool = [command for command in COMMANDS if tool in command.tools]
+        for field in ("name", "key"):
+            values = [value for command in of_tool if (value := getattr(command, field))]
+            assert len(values) == len(set(values)), f"{tool}: a {field} is used twice"
+        assert all(command.title and command.tip.endswith(".") for command in of_tool)
 
 
 @module_folders
-def test_shortcuts_are_unambiguous_and_leave_slicers_own_alone(folder):
-    file = folder / f"{folder.name}.py"
-    keys = [key for _button, key, _action in constant(file, "ACTIONS") if key]
-    if "MAP_SHORTCUT" in file.read_text(encoding="utf-8"):
-        keys.append(constant(file, "MAP_SHORTCUT"))
-    assert len(keys) == len(set(keys))
-    assert not {"F", "B", "G", "R", "V", "Q"} & set(keys), "slice views use these keys"
+def test_a_module_offers_every_command_with_a_key(folder):
+    """Except those that only the browser has."""
+    with_key = {command.name for command in COMMANDS if command.key and set(command.tools) & set(TOOLS[folder.name])}
+    assert with_key - {"swap", "set_window"} <= {command.name for command in offered(folder).values()}
 
 
 @module_folders
@@ -340,48 +408,33 @@ def test_a_module_has_the_classes_that_slicer_looks_for(folder):
 
 
 def test_the_follow_up_panel_calls_what_the_session_has():
-    file = REPOSITORY / "LesionFollowUp" / "LesionFollowUp.py"
-    assert called(file, "session") <= has("followup/review_commands", "followup/follow_tasks", "followup/follow_up")
-    panel = (PACKAGE / "scene" / "followup" / "panel.py").read_text(encoding="utf-8")
-    offered = {action for _button, _key, action in constant(file, "ACTIONS")}
-    assert all(f'"{action}"' in panel for action in offered), "a button would never be enabled"
-
-
-def test_the_follow_up_panel_has_the_filters_and_columns_of_the_scene_floor():
-    folder, panel = REPOSITORY / "LesionFollowUp", PACKAGE / "scene" / "followup" / "panel.py"
-    choices = next(n for n in ast.walk(parameters(folder)["shown"]) if isinstance(n, ast.List))
-    shown = constant(panel, "SHOWN")
-    to_review = constant(panel, "_TO_REVIEW")
-    assert ast.literal_eval(choices) == [to_review if isinstance(k, ast.Name) else k.value for k in shown.keys]
-    titles = [c.findtext("property/string") for c in widgets(folder)["lesionTable"].findall("column")]
-    assert titles == list(constant(panel, "COLUMNS"))
+    folder = REPOSITORY / "LesionFollowUp"
+    calls = called(folder, "session")
+    assert calls <= has("followup/review_commands", "followup/follow_tasks", "followup/follow_up")
+    known = strings(PACKAGE / "scene" / "followup" / "panel.py") | {"set_visits"}  # the last one is always possible
+    assert {offered(folder)[button].action for button in literal(folder, "BUTTONS")} <= known, "never enabled"
 
 
 def test_the_detection_panel_calls_what_the_session_has():
-    file = REPOSITORY / "LNTracker" / "LNTracker.py"
-    offered = has("session/scan_session", "detection/detection") | {
+    folder = REPOSITORY / "LNTracker"
+    methods = has("session/scan_session", "detection/detection") | {
         f"editor.{name}" for name in has("detection/tracklet_editor")
     }
-    assert called(file, "session", "editor") <= offered
-    panel = (PACKAGE / "scene" / "detection" / "panel.py").read_text(encoding="utf-8")
-    actions = {action.removeprefix("editor.") for _button, _key, action in constant(file, "ACTIONS")}
-    assert all(f'"{action}"' in panel for action in actions), "a button would never be enabled"
+    assert called(folder, "session", "editor") <= methods
+    known = strings(PACKAGE / "scene" / "detection" / "panel.py")
+    actions = {command.action.removeprefix("editor.") for command in offered(folder).values()}
+    assert actions <= known, "never enabled"
 
 
-def test_the_mask_panel_calls_what_the_session_has_and_shows_its_columns():
-    folder, panel = REPOSITORY / "RECISTPseudoMask", PACKAGE / "scene" / "masks" / "panel.py"
-    file = folder / "RECISTPseudoMask.py"
-    assert called(file, "session") <= has("session/scan_session", "masks/mask_editing", "masks/recist")
-    actions = {action for _button, _key, action in constant(file, "ACTIONS")}
-    actions |= {value.value for value in constant(file, "FILE_ACTIONS").values}
-    text = panel.read_text(encoding="utf-8")
-    assert all(f'"{action}"' in text for action in actions), "a button would never be enabled"
-    titles = [c.findtext("property/string") for c in widgets(folder)["maskTable"].findall("column")]
-    assert titles == list(constant(panel, "COLUMNS"))
+def test_the_mask_panel_calls_what_the_session_has():
+    folder = REPOSITORY / "RECISTPseudoMask"
+    assert called(folder, "session") <= has("session/scan_session", "masks/mask_editing", "masks/recist")
+    known = strings(PACKAGE / "scene" / "masks" / "panel.py")
+    assert {command.action for command in offered(folder).values()} <= known, "never enabled"
 
 
 def test_what_panels_share_calls_what_every_session_has():
-    shared = REPOSITORY / "OncoTrackPanel" / "__init__.py"
+    shared = REPOSITORY / "OncoTrackPanel" / "panel_widget.py"
     owned = {
         node.attr
         for node in ast.walk(tree(shared))
@@ -391,15 +444,6 @@ def test_what_panels_share_calls_what_every_session_has():
     assert owned <= has("session/scan_session") & has(
         "followup/review_commands", "followup/follow_tasks", "followup/follow_up"
     )
-
-
-def test_the_detection_panel_has_the_choices_and_columns_of_the_scene_floor():
-    folder, panel = REPOSITORY / "LNTracker", PACKAGE / "scene" / "detection" / "panel.py"
-    for parameter, name in (("shown", "SHOWN"), ("size", "SIZES"), ("order", "ORDERS")):
-        choices = next(n for n in ast.walk(parameters(folder)[parameter]) if isinstance(n, ast.List))
-        assert ast.literal_eval(choices) == [key.value for key in constant(panel, name).keys]
-    titles = [c.findtext("property/string") for c in widgets(folder)["nodeTable"].findall("column")]
-    assert titles == list(constant(panel, "COLUMNS"))
 
 
 def test_the_icons_are_what_slicer_wants():
@@ -488,6 +532,6 @@ def test_everything_that_runs_in_slicer_is_installed(installed):
         for file in listed(folder):
             assert (installed / file).is_file(), file
     wanted = {file.relative_to(REPOSITORY) for file in sources() if floor(dotted(file)) not in NOT_IN_SLICER}
-    assert (installed / "OncoTrackPanel" / "__init__.py").is_file()
+    assert (installed / "OncoTrackPanel" / "panel_widget.py").is_file()
     there = {file.relative_to(installed) for file in (installed / "oncotrack").rglob("*.py")}
     assert there == wanted

@@ -354,7 +354,7 @@ def test_the_node_under_a_place_is_known(found):
 def test_only_what_can_be_done_is_offered(session):
     assert possible(session) == {"detect", "begin_placing"}
     session.detect().run()
-    assert {"accept", "reject", "delete", "next", "undo", "editor.merge"} <= possible(session)
+    assert {"accept", "reject", "remove_from_scan", "next", "undo", "editor.merge"} <= possible(session)
     session.set_scan(None)
     assert "detect" not in possible(session)
 

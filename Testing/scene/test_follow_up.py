@@ -101,7 +101,7 @@ def test_states_are_told_in_words(followed):
 def test_delete_and_undo_take_both_marks_away_and_bring_them_back(followed):
     nodes = [followed.nodes.centres(followed.baseline_id), followed.nodes.centres(followed.followup_id)]
     before = [position(node) for node in nodes]
-    followed.delete()
+    followed.remove_everywhere()
     assert [node.GetNumberOfControlPoints() for node in nodes] == [0, 0]
     followed.undo()
     assert [position(node) for node in nodes] == before
@@ -184,7 +184,7 @@ def test_a_saved_scene_reopens_with_everything_in_it(followed, tmp_path, truth, 
 def test_opening_a_scene_under_a_running_session_takes_its_findings_over(followed, tmp_path):
     json = followed.findings.to_json()
     path = save_scene(followed.scene, tmp_path / "patient.mrb")
-    followed.delete()
+    followed.remove_everywhere()
     open_scene(followed.scene, path)
     assert followed.findings.to_json() == json
     assert followed.baseline.GetName() == "CT 2025"

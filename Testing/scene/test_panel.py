@@ -83,17 +83,17 @@ def test_nothing_can_be_done_without_scans(scene, trackers):
 def test_what_is_possible_works_and_what_is_not_fails_or_does_nothing(session, lesion):
     assert panel.possible(session) == {"begin_placing", "register"}
     session.follow(lesion).run()
-    for name in sorted(panel.possible(session) - {"delete", "undo", "take_alternative", "rematch"}):
+    for name in sorted(panel.possible(session) - {"remove_everywhere", "undo", "take_alternative", "rematch"}):
         outcome = getattr(session, name)()
         if outcome is not None:
             outcome.run()
-    assert {"undo", "take_alternative", "delete"} <= panel.possible(session)
+    assert {"undo", "take_alternative", "remove_everywhere"} <= panel.possible(session)
     session.take_alternative(0)
-    session.delete()
+    session.remove_everywhere()
     able = panel.possible(session)
     assert "undo" in able
-    assert not {"accept", "reject", "mark_absent", "delete", "next", "follow_again", "redo"} & able
-    for name in ("accept", "delete", "follow_again", "follow_missing"):
+    assert not {"accept", "reject", "mark_absent", "remove_everywhere", "next", "follow_again", "redo"} & able
+    for name in ("accept", "remove_everywhere", "follow_again", "follow_missing"):
         with pytest.raises(OncoTrackError):
             getattr(session, name)()
     session.undo()

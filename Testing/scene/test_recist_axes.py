@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from oncotrack.findings.finding import Box, Kind, Observation, Provenance, State
+from oncotrack.scene.choices import MASK_COLUMNS
 from oncotrack.scene.masks.mask_segments import MASKS, from_segment
-from oncotrack.scene.masks.panel import COLUMNS, current_words, lines, possible, summary
+from oncotrack.scene.masks.panel import current_words, lines, possible, summary
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.volumes import add_volume
@@ -113,7 +114,7 @@ def test_what_was_drawn_is_one_step_of_undo_and_leaves_no_line_behind(reading, a
     assert [line.cells for line in lines(reading.session)] == [
         ("L 1", "proposed", *lines(reading.session)[0].cells[2:5], "in one slice")
     ]
-    assert len(lines(reading.session)[0].cells) == len(COLUMNS)
+    assert len(lines(reading.session)[0].cells) == len(MASK_COLUMNS)
     assert summary(reading.session) == "1 finding, 1 mask."
     reading.session.undo()
     assert reading.session.nodes.parts.find(NodeKey(MASKS, reading.session.time_point)).GetSegmentation(
@@ -279,7 +280,7 @@ def test_accept_reject_delete_and_go_on(drawn, axial):
         node = session.nodes.parts.find(NodeKey(MASKS, session.time_point))
         shown = [node.GetDisplayNode().GetSegmentVisibility(finding.uid) for finding in session.shown]
         assert shown == [True, False], "a rejected mask is hidden"
-        session.delete()
+        session.remove_from_scan()
         assert [line.cells[1] for line in lines(session)] == ["rejected"]
         session.undo()
         assert len(lines(session)) == 2

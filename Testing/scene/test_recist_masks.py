@@ -253,7 +253,7 @@ def test_masks_are_exported_and_taken_up_again(session, tmp_path):
     assert session.findings.findings == before
     held = {each.label: each.at(session.time_point).mask for each in before}
     for finding in before:
-        session.delete(finding.uid)
+        session.remove_from_scan(finding.uid)
     taken = undone_and_redone(session, session.take_segmentation(tmp_path / "masks.seg.nrrd").run)
     assert set(taken.new) == {"L 1", "L 2"}
     for finding in session.findings:

@@ -298,8 +298,8 @@ def test_without_a_box_or_a_node_nothing_is_edited(reading):
     reading.show(39)
     with pytest.raises(InputError, match="no box on this slice"):
         reading.editor.delete_box()
-    reading.session.delete()
-    reading.session.delete()
+    reading.session.remove_from_scan()
+    reading.session.remove_from_scan()
     assert reading.session.current is None
     with pytest.raises(InputError, match="chosen"):
         reading.editor.split()

@@ -141,7 +141,7 @@ def test_masks_are_saved_reopened_exported_and_taken_up_again(masks, pair, mask_
     masks.page.locator("[data-save='save scene']").click()
     masks.until("s('saved').includes('scene.mrb') && !s('job').text")
     masks.tab("Masks")
-    press(masks, "delete")
+    press(masks, "remove_from_scan")
     masks.until("s('masks').length === 0")
     masks.page.locator("[data-mask-file] input").fill(str(mask_server.out / "masks.seg.nrrd"))
     press(masks, "take")

@@ -8,34 +8,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oncotrack.findings.finding import Axis, Finding, Observation, State
+from oncotrack.scene.choices import NODE_ORDERS, NODE_SIZES, NODE_STATES
 from oncotrack.scene.detection.detection import DetectionScene
 
 MEASURABLE_MM, ENLARGED_MM = 15.0, 10.0
 """Short axis from which RECIST 1.1 calls a lymph node measurable, and enlarged."""
-SHOWN: dict[str, tuple[State, ...]] = {
-    "all": tuple(State),
-    "to review": (State.PROPOSED,),
-    "accepted": (State.ACCEPTED, State.EDITED),
-    "rejected": (State.REJECTED,),
-}
+_STATES = (tuple(State), (State.PROPOSED,), (State.ACCEPTED, State.EDITED), (State.REJECTED,))
+SHOWN: dict[str, tuple[State, ...]] = dict(zip(NODE_STATES, _STATES, strict=True))
 """Choices of the state filter, with the states that each lets through."""
-SIZES: dict[str, float] = {"any size": 0.0, "enlarged": ENLARGED_MM, "measurable": MEASURABLE_MM}
+SIZES: dict[str, float] = dict(zip(NODE_SIZES, (0.0, ENLARGED_MM, MEASURABLE_MM), strict=True))
 """Choices of the size filter, with the least short axis (mm) that each lets through."""
-COLUMNS = ("Node", "State", "Score", "Short (mm)", "Long (mm)", "Slices", "Volume (ml)", "RECIST size")
-ORDERS: dict[str, tuple[Callable[[Finding, Observation], object], bool]] = {
-    "score": (lambda _finding, seen: -1.0 if seen.score is None else seen.score, True),
-    "size": (lambda _finding, seen: _short_mm(seen), True),
-    "label": (lambda finding, _seen: [(not part.isdigit(), int(part) if part.isdigit() else part)
-                                      for part in re.split(r"(\d+)", finding.label) if part], False),
-    "state": (lambda _finding, seen: list(State).index(seen.state), False),
-    "position": (lambda _finding, seen: seen.centre[2], True),
-}  # fmt: skip
+_ORDERS: tuple[tuple[Callable[[Finding, Observation], object], bool], ...] = (
+    (lambda _finding, seen: -1.0 if seen.score is None else seen.score, True),
+    (lambda _finding, seen: _short_mm(seen), True),
+    (lambda finding, _seen: _natural(finding.label), False),
+    (lambda _finding, seen: list(State).index(seen.state), False),
+    (lambda _finding, seen: seen.centre[2], True),
+)
+ORDERS = dict(zip(NODE_ORDERS, _ORDERS, strict=True))
 """Choices of the order: what is compared, and whether the largest comes first. Position runs from head to feet."""
 
 
 @dataclass(frozen=True)
 class NodeLine:
-    """A node as a line of the table; `cells` go with `COLUMNS`, `tip` says where it is and who found it."""
+    """A node as a line of the table; `cells` go with `NODE_COLUMNS`, `tip` says where it is and who found it."""
 
     uid: str
     cells: tuple[str, ...]
@@ -126,7 +122,7 @@ def possible(session: DetectionScene) -> frozenset[str]:
     if session.listed:
         names |= {"next", "previous"}
     if session.current:
-        names |= {"accept", "reject", "delete"}
+        names |= {"accept", "reject", "remove_from_scan"}
         names |= {f"editor.{name}" for name in _edits(session)}
     if session.findings.can_undo:
         names.add("undo")
@@ -166,6 +162,11 @@ def _line(finding: Finding, seen: Observation) -> NodeLine:
     place = ", ".join(f"{value:.1f}" for value in seen.centre)
     who = seen.provenance.reader or seen.provenance.method or "unknown"
     return NodeLine(finding.uid, cells, f"{finding.label} {finding.site}".strip() + f" at {place} mm (R A S), by {who}")
+
+
+def _natural(label: str) -> list[tuple[bool, int | str]]:
+    """Return a sort key by which "LN 2" comes before "LN 10"."""
+    return [(not part.isdigit(), int(part) if part.isdigit() else part) for part in re.split(r"(\d+)", label) if part]
 
 
 def _short_mm(seen: Observation) -> float:

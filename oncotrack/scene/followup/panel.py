@@ -8,23 +8,17 @@ from dataclasses import dataclass
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.visit_table import VisitLine, axes, headings, state, trust, was_not_found
 from oncotrack.findings.visit_table import lines as visit_rows
+from oncotrack.scene.choices import MATCH_STATES
 from oncotrack.scene.followup.follow_up import FollowUpScene
 
-_TO_REVIEW = "to review"
-SHOWN: dict[str, tuple[State, ...]] = {
-    "all": tuple(State),
-    _TO_REVIEW: (State.PROPOSED,),
-    "accepted": (State.ACCEPTED, State.EDITED),
-    "rejected": (State.REJECTED,),
-    "absent": (State.ABSENT,),
-}
+_STATES = (tuple(State), (State.PROPOSED,), (State.ACCEPTED, State.EDITED), (State.REJECTED,), (State.ABSENT,))
+SHOWN: dict[str, tuple[State, ...]] = dict(zip(MATCH_STATES, _STATES, strict=True))
 """Choices of the state filter, with the states of the match that each lets through."""
-COLUMNS = ("Lesion", "State", "Trust", "Axes (mm)")
 
 
 @dataclass(frozen=True)
 class LesionLine:
-    """A lesion as a line of the table; `cells` go with `COLUMNS`, `tip` says more about the match."""
+    """A lesion as a line of the table; `cells` go with `LESION_COLUMNS`, `tip` says more about the match."""
 
     uid: str
     cells: tuple[str, str, str, str]
@@ -37,7 +31,7 @@ def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
     result = []
     for finding in session.findings:
         match = finding.at(session.followup_id)
-        if match is None and shown not in ("all", _TO_REVIEW):
+        if match is None and shown not in MATCH_STATES[:2]:
             continue
         if match is None or match.state in chosen:
             cells = (finding.label, state(match), trust(match), _axes(session, finding))
@@ -95,7 +89,7 @@ def possible(session: FollowUpScene) -> frozenset[str]:
     if both and session.undecided:
         names.add("rematch")
     if session.current:
-        names |= {"delete"} | _possible_with_current(session)
+        names |= {"remove_everywhere"} | _possible_with_current(session)
     if session.match:
         names |= {"accept", "reject", "mark_absent"}
     if alternatives(session):

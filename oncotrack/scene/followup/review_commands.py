@@ -48,8 +48,8 @@ class ReviewCommands:
         """The lesion is not in the follow-up any more."""
         self.findings.set_state(self._finding(uid).uid, self.followup_id, State.ABSENT, "reader")
 
-    def delete(self, uid: str = "") -> None:
-        """Delete a finding at all time points."""
+    def remove_everywhere(self, uid: str = "") -> None:
+        """Remove a finding from all time points."""
         self.findings.remove_everywhere(self._finding(uid).uid)
 
     def rename(self, label: str, uid: str = "") -> None:

@@ -10,13 +10,12 @@ from oncotrack.masks.axes import PERPENDICULAR_WITHIN, RecistAxes
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.masks.recist_files import Taken
 
-COLUMNS = ("Finding", "State", "Long (mm)", "Short (mm)", "Volume (ml)", "Mask")
 NO_MASK = "none"
 
 
 @dataclass(frozen=True)
 class MaskLine:
-    """A finding as a line of the table; `cells` go with `COLUMNS`, `tip` says where it is and how it was made."""
+    """A finding as a line of the table; `cells` go with `MASK_COLUMNS`, `tip` says where it is and how it was made."""
 
     uid: str
     cells: tuple[str, ...]
@@ -81,7 +80,7 @@ def possible(session: RecistScene) -> frozenset[str]:
     if session.shown:
         names |= {"next", "previous"}
     if (seen := session.seen) is not None:
-        names |= {"accept", "reject", "delete", "propose"}
+        names |= {"accept", "reject", "remove_from_scan", "propose"}
         if seen.long_axis and seen.short_axis:
             names |= {"make_mask", "square", "carry", "draw_more_axes"}
         if seen.mask is not None:

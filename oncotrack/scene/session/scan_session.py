@@ -135,8 +135,8 @@ class ScanSession:
         """It is none, and is not to be proposed again."""
         self.findings.set_state(self._finding(uid).uid, self.time_point, State.REJECTED, "reader")
 
-    def delete(self, uid: str = "") -> None:
-        """Delete a finding on this scan; it stays in the list while another scan shows it."""
+    def remove_from_scan(self, uid: str = "") -> None:
+        """Remove a finding from this scan; it stays in the list while it lies on another scan."""
         self.findings.remove_from_scan(self._finding(uid).uid, self.time_point)
 
     def rename(self, label: str, uid: str = "") -> None:

@@ -32,7 +32,7 @@ _ACTIONS = (
     ("next", "Next node of the list", "mdi-chevron-right", "n"),
     ("accept", "Accept the node", "mdi-check-circle", "a"),
     ("reject", "Reject the node: it is not proposed again", "mdi-close-circle-outline", "r"),
-    ("delete", "Delete the node: a new run may propose it again", "mdi-delete", "Delete"),
+    ("remove_from_scan", "Remove from this scan: a new run may propose it again", "mdi-delete", "Delete"),
 )
 _RERUNS = ((Rerun.KEEP, "Keep decisions"), (Rerun.REPLACE, "Replace all"))
 

@@ -56,7 +56,7 @@ class FindingsTool:
             Command("undo", "Undo", "mdi-undo", session.undo, "Ctrl+z", "can_undo"),
             Command("redo", "Redo", "mdi-redo", session.redo, "Ctrl+y", "can_redo"),
             Command("redo too", "Redo", "mdi-redo", session.redo, "Ctrl+Shift+z", "can_redo", is_in_bar=False),
-            Command("delete", "Delete the finding", "mdi-delete", session.delete, "Delete", one, is_in_bar=False),
+            Command("delete", "Delete the finding", "mdi-delete", session.remove_everywhere, "Delete", one, is_in_bar=False),
             Command("go", "Go to the finding", "mdi-target", session.go_to, is_in_bar=False),
             Command("rename", "Rename the finding", "mdi-pencil", self._rename, is_in_bar=False),
             Command("take", "Take an alternative", "mdi-swap-horizontal", session.take_alternative, is_in_bar=False),

@@ -31,7 +31,7 @@ _ACTIONS = (
     ("next", "Next finding", "mdi-chevron-right", "n"),
     ("accept", "Accept the finding", "mdi-check-circle", "a"),
     ("reject", "Reject the finding: its mask is hidden and not exported", "mdi-close-circle-outline", "r"),
-    ("delete", "Delete the finding", "mdi-delete", "Delete"),
+    ("remove_from_scan", "Remove from this scan", "mdi-delete", "Delete"),
 )
 _PAUSE_S = 0.03  # drags come faster than masks are made
 

@@ -1,0 +1,301 @@
+"""What the panels of OncoTrack's modules have in common: a session, a worker, messages, shortcuts and the scene.
+
+What needs packages that Slicer lacks is imported when a module is entered, so that Slicer starts without them.
+"""
+
+from operator import attrgetter
+from typing import ClassVar
+
+import qt
+import slicer
+import vtk
+from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
+from slicer.util import VTKObservationMixin
+
+from oncotrack.scene.commands import commands_of
+
+
+class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
+    """A panel that drives one session of `oncotrack.scene`.
+
+    A module gives its logic and its commands as class attributes and fills in what raises NotImplementedError here.
+    Its .ui has an installButton, a workWidget, a progressBar, a cancelButton, a messageIcon, a messageLabel, and undo
+    and redo buttons.
+    """
+
+    logic_class = None
+    """A logic with `getParameterNode` and `new_session`."""
+    tools = ()
+    """The tools of `oncotrack.scene.commands` whose commands it offers."""
+    buttons: ClassVar = {}
+    """Name of each command's button in the .ui file, and of the command."""
+    handlers: ClassVar = {}
+    """Name of a command, and of the widget's method that runs it; other commands call the session."""
+
+    def __init__(self, parent=None):
+        self.logic = self.session = self.pump = self.parameters = None
+        self._gui_tag, self._lines, self._shortcuts = None, [], []
+        super().__init__(parent)
+
+    # what a module fills in
+
+    def connect_panel(self):
+        """Connect the widgets that are no command's button."""
+        raise NotImplementedError
+
+    def connect_session(self):
+        """Connect the session's own signals; `changed` and `refused` are connected."""
+        raise NotImplementedError
+
+    def missing_packages(self):
+        """A sentence on what cannot be done for lack of packages; "" when everything is installed."""
+        raise NotImplementedError
+
+    def show_parameters(self):
+        """Bring the session up to `parameters`, and the panel with it."""
+        raise NotImplementedError
+
+    def show_session(self):
+        """Bring the panel up to the session; `parameters` are there."""
+        raise NotImplementedError
+
+    def possible(self):
+        """Names of the actions that are possible now."""
+        raise NotImplementedError
+
+    def done(self, outcome):
+        """A sentence on what a task has brought."""
+        raise NotImplementedError
+
+    # what Slicer calls
+
+    def setup(self):
+        super().setup()
+        panel = slicer.util.loadUI(self.resourcePath(f"UI/{self.moduleName}.ui"))
+        self.layout.addWidget(panel)
+        self.ui = slicer.util.childWidgetVariables(panel)
+        panel.setMRMLScene(slicer.mrmlScene)
+        self.logic = self.logic_class()
+        for button_name, name in self.buttons.items():
+            button = getattr(self.ui, button_name)
+            command = self.show_command(button, name)
+            if name in self.handlers:
+                button.connect("clicked()", getattr(self, self.handlers[name]))
+            else:
+                button.connect("clicked()", lambda action=command.action: self.act(action))
+        self.ui.installButton.connect("clicked()", self._install)
+        self.ui.cancelButton.connect("clicked()", lambda: self.pump.worker.cancel_all())
+        self.connect_panel()
+        self._show_busy(False)
+        scene = slicer.mrmlScene
+        self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closing)
+        for event in (scene.EndCloseEvent, scene.EndImportEvent):
+            self.addObserver(scene, event, self._on_scene_ready, priority=-1.0)  # after the session's own observers
+
+    def enter(self):
+        self._start()
+        self._use_parameters(self.logic.getParameterNode())
+        for shortcut in self._shortcuts:
+            shortcut.enabled = True
+
+    def exit(self):
+        for shortcut in self._shortcuts:
+            shortcut.enabled = False
+        if self.session:
+            self.session.leave()
+        self._use_parameters(None)
+
+    def cleanup(self):
+        self._use_parameters(None)
+        self.removeObservers()
+        self._stop()
+        for shortcut in self._shortcuts:
+            shortcut.setParent(None)
+        self._shortcuts = []
+
+    # for the module
+
+    def act(self, name, *arguments):
+        """Call a method of the session; what goes wrong is said, long work goes to the worker."""
+        from oncotrack.errors import OncoTrackError
+        from oncotrack.scene.nodes.tasks import Task
+
+        try:
+            outcome = attrgetter(name)(self.session)(*arguments)
+        except OncoTrackError as error:
+            self.complain(error)
+            return
+        if isinstance(outcome, Task):
+            self._show_busy(True)
+            self.ui.progressBar.value = 0
+            outcome.submit(self.pump.worker, self.complain, self._show_progress, lambda done: self.say(self.done(done)))
+            self.pump.start()
+
+    def show_lines(self, table, lines):
+        """Put the lines of a `*_panel` into a table, of which the first column can be typed in, and mark the current."""
+        was_blocked = table.blockSignals(True)
+        if lines != self._lines:
+            self._lines = lines
+            table.setRowCount(len(lines))
+            for row, line in enumerate(lines):
+                for column, text in enumerate(line.cells):
+                    item = qt.QTableWidgetItem(text)
+                    item.setToolTip(line.tip)
+                    if column:
+                        item.setFlags(qt.Qt.ItemIsSelectable | qt.Qt.ItemIsEnabled)
+                    table.setItem(row, column, item)
+        current = self.session.current
+        rows = [row for row, line in enumerate(lines) if current and line.uid == current.uid]
+        if rows:
+            table.selectRow(rows[0])
+        else:
+            table.clearSelection()
+        table.blockSignals(was_blocked)
+
+    def show_command(self, button, name):
+        """Give a button the text, the tooltip and the key of a command, and return the command."""
+        command = commands_of(*self.tools)[name]
+        button.text, button.toolTip = command.title, command.tooltip
+        self._add_shortcut(button, command.key)
+        return command
+
+    def connect_table(self, table, columns):
+        """Title the columns; a click on a row shows its finding, a name typed over the first cell renames it."""
+        table.setColumnCount(len(columns))
+        table.setHorizontalHeaderLabels(columns)
+        table.connect("itemSelectionChanged()", lambda: self._on_row_chosen(table))
+        table.connect("itemClicked(QTableWidgetItem*)", lambda _item: self._on_row_chosen(table))  # chosen already, too
+        table.connect("itemChanged(QTableWidgetItem*)", self._on_name_typed)
+
+    def complain(self, error):
+        """Say what went wrong."""
+        from oncotrack.errors import Cancelled
+
+        self.say(str(error), is_problem=not isinstance(error, Cancelled))
+
+    def say(self, sentence, is_problem=False):
+        """Show a sentence, with an icon that tells news from problems."""
+        kind = qt.QStyle.SP_MessageBoxWarning if is_problem else qt.QStyle.SP_MessageBoxInformation
+        self.ui.messageIcon.setPixmap(slicer.app.style().standardIcon(kind).pixmap(20, 20))
+        self.ui.messageLabel.text = sentence
+
+    # the session
+
+    def _start(self):
+        from oncotrack.scene.files import packages
+
+        sentence = self.missing_packages()
+        is_usable = not packages.lacks_required()
+        self.ui.workWidget.enabled = is_usable
+        self.ui.installButton.visible = bool(sentence)
+        if sentence:
+            self.say(sentence)
+        if is_usable and self.session is None:
+            self._open_session()
+        if self.session:
+            self.session.enter()
+
+    def _open_session(self):
+        from oncotrack.background.dispatcher import TimerDispatcher
+
+        timer = qt.QTimer()
+        timer.setInterval(TimerDispatcher.TICK_MS)
+        self.pump = TimerDispatcher(timer, lambda: self._show_busy(False))
+        timer.connect("timeout()", self.pump.tick)
+        self.session = self.logic.new_session()
+        self.session.changed.connect(self._on_session_changed)
+        self.session.refused.connect(self.complain)
+        self.connect_session()
+        if self.session.problem:
+            self.complain(self.session.problem)
+
+    def _stop(self):
+        if self.session:
+            self.pump.close()
+            self.session.close()
+        self.session = self.pump = None
+
+    def _install(self):
+        from oncotrack.errors import MissingPackageError
+        from oncotrack.scene.files import packages
+
+        self._use_parameters(None)
+        self._stop()
+        problem = None
+        try:
+            packages.install(packages.slicer_packages, packages.slicer_torch)
+        except MissingPackageError as error:
+            problem = error
+        self.enter()
+        if problem:
+            self.complain(problem)
+        else:
+            self.say("The packages are installed.")
+
+    def _use_parameters(self, parameters):
+        if self.parameters:
+            self.parameters.disconnectGui(self._gui_tag)
+            self.removeObserver(self.parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters_changed)
+        self.parameters = parameters
+        if parameters:
+            if self.session:
+                self._on_session_changed()  # a reopened scene knows its scan by itself
+            self._gui_tag = parameters.connectGui(self.ui)
+            self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters_changed)
+            self._on_parameters_changed()
+
+    def _on_parameters_changed(self, _caller=None, _event=None):
+        scene = slicer.mrmlScene
+        if self.session and self.parameters and not scene.IsClosing() and not scene.IsImporting():
+            self.show_parameters()
+
+    def _on_session_changed(self):
+        if not self.parameters or slicer.mrmlScene.IsClosing():
+            return
+        self.show_session()
+        possible, findings = self.possible(), self.session.findings
+        commands = commands_of(*self.tools)
+        for button_name, name in self.buttons.items():
+            getattr(self.ui, button_name).enabled = commands[name].action in possible
+        self.ui.undoButton.toolTip = f"Undo {findings.undo_text} ({commands['undo'].key})"
+        self.ui.redoButton.toolTip = f"Redo {findings.redo_text} ({commands['redo'].key})"
+
+    def _on_row_chosen(self, table):
+        row = table.currentRow()
+        if 0 <= row < len(self._lines):
+            self.act("go_to", self._lines[row].uid)
+
+    def _on_name_typed(self, item):
+        self.act("rename", item.text(), self._lines[item.row()].uid)
+        self._lines = []  # what was typed may have been refused
+        self._on_session_changed()
+
+    # the panel and the scene
+
+    def _show_progress(self, fraction, text):
+        self.ui.progressBar.value = round(100 * fraction)
+        self.ui.progressBar.format = f"{text} %p%"
+
+    def _show_busy(self, is_busy):
+        self.ui.progressBar.visible = self.ui.cancelButton.visible = is_busy
+
+    def _on_scene_closing(self, _caller, _event):
+        if self.pump:
+            self.pump.worker.cancel_all()
+        self._use_parameters(None)
+
+    def _on_scene_ready(self, _caller, _event):
+        if self.parent.isEntered:
+            if self.session:
+                self.session.enter()
+            self._use_parameters(self.logic.getParameterNode())
+
+    def _add_shortcut(self, button, key):
+        window = slicer.util.mainWindow()
+        if not key or window is None:
+            return
+        shortcut = qt.QShortcut(window)
+        shortcut.setKey(qt.QKeySequence(key))
+        shortcut.connect("activated()", button.click)
+        shortcut.enabled = False
+        self._shortcuts.append(shortcut)

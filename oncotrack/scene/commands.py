@@ -1,0 +1,365 @@
+"""The reader's commands: one name, button text, key and tooltip each, for the desktop modules and the browser.
+
+Only the standard library is imported, so that the modules can read the table before OncoTrack's packages are installed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+FINDINGS, NODES, MASKS, VIEW, FILES = "findings", "nodes", "masks", "view", "files"
+"""The tools: the browser's tabs. Of the desktop modules, Lesion Follow-Up has the commands of `FINDINGS` and `VIEW`,
+LN-Tracker those of `NODES`, RECIST Pseudo-Mask those of `MASKS`."""
+SLICER_KEYS = frozenset("FBGRVQ")
+"""Keys that Slicer's slice views use themselves."""
+_BROWSER_KEYS = {"Del": "Delete", "Esc": "Escape", "Ins": "Insert"}
+
+
+@dataclass(frozen=True)
+class ReaderCommand:
+    """Something that a reader can do.
+
+    Attributes
+    ----------
+    name : str
+        Unique within each of the tools.
+    title : str
+        The button's text.
+    tip : str
+        The button's tooltip, without the key.
+    tools : tuple of str
+        The tools that offer it.
+    key : str
+        As Qt spells it ("A", "Del", "Ctrl+Z"); "" for none. The same in every tool.
+    method : str
+        The session's method when it is not called like the command ("editor.split").
+    """
+
+    name: str
+    title: str
+    tip: str
+    tools: tuple[str, ...]
+    key: str = ""
+    method: str = ""
+
+    @property
+    def action(self) -> str:
+        """The session's method, also the name under which a scene's `possible` lists it."""
+        return self.method or self.name
+
+    @property
+    def browser_key(self) -> str:
+        """The key as browsers spell it ("a", "Delete", "Ctrl+z")."""
+        *modifiers, key = self.key.split("+")
+        return "+".join((*modifiers, key.lower() if len(key) == 1 else _BROWSER_KEYS.get(key, key)))
+
+    @property
+    def tooltip(self) -> str:
+        """The tooltip with the key."""
+        return f"{self.tip} ({self.key})" if self.key else self.tip
+
+
+_ALL = (FINDINGS, NODES, MASKS)
+_SCAN = (NODES, MASKS)
+COMMANDS = (
+    # deciding
+    ReaderCommand("accept", "Accept", "Accept the current finding or match.", _ALL, "A"),
+    ReaderCommand(
+        "reject", "Reject", "Reject the current finding or match. It is not exported and not proposed again.", _ALL, "X"
+    ),
+    ReaderCommand(
+        "mark_absent", "Absent", "Record that the lesion is no longer present in the follow-up.", (FINDINGS,), "O"
+    ),
+    ReaderCommand("remove_everywhere", "Remove everywhere", "Remove the finding from all scans.", (FINDINGS,), "Del"),
+    ReaderCommand(
+        "remove_from_scan",
+        "Remove from this scan",
+        "Remove the finding from this scan; it stays on the others.",
+        _SCAN,
+        "Del",
+    ),
+    ReaderCommand("undo", "Undo", "Undo the last edit.", _ALL, "Ctrl+Z"),
+    ReaderCommand("redo", "Redo", "Redo the last edit that was undone.", _ALL, "Ctrl+Y"),
+    # moving about and naming
+    ReaderCommand("previous", "Previous", "Go to the previous finding of the list.", _ALL, "P"),
+    ReaderCommand("next", "Next", "Go to the next finding of the list.", _ALL, "N"),
+    ReaderCommand("go_to", "Go to", "Show the finding in the views.", _ALL),
+    ReaderCommand("rename", "Rename", "Rename the finding.", _ALL),
+    ReaderCommand("choose_scan", "Scan", "Choose the scan.", _SCAN),
+    # lesions in the follow-up
+    ReaderCommand(
+        "place_lesion",
+        "Place lesion",
+        "Then click a lesion in the baseline: its match is searched in the follow-up.",
+        (FINDINGS,),
+        "L",
+        "begin_placing",
+    ),
+    ReaderCommand(
+        "search_again",
+        "Search this one again",
+        "Search the current lesion again in the follow-up.",
+        (FINDINGS,),
+        "M",
+        "follow_again",
+    ),
+    ReaderCommand(
+        "find_all",
+        "Find all in follow-up",
+        "Search every baseline lesion that has no match yet. One step of undo.",
+        (FINDINGS,),
+        "T",
+        "follow_missing",
+    ),
+    ReaderCommand(
+        "search_all_again",
+        "Search all again",
+        "Search again, by the chosen method, every lesion whose match is not yet accepted, rejected or edited.",
+        (FINDINGS,),
+        "",
+        "rematch",
+    ),
+    ReaderCommand("swap", "Swap", "Swap the match with its best alternative.", (FINDINGS,), "S", "take_alternative"),
+    ReaderCommand(
+        "take_alternative", "Use", "Move the match to this alternative; the old match becomes one.", (FINDINGS,)
+    ),
+    ReaderCommand(
+        "find_in_every_visit",
+        "Find this one in every visit",
+        "Search this lesion in all later visits; what you decided is kept.",
+        (FINDINGS,),
+        "",
+        "follow_through",
+    ),
+    ReaderCommand(
+        "find_all_in_every_visit",
+        "Find all in every visit",
+        "Search every lesion in all later visits. One step of undo.",
+        (FINDINGS,),
+        "",
+        "follow_all_through",
+    ),
+    ReaderCommand(
+        "redo_from_visit",
+        "Redo from this visit on",
+        "Search this lesion again in the visits after the one shown, starting from its place there.",
+        (FINDINGS,),
+        "",
+        "follow_onward",
+    ),
+    ReaderCommand("show_visit", "Show visit", "Show this visit beside the one before it.", (FINDINGS,)),
+    ReaderCommand(
+        "add_visit",
+        "As an additional visit",
+        "Also search lesions in this scan of the same patient.",
+        (FINDINGS,),
+        "",
+        "set_visits",
+    ),
+    # lymph nodes
+    ReaderCommand(
+        "detect",
+        "Find lymph nodes",
+        "Search the whole scan for lymph nodes. Check every one, and look for missed nodes.",
+        (NODES,),
+    ),
+    ReaderCommand(
+        "add_node",
+        "Add node",
+        "Then click the middle of a lymph node: it gets a box on every slice it is found on.",
+        (NODES,),
+        "I",
+        "begin_placing",
+    ),
+    ReaderCommand(
+        "add_box",
+        "Add box",
+        "Copy the nearest box to this slice; then drag its corners.",
+        (NODES,),
+        "Ins",
+        "editor.add_box",
+    ),
+    ReaderCommand(
+        "delete_box", "Delete box", "Delete the box on this slice.", (NODES,), "Backspace", "editor.delete_box"
+    ),
+    ReaderCommand(
+        "extend_up",
+        "Extend towards head",
+        "Search the node again on the slices from this one towards the head.",
+        (NODES,),
+        "U",
+        "editor.extend_up",
+    ),
+    ReaderCommand(
+        "extend_down",
+        "Extend towards feet",
+        "Search the node again on the slices from this one towards the feet.",
+        (NODES,),
+        "J",
+        "editor.extend_down",
+    ),
+    ReaderCommand(
+        "trim_above",
+        "Cut above",
+        "Delete the boxes nearer to the head than this slice.",
+        (NODES,),
+        "",
+        "editor.trim_above",
+    ),
+    ReaderCommand(
+        "trim_below",
+        "Cut below",
+        "Delete the boxes nearer to the feet than this slice.",
+        (NODES,),
+        "",
+        "editor.trim_below",
+    ),
+    ReaderCommand(
+        "split",
+        "Split here",
+        "Make two nodes of one: the slices before this one, and this slice and the rest.",
+        (NODES,),
+        "",
+        "editor.split",
+    ),
+    ReaderCommand(
+        "merge", "Merge", "Make one node of the current one and the chosen one.", (NODES,), "", "editor.merge"
+    ),
+    ReaderCommand("reverse_order", "Reverse order", "Reverse the order of the list.", (NODES,)),
+    ReaderCommand(
+        "export_nodes",
+        "Export...",
+        "Export the nodes shown: boxes, table, label map, findings.",
+        (NODES,),
+        "",
+        "export",
+    ),
+    # diameters and masks
+    ReaderCommand(
+        "draw_axes",
+        "Draw diameters",
+        "Click both ends of the two diameters of a lesion in a slice view.",
+        (MASKS,),
+        "D",
+    ),
+    ReaderCommand("cancel_drawing", "Discard lines", "Discard lines that are no finding yet.", (MASKS,), "Esc"),
+    ReaderCommand(
+        "suggest",
+        "Suggest diameters and mask",
+        "Suggest diameters and mask from what is known of the finding.",
+        (MASKS,),
+        "",
+        "propose",
+    ),
+    ReaderCommand(
+        "extend_to_3d", "Extend to 3D", "Extend the mask to the slices next to the diameters.", (MASKS,), "C", "carry"
+    ),
+    ReaderCommand(
+        "add_diameters",
+        "Add diameters on another slice",
+        "Draw diameters of the same lesion on another slice; the mask is extended from all of them.",
+        (MASKS,),
+        "E",
+        "draw_more_axes",
+    ),
+    ReaderCommand(
+        "rebuild",
+        "Rebuild from diameters",
+        "Replace the mask by one on a single slice, made from the diameters.",
+        (MASKS,),
+        "",
+        "make_mask",
+    ),
+    ReaderCommand(
+        "make_perpendicular",
+        "Make perpendicular",
+        "Turn the short diameter to a right angle with the long one.",
+        (MASKS,),
+        "",
+        "square",
+    ),
+    ReaderCommand("remeasure", "Measure mask", "Replace the diameters by those measured on the mask.", (MASKS,)),
+    ReaderCommand("remove_mask", "Remove mask", "Remove the mask; the diameters stay.", (MASKS,), "", "drop_mask"),
+    ReaderCommand(
+        "paint",
+        "Paint",
+        "Open the mask in Slicer's Segment Editor; it is measured again as you paint.",
+        (MASKS,),
+        "",
+        "remeasure",
+    ),
+    ReaderCommand(
+        "measure_table",
+        "Measure a table...",
+        "Make a finding with a mask from every row of a table of diameters (CSV, .mrk.json).",
+        (MASKS,),
+        "",
+        "batch",
+    ),
+    ReaderCommand(
+        "import_masks",
+        "Import masks...",
+        "Make a finding from every segment of a file.",
+        (MASKS,),
+        "",
+        "take_segmentation",
+    ),
+    ReaderCommand(
+        "export_masks",
+        "Export...",
+        "Export the masks: segmentation, table, training pairs, findings.",
+        (MASKS,),
+        "",
+        "export",
+    ),
+    # views
+    ReaderCommand(
+        "show_anatomy_map",
+        "Anatomy map",
+        "Show over the follow-up where the registration expects the lesion.",
+        (VIEW,),
+        "H",
+    ),
+    ReaderCommand(
+        "show_probability",
+        "Probability",
+        "Show over the follow-up how probable the lesion is at each place.",
+        (VIEW,),
+        "Y",
+        "map_probability",
+    ),
+    ReaderCommand(
+        "link_views",
+        "Linked views",
+        "Scroll both scans together; Shift and mouse move mark a place in both.",
+        (VIEW,),
+        "K",
+    ),
+    ReaderCommand("register", "Register", "Register the scans, so that both can be scrolled together.", (VIEW,)),
+    ReaderCommand(
+        "set_window",
+        "Window/level",
+        "Drag with the left mouse button: sideways for the window, up and down for the level.",
+        (VIEW,),
+        "W",
+    ),
+    ReaderCommand("same_window", "Same window", "Use the same window and level for both scans.", (VIEW,)),
+    # files
+    ReaderCommand("save_findings", "Save findings", "Save the findings.", (FILES,), "Ctrl+S"),
+    ReaderCommand("save_scene", "Save scene", "Save the scene.", (FILES,)),
+    ReaderCommand("save_report", "Write report", "Write the report.", (FILES,)),
+    ReaderCommand("open", "Open", "Open a file or folder.", (FILES,)),
+    ReaderCommand("restore_autosave", "Restore", "Restore the findings that were saved automatically.", (FILES,)),
+    ReaderCommand(
+        "discard_autosave",
+        "Discard (a backup is kept)",
+        "Discard the findings that were saved automatically.",
+        (FILES,),
+    ),
+)
+"""Every command. A key belongs to one command; only Del belongs to both commands that remove."""
+
+
+def commands_of(*tools: str) -> dict[str, ReaderCommand]:
+    """Return the commands that one of the tools offers, by name."""
+    return {command.name: command for command in COMMANDS if not set(tools).isdisjoint(command.tools)}
