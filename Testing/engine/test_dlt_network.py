@@ -1,4 +1,4 @@
-"""Every part of DLT does what its equation says, and the whole is the network of the paper."""
+"""Every part of DLT computes its equation, and the whole is the network of the paper."""
 
 import math
 from dataclasses import replace
@@ -8,15 +8,16 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from oncotrack.errors import InputError, WeightsError
+from oncotrack.errors import InputError
 from oncotrack.followup.dlt.anatomy import gaussian_map
-from oncotrack.followup.dlt.backbone import DenseNet, inflated, load_2d
+from oncotrack.followup.dlt.backbone import DenseNet
 from oncotrack.followup.dlt.config import ABLATIONS, COMPACT, PAPER, DLTConfig
 from oncotrack.followup.dlt.correlation import Flatten, crop, cross_correlation
 from oncotrack.followup.dlt.flops import correlation_share, cost, receptive_fields
-from oncotrack.followup.dlt.losses import focal_loss, label, place_loss, step_loss
-from oncotrack.followup.dlt.network import DLT, in_cells
+from oncotrack.followup.dlt.losses import focal_loss, label, step_loss
+from oncotrack.followup.dlt.network import DLT, to_cells
 from oncotrack.followup.lesion_pairs import LesionPairs
+from oncotrack.followup.losses import place_loss
 from oncotrack.images.geometry import Geometry
 from oncotrack.networks import weights
 from oncotrack.networks.heatmap import gaussian_dlt
@@ -50,7 +51,7 @@ def pairs(config: DLTConfig, count: int = 2, seed: int = 0) -> LesionPairs:
 
 
 def network(config: DLTConfig, seed: int = 0) -> DLT:
-    """A small network, stirred so that no part is still at its quiet beginning."""
+    """Return a small network whose weights are perturbed, so that no part is at its initial value."""
     torch.manual_seed(seed)
     made = DLT(config).eval()
     with torch.no_grad():
@@ -76,7 +77,7 @@ def test_the_paper_is_a_densenet_121_with_a_pyramid_of_three_scales():
     )  # fmt: skip
 
 
-def test_the_costs_of_both_configs_are_told():
+def test_the_costs_of_both_configs_are_counted():
     paper, compact = cost(PAPER), cost(COMPACT)
     assert paper["input"] == {"shape": [1, 1, 32, 384, 384], "spacing_mm": [2.0, 0.8, 0.8], "crops": 2}
     assert paper["parameters"] > 20 * compact["parameters"]
@@ -86,7 +87,7 @@ def test_the_costs_of_both_configs_are_told():
     ]
 
 
-def test_a_cell_sees_as_far_as_its_receptive_field():
+def test_the_receptive_field_of_a_cell_is_as_computed():
     config = replace(TINY_PAPER, crop=(24, 64, 64))
     made = DenseNet(config).eval()
     image = torch.zeros(1, 1, *config.crop, requires_grad=True)
@@ -95,9 +96,9 @@ def test_a_cell_sees_as_far_as_its_receptive_field():
     for cells, field in zip(made(image + 1), receptive_fields(config), strict=True):
         image.grad = None
         cells[0, :, 12, cells.shape[3] // 2, cells.shape[4] // 2].sum().backward(retain_graph=True)
-        seen = image.grad[0, 0].abs()
+        gradient = image.grad[0, 0].abs()
         for axis, edge in enumerate(field):
-            line = seen.amax([n for n in range(3) if n != axis]).nonzero()
+            line = gradient.amax([n for n in range(3) if n != axis]).nonzero()
             assert int(line.max() - line.min()) + 1 == edge
 
 
@@ -119,26 +120,6 @@ def test_a_config_that_cannot_be_built_is_refused():
             replace(PAPER, **change)
 
 
-def test_a_network_inflated_from_2d_answers_as_that_on_every_slice():
-    torch.manual_seed(0)
-    config = replace(TINY_PAPER, blocks=(1, 1, 1))
-    volume = DenseNet(config).eval()
-    flat = {}
-    for name, value in volume.state_dict().items():
-        shape = (*value.shape[:2], *value.shape[3:]) if value.ndim == 5 else value.shape
-        flat[f"features.{name}"] = torch.rand(shape) + 0.1
-    flat["features.conv0.weight"] = torch.rand(4, 3, 3, 3)
-    load_2d(volume, flat)
-    grey = torch.rand(1, 1, 16, 16)
-    stem = F.conv2d(grey, flat["features.conv0.weight"].sum(1, keepdim=True), stride=2, padding=1)
-    in_3d = volume.conv0(grey[:, :, None].expand(-1, -1, 9, -1, -1))[:, :, 4]
-    assert torch.allclose(in_3d, stem, atol=1e-5)
-    kernel = torch.rand(2, 3, 3, 3)
-    assert torch.allclose(inflated(kernel, 3).sum(2), kernel)
-    with pytest.raises(WeightsError, match="conv0"):
-        load_2d(volume, {"conv0.weight": torch.rand(4, 3, 5, 5)})
-
-
 # equation 2
 
 
@@ -147,8 +128,8 @@ def test_the_anatomy_signal_is_a_gaussian_at_the_cells():
     found = gaussian_map((5, 6, 7), stride, torch.tensor([centre]), torch.tensor([width]), spacing)[0]
     for z, y, x in np.ndindex(5, 6, 7):
         voxel = (z, 2 * y + 0.5, 2 * x + 0.5)
-        apart = sum(((n - c) * mm) ** 2 for n, c, mm in zip(voxel, centre, spacing, strict=True))
-        assert float(found[z, y, x]) == pytest.approx(math.exp(-apart / (2 * width**2)), abs=1e-6)
+        squared = sum(((n - c) * mm) ** 2 for n, c, mm in zip(voxel, centre, spacing, strict=True))
+        assert float(found[z, y, x]) == pytest.approx(math.exp(-squared / (2 * width**2)), abs=1e-6)
     grid = Geometry((14, 12, 5), spacing[::-1])
     drawn = torch.from_numpy(gaussian_dlt(grid, grid.to_ras(centre[::-1]), width / 4))[None, None]
     assert torch.allclose(F.avg_pool3d(drawn, (1, 2, 2))[0, 0], found, atol=0.02)
@@ -157,7 +138,7 @@ def test_the_anatomy_signal_is_a_gaussian_at_the_cells():
 # equations 3 to 7
 
 
-def test_a_kernel_is_what_lies_round_the_place():
+def test_a_kernel_is_the_crop_round_the_position():
     features = torch.rand(1, 2, 5, 6, 7, generator=generator())
     whole = crop(features, torch.tensor([[2.0, 3.0, 4.0]]), (3, 3, 5))
     assert torch.allclose(whole, features[:, :, 1:4, 2:5, 2:7], atol=1e-6)
@@ -169,7 +150,7 @@ def test_a_kernel_is_what_lies_round_the_place():
 
 
 def direct(kernel: torch.Tensor, search: torch.Tensor) -> torch.Tensor:
-    """The correlation of one sample by its definition."""
+    """Return the correlation of one sample by its definition."""
     reach = [edge // 2 for edge in kernel.shape[1:]]
     found = torch.zeros(search.shape[1:])
     for place in np.ndindex(*search.shape[1:]):
@@ -191,7 +172,7 @@ def test_cross_correlation_is_a_sum_over_kernel_and_channels():
 
 
 def test_the_fast_correlation_is_the_direct_one_where_the_kernel_allows():
-    """A kernel that is spread evenly along z, and only its first flattening counts, is what it was before."""
+    """Of a kernel that is constant along z only the first flattening is non-zero, and it equals the direct one."""
     flatten = Flatten(2, (3, 5, 5), True)
     with torch.no_grad():
         for axis, convolution in enumerate(flatten.axes):
@@ -230,7 +211,7 @@ def test_the_map_is_the_sum_of_all_scales_and_kernels():
     with torch.no_grad():
         before, after = made.encode(batch.template), made.encode(batch.search)
         kernels = made.template(before, batch.template_centre, batch.radius_mm)
-        fused = made.fused(after, batch.expected, batch.radius_mm)
+        fused = made.fuse(after, batch.expected, batch.radius_mm)
         total = 0
         for scale, group in enumerate(kernels):
             searched = fused[scale]
@@ -239,8 +220,8 @@ def test_the_map_is_the_sum_of_all_scales_and_kernels():
                 for kernel in group
             )
             total = total + F.interpolate(maps, scale_factor=(1, 2**scale, 2**scale), mode="trilinear")
-        wanted = torch.einsum("c,bczyx->bzyx", made.weight, total) + 10 * made.bias
-        assert torch.allclose(made(batch), wanted, atol=1e-4)
+        expected = torch.einsum("c,bczyx->bzyx", made.weight, total) + 10 * made.bias
+        assert torch.allclose(made(batch), expected, atol=1e-4)
 
 
 def test_fusion_multiplies_with_the_anatomy_signal():
@@ -250,7 +231,7 @@ def test_fusion_multiplies_with_the_anatomy_signal():
         width = 4 * batch.radius_mm
         signals = made.anatomy(gaussian_map((6, 8, 8), 2, batch.expected, width, TINY_PAPER.spacing)[:, None])
         for fused, x, signal in zip(
-            made.fused(features, batch.expected, batch.radius_mm), features, signals, strict=True
+            made.fuse(features, batch.expected, batch.radius_mm), features, signals, strict=True
         ):
             assert torch.equal(fused, x * signal)
 
@@ -264,19 +245,19 @@ def test_a_scan_matched_with_itself_is_found_where_it_was_clicked():
     with torch.no_grad():
         logits = made(same)[0]
     best = np.unravel_index(int(logits.argmax()), logits.shape)
-    assert torch.equal(in_cells(centre, 2)[0].long(), torch.tensor(best))
+    assert torch.equal(to_cells(centre, 2)[0].long(), torch.tensor(best))
 
 
 # equation 8
 
 
-def test_the_label_is_1_in_the_cell_of_the_centre_and_nowhere_where_it_vanished():
+def test_the_label_is_1_in_the_cell_of_the_centre_and_0_for_a_vanished_lesion():
     batch = pairs(TINY_PAPER)
     target = label(batch, (6, 8, 8), TINY_PAPER)
     assert not target[1].any()
     assert (target[0] == 1).sum() == 1
     z, y, x = (int(n) for n in np.unravel_index(int(target[0].argmax()), target[0].shape))
-    assert torch.allclose(torch.tensor([z, y, x]).float(), in_cells(batch.centre, 2)[0].round())
+    assert torch.allclose(torch.tensor([z, y, x]).float(), to_cells(batch.centre, 2)[0].round())
     drawn = gaussian_map((6, 8, 8), 2, batch.centre[:1], batch.radius_mm[:1], TINY_PAPER.spacing)[0]
     assert torch.equal(target[0][target[0] < 1], drawn[target[0] < 1])
 
@@ -286,18 +267,17 @@ def test_the_focal_loss_is_equation_8():
     logits, target = torch.randn(2, 2, 2, 3, generator=rng), torch.rand(2, 2, 2, 3, generator=rng)
     target[0, 1, 1, 2] = 1
     total = 0.0
-    for said, wanted in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True):
-        y = 1 / (1 + math.exp(-said))
-        total -= (1 - y) ** 2 * math.log(y) if wanted == 1 else (1 - wanted) ** 4 * y**2 * math.log(1 - y)
+    for logit, label_value in zip(logits.flatten().tolist(), target.flatten().tolist(), strict=True):
+        y = 1 / (1 + math.exp(-logit))
+        total -= (1 - y) ** 2 * math.log(y) if label_value == 1 else (1 - label_value) ** 4 * y**2 * math.log(1 - y)
     assert float(focal_loss(logits, target)) == pytest.approx(total / 2, rel=1e-5)
 
 
 def test_the_place_loss_is_a_cross_entropy_over_what_was_found():
     logits, target = torch.randn(2, 1, 1, 3, generator=generator()), torch.tensor([[1.0, 0.5, 0.5], [0.0, 0.0, 0.0]])
     found = torch.tensor([True, False])
-    said = logits[0].flatten().log_softmax(0)
-    wanted = -float(said @ torch.tensor([0.5, 0.25, 0.25]))
-    assert float(place_loss(logits, target.view(2, 1, 1, 3), found)) == pytest.approx(wanted, rel=1e-5)
+    expected = -float(logits[0].flatten().log_softmax(0) @ torch.tensor([0.5, 0.25, 0.25]))
+    assert float(place_loss(logits, target.view(2, 1, 1, 3), found)) == pytest.approx(expected, rel=1e-5)
     assert float(place_loss(logits, target.view(2, 1, 1, 3), ~found & False)) == 0
 
 
@@ -315,7 +295,7 @@ def test_gradients_reach_every_parameter(config):
 
 
 @TINY
-def test_a_batch_answers_as_its_samples_alone(config):
+def test_a_batch_gives_the_same_as_its_samples_alone(config):
     made, batch = network(config), pairs(config, 3)
     with torch.no_grad():
         together = made(batch)
@@ -335,7 +315,7 @@ def test_state_survives_save_and_load_bit_for_bit(config, tmp_path):
         assert torch.equal(made(pairs(config)), again(pairs(config)))
 
 
-def test_it_learns_to_tell_where_the_bright_thing_went():
+def test_it_learns_to_find_a_bright_block_that_moved():
     config = replace(TINY_COMPACT, ssl_share=0.0, label_radius_mm=2.0, global_kernel=())
     torch.manual_seed(0)
     made, batch = DLT(config), pairs(config, 4)

@@ -1,11 +1,11 @@
-"""The anatomy maps have the papers' values, in any orientation."""
+"""The anatomy maps have the paper's values, in any orientation."""
 
 import numpy as np
 import pytest
 
 from oncotrack.errors import InputError
 from oncotrack.images.geometry import Geometry
-from oncotrack.networks.heatmap import anatomy_map, gaussian_dlt, gaussian_tlt
+from oncotrack.networks.heatmap import anatomy_map, gaussian_dlt
 
 OBLIQUE = np.linalg.qr(np.array([[1.0, 0.3, -0.2], [-0.25, 1, 0.15], [0.2, -0.1, 1]]))[0]
 GRIDS = [
@@ -21,14 +21,6 @@ def test_dlt_equation_2(grid):
     k, j, i = 3, 12, 7
     distance = np.linalg.norm(grid.to_ras((i, j, k)) - centre)
     assert signal[k, j, i] == pytest.approx(np.exp(-(distance**2) / (2 * (4 * radius) ** 2)), rel=1e-4)
-
-
-@pytest.mark.parametrize("grid", GRIDS)
-def test_tlt_equation_1(grid):
-    centre, radii = grid.centre, np.array([3.0, 4.0, 5.0])
-    k, j, i = 9, 2, 15
-    distance = np.linalg.norm(grid.to_ras((i, j, k)) - centre)
-    assert gaussian_tlt(grid, centre, radii)[k, j, i] == pytest.approx(np.exp(-(distance**2) / 50), rel=1e-4)
 
 
 def test_the_peak_is_one_at_the_centre():

@@ -1,4 +1,4 @@
-"""Every part of TLT does what its equation says, and the whole is the network of the paper."""
+"""Every part of TLT computes its equation, and the whole is the network of the paper."""
 
 import math
 from dataclasses import replace
@@ -9,20 +9,20 @@ import torch
 from torch.nn import functional as F
 
 from oncotrack.errors import InputError
+from oncotrack.followup.crops import window_channels
 from oncotrack.followup.lesion_pairs import LesionPairs
+from oncotrack.followup.losses import place_loss
 from oncotrack.followup.tlt.attention import attention, raam
-from oncotrack.followup.tlt.backbone import TLTBackbone, windowed
+from oncotrack.followup.tlt.backbone import TLTBackbone
 from oncotrack.followup.tlt.config import COMPACT, PAPER, TLTConfig
 from oncotrack.followup.tlt.flops import cost, receptive_field
-from oncotrack.followup.tlt.losses import focal_loss, l1_loss, label, place_loss, step_loss
-from oncotrack.followup.tlt.network import TLT, trimmed
-from oncotrack.followup.tlt.predictor import Prediction, cell_places, global_regression
+from oncotrack.followup.tlt.losses import focal_loss, l1_loss, label, step_loss
+from oncotrack.followup.tlt.network import TLT, trim
+from oncotrack.followup.tlt.predictor import Prediction, cell_centres, global_regression
 from oncotrack.followup.tlt.selection import gaussian_map, select
-from oncotrack.followup.tlt.similarity import TLTSimilarity, at_cells
+from oncotrack.followup.tlt.similarity import TLTSimilarity, sample_cells
 from oncotrack.followup.tlt.transformer import Transformer, sine_position
-from oncotrack.images.geometry import Geometry
 from oncotrack.networks import weights
-from oncotrack.networks.heatmap import gaussian_tlt
 
 SMALL = {
     "crop": (8, 16, 16),
@@ -74,20 +74,20 @@ def test_the_paper_features_are_an_eighth_of_the_image_and_192_deep():
         assert backbone.stem[0][0].stride == (1, 1, 1)
 
 
-def test_a_cell_sees_as_far_as_its_receptive_field():
+def test_the_receptive_field_of_a_cell_is_as_computed():
     config = replace(TINY_PAPER, crop=(48, 48, 48))
     backbone = TLTBackbone(config).eval()
     image = torch.zeros(1, 1, 48, 48, 48, requires_grad=True)
     for parameter in backbone.parameters():  # positive weights: nothing cancels, no unit is dead
         parameter.data.abs_()
     backbone(image + 1)[0, :, 6, 6, 6].sum().backward()
-    seen = image.grad[0, 0].abs().sum((1, 2)).nonzero()
-    assert int(seen.max() - seen.min()) + 1 == receptive_field(config)
+    used = image.grad[0, 0].abs().sum((1, 2)).nonzero()
+    assert int(used.max() - used.min()) + 1 == receptive_field(config)
 
 
 def test_windows_become_channels_between_0_and_1():
     image = torch.tensor([-2000.0, -800.0, 0.0, 900.0]).view(1, 1, 1, 1, 4)
-    channels = windowed(image, ((-800.0, 800.0), (0.0, 100.0)))
+    channels = window_channels(image, ((-800.0, 800.0), (0.0, 100.0)))
     assert channels.flatten(2)[0].tolist() == [[0, 0, 0.5, 1], [0, 0, 0, 1]]
 
 
@@ -100,19 +100,17 @@ def test_a_config_that_cannot_be_built_is_refused():
 # equation 1 and the sparse selection
 
 
-def test_the_resized_gaussian_is_the_map_drawn_and_interpolated():
+def test_the_resized_gaussian_is_equation_1_interpolated():
     centre, radius, spacing = (5.3, 9.0, 2.4), 7.0, (2.0, 1.5, 1.0)
     drawn = np.zeros((12, 16, 8), np.float32)
     for z, y, x in np.ndindex(drawn.shape):
-        apart = sum(((n - c) * mm) ** 2 for n, c, mm in zip((z, y, x), centre, spacing, strict=True))
-        drawn[z, y, x] = math.exp(-apart / (3 * radius**2))
+        squared = sum(((n - c) * mm) ** 2 for n, c, mm in zip((z, y, x), centre, spacing, strict=True))
+        drawn[z, y, x] = math.exp(-squared / (3 * radius**2))
     resized = F.interpolate(
         torch.from_numpy(drawn)[None, None], scale_factor=0.25, mode="trilinear", align_corners=False
     )
     found = gaussian_map((3, 4, 2), 4, torch.tensor([centre]), torch.tensor([radius]), spacing)
     assert torch.allclose(found, resized[0], atol=1e-6)
-    grid = Geometry((8, 16, 12), spacing[::-1])
-    assert np.allclose(drawn, gaussian_tlt(grid, grid.to_ras(centre[::-1]), (radius,) * 3), atol=1e-6)
 
 
 def test_selection_keeps_the_cells_above_the_threshold():
@@ -188,7 +186,7 @@ def test_each_sample_is_masked_by_its_own_anatomy():
     assert (both - exchanged).abs().max() > 1e-3
 
 
-def test_padding_is_not_seen():
+def test_padding_does_not_change_the_result():
     torch.manual_seed(0)
     transformer, rng = Transformer(TINY_COMPACT), generator(1)
     template, search = torch.rand(1, 5, 12, generator=rng), torch.rand(1, 20, 12, generator=rng)
@@ -200,11 +198,11 @@ def test_padding_is_not_seen():
     assert torch.allclose(padded, short, atol=1e-6)
 
 
-def test_positions_differ_everywhere_and_repeat_nowhere_near():
+def test_position_codes_differ_between_all_cells():
     offsets = torch.cartesian_prod(*[torch.arange(-24.0, 25, 8)] * 3)
     code = sine_position(offsets, 48, 16.0)
-    apart = torch.cdist(code, code) + torch.eye(len(code)) * 10
-    assert apart.min() > 0.3
+    distance = torch.cdist(code, code) + torch.eye(len(code)) * 10
+    assert distance.min() > 0.3
     assert sine_position(offsets, 50, 16.0)[:, 48:].abs().max() == 0
 
 
@@ -213,15 +211,16 @@ def test_positions_differ_everywhere_and_repeat_nowhere_near():
 
 def test_global_regression_is_equation_4_written_out():
     rng = generator()
-    said = Prediction(torch.randn(2, 2, 3, 2, generator=rng), torch.rand(2, 3, 2, 3, 2, generator=rng) * 9)
+    prediction = Prediction(torch.randn(2, 2, 3, 2, generator=rng), torch.rand(2, 3, 2, 3, 2, generator=rng) * 9)
     near = torch.rand(2, 2, 3, 2, generator=rng) > 0.4
     for mask in (None, near):
-        found = global_regression(said, mask)
+        found = global_regression(prediction, mask)
         for b in range(2):
             cells = [c for c in np.ndindex(2, 3, 2) if mask is None or mask[(b, *c)]]
-            total = sum(math.exp(said.logits[(b, *c)]) for c in cells)
+            weights_of = {c: math.exp(prediction.logits[(b, *c)]) for c in cells}
+            total = sum(weights_of.values())
             for axis in range(3):
-                centre = sum(math.exp(said.logits[(b, *c)]) / total * float(said.centres[(b, axis, *c)]) for c in cells)
+                centre = sum(weights_of[c] / total * float(prediction.centres[(b, axis, *c)]) for c in cells)
                 assert float(found[b, axis]) == pytest.approx(centre, abs=1e-4)
 
 
@@ -231,35 +230,35 @@ def test_the_focal_loss_is_equation_5_written_out():
     target[0, 0, 1, 0] = 1.0
     expected = 0.0
     for place in np.ndindex(2, 2, 2, 2):
-        y, said = float(target[place]), 1 / (1 + math.exp(-float(logits[place])))
-        expected -= (1 - said) ** 2 * math.log(said) if y == 1 else (1 - y) ** 2 * said**2 * math.log(1 - said)
+        y, p = float(target[place]), 1 / (1 + math.exp(-float(logits[place])))
+        expected -= (1 - p) ** 2 * math.log(p) if y == 1 else (1 - y) ** 2 * p**2 * math.log(1 - p)
     assert float(focal_loss(logits, target)) == pytest.approx(expected / 2, rel=1e-5)
 
 
 @TINY
-def test_the_label_peaks_at_the_lesion_and_is_empty_where_it_vanished(config):
+def test_the_label_peaks_at_the_lesion_and_is_0_for_a_vanished_one(config):
     batch = pairs(config)
     shape = tuple(n // config.stride for n in config.crop)
-    wanted = label(batch, shape, config)
-    places = cell_places(shape, config.stride, wanted.device).flatten(1).T
-    apart = ((places - batch.centre[0]) * torch.tensor(config.spacing)).norm(dim=1)
-    assert wanted[0].max() == 1
-    assert wanted[0].min() == 0
-    assert apart[wanted[0].argmax()] == apart.min()
-    assert wanted[1].abs().max() == 0
+    target = label(batch, shape, config)
+    centres = cell_centres(shape, config.stride, target.device).flatten(1).T
+    distance = ((centres - batch.centre[0]) * torch.tensor(config.spacing)).norm(dim=1)
+    assert target[0].max() == 1
+    assert target[0].min() == 0
+    assert distance[target[0].argmax()] == distance.min()
+    assert target[1].abs().max() == 0
 
 
-def test_losses_of_places_leave_vanished_lesions_out():
+def test_position_losses_ignore_vanished_lesions():
     batch = pairs(TINY_COMPACT)
     target = label(batch, (4, 8, 8), TINY_COMPACT)
     logits = torch.randn(2, 4, 8, 8, generator=generator())
     chance = logits[0].flatten().softmax(0)
-    wanted = target[0].flatten() / target[0].sum()
-    expected = -sum(float(w) * math.log(float(p)) for w, p in zip(wanted, chance, strict=True))
+    distribution = target[0].flatten() / target[0].sum()
+    expected = -sum(float(w) * math.log(float(p)) for w, p in zip(distribution, chance, strict=True))
     assert float(place_loss(logits, target, batch.found)) == pytest.approx(expected, rel=1e-4)
     guess = torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
-    apart = (guess[0] - batch.centre[0]).abs() * torch.tensor(TINY_COMPACT.spacing)
-    expected = float(apart.sum()) / TINY_COMPACT.l1_mm
+    distance = (guess[0] - batch.centre[0]).abs() * torch.tensor(TINY_COMPACT.spacing)
+    expected = float(distance.sum()) / TINY_COMPACT.l1_mm
     assert float(l1_loss(guess, batch.centre, batch.found, TINY_COMPACT)) == pytest.approx(expected, rel=1e-5)
 
 
@@ -273,14 +272,14 @@ def test_gradients_reach_every_parameter(config):
     parts = step_loss(network, pairs(config), generator())
     parts["loss"].backward()
     weights_of = {"focal": 1.0, "l1": 1.0, "place": config.lambda_place}
-    told = {name: float(value.detach()) for name, value in parts.items()}
-    assert told.pop("loss") == pytest.approx(sum(weights_of[name] * value for name, value in told.items()), rel=1e-5)
+    terms = {name: float(value.detach()) for name, value in parts.items()}
+    assert terms.pop("loss") == pytest.approx(sum(weights_of[name] * value for name, value in terms.items()), rel=1e-5)
     without = [name for name, p in network.named_parameters() if p.grad is None or not p.grad.abs().max() > 0]
     assert [name for name in without if not name.endswith("key.bias")] == []  # softmax ignores what all keys share
 
 
 @TINY
-def test_a_batch_answers_as_its_samples_alone(config):
+def test_a_batch_gives_the_same_as_its_samples_alone(config):
     torch.manual_seed(0)
     network, batch = TLT(config).eval(), pairs(config, 3)
     with torch.no_grad():
@@ -292,7 +291,7 @@ def test_a_batch_answers_as_its_samples_alone(config):
 
 
 @TINY
-def test_weights_come_back_bit_for_bit(config, tmp_path):
+def test_saved_weights_load_bit_for_bit(config, tmp_path):
     torch.manual_seed(0)
     network, batch = TLT(config), pairs(config)
     network(batch)  # running statistics
@@ -308,10 +307,10 @@ def test_weights_come_back_bit_for_bit(config, tmp_path):
 
 
 def test_features_between_the_cells_are_interpolated():
-    features = cell_places((3, 4, 5), 1, torch.device("cpu"))[None]  # every cell says where it is
+    features = cell_centres((3, 4, 5), 1, torch.device("cpu"))[None]  # the features are the cell positions
     places = torch.tensor([[[0.3, 1.0, 2.2], [2.0, 2.9, 4.0]]])
-    assert torch.allclose(at_cells(features, places), places, atol=1e-5)
-    assert torch.allclose(at_cells(features, places + 10), torch.tensor([[[2.0, 3.0, 4.0]] * 2]))
+    assert torch.allclose(sample_cells(features, places), places, atol=1e-5)
+    assert torch.allclose(sample_cells(features, places + 10), torch.tensor([[[2.0, 3.0, 4.0]] * 2]))
 
 
 def test_similarity_is_the_mean_cosine_on_the_lattice():
@@ -342,23 +341,23 @@ def test_without_training_a_moved_copy_is_found():
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.momentum = 1.0
-    network.similarity.log_gain.data.fill_(6.0)  # trust what looks alike
+    network.similarity.log_gain.data.fill_(6.0)  # strong weight of the similarity
     network.encode(image)
     network.eval()
     here, there = image[:, :, 8:24, 8:32, 8:32], image[:, :, 8:24, 12:36, 4:28]  # moved by 0, -4, 4 voxels
     middle = torch.tensor([[8.0, 12.0, 12.0]])
     with torch.no_grad():
-        said = network.match(network.encode(here), middle, network.encode(there), middle, torch.tensor([8.0]))
-    missed = global_regression(said) - (middle + torch.tensor([[0.0, -4.0, 4.0]]))
+        prediction = network.match(network.encode(here), middle, network.encode(there), middle, torch.tensor([8.0]))
+    missed = global_regression(prediction) - (middle + torch.tensor([[0.0, -4.0, 4.0]]))
     assert missed.norm() < 1.0
 
 
-def test_a_trimmed_template_holds_the_lesion_where_it_says():
-    image = cell_places((16, 16, 16), 1, torch.device("cpu"))[None, :1].expand(2, 1, 16, 16, 16)
+def test_the_position_in_a_trimmed_template_is_that_of_the_lesion():
+    image = cell_centres((16, 16, 16), 1, torch.device("cpu"))[None, :1].expand(2, 1, 16, 16, 16)
     centre = torch.tensor([[8.2, 7.9, 8.0], [1.0, 15.0, 8.0]])
-    parts, inside = trimmed(image, centre, (8, 8, 8))
+    parts, inside = trim(image, centre, (8, 8, 8))
     assert parts.shape == (2, 1, 8, 8, 8)
-    assert torch.allclose(at_cells(parts, inside[:, None])[:, 0, 0], centre[:, 0], atol=1e-5)
+    assert torch.allclose(sample_cells(parts, inside[:, None])[:, 0, 0], centre[:, 0], atol=1e-5)
 
 
 def test_it_learns_where_a_lesion_went():
@@ -367,7 +366,7 @@ def test_it_learns_where_a_lesion_went():
     background = torch.randn(4, 1, *config.crop, generator=rng) * 40 - 800
     places = torch.tensor([[3.0, 5.0, 5.0], [4.0, 9.0, 10.0], [3.0, 10.0, 5.0], [5.0, 6.0, 9.0]])
     middle = torch.tensor(config.crop) / 2 - 0.5
-    cells = cell_places(config.crop, 1, background.device)
+    cells = cell_centres(config.crop, 1, background.device)
 
     def drawn(centre):
         blob = ((cells[None] - centre[:, :, None, None, None]) ** 2).sum(1, keepdim=True)

@@ -1,4 +1,4 @@
-"""TLT as a tracker: what it answers, what it refuses, and that many clicks are the same as one by one."""
+"""TLT as a tracker: its matches, refused input, and that several clicks give the same as one by one."""
 
 from dataclasses import replace
 
@@ -12,7 +12,7 @@ from oncotrack.followup.methods import ABOUT
 from oncotrack.followup.tlt.config import COMPACT
 from oncotrack.followup.tlt.network import TLT
 from oncotrack.followup.tlt.tracker import TLTTracker
-from oncotrack.followup.tracker import OUTSIDE, ChecksBack, MapsProbability, MatchesMany, ScanPair
+from oncotrack.followup.tracker import OUTSIDE, ScanPair, SupportsBatch, SupportsCycleError, SupportsProbabilityMap
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.networks import weights
@@ -35,7 +35,7 @@ CLICKS = [(0, 0, 0), (10, -6, 4), (-12, 8, -6), (4, 14, 8), (-8, -10, 2)]
 
 @pytest.fixture(scope="module")
 def pair() -> ScanPair:
-    """A textured block, and the same moved by some millimetres that the registration does not know of."""
+    """Return a textured block and a copy moved by some millimetres, registered by the identity."""
     rng = np.random.default_rng(0)
     texture = gaussian_filter(rng.standard_normal((60, 70, 70)), 2.0)
     array = (texture / texture.std() * 120).astype(np.float32)
@@ -47,13 +47,13 @@ def pair() -> ScanPair:
 
 @pytest.fixture(scope="module")
 def folder(pair, tmp_path_factory):
-    """Untrained weights that know the brightness of the block."""
+    """Return a folder of untrained weights with batch norm statistics of the block."""
     torch.manual_seed(1)
     network = TLT(CONFIG)
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm3d):
             module.momentum = 1.0
-    network.similarity.log_gain.data.fill_(6.0)  # trust what looks alike
+    network.similarity.log_gain.data.fill_(6.0)  # strong weight of the similarity
     network.encode(torch.from_numpy(pair.baseline.array[None, None, :32, :32, :32]))
     folder = tmp_path_factory.mktemp("weights")
     for name, threshold in (("tlt-compact", 0.0), ("strict", 1.1)):
@@ -68,7 +68,7 @@ def tracker(folder, monkeypatch) -> TLTTracker:
     return ABOUT["tlt"].make()
 
 
-def test_what_moved_is_found_and_leads_back(tracker, pair):
+def test_a_moved_block_is_found_with_a_small_cycle_error(tracker, pair):
     match = tracker.match(pair, CLICKS[0], 8.0)
     assert np.linalg.norm(np.subtract(match.position, MOVED)) < 4.0  # half a cell along each axis
     assert match.found, match.reason
@@ -81,7 +81,7 @@ def test_what_moved_is_found_and_leads_back(tracker, pair):
     assert match.observation().provenance.weights_sha256 == match.weights_sha256 != ""
 
 
-def test_many_clicks_are_the_same_as_one_by_one(tracker, pair):
+def test_several_clicks_give_the_same_as_one_by_one(tracker, pair):
     lesions = [(at, 5.0 + n) for n, at in enumerate(CLICKS)]
     together = tracker.match_many(pair, lesions)
     for many, (at, radius) in zip(together, lesions, strict=True):
@@ -91,10 +91,10 @@ def test_many_clicks_are_the_same_as_one_by_one(tracker, pair):
         assert many.cycle_error_mm == pytest.approx(single.cycle_error_mm, abs=0.01)
 
 
-def test_it_can_do_what_the_viewer_asks_of_it(tracker):
-    assert isinstance(tracker, ChecksBack)
-    assert isinstance(tracker, MatchesMany)
-    assert isinstance(tracker, MapsProbability)
+def test_it_supports_what_the_viewer_uses(tracker):
+    assert isinstance(tracker, SupportsCycleError)
+    assert isinstance(tracker, SupportsBatch)
+    assert isinstance(tracker, SupportsProbabilityMap)
 
 
 def test_a_score_below_the_threshold_is_not_found(folder, pair):
@@ -109,14 +109,14 @@ def test_a_place_that_was_not_scanned_is_outside(tracker, pair):
     assert (match.found, match.reason, match.position) == (False, OUTSIDE, (0, 0, 50))
 
 
-def test_no_answer_lies_where_the_scan_ends(tracker, pair):
+def test_no_candidate_lies_outside_the_scan(tracker, pair):
     upper = pair.followup.cropped((0, 0, 30), (70, 70, 60))
     match = tracker.match(ScanPair(pair.baseline, upper, Registration(np.eye(4))), (0, 0, -4), 8.0)
     for place in (match.position, *(other.centre for other in match.alternatives)):
         assert upper.geometry.contains(place)
 
 
-def test_matching_back_from_a_wrong_place_misses(tracker, pair):
+def test_a_wrong_position_has_a_large_cycle_error(tracker, pair):
     right = tracker.cycle_error(pair, CLICKS[0], MOVED, 8.0)
     wrong = tracker.cycle_error(pair, CLICKS[0], np.add(MOVED, (0, 0, 14)), 8.0)
     assert right < 4.0 < 8.0 < wrong
@@ -124,29 +124,29 @@ def test_matching_back_from_a_wrong_place_misses(tracker, pair):
 
 
 def test_the_probability_map_is_highest_at_the_match(tracker, pair):
-    chances = tracker.probability_map(pair, CLICKS[1], 8.0)
-    highest = np.unravel_index(chances.array.argmax(), chances.array.shape)
+    shown = tracker.probability_map(pair, CLICKS[1], 8.0)
+    highest = np.unravel_index(shown.array.argmax(), shown.array.shape)
     match = tracker.match(pair, CLICKS[1], 8.0)
-    assert np.linalg.norm(chances.geometry.to_ras(highest[::-1]) - match.position) < 6.0
-    assert chances.array[highest] == pytest.approx(match.score, rel=1e-3)
-    assert chances.array.min() >= 0
+    assert np.linalg.norm(shown.geometry.to_ras(highest[::-1]) - match.position) < 6.0
+    assert shown.array[highest] == pytest.approx(match.score, rel=1e-3)
+    assert shown.array.min() >= 0
 
 
-def test_what_cannot_be_asked_is_said(tracker, pair):
+def test_wrong_input_is_refused_with_a_message(tracker, pair):
     with pytest.raises(InputError, match="lies outside first scan"):
         tracker.match(pair, (900, 0, 0))
     with pytest.raises(InputError, match="positive number of mm"):
         tracker.match(pair, CLICKS[0], 0.0)
     mr = ScanPair(replace(pair.baseline, modality="MR"), replace(pair.followup, modality="MR"), Registration(np.eye(4)))
-    with pytest.raises(InputError, match="no CT"):
+    with pytest.raises(InputError, match="not a CT"):
         tracker.match(mr, CLICKS[0])
 
 
-def test_progress_runs_forward_and_a_reader_can_stop_it(tracker, pair):
-    heard = []
-    tracker.match_many(pair, [(at, 6.0) for at in CLICKS], lambda fraction, _text: heard.append(fraction))
-    assert heard == sorted(heard)
-    assert heard[-1] <= 1
+def test_progress_increases_and_can_cancel(tracker, pair):
+    fractions = []
+    tracker.match_many(pair, [(at, 6.0) for at in CLICKS], lambda fraction, _text: fractions.append(fraction))
+    assert fractions == sorted(fractions)
+    assert fractions[-1] <= 1
 
     def stop(fraction: float, _text: str) -> None:
         if fraction > 0.7:

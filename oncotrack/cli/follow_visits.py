@@ -24,7 +24,7 @@ def run(
     cache: bool,
 ) -> None:
     """Follow one lesion from the first scan to the last and tell where it is at each."""
-    from oncotrack.followup.chain import Place, VisitPairs, follow_chain
+    from oncotrack.followup.chain import KnownPosition, VisitPairs, follow_chain
     from oncotrack.followup.methods import prepare, tracker
     from oncotrack.images.files import load
 
@@ -42,7 +42,7 @@ def run(
             prepare(chosen, visits(n, n + 1), part_of(progress, _LOADING + n * step, _LOADING + (n + 1) * step))
         seconds["register"] = time.perf_counter() - started
         started = time.perf_counter()
-        chain = follow_chain(visits, len(visits), chosen, {0: Place(point, radius)}, part_of(progress, _REGISTERING, 1))
+        chain = follow_chain(visits, len(visits), chosen, {0: KnownPosition(point, radius)}, part_of(progress, _REGISTERING, 1))
         seconds["match"] = time.perf_counter() - started
     found = [
         {"visit": link.visit, "from": link.start, "image": str(scans[link.visit]), **as_json(link.match)}

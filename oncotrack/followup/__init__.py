@@ -1,4 +1,4 @@
-"""Following lesions from scan to scan."""
+"""Lesion follow-up: trackers that find a baseline lesion in a later scan."""
 
 DEFAULT_METHOD = "ensemble"
-"""The tracker that measured best; the README says by how much."""
+"""The most accurate tracker in the README's comparison."""

@@ -1,4 +1,4 @@
-"""A lesion followed through many visits: from each visit to the next, from the last place where it was seen."""
+"""Follow a lesion through several visits, each searched from the last visit where it was found."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from oncotrack.registration.registration import Registration
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a lesion lies at a visit, RAS mm; without a radius it is as large as at the visit before."""
+class KnownPosition:
+    """A lesion's position at a visit, RAS mm; without a radius, that of the previous visit is used."""
 
     at: Point
     radius_mm: float | None = None
@@ -28,32 +28,37 @@ class Place:
 
 @dataclass(frozen=True)
 class Link:
-    """What was found of a lesion at a visit, and from which visit it was looked for; visits count from 0."""
+    """The match of a lesion at a visit, and the visit `start` that it was searched from; visits count from 0."""
 
     visit: int
     start: int
     match: Match
 
 
-Known = Mapping[int, Place | None]
-"""What a reader says of a lesion, by visit: where it lies, or None where it is not to be looked for (absent, or a match
-that was refused). It has at least one place; the chain begins at the first."""
+KnownPositions = Mapping[int, KnownPosition | None]
+"""A lesion's positions that a reader has set, by visit; None for a visit that is not searched (lesion absent, or match
+rejected). At least one is a position; the chain starts at the first."""
 
 
 class VisitPairs:
-    """The scans of a patient, earliest first: any two of them as a `ScanPair` that is registered and encoded once.
+    """The scans of a patient, earliest first; any two of them form a `ScanPair`, which is created once.
 
     Parameters
     ----------
     volumes : sequence of Volume
         At least two.
     cache : bool
-        Whether registrations may come from, and go to, the disk.
+        Whether registrations are read from and written to the disk cache.
+
+    Raises
+    ------
+    InputError
+        There are fewer than two scans.
     """
 
     def __init__(self, volumes: Sequence[Volume], *, cache: bool = True) -> None:
         if len(volumes) < 2:
-            raise InputError("A lesion is followed through two visits or more. Give at least two scans.")
+            raise InputError("Following a lesion needs two visits or more. Give at least two scans.")
         self.volumes, self._cache = tuple(volumes), cache
         self._pairs: dict[tuple[int, int], ScanPair] = {}
 
@@ -61,7 +66,13 @@ class VisitPairs:
         return len(self.volumes)
 
     def __call__(self, earlier: int, later: int) -> ScanPair:
-        """The pair of two visits."""
+        """Return the pair of two visits.
+
+        Parameters
+        ----------
+        earlier, later : int
+            Visits, from 0.
+        """
         if (earlier, later) not in self._pairs:
             scans = self.volumes[earlier], self.volumes[later]
             self._pairs[earlier, later] = ScanPair(*scans, cache=self._cache)
@@ -69,7 +80,7 @@ class VisitPairs:
 
     @property
     def registrations(self) -> dict[tuple[int, int], Registration]:
-        """Those that were needed so far, by the two visits."""
+        """The registrations computed so far, by (earlier, later) visit."""
         return {visits: pair.registration() for visits, pair in self._pairs.items() if pair.is_registered}
 
 
@@ -77,10 +88,18 @@ def follow_chain(
     pair_of: Callable[[int, int], ScanPair],
     visits: int,
     tracker: Tracker,
-    known: Known,
+    known: KnownPositions,
     progress: Progress = silent,
 ) -> tuple[Link, ...]:
-    """Follow one lesion; see `follow_chains`."""
+    """Follow one lesion; see `follow_chains`.
+
+    Parameters
+    ----------
+    pair_of, visits, tracker, progress
+        As in `follow_chains`.
+    known : KnownPositions
+        The lesion.
+    """
     return follow_chains(pair_of, visits, tracker, [known], progress)[0]
 
 
@@ -88,34 +107,37 @@ def follow_chains(
     pair_of: Callable[[int, int], ScanPair],
     visits: int,
     tracker: Tracker,
-    lesions: Sequence[Known],
+    lesions: Sequence[KnownPositions],
     progress: Progress = silent,
 ) -> list[tuple[Link, ...]]:
-    """Follow lesions from the first visit where each is known through all later ones.
+    """Follow lesions from the first visit with a known position through all later ones.
 
-    Each visit is searched from the one before; where a lesion was not found, or a reader says that it is absent, the
-    next visit is searched from the last one where it was seen. A place that a reader gave is never searched again,
-    and the chain goes on from there.
+    Each visit is searched from the previous one. Where a lesion was not found, or the reader marked it absent, the
+    next visit is searched from the last one with a position. A position that the reader set is not searched again;
+    the chain continues from there.
 
     Parameters
     ----------
     pair_of : callable
-        (earlier visit, later visit) to their `ScanPair`; only pairs that are needed are asked for.
+        Returns the `ScanPair` of (earlier visit, later visit); only called for pairs that are needed.
     visits : int
-        How many there are.
+        Number of visits.
     tracker : Tracker
-    lesions : sequence of Known
+        The method to use.
+    lesions : sequence of KnownPositions
+        One a lesion.
     progress : Progress
+        Called with the fraction done; it may cancel.
 
     Returns
     -------
     list of tuples of Link
-        For each lesion one link a visit that was searched, in order.
+        For each lesion, one link per searched visit, in order of the visits.
 
     Raises
     ------
     InputError
-        A lesion is known nowhere, or a place lies outside its scan.
+        A lesion has no known position, or one lies outside its scan.
 
     References
     ----------
@@ -130,30 +152,34 @@ def follow_chains(
                 continue
             if visit not in known:
                 searched[last[number][0]].append(number)
-            elif (place := known[visit]) is not None:
-                last[number] = visit, _sized(place, last[number][1])
+            elif (position := known[visit]) is not None:
+                last[number] = visit, _with_radius(position, last[number][1].radius_mm)
         for done, (start, numbers) in enumerate(searched.items()):
             begin, end = ((visit - 1 + (done + n) / len(searched)) / (visits - 1) for n in (0, 1))
             part = _named(part_of(progress, begin, end), f"Visit {visit + 1} of {visits}")
             part(0.0, "")
-            places = [(last[number][1].at, last[number][1].radius_mm) for number in numbers]
-            for number, match in zip(numbers, match_all(tracker, pair_of(start, visit), places, part), strict=True):
+            clicks = [(last[number][1].at, last[number][1].radius_mm or DEFAULT_RADIUS_MM) for number in numbers]
+            for number, match in zip(numbers, match_all(tracker, pair_of(start, visit), clicks, part), strict=True):
                 chains[number].append(Link(visit, start, match))
                 if match.found:
-                    last[number] = visit, Place(match.position, match.radius_mm)
+                    last[number] = visit, KnownPosition(match.position, match.radius_mm)
     return [tuple(chain) for chain in chains]
 
 
-def _first(known: Known) -> tuple[int, Place]:
-    visits = [visit for visit, place in known.items() if place is not None]
-    if not visits:
-        raise InputError("The lesion is not seen at any visit, so there is nothing to follow. Click it in one of them.")
-    place = known[min(visits)]
-    return min(visits), replace(place, radius_mm=place.radius_mm or DEFAULT_RADIUS_MM)
+def _first(known: KnownPositions) -> tuple[int, KnownPosition]:
+    """Return the first visit with a position, and that position."""
+    positions = [(visit, position) for visit, position in known.items() if position is not None]
+    if not positions:
+        raise InputError(
+            "The lesion has no position at any visit, so there is nothing to follow. Click it in one visit."
+        )
+    visit, position = min(positions, key=lambda each: each[0])
+    return visit, _with_radius(position, DEFAULT_RADIUS_MM)
 
 
-def _sized(place: Place, before: Place) -> Place:
-    return replace(place, radius_mm=place.radius_mm or before.radius_mm)
+def _with_radius(position: KnownPosition, radius_mm: float | None) -> KnownPosition:
+    """Return the position with `radius_mm` where it has no radius."""
+    return replace(position, radius_mm=position.radius_mm or radius_mm)
 
 
 def _named(progress: Progress, name: str) -> Progress:

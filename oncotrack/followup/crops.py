@@ -1,4 +1,4 @@
-"""Crops of a scan on a network's voxels, and back from their voxels to the patient."""
+"""Crops of a scan on a network's voxel grid, with the mapping between their voxels and RAS mm."""
 
 from __future__ import annotations
 
@@ -15,42 +15,89 @@ from oncotrack.images.volume import Volume
 _AIR_HU = -1024.0
 
 
+def window_channels(image: torch.Tensor, windows: Sequence[tuple[float, float]]) -> torch.Tensor:
+    """Return HU windows as input channels, (B, windows, D, H, W), each from 0 to 1.
+
+    Parameters
+    ----------
+    image : (B, 1, D, H, W) tensor
+        HU.
+    windows : sequence of (float, float)
+        Lowest and highest HU of each channel.
+    """
+    return torch.cat([(image.clamp(low, high) - low) / (high - low) for low, high in windows], 1)
+
+
 @dataclass(frozen=True, eq=False)
 class Crop:
-    """A RAS-aligned part of a scan with a place in its middle; air where nothing was scanned."""
+    """A RAS-aligned block of a scan round a point; air (-1024 HU) outside the scan."""
 
     volume: Volume
 
     @classmethod
     def around(cls, scan: Volume, centre: Sequence[float], size: Sequence[int], spacing: Sequence[float]) -> Crop:
-        """The crop round `centre`, RAS mm, of `size` voxels of `spacing` mm, both along z, y, x."""
-        size, spacing = tuple(size)[::-1], tuple(spacing)[::-1]
-        origin = np.asarray(centre) - (np.asarray(size) - 1) / 2 * spacing
-        return cls(scan.resampled(Geometry(size, spacing, tuple(origin)), fill=_AIR_HU))
+        """Resample the block round a point.
+
+        Parameters
+        ----------
+        scan : Volume
+            The scan to crop, HU.
+        centre : (3,) float
+            Middle of the crop, RAS mm.
+        size : (3,) int
+            Voxels along z, y, x.
+        spacing : (3,) float
+            Millimetres along z, y, x.
+        """
+        (depth, height, width), (dz, dy, dx) = size, spacing
+        x, y, z = np.asarray(centre) - (np.array([width, height, depth]) - 1) / 2 * (dx, dy, dz)
+        return cls(scan.resampled(Geometry((width, height, depth), (dx, dy, dz), (x, y, z)), fill=_AIR_HU))
 
     @property
     def image(self) -> torch.Tensor:
-        """(1, D, H, W) HU."""
+        """HU, (1, D, H, W)."""
         return torch.from_numpy(self.volume.array)[None]
 
-    def voxel(self, ras: Sequence[float]) -> torch.Tensor:
-        """(3,) voxel z, y, x of a RAS place."""
+    def to_voxel(self, ras: Sequence[float]) -> torch.Tensor:
+        """Return the sub-voxel position z, y, x of a point, (3,) float32.
+
+        Parameters
+        ----------
+        ras : (3,) float
+            RAS mm.
+        """
         return torch.tensor(self.volume.geometry.to_ijk(ras)[::-1].copy(), dtype=torch.float32)
 
-    def ras(self, voxels: np.ndarray) -> np.ndarray:
-        """(..., 3) RAS mm of voxels z, y, x."""
+    def to_ras(self, voxels: Sequence[float] | np.ndarray) -> np.ndarray:
+        """Return RAS mm, (..., 3).
+
+        Parameters
+        ----------
+        voxels : (..., 3) float
+            Voxels z, y, x.
+        """
         return self.volume.geometry.to_ras(np.asarray(voxels)[..., ::-1])
 
-    def cells(self, shape: Sequence[int], stride: Sequence[int]) -> Geometry:
-        """The grid of (D, H, W) cells of `stride` voxels along z, y, x."""
-        crop, steps = self.volume.geometry, np.asarray(stride)[::-1]
-        spacing = steps * crop.spacing
-        return Geometry(tuple(shape)[::-1], tuple(spacing), tuple(crop.to_ras((steps - 1) / 2)), crop.direction)
+    def cell_grid(self, shape: Sequence[int], stride: Sequence[int]) -> Geometry:
+        """Return the grid of a network's cells on this crop.
+
+        Parameters
+        ----------
+        shape : (3,) int
+            Cells along z, y, x.
+        stride : (3,) int
+            Voxels per cell along z, y, x.
+        """
+        crop, (depth, height, width) = self.volume.geometry, shape
+        steps = np.asarray(stride)[::-1]
+        dx, dy, dz = steps * crop.spacing
+        x, y, z = crop.to_ras((steps - 1) / 2)
+        return Geometry((width, height, depth), (dx, dy, dz), (x, y, z), crop.direction)
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedCrop:
-    """A crop with the network's features of it, and the scan that it is of."""
+    """A crop with its network features and the scan that it was taken from."""
 
     crop: Crop
     features: Any

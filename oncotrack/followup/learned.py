@@ -1,9 +1,9 @@
-"""What every learned tracker does beside its network: crops in, a match with its trust out."""
+"""Base class of the learned trackers: crops in, network, matches with cycle errors out."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -14,27 +14,36 @@ import torch
 from oncotrack.background.jobs import Progress, part_of, silent
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Alternative, Point, point
-from oncotrack.followup.candidates import Answer, Candidate, candidates
+from oncotrack.followup.candidates import Candidate, CandidateMap, find_candidates
 from oncotrack.followup.crops import Crop, EncodedCrop
 from oncotrack.followup.match_lesions import Lesion
-from oncotrack.followup.rounds import matched_side_by_side
-from oncotrack.followup.selfsim import MAXIMUM_CYCLE_MM
+from oncotrack.followup.parallel import match_in_parallel
 from oncotrack.followup.tissue import flag_tissue_change
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair
+from oncotrack.followup.tracker import (
+    DEFAULT_RADIUS_MM,
+    MAXIMUM_CYCLE_MM,
+    OUTSIDE,
+    Match,
+    ScanPair,
+    return_match_reason,
+)
 from oncotrack.images.volume import Volume
 from oncotrack.networks import weights as stored
 from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.registration.registration import Registration
 
 FOUND_THRESHOLD = 0.5
-"""Least score of a lesion that is there, where the weights do not tell another (``found_threshold``)."""
+"""Least score of a lesion that is present, where the weights file has no ``found_threshold``."""
 _CANDIDATES = 4
 _TRUSTED_CYCLE_MM = 2.0
-_AT_ONCE = 4
+_BATCH = 4
+
+Click = tuple[Point, float]
+"""A checked RAS point in the baseline and a radius, both mm."""
 
 
-class Question(NamedTuple):
-    """Where is what was clicked in `source`, when it is expected in `target` there? Places RAS mm."""
+class SearchRequest(NamedTuple):
+    """A search for the tissue at `clicked` of `source` near `expected` in `target`; points in RAS mm."""
 
     source: EncodedCrop
     clicked: Point
@@ -44,20 +53,20 @@ class Question(NamedTuple):
 
 
 class LearnedTracker(ABC):
-    """A tracker with a network, its weights, and two functions that ask it.
+    """A tracker with a network and its weights; subclasses implement `encode` and `search`.
 
-    Only a crop of each scan is read, so that a click costs the same in every field of view. Both crops are encoded once
-    a click and serve both ways: matching back from a place needs no further encoding. Alternatives and matching back
-    are of no paper.
+    Only a crop of each scan is read, so that the time of a click does not depend on the field of view. Both crops are
+    encoded once a click and serve both directions: the return match needs no further encoding. Alternatives and the
+    return match are not in the papers.
 
     Parameters
     ----------
     device : str
         "auto", "cpu", "cuda" or "mps".
     config : str
-        Whose bundled weights to take.
+        Name of the configuration whose bundled weights are used.
     weights : path, optional
-        Other weights.
+        Another weights file.
 
     Raises
     ------
@@ -72,7 +81,11 @@ class LearnedTracker(ABC):
     configs: ClassVar[Mapping[str, Any]]
     """By name, each with ``spacing`` (mm), ``crop`` (voxels) and ``reach_mm`` along z, y, x."""
     kind: ClassVar[type[torch.nn.Module]]
-    """The network's class; made from a config."""
+    """The network's class; constructed from a config."""
+    config: Any
+    """The configuration in the weights file, one of the type of `configs`."""
+    network: Any
+    """An instance of `kind`, in evaluation mode."""
 
     def __init__(self, device: str = "auto", config: str = "compact", weights: str | Path | None = None) -> None:
         stored.check_config(self.title, config, self.configs)
@@ -85,197 +98,250 @@ class LearnedTracker(ABC):
 
     @abstractmethod
     def encode(self, images: torch.Tensor) -> list[Any]:
-        """(B, 1, D, H, W) HU -> the features of each."""
+        """Return the features of each image.
+
+        Parameters
+        ----------
+        images : (B, 1, D, H, W) tensor
+            HU.
+        """
 
     @abstractmethod
-    def answers(self, questions: Sequence[Question]) -> list[Answer]:
-        """What the network says to each question, all at once."""
+    def search(self, requests: Sequence[SearchRequest]) -> list[CandidateMap]:
+        """Run the network on all requests as one batch and return a score map for each.
+
+        Parameters
+        ----------
+        requests : sequence of SearchRequest
+            At least one.
+        """
 
     def match(
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
     ) -> Match:
-        """Match the baseline lesion at RAS point `at` (mm) with radius `radius_mm`.
+        """Match one baseline lesion.
+
+        Parameters
+        ----------
+        pair, at, radius_mm, progress
+            As in `Tracker.match`.
 
         Raises
         ------
         InputError
-            The point lies outside the baseline, the radius is not positive, or a scan is no CT.
+            The point lies outside the baseline, the radius is not positive, or a scan is not a CT.
         RegistrationError
             The scans cannot be registered.
         """
         return self.match_many(pair, [(at, radius_mm)], progress)[0]
 
     def match_many(self, pair: ScanPair, lesions: Sequence[Lesion], progress: Progress = silent) -> list[Match]:
-        """Match each (RAS point, radius in mm) of the baseline; the answers come in the same order.
+        """Match several baseline lesions: in parallel on the CPU, in batches on an accelerator.
 
-        A few at a time: on the CPU side by side, each on a core of its own, on an accelerator in one batch. The way
-        back from an alternative is asked only where the best place does not lead back, or for one lesion alone.
+        Alternatives get a cycle error only when the best candidate's return match fails, or for a single lesion.
+
+        Parameters
+        ----------
+        pair, lesions, progress
+            As in `SupportsBatch.match_many`.
+
+        Raises
+        ------
+        InputError, RegistrationError
+            As in `match`.
         """
-        clicks = [_checked(pair, at, radius_mm) for at, radius_mm in lesions]
-        registration = self._registered(pair, part_of(progress, 0.0, 0.6))
+        clicks = [_check_click(pair, at, radius_mm) for at, radius_mm in lesions]
+        registration = self._register(pair, part_of(progress, 0.0, 0.6))
         progress = part_of(progress, 0.6, 1.0)
-        is_alone = len(clicks) == 1
+        is_single = len(clicks) == 1
         if self.device.type == "cpu":
-            return matched_side_by_side(
-                lambda part, click: self._matched(pair, registration, [click], is_alone, part)[0], clicks, progress
+            return match_in_parallel(
+                lambda part, click: self._match_batch(pair, registration, [click], is_single, part)[0], clicks, progress
             )
         matches = []
-        for first in range(0, len(clicks), _AT_ONCE):
-            few = clicks[first : first + _AT_ONCE]
-            part = part_of(progress, first / len(clicks), (first + len(few)) / len(clicks))
-            part(0.0, "" if is_alone else f"Lesion {first + 1} of {len(clicks)}")
-            matches += self._matched(pair, registration, few, is_alone, part)
+        for first in range(0, len(clicks), _BATCH):
+            batch = clicks[first : first + _BATCH]
+            part = part_of(progress, first / len(clicks), (first + len(batch)) / len(clicks))
+            part(0.0, "" if is_single else f"Lesion {first + 1} of {len(clicks)}")
+            matches += self._match_batch(pair, registration, batch, is_single, part)
         return matches
 
     def cycle_error(
         self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float
     ) -> float | None:
-        """Millimetres by which matching back from a follow-up place misses `at`; see `ChecksBack`."""
+        """Return the distance in mm between `at` and the return match of `place`, or None when there is none.
+
+        Parameters
+        ----------
+        pair, at, place, radius_mm
+            As in `SupportsCycleError.cycle_error`.
+        """
         if not pair.followup.geometry.contains(place):
             return None
-        back = point(self._registered(pair, silent).to_baseline(place))
+        back = point(self._register(pair, silent).to_baseline(place))
         with one_thread_an_operation(), torch.inference_mode():
-            there, here = self._encoded([(pair.followup, place), (pair.baseline, back)])
-            return self._cycle_errors([Question(there, point(place), here, back, radius_mm)], [at])[0]
+            followup, baseline = self._encode_crops([(pair.followup, place), (pair.baseline, back)])
+            return self._cycle_errors([SearchRequest(followup, point(place), baseline, back, radius_mm)], at)[0]
 
     def probability_map(
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
     ) -> Volume:
-        """How likely the lesion is at each place of the crop that was searched; see `MapsProbability`."""
-        at, radius_mm = _checked(pair, at, radius_mm)
-        expected = point(self._registered(pair, progress).to_followup(at))
-        with one_thread_an_operation(), torch.inference_mode():
-            here, there = self._encoded([(pair.baseline, at), (pair.followup, expected)])
-            (said,) = self.answers([Question(here, at, there, expected, radius_mm)])
-        grid = there.crop.cells(said.logits.shape, said.stride)
-        return Volume(said.probabilities, grid, "probability of the lesion")
+        """Return the network's probability on the cells of the searched crop.
 
-    def _registered(self, pair: ScanPair, progress: Progress) -> Registration:
+        Parameters
+        ----------
+        pair, at, radius_mm, progress
+            As in `Tracker.match`.
+
+        Raises
+        ------
+        InputError, RegistrationError
+            As in `match`.
+        """
+        clicked, radius_mm = _check_click(pair, at, radius_mm)
+        expected = point(self._register(pair, progress).to_followup(clicked))
+        with one_thread_an_operation(), torch.inference_mode():
+            baseline, followup = self._encode_crops([(pair.baseline, clicked), (pair.followup, expected)])
+            (scores,) = self.search([SearchRequest(baseline, clicked, followup, expected, radius_mm)])
+        grid = followup.crop.cell_grid(scores.logits.shape, scores.stride)
+        return Volume(scores.probabilities, grid, "probability of the lesion")
+
+    def request_tensors(self, requests: Sequence[SearchRequest]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return clicked and expected positions, (B, 3) voxels z, y, x of their crops, and radii, (B,) mm.
+
+        Parameters
+        ----------
+        requests : sequence of SearchRequest
+            The batch.
+        """
+        clicked = torch.stack([each.source.crop.to_voxel(each.clicked) for each in requests])
+        expected = torch.stack([each.target.crop.to_voxel(each.expected) for each in requests])
+        radius = torch.tensor([each.radius_mm for each in requests], dtype=torch.float32)
+        return clicked.to(self.device), expected.to(self.device), radius.to(self.device)
+
+    def _register(self, pair: ScanPair, progress: Progress) -> Registration:
         for scan in (pair.baseline, pair.followup):
             if not scan.is_ct:
                 raise InputError(
-                    f"{scan.name} is no CT, and the {self.title} was trained on CT alone. Choose the method selfsim."
+                    f"{scan.name} is not a CT, and the {self.title} was trained on CT only. Choose the method selfsim."
                 )
         return pair.registration(progress)
 
     @one_thread_an_operation()
     @torch.inference_mode()
-    def _matched(
+    def _match_batch(
         self,
         pair: ScanPair,
         registration: Registration,
-        clicks: Sequence[tuple[Point, float]],
-        every_way_back: bool,
+        clicks: Sequence[Click],
+        check_alternatives: bool,
         progress: Progress,
     ) -> list[Match]:
-        """The matches of clicks that are done at once."""
-        matches = []
-        for at, radius_mm in clicks:
-            expected = point(registration.to_followup(at))
-            matches.append(
-                Match(
-                    False, expected, expected, radius_mm * registration.scale, 0.0, None, reason=OUTSIDE,
-                    method=self.name, weights_sha256=self._sha256,
-                )
-            )  # fmt: skip
+        """Match clicks as one batch; positions far outside the follow-up are not searched."""
+        matches = [self._outside_match(click, registration) for click in clicks]
         reach = max(self.config.reach_mm)
-        asked = [
+        searched = [
             n
             for n, match in enumerate(matches)
             if pair.followup.geometry.contains(match.registration_guess, margin_mm=-reach)
         ]
-        encoded = self._encoded(
-            [
-                place
-                for n in asked
-                for place in ((pair.baseline, clicks[n][0]), (pair.followup, matches[n].registration_guess))
-            ]
-        )
+        requests = self._make_requests(pair, [(clicks[n], matches[n].registration_guess) for n in searched])
         progress(0.5, "Searching")
-        questions = [
-            Question(here, clicks[n][0], there, matches[n].registration_guess, clicks[n][1])
-            for n, here, there in zip(asked, encoded[::2], encoded[1::2], strict=True)
-        ]
-        answers = self.answers(questions) if questions else []
-        found = [candidates(said, each.target, _CANDIDATES) for each, said in zip(questions, answers, strict=True)]
-        progress(0.8, "Matching back")
-        for n, question, several in zip(asked, questions, found, strict=True):
-            if several:
-                best, *others = several
-                checked = self._checked_back(question, [best], clicks[n][0], registration)
-                if every_way_back or checked[0].cycle_or_inf > MAXIMUM_CYCLE_MM:
-                    others = self._checked_back(question, others, clicks[n][0], registration)
-                matches[n] = flag_tissue_change(self._match(matches[n], checked + others), pair, *clicks[n])
+        maps = self.search(requests) if requests else []
+        progress(0.8, "Checking the return match")
+        for n, request, scores in zip(searched, requests, maps, strict=True):
+            found = find_candidates(scores, request.target, _CANDIDATES)
+            if found:
+                checked = self._check_candidates(request, found, registration, check_alternatives)
+                matches[n] = flag_tissue_change(self._choose(matches[n], checked), pair, *clicks[n])
         return matches
 
-    def _checked_back(
-        self, question: Question, several: Sequence[Candidate], clicked: Point, registration: Registration
+    def _outside_match(self, click: Click, registration: Registration) -> Match:
+        """Return the match of a lesion that lies outside the follow-up, at the registration's estimate."""
+        at, radius_mm = click
+        expected = point(registration.to_followup(at))
+        return Match(
+            False, expected, expected, radius_mm * registration.scale, 0.0, None, reason=OUTSIDE,
+            method=self.name, weights_sha256=self._sha256,
+        )  # fmt: skip
+
+    def _make_requests(self, pair: ScanPair, searches: Sequence[tuple[Click, Point]]) -> list[SearchRequest]:
+        """Return a request for each click and its expected position, with both crops encoded."""
+        centres = [
+            centre for (at, _), expected in searches for centre in ((pair.baseline, at), (pair.followup, expected))
+        ]
+        crops = self._encode_crops(centres)
+        return [
+            SearchRequest(baseline, at, followup, expected, radius_mm)
+            for ((at, radius_mm), expected), baseline, followup in zip(searches, crops[::2], crops[1::2], strict=True)
+        ]
+
+    def _check_candidates(
+        self, request: SearchRequest, found: Sequence[Candidate], registration: Registration, check_alternatives: bool
     ) -> list[Candidate]:
-        """The candidates with their cycle errors."""
-        back = [self._turned(question, each, registration) for each in several]
-        errors = self._cycle_errors(back, [clicked] * len(back))
-        return [replace(each, cycle_error_mm=error) for each, error in zip(several, errors, strict=True)]
+        """Return the candidates, the best one with its cycle error, the others when that fails or it is requested."""
+        checked, others = self._with_cycle_errors(request, found[:1], registration), list(found[1:])
+        if check_alternatives or checked[0].cycle_or_inf > MAXIMUM_CYCLE_MM:
+            others = self._with_cycle_errors(request, others, registration)
+        return checked + others
 
-    @staticmethod
-    def _turned(question: Question, candidate: Candidate, registration: Registration) -> Question:
-        """The question backwards, from a place that was found."""
-        back = point(registration.to_baseline(candidate.place))
-        radius = question.radius_mm * registration.scale
-        return Question(question.target, candidate.place, question.source, back, radius)
+    def _with_cycle_errors(
+        self, request: SearchRequest, found: Sequence[Candidate], registration: Registration
+    ) -> list[Candidate]:
+        back = [_reverse_request(request, candidate, registration) for candidate in found]
+        errors = self._cycle_errors(back, request.clicked)
+        return [replace(candidate, cycle_error_mm=error) for candidate, error in zip(found, errors, strict=True)]
 
-    def _match(self, unanswered: Match, found: list[Candidate]) -> Match:
-        """The best candidate, unless it does not lead back and a convincing one does."""
+    def _cycle_errors(self, back: Sequence[SearchRequest], clicked: Sequence[float]) -> list[float | None]:
+        """Return the distances (mm) from the clicked point to the best result of each reversed request."""
+        errors: list[float | None] = []
+        for request, scores in zip(back, self.search(back) if back else [], strict=True):
+            best = find_candidates(scores, request.target, 1)
+            errors.append(float(np.linalg.norm(np.subtract(best[0].position, clicked))) if best else None)
+        return errors
+
+    def _choose(self, unmatched: Match, found: Sequence[Candidate]) -> Match:
+        """Return the match of the best candidate, or of a convincing one when the best one's return match fails."""
         best = found[0]
         if best.cycle_or_inf > MAXIMUM_CYCLE_MM:
             trusted = [e for e in found if e.cycle_or_inf < _TRUSTED_CYCLE_MM and e.score >= self.threshold]
             best = min(trusted, key=lambda each: each.cycle_or_inf, default=best)
-        reason = self._doubt(best)
+        reason = self._reason_not_found(best)
         return replace(
-            unanswered,
+            unmatched,
             found=not reason,
-            position=best.place,
+            position=best.position,
             score=best.score,
             cycle_error_mm=best.cycle_error_mm,
-            alternatives=tuple(Alternative(e.place, e.score, e.cycle_error_mm) for e in found if e is not best),
+            alternatives=tuple(Alternative(e.position, e.score, e.cycle_error_mm) for e in found if e is not best),
             reason=reason,
         )
 
-    def _doubt(self, best: Candidate) -> str:
+    def _reason_not_found(self, best: Candidate) -> str:
         if best.score < self.threshold:
-            return f"Nothing in the follow-up looks alike (score {best.score:.2f}); the lesion may have vanished."
-        if best.cycle_or_inf <= MAXIMUM_CYCLE_MM:
-            return ""
-        missed = "leads out of the baseline"
-        if best.cycle_error_mm is not None:
-            missed = f"misses the clicked point by {best.cycle_error_mm:.0f} mm"
-        return f"Matching back from the best place {missed}; the lesion may have vanished. Look for it by eye."
+            return (
+                f"No similar tissue found in the follow-up (score {best.score:.2f}). "
+                "The lesion may have vanished: please check."
+            )
+        return return_match_reason(best.cycle_error_mm)
 
-    def _encoded(self, places: Sequence[tuple[Volume, Sequence[float]]]) -> list[EncodedCrop]:
-        """Crops round (scan, RAS place) with their features."""
-        crops = [Crop.around(scan, place, self.config.crop, self.config.spacing) for scan, place in places]
+    def _encode_crops(self, centres: Sequence[tuple[Volume, Sequence[float]]]) -> list[EncodedCrop]:
+        """Return crops round (scan, RAS point), with their features."""
+        crops = [Crop.around(scan, centre, self.config.crop, self.config.spacing) for scan, centre in centres]
         if not crops:
             return []
         features = self.encode(torch.stack([crop.image for crop in crops]).to(self.device))
-        return [EncodedCrop(crop, each, scan) for crop, each, (scan, _) in zip(crops, features, places, strict=True)]
-
-    def _cycle_errors(self, back: list[Question], clicked: Iterable[Sequence[float]]) -> list[float | None]:
-        """How far the answers of questions asked backwards lie from what was clicked first."""
-        answers = self.answers(back) if back else []
-        errors: list[float | None] = []
-        for question, said, at in zip(back, answers, clicked, strict=True):
-            led = candidates(said, question.target, 1)
-            errors.append(float(np.linalg.norm(np.subtract(led[0].place, at))) if led else None)
-        return errors
-
-    def places(self, questions: Sequence[Question]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Clicked and expected places, (B, 3) voxels z, y, x of their crops, and radii, (B,) mm."""
-        clicked = torch.stack([each.source.crop.voxel(each.clicked) for each in questions])
-        expected = torch.stack([each.target.crop.voxel(each.expected) for each in questions])
-        radius = torch.tensor([each.radius_mm for each in questions], dtype=torch.float32)
-        return clicked.to(self.device), expected.to(self.device), radius.to(self.device)
+        return [EncodedCrop(crop, each, scan) for crop, each, (scan, _) in zip(crops, features, centres, strict=True)]
 
 
-def _checked(pair: ScanPair, at: Sequence[float], radius_mm: float) -> tuple[Point, float]:
+def _reverse_request(request: SearchRequest, candidate: Candidate, registration: Registration) -> SearchRequest:
+    """Return the request that searches the baseline for a candidate of the follow-up."""
+    back = point(registration.to_baseline(candidate.position))
+    radius_mm = request.radius_mm * registration.scale
+    return SearchRequest(request.target, candidate.position, request.source, back, radius_mm)
+
+
+def _check_click(pair: ScanPair, at: Sequence[float], radius_mm: float) -> Click:
     at = pair.check_click(at)
     if not (np.isfinite(radius_mm) and radius_mm > 0):
         raise InputError(f"The lesion radius must be a positive number of mm; {radius_mm:g} is not.")

@@ -1,4 +1,4 @@
-"""The trackers by name, and the two registrations that stand beside them as what a user would use instead."""
+"""The trackers by name, including affine and B-spline registration as reference methods."""
 
 from __future__ import annotations
 
@@ -17,13 +17,27 @@ from oncotrack.registration.registration import Registration, register
 
 
 class RegistrationTracker:
-    """Takes the registered place as it is: elastix affine, or affine and B-spline."""
+    """Uses the registered position as the match: elastix affine, or affine followed by B-spline.
+
+    Parameters
+    ----------
+    bspline : bool
+        Whether to add the B-spline registration.
+    """
 
     def __init__(self, bspline: bool = False) -> None:
         self.name = "bspline" if bspline else "affine"
 
     def registration(self, pair: ScanPair, progress: Progress = silent) -> Registration:
-        """The registration whose map is the answer."""
+        """Return the registration that maps the lesion.
+
+        Parameters
+        ----------
+        pair : ScanPair
+            Baseline and follow-up.
+        progress : Progress
+            Called while it is computed.
+        """
         if self.name == "affine":
             return pair.registration(progress)
         return pair.cached(
@@ -33,20 +47,36 @@ class RegistrationTracker:
     def match(
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
     ) -> Match:
-        """The registered place; its cycle error is that of the map's own inverse."""
+        """Return the registered position; the cycle error is that of the registration's own inverse.
+
+        Parameters
+        ----------
+        pair, at, radius_mm, progress
+            As in `Tracker.match`.
+        """
         at = pair.check_click(at)
         registration = self.registration(pair, progress)
-        place = point(registration.to_followup(at))
-        cycle = float(np.linalg.norm(registration.to_baseline(place) - at))
-        inside = bool(pair.followup.geometry.contains(place))
-        reason = "" if inside else OUTSIDE
+        position = point(registration.to_followup(at))
+        cycle_mm = float(np.linalg.norm(registration.to_baseline(position) - at))
+        is_inside = bool(pair.followup.geometry.contains(position))
+        reason = "" if is_inside else OUTSIDE
         expected = point(pair.registration().to_followup(at))
         radius = radius_mm * registration.scale
-        return Match(inside, place, expected, radius, registration.similarity, cycle, (), reason, self.name)
+        return Match(is_inside, position, expected, radius, registration.similarity, cycle_mm, (), reason, self.name)
 
 
 def prepare(chosen: Tracker, pair: ScanPair, progress: Progress = silent) -> Registration:
-    """Run the registration that a tracker needs, so that its first match does not wait for it."""
+    """Run the registration that a tracker needs, so that its first match does not have to.
+
+    Parameters
+    ----------
+    chosen : Tracker
+        The method to use.
+    pair : ScanPair
+        Baseline and follow-up; keeps the result.
+    progress : Progress
+        Called with the fraction done.
+    """
     if isinstance(chosen, RegistrationTracker):
         return chosen.registration(pair, progress)
     return pair.registration(progress)
@@ -54,19 +84,20 @@ def prepare(chosen: Tracker, pair: ScanPair, progress: Progress = silent) -> Reg
 
 @dataclass(frozen=True)
 class Method:
-    """What a reader is told of a tracker, and how it is made.
+    """Description of a tracker for the user interface, and its factory.
 
     Parameters
     ----------
     title : str
+        Name shown to the user.
     about : str
-        One line.
+        Description in one line.
     make : callable
-        Gives the tracker; where it needs weights that are missing, it raises WeightsError.
+        Creates the tracker; raises WeightsError when its weights are missing.
     caution : str
-        What to keep in mind when its answers are read; "" when there is nothing.
+        Limitation that the reader should know; "" for none.
     needs_torch : bool
-        Whether it can be used without PyTorch.
+        False when it works without PyTorch.
     """
 
     title: str
@@ -100,50 +131,63 @@ def _ensemble() -> Tracker:
     return Ensemble(_selfsim(), _dlt())
 
 
-_REGISTERS_ONLY = "Does not look at the lesion: it cannot tell that one has vanished."
+_REGISTERS_ONLY = "Does not search for the lesion, so it cannot detect that a lesion has vanished."
 ABOUT: dict[str, Method] = {
     "ensemble": Method(
         "Ensemble",
-        "Self-similarity and the Deep Lesion Tracker; where they disagree, the one that leads back better.",
+        "Self-similarity and the Deep Lesion Tracker; if they disagree, the one whose return match ends closer to the click.",
         _ensemble,
-        "One of the two was trained on synthetic and altered scans.",
+        "The Deep Lesion Tracker was trained on synthetic and altered scans.",
     ),
     "selfsim": Method(
-        "Self-similarity", "Compares the tissue round the lesion with the follow-up; nothing was trained.", _selfsim
+        "Self-similarity", "Compares the tissue round the lesion with the follow-up; no training.", _selfsim
     ),
     "affine": Method(
         "Affine registration",
-        "Takes the place to which the affine registration of the scans leads.",
+        "Uses the position from the affine registration of the scans.",
         RegistrationTracker,
         _REGISTERS_ONLY,
         needs_torch=False,
     ),
     "bspline": Method(
         "B-spline registration",
-        "Takes the place to which a registration that bends the scan leads.",
+        "Uses the position from a deformable registration of the scans.",
         partial(RegistrationTracker, bspline=True),
         _REGISTERS_ONLY,
         needs_torch=False,
     ),
     "dlt": Method(
         "Deep Lesion Tracker",
-        "A trained network (Cai et al., CVPR 2021) that looks for the lesion's image under an anatomy signal.",
+        "A trained network (Cai et al., CVPR 2021) that correlates the lesion's image and position with the follow-up.",
         _dlt,
         "Trained on synthetic and altered scans; CT only.",
     ),
     "tlt": Method(
         "Transformer Lesion Tracker",
-        "A trained network (Tang et al., MICCAI 2022) that compares the lesion with all places round the expected one.",
+        "A trained network (Tang et al., MICCAI 2022) that compares the lesion with its expected surroundings.",
         _tlt,
         "Trained on synthetic and altered scans; CT only.",
     ),
 }
-"""The trackers by name, in the order in which they are offered; the default comes first."""
+"""The trackers by name, in the order of the user interface; the default is first."""
 METHODS = tuple(ABOUT)
 
 
 def tracker(name: str = DEFAULT_METHOD) -> Tracker:
-    """The tracker called `name`; InputError lists the names when there is none, WeightsError when its weights lack."""
+    """Create a tracker.
+
+    Parameters
+    ----------
+    name : str
+        One of `METHODS`.
+
+    Raises
+    ------
+    InputError
+        There is no such method; the message lists them.
+    WeightsError
+        Its weights are missing.
+    """
     if name not in ABOUT:
         raise InputError(f'There is no follow-up method "{name}". Choose one of: {", ".join(METHODS)}.')
     return ABOUT[name].make()

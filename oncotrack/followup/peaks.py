@@ -1,4 +1,4 @@
-"""The highest places of a map, some way apart."""
+"""Peaks of a score map, a minimum distance from each other."""
 
 from __future__ import annotations
 
@@ -12,36 +12,46 @@ from oncotrack.followup.mind import subvoxel
 
 @dataclass(frozen=True, eq=False)
 class Peak:
-    """One high place.
+    """One maximum of a map.
 
     Attributes
     ----------
-    cell : z, y, x of the voxel
-    place : (3,) z, y, x between the voxels, by a parabola along each axis
-    score : the map's value at `cell`
+    cell : (int, int, int)
+        Voxel z, y, x of the maximum.
+    position : (3,) ndarray
+        Sub-voxel position z, y, x, by a parabola along each axis.
+    score : float
+        The map's value at `cell`.
     """
 
     cell: tuple[int, int, int]
-    place: np.ndarray
+    position: np.ndarray
     score: float
 
 
-def peaks(score: np.ndarray, spacing: Sequence[float], count: int, apart_mm: float) -> list[Peak]:
-    """Up to `count` places of a map, the highest first, none nearer to a higher one than `apart_mm`.
+def find_peaks(score: np.ndarray, spacing: Sequence[float], count: int, minimum_distance_mm: float) -> list[Peak]:
+    """Return the highest peaks of a map, the highest first.
 
     Parameters
     ----------
-    score : (D, H, W); minus infinity where no place may be
-    spacing : mm along z, y, x
+    score : (D, H, W) ndarray
+        Minus infinity where no peak is allowed.
+    spacing : (3,) float
+        Millimetres along z, y, x.
+    count : int
+        Maximum number of peaks.
+    minimum_distance_mm : float
+        Least distance of a peak from every higher one.
     """
-    left = score.astype(np.float32)  # a copy
+    remaining = score.astype(np.float32)  # a copy
     axes = [np.arange(n) for n in score.shape]
     found = []
     for _ in range(count):
-        cell = tuple(int(n) for n in np.unravel_index(int(np.argmax(left)), left.shape))
-        if not np.isfinite(left[cell]):
+        z, y, x = np.unravel_index(int(np.argmax(remaining)), remaining.shape)
+        cell = int(z), int(y), int(x)
+        if not np.isfinite(remaining[cell]):
             break
         found.append(Peak(cell, np.asarray(cell) + subvoxel(-score, cell), float(score[cell])))
-        z, y, x = (((axis - n) * mm) ** 2 for axis, n, mm in zip(axes, cell, spacing, strict=True))
-        left[z[:, None, None] + y[None, :, None] + x[None, None, :] < apart_mm**2] = -np.inf
+        dz, dy, dx = (((axis - n) * mm) ** 2 for axis, n, mm in zip(axes, cell, spacing, strict=True))
+        remaining[dz[:, None, None] + dy[None, :, None] + dx[None, None, :] < minimum_distance_mm**2] = -np.inf
     return found

@@ -1,4 +1,4 @@
-"""Whether the tissue at a match is still the lesion's: in CT it has much the same density from visit to visit."""
+"""Comparison of the tissue at a match with the lesion's: in CT its density changes little between visits."""
 
 from __future__ import annotations
 
@@ -10,38 +10,49 @@ import numpy as np
 from oncotrack.followup.tracker import Match, ScanPair
 from oncotrack.images.volume import Volume
 
-MOST_CHANGED_HU = 150.0
+MAXIMUM_CHANGE_HU = 150.0
 """Chosen on validation pairs: contrast media and other scanners change a lesion by less, fat and lung differ by more."""
 _CORE = 0.3
 _WINDOW_HU = (-1000.0, 300.0)
 
 
 def flag_tissue_change(match: Match, pair: ScanPair, at: Sequence[float], radius_mm: float) -> Match:
-    """The match, not found when its tissue is another than that at the click; of two CTs."""
+    """Return the match, marked as not found when its tissue differs by more than `MAXIMUM_CHANGE_HU`.
+
+    Parameters
+    ----------
+    match : Match
+        A match of the lesion at `at`.
+    pair : ScanPair
+        Two CTs.
+    at : (3,) float
+        Clicked point in the baseline, RAS mm.
+    radius_mm : float
+        The lesion's radius in the baseline.
+    """
     if not match.found:
         return match
-    changed = change_hu(pair, at, match.position, radius_mm)
-    if changed <= MOST_CHANGED_HU:
+    difference = mean_hu_difference(pair, at, match.position, radius_mm)
+    if difference <= MAXIMUM_CHANGE_HU:
         return match
     reason = (
-        f"The tissue there differs by {changed:.0f} HU from the lesion's; it may have vanished. Look for it by eye."
+        f"The tissue there differs by {difference:.0f} HU from the lesion's. "
+        "The lesion may have vanished: please check."
     )
     return replace(match, found=False, reason=reason)
 
 
-def change_hu(pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float) -> float:
-    """How much the middle of a lesion differs between its two places.
+def mean_hu_difference(pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float) -> float:
+    """Return the absolute difference of the mean HU at two points, within 0.3 radii, HU clipped to -1000 to 300.
 
     Parameters
     ----------
     pair : ScanPair
-    at, place : (3,) RAS mm in the baseline and in the follow-up
+        Two CTs.
+    at, place : (3,) float
+        Points in the baseline and in the follow-up, RAS mm.
     radius_mm : float
-
-    Returns
-    -------
-    float
-        Difference of the mean HU, taken between -1000 and 300, within 0.3 radii.
+        The lesion's radius.
     """
     means = [_mean_hu(scan, np.add(middle, _CORE * radius_mm * _BALL)) for scan, middle in
              ((pair.baseline, at), (pair.followup, place))]  # fmt: skip

@@ -1,7 +1,8 @@
-"""What every lesion tracker takes and gives."""
+"""Interface of the lesion trackers: the pair of scans, the match, and the protocols."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
@@ -21,17 +22,34 @@ from oncotrack.images.volume import Volume
 from oncotrack.registration.registration import Registration, register
 
 DEFAULT_RADIUS_MM = 10.0
-OUTSIDE = "The lesion's place lies outside the follow-up's field of view."
-"""Why nothing is found where the follow-up was not scanned."""
+MAXIMUM_CYCLE_MM = 5.0
+"""Largest cycle error of a match that counts as found."""
+OUTSIDE = "The expected position lies outside the follow-up's field of view."
+"""Reason of a match where the follow-up was not scanned."""
 
 
 @dataclass(frozen=True)
 class Match:
-    """Where a baseline lesion lies in the follow-up. Positions RAS mm of the follow-up.
+    """Position of a baseline lesion in the follow-up.
 
-    `score` is the tracker's own similarity (0 to 1), `cycle_error_mm` how far matching back misses the clicked
-    point: the trust to show. When `found` is false, `position` is the best guess and `reason` says why not. `registration_guess` is where the
-    registration alone places the lesion.
+    Attributes
+    ----------
+    found : bool
+        False when the lesion may have vanished; `position` is then the best estimate and `reason` explains it.
+    position, registration_guess : Point
+        RAS mm of the follow-up: where the tracker, and where the registration alone, places the lesion.
+    radius_mm : float
+        Expected radius in the follow-up.
+    score : float
+        The tracker's own similarity, 0 to 1.
+    cycle_error_mm : float or None
+        Distance between the return match and the clicked point: the measure of trust shown to the reader.
+    alternatives : tuple of Alternative
+        Other candidates, the best first.
+    reason : str
+        Why the lesion was not found; "" when it was.
+    method, weights_sha256 : str
+        The tracker's name and the hash of its weights, for the provenance.
     """
 
     found: bool
@@ -46,7 +64,7 @@ class Match:
     weights_sha256: str = ""
 
     def observation(self) -> Observation:
-        """The follow-up observation to propose to the reader."""
+        """Return the follow-up observation to propose to the reader."""
         evidence = MatchEvidence(
             self.registration_guess, self.radius_mm, self.cycle_error_mm, self.alternatives, self.reason
         )
@@ -60,16 +78,34 @@ class Match:
         )
 
 
+def return_match_reason(cycle_error_mm: float | None) -> str:
+    """Return why a match is not counted as found by its return match; "" up to `MAXIMUM_CYCLE_MM`.
+
+    Parameters
+    ----------
+    cycle_error_mm : float or None
+        None or infinite when the return match found no place in the baseline.
+    """
+    if cycle_error_mm is not None and cycle_error_mm <= MAXIMUM_CYCLE_MM:
+        return ""
+    if cycle_error_mm is None or not math.isfinite(cycle_error_mm):
+        problem = "The return match leaves the baseline's field of view."
+    else:
+        problem = f"The return match ends {cycle_error_mm:.0f} mm from the clicked point."
+    return f"{problem} The lesion may have vanished: please check."
+
+
 class ScanPair:
-    """Baseline and follow-up of one patient: registered once, encoded once, asked many times.
+    """Baseline and follow-up of one patient; registration and features are computed once and shared by all matches.
 
     Parameters
     ----------
     baseline, followup : Volume
+        The two scans.
     registration : Registration, optional
-        When it is known already; else `register` is run on the first use.
+        An existing one; otherwise `register` runs on first use.
     cache : bool
-        Whether registrations may come from, and go to, the disk.
+        Whether registrations are read from and written to the disk cache.
     """
 
     def __init__(
@@ -82,24 +118,54 @@ class ScanPair:
         self._cache: dict[Hashable, Any] = {}
 
     def registration(self, progress: Progress = silent) -> Registration:
-        """The registration, computed on the first call."""
+        """Return the registration; the first call computes it.
+
+        Parameters
+        ----------
+        progress : Progress
+            Called while it is computed.
+
+        Raises
+        ------
+        RegistrationError
+            The scans could not be aligned.
+        """
         if self._registration is None:
             self._registration = register(self.baseline, self.followup, progress=progress, cache=self.cache)
         return self._registration
 
     @property
     def is_registered(self) -> bool:
-        """Whether `registration` will answer at once."""
+        """Whether `registration` returns without computing."""
         return self._registration is not None
 
     def cached(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What a tracker computed from a scan once; `make` is called on the first use of `key`."""
+        """Return the value of `key`; the first call computes it.
+
+        Parameters
+        ----------
+        key : hashable
+            Names the value among all trackers that use this pair.
+        make : callable
+            Computes it.
+        """
         if key not in self._cache:
             self._cache[key] = make()
         return self._cache[key]
 
     def check_click(self, at: Sequence[float]) -> Point:
-        """The point, or InputError when it lies outside the baseline."""
+        """Return a clicked point after checking that it lies in the baseline.
+
+        Parameters
+        ----------
+        at : (3,) float
+            RAS mm.
+
+        Raises
+        ------
+        InputError
+            It lies outside the baseline or is not three finite numbers.
+        """
         at = point(at, "clicked position")
         if not self.baseline.geometry.contains(at):
             low, high = (", ".join(f"{v:.1f}" for v in corner) for corner in self.baseline.geometry.bounds)
@@ -112,48 +178,85 @@ class ScanPair:
 
 
 class Tracker(Protocol):
-    """Finds a baseline lesion in the follow-up."""
+    """A method that finds a baseline lesion in the follow-up."""
 
     name: str
 
     def match(
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
     ) -> Match:
-        """Match the lesion at RAS point `at` with radius `radius_mm`."""
-        ...
+        """Match one lesion.
 
-
-@runtime_checkable
-class ChecksBack(Protocol):
-    """A tracker that can say how far matching back from any place of the follow-up leads."""
-
-    def cycle_error(
-        self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float
-    ) -> float | None:
-        """Millimetres between `at` (baseline, RAS mm) and what `place` (follow-up, RAS mm) is matched back to.
-
-        `radius_mm` is the lesion's in the follow-up. None when nothing is found back there.
+        Parameters
+        ----------
+        pair : ScanPair
+            Baseline and follow-up.
+        at : (3,) float
+            The lesion in the baseline, RAS mm.
+        radius_mm : float
+            Its radius in the baseline.
+        progress : Progress
+            Called with the fraction done; it may cancel.
         """
         ...
 
 
 @runtime_checkable
-class MatchesMany(Protocol):
-    """A tracker that answers many clicks in one go, for much less than one by one."""
+class SupportsCycleError(Protocol):
+    """A tracker that can match backwards from any point of the follow-up."""
 
-    def match_many(
-        self, pair: ScanPair, lesions: Sequence[tuple[Sequence[float], float]], progress: Progress = silent
-    ) -> list[Match]:
-        """Match each (RAS point, radius in mm) of the baseline; the answers come in the same order."""
+    def cycle_error(
+        self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float
+    ) -> float | None:
+        """Return the distance in mm between `at` and the return match of `place`, or None when there is none.
+
+        Parameters
+        ----------
+        pair : ScanPair
+            Baseline and follow-up.
+        at : (3,) float
+            The lesion in the baseline, RAS mm.
+        place : (3,) float
+            A point of the follow-up, RAS mm.
+        radius_mm : float
+            The lesion's radius in the follow-up.
+        """
         ...
 
 
 @runtime_checkable
-class MapsProbability(Protocol):
-    """A tracker that can show where it takes a lesion to be, all over the place where it searched."""
+class SupportsBatch(Protocol):
+    """A tracker that matches several lesions together faster than one by one."""
+
+    def match_many(
+        self, pair: ScanPair, lesions: Sequence[tuple[Sequence[float], float]], progress: Progress = silent
+    ) -> list[Match]:
+        """Return a match for each lesion, in their order.
+
+        Parameters
+        ----------
+        pair : ScanPair
+            Baseline and follow-up.
+        lesions : sequence of (RAS point in the baseline, radius)
+            Both in mm.
+        progress : Progress
+            Called with the fraction done; it may cancel.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsProbabilityMap(Protocol):
+    """A tracker that can map its probability over the region that it searched."""
 
     def probability_map(
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
     ) -> Volume:
-        """How likely the lesion at RAS point `at` (mm) is at each place of the follow-up: float32, 0 to 1."""
+        """Return the lesion's probability in the searched part of the follow-up, float32, 0 to 1.
+
+        Parameters
+        ----------
+        pair, at, radius_mm, progress
+            As in `Tracker.match`.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Gaussian anatomy maps: where a lesion should be, as a soft guess with a peak of 1."""
+"""Gaussian anatomy maps: where a lesion should be, with a peak of 1."""
 
 from __future__ import annotations
 
@@ -38,33 +38,6 @@ def gaussian_dlt(geometry: Geometry, centre: Sequence[float], radius_mm: float, 
     """
     _check(radius_mm, n)
     return _gaussian(geometry, centre, 2.0 * (n * radius_mm) ** 2)
-
-
-def gaussian_tlt(geometry: Geometry, centre: Sequence[float], radii_mm: Sequence[float]) -> np.ndarray:
-    """TLT's lesion map, ``G(c, r) = exp(-sum_i (i - c_i)^2 / sum_i r_i^2)``.
-
-    Parameters
-    ----------
-    geometry : Geometry
-        Grid to draw on, any orientation.
-    centre : (3,) float
-        c, RAS mm.
-    radii_mm : (3,) float
-        r along x, y, z, mm.
-
-    Returns
-    -------
-    (D, H, W) float32 ndarray
-
-    References
-    ----------
-    Tang et al., Transformer Lesion Tracker, MICCAI 2022, equation 1.
-    """
-    radii = np.asarray(radii_mm, float)
-    if radii.shape != (3,):
-        raise InputError(f"TLT's map needs three radii, along x, y and z; {radii.size} were given.")
-    _check(*radii)
-    return _gaussian(geometry, centre, float((radii**2).sum()))
 
 
 def anatomy_map(

@@ -1,26 +1,34 @@
-"""The image encoder: a DenseNet inflated from two to three dimensions, and a feature pyramid of three scales (sec. 3.1).
+"""The image encoder: a three-dimensional DenseNet and a feature pyramid of three scales (sec. 3.1).
 
-Steps are taken in the plane only. The DenseNet's modules are named as in the 2D networks that are published, so that
-their weights can be inflated.
+Strides are in the plane only. The modules of the DenseNet are named as in torchvision's two-dimensional network.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Mapping
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
-from oncotrack.errors import WeightsError
+from oncotrack.followup.crops import window_channels
 from oncotrack.followup.dlt.config import DLTConfig
 
 IN_PLANE = (1, 2, 2)
 
 
 class DenseLayer(nn.Module):
-    """Batch norm, ReLU, 1x1x1 and 3x3x3 convolution; its `growth` channels are appended to what it was given."""
+    """Batch norm, ReLU, 1x1x1 and 3x3x3 convolution; the output is appended to the input.
+
+    Parameters
+    ----------
+    entering : int
+        Input channels.
+    growth : int
+        Channels that the layer adds.
+    bottleneck : int
+        Width of the 1x1x1 convolution as a multiple of `growth`.
+    """
 
     def __init__(self, entering: int, growth: int, bottleneck: int) -> None:
         super().__init__()
@@ -30,13 +38,25 @@ class DenseLayer(nn.Module):
         self.conv2 = nn.Conv3d(bottleneck * growth, growth, 3, padding=1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, D, H, W) -> (B, C + growth, D, H, W)."""
+        """Return (B, C + growth, D, H, W).
+
+        Parameters
+        ----------
+        x : (B, C, D, H, W) tensor
+            Features.
+        """
         narrow = self.conv1(F.relu(self.norm1(x)))
         return torch.cat([x, self.conv2(F.relu(self.norm2(narrow)))], 1)
 
 
 class Transition(nn.Module):
-    """Half the channels on half the rows and columns."""
+    """Halves channels, rows and columns between two dense blocks.
+
+    Parameters
+    ----------
+    entering : int
+        Input channels.
+    """
 
     def __init__(self, entering: int) -> None:
         super().__init__()
@@ -44,12 +64,30 @@ class Transition(nn.Module):
         self.conv = nn.Conv3d(entering, entering // 2, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, D, H, W) -> (B, C / 2, D, H / 2, W / 2)."""
+        """Return (B, C / 2, D, H / 2, W / 2).
+
+        Parameters
+        ----------
+        x : (B, C, D, H, W) tensor
+            Features.
+        """
         return F.avg_pool3d(self.conv(F.relu(self.norm(x))), IN_PLANE)
 
 
 class DenseNet(nn.Module):
-    """The first three blocks; their outputs are the three scales."""
+    """The first three blocks of a DenseNet; their outputs are the three scales.
+
+    Parameters
+    ----------
+    config : DLTConfig
+        The network's configuration.
+    """
+
+    denseblock1: nn.Sequential
+    denseblock2: nn.Sequential
+    denseblock3: nn.Sequential
+    transition1: Transition
+    transition2: Transition
 
     def __init__(self, config: DLTConfig) -> None:
         super().__init__()
@@ -57,12 +95,13 @@ class DenseNet(nn.Module):
         self.conv0 = nn.Conv3d(len(config.windows), config.stem, kernel, IN_PLANE, kernel // 2, bias=False)
         self.norm0 = nn.BatchNorm3d(config.stem)
         self.pool0 = nn.MaxPool3d((1, 3, 3), IN_PLANE, (0, 1, 1)) if config.stem_pool else nn.Identity()
-        width, self.widths = config.stem, []
+        width = config.stem
+        self.widths: list[int] = []
         for number, layers in enumerate(config.blocks, 1):
             if number > 1:
                 self.add_module(f"transition{number - 1}", Transition(width))
                 width //= 2
-            block = OrderedDict(
+            block = OrderedDict[str, nn.Module](
                 (f"denselayer{n + 1}", DenseLayer(width + n * config.growth, config.growth, config.bottleneck))
                 for n in range(layers)
             )
@@ -71,7 +110,13 @@ class DenseNet(nn.Module):
             self.widths.append(width)
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """(B, windows, D, H, W) -> three maps, finest first."""
+        """Return the outputs of the three blocks, finest first.
+
+        Parameters
+        ----------
+        x : (B, windows, D, H, W) tensor
+            Windowed image, 0 to 1.
+        """
         x = self.pool0(F.relu(self.norm0(self.conv0(x))))
         first = self.denseblock1(x)
         second = self.denseblock2(self.transition1(first))
@@ -79,7 +124,13 @@ class DenseNet(nn.Module):
 
 
 class DenseFPN(nn.Module):
-    """psi of the paper: an image to features at three scales, of the same width."""
+    """psi of the paper: maps an image to features of equal width at three scales.
+
+    Parameters
+    ----------
+    config : DLTConfig
+        The network's configuration.
+    """
 
     def __init__(self, config: DLTConfig) -> None:
         super().__init__()
@@ -98,57 +149,32 @@ class DenseFPN(nn.Module):
         )
 
     def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(B, 1, D, H, W) HU -> three (B, C, D, H / s, W / s) for the config's strides s, finest first."""
-        maps = self.densenet(windowed(image, self.config.windows))
+        """Return features of three scales, (B, C, D, H / s, W / s) for the config's strides s, finest first.
+
+        Parameters
+        ----------
+        image : (B, 1, D, H, W) tensor
+            HU.
+        """
+        maps = self.densenet(window_channels(image, self.config.windows))
         merged: list[torch.Tensor] = []
         for lateral, each in zip(reversed(self.lateral), reversed(maps), strict=True):
             x = lateral(each)
             if merged:
-                x = x + upscaled(merged[-1], x.shape[2:])
+                x = x + upscale(merged[-1], x.shape[2:])
             merged.append(x)
         features = [smooth(x) for smooth, x in zip(self.smooth, reversed(merged), strict=True)]
         return tuple(F.normalize(x.float(), dim=1) if self.config.unit_features else x for x in features)
 
 
-def upscaled(x: torch.Tensor, shape: torch.Size) -> torch.Tensor:
-    """(B, C, ...) interpolated between its cells to `shape` (D, H, W)."""
-    return F.interpolate(x, size=tuple(shape), mode="trilinear", align_corners=False)
-
-
-def windowed(image: torch.Tensor, windows: tuple[tuple[float, float], ...]) -> torch.Tensor:
-    """(B, 1, D, H, W) HU -> (B, windows, D, H, W), each window from 0 to 1."""
-    return torch.cat([(image.clamp(low, high) - low) / (high - low) for low, high in windows], 1)
-
-
-def inflated(kernel: torch.Tensor, depth: int) -> torch.Tensor:
-    """A 2D kernel (O, I, H, W) as (O, I, depth, H, W): repeated along z and divided by the repetitions."""
-    return kernel[:, :, None].expand(-1, -1, depth, -1, -1) / depth
-
-
-def load_2d(densenet: DenseNet, state: Mapping[str, torch.Tensor]) -> None:
-    """Begin with the weights of a 2D DenseNet, for instance one that was trained on ImageNet.
+def upscale(x: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+    """Interpolate features to a finer grid.
 
     Parameters
     ----------
-    state : mapping
-        ``features.`` of a DenseNet as torchvision names it; deeper blocks are left out, and kernels of the first
-        convolution are summed over its colours.
-
-    Raises
-    ------
-    WeightsError
-        Weights of another network.
+    x : (B, C, ...) tensor
+        Features.
+    shape : (3,) int
+        D, H, W of the result.
     """
-    ours = densenet.state_dict()
-    for name, value in ours.items():
-        found = state.get(f"features.{name}", state.get(name))
-        if found is not None and value.ndim == 5:
-            if name == "conv0.weight":
-                found = found.sum(1, keepdim=True).expand(-1, value.shape[1], -1, -1) / value.shape[1]
-            found = inflated(found, value.shape[2])
-        if name.endswith("num_batches_tracked"):
-            continue
-        if found is None or found.shape != value.shape:
-            raise WeightsError(f"These are not the 2D weights of this DenseNet: {name} is missing or of another size.")
-        ours[name] = found
-    densenet.load_state_dict(ours)
+    return F.interpolate(x, size=tuple(shape), mode="trilinear", align_corners=False)

@@ -1,11 +1,10 @@
-"""What DLT is built from, as two named configurations.
+"""Configuration of DLT, with two named ones.
 
-``PAPER`` is the paper's network. What it leaves open was chosen: the first three blocks of DenseNet-121 with steps in
-the plane only (its figure crops kernels of 7 slices from 32), one HU window from -1024 to 1050 (its authors' earlier
-detectors), zeros beyond the border of a scan, kernels cut between the cells by interpolation.
-``COMPACT`` is what is trained and bundled: narrow, on voxels of 3 x 2 x 2 mm, where the cells of its finest scale are
-as large as the paper's kernels need to see 21 x 44 x 44 mm; and what makes it learn from few examples: each switch
-below says what it is for.
+``PAPER`` is the paper's network. Details that the paper leaves open were chosen: the first three blocks of DenseNet-121
+with strides in the plane only (the paper's figure crops kernels of 7 slices from 32), one HU window from -1024 to 1050
+(from its authors' earlier detectors), zeros outside the scan, kernels cropped at sub-cell positions by interpolation.
+``COMPACT`` is trained and bundled: it is narrow and works on voxels of 3 x 2 x 2 mm, so that the paper's kernels cover
+21 x 44 x 44 mm on its finest scale. Further switches, documented below, make it learn from few examples.
 """
 
 from __future__ import annotations
@@ -17,36 +16,36 @@ from oncotrack.errors import InputError
 
 @dataclass(frozen=True)
 class DLTConfig:
-    """The network's shape, its switches and the weights of its losses.
+    """Shape of the network, its optional parts and the weights of its losses.
 
     Attributes
     ----------
     spacing : mm along z, y, x of the crops.
     crop : voxels along z, y, x of a training crop.
-    windows : HU ranges that become input channels of 0 to 1.
-    stem, stem_kernel, stem_pool : width of the first convolution (of stride 2 in the plane), its edge, and whether a
+    windows : HU ranges, each an input channel of 0 to 1.
+    stem, stem_kernel, stem_pool : width of the first convolution (stride 2 in the plane), its kernel edge, and whether a
         pooling of stride 2 follows.
-    growth, bottleneck, blocks : of the DenseNet: channels that a layer adds, width of its 1x1x1 convolution in those,
-        and layers of the three blocks.
+    growth, bottleneck, blocks : of the DenseNet: channels added by a layer, width of its 1x1x1 convolution as a multiple
+        of them, and layers of the three blocks.
     width : channels of psi and phi at all three scales.
     anatomy : width inside the anatomy signal encoder.
     gaussian_n : n of equation 2, the width of the anatomy signal in radii.
     fusion : of image and anatomy (equation 3): "multiply", "concatenate", or "none" (without the encoder).
-    kernel : cells of K along z, y, x.
-    global_kernel : of K_g; empty for none.
+    kernel : size of the kernel K in cells along z, y, x.
+    global_kernel : size of the global kernel K_g; empty for none.
     flattening : "learned" or "middle" (the middle slices of K_g).
-    centre_shift : farthest shift of a clicked place in training, in radii (center augmentation).
+    centre_shift : largest shift of the click in training, in radii (center augmentation).
     ssl_share : tau of equation 9.
-    ssl_registration_error : self-supervised pairs get the registration errors of the batch they are made from; in the
-        paper their anatomy signal points at the lesion itself, which a short training takes for the rule.
-    unit_features : psi has length 1 in every cell and kernels are divided by their length, so that correlations are
-        mean cosines; every kernel of every scale has a learned gain.
-    prior_mm : the score begins with the logarithm of the anatomy signal, at least so wide, times a learned gain; 0
-        leaves it to the encoder.
-    refine : width of two convolutions that see all correlations, psi and the anatomy signal and correct the score; 0
-        has none.
-    label_radius_mm : the label's Gaussian is that of the lesion, but not of a larger one than this; 0 has no limit.
-    lambda_place : weight of the cross-entropy between the places' softmax and the label.
+    ssl_registration_error : self-supervised pairs get the registration errors of the batch they are made from. In the
+        paper their anatomy signal is centred on the lesion itself, which a short training learns to rely on.
+    unit_features : psi is normalised to length 1 in every cell and kernels are divided by their norm, so that
+        correlations are mean cosines; every kernel of every scale has a learned gain.
+    prior_mm : adds the logarithm of the anatomy signal, with at least this width, times a learned gain to the score; 0
+        leaves the anatomy signal to the encoder.
+    refine : width of two convolutions that correct the score from all correlations, psi and the anatomy signal; 0 for
+        none.
+    label_radius_mm : upper limit of the radius of the label's Gaussian; 0 for no limit.
+    lambda_place : weight of the cross-entropy between the softmax over the cells and the label.
     """
 
     spacing: tuple[float, float, float] = (2.0, 0.8, 0.8)
@@ -93,13 +92,13 @@ class DLTConfig:
                 size % self.strides[-1] for size in self.crop[1:]
             ),
         }
-        wrong = [problem for problem, is_so in problems.items() if is_so]
+        wrong = [problem for problem, is_present in problems.items() if is_present]
         if wrong:
             raise InputError(f"This DLT cannot be built: {'; '.join(wrong)}.")
 
     @property
     def strides(self) -> tuple[int, int, int]:
-        """Voxels per cell in the plane of the three scales, finest first; along z it is one."""
+        """Voxels per cell in the plane, for the three scales, finest first; along z it is one."""
         first = 4 if self.stem_pool else 2
         return first, 2 * first, 4 * first
 
@@ -110,8 +109,9 @@ class DLTConfig:
 
     @property
     def reach_mm(self) -> tuple[float, float, float]:
-        """How far the search goes from the expected place, mm along z, y, x."""
-        return tuple(size * spacing / 2 for size, spacing in zip(self.crop, self.spacing, strict=True))
+        """Largest distance of the search from the expected position, mm along z, y, x."""
+        z, y, x = (size * spacing / 2 for size, spacing in zip(self.crop, self.spacing, strict=True))
+        return z, y, x
 
 
 PAPER = DLTConfig()
@@ -153,4 +153,4 @@ ABLATIONS: dict[str, dict[str, object]] = {
     "without-centre-augmentation": {"centre_shift": 0.0},
     "concatenation": {"fusion": "concatenate"},
 }
-"""The rows of the paper's table 6 in their order, as changes to a config."""
+"""Rows of the paper's table 6, in its order, as changes to a config."""

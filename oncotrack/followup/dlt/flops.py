@@ -1,4 +1,4 @@
-"""How large a configuration is, counted without building it in memory."""
+"""Parameters, operations and receptive field of a configuration, computed without allocating the network."""
 
 from __future__ import annotations
 
@@ -13,23 +13,28 @@ from oncotrack.followup.dlt.network import DLT
 
 
 def cost(config: DLTConfig) -> dict[str, Any]:
-    """Parameters and work of matching one lesion, both crops encoded.
+    """Return the size of a network and the operations to match one lesion, with both crops encoded.
 
-    One multiplication with its addition is one operation (as `oncotrack.detection.lntracker.flops.cost` counts);
-    convolutions and the products of the correlation count.
+    One multiplication and its addition count as one operation (as in `oncotrack.detection.lntracker.flops.cost`). Only
+    convolutions and the products of the correlation are counted.
+
+    Parameters
+    ----------
+    config : DLTConfig
+        The network's configuration.
 
     Returns
     -------
     dict
-        ``parameters`` in units of 1, ``gflops`` in units of 10^9, ``fast_over_direct`` (`correlation_share`),
-        ``receptive_field_mm`` (z, y, x) of a cell of the finest scale before the pyramid and of the coarsest,
-        ``input`` (shape and spacing of each of the two crops).
+        ``parameters``, ``gflops`` (10^9 operations), ``fast_over_direct`` (`correlation_share`), ``receptive_field_mm``
+        (z, y, x) of a cell of the finest scale before the pyramid and of the coarsest, ``input`` (shape and spacing of
+        each of the two crops).
     """
     with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
         network = DLT(config).eval()
-        place, radius = torch.zeros(1, 3), torch.ones(1)
+        centre, radius = torch.zeros(1, 3), torch.ones(1)
         template, search = (network.encode(torch.empty(1, 1, *config.crop)) for _ in range(2))
-        network.search(search, network.template(template, place, radius), place, radius)
+        network.search(search, network.template(template, centre, radius), centre, radius)
     fields = receptive_fields(config)
     return {
         "parameters": sum(each.numel() for each in network.parameters()),
@@ -43,7 +48,13 @@ def cost(config: DLTConfig) -> dict[str, Any]:
 
 
 def correlation_share(config: DLTConfig) -> float:
-    """Work of equation 6, flattening included, over that of equation 5, on the finest scale of a crop."""
+    """Return the operations of equation 6, flattening included, divided by those of equation 5, on the finest scale.
+
+    Parameters
+    ----------
+    config : DLTConfig
+        A configuration with a global kernel.
+    """
     shape = (config.crop[0], *(size // config.strides[0] for size in config.crop[1:]))
     work = []
     for is_fast in (True, False):
@@ -58,13 +69,20 @@ def correlation_share(config: DLTConfig) -> float:
 
 
 def receptive_fields(config: DLTConfig) -> list[tuple[int, int, int]]:
-    """Voxels along z, y, x that a cell of each scale of the DenseNet sees, finest first."""
-    field, step, fields = [config.stem_kernel] * 3, 2, []
+    """Return the receptive field of a cell of each DenseNet scale, voxels along z, y, x, finest first.
+
+    Parameters
+    ----------
+    config : DLTConfig
+        The network's configuration.
+    """
+    slices = rows = config.stem_kernel  # rows and columns are equal
+    step, fields = 2, []
     if config.stem_pool:
-        field, step = [field[0], field[1] + 2 * step, field[2] + 2 * step], 2 * step
+        rows, step = rows + 2 * step, 2 * step
     for number, layers in enumerate(config.blocks):
         if number:  # the pooling of a transition
-            field, step = [field[0], field[1] + step, field[2] + step], 2 * step
-        field = [field[0] + 2 * layers, *(edge + 2 * layers * step for edge in field[1:])]
-        fields.append(tuple(field))
+            rows, step = rows + step, 2 * step
+        slices, rows = slices + 2 * layers, rows + 2 * layers * step
+        fields.append((slices, rows, rows))
     return fields

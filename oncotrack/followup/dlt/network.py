@@ -1,27 +1,35 @@
-"""DLT: a baseline scan with a clicked lesion and a follow-up in, how likely the lesion is at every place out."""
+"""The DLT network: from a baseline crop with a clicked lesion and a follow-up crop to the lesion's score in every cell."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from oncotrack.followup.dlt.anatomy import AnatomyEncoder, gaussian_map, squared_mm
-from oncotrack.followup.dlt.backbone import DenseFPN, upscaled
+from oncotrack.followup.dlt.backbone import DenseFPN, upscale
 from oncotrack.followup.dlt.config import DLTConfig
 from oncotrack.followup.dlt.correlation import Flatten, crop, cross_correlation
 from oncotrack.followup.lesion_pairs import LesionPairs
 
 Features = tuple[torch.Tensor, ...]
 Kernels = list[list[torch.Tensor]]
-_RARE = -4.6
-"""Logit of 0.01: nearly no cell holds the lesion (Lin et al., Focal loss, ICCV 2017)."""
+_PRIOR_LOGIT = -4.6
+"""Logit of 0.01, because few cells hold the lesion (Lin et al., Focal loss, ICCV 2017, section 3.3)."""
 _UNIT = 10.0
-"""Gains and bias are learned in tens, so that they move as fast as a network's other weights do in their range."""
+"""Gains and bias are stored divided by 10, so that one learning rate suits them and the other weights."""
 
 
 class DLT(nn.Module):
-    """The network (fig. 2); see `DLTConfig` for its parts."""
+    """The network (fig. 2).
+
+    Parameters
+    ----------
+    config : DLTConfig
+        Its shape and optional parts.
+    """
 
     def __init__(self, config: DLTConfig) -> None:
         super().__init__()
@@ -35,67 +43,91 @@ class DLT(nn.Module):
         )
         kernels = 3 * (1 + 3 * bool(config.global_kernel))
         self.weight = nn.Parameter(torch.full((width,), 1.0 if config.unit_features else width**-0.5 / kernels))
-        # mean cosines begin near one half at the lesion
-        rare = _RARE - kernels / 2 if config.unit_features else _RARE
-        self.bias = nn.Parameter(torch.tensor(rare / _UNIT))
+        # mean cosines are about one half at the lesion before training
+        bias = _PRIOR_LOGIT - kernels / 2 if config.unit_features else _PRIOR_LOGIT
+        self.bias = nn.Parameter(torch.tensor(bias / _UNIT))
         self.gain = nn.Parameter(torch.full((kernels,), 1 / _UNIT)) if config.unit_features else None
         self.prior_gain = nn.Parameter(torch.ones(())) if config.prior_mm else None
         self.refine = Refine(kernels + config.width + 1, config.refine) if config.refine else None
 
     def encode(self, image: torch.Tensor) -> Features:
-        """psi: (B, 1, D, H, W) HU -> three (B, C, D, H / s, W / s) for the config's strides s, finest first."""
-        return self.image(image)
-
-    def fused(self, features: Features, place: torch.Tensor, radius_mm: torch.Tensor) -> Features:
-        """Equation 3: features and the anatomy signal of a place.
+        """Compute psi: three feature maps, (B, C, D, H / s, W / s) for the config's strides s, finest first.
 
         Parameters
         ----------
-        features : of `encode`
-        place : (B, 3) voxels z, y, x of the image
-        radius_mm : (B,)
+        image : (B, 1, D, H, W) tensor
+            HU.
+        """
+        return self.image(image)
+
+    def fuse(self, features: Features, centre: torch.Tensor, radius_mm: torch.Tensor) -> Features:
+        """Combine features with the anatomy signal of a position (equation 3).
+
+        Parameters
+        ----------
+        features : tuple of tensors
+            Result of `encode`.
+        centre : (B, 3) tensor
+            Position in voxels z, y, x of the image.
+        radius_mm : (B,) tensor
+            Lesion radii.
         """
         if self.anatomy is None:
             return features
         config, shape = self.config, features[0].shape[2:]
-        gaussian = gaussian_map(shape, config.strides[0], place, config.gaussian_n * radius_mm, config.spacing)
+        gaussian = gaussian_map(shape, config.strides[0], centre, config.gaussian_n * radius_mm, config.spacing)
         signals = self.anatomy(gaussian[:, None])
         if config.fusion == "concatenate":
             return tuple(torch.cat([x, signal], 1) for x, signal in zip(features, signals, strict=True))
         return tuple(x * signal for x, signal in zip(features, signals, strict=True))
 
     def template(self, features: Features, centre: torch.Tensor, radius_mm: torch.Tensor) -> Kernels:
-        """K and the flattened K_g of the lesion at `centre`, (B, 3) voxels z, y, x, at each scale (equations 4, 6)."""
+        """Return K and the flattened K_g of a lesion at each scale (equations 4 and 6).
+
+        Parameters
+        ----------
+        features : tuple of tensors
+            Result of `encode`, of the baseline.
+        centre : (B, 3) tensor
+            Clicked position in voxels z, y, x.
+        radius_mm : (B,) tensor
+            Lesion radii.
+        """
         kernels = []
-        for scale, fused in enumerate(self.fused(features, centre, radius_mm)):
-            cell = in_cells(centre, self.config.strides[scale])
-            found = [crop(fused, cell, self.config.kernel)]
+        for scale, fused in enumerate(self.fuse(features, centre, radius_mm)):
+            cell = to_cells(centre, self.config.strides[scale])
+            cut = [crop(fused, cell, self.config.kernel)]
             if self.flatten:
-                found += self.flatten[scale](crop(fused, cell, self.config.global_kernel))
-            kernels.append([unit(kernel.float()) for kernel in found] if self.config.unit_features else found)
+                cut += self.flatten[scale](crop(fused, cell, self.config.global_kernel))
+            kernels.append([normalize_kernel(kernel.float()) for kernel in cut] if self.config.unit_features else cut)
         return kernels
 
     def search(
         self, features: Features, kernels: Kernels, expected: torch.Tensor, radius_mm: torch.Tensor
     ) -> torch.Tensor:
-        """Logits of equation 7 on the cells of the finest scale.
+        """Return the logits of equation 7 on the cells of the finest scale.
 
         Parameters
         ----------
-        features : of `encode`, of the follow-up
-        kernels : of `template`
-        expected : (B, 3) affine-projected place, voxels z, y, x
-        radius_mm : (B,)
+        features : tuple of tensors
+            Result of `encode`, of the follow-up.
+        kernels : list of lists of tensors
+            Result of `template`.
+        expected : (B, 3) tensor
+            Position from the affine registration, voxels z, y, x.
+        radius_mm : (B,) tensor
+            Lesion radii.
 
         Returns
         -------
-        (B, D, H, W)
+        (B, D, H, W) tensor
+            Logits, float32.
         """
         shape = features[0].shape[2:]
         maps = []
-        for fused, group in zip(self.fused(features, expected, radius_mm), kernels, strict=True):
-            found = [cross_correlation(self._weighted(kernel), fused) for kernel in group]
-            maps.append(upscaled(torch.stack(found, 1), shape))
+        for fused, group in zip(self.fuse(features, expected, radius_mm), kernels, strict=True):
+            correlated = [cross_correlation(self._apply_weight(kernel), fused) for kernel in group]
+            maps.append(upscale(torch.stack(correlated, 1), shape))
         correlations = torch.cat(maps, 1)
         if self.gain is not None:
             correlations = correlations * (_UNIT * self.gain)[:, None, None, None]
@@ -104,29 +136,44 @@ class DLT(nn.Module):
         if self.prior_gain is not None:
             logits = logits + self.prior_gain * prior
         if self.refine is not None:
-            seen = torch.cat([correlations, features[0], prior.exp()[:, None]], 1)
-            logits = logits + self.refine(seen).float()
+            inputs = torch.cat([correlations, features[0], prior.exp()[:, None]], 1)
+            logits = logits + self.refine(inputs).float()
         return logits
 
     def forward(self, pairs: LesionPairs) -> torch.Tensor:
-        """(B, D, H, W) logits of a training batch."""
+        """Return the logits of a training batch, (B, D, H, W).
+
+        Parameters
+        ----------
+        pairs : LesionPairs
+            The batch.
+        """
         both = self.encode(torch.cat([pairs.template, pairs.search]))
         before, after = zip(*(x.chunk(2) for x in both), strict=True)
         kernels = self.template(before, pairs.template_centre, pairs.radius_mm)
         return self.search(after, kernels, pairs.expected, pairs.radius_mm)
 
-    def _weighted(self, kernel: torch.Tensor) -> torch.Tensor:
-        """W of equation 7, brought forward."""
+    def _apply_weight(self, kernel: torch.Tensor) -> torch.Tensor:
+        """Multiply a kernel by W of equation 7; see the module `correlation`."""
         return kernel * self.weight[:, None, None, None]
 
     def _log_prior(self, shape: torch.Size, expected: torch.Tensor, radius_mm: torch.Tensor) -> torch.Tensor:
+        """Return the logarithm of the anatomy signal on the finest cells, (B, D, H, W)."""
         config = self.config
         width = (config.gaussian_n * radius_mm.float()).clamp_min(max(config.prior_mm, 1e-3))
         return -squared_mm(shape, config.strides[0], expected, config.spacing) / (2 * width[:, None, None, None] ** 2)
 
 
 class Refine(nn.Module):
-    """Two convolutions that correct the score; they begin with no correction."""
+    """Two convolutions that correct the score; the correction is zero before training.
+
+    Parameters
+    ----------
+    entering : int
+        Input channels.
+    width : int
+        Channels of the convolutions.
+    """
 
     def __init__(self, entering: int, width: int) -> None:
         super().__init__()
@@ -135,21 +182,41 @@ class Refine(nn.Module):
         self.norms = nn.ModuleList([nn.BatchNorm3d(entering), nn.BatchNorm3d(width), nn.BatchNorm3d(width)])
         self.out = nn.Conv3d(width, 1, 1)
         nn.init.zeros_(self.out.weight)
-        nn.init.zeros_(self.out.bias)
+        nn.init.zeros_(cast(torch.Tensor, self.out.bias))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, D, H, W) -> (B, D, H, W)."""
+        """Return the correction, (B, D, H, W).
+
+        Parameters
+        ----------
+        x : (B, C, D, H, W) tensor
+            Correlations, features and anatomy signal.
+        """
         x = F.relu(self.norms[1](self.first(self.norms[0](x))))
         return self.out(F.relu(self.norms[2](self.second(x))))[:, 0]
 
 
-def in_cells(place: torch.Tensor, stride: int) -> torch.Tensor:
-    """(B, 3) voxels z, y, x as places between the middles of cells of `stride` voxels in the plane."""
-    step = place.new_tensor([1, stride, stride])
-    return (place - (step - 1) / 2) / step
+def to_cells(position: torch.Tensor, stride: int) -> torch.Tensor:
+    """Convert voxels to sub-cell positions, (B, 3) z, y, x.
+
+    Parameters
+    ----------
+    position : (B, 3) tensor
+        Voxels z, y, x.
+    stride : int
+        Voxels per cell along y and x.
+    """
+    step = position.new_tensor([1, stride, stride])
+    return (position - (step - 1) / 2) / step
 
 
-def unit(kernel: torch.Tensor) -> torch.Tensor:
-    """A kernel (B, C, d, h, w) whose product with cells of length 1 is their mean cosine."""
+def normalize_kernel(kernel: torch.Tensor) -> torch.Tensor:
+    """Scale a kernel so that its product with unit features is their mean cosine.
+
+    Parameters
+    ----------
+    kernel : (B, C, d, h, w) tensor
+        The kernel.
+    """
     cells = kernel[0, 0].numel()
     return kernel / (kernel.flatten(1).norm(dim=1).clamp_min(1e-6) * cells**0.5)[:, None, None, None, None]

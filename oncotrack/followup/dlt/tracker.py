@@ -6,17 +6,16 @@ from collections.abc import Sequence
 
 import torch
 
-from oncotrack.followup.candidates import Answer
-from oncotrack.followup.dlt.config import CONFIGS
+from oncotrack.followup.candidates import CandidateMap
+from oncotrack.followup.dlt.config import CONFIGS, DLTConfig
 from oncotrack.followup.dlt.network import DLT, Features
-from oncotrack.followup.learned import LearnedTracker, Question
-from oncotrack.followup.peaks import Peak
+from oncotrack.followup.learned import LearnedTracker, SearchRequest
 
 
 class DLTTracker(LearnedTracker):
     """The Deep Lesion Tracker with its weights; see `LearnedTracker`.
 
-    The centre is the highest place of the probability map (sec. 3.3), between its cells by a parabola.
+    The centre is the maximum of the probability map (sec. 3.3), refined by a parabola along each axis.
 
     References
     ----------
@@ -27,23 +26,33 @@ class DLTTracker(LearnedTracker):
     title = "Deep Lesion Tracker"
     configs = CONFIGS
     kind = DLT
+    config: DLTConfig
+    network: DLT
 
     def encode(self, images: torch.Tensor) -> list[Features]:
-        """(B, 1, D, H, W) HU -> three maps of each."""
+        """Return the three feature maps of each image.
+
+        Parameters
+        ----------
+        images : (B, 1, D, H, W) tensor
+            HU.
+        """
         return list(zip(*self.network.encode(images), strict=True))
 
-    def answers(self, questions: Sequence[Question]) -> list[Answer]:
-        """The probability maps."""
-        clicked, expected, radius = self.places(questions)
+    def search(self, requests: Sequence[SearchRequest]) -> list[CandidateMap]:
+        """Return the probability map of each request.
+
+        Parameters
+        ----------
+        requests : sequence of SearchRequest
+            The batch.
+        """
+        clicked, expected, radius = self.request_tensors(requests)
         template, search = (
             tuple(torch.stack(scale) for scale in zip(*(crop.features for crop in crops), strict=True))
-            for crops in ([each.source for each in questions], [each.target for each in questions])
+            for crops in ([each.source for each in requests], [each.target for each in requests])
         )
         kernels = self.network.template(template, clicked, radius)
         logits = self.network.search(search, kernels, expected, radius)
         stride = (1, self.config.strides[0], self.config.strides[0])
-
-        def centre(peak: Peak, _is_best: bool) -> list[float]:
-            return [cell * step + (step - 1) / 2 for cell, step in zip(peak.place, stride, strict=True)]
-
-        return [Answer(each, stride, centre) for each in logits.float().cpu().numpy()]
+        return [CandidateMap(each, stride) for each in logits.float().cpu().numpy()]

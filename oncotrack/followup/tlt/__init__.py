@@ -1,1 +1,1 @@
-"""TLT: Tang et al., Transformer Lesion Tracker, MICCAI 2022."""
+"""Transformer Lesion Tracker (Tang et al., MICCAI 2022): cross-attention between template and search crop."""

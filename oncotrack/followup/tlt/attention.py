@@ -8,42 +8,56 @@ from torch.nn import functional as F
 
 
 def raam(gaussian: torch.Tensor, selected: int) -> torch.Tensor:
-    """Equation 2, ``M_A = O G_s^T`` with O a column of ones: every template cell looks where the lesion should be.
+    """Return the registered anatomical attention mask, (B, L, N): equation 2, ``M_A = O G_s^T`` with O a column of ones.
+
+    Every template cell gets the same mask, which favours the search cells near the expected position.
 
     Parameters
     ----------
-    gaussian : (B, N), registered Gaussian map of each sample
-    selected : L, template cells
-
-    Returns
-    -------
-    (B, L, N) tensor
+    gaussian : (B, N) tensor
+        G_s, the registered Gaussian map of each sample.
+    selected : int
+        L, the number of template cells.
     """
     return gaussian[:, None, :].expand(-1, selected, -1)
 
 
 def attention(query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Equation 3, ``softmax(Q K^T / sqrt(d_k) + M_A) V``, of every head.
+    """Compute equation 3, ``softmax(Q K^T / sqrt(d_k) + M_A) V``, for every head.
 
     Parameters
     ----------
-    query, key, value : (B, heads, Lq, d), (B, heads, Lk, d), (B, heads, Lk, d)
-    mask : (B, Lq, Lk), added to the logits of all heads; minus infinity hides a key
+    query : (B, heads, Lq, d) tensor
+        Q.
+    key, value : (B, heads, Lk, d) tensor
+        K and V.
+    mask : (B, Lq, Lk) tensor
+        M_A, added to the logits of all heads; minus infinity excludes a key.
 
     Returns
     -------
     (B, heads, Lq, d) tensor
+        The attended values.
     """
     logits = query @ key.transpose(-1, -2) / query.shape[-1] ** 0.5
     return (logits + mask[:, None]).softmax(-1).to(value.dtype) @ value
 
 
 class CrossAttention(nn.Module):
-    """Features enhanced by those of the other image (fig. 1b): attention, addition, norm; feed-forward, addition, norm.
+    """Cross-attention block (fig. 1b): attention, addition, norm; feed-forward layers, addition, norm.
 
     Parameters
     ----------
-    null_key : a key of zeros with a value of zeros stands beside the others.
+    width : int
+        C, channels.
+    heads : int
+        Attention heads.
+    ffn : int
+        Width of the feed-forward layers.
+    dropout : float
+        Probability of dropout.
+    null_key : bool
+        Whether a key of zeros with a value of zeros is added.
     """
 
     def __init__(self, width: int, heads: int, ffn: int, dropout: float, null_key: bool) -> None:
@@ -64,25 +78,24 @@ class CrossAttention(nn.Module):
         other_position: torch.Tensor,
         mask: torch.Tensor,
     ) -> torch.Tensor:
-        """Enhance `features` by `other`.
+        """Enhance the features of one image by those of the other, (B, Lq, C).
 
         Parameters
         ----------
-        features, position : (B, Lq, C); positions are added to queries and keys
-        other, other_position : (B, Lk, C)
-        mask : (B, Lq, Lk), additive
-
-        Returns
-        -------
-        (B, Lq, C) tensor
+        features, position : (B, Lq, C) tensor
+            The image to enhance; positions are added to queries and keys.
+        other, other_position : (B, Lk, C) tensor
+            The other image.
+        mask : (B, Lq, Lk) tensor
+            Added to the attention logits.
         """
         query = self._split(self.query(features + position))
         key, value = self._split(self.key(other + other_position)), self._split(self.value(other))
         if self.null_key:
             key, value = F.pad(key, (0, 0, 0, 1)), F.pad(value, (0, 0, 0, 1))
             mask = F.pad(mask, (0, 1))
-        found = attention(query, key, value, mask).transpose(1, 2).flatten(2)
-        features = self.norm1(features + self.dropout(self.out(found)))
+        attended = attention(query, key, value, mask).transpose(1, 2).flatten(2)
+        features = self.norm1(features + self.dropout(self.out(attended)))
         return self.norm2(features + self.forward_layers(features))
 
     def _split(self, x: torch.Tensor) -> torch.Tensor:

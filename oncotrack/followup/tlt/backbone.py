@@ -1,4 +1,4 @@
-"""The feature extractor: a 3D ResNet-18 without its last stage, its first convolution of stride 1 (sec. 3.1)."""
+"""The feature extractor: a 3D ResNet-18 without its last stage, with a first convolution of stride 1 (sec. 3.1)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,17 @@ from oncotrack.followup.tlt.config import TLTConfig
 
 
 class ResBlock(nn.Module):
-    """Two convolutions and a shortcut; batch norm with running statistics does not see the field of view."""
+    """Residual block of two convolutions; its batch norm uses running statistics, so results do not depend on the crop size.
+
+    Parameters
+    ----------
+    entering : int
+        Input channels.
+    width : int
+        Output channels.
+    stride : int
+        Stride of the first convolution.
+    """
 
     def __init__(self, entering: int, width: int, stride: int) -> None:
         super().__init__()
@@ -26,13 +36,25 @@ class ResBlock(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, C, D, H, W) -> (B, width, D / stride, H / stride, W / stride)."""
+        """Return (B, width, D / stride, H / stride, W / stride).
+
+        Parameters
+        ----------
+        x : (B, C, D, H, W) tensor
+            Features.
+        """
         y = F.relu(self.norm1(self.conv1(x)))
         return F.relu(self.norm2(self.conv2(y)) + self.shortcut(x))
 
 
 class TLTBackbone(nn.Module):
-    """Supplement, table 2, for the template and the search image alike."""
+    """The backbone of template and search image (supplement, table 2).
+
+    Parameters
+    ----------
+    config : TLTConfig
+        The network's configuration.
+    """
 
     def __init__(self, config: TLTConfig) -> None:
         super().__init__()
@@ -60,22 +82,22 @@ class TLTBackbone(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """(B, windows, D, H, W) -> (B, C, D / stride, H / stride, W / stride)."""
+        """Return features, (B, C, D / stride, H / stride, W / stride).
+
+        Parameters
+        ----------
+        x : (B, windows, D, H, W) tensor
+            Windowed image, 0 to 1.
+        """
         x, maps = self.stem(x), []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)
         if not self.merge:
             return x
-        merged = 0
-        for merge, each in zip(reversed(self.merge), reversed(maps), strict=True):
-            each = merge(each)
-            if torch.is_tensor(merged):
-                each = each + F.interpolate(merged, each.shape[2:], mode="trilinear", align_corners=False)
-            merged = each
+        coarsest, *finer = zip(reversed(self.merge), reversed(maps), strict=True)
+        merged = coarsest[0](coarsest[1])
+        for merge, each in finer:
+            projected = merge(each)
+            merged = projected + F.interpolate(merged, projected.shape[2:], mode="trilinear", align_corners=False)
         return merged
-
-
-def windowed(image: torch.Tensor, windows: tuple[tuple[float, float], ...]) -> torch.Tensor:
-    """(B, 1, D, H, W) HU -> (B, windows, D, H, W), each window from 0 to 1."""
-    return torch.cat([(image.clamp(low, high) - low) / (high - low) for low, high in windows], 1)

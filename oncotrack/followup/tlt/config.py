@@ -1,11 +1,11 @@
-"""What TLT is built from, as two named configurations.
+"""Configuration of TLT, with two named ones.
 
-``PAPER`` is the paper's network: its text and the table 2 of its supplement. What they leave open was chosen so that
-its 5.98 M parameters come out (6.05 M): one residual block where the table prints no "x 2", 1x1x1 shortcuts as in
-ResNet-18, feed-forward layers four times as wide as the attention, heads of three layers. Open too, and taken as its
-authors' code has them: intensities from -800 to 800 HU, crops of 40 x 200 x 200 mm, dropout, sines as positions.
-``COMPACT`` is what is trained and bundled: narrow, on voxels of 2 mm, with fine cells and what makes it learn from
-few examples: each switch below says what it is for.
+``PAPER`` is the paper's network, from its text and table 2 of its supplement. Details that they leave open were chosen
+to match its 5.98 M parameters (6.05 M here): one residual block where the table prints no "x 2", 1x1x1 shortcuts as in
+ResNet-18, feed-forward layers four times as wide as the attention, prediction heads of three layers. Also open, and
+taken from its authors' code: intensities from -800 to 800 HU, crops of 40 x 200 x 200 mm, dropout, sine positions.
+``COMPACT`` is trained and bundled: it is narrow and works on voxels of 2 mm with fine cells. Further switches,
+documented below, make it learn from few examples.
 """
 
 from __future__ import annotations
@@ -17,30 +17,29 @@ from oncotrack.errors import InputError
 
 @dataclass(frozen=True)
 class TLTConfig:
-    """The network's shape, its switches and the weights of its losses.
+    """Shape of the network, its optional parts and the weights of its losses.
 
     Attributes
     ----------
     spacing : mm along z, y, x of the crops.
     crop : voxels along z, y, x of a search crop.
-    template_crop : voxels of the template that are looked at in training; the lesion lies in the middle.
-    windows : HU ranges that become input channels of 0 to 1.
+    template_crop : voxels of the template that are used in training; the lesion lies in the middle.
+    windows : HU ranges, each an input channel of 0 to 1.
     stem, stem_kernel, stem_convs : width and number of the first convolutions, and edge of the very first.
     stages, blocks : widths of the residual stages, each of stride 2, and their numbers of blocks.
-    merged : all stages are brought to the first one's cells and added, so that small lesions keep their place.
+    merged : all stages are resampled to the cells of the first one and added, so that small lesions stay localised.
     width, heads, levels, ffn, dropout : of the transformer; one more layer on the search line follows the levels.
-    threshold : of the sparse selection on the resized Gaussian map.
-    most_selected : selected cells are thinned evenly to so many; 0 keeps all.
-    raam_radius_mm : the anatomical mask is at least as wide as that of a lesion of this radius.
-    null_key : attention may rest on nothing. Without it the weights of a single selected cell are always 1 and a
-        search cell cannot say by attention alone that it is unlike the lesion.
-    lattice : the classification starts from the logarithm of how likely each cell is by the Gaussian map and by the
-        cosine between features round it and round the click, on a lattice of so many places an axis, so many cells
-        apart; () leaves this out.
-    regression : "absolute" (a place in the crop) or "offset" (from the cell's own place).
-    window_mm : global regression runs over the cells so near to the best one; 0 takes all of the crop, as equation 4.
-    label_radius_mm : the label's Gaussian is that of the lesion, but not of a larger one than this; 0 has no limit.
-    lambda_place : weight of the cross-entropy between the places' softmax and the label.
+    threshold : T of the sparse selection on the resized Gaussian map.
+    most_selected : largest number of selected cells, which are thinned evenly; 0 keeps all.
+    raam_radius_mm : lower limit of the lesion radius in the anatomical mask.
+    null_key : adds a key and a value of zeros to the attention. Without it the attention weight of a single selected
+        cell is always 1, and attention alone cannot express that a search cell differs from the lesion.
+    lattice : (edge, step); adds to the classification a log prior of each cell from the Gaussian map and from the cosine
+        between the features round it and round the click, on a lattice of edge^3 points, step cells apart; () for none.
+    regression : "absolute" (a position in the crop) or "offset" (from the cell's own centre).
+    window_mm : global regression uses the cells up to this distance from the best one; 0 uses all, as in equation 4.
+    label_radius_mm : upper limit of the radius of the label's Gaussian; 0 for no limit.
+    lambda_place : weight of the cross-entropy between the softmax over the cells and the label.
     l1_mm : unit of the L1 loss.
     """
 
@@ -89,7 +88,7 @@ class TLTConfig:
             f"regression must be 'absolute' or 'offset', not {self.regression!r}": self.regression
             not in ("absolute", "offset"),
         }
-        wrong = [problem for problem, is_so in problems.items() if is_so]
+        wrong = [problem for problem, is_present in problems.items() if is_present]
         if wrong:
             raise InputError(f"This TLT cannot be built: {'; '.join(wrong)}.")
 
@@ -100,8 +99,9 @@ class TLTConfig:
 
     @property
     def reach_mm(self) -> tuple[float, float, float]:
-        """How far the search goes from the expected place, mm along z, y, x."""
-        return tuple(size * spacing / 2 for size, spacing in zip(self.crop, self.spacing, strict=True))
+        """Largest distance of the search from the expected position, mm along z, y, x."""
+        z, y, x = (size * spacing / 2 for size, spacing in zip(self.crop, self.spacing, strict=True))
+        return z, y, x
 
 
 PAPER = TLTConfig()

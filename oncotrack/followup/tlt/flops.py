@@ -1,4 +1,4 @@
-"""How large a configuration is, counted without building it in memory."""
+"""Parameters, operations and receptive field of a configuration, with the backbone on the meta device."""
 
 from __future__ import annotations
 
@@ -13,20 +13,23 @@ from oncotrack.followup.tlt.network import TLT
 
 
 def cost(config: TLTConfig, radius_mm: float = 10.0) -> dict[str, Any]:
-    """Parameters and work of matching one lesion, both crops encoded.
+    """Return the size of a network and the operations to match one lesion, with both crops encoded.
 
-    One multiplication with its addition is one operation (as `oncotrack.detection.lntracker.flops.cost` counts);
-    convolutions, linear layers and the products of the attention count.
+    One multiplication and its addition count as one operation (as in `oncotrack.detection.lntracker.flops.cost`). Only
+    convolutions, linear layers and the products of the attention are counted.
 
     Parameters
     ----------
-    radius_mm : of the lesion; a larger one selects more template cells
+    config : TLTConfig
+        The network's configuration.
+    radius_mm : float
+        Lesion radius; a larger one selects more template cells.
 
     Returns
     -------
     dict
-        ``parameters`` in units of 1, ``gflops`` in units of 10^9, ``receptive_field_mm`` (z, y, x) of a cell before the
-        attention, ``input`` (shape and spacing of each of the two crops).
+        ``parameters``, ``gflops`` (10^9 operations), ``receptive_field_mm`` (z, y, x) of a cell before the attention,
+        ``input`` (shape and spacing of each of the two crops).
     """
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         with torch.device("meta"):
@@ -43,7 +46,13 @@ def cost(config: TLTConfig, radius_mm: float = 10.0) -> dict[str, Any]:
 
 
 def receptive_field(config: TLTConfig) -> int:
-    """Edge of what a cell of the last stage sees, in voxels."""
+    """Return the edge of the receptive field of a cell of the last stage, voxels.
+
+    Parameters
+    ----------
+    config : TLTConfig
+        The network's configuration.
+    """
     field = config.stem_kernel + 2 * (config.stem_convs - 1)
     step = 1
     for count in config.blocks:

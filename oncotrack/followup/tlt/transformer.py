@@ -1,4 +1,4 @@
-"""The cross attention-based transformer (sec. 3.2): both lines, level by level, and a last layer on the search line."""
+"""The cross-attention transformer (sec. 3.2): template line and search line, level by level, then a last search layer."""
 
 from __future__ import annotations
 
@@ -14,17 +14,16 @@ _LONGEST_MM = 400.0
 
 
 def sine_position(offset_mm: torch.Tensor, width: int, shortest_mm: float) -> torch.Tensor:
-    """Sines and cosines of where a cell lies from the clicked or expected place.
+    """Encode offsets from the clicked or expected position as sines and cosines, (..., C).
 
     Parameters
     ----------
-    offset_mm : (..., 3) mm along z, y, x
-    width : C; what three axes of sines and cosines do not fill is zero
-    shortest_mm : shortest wave; they grow geometrically to 400 mm
-
-    Returns
-    -------
-    (..., C) tensor
+    offset_mm : (..., 3) tensor
+        Millimetres along z, y, x.
+    width : int
+        C; channels beyond the sines and cosines of three axes are zero.
+    shortest_mm : float
+        Shortest wavelength; they increase geometrically to 400 mm.
     """
     waves = width // 6
     lengths = torch.logspace(math.log10(shortest_mm), math.log10(_LONGEST_MM), waves, device=offset_mm.device)
@@ -34,7 +33,13 @@ def sine_position(offset_mm: torch.Tensor, width: int, shortest_mm: float) -> to
 
 
 class Transformer(nn.Module):
-    """N levels of cross-attention on the template line and the search line, then one more on the search line."""
+    """N levels of cross-attention on template line and search line, then one more on the search line.
+
+    Parameters
+    ----------
+    config : TLTConfig
+        The network's configuration.
+    """
 
     def __init__(self, config: TLTConfig) -> None:
         super().__init__()
@@ -52,18 +57,18 @@ class Transformer(nn.Module):
         search_position: torch.Tensor,
         gaussian: torch.Tensor,
     ) -> torch.Tensor:
-        """Fuse the selected template cells into the search cells.
+        """Fuse the selected template cells into the search cells, (B, N, C).
 
         Parameters
         ----------
-        template, template_position : (B, L, C)
-        present : (B, L) bool, False where `template` is padding
-        search, search_position : (B, N, C)
-        gaussian : (B, N), registered Gaussian map, one a sample
-
-        Returns
-        -------
-        (B, N, C) tensor
+        template, template_position : (B, L, C) tensor
+            Selected template cells and their position codes.
+        present : (B, L) bool tensor
+            False where `template` is padded.
+        search, search_position : (B, N, C) tensor
+            Search cells and their position codes.
+        gaussian : (B, N) tensor
+            Registered Gaussian map of each sample.
         """
         to_search = raam(gaussian, template.shape[1])
         to_template = to_search.transpose(1, 2).masked_fill(~present[:, None, :], -torch.inf)

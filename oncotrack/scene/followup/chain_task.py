@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
-from oncotrack.followup.chain import Known, Link, Place, follow_chains
+from oncotrack.followup.chain import KnownPosition, KnownPositions, Link, follow_chains
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.scene.followup.tracking_method import TrackingMethod
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
@@ -76,15 +76,15 @@ class ChainTasks:
 
         return Task("Following through the visits", work, apply)
 
-    def _known(self, finding: Finding, ids: Sequence[str], first: int) -> Known:
-        known: dict[int, Place | None] = {}
+    def _known(self, finding: Finding, ids: Sequence[str], first: int) -> KnownPositions:
+        known: dict[int, KnownPosition | None] = {}
         for visit, time_point in enumerate(ids):
             seen = finding.at(time_point)
             if visit < first or seen is None:
                 continue
             is_start = not any(known.values())
             if seen.is_there and (is_start or seen.is_decided):
-                known[visit] = Place(seen.centre, seen.radius_mm)
+                known[visit] = KnownPosition(seen.centre, seen.radius_mm)
             elif seen.is_decided:
                 known[visit] = None
         if not any(known.values()):

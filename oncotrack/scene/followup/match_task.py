@@ -9,7 +9,7 @@ from oncotrack.background.jobs import Progress, part_of
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Finding, Kind, Observation, Point, Provenance, State, point
 from oncotrack.followup.match_lesions import match_all
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, MapsProbability, Match
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, SupportsProbabilityMap
 from oncotrack.images.volume import Volume
 from oncotrack.registration.registration import Registration
 from oncotrack.scene.followup.tracking_method import TrackingMethod
@@ -106,7 +106,7 @@ class MatchTasks:
 
         def work(progress: Progress) -> Volume:
             tracker = self._method.tracker(method)
-            if not isinstance(tracker, MapsProbability):
+            if not isinstance(tracker, SupportsProbabilityMap):
                 raise InputError(f"{title} gives no probability map. Choose another method, or show the anatomy map.")
             return tracker.probability_map(scans.pair, at, radius_mm, progress)
 

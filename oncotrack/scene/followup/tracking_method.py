@@ -11,7 +11,7 @@ from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError
 from oncotrack.followup.methods import ABOUT, Method
 from oncotrack.followup.methods import tracker as make_tracker
-from oncotrack.followup.tracker import MapsProbability, Tracker
+from oncotrack.followup.tracker import SupportsProbabilityMap, Tracker
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import LIST
 from oncotrack.scene.nodes.tasks import Task
@@ -66,7 +66,7 @@ class TrackingMethod:
     @property
     def may_map(self) -> bool:
         """Whether the tracker in use gives probability maps; True while it was not made yet, for it is not known then."""
-        return isinstance(self._made.get(self.name), MapsProbability | None)
+        return isinstance(self._made.get(self.name), SupportsProbabilityMap | None)
 
     def choose(self, name: str) -> Task:
         """Use another tracker; when it cannot be made (no weights, say) or that is cancelled, the one before is back."""
