@@ -79,17 +79,17 @@ class Ensemble:
         ]
 
     def cycle_error(
-        self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float
+        self, pair: ScanPair, at: Sequence[float], position: Sequence[float], radius_mm: float
     ) -> float | None:
         """Return the plain tracker's cycle error in mm; None when there is no return match.
 
         Parameters
         ----------
-        pair, at, place, radius_mm
+        pair, at, position, radius_mm
             As in `SupportsCycleError.cycle_error`.
         """
         plain = self._plain
-        return plain.cycle_error(pair, at, place, radius_mm) if isinstance(plain, SupportsCycleError) else None
+        return plain.cycle_error(pair, at, position, radius_mm) if isinstance(plain, SupportsCycleError) else None
 
     def probability_map(
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent

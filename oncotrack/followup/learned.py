@@ -167,21 +167,21 @@ class LearnedTracker(ABC):
         return matches
 
     def cycle_error(
-        self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float
+        self, pair: ScanPair, at: Sequence[float], position: Sequence[float], radius_mm: float
     ) -> float | None:
-        """Return the distance in mm between `at` and the return match of `place`, or None when there is none.
+        """Return the distance in mm between `at` and the return match of `position`, or None when there is none.
 
         Parameters
         ----------
-        pair, at, place, radius_mm
+        pair, at, position, radius_mm
             As in `SupportsCycleError.cycle_error`.
         """
-        if not pair.followup.geometry.contains(place):
+        if not pair.followup.geometry.contains(position):
             return None
-        back = point(self._register(pair, silent).to_baseline(place))
+        back = point(self._register(pair, silent).to_baseline(position))
         with one_thread_an_operation(), torch.inference_mode():
-            followup, baseline = self._encode_crops([(pair.followup, place), (pair.baseline, back)])
-            return self._cycle_errors([SearchRequest(followup, point(place), baseline, back, radius_mm)], at)[0]
+            followup, baseline = self._encode_crops([(pair.followup, position), (pair.baseline, back)])
+            return self._cycle_errors([SearchRequest(followup, point(position), baseline, back, radius_mm)], at)[0]
 
     def probability_map(
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent

@@ -135,7 +135,7 @@ _REGISTERS_ONLY = "Does not search for the lesion, so it cannot detect that a le
 ABOUT: dict[str, Method] = {
     "ensemble": Method(
         "Ensemble",
-        "Self-similarity and the Deep Lesion Tracker; if they disagree, the one whose return match ends closer to the click.",
+        "Self-similarity and the Deep Lesion Tracker; if they disagree, the one with the closer return match.",
         _ensemble,
         "The Deep Lesion Tracker was trained on synthetic and altered scans.",
     ),

@@ -121,17 +121,17 @@ class SelfSimilarity:
         )
 
     def cycle_error(
-        self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float
+        self, pair: ScanPair, at: Sequence[float], position: Sequence[float], radius_mm: float
     ) -> float | None:
-        """Return the distance in mm between `at` and the return match of `place`, or None when there is none.
+        """Return the distance in mm between `at` and the return match of `position`, or None when there is none.
 
         Parameters
         ----------
-        pair, at, place, radius_mm
+        pair, at, position, radius_mm
             As in `SupportsCycleError.cycle_error`.
         """
         with one_thread_an_operation():
-            error = _cycle_error(_sides(pair), place, at, radius_mm)
+            error = _cycle_error(_sides(pair), position, at, radius_mm)
         return error if np.isfinite(error) else None
 
     def probability_map(
@@ -234,9 +234,9 @@ class _Side:
         low, high = self._window
         return 2 * low - high
 
-    def to_common(self, place: Sequence[float]) -> np.ndarray:
+    def to_common(self, position: Sequence[float]) -> np.ndarray:
         """Map a point of this scan to the common frame by the affine registration."""
-        return transform_points(np.linalg.inv(self.from_common), place)
+        return transform_points(np.linalg.inv(self.from_common), position)
 
     def descriptors(self, centre: np.ndarray, steps: int, spacing: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Return descriptors (12, N, N, N) and scanned mask (N, N, N), N = 2 steps + 1, round a common-frame point."""
@@ -262,7 +262,7 @@ def _window(volume: Volume) -> tuple[float, float]:
 
 
 def _find(source: _Side, target: _Side, at: Sequence[float], radius_mm: float, count: int) -> list[_Candidate]:
-    """Return the positions in `target` most similar to `at` in `source`: the best, refined, and up to `count` - 1 others."""
+    """Return the positions in `target` most similar to `at` in `source`: the best, refined, then up to `count` - 1."""
     start = source.to_common(at)
     factor = float(np.clip(radius_mm / DEFAULT_RADIUS_MM, 1.0, 2.5))
     coarse, middle, fine = (
@@ -281,10 +281,10 @@ def _find(source: _Side, target: _Side, at: Sequence[float], radius_mm: float, c
     return found
 
 
-def _cycle_error(sides: tuple[_Side, _Side], place: Sequence[float], at: Sequence[float], radius_mm: float) -> float:
-    """Return the distance in mm between `at` and the return match of `place`; infinite when there is none."""
+def _cycle_error(sides: tuple[_Side, _Side], position: Sequence[float], at: Sequence[float], radius_mm: float) -> float:
+    """Return the distance in mm between `at` and the return match of `position`; infinite when there is none."""
     baseline, followup = sides
-    back = _find(followup, baseline, place, radius_mm, 2)
+    back = _find(followup, baseline, position, radius_mm, 2)
     return float(np.linalg.norm(np.subtract(back[0].position, at))) if back else np.inf
 
 

@@ -11,7 +11,7 @@ from oncotrack.followup.tracker import Match, ScanPair
 from oncotrack.images.volume import Volume
 
 MAXIMUM_CHANGE_HU = 150.0
-"""Chosen on validation pairs: contrast media and other scanners change a lesion by less, fat and lung differ by more."""
+"""Chosen on validation pairs: contrast media and scanners change a lesion by less, fat and lung differ by more."""
 _CORE = 0.3
 _WINDOW_HU = (-1000.0, 300.0)
 
@@ -42,20 +42,20 @@ def flag_tissue_change(match: Match, pair: ScanPair, at: Sequence[float], radius
     return replace(match, found=False, reason=reason)
 
 
-def mean_hu_difference(pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float) -> float:
+def mean_hu_difference(pair: ScanPair, at: Sequence[float], position: Sequence[float], radius_mm: float) -> float:
     """Return the absolute difference of the mean HU at two points, within 0.3 radii, HU clipped to -1000 to 300.
 
     Parameters
     ----------
     pair : ScanPair
         Two CTs.
-    at, place : (3,) float
+    at, position : (3,) float
         Points in the baseline and in the follow-up, RAS mm.
     radius_mm : float
         The lesion's radius.
     """
     means = [_mean_hu(scan, np.add(middle, _CORE * radius_mm * _BALL)) for scan, middle in
-             ((pair.baseline, at), (pair.followup, place))]  # fmt: skip
+             ((pair.baseline, at), (pair.followup, position))]  # fmt: skip
     return float(abs(means[1] - means[0]))
 
 

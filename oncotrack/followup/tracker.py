@@ -84,7 +84,7 @@ def return_match_reason(cycle_error_mm: float | None) -> str:
     Parameters
     ----------
     cycle_error_mm : float or None
-        None or infinite when the return match found no place in the baseline.
+        None or infinite when the return match found no position in the baseline.
     """
     if cycle_error_mm is not None and cycle_error_mm <= MAXIMUM_CYCLE_MM:
         return ""
@@ -206,9 +206,9 @@ class SupportsCycleError(Protocol):
     """A tracker that can match backwards from any point of the follow-up."""
 
     def cycle_error(
-        self, pair: ScanPair, at: Sequence[float], place: Sequence[float], radius_mm: float
+        self, pair: ScanPair, at: Sequence[float], position: Sequence[float], radius_mm: float
     ) -> float | None:
-        """Return the distance in mm between `at` and the return match of `place`, or None when there is none.
+        """Return the distance in mm between `at` and the return match of `position`, or None when there is none.
 
         Parameters
         ----------
@@ -216,7 +216,7 @@ class SupportsCycleError(Protocol):
             Baseline and follow-up.
         at : (3,) float
             The lesion in the baseline, RAS mm.
-        place : (3,) float
+        position : (3,) float
             A point of the follow-up, RAS mm.
         radius_mm : float
             The lesion's radius in the follow-up.

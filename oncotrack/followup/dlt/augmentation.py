@@ -1,8 +1,8 @@
 """Self-supervised pairs: a scan and a copy of it, changed by six augmentations (sec. 4.2).
 
-The paper leaves some values open; chosen here: elastic deformations are random displacements of knots `_KNOTS_MM` apart,
-with a maximum in fractions of that distance; crops move the field of view by up to a quarter; the variance of the noise
-is in units of a soft-tissue window of `_NOISE_UNIT_HU`; the blur is in pixels of the plane.
+The paper leaves some values open. Chosen here: elastic deformations are random displacements of knots `_KNOTS_MM`
+apart, with a maximum in fractions of that distance; crops move the field of view by up to a quarter; the variance of
+the noise is in units of a soft-tissue window of `_NOISE_UNIT_HU`; the blur is in pixels of the plane.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ def is_self_supervised(share: float, generator: torch.Generator) -> bool:
 def make_self_supervised(pairs: LesionPairs, config: DLTConfig, generator: torch.Generator) -> LesionPairs:
     """Return pairs of each template and an augmented copy of it.
 
-    The click in the template is shifted from the lesion by the center augmentation; the anatomy signal of the copy moves
-    with the image (``T_aug(G_t)``).
+    The click in the template is shifted from the lesion by the center augmentation; the anatomy signal of the copy
+    moves with the image (``T_aug(G_t)``).
 
     Parameters
     ----------

@@ -23,10 +23,10 @@ class DLTConfig:
     spacing : mm along z, y, x of the crops.
     crop : voxels along z, y, x of a training crop.
     windows : HU ranges, each an input channel of 0 to 1.
-    stem, stem_kernel, stem_pool : width of the first convolution (stride 2 in the plane), its kernel edge, and whether a
-        pooling of stride 2 follows.
-    growth, bottleneck, blocks : of the DenseNet: channels added by a layer, width of its 1x1x1 convolution as a multiple
-        of them, and layers of the three blocks.
+    stem, stem_kernel, stem_pool : width of the first convolution (stride 2 in the plane), its kernel edge, and whether
+        a pooling of stride 2 follows.
+    growth, bottleneck, blocks : of the DenseNet: channels added by a layer, width of its 1x1x1 convolution as a
+        multiple of them, and layers of the three blocks.
     width : channels of psi and phi at all three scales.
     anatomy : width inside the anatomy signal encoder.
     gaussian_n : n of equation 2, the width of the anatomy signal in radii.

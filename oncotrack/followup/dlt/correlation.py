@@ -41,8 +41,8 @@ def crop(features: torch.Tensor, centre: torch.Tensor, size: Sequence[int]) -> t
 def cross_correlation(kernel: torch.Tensor, search: torch.Tensor) -> torch.Tensor:
     """Compute ``K * S``, summed over the channels: the similarity of the kernel to every position of the search image.
 
-    It is one matrix product for all kernel cells and a sum of shifted maps, which is efficient for one output channel. The
-    search image is zero outside its border.
+    It is one matrix product for all kernel cells and a sum of shifted maps, which is efficient for one output channel.
+    The search image is zero outside its border.
 
     Parameters
     ----------

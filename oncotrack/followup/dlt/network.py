@@ -1,4 +1,4 @@
-"""The DLT network: from a baseline crop with a clicked lesion and a follow-up crop to the lesion's score in every cell."""
+"""The DLT network: from a baseline crop with a clicked lesion and a follow-up crop to a score per cell."""
 
 from __future__ import annotations
 

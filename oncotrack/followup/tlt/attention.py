@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 
 def raam(gaussian: torch.Tensor, selected: int) -> torch.Tensor:
-    """Return the registered anatomical attention mask, (B, L, N): equation 2, ``M_A = O G_s^T`` with O a column of ones.
+    """Return the anatomical attention mask, (B, L, N): equation 2, ``M_A = O G_s^T`` with O a column of ones.
 
     Every template cell gets the same mask, which favours the search cells near the expected position.
 

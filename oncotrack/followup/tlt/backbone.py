@@ -10,7 +10,7 @@ from oncotrack.followup.tlt.config import TLTConfig
 
 
 class ResBlock(nn.Module):
-    """Residual block of two convolutions; its batch norm uses running statistics, so results do not depend on the crop size.
+    """Residual block of two convolutions; batch norm with running statistics does not depend on the crop size.
 
     Parameters
     ----------

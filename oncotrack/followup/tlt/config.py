@@ -34,8 +34,9 @@ class TLTConfig:
     raam_radius_mm : lower limit of the lesion radius in the anatomical mask.
     null_key : adds a key and a value of zeros to the attention. Without it the attention weight of a single selected
         cell is always 1, and attention alone cannot express that a search cell differs from the lesion.
-    lattice : (edge, step); adds to the classification a log prior of each cell from the Gaussian map and from the cosine
-        between the features round it and round the click, on a lattice of edge^3 points, step cells apart; () for none.
+    lattice : (edge, step); adds to the classification a log prior of each cell from the Gaussian map and from the
+        cosine between the features round it and round the click, on a lattice of edge^3 points, step cells apart; ()
+        for none.
     regression : "absolute" (a position in the crop) or "offset" (from the cell's own centre).
     window_mm : global regression uses the cells up to this distance from the best one; 0 uses all, as in equation 4.
     label_radius_mm : upper limit of the radius of the label's Gaussian; 0 for no limit.

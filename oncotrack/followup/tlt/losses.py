@@ -48,7 +48,7 @@ def focal_loss(logits: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 
 
 def l1_loss(centre: torch.Tensor, truth: torch.Tensor, found: torch.Tensor, config: TLTConfig) -> torch.Tensor:
-    """Return ``|c - c_s|`` of equation 4, summed over the axes, in units of ``l1_mm``, averaged over the lesions present.
+    """Return ``|c - c_s|`` of equation 4, summed over the axes, in units of ``l1_mm``, mean over the lesions present.
 
     Parameters
     ----------

@@ -14,8 +14,8 @@ def gaussian_map(
 ) -> torch.Tensor:
     """Return equation 1 on the voxels of a crop, resized to its cells by trilinear interpolation, (B, D, H, W).
 
-    ``G(c, r) = exp(-sum_i (i - c_i)^2 / sum_i r_i^2)``. It is a product of one function per axis, and so is its trilinear
-    interpolation; the map of the voxels is never built.
+    ``G(c, r) = exp(-sum_i (i - c_i)^2 / sum_i r_i^2)``. It is a product of one function per axis, and so is its
+    trilinear interpolation; the map of the voxels is never built.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ class SelectedCells:
 
 
 def select(features: torch.Tensor, gaussian: torch.Tensor, threshold: float, most: int = 0) -> SelectedCells:
-    """Select the cells of a lesion, ``F_sparse = F(x, y, z | G(x, y, z) > T)``; at least the one with the highest value.
+    """Select the cells of a lesion, ``F_sparse = F(x, y, z | G(x, y, z) > T)``; at least the one of highest value.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The cross-attention transformer (sec. 3.2): template line and search line, level by level, then a last search layer."""
+"""The cross-attention transformer (sec. 3.2): template and search line, level by level, then a last search layer."""
 
 from __future__ import annotations
 
