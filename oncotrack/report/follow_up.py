@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, Observation
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.followup.tracker import ScanPair
@@ -127,10 +128,10 @@ def _picture(pair: ScanPair, label: str, seen: Observation, match: Observation, 
         right.imshow(signal, extent=extent, origin="lower", cmap="viridis", vmin=0, vmax=1, alpha=0.25 * signal)
         right.contour(signal, levels=(0.25, 0.5, 0.75), extent=extent, colors="#7ad151", linewidths=0.7)
         mark(right, np.subtract(evidence.expected, match.centre)[:2], "x", "#ff7fd0", "guess")
-        for letter, other in zip("bcd", evidence.alternatives, strict=False):
+        for index, other in enumerate(evidence.alternatives, 1):
             offset = np.subtract(other.centre, match.centre)
             if np.abs(offset[:2]).max() < HALF_MM and abs(offset[2]) < 15:
-                mark(right, offset[:2], "s", "#6ec6ff", f"{letter} ({offset[2]:+.0f} mm)")
+                mark(right, offset[:2], "s", "#6ec6ff", f"{alternative_letter(index)} ({offset[2]:+.0f} mm)")
     mark(right, (0, 0), "o", "#ffd24d", label)
     if truth is not None:
         mark(right, np.subtract(truth, match.centre)[:2], "*", "#ffffff", "")

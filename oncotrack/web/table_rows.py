@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import string
 from typing import Any
 
+from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, Observation, State
 from oncotrack.scene.followup.follow_up import FollowUpScene
 
@@ -41,13 +41,13 @@ def match(session: FollowUpScene) -> dict[str, Any]:
         "method": seen.provenance.method,
         "alternatives": [
             {
-                "letter": letter,
+                "letter": alternative_letter(index),
                 "score": f"{each.score:.2f}",
                 "trust": _cycle(each.cycle_error_mm),
                 "away": f"{math.dist(each.centre, seen.centre):.0f} mm away",
                 "ras": [round(value, 3) for value in each.centre],
             }
-            for letter, each in zip(string.ascii_lowercase[1:], alternatives, strict=False)
+            for index, each in enumerate(alternatives, 1)
         ],
     }
 

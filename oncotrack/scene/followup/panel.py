@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.visit_table import VisitLine, axes, headings, state, trust, was_not_found
 from oncotrack.findings.visit_table import lines as visit_rows
@@ -58,9 +59,9 @@ def alternatives(session: FollowUpScene) -> list[str]:
     match = session.match
     known = match.evidence.alternatives if match and match.evidence else ()
     return [
-        f"{letter}: score {other.score:.2f}, {math.dist(other.centre, match.centre):.0f} mm away"
+        f"{alternative_letter(index)}: score {other.score:.2f}, {math.dist(other.centre, match.centre):.0f} mm away"
         + ("" if other.cycle_error_mm is None else f", misses its start by {other.cycle_error_mm:.1f} mm")
-        for letter, other in zip("bcdefgh", known, strict=False)
+        for index, other in enumerate(known, 1)
     ]
 
 

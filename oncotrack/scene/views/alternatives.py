@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import string
-
 import slicer
 import vtk
 
+from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding
 from oncotrack.scene.nodes.fiducials import OTHER_COLOUR, style_points
 
@@ -37,8 +36,8 @@ def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding 
     evidence = observation.evidence if observation else None
     alternatives = evidence.alternatives if evidence else ()
     wanted = [
-        (letter, alternative.centre, f"score {alternative.score:.2f}")
-        for letter, alternative in zip(string.ascii_lowercase[1:], alternatives, strict=False)
+        (alternative_letter(index), alternative.centre, f"score {alternative.score:.2f}")
+        for index, alternative in enumerate(alternatives, 1)
     ]
     shown = [
         (
