@@ -166,11 +166,11 @@ def test_descriptor_of_one_voxel_by_hand():
 def test_search_by_fourier_is_the_sum_written_out():
     rng = torch.Generator().manual_seed(2)
     template, searched = torch.rand(3, 3, 3, 3, generator=rng), torch.rand(3, 6, 6, 6, generator=rng)
-    weight, seen = gaussian_weight(1, 1.0), (torch.rand(6, 6, 6, generator=rng) > 0.2).float()
-    cost = search(template, weight, searched, seen)
+    weight, scanned = gaussian_weight(1, 1.0), (torch.rand(6, 6, 6, generator=rng) > 0.2).float()
+    cost = search(template, weight, searched, scanned)
     for z, y, x in ((0, 0, 0), (1, 2, 3), (3, 3, 3)):
         block = (slice(z, z + 3), slice(y, y + 3), slice(x, x + 3))
-        used = weight * seen[block]
+        used = weight * scanned[block]
         expected = (used * (template - searched[(slice(None), *block)]) ** 2).sum() / (3 * used.sum())
         assert cost[z, y, x] == pytest.approx(float(expected), abs=1e-5)
     assert torch.isinf(search(template, weight, searched, torch.zeros(6, 6, 6))).all()

@@ -156,7 +156,7 @@ def follow_chains(
                 last[number] = visit, _with_radius(position, last[number][1].radius_mm)
         for done, (start, numbers) in enumerate(searched.items()):
             begin, end = ((visit - 1 + (done + n) / len(searched)) / (visits - 1) for n in (0, 1))
-            part = _named(part_of(progress, begin, end), f"Visit {visit + 1} of {visits}")
+            part = _prefix_messages(part_of(progress, begin, end), f"Visit {visit + 1} of {visits}")
             part(0.0, "")
             clicks = [(last[number][1].at, last[number][1].radius_mm or DEFAULT_RADIUS_MM) for number in numbers]
             for number, match in zip(numbers, match_all(tracker, pair_of(start, visit), clicks, part), strict=True):
@@ -182,5 +182,5 @@ def _with_radius(position: KnownPosition, radius_mm: float | None) -> KnownPosit
     return replace(position, radius_mm=position.radius_mm or radius_mm)
 
 
-def _named(progress: Progress, name: str) -> Progress:
+def _prefix_messages(progress: Progress, name: str) -> Progress:
     return lambda fraction, text: progress(fraction, f"{name}: {text}" if text else name)
