@@ -8,7 +8,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from oncotrack.errors import Cancelled, InputError, WeightsError
-from oncotrack.followup.methods import ABOUT
+from oncotrack.followup.methods import METHOD_INFO
 from oncotrack.followup.tlt.config import COMPACT
 from oncotrack.followup.tlt.network import TLT
 from oncotrack.followup.tlt.tracker import TLTTracker
@@ -65,7 +65,7 @@ def folder(pair, tmp_path_factory):
 @pytest.fixture
 def tracker(folder, monkeypatch) -> TLTTracker:
     monkeypatch.setenv(weights.FOLDER_VARIABLE, str(folder))
-    return ABOUT["tlt"].make()
+    return METHOD_INFO["tlt"].make()
 
 
 def test_a_moved_block_is_found_with_a_small_cycle_error(tracker, pair):

@@ -9,7 +9,7 @@ import pytest
 
 from oncotrack.errors import Cancelled, InputError, WeightsError
 from oncotrack.findings.finding import Observation, State
-from oncotrack.followup.methods import ABOUT
+from oncotrack.followup.methods import METHOD_INFO
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
@@ -55,7 +55,7 @@ def matches(session):
 
 
 def test_every_method_says_in_one_line_what_it_is():
-    for name, method in ABOUT.items():
+    for name, method in METHOD_INFO.items():
         assert method.title and method.about.endswith(".") and "\n" not in method.about + method.caution, name
 
 

@@ -42,7 +42,9 @@ def run(
             prepare(chosen, visits(n, n + 1), part_of(progress, _LOADING + n * step, _LOADING + (n + 1) * step))
         seconds["register"] = time.perf_counter() - started
         started = time.perf_counter()
-        chain = follow_chain(visits, len(visits), chosen, {0: KnownPosition(point, radius)}, part_of(progress, _REGISTERING, 1))
+        chain = follow_chain(
+            visits, len(visits), chosen, {0: KnownPosition(point, radius)}, part_of(progress, _REGISTERING, 1)
+        )
         seconds["match"] = time.perf_counter() - started
     found = [
         {"visit": link.visit, "from": link.start, "image": str(scans[link.visit]), **as_json(link.match)}

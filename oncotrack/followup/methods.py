@@ -132,7 +132,7 @@ def _ensemble() -> Tracker:
 
 
 _REGISTERS_ONLY = "Does not search for the lesion, so it cannot detect that a lesion has vanished."
-ABOUT: dict[str, Method] = {
+METHOD_INFO: dict[str, Method] = {
     "ensemble": Method(
         "Ensemble",
         "Self-similarity and the Deep Lesion Tracker; if they disagree, the one with the closer return match.",
@@ -170,7 +170,7 @@ ABOUT: dict[str, Method] = {
     ),
 }
 """The trackers by name, in the order of the user interface; the default is first."""
-METHODS = tuple(ABOUT)
+METHODS = tuple(METHOD_INFO)
 
 
 def tracker(name: str = DEFAULT_METHOD) -> Tracker:
@@ -188,6 +188,6 @@ def tracker(name: str = DEFAULT_METHOD) -> Tracker:
     WeightsError
         Its weights are missing.
     """
-    if name not in ABOUT:
+    if name not in METHOD_INFO:
         raise InputError(f'There is no follow-up method "{name}". Choose one of: {", ".join(METHODS)}.')
-    return ABOUT[name].make()
+    return METHOD_INFO[name].make()

@@ -91,7 +91,7 @@ def return_match_reason(cycle_error_mm: float | None) -> str:
     if cycle_error_mm is None or not math.isfinite(cycle_error_mm):
         problem = "The return match leaves the baseline's field of view."
     else:
-        problem = f"The return match ends {cycle_error_mm:.0f} mm from the clicked point."
+        problem = f"The return match ends {cycle_error_mm:.0f} mm from the starting point."
     return f"{problem} The lesion may have vanished: please check."
 
 

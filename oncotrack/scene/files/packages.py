@@ -93,11 +93,11 @@ def install(packages: Installer, torch: Installer) -> None:
 
 def trackers() -> dict[str, Callable]:
     """The methods that can be used with what is installed, by name; the default comes first."""
-    from oncotrack.followup.methods import ABOUT
+    from oncotrack.followup.methods import METHOD_INFO
     from oncotrack.scene.followup.tracking_method import TRACKERS
 
     is_whole = not lacks_torch()
-    return {name: make for name, make in TRACKERS.items() if is_whole or not ABOUT[name].needs_torch}
+    return {name: make for name, make in TRACKERS.items() if is_whole or not METHOD_INFO[name].needs_torch}
 
 
 def slicer_packages(requirements: Sequence[str]) -> None:

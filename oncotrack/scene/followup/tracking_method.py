@@ -9,14 +9,14 @@ from undo_stack import Signal
 
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError
-from oncotrack.followup.methods import ABOUT, Method
+from oncotrack.followup.methods import METHOD_INFO, Method
 from oncotrack.followup.methods import tracker as make_tracker
 from oncotrack.followup.tracker import SupportsProbabilityMap, Tracker
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import LIST
 from oncotrack.scene.nodes.tasks import Task
 
-TRACKERS: Mapping[str, Callable[[], Tracker]] = {name: partial(make_tracker, name) for name in ABOUT}
+TRACKERS: Mapping[str, Callable[[], Tracker]] = {name: partial(make_tracker, name) for name in METHOD_INFO}
 """Methods by name; the first is the default."""
 _METHOD = "OncoTrack.method"
 
@@ -61,7 +61,7 @@ class TrackingMethod:
 
     def about(self, name: str) -> Method:
         """What a reader is told of a method."""
-        return ABOUT.get(name) or Method(name, "", self.factories[name])
+        return METHOD_INFO.get(name) or Method(name, "", self.factories[name])
 
     @property
     def may_map(self) -> bool:
