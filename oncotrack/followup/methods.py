@@ -135,7 +135,8 @@ _REGISTERS_ONLY = "Does not search for the lesion, so it cannot detect that a le
 METHOD_INFO: dict[str, Method] = {
     "ensemble": Method(
         "Ensemble",
-        "Self-similarity and the Deep Lesion Tracker; if they disagree, the one with the closer return match.",
+        "Self-similarity and the Deep Lesion Tracker; "
+        "if they disagree, the one whose return match ends closer to the click.",
         _ensemble,
         "The Deep Lesion Tracker was trained on synthetic and altered scans.",
     ),
@@ -164,7 +165,7 @@ METHOD_INFO: dict[str, Method] = {
     ),
     "tlt": Method(
         "Transformer Lesion Tracker",
-        "A trained network (Tang et al., MICCAI 2022) that compares the lesion with its expected surroundings.",
+        "A trained network (Tang et al., MICCAI 2022) that compares the lesion with all positions near the expected one.",
         _tlt,
         "Trained on synthetic and altered scans; CT only.",
     ),
