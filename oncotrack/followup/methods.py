@@ -165,7 +165,7 @@ METHOD_INFO: dict[str, Method] = {
     ),
     "tlt": Method(
         "Transformer Lesion Tracker",
-        "A trained network (Tang et al., MICCAI 2022) that compares the lesion with all positions near the expected one.",
+        "A trained network (Tang et al., MICCAI 2022) that compares the lesion with all positions near the estimate.",
         _tlt,
         "Trained on synthetic and altered scans; CT only.",
     ),
