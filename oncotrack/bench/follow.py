@@ -22,8 +22,7 @@ from oncotrack.errors import InputError, WeightsError
 from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
 from oncotrack.followup.match_lesions import match_all
 from oncotrack.followup.methods import METHODS, RegistrationTracker, tracker
-from oncotrack.followup.selfsim import MAXIMUM_CYCLE_MM
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ScanPair
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, MAXIMUM_CYCLE_MM, ScanPair
 from oncotrack.images.files import load, save
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import make_patient
