@@ -41,7 +41,7 @@ class Off:
 
 @pytest.fixture(autouse=True)
 def known_registration(monkeypatch):
-    monkeypatch.setattr(ScanPair, "register", lambda self, progress=None: Registration(np.eye(4)))
+    monkeypatch.setattr(ScanPair, "registration", lambda self, progress=None: Registration(np.eye(4)))
 
 
 @pytest.fixture

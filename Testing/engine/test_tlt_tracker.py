@@ -157,7 +157,7 @@ def test_progress_increases_and_can_cancel(tracker, pair):
 
 
 def test_weights_that_are_missing_or_do_not_fit_are_refused(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(weights, "_BUNDLED", tmp_path)
+    monkeypatch.setattr(weights, "resource", lambda *parts: tmp_path / parts[-1])
     with pytest.raises(WeightsError, match="not in"):
         TLTTracker()
     with pytest.raises(InputError, match="no config"):
