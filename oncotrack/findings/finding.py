@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from enum import Enum
@@ -16,7 +16,7 @@ from oncotrack.findings.tracklet import Tracklet
 Point = tuple[float, float, float]
 
 
-def point(values: Iterable[float], what: str = "position") -> Point:
+def point(values: Sequence[float], what: str = "position") -> Point:
     """Three finite floats, or InputError."""
     numbers = tuple(float(v) for v in values)
     if len(numbers) != 3 or not all(math.isfinite(v) for v in numbers):
