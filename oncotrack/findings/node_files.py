@@ -1,4 +1,4 @@
-"""The nodes of one scan as files: boxes for Slicer, a table, a label map, and the findings themselves."""
+"""Files of the nodes of one scan: boxes for Slicer, a table, a label map, and the findings themselves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from oncotrack.atomic import write_text
 from oncotrack.findings.ellipses import label_map
-from oncotrack.findings.finding import Finding
+from oncotrack.findings.finding import Box, Finding, Observation
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.files import save
 from oncotrack.images.geometry import Geometry
@@ -28,17 +28,20 @@ _HEADING = ("number", "label", "state", "side", "score", "R (mm)", "A (mm)", "S 
 def write_nodes(
     folder: Path, findings: FindingList, chosen: Sequence[Finding], time_point: str, geometry: Geometry
 ) -> tuple[Path, ...]:
-    """Write the chosen nodes of a scan, in place of what an earlier run wrote there.
+    """Write the files of the chosen nodes of a scan, replacing those of an earlier run, and return their paths.
 
     Parameters
     ----------
     folder : Path
-        Gets `BOXES` (ROI markups, RAS mm), `TABLE` (one row a node), `LABELS` (the ellipse in each slice box, as thick
-        as its slice; voxel values are the table's numbers) and `FINDINGS` (the whole list, not only the chosen). Without
-        nodes there is no `BOXES`: Slicer opens no empty ones.
+        Receives `BOXES` (ROI markups, RAS mm), `TABLE` (one row per node), `LABELS` (the ellipse inscribed in each slice
+        box, as thick as its slice; voxel values are the table's numbers) and `FINDINGS` (the whole list, not only the
+        chosen nodes). Without nodes there is no `BOXES`, because Slicer cannot open an empty one.
     findings : FindingList
+        All findings.
     chosen : sequence of Finding
-        With slice boxes at `time_point`.
+        The nodes to write, with slice boxes at `time_point`.
+    time_point : str
+        Identifier of the scan.
     geometry : Geometry
         The scan's grid, which the label map is drawn on.
 
@@ -47,7 +50,7 @@ def write_nodes(
     OutputError
         The folder cannot be written to.
     """
-    tracklets = [finding.at(time_point).tracklet for finding in chosen]
+    tracklets = [tracklet for finding in chosen if (tracklet := finding.observation(time_point).tracklet)]
     written = (
         write_text(folder / TABLE, table_text(chosen, time_point)),
         save(label_map(geometry, tracklets), folder / LABELS),
@@ -60,30 +63,48 @@ def write_nodes(
 
 
 def boxes_text(chosen: Sequence[Finding], time_point: str) -> str:
-    """The 3D boxes as a markups file that Slicer opens: one ROI a node, RAS mm."""
-    return json.dumps({"@schema": _SCHEMA, "markups": [_roi(each, time_point) for each in chosen]}, indent=1)
+    """Return the 3D boxes as the text of a markups file for Slicer: one ROI per node, RAS mm.
+
+    Parameters
+    ----------
+    chosen : sequence of Finding
+        The nodes; those without a box are left out.
+    time_point : str
+        Identifier of the scan.
+    """
+    observed = [(finding, finding.observation(time_point)) for finding in chosen]
+    rois = [_roi(finding, observation, observation.box) for finding, observation in observed if observation.box]
+    return json.dumps({"@schema": _SCHEMA, "markups": rois}, indent=1)
 
 
 def table_text(chosen: Sequence[Finding], time_point: str) -> str:
-    """One row a node as comma-separated text (RFC 4180); lengths in mm, positions RAS mm."""
+    """Return the table as comma-separated text (RFC 4180), one row per node; lengths in mm, positions in RAS mm.
+
+    Parameters
+    ----------
+    chosen : sequence of Finding
+        The nodes, with slice boxes at `time_point`.
+    time_point : str
+        Identifier of the scan.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_HEADING)
     for number, finding in enumerate(chosen, 1):
-        seen = finding.at(time_point)
+        seen = finding.observation(time_point)
         lengths = (axis and axis.length_mm for axis in (seen.short_axis, seen.long_axis))
+        boxes = (_number(seen.tracklet.volume_mm3), len(seen.tracklet.boxes)) if seen.tracklet else ("", 0)
+        corners = (*seen.box.low, *seen.box.high) if seen.box else (None,) * 6
         writer.writerow([
             number, finding.label, seen.state.value, finding.site, _number(seen.score), *map(_number, seen.centre),
-            *map(_number, lengths), _number(seen.tracklet.volume_mm3), len(seen.tracklet.boxes),
-            *map(_number, seen.box.low), *map(_number, seen.box.high), seen.provenance.method, seen.provenance.reader,
+            *map(_number, lengths), *boxes, *map(_number, corners), seen.provenance.method, seen.provenance.reader,
             finding.uid,
         ])  # fmt: skip
     return text.getvalue()
 
 
-def _roi(finding: Finding, time_point: str) -> dict:
-    seen = finding.at(time_point)
-    score = "" if seen.score is None else f", score {seen.score:.2f}"
+def _roi(finding: Finding, observation: Observation, box: Box) -> dict:
+    score = "" if observation.score is None else f", score {observation.score:.2f}"
     return {
         "type": "ROI",
         "coordinateSystem": "RAS",
@@ -92,15 +113,15 @@ def _roi(finding: Finding, time_point: str) -> dict:
         "locked": False,
         "roiType": "Box",
         "insideOut": False,
-        "center": list(seen.box.centre),
+        "center": list(box.centre),
         "orientation": [1, 0, 0, 0, 1, 0, 0, 0, 1],
-        "size": [high - low for low, high in zip(seen.box.low, seen.box.high, strict=True)],
+        "size": [high - low for low, high in zip(box.low, box.high, strict=True)],
         "controlPoints": [
             {
                 "id": "1",
                 "label": finding.label,
-                "description": f"{finding.site} {seen.state.value}{score}".strip(),
-                "position": list(seen.box.centre),
+                "description": f"{finding.site} {observation.state.value}{score}".strip(),
+                "position": list(box.centre),
                 "positionStatus": "defined",
             }
         ],

@@ -65,6 +65,7 @@ def cell(observation: Observation | None) -> str:
     Parameters
     ----------
     observation : Observation or None
+        What is known of a lesion at a visit; None before it is searched for.
     """
     if observation is None:
         return "-"
@@ -78,6 +79,7 @@ def tip(observation: Observation | None) -> str:
     Parameters
     ----------
     observation : Observation or None
+        What is known of a lesion at a visit; None before it is searched for.
     """
     if observation is None or observation.evidence is None:
         return ""
@@ -96,6 +98,7 @@ def size(observation: Observation) -> str:
     Parameters
     ----------
     observation : Observation
+        What is known of a lesion at a visit.
     """
     if lengths := axes(observation):
         return f"{lengths} mm"
@@ -108,6 +111,7 @@ def axes(observation: Observation) -> str:
     Parameters
     ----------
     observation : Observation
+        What is known of a lesion at a visit.
     """
     return " x ".join(f"{axis.length_mm:.1f}" for axis in (observation.long_axis, observation.short_axis) if axis)
 
@@ -118,6 +122,7 @@ def state(observation: Observation | None) -> str:
     Parameters
     ----------
     observation : Observation or None
+        What is known of a lesion at a visit; None before it is searched for.
     """
     if observation is None:
         return "not followed"
@@ -130,6 +135,7 @@ def was_not_found(observation: Observation) -> bool:
     Parameters
     ----------
     observation : Observation
+        What is known of a lesion at a visit.
     """
     is_decided = bool(observation.provenance.reader)
     return observation.state is State.ABSENT and not is_decided and observation.evidence is not None
@@ -141,6 +147,7 @@ def trust(observation: Observation | None) -> str:
     Parameters
     ----------
     observation : Observation or None
+        What is known of a lesion at a visit; None before it is searched for.
     """
     evidence = observation.evidence if observation else None
     return _millimetres(evidence.cycle_error_mm) if evidence else ""
