@@ -18,7 +18,8 @@ from oncotrack.findings.finding import (
     point,
 )
 from oncotrack.images.volume import Volume
-from oncotrack.registration.registration import Registration, register
+from oncotrack.registration.register import register
+from oncotrack.registration.registration import Registration
 
 DEFAULT_RADIUS_MM = 10.0
 OUTSIDE = "The lesion's place lies outside the follow-up's field of view."
