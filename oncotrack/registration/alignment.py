@@ -102,14 +102,7 @@ def starting_translations(fixed: Volume, moving: Volume) -> list[np.ndarray]:
     # voxel n of `moving` corresponds to voxel n + shift of `fixed`
     correlated = np.asarray(b.origin) - np.asarray(a.origin) - np.asarray(shift)[::-1] * _START_SPACING_MM
     candidates = [np.zeros(3), b.geometry.centre - a.geometry.centre, correlated]
-
-    def quality(translation: np.ndarray) -> float:
-        matrix = np.eye(4)
-        matrix[:3, 3] = translation
-        correlation, overlap = similarity(a, b, matrix)
-        return (1 + correlation) * min(1.0, overlap / 0.5)
-
-    return sorted(candidates, key=quality, reverse=True)
+    return sorted(candidates, key=lambda translation: _start_quality(a, b, translation), reverse=True)
 
 
 def best_affine(fixed: Volume, moving: Volume, starts: Sequence[np.ndarray], names: str) -> Registration:
@@ -177,6 +170,13 @@ def with_bspline(fixed: Volume, moving: Volume, registration: Registration, prog
     progress(0.95, "B-spline registration")
     field = displacement @ registration.affine[:3, :3].T.astype(np.float32)
     return replace(registration, field=field, field_geometry=fixed.geometry)
+
+
+def _start_quality(fixed: Volume, moving: Volume, translation: np.ndarray) -> float:
+    matrix = np.eye(4)
+    matrix[:3, 3] = translation
+    correlation, overlap = similarity(fixed, moving, matrix)
+    return (1 + correlation) * min(1.0, overlap / 0.5)
 
 
 def _window(volume: Volume) -> tuple[float, float]:
