@@ -38,7 +38,7 @@ class Sample:
 
         ``ONCOTRACK_SAMPLES`` is searched first (the folder itself, then `folder` inside it), then the cache.
         """
-        return next((place for place in self._places() if self._complete(place)), None)
+        return next((folder for folder in self._folders() if self._is_complete(folder)), None)
 
     def fetch(self) -> Path:
         """Return the folder with all its files, after downloading the missing ones.
@@ -63,15 +63,17 @@ class Sample:
             ) from error
         return Path(downloader.path)
 
-    def _places(self) -> list[Path]:
+    def _folders(self) -> list[Path]:
         named = os.environ.get(FOLDER_VARIABLE)
         chosen = [Path(named), Path(named) / self.folder] if named else []
         return [*chosen, cache_folder() / self.name]
 
-    def _complete(self, place: Path) -> bool:
+    def _is_complete(self, folder: Path) -> bool:
         from pooch import file_hash
 
-        return all((place / file).is_file() and file_hash(place / file) == value for file, value in self.sha256.items())
+        return all(
+            (folder / file).is_file() and file_hash(folder / file) == value for file, value in self.sha256.items()
+        )
 
 
 def catalogue() -> tuple[Sample, ...]:

@@ -1,4 +1,4 @@
-"""Box overlap against counting small cells, and its laws."""
+"""Overlap of boxes against counting of small cells, and its properties."""
 
 import numpy as np
 import pytest
@@ -66,7 +66,7 @@ def test_suppression_keeps_no_two_that_overlap_and_drops_only_the_covered(sets, 
         assert any(overlap[dropped, y] > threshold and scores[y] >= scores[dropped] for y in kept)
 
 
-def test_hand_worked_box():
+def test_boxes_worked_out_by_hand():
     a, b = torch.tensor([[0.0, 0, 0, 2, 2, 2]]), torch.tensor([[1.0, 1, 1, 3, 3, 3]])
     assert area(a).item() == 8
     assert iou(a, b).item() == pytest.approx(1 / 15)
@@ -77,7 +77,7 @@ def test_an_empty_list_has_no_boxes_to_keep():
     assert nms(torch.zeros(0, 6), torch.zeros(0), 0.5).tolist() == []
 
 
-def test_wrong_shapes_are_said():
+def test_wrong_shapes_are_refused():
     with pytest.raises(InputError, match="4 numbers"):
         area(torch.zeros(1, 5))
     with pytest.raises(InputError, match="cannot be compared"):

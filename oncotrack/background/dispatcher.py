@@ -23,7 +23,7 @@ class Timer(Protocol):
 class TimerDispatcher:
     """Runs the worker's callbacks on the interface's thread from a timer, as long as there is work.
 
-    Slicer's event loop holds Python's global lock while no Python code runs: each tick also sleeps for a moment, in which
+    Slicer's event loop keeps Python's global lock while no Python code runs: each tick also sleeps for a moment, in which
     the worker continues.
 
     Parameters

@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oncotrack.atomic import write_text
+from oncotrack.errors import InputError
 from oncotrack.findings.ellipses import label_map
 from oncotrack.findings.finding import Box, Finding, Observation
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.files import save
 from oncotrack.images.geometry import Geometry
 
@@ -47,10 +49,12 @@ def write_nodes(
 
     Raises
     ------
+    InputError
+        One of the nodes has no slice boxes.
     OutputError
         The folder cannot be written to.
     """
-    tracklets = [tracklet for finding in chosen if (tracklet := finding.observation(time_point).tracklet)]
+    tracklets = [_observed(finding, time_point)[1] for finding in chosen]
     written = (
         write_text(folder / TABLE, table_text(chosen, time_point)),
         save(label_map(geometry, tracklets), folder / LABELS),
@@ -68,12 +72,11 @@ def boxes_text(chosen: Sequence[Finding], time_point: str) -> str:
     Parameters
     ----------
     chosen : sequence of Finding
-        The nodes; those without a box are left out.
+        The nodes, with slice boxes at `time_point`.
     time_point : str
         Identifier of the scan.
     """
-    observed = [(finding, finding.observation(time_point)) for finding in chosen]
-    rois = [_roi(finding, observation, observation.box) for finding, observation in observed if observation.box]
+    rois = [_roi(finding, time_point) for finding in chosen]
     return json.dumps({"@schema": _SCHEMA, "markups": rois}, indent=1)
 
 
@@ -91,19 +94,27 @@ def table_text(chosen: Sequence[Finding], time_point: str) -> str:
     writer = csv.writer(text)
     writer.writerow(_HEADING)
     for number, finding in enumerate(chosen, 1):
-        seen = finding.observation(time_point)
-        lengths = (axis and axis.length_mm for axis in (seen.short_axis, seen.long_axis))
-        boxes = (_number(seen.tracklet.volume_mm3), len(seen.tracklet.boxes)) if seen.tracklet else ("", 0)
-        corners = (*seen.box.low, *seen.box.high) if seen.box else (None,) * 6
+        observation, tracklet, box = _observed(finding, time_point)
+        lengths = (axis and axis.length_mm for axis in (observation.short_axis, observation.long_axis))
+        provenance = observation.provenance
         writer.writerow([
-            number, finding.label, seen.state.value, finding.site, _number(seen.score), *map(_number, seen.centre),
-            *map(_number, lengths), *boxes, *map(_number, corners), seen.provenance.method, seen.provenance.reader,
-            finding.uid,
+            number, finding.label, observation.state.value, finding.site, _number(observation.score),
+            *map(_number, observation.centre), *map(_number, lengths), _number(tracklet.volume_mm3), len(tracklet.boxes),
+            *map(_number, box.low), *map(_number, box.high), provenance.method, provenance.reader, finding.uid,
         ])  # fmt: skip
     return text.getvalue()
 
 
-def _roi(finding: Finding, observation: Observation, box: Box) -> dict:
+def _observed(finding: Finding, time_point: str) -> tuple[Observation, Tracklet, Box]:
+    """Return the observation of a node, its slice boxes and its 3D box."""
+    observation = finding.observation(time_point)
+    if observation.tracklet is None:
+        raise InputError(f"{finding.label} has no slice boxes on this scan. Choose a node that has them.")
+    return observation, observation.tracklet, observation.box or Box(*observation.tracklet.bounds())
+
+
+def _roi(finding: Finding, time_point: str) -> dict:
+    observation, _tracklet, box = _observed(finding, time_point)
     score = "" if observation.score is None else f", score {observation.score:.2f}"
     return {
         "type": "ROI",

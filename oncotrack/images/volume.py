@@ -19,7 +19,7 @@ from oncotrack.errors import InputError
 from oncotrack.images.geometry import Geometry
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
-_AIR_HU = -200.0  # lung and the air around a patient lie below it; no MR, PET or label map reaches there
+_AIR_HU = -200.0  # lung and the air around a patient are below; no MR, PET or label map has such values
 
 
 def are_hounsfield_units(modality: str, lowest: float) -> bool:
