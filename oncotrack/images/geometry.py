@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -139,7 +140,7 @@ class Geometry:
         """
         return transform_points(self.ras_to_ijk, ras)
 
-    def contains(self, ras: ArrayLike, margin_mm: float = 0.0) -> np.ndarray | np.bool_:
+    def contains(self, ras: ArrayLike, margin_mm: float = 0.0) -> np.ndarray:
         """Return whether points lie inside the image, (...) bool.
 
         Parameters
@@ -151,7 +152,7 @@ class Geometry:
         """
         ijk = self.to_ijk(ras)
         margin = margin_mm / np.asarray(self.spacing) - 0.5
-        return ((ijk >= margin) & (ijk <= np.asarray(self.size) - 1 - margin)).all(axis=-1)
+        return cast(np.ndarray, ((ijk >= margin) & (ijk <= np.asarray(self.size) - 1 - margin)).all(axis=-1))
 
     @cached_property
     def corners(self) -> np.ndarray:
