@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from enum import Enum
@@ -16,12 +16,12 @@ from oncotrack.findings.tracklet import Tracklet
 Point = tuple[float, float, float]
 
 
-def point(values: Sequence[float], name: str = "position") -> Point:
+def point(values: Iterable[float], name: str = "position") -> Point:
     """Return a point as three floats.
 
     Parameters
     ----------
-    values : (3,) float
+    values : iterable of 3 float
         R, A, S in mm.
     name : str
         What the point is, for the message.
@@ -33,7 +33,7 @@ def point(values: Sequence[float], name: str = "position") -> Point:
     """
     numbers = tuple(float(v) for v in values)
     if len(numbers) != 3 or not all(math.isfinite(v) for v in numbers):
-        raise InputError(f"The {name} {list(values)} is not a point: three finite numbers R A S in mm are needed.")
+        raise InputError(f"The {name} {list(numbers)} is not a point: three finite numbers R A S in mm are needed.")
     return numbers
 
 
