@@ -1,4 +1,4 @@
-"""Writing without ever leaving half a file: temporary file beside the target, then rename."""
+"""Atomic writing of files: into a temporary folder beside the target, then renamed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from oncotrack.errors import OutputError
 
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path with the same suffixes; on success it becomes `path`, on failure it vanishes.
+    """Yield a temporary path of the same name; when the block succeeds it replaces the target, otherwise it is removed.
+
+    Parameters
+    ----------
+    path : path
+        The target; its folder is made when it is missing.
 
     Raises
     ------
     OutputError
-        When the folder cannot be made or written to.
+        The folder cannot be made or written to.
     """
     target = Path(path).absolute()
     try:
@@ -39,7 +44,20 @@ def replacing(path: str | Path) -> Iterator[Path]:
 
 
 def write_text(path: str | Path, text: str) -> Path:
-    """Write `text` as UTF-8, atomically."""
+    """Write a text as UTF-8, atomically, and return the path.
+
+    Parameters
+    ----------
+    path : path
+        The file to write.
+    text : str
+        Its content.
+
+    Raises
+    ------
+    OutputError
+        The folder cannot be made or written to.
+    """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
     return Path(path)

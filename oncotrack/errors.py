@@ -50,7 +50,13 @@ class TrainingError(OncoTrackError):
 
 
 class Cancelled(OncoTrackError):
-    """The reader stopped the work; nothing was changed."""
+    """The reader stopped the work; nothing was changed.
+
+    Parameters
+    ----------
+    message : str
+        The sentence to show.
+    """
 
     def __init__(self, message: str = "Cancelled; nothing was changed.") -> None:
         super().__init__(message)

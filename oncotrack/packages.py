@@ -1,4 +1,4 @@
-"""Which Python packages are missing where OncoTrack runs inside another application; needs none of them itself."""
+"""Python packages that OncoTrack needs inside another application; importing this file needs none of them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from oncotrack.errors import MissingPackageError
 from oncotrack.resources import resource
 
 TORCH = "torch>=2.2"
-"""Not among `required`: Slicer's PyTorch extension chooses the build that fits the graphics card."""
+"""Not part of `required`: Slicer's PyTorch extension chooses the build that fits the graphics card."""
 _LIST = resource("requirements.txt")
 
 
 def required() -> list[str]:
-    """The requirements that OncoTrack installs in Slicer, one a package, as pip writes them."""
+    """Return the requirements that OncoTrack installs in Slicer, one per package, in pip's notation.
+
+    Raises
+    ------
+    MissingPackageError
+        The list itself is missing.
+    """
     try:
         lines = _LIST.read_text(encoding="utf-8").splitlines()
     except OSError as error:
@@ -25,13 +31,21 @@ def required() -> list[str]:
 
 
 def missing(requirements: Iterable[str]) -> list[str]:
-    """Those of the requirements that are not installed, or only in a version that does not fit."""
+    """Return the requirements that are not installed, or only in a version that does not fit.
+
+    Parameters
+    ----------
+    requirements : iterable of str
+        In pip's notation.
+    """
+    return [requirement for requirement in requirements if not _is_met(requirement)]
+
+
+def _is_met(line: str) -> bool:
     from packaging.requirements import Requirement
 
-    def is_met(requirement: Requirement) -> bool:
-        try:
-            return requirement.specifier.contains(metadata.version(requirement.name), prereleases=True)
-        except metadata.PackageNotFoundError:
-            return False
-
-    return [line for line in requirements if not is_met(Requirement(line))]
+    requirement = Requirement(line)
+    try:
+        return requirement.specifier.contains(metadata.version(requirement.name), prereleases=True)
+    except metadata.PackageNotFoundError:
+        return False

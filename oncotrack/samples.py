@@ -1,4 +1,4 @@
-"""Public sample scans: looked for in a folder first, else downloaded once and checked by SHA-256."""
+"""Public sample scans: read from a folder, otherwise downloaded once and checked by SHA-256."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ FOLDER_VARIABLE = "ONCOTRACK_SAMPLES"
 
 @dataclass(frozen=True)
 class Sample:
-    """One public data set: two scans and points that correspond.
+    """One public data set: two scans and corresponding landmarks.
 
-    `folder` is its name inside ``ONCOTRACK_SAMPLES``; `sha256` lists every file it needs.
+    `folder` is its name inside ``ONCOTRACK_SAMPLES``; `sha256` lists every file that it needs.
     """
 
     name: str
@@ -33,22 +33,22 @@ class Sample:
     followup_points: str
     sha256: Mapping[str, str]
 
-    def at_hand(self) -> Path | None:
-        """The folder that holds all its files unchanged, without downloading; None when there is none.
+    def local_folder(self) -> Path | None:
+        """Return the folder with all its files unchanged, without downloading, or None when there is none.
 
-        ``ONCOTRACK_SAMPLES`` is looked in first (the folder itself, then `folder` inside it), then the cache.
+        ``ONCOTRACK_SAMPLES`` is searched first (the folder itself, then `folder` inside it), then the cache.
         """
-        return next((place for place in self._places() if self._complete(place)), None)
+        return next((folder for folder in self._folders() if self._is_complete(folder)), None)
 
     def fetch(self) -> Path:
-        """The folder that holds all its files, after downloading what is missing.
+        """Return the folder with all its files, after downloading the missing ones.
 
         Raises
         ------
         OncoTrackError
-            No network, or a file that does not have the SHA-256 of the catalogue.
+            There is no network, or a file does not have the SHA-256 of the catalogue.
         """
-        if (folder := self.at_hand()) is not None:
+        if (folder := self.local_folder()) is not None:
             return folder
         import pooch
 
@@ -63,19 +63,27 @@ class Sample:
             ) from error
         return Path(downloader.path)
 
-    def _places(self) -> list[Path]:
+    def _folders(self) -> list[Path]:
         named = os.environ.get(FOLDER_VARIABLE)
         chosen = [Path(named), Path(named) / self.folder] if named else []
         return [*chosen, cache_folder() / self.name]
 
-    def _complete(self, place: Path) -> bool:
+    def _is_complete(self, folder: Path) -> bool:
         from pooch import file_hash
 
-        return all((place / file).is_file() and file_hash(place / file) == value for file, value in self.sha256.items())
+        return all(
+            (folder / file).is_file() and file_hash(folder / file) == value for file, value in self.sha256.items()
+        )
 
 
 def catalogue() -> tuple[Sample, ...]:
-    """All samples that OncoTrack knows."""
+    """Return all samples that OncoTrack offers.
+
+    Raises
+    ------
+    OncoTrackError
+        Their list is missing from the installation.
+    """
     try:
         entries = json.loads(resource("samples.json").read_text(encoding="utf-8"))
     except OSError as error:
@@ -86,7 +94,18 @@ def catalogue() -> tuple[Sample, ...]:
 
 
 def sample(name: str) -> Sample:
-    """The sample called `name`; InputError lists the names when there is none."""
+    """Return a sample.
+
+    Parameters
+    ----------
+    name : str
+        Its name in the catalogue.
+
+    Raises
+    ------
+    InputError
+        There is none of this name; the message lists those that there are.
+    """
     known = {entry.name: entry for entry in catalogue()}
     if name not in known:
         raise InputError(f'There is no sample "{name}". Choose one of: {", ".join(known)}.')
@@ -94,7 +113,7 @@ def sample(name: str) -> Sample:
 
 
 def cache_folder() -> Path:
-    """Where downloads are kept."""
+    """Return the folder of the downloaded samples."""
     from pooch import os_cache
 
-    return os_cache("oncotrack") / "samples"
+    return Path(os_cache("oncotrack")) / "samples"

@@ -1,4 +1,4 @@
-"""Box overlap against counting small cells, and its laws."""
+"""Overlap of boxes against counting of small cells, and its properties."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oncotrack.errors import InputError
-from oncotrack.networks.boxes import centre_size, corners, giou, iou, measure, nms
+from oncotrack.networks.boxes import area, centre_size, corners, giou, iou, nms
 
 integers = st.integers(0, 7)
 
@@ -66,9 +66,9 @@ def test_suppression_keeps_no_two_that_overlap_and_drops_only_the_covered(sets, 
         assert any(overlap[dropped, y] > threshold and scores[y] >= scores[dropped] for y in kept)
 
 
-def test_hand_worked_box():
+def test_boxes_worked_out_by_hand():
     a, b = torch.tensor([[0.0, 0, 0, 2, 2, 2]]), torch.tensor([[1.0, 1, 1, 3, 3, 3]])
-    assert measure(a).item() == 8
+    assert area(a).item() == 8
     assert iou(a, b).item() == pytest.approx(1 / 15)
     assert giou(a, b).item() == pytest.approx(1 / 15 - 12 / 27)
 
@@ -77,8 +77,8 @@ def test_an_empty_list_has_no_boxes_to_keep():
     assert nms(torch.zeros(0, 6), torch.zeros(0), 0.5).tolist() == []
 
 
-def test_wrong_shapes_are_said():
+def test_wrong_shapes_are_refused():
     with pytest.raises(InputError, match="4 numbers"):
-        measure(torch.zeros(1, 5))
+        area(torch.zeros(1, 5))
     with pytest.raises(InputError, match="cannot be compared"):
         iou(torch.zeros(1, 4), torch.zeros(1, 6))

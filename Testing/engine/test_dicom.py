@@ -1,4 +1,4 @@
-"""DICOM series as archives hand them out: complete, and with everything that goes wrong."""
+"""DICOM series as archives export them: complete ones, and the faults that occur."""
 
 import numpy as np
 import pydicom
@@ -44,7 +44,7 @@ def write_series(
 
 
 @pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 1, 0), TILTED, (0, 1, 0, 0, 0, -1)])
-def test_a_series_is_read_in_hu_at_its_place(tmp_path, orientation):
+def test_a_series_is_read_in_hu_at_its_position(tmp_path, orientation):
     volume = load(write_series(tmp_path / "ct", orientation=orientation))
     assert volume.modality == "CT"
     assert volume.metadata["date"] == "20260102"
@@ -69,11 +69,11 @@ def test_a_missing_slice_is_named(tmp_path):
     ("damage", "sentence"),
     [
         (lambda d: write_series(d, positions=(0, 5, 10, 17, 22)), "slice distances are mixed: 7.00 mm"),
-        (lambda d: write_series(d, positions=(0, 5, 5, 10, 15)), "same place"),
+        (lambda d: write_series(d, positions=(0, 5, 5, 10, 15)), "same position"),
         (lambda d: write_series(d, shear=1.5), "tilted gantry"),
     ],
 )
-def test_uneven_slices_are_said(tmp_path, damage, sentence):
+def test_uneven_slices_are_refused(tmp_path, damage, sentence):
     with pytest.raises(InputError, match=sentence):
         load(damage(tmp_path / "ct"))
 
@@ -85,7 +85,7 @@ def rewrite(path, **tags):
     ds.save_as(path)
 
 
-def test_mixed_pixel_spacing_is_said(tmp_path):
+def test_mixed_pixel_spacing_is_refused(tmp_path):
     folder = write_series(tmp_path / "ct")
     rewrite(folder / "slice_03.dcm", PixelSpacing=[0.9, 0.9])
     with pytest.raises(InputError, match=r"mixes pixel spacings \(0.8 mm, 0.9 mm\)|series"):
@@ -99,7 +99,7 @@ def test_several_series_are_listed(tmp_path):
         load(tmp_path)
 
 
-def test_a_segmentation_beside_the_scan_is_passed_over(tmp_path):
+def test_a_segmentation_beside_the_scan_is_ignored(tmp_path):
     folder = write_series(tmp_path / "ct")
     other = write_series(tmp_path / "seg", positions=[0])
     marks = pydicom.dcmread(other / "slice_00.dcm")
@@ -118,7 +118,7 @@ def test_a_damaged_slice_is_named(tmp_path):
         load(folder)
 
 
-def test_a_folder_without_images_is_said(tmp_path):
+def test_a_folder_without_images_is_refused(tmp_path):
     (tmp_path / "inner").mkdir()
     (tmp_path / "inner" / "notes.txt").write_text("none")
     with pytest.raises(InputError, match="DICOM images"):

@@ -1,4 +1,4 @@
-"""The list keeps everything: through JSON, through every edit, through undo."""
+"""The list of findings keeps everything: in JSON, in every edit, in undo and redo."""
 
 import json
 
@@ -62,7 +62,7 @@ def test_json_round_trip(some):
 
 
 def edits(owner):
-    """Every command, on a list with one followed lesion."""
+    """Return every command, for a list with one followed lesion."""
     uid = owner.findings[0].uid
     return {
         "add": lambda: owner.add("t0", Observation(centre=(0, 0, 0)), kind=Kind.LYMPH_NODE),
@@ -107,8 +107,8 @@ def followed():
     ],
 )
 def test_each_command_is_one_step_of_undo(followed, name):
-    heard = []
-    followed.changed.connect(lambda: heard.append(1))
+    emitted = []
+    followed.changed.connect(lambda: emitted.append(1))
     before = followed.findings, followed.time_points
     edits(followed)[name]()
     after = followed.findings, followed.time_points
@@ -117,12 +117,12 @@ def test_each_command_is_one_step_of_undo(followed, name):
     assert (followed.findings, followed.time_points) == before
     followed.redo()
     assert (followed.findings, followed.time_points) == after
-    assert len(heard) == 3
+    assert len(emitted) == 3
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.sampled_from(["add", "state", "move", "rename", "update", "undo", "redo"]), max_size=12))
-def test_undoing_everything_gives_the_first_list_back(steps):
+def test_undoing_everything_restores_the_first_list(steps):
     owner = FindingList(TIMES, [Finding(label="L 1", observations={"t1": Observation(centre=(0, 0, 0))})])
     first = owner.findings
     for step in steps:
@@ -135,7 +135,7 @@ def test_undoing_everything_gives_the_first_list_back(steps):
     assert owner.findings == first
 
 
-def test_moving_by_hand_takes_box_and_axis_along(followed):
+def test_moving_by_hand_moves_box_and_axis(followed):
     uid = followed.findings[0].uid
     moved = followed.move(uid, "t1", (21, 21, 31), "AB").at("t1")
     assert moved.state is State.EDITED
@@ -144,7 +144,7 @@ def test_moving_by_hand_takes_box_and_axis_along(followed):
     assert moved.provenance.reader == "AB"
 
 
-def test_an_alternative_changes_places_with_the_match(followed):
+def test_an_alternative_is_exchanged_with_the_match(followed):
     uid = followed.findings[0].uid
     taken = followed.take_alternative(uid, "t1", 1).at("t1")
     assert taken.centre == (2, 2, 2)
@@ -152,7 +152,7 @@ def test_an_alternative_changes_places_with_the_match(followed):
     assert [a.centre for a in taken.evidence.alternatives] == [(1, 1, 1), (11, 21, 31)]
 
 
-def test_a_failure_inside_a_group_puts_everything_back(followed):
+def test_a_failure_inside_a_group_restores_everything(followed):
     before = followed.findings
     uid = before[0].uid
     with pytest.raises(RuntimeError), followed.group("two steps"):
@@ -162,7 +162,7 @@ def test_a_failure_inside_a_group_puts_everything_back(followed):
     assert "two steps" not in followed.undo_text
 
 
-def test_saved_is_told_from_changed(followed, tmp_path):
+def test_a_change_after_saving_is_noticed(followed, tmp_path):
     followed.save(tmp_path / "findings.json")
     followed.mark_saved()
     assert followed.is_saved
@@ -206,12 +206,12 @@ def test_a_finding_is_removed_everywhere_or_from_one_scan_only(followed):
         (lambda t: json.dumps({**json.loads(t), "findings": json.loads(t)["findings"] * 2}), "same tracking UID"),
     ],
 )
-def test_damaged_files_are_said(followed, damage, sentence):
+def test_damaged_files_are_refused(followed, damage, sentence):
     with pytest.raises(InputError, match=sentence):
         FindingList.from_json(damage(followed.to_json()))
 
 
-def test_bad_numbers_and_unknown_findings_are_said(followed):
+def test_bad_numbers_and_unknown_findings_are_refused(followed):
     uid = followed.findings[0].uid
     for wrong in (
         lambda: followed.move(uid, "t1", (float("nan"), 0, 0)),
@@ -228,7 +228,7 @@ def test_bad_numbers_and_unknown_findings_are_said(followed):
     assert len(followed) == 1
 
 
-def test_an_unwritable_place_is_said_and_leaves_the_old_file(followed, tmp_path):
+def test_a_file_that_cannot_be_written_is_reported_and_keeps_the_old_one(followed, tmp_path):
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="cannot be written"):
         followed.save(tmp_path / "file" / "findings.json")

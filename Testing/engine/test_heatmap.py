@@ -1,4 +1,4 @@
-"""The anatomy maps have the paper's values, in any orientation."""
+"""The anatomy maps have the values of the papers, in any orientation."""
 
 import numpy as np
 import pytest
@@ -37,6 +37,6 @@ def test_the_overlay_covers_the_scan_coarsely():
 
 
 @pytest.mark.parametrize("radius", [0, -1, np.nan])
-def test_a_radius_that_is_none_is_said(radius):
+def test_a_radius_that_is_not_positive_is_refused(radius):
     with pytest.raises(InputError, match="positive number of mm"):
         gaussian_dlt(Geometry((3, 3, 3)), (0, 0, 0), radius)

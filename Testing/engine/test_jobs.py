@@ -1,4 +1,4 @@
-"""The warm worker: in order, with progress, and with a cancel that delivers nothing."""
+"""The worker runs jobs in order, reports progress, and delivers no result of a cancelled job."""
 
 import queue
 import threading
@@ -10,19 +10,19 @@ from oncotrack.errors import Cancelled, InputError
 
 
 class Interface:
-    """Stands where Qt or asyncio would: runs what the worker posts on this thread."""
+    """Takes the part of Qt or asyncio: runs the posted callbacks on this thread."""
 
     def __init__(self):
         self.posted = queue.Queue()
         self.worker = Worker(self.posted.put)
-        self.heard = []
+        self.received = []
 
     def submit(self, work, name="job"):
         return self.worker.submit(
             work,
-            lambda result: self.heard.append((name, result)),
-            lambda error: self.heard.append((name, error)),
-            lambda fraction, text: self.heard.append((name, fraction, text)),
+            lambda result: self.received.append((name, result)),
+            lambda error: self.received.append((name, error)),
+            lambda fraction, text: self.received.append((name, fraction, text)),
         )
 
     def run_until(self, done):
@@ -38,10 +38,10 @@ def interface():
 
 
 def results(interface):
-    return [entry for entry in interface.heard if len(entry) == 2]
+    return [entry for entry in interface.received if len(entry) == 2]
 
 
-def test_jobs_run_in_order_on_one_thread_and_answer_here(interface):
+def test_jobs_run_in_order_on_one_thread_and_are_delivered_here(interface):
     threads = []
 
     def work(progress):
@@ -55,30 +55,30 @@ def test_jobs_run_in_order_on_one_thread_and_answer_here(interface):
     assert results(interface) == [("a", 1), ("b", 2), ("c", 3)]
     assert len(set(threads)) == 1
     assert threading.current_thread() not in threads
-    assert ("b", 0.5, "half") in interface.heard
+    assert ("b", 0.5, "half") in interface.received
 
 
 def test_a_cancelled_job_stops_at_its_next_report_and_delivers_nothing(interface):
-    started, go_on = threading.Event(), threading.Event()
+    started, released = threading.Event(), threading.Event()
 
     def work(progress):
         started.set()
-        go_on.wait(10)
+        released.wait(10)
         progress(0.9, "never shown")
-        raise AssertionError("it went on")
+        raise AssertionError("the job continued")
 
     job = interface.submit(work)
     waiting = interface.submit(lambda _progress: "never", "waiting")
     started.wait(10)
     job.cancel()
     waiting.cancel()
-    go_on.set()
+    released.set()
     interface.run_until(lambda: len(results(interface)) == 2)
     assert all(isinstance(error, Cancelled) for _, error in results(interface))
-    assert not any("never shown" in entry for entry in interface.heard)
+    assert not any("never shown" in entry for entry in interface.received)
 
 
-def test_cancelling_between_the_last_report_and_the_answer_still_counts(interface):
+def test_cancelling_between_the_last_report_and_the_delivery_counts(interface):
     job = interface.submit(lambda _progress: "done")
     while interface.worker.is_busy:
         pass
@@ -87,7 +87,7 @@ def test_cancelling_between_the_last_report_and_the_answer_still_counts(interfac
     assert isinstance(results(interface)[0][1], Cancelled)
 
 
-def test_a_failure_is_a_sentence_and_the_worker_lives_on(interface):
+def test_a_failure_is_delivered_as_a_message_and_the_worker_continues(interface):
     def fails(_progress):
         raise InputError("The image is empty.")
 

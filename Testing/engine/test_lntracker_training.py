@@ -274,7 +274,7 @@ class Oracle:
     def detect(self, volume, progress=None, *, time_point="t0"):
         findings = list(self._known[volume.fingerprint])
         findings = findings[: round(self._part * len(findings))]
-        return [f.observed("ct", replace(f.at("ct"), state=State.PROPOSED, score=0.9)) for f in findings]
+        return [f.with_observation("ct", replace(f.at("ct"), state=State.PROPOSED, score=0.9)) for f in findings]
 
 
 def test_truth_against_itself_is_perfect_and_half_is_worse(ct):

@@ -16,7 +16,7 @@ from oncotrack.phantom import make_patient
 def test_a_run_that_finds_nothing_leaves_no_nodes_of_an_earlier_one(tmp_path):
     ct = make_patient(3, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
     found = [
-        finding.observed("ct", observation(finding.at("ct").tracklet, 0.5, Provenance("hand")))
+        finding.with_observation("ct", observation(finding.at("ct").tracklet, 0.5, Provenance("hand")))
         for finding in inserted_scan(ct, 2, count=4).truth
     ]
     scan = TimePoint("ct", "ct")

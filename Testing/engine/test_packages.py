@@ -3,11 +3,11 @@
 from oncotrack.packages import TORCH, missing, required
 
 
-def test_what_is_installed_is_not_missing():
+def test_installed_packages_are_not_missing():
     assert missing(["numpy>=1.26", TORCH]) == []
-    assert missing(required()) == [], "the tests' environment has everything"
+    assert missing(required()) == []
 
 
 def test_an_absent_package_and_an_old_one_are_missing():
-    wanted = ["numpy>=1.26", "no-such-package-of-oncotrack>=1", "numpy>=999"]
-    assert missing(wanted) == wanted[1:]
+    requirements = ["numpy>=1.26", "no-such-package-of-oncotrack>=1", "numpy>=999"]
+    assert missing(requirements) == requirements[1:]

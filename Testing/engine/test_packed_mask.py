@@ -1,4 +1,4 @@
-"""The mask that a finding carries: small, whole, and the same after a trip through JSON."""
+"""The packed mask of a finding: small, complete, and unchanged by JSON."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def places(volume: Volume) -> np.ndarray:
     return volume.geometry.to_ras(np.argwhere(volume.array)[:, ::-1])
 
 
-def test_it_is_cropped_and_holds_the_same_places(mask):
+def test_it_is_cropped_and_covers_the_same_voxels(mask):
     packed = PackedMask.of(mask)
     assert packed.geometry.size == (4, 14, 4)
     assert np.allclose(places(packed.volume()), places(mask))
     assert set(np.unique(packed.volume().array)) == {0, 1}
 
 
-def test_it_goes_through_json_with_its_finding(mask):
+def test_it_is_written_to_json_with_its_finding(mask):
     findings = FindingList([TimePoint("t0", "scan")])
     findings.add("t0", Observation(centre=(0, 0, 0), mask=PackedMask.of(mask)))
     read = FindingList.from_json(findings.to_json())
@@ -45,7 +45,7 @@ def test_it_goes_through_json_with_its_finding(mask):
     assert len(findings.to_json()) < 3000
 
 
-def test_moving_a_finding_drops_the_mask_of_the_old_place(mask):
+def test_moving_a_finding_drops_the_mask_of_the_old_position(mask):
     findings = FindingList([TimePoint("t0", "scan")])
     finding = findings.add("t0", Observation(centre=(0, 0, 0), mask=PackedMask.of(mask)))
     findings.move(finding.uid, "t0", (1, 0, 0))
@@ -54,7 +54,7 @@ def test_moving_a_finding_drops_the_mask_of_the_old_place(mask):
     assert findings[finding.uid].at("t0").mask == PackedMask.of(mask)
 
 
-def test_nothing_and_damage_are_refused(mask):
+def test_an_empty_mask_and_damaged_bits_are_refused(mask):
     with pytest.raises(InputError, match="empty"):
         PackedMask.of(replace(mask, array=np.zeros_like(mask.array)))
     packed = PackedMask.of(mask)

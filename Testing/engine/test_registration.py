@@ -1,4 +1,4 @@
-"""Registration finds a known motion, maps both ways, remembers, and says when it cannot."""
+"""Registration finds a known motion, maps both ways, is stored on disk, and refuses what it cannot align."""
 
 from dataclasses import replace
 
@@ -8,7 +8,9 @@ import pytest
 from oncotrack.errors import Cancelled, RegistrationError
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
-from oncotrack.registration.registration import Registration, cache_folder, register
+from oncotrack.registration.cache_files import cache_folder
+from oncotrack.registration.register import register
+from oncotrack.registration.registration import Registration
 
 
 def moved(volume: Volume, by) -> Volume:
@@ -20,7 +22,7 @@ def mean_error(registration, known):
     return np.linalg.norm(registration.to_followup(points) - known.motion.to_followup(points), axis=1).mean()
 
 
-def test_affine_brings_the_scans_near(known_pair):
+def test_affine_aligns_the_scans(known_pair):
     by = np.array([30.0, -20.0, 45.0])
     registration = register(known_pair.baseline, moved(known_pair.followup, by), cache=False)
     points = np.array([centre for centre, _ in known_pair.lesions])
@@ -42,7 +44,7 @@ def test_another_scanner_frame_and_a_small_field_of_view(known_pair):
 
 @pytest.mark.slow
 def test_bspline_is_nearer_and_its_inverse_is_one(known_pair, monkeypatch):
-    monkeypatch.setattr("oncotrack.registration.registration._BSPLINE_STEPS", 100)  # enough for a part of the body
+    monkeypatch.setattr("oncotrack.registration.alignment.BSPLINE_ITERATIONS", 100)  # enough for a part of the body
     size = np.array(known_pair.baseline.geometry.size)
     middle = known_pair.baseline.cropped(tuple(size // 4), tuple(3 * size // 4))
     registration = register(middle, known_pair.followup, bspline=True)
@@ -62,7 +64,7 @@ def refuse(_fraction, _text):
     raise AssertionError("this should have come from the cache")
 
 
-def test_the_answer_is_kept_by_content_and_a_damaged_one_is_made_again(known_pair):
+def test_the_result_is_stored_by_content_and_computed_again_when_damaged(known_pair):
     first = register(known_pair.baseline, known_pair.followup)
     copy = Volume(known_pair.baseline.array.copy(), known_pair.baseline.geometry, "renamed")
     assert np.allclose(register(copy, known_pair.followup, progress=refuse).affine, first.affine)
@@ -71,7 +73,7 @@ def test_the_answer_is_kept_by_content_and_a_damaged_one_is_made_again(known_pai
     assert np.allclose(register(copy, known_pair.followup).affine, first.affine)
 
 
-def test_a_point_goes_there_and_back():
+def test_a_point_is_mapped_forward_and_back():
     rng = np.random.default_rng(0)
     affine = np.eye(4)
     affine[:3, :3] += rng.normal(0, 0.05, (3, 3))
@@ -85,13 +87,13 @@ def test_a_point_goes_there_and_back():
     assert registration.inverse().scale == pytest.approx(1 / registration.scale)
 
 
-def test_scans_that_do_not_overlap_are_said(known_pair):
+def test_scans_that_do_not_overlap_are_refused(known_pair):
     noise = np.random.default_rng(0).integers(-1000, 400, known_pair.baseline.array.shape).astype(np.int16)
     with pytest.raises(RegistrationError, match="do not overlap or do not show the same body region"):
         register(known_pair.baseline, Volume(noise, known_pair.baseline.geometry, "noise", "CT"), cache=False)
 
 
-def test_two_modalities_are_said(known_pair):
+def test_two_modalities_are_refused(known_pair):
     mr = Volume(np.abs(known_pair.baseline.array), known_pair.baseline.geometry, "T2", "MR")
     with pytest.raises(RegistrationError, match="is CT and T2 is MR"):
         register(known_pair.baseline, mr, cache=False)

@@ -1,4 +1,4 @@
-"""What a hand can do to a tracklet."""
+"""Edits of a tracklet."""
 
 import pytest
 
@@ -11,20 +11,20 @@ def tracklet(first=2, last=6):
     return Tracklet((10, 20, 30), (1, 0, 0), (0, 1, 0), (0, 0, 2), boxes)
 
 
-def test_boxes_are_sorted_and_lie_where_the_frame_says():
+def test_boxes_are_sorted_and_placed_by_the_axes():
     node = tracklet()
     assert (node.first, node.last) == (2, 6)
     assert node.corners(node.at(3))[2] == (10 + 8, 20 + 7, 30 + 6)
     assert node.bounds() == ((12, 22, 33), (21, 30, 43))
 
 
-def test_split_then_merge_gives_it_back():
+def test_split_then_merge_restores_the_tracklet():
     below, above = tracklet().split(4)
     assert (below.last, above.first) == (3, 4)
     assert below.merge(above) == tracklet()
 
 
-def test_merging_overlapping_tracklets_keeps_what_both_hold():
+def test_merging_overlapping_tracklets_keeps_the_boxes_of_both():
     other = tracklet(6, 7).with_box(SliceBox(6, (0, 7), (8, 9), 0.2))
     merged = tracklet().merge(other)
     assert merged.at(6) == SliceBox(6, (0, 6), (11, 10), pytest.approx(0.6))
@@ -49,6 +49,6 @@ def test_trim_extend_and_delete_a_box():
         (lambda t: SliceBox(1, (3, 0), (1, 1)), "inside out"),
     ],
 )
-def test_impossible_edits_are_said(edit, sentence):
+def test_impossible_edits_are_refused(edit, sentence):
     with pytest.raises(InputError, match=sentence):
         edit(tracklet())

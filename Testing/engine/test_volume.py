@@ -1,4 +1,4 @@
-"""Images in any format and orientation, and a sentence for each that cannot be used."""
+"""Images in any format and orientation are read; one that cannot be used is refused with a message."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ SCAN = ramp(Geometry((12, 10, 8), (1.0, 1.5, 2.5), (-3.0, 7.0, 11.0), OBLIQUE))
 
 
 @pytest.mark.parametrize("name", ["scan.nii.gz", "scan.nii", "scan.nrrd", "scan.mha"])
-def test_a_file_written_is_read_back_in_the_same_place(tmp_path, name):
+def test_a_file_written_is_read_back_at_the_same_position(tmp_path, name):
     back = load(save(SCAN, tmp_path / name))
     assert np.allclose(back.array, SCAN.array)
     assert np.allclose(back.geometry.ijk_to_ras, SCAN.geometry.ijk_to_ras, atol=1e-4)
@@ -72,7 +72,7 @@ def test_coarse_resampling_averages_rather_than_skips():
     assert noise.resampled(noise.geometry.with_spacing(4.0)).array.std() < 0.25
 
 
-def test_cropping_keeps_places():
+def test_cropping_keeps_positions():
     part = SCAN.cropped((2, 3, 1), (9, 8, 6))
     assert part.array.shape == (5, 5, 7)
     assert np.allclose(part.array, ramp(part.geometry).array, atol=1e-3)
@@ -87,7 +87,7 @@ def test_sampling_points_and_window():
         SCAN.windowed(5, 5)
 
 
-def test_the_fingerprint_is_of_content_and_place():
+def test_the_fingerprint_depends_on_content_and_position():
     same = Volume(SCAN.array.copy(), SCAN.geometry, "another name")
     moved = Volume(SCAN.array, Geometry(SCAN.geometry.size, SCAN.spacing, (0, 0, 0), SCAN.direction))
     assert same.fingerprint == SCAN.fingerprint != moved.fingerprint
@@ -122,12 +122,12 @@ CUBE = np.arange(64, dtype=np.float32).reshape(4, 4, 4)
         (lambda d: d, "holds no DICOM images"),
     ],
 )
-def test_an_image_that_cannot_be_used_is_said(tmp_path, make, sentence):
+def test_an_image_that_cannot_be_used_is_refused(tmp_path, make, sentence):
     with pytest.raises(InputError, match=sentence):
         load(make(tmp_path))
 
 
-def test_a_cut_off_file_is_said(tmp_path):
+def test_a_truncated_file_is_refused(tmp_path):
     whole = save(SCAN, tmp_path / "whole.mha")
     whole.write_bytes(whole.read_bytes()[:-50])
     with pytest.raises(InputError, match="damaged"):
@@ -138,13 +138,13 @@ def test_a_single_time_point_of_a_4d_file_is_an_image(tmp_path):
     assert load(write(tmp_path / "one.nii", CUBE[None], isVector=False)).array.shape == (4, 4, 4)
 
 
-def test_too_few_slices_are_said():
+def test_too_few_slices_are_refused():
     thin = Volume(np.arange(32.0).reshape(2, 4, 4), Geometry((4, 4, 2)), "thin")
     with pytest.raises(InputError, match=r"2 slice\(s\)"):
         thin.checked(minimum_slices=4)
 
 
-def test_a_wrong_suffix_and_an_unwritable_folder_are_said(tmp_path):
+def test_a_wrong_suffix_and_an_unwritable_folder_are_refused(tmp_path):
     with pytest.raises(OutputError, match="no known image suffix"):
         save(SCAN, tmp_path / "scan.jpg")
     (tmp_path / "file").write_text("x")

@@ -29,7 +29,7 @@ def cells(session, shown="all"):
 
 def test_a_match_is_shown_with_its_state_and_trust(followed):
     assert cells(followed) == [("L 1", "proposed", "0.0 mm", "")]
-    assert panel.verdict(followed) == "L 1: proposed; matched back it misses its start by 0.0 mm."
+    assert panel.verdict(followed) == "L 1: proposed. Return match ends 0.0 mm from the starting point (cycle error)."
     followed.accept()
     assert cells(followed) == [("L 1", "accepted", "0.0 mm", "")]
 

@@ -118,9 +118,9 @@ def test_a_path_outside_the_given_folders_is_refused(reader, pair, tmp_path_fact
 
 _UNHURRIED = """
 import time
-from oncotrack import registration
-aligned = registration._starts
-registration._starts = lambda *scans: time.sleep(2.5) or aligned(*scans)
+from oncotrack.registration import alignment
+aligned = alignment.starting_translations
+alignment.starting_translations = lambda *scans: time.sleep(2.5) or aligned(*scans)
 """
 
 

@@ -1,4 +1,4 @@
-"""A worker for an interface that has a timer and no other way to be called from another thread, such as Qt's."""
+"""A worker for an interface that only a timer can call on its own thread, such as Qt."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from oncotrack.background.jobs import Worker
 
 
 class Timer(Protocol):
-    """Calls `TimerDispatcher.tick` on the interface's thread every `TimerDispatcher.TICK_MS` between `start` and `stop`."""
+    """A timer of the interface: calls `TimerDispatcher.tick` every `TimerDispatcher.TICK_MS` between `start` and `stop`."""
 
     def start(self) -> None:
-        """Begin, or go on."""
+        """Start the timer, or let it continue."""
 
     def stop(self) -> None:
-        """No more ticks."""
+        """Stop the timer."""
 
 
 class TimerDispatcher:
-    """Takes what a worker posts to the interface's thread, tick by tick, for as long as there is work.
+    """Runs the worker's callbacks on the interface's thread from a timer, as long as there is work.
 
-    Slicer's event loop keeps Python's lock while no Python code runs: each tick also sleeps for a moment, in which
-    the worker goes on.
+    Slicer's event loop keeps Python's global lock while no Python code runs: each tick also sleeps for a moment, in which
+    the worker continues.
 
     Parameters
     ----------
     timer : Timer
+        Calls `tick`.
     finished : callable
-        Called when the last job has been delivered.
+        Called after the last job has been delivered.
     """
 
     TICK_MS = 1
@@ -42,12 +43,12 @@ class TimerDispatcher:
         self._timer, self._finished = timer, finished
 
     def start(self) -> None:
-        """To be called after a job was submitted to `worker`."""
+        """Start the timer; call this after a job was submitted to `worker`."""
         self._timer.start()
 
     def tick(self) -> None:
-        """Call what was posted; the timer stops after the last job."""
-        was_busy = self.worker.is_busy  # asked first: the last call is posted before the worker is idle
+        """Run the posted callbacks; after the last job, stop the timer."""
+        was_busy = self.worker.is_busy  # before the queue is read: the worker posts its last call while it is busy
         while True:
             try:
                 call = self._calls.get_nowait()
@@ -61,6 +62,6 @@ class TimerDispatcher:
             self._finished()
 
     def close(self) -> None:
-        """Cancel everything and end the worker's thread."""
+        """Stop the timer, cancel all jobs and end the worker's thread."""
         self._timer.stop()
         self.worker.stop()

@@ -1,7 +1,7 @@
-"""Long work beside a user interface: one warm worker thread, progress, and a cancel that works.
+"""Long work beside a user interface: one worker thread, progress reports, and cancelling.
 
-It knows no toolkit: the interface hands in `post`, which runs a function on its own thread
-(a zero-delay timer in Qt, ``call_soon_threadsafe`` in asyncio).
+It depends on no toolkit: the interface provides `post`, which runs a function on its own thread (a zero-delay timer in
+Qt, ``call_soon_threadsafe`` in asyncio).
 """
 
 from __future__ import annotations
@@ -15,29 +15,63 @@ from typing import Any
 from oncotrack.errors import UNEXPECTED, Cancelled, OncoTrackError
 
 Progress = Callable[[float, str], None]
-"""Called with the fraction done (0 to 1) and what is being done; raises `Cancelled` when the reader stopped it."""
+"""Called with the completed fraction (0 to 1) and the present step; raises `Cancelled` when the reader stopped the work."""
 
 _log = logging.getLogger(__name__)
 
 
 def silent(_fraction: float, _text: str) -> None:
-    """Progress that nobody watches."""
+    """Report progress to no one.
+
+    Parameters
+    ----------
+    _fraction : float
+        Ignored.
+    _text : str
+        Ignored.
+    """
 
 
 def part_of(progress: Progress, start: float, stop: float) -> Progress:
-    """A progress whose 0 to 1 fills `start` to `stop` of another one."""
+    """Return a progress for one part of the work.
+
+    Parameters
+    ----------
+    progress : Progress
+        Progress of the whole work.
+    start, stop : float
+        The fractions of the whole that correspond to 0 and 1 of the part.
+    """
     return lambda fraction, text: progress(start + fraction * (stop - start), text)
 
 
 class Job:
-    """One piece of work in the queue."""
+    """One piece of work in the queue.
 
-    def __init__(self, work: Callable[[Progress], Any], done, failed, progress) -> None:
+    Parameters
+    ----------
+    work : callable
+        Takes a `Progress` and returns the result; called on the worker's thread.
+    done : callable
+        Takes the result.
+    failed : callable
+        Takes an `OncoTrackError`.
+    progress : Progress
+        Called between the steps; as `done` and `failed`, on the interface's thread.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Progress], Any],
+        done: Callable[[Any], None],
+        failed: Callable[[OncoTrackError], None],
+        progress: Progress,
+    ) -> None:
         self._work, self._done, self._failed, self._progress = work, done, failed, progress
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """Stop it at its next progress report; a queued job never starts. Its result is not delivered."""
+        """Stop the job at its next progress report; a queued job never starts. Its result is not delivered."""
         self._cancelled.set()
 
     @property
@@ -62,12 +96,12 @@ class Job:
             problem = OncoTrackError(UNEXPECTED)
             post(lambda: self._failed(problem))
         else:
-            # a cancel between the last report and here still counts
+            # the job may be cancelled between its last report and this delivery
             post(lambda: self._failed(Cancelled()) if self.is_cancelled else self._done(result))
 
 
 class Worker:
-    """Runs jobs one after another on one thread that stays warm.
+    """Runs jobs one after the other on one thread, which continues to exist between them.
 
     Parameters
     ----------
@@ -88,7 +122,17 @@ class Worker:
         failed: Callable[[OncoTrackError], None],
         progress: Progress = silent,
     ) -> Job:
-        """Queue `work(progress)`; `done(result)`, `failed(error)` and `progress` come on the interface's thread."""
+        """Queue a job and return it; see `Job`.
+
+        Parameters
+        ----------
+        work : callable
+            Takes a `Progress` and returns the result; called on the worker's thread.
+        done, failed : callable
+            Called with the result or with an `OncoTrackError`, on the interface's thread.
+        progress : Progress
+            Called on the interface's thread.
+        """
         if self._thread is None or not self._thread.is_alive():
             self._thread = threading.Thread(target=self._loop, name="oncotrack-worker", daemon=True)
             self._thread.start()
@@ -99,16 +143,16 @@ class Worker:
 
     @property
     def is_busy(self) -> bool:
-        """Whether a job runs or waits."""
+        """Whether a job is running or queued."""
         return bool(self._pending)
 
     def cancel_all(self) -> None:
-        """Cancel the running job and everything that waits."""
+        """Cancel the running job and all queued ones."""
         for job in list(self._pending):
             job.cancel()
 
     def stop(self) -> None:
-        """Cancel everything and end the thread."""
+        """Cancel all jobs and end the thread."""
         self.cancel_all()
         if self._thread is not None:
             self._queue.put(None)

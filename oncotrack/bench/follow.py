@@ -52,7 +52,7 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
     """
     result: dict[str, Any] = {"help_seconds_over_python": _help_seconds()}
     about = sample("lung-pair")
-    folder = lung or about.at_hand()
+    folder = lung or about.local_folder()
     if folder is not None:
         paths = [
             Path(folder) / getattr(about, name)

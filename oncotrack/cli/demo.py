@@ -65,7 +65,7 @@ def run(out: Path) -> None:
 
 def _real_case() -> DemoCase | None:
     about = sample("lung-pair")
-    folder = about.at_hand()
+    folder = about.local_folder()
     if folder is None:
         return None
     pair = ScanPair(load(folder / about.baseline), load(folder / about.followup))

@@ -90,5 +90,7 @@ def as_json(match: Match) -> dict[str, Any]:
 
 
 def trust(match: Match) -> str:
-    """The cycle error, for a person."""
-    return "unknown" if match.cycle_error_mm is None else f"matching back misses by {match.cycle_error_mm:.1f} mm"
+    """Return the cycle error as a sentence."""
+    from oncotrack.findings.visit_table import return_match
+
+    return return_match(match.cycle_error_mm) or "unknown"

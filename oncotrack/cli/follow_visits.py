@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oncotrack.background.jobs import part_of
-from oncotrack.cli.follow import as_json, trust
+from oncotrack.cli.follow import as_json
 from oncotrack.cli.output import give, place, progress_bar, say
 
 _LOADING, _REGISTERING = 0.1, 0.6  # parts of the progress bar
@@ -24,6 +24,7 @@ def run(
     cache: bool,
 ) -> None:
     """Follow one lesion from the first scan to the last and tell where it is at each."""
+    from oncotrack.findings.visit_table import cycle_error
     from oncotrack.followup.chain import KnownPosition, VisitPairs, follow_chain
     from oncotrack.followup.methods import prepare, tracker
     from oncotrack.images.files import load
@@ -60,7 +61,7 @@ def run(
     lines = {"Visit 1": place(point)}
     for link in chain:
         where = (
-            f"{place(link.match.position)}  ({trust(link.match)})"
+            f"{place(link.match.position)}  ({cycle_error(link.match.cycle_error_mm)})"
             if link.match.found
             else f"not found. {link.match.reason}"
         )

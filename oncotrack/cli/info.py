@@ -24,7 +24,7 @@ def run(system: str | None, config: str, json: str | None) -> None:
 
 def _installation() -> dict[str, Any]:
     from oncotrack.followup.methods import METHODS
-    from oncotrack.registration.registration import cache_folder
+    from oncotrack.registration.cache_files import cache_folder
 
     versions = {}
     for name in _PACKAGES:

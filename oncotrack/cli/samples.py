@@ -10,7 +10,7 @@ def run(fetch: str | None, json: str | None) -> None:
     """List the samples, after downloading one when asked."""
     if fetch is not None:
         say(f"{fetch} lies in {sample(fetch).fetch()}")
-    found = {entry.name: entry.at_hand() for entry in catalogue()}
+    found = {entry.name: entry.local_folder() for entry in catalogue()}
     result = {
         entry.name: {
             "title": entry.title,

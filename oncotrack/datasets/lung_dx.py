@@ -97,10 +97,14 @@ def stack(slices: dict[int, Boxes]) -> list[tuple[str, dict[int, tuple[float, ..
 
 
 def _iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
-    width = min(a[2], b[2]) - max(a[0], b[0]) + 1
-    height = min(a[3], b[3]) - max(a[1], b[1]) + 1
-    both = max(width, 0) * max(height, 0)
-    return both / (sum((c[2] - c[0] + 1) * (c[3] - c[1] + 1) for c in (a, b)) - both)
+    """Return the intersection over union of two boxes, whose ends are both inside."""
+    import torch
+
+    from oncotrack.networks.boxes import iou
+
+    boxes = torch.tensor([a, b], dtype=torch.float64)
+    boxes[:, 2:] += 1
+    return float(iou(boxes[:1], boxes[1:]))
 
 
 def _finding(number: int, letter: str, boxes: dict[int, tuple[float, ...]], ct: Volume) -> Finding:

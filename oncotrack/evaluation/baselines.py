@@ -13,7 +13,8 @@ from oncotrack.errors import MissingPackageError, RegistrationError
 from oncotrack.findings.finding import point
 from oncotrack.followup.methods import RegistrationTracker
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair, Tracker
-from oncotrack.registration.registration import BENDING_SPACING_MM, Registration, windowed_copy
+from oncotrack.registration.alignment import BSPLINE_SPACING_MM, windowed_copy
+from oncotrack.registration.registration import Registration
 
 _LEAST_VOXELS = 24
 """Fewer along an axis hold fewer than four of convexAdam's cells."""
@@ -59,10 +60,10 @@ class ConvexAdam(RegistrationTracker):
         return pair.cached(self.name, lambda: self._bent(pair, pair.registration(progress)))
 
     def _bent(self, pair: ScanPair, registration: Registration) -> Registration:
-        fixed, moving = (windowed_copy(scan, BENDING_SPACING_MM) for scan in (pair.baseline, pair.followup))
+        fixed, moving = (windowed_copy(scan, BSPLINE_SPACING_MM) for scan in (pair.baseline, pair.followup))
         if min(fixed.array.shape) < _LEAST_VOXELS:
             raise RegistrationError(
-                f"{pair.baseline.name} is too thin for convexAdam, which needs {_LEAST_VOXELS * BENDING_SPACING_MM:g} mm."
+                f"{pair.baseline.name} is too thin for convexAdam, which needs {_LEAST_VOXELS * BSPLINE_SPACING_MM:g} mm."
             )
         warped = moving.resampled(fixed.geometry, registration.affine, fill=-1.0)
         voxels = self._displacements(*(np.maximum(copy.array, 0) for copy in (fixed, warped)))

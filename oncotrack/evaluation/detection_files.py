@@ -12,7 +12,8 @@ import numpy as np
 from oncotrack.errors import InputError
 from oncotrack.evaluation import detection
 from oncotrack.findings.finding import Kind, Observation, State
-from oncotrack.findings.finding_list import SCHEMA, FindingList
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.findings_json import SCHEMA
 
 Findings = str | Path | FindingList | Mapping[str, FindingList]
 

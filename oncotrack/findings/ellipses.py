@@ -1,4 +1,4 @@
-"""Slice boxes as voxels: the ellipse that each box holds, as thick as its slice, for a label map of the nodes."""
+"""A label map of the nodes: the ellipse inscribed in each slice box, as thick as its slice."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ from oncotrack.images.volume import Volume
 
 
 def label_map(geometry: Geometry, tracklets: Sequence[Tracklet]) -> Volume:
-    """Number the voxels of each tracklet.
+    """Draw tracklets into a label map.
 
     Parameters
     ----------
     geometry : Geometry
         The scan's grid, in any orientation to the tracklets'.
     tracklets : sequence of Tracklet
+        The nodes, at most 65535.
 
     Returns
     -------
     Volume of uint16
-        n + 1 where a voxel's centre lies in tracklet n, 0 elsewhere; where two overlap, the later one.
+        n + 1 where a voxel's centre lies in tracklet n, 0 elsewhere; where two overlap, the later one counts.
     """
     array = np.zeros(geometry.shape, np.uint16)
     for number, tracklet in enumerate(tracklets, 1):

@@ -1,10 +1,10 @@
-"""What a finding is made of: immutable values in RAS millimetres, no arrays, fit for JSON."""
+"""Findings and their observations: immutable values in RAS millimetres that can be written as JSON."""
 
 from __future__ import annotations
 
 import math
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from enum import Enum
@@ -16,16 +16,29 @@ from oncotrack.findings.tracklet import Tracklet
 Point = tuple[float, float, float]
 
 
-def point(values: Sequence[float], what: str = "position") -> Point:
-    """Three finite floats, or InputError."""
+def point(values: Iterable[float], name: str = "position") -> Point:
+    """Return a point as three floats.
+
+    Parameters
+    ----------
+    values : iterable of 3 float
+        R, A, S in mm.
+    name : str
+        What the point is, for the message.
+
+    Raises
+    ------
+    InputError
+        These are not three finite numbers.
+    """
     numbers = tuple(float(v) for v in values)
     if len(numbers) != 3 or not all(math.isfinite(v) for v in numbers):
-        raise InputError(f"The {what} {list(values)} is not a point: three finite numbers R A S in mm are needed.")
+        raise InputError(f"The {name} {list(numbers)} is not a point: three finite numbers R A S in mm are needed.")
     return numbers
 
 
 class State(str, Enum):
-    """What has been decided of an observation."""
+    """Decision on an observation."""
 
     PROPOSED = "proposed"
     ACCEPTED = "accepted"
@@ -35,7 +48,7 @@ class State(str, Enum):
 
 
 class Kind(str, Enum):
-    """What a finding is."""
+    """Kind of a finding."""
 
     LYMPH_NODE = "lymph node"
     LESION = "lesion"
@@ -51,7 +64,7 @@ class Role(str, Enum):
 
 @dataclass(frozen=True)
 class Box:
-    """A box along the RAS axes: lowest and highest corner, mm."""
+    """A box along the RAS axes: lowest and highest corner, RAS mm."""
 
     low: Point
     high: Point
@@ -64,15 +77,27 @@ class Box:
 
     @property
     def centre(self) -> Point:
-        """Its middle, RAS mm."""
-        return tuple((a + b) / 2 for a, b in zip(self.low, self.high, strict=True))
+        """Centre of the box, RAS mm."""
+        return _middle(self.low, self.high)
 
-    def holds(self, place: Point) -> bool:
-        """Whether a place lies in the box."""
-        return all(low <= at <= high for low, at, high in zip(self.low, place, self.high, strict=True))
+    def contains(self, position: Point) -> bool:
+        """Return whether a position lies in the box.
+
+        Parameters
+        ----------
+        position : (3,) float
+            RAS mm.
+        """
+        return all(low <= value <= high for low, value, high in zip(self.low, position, self.high, strict=True))
 
     def iou(self, other: Box) -> float:
-        """Intersection over union of two boxes, 0 to 1."""
+        """Return the intersection over union of two boxes, 0 to 1 (for tensors of boxes see `networks.boxes.iou`).
+
+        Parameters
+        ----------
+        other : Box
+            The second box.
+        """
         overlap = math.prod(
             max(0.0, min(b, d) - max(a, c))
             for a, b, c, d in zip(self.low, self.high, other.low, other.high, strict=True)
@@ -83,7 +108,7 @@ class Box:
 
 @dataclass(frozen=True)
 class Axis:
-    """A measured diameter: its two end points, RAS mm."""
+    """A measured diameter: its two ends, RAS mm."""
 
     start: Point
     end: Point
@@ -94,13 +119,13 @@ class Axis:
 
     @property
     def length_mm(self) -> float:
-        """Millimetres between the ends."""
+        """Distance between the ends, mm."""
         return math.dist(self.start, self.end)
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where an observation came from: a method with its weights, or a hand; and when (ISO 8601, UTC)."""
+    """Origin of an observation: the method and its weights, the reader who edited it, and the time (ISO 8601, UTC)."""
 
     method: str = ""
     reader: str = ""
@@ -110,7 +135,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another place the matcher considered, RAS mm, with its score and the cycle error of matching back from there."""
+    """Another possible position of a match, RAS mm, with its score and the cycle error of matching back from there."""
 
     centre: Point
     score: float
@@ -122,10 +147,20 @@ class Alternative:
 
 @dataclass(frozen=True)
 class MatchEvidence:
-    """Why a match lies where it lies, kept so that a reader can look at it again.
+    """Evidence for a match, kept so that a reader can check it later.
 
-    `expected` is the registration's guess (centre of the anatomy map), `radius_mm` the lesion radius it was made
-    for, `cycle_error_mm` the distance by which matching back misses the starting point (the trust shown).
+    Attributes
+    ----------
+    expected : (3,) float
+        Position estimated by the registration, the centre of the anatomy map, RAS mm.
+    radius_mm : float
+        Lesion radius that the match was made for.
+    cycle_error_mm : float, optional
+        Distance between the starting point and the place where matching back from the match ends.
+    alternatives : tuple of Alternative
+        Other possible positions, best first.
+    reason : str
+        Why the lesion was not found, or "".
     """
 
     expected: Point
@@ -140,7 +175,7 @@ class MatchEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """A finding at one time point. Lengths in mm, volume in mm^3, positions RAS mm."""
+    """A finding at one time point. Lengths in mm, volume in mm³, positions in RAS mm."""
 
     centre: Point
     state: State = State.PROPOSED
@@ -160,26 +195,32 @@ class Observation:
 
     @property
     def is_there(self) -> bool:
-        """Whether the finding is taken to be here: neither absent nor rejected."""
+        """Whether the finding is present: neither absent nor rejected."""
         return self.state not in (State.ABSENT, State.REJECTED)
 
     @property
     def is_decided(self) -> bool:
-        """Whether a reader said what is seen here, so that no method may say otherwise unasked."""
+        """Whether a reader decided on the observation, so that no method may change it without asking."""
         return self.state in (State.ACCEPTED, State.EDITED, State.REJECTED) or bool(
             self.state is State.ABSENT and self.provenance.reader
         )
 
     def with_tracklet(self, tracklet: Tracklet) -> Observation:
-        """A copy with these slice boxes, and what they measure.
+        """Return a copy with these slice boxes and the measurements that follow from them.
 
-        The box is the smallest round them, the centre its middle; long and short axis are the edges of the largest
-        slice box, drawn through its middle. Volume and mask belong to what was there before and are dropped.
+        The box is the smallest one around all slice boxes, and the centre is its centre; long and short axis are the
+        edges of the largest slice box, drawn through its centre. Volume and mask belong to the old slice boxes and are
+        dropped.
+
+        Parameters
+        ----------
+        tracklet : Tracklet
+            The new slice boxes.
         """
         box = Box(*tracklet.bounds())
         largest = max(tracklet.boxes, key=lambda b: (b.high[0] - b.low[0]) * (b.high[1] - b.low[1]))
         a, b, c, d = tracklet.corners(largest)
-        axes = (Axis(_between(a, d), _between(b, c)), Axis(_between(a, b), _between(d, c)))
+        axes = (Axis(_middle(a, d), _middle(b, c)), Axis(_middle(a, b), _middle(d, c)))
         short, long = sorted(axes, key=lambda axis: axis.length_mm)
         return replace(
             self,
@@ -196,7 +237,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class TimePoint:
-    """One scan of the patient. `id` names it in every finding; `date` is YYYYMMDD or empty."""
+    """One scan of the patient. `id` identifies it in every finding; `date` is YYYYMMDD or empty."""
 
     id: str
     label: str
@@ -206,12 +247,12 @@ class TimePoint:
     fingerprint: str = ""
 
 
-def _between(a: Point, b: Point) -> Point:
-    return tuple((p + q) / 2 for p, q in zip(a, b, strict=True))
+def _middle(a: Point, b: Point) -> Point:
+    return point([(p + q) / 2 for p, q in zip(a, b, strict=True)])
 
 
 def new_uid() -> str:
-    """A DICOM UID from a random UUID (DICOM PS3.5, B.2)."""
+    """Return a new DICOM UID that is derived from a random UUID (DICOM PS3.5, B.2)."""
     return f"2.25.{uuid.uuid4().int}"
 
 
@@ -227,11 +268,43 @@ class Finding:
     observations: Mapping[str, Observation] = field(default_factory=dict)
 
     def at(self, time_point: str) -> Observation | None:
-        """Its observation at a time point, if any."""
+        """Return the observation at a time point, or None.
+
+        Parameters
+        ----------
+        time_point : str
+            Identifier of the time point.
+        """
         return self.observations.get(time_point)
 
-    def observed(self, time_point: str, observation: Observation | None) -> Finding:
-        """A copy with that time point's observation set, or removed when None."""
+    def observation(self, time_point: str) -> Observation:
+        """Return the observation at a time point where there must be one.
+
+        Parameters
+        ----------
+        time_point : str
+            Identifier of the time point.
+
+        Raises
+        ------
+        InputError
+            There is none.
+        """
+        observation = self.at(time_point)
+        if observation is None:
+            raise InputError(f"{self.label} has not been searched for at time point {time_point} yet.")
+        return observation
+
+    def with_observation(self, time_point: str, observation: Observation | None) -> Finding:
+        """Return a copy with another observation at a time point.
+
+        Parameters
+        ----------
+        time_point : str
+            Identifier of the time point.
+        observation : Observation or None
+            The new observation; None removes the old one.
+        """
         observations = {key: value for key, value in self.observations.items() if key != time_point}
         if observation is not None:
             observations[time_point] = observation

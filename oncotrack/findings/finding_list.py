@@ -1,94 +1,36 @@
-"""The one list of findings: every change is a command that can be undone, all of it goes through JSON.
-
-The values it holds are in `oncotrack.findings.finding` and can be imported from here too.
-"""
+"""The list of a patient's findings: every change is a command that can be undone; the whole list is one JSON file."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cache
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from undo_stack import Signal, UndoCommand, UndoStack
-
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import (
-    Alternative,
-    Axis,
-    Box,
-    Finding,
-    Kind,
-    MatchEvidence,
-    Observation,
-    Point,
-    Provenance,
-    Role,
-    State,
-    TimePoint,
-    new_uid,
-    point,
-)
-
-__all__ = [
-    "SCHEMA",
-    "VERSION",
-    "Alternative",
-    "Axis",
-    "Box",
-    "Finding",
-    "FindingList",
-    "Kind",
-    "MatchEvidence",
-    "Observation",
-    "Point",
-    "Provenance",
-    "Role",
-    "State",
-    "TimePoint",
-    "new_uid",
-    "point",
-]
-
-SCHEMA = "oncotrack-findings"
-VERSION = 1
+from oncotrack.findings import findings_json
+from oncotrack.findings.edit_history import EditHistory
+from oncotrack.findings.finding import Finding, Kind, Observation, Role, State, TimePoint
+from oncotrack.findings.findings_json import FindingsDocument
+from oncotrack.findings.observation_edits import moved, with_alternative, with_state
 
 
-@dataclass(frozen=True)
-class _Document:
-    """What the JSON file holds."""
-
-    time_points: tuple[TimePoint, ...]
-    findings: tuple[Finding, ...]
-    schema: str = SCHEMA
-    version: int = VERSION
-
-
-class _Edit(UndoCommand):
-    """Swaps one immutable document for another; undo puts the old one back."""
-
-    def __init__(self, show: Callable[[_Document], None], text: str, before: _Document, after: _Document) -> None:
-        super().__init__()
-        self._text, self._show, self._before, self._after = text, show, before, after
-
-    def undo(self) -> None:
-        self._show(self._before)
-
-    def redo(self) -> None:
-        self._show(self._after)
-
-
-class FindingList:
+class FindingList(EditHistory[FindingsDocument]):
     """The findings of one patient, in order, over all time points, with undo and redo of every change.
 
     Listeners connect to `changed` (no arguments); it is emitted once after each command, undo and redo.
 
+    Parameters
+    ----------
+    time_points : sequence of TimePoint
+        The patient's scans, earliest first.
+    findings : sequence of Finding
+        The findings to begin with.
+
     Examples
     --------
+    >>> from oncotrack.findings.finding import Observation, State, TimePoint
     >>> findings = FindingList([TimePoint("t0", "baseline"), TimePoint("t1", "follow-up")])
     >>> lesion = findings.add("t0", Observation(centre=(0, 0, 0), state=State.ACCEPTED))
     >>> findings.undo()
@@ -96,20 +38,16 @@ class FindingList:
     0
     """
 
-    changed = Signal()
-
     def __init__(self, time_points: Sequence[TimePoint] = (), findings: Sequence[Finding] = ()) -> None:
-        self._document = _Document(tuple(time_points), tuple(findings))
-        self._stack = UndoStack()
-        self._group_depth = 0
+        super().__init__(FindingsDocument(tuple(time_points), tuple(findings)))
 
-    # what is in it
+    # content
 
     def __len__(self) -> int:
-        return len(self._document.findings)
+        return len(self._content.findings)
 
     def __iter__(self) -> Iterator[Finding]:
-        return iter(self._document.findings)
+        return iter(self._content.findings)
 
     def __contains__(self, uid: str) -> bool:
         return any(finding.uid == uid for finding in self)
@@ -118,25 +56,37 @@ class FindingList:
         for finding in self:
             if finding.uid == uid:
                 return finding
-        raise InputError(f"There is no finding {uid} in the list; it may have been deleted. Undo brings it back.")
+        raise InputError(f"There is no finding {uid} in the list; it may have been deleted. Undo restores it.")
 
     @property
     def findings(self) -> tuple[Finding, ...]:
         """All findings, in order."""
-        return self._document.findings
+        return self._content.findings
 
     @property
     def time_points(self) -> tuple[TimePoint, ...]:
         """The patient's scans, earliest first."""
-        return self._document.time_points
+        return self._content.time_points
 
-    def seen_at(self, time_point: str) -> list[tuple[Finding, Observation]]:
-        """The findings seen at a time point, in order, with what is seen of them."""
-        seen = ((finding, finding.at(time_point)) for finding in self)
-        return [(finding, observation) for finding, observation in seen if observation is not None]
+    def observations_at(self, time_point: str) -> list[tuple[Finding, Observation]]:
+        """Return the findings that have an observation at a time point, in order, each with its observation.
+
+        Parameters
+        ----------
+        time_point : str
+            Identifier of the time point.
+        """
+        pairs = ((finding, finding.at(time_point)) for finding in self)
+        return [(finding, observation) for finding, observation in pairs if observation is not None]
 
     def next_label(self, kind: Kind = Kind.LESION) -> str:
-        """The first free label of a kind: "LN 3" for nodes, "L 3" for lesions."""
+        """Return the first free label of a kind: "LN 3" for lymph nodes, "L 3" for lesions.
+
+        Parameters
+        ----------
+        kind : Kind
+            What the new finding is.
+        """
         prefix = "LN" if kind is Kind.LYMPH_NODE else "L"
         used = {finding.label for finding in self}
         return next(label for n in range(1, len(used) + 2) if (label := f"{prefix} {n}") not in used)
@@ -144,7 +94,13 @@ class FindingList:
     # commands: each is one step of undo
 
     def set_time_points(self, time_points: Sequence[TimePoint]) -> None:
-        """Say which scans the findings live on."""
+        """Replace the time points.
+
+        Parameters
+        ----------
+        time_points : sequence of TimePoint
+            The patient's scans, earliest first.
+        """
         self._replace("set scans", time_points=tuple(time_points))
 
     def add(
@@ -157,7 +113,17 @@ class FindingList:
         role: Role = Role.TARGET,
         site: str = "",
     ) -> Finding:
-        """A new finding seen at one time point; returns it."""
+        """Add a new finding that is observed at one time point, and return it.
+
+        Parameters
+        ----------
+        time_point : str
+            Identifier of the time point.
+        observation : Observation
+            Its observation there.
+        kind, label, role, site
+            Fields of the `Finding`; without a label it gets `next_label`.
+        """
         finding = Finding(
             label=label or self.next_label(kind),
             kind=kind,
@@ -168,7 +134,18 @@ class FindingList:
         return self.insert(finding)
 
     def insert(self, finding: Finding) -> Finding:
-        """Append a finding that was made elsewhere (a detector, a file)."""
+        """Append a finding that was made elsewhere, by a detector or from a file, and return it.
+
+        Parameters
+        ----------
+        finding : Finding
+            Its UID must not be in the list yet.
+
+        Raises
+        ------
+        InputError
+            A finding with this UID is in the list already.
+        """
         if finding.uid in self:
             raise InputError(f"The finding {finding.label} ({finding.uid}) is already in the list.")
         self._replace(f"add {finding.label}", findings=(*self.findings, finding))
@@ -180,6 +157,7 @@ class FindingList:
         Parameters
         ----------
         uid : str
+            Identifier of the finding.
 
         Raises
         ------
@@ -194,8 +172,8 @@ class FindingList:
 
         Parameters
         ----------
-        uid : str
-        time_point : str
+        uid, time_point : str
+            Identifiers of the finding and of the time point.
 
         Raises
         ------
@@ -211,7 +189,17 @@ class FindingList:
             self.observe(uid, time_point, None, f"delete {finding.label} on this scan")
 
     def update(self, uid: str, text: str = "", **fields: Any) -> Finding:
-        """Change fields of a finding (label, kind, site, role, observations)."""
+        """Change fields of a finding and return it.
+
+        Parameters
+        ----------
+        uid : str
+            Identifier of the finding.
+        text : str
+            Name of the command, for the tooltips of undo and redo.
+        **fields
+            New values of `Finding` fields: label, kind, site, role, observations.
+        """
         old = self[uid]
         new = replace(old, **fields)
         if new != old:
@@ -219,7 +207,20 @@ class FindingList:
         return new
 
     def rename(self, uid: str, label: str) -> Finding:
-        """Give a finding another label; InputError when it is empty or taken."""
+        """Give a finding another label and return it.
+
+        Parameters
+        ----------
+        uid : str
+            Identifier of the finding.
+        label : str
+            The new label; spaces at its ends are dropped.
+
+        Raises
+        ------
+        InputError
+            The label is empty or belongs to another finding.
+        """
         label = label.strip()
         if not label:
             raise InputError("A finding needs a label; type at least one character.")
@@ -228,151 +229,155 @@ class FindingList:
         return self.update(uid, f"rename {self[uid].label} to {label}", label=label)
 
     def observe(self, uid: str, time_point: str, observation: Observation | None, text: str = "") -> Finding:
-        """Set, or remove with None, what is seen of a finding at a time point."""
+        """Set the observation of a finding at a time point, or remove it with None, and return the finding.
+
+        Parameters
+        ----------
+        uid, time_point : str
+            Identifiers of the finding and of the time point.
+        observation : Observation or None
+            The new observation.
+        text : str
+            Name of the command, for the tooltips of undo and redo.
+        """
         finding = self[uid]
-        return self.update(
-            uid, text or f"observe {finding.label}", observations=finding.observed(time_point, observation).observations
-        )
+        changed = finding.with_observation(time_point, observation)
+        return self.update(uid, text or f"observe {finding.label}", observations=changed.observations)
 
     def set_state(self, uid: str, time_point: str, state: State, reader: str = "") -> Finding:
-        """Accept, reject or mark as absent what is seen at a time point."""
-        old = self._observation(uid, time_point)
-        if old.state is state:
-            return self[uid]
-        provenance = replace(old.provenance, reader=reader or old.provenance.reader, when=Provenance().when)
-        new = replace(old, state=state, provenance=provenance)
-        return self.observe(uid, time_point, new, f"mark {self[uid].label} {state.value}")
+        """Set the state of an observation and return the finding.
 
-    def move(self, uid: str, time_point: str, centre: Sequence[float], reader: str = "reader") -> Finding:
-        """Put a finding elsewhere by hand: its box and axes move along, its state becomes `edited`.
-
-        A tracklet, a mask with its volume and the match's cycle error belong to the old place and are dropped.
-        """
-        old = self._observation(uid, time_point)
-        centre = point(centre, "centre")
-        if centre == old.centre:
-            return self[uid]
-        by = tuple(b - a for a, b in zip(old.centre, centre, strict=True))
-        new = replace(
-            old,
-            centre=centre,
-            state=State.EDITED,
-            tracklet=None,
-            volume_mm3=None,
-            mask=None,
-            box=old.box and Box(_shifted(old.box.low, by), _shifted(old.box.high, by)),
-            evidence=old.evidence and replace(old.evidence, cycle_error_mm=None),
-            long_axis=old.long_axis and Axis(_shifted(old.long_axis.start, by), _shifted(old.long_axis.end, by)),
-            short_axis=old.short_axis and Axis(_shifted(old.short_axis.start, by), _shifted(old.short_axis.end, by)),
-            provenance=replace(old.provenance, reader=reader, when=Provenance().when),
-        )
-        return self.observe(uid, time_point, new, f"move {self[uid].label}")
-
-    def take_alternative(self, uid: str, time_point: str, index: int, reader: str = "reader") -> Finding:
-        """Swap the match with one of its alternatives, cycle errors included; the old match becomes that alternative."""
-        old = self._observation(uid, time_point)
-        alternatives = old.evidence.alternatives if old.evidence else ()
-        if not 0 <= index < len(alternatives):
-            raise InputError(
-                f"{self[uid].label} has {len(alternatives)} alternatives; number {index + 1} is not among them."
-            )
-        taken = alternatives[index]
-        kept = Alternative(old.centre, old.score or 0.0, old.evidence.cycle_error_mm)
-        swapped = tuple(kept if n == index else a for n, a in enumerate(alternatives))
-        with self.group(f"take alternative {index + 1} of {self[uid].label}"):
-            self.move(uid, time_point, taken.centre, reader)
-            moved = self._observation(uid, time_point)
-            evidence = replace(old.evidence, alternatives=swapped, cycle_error_mm=taken.cycle_error_mm)
-            return self.observe(uid, time_point, replace(moved, score=taken.score, evidence=evidence))
-
-    # undo
-
-    @contextmanager
-    def group(self, text: str) -> Iterator[None]:
-        """Make everything inside one step of undo; an exception inside puts everything back."""
-        before = self._document
-        self._group_depth += 1
-        try:
-            yield
-        except BaseException:
-            self._document = before
-            raise
-        finally:
-            self._group_depth -= 1
-        if self._document is not before:
-            after, self._document = self._document, before
-            self._commit(text, after)
-
-    def undo(self) -> None:
-        """Take the last command back."""
-        if self.can_undo:
-            self._stack.undo()
-            self.changed.emit()  # only now does the stack know what can be undone and redone
-
-    def redo(self) -> None:
-        """Do the last undone command again."""
-        if self.can_redo:
-            self._stack.redo()
-            self.changed.emit()  # only now does the stack know what can be undone and redone
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is something to undo."""
-        return self._stack.can_undo()
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is something to redo."""
-        return self._stack.can_redo()
-
-    @property
-    def undo_text(self) -> str:
-        """What undo would take back, for a tooltip."""
-        return self._stack.undo_text()
-
-    @property
-    def redo_text(self) -> str:
-        """What redo would do again, for a tooltip."""
-        return self._stack.redo_text()
-
-    @property
-    def is_saved(self) -> bool:
-        """Whether nothing changed since the last `mark_saved`."""
-        return self._stack.is_clean()
-
-    def mark_saved(self) -> None:
-        """Remember that what is here now is on disk."""
-        self._stack.set_clean()
-
-    # in and out
-
-    def to_json(self) -> str:
-        """The whole list as JSON text (schema "oncotrack-findings", version 1)."""
-        return _adapter().dump_json(self._document, indent=1).decode()
-
-    @classmethod
-    def from_json(cls, text: str, source: str = "The findings") -> FindingList:
-        """Read what `to_json` wrote; `source` names it in messages.
+        Parameters
+        ----------
+        uid, time_point : str
+            Identifiers of the finding and of the time point.
+        state : State
+            The new state.
+        reader : str
+            Who decided; "" keeps the reader of before.
 
         Raises
         ------
         InputError
-            Not JSON, another schema, a newer version, or a field that does not fit (named).
+            There is no such finding, or it has no observation at this time point.
         """
-        document = _parse(text, source)
+        old = self[uid].observation(time_point)
+        if old.state is state:
+            return self[uid]
+        new = with_state(old, state, reader)
+        return self.observe(uid, time_point, new, f"mark {self[uid].label} {state.value}")
+
+    def move(self, uid: str, time_point: str, centre: Sequence[float], reader: str = "reader") -> Finding:
+        """Move a finding by hand and return it; see `observation_edits.moved`.
+
+        Parameters
+        ----------
+        uid, time_point : str
+            Identifiers of the finding and of the time point.
+        centre : (3,) float
+            The new centre, RAS mm.
+        reader : str
+            Who moved it.
+
+        Raises
+        ------
+        InputError
+            There is no such finding, it has no observation at this time point, or the centre is not finite.
+        """
+        new = moved(self[uid].observation(time_point), centre, reader)
+        return self.observe(uid, time_point, new, f"move {self[uid].label}")
+
+    def take_alternative(self, uid: str, time_point: str, index: int, reader: str = "reader") -> Finding:
+        """Exchange a match with one of its alternatives and return the finding; see `observation_edits.with_alternative`.
+
+        Parameters
+        ----------
+        uid, time_point : str
+            Identifiers of the finding and of the time point.
+        index : int
+            Which alternative, from 0.
+        reader : str
+            Who chose it.
+
+        Raises
+        ------
+        InputError
+            There is no such finding, observation or alternative.
+        """
+        new = with_alternative(self[uid].observation(time_point), index, reader)
+        return self.observe(uid, time_point, new, f"take alternative {index + 1} of {self[uid].label}")
+
+    # files
+
+    def to_json(self) -> str:
+        """Return the whole list as JSON text (see `findings_json`)."""
+        return findings_json.dump(self._content)
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "The findings") -> FindingList:
+        """Read what `to_json` wrote.
+
+        Parameters
+        ----------
+        text : str
+            The JSON text.
+        source : str
+            Where it comes from, for messages.
+
+        Raises
+        ------
+        InputError
+            Not JSON, another schema, a newer version, or a field that does not fit (it is named).
+        """
+        document = findings_json.parse(text, source)
         return cls(document.time_points, document.findings)
 
     def load_json(self, text: str, source: str = "The findings") -> None:
-        """Take over another list's content, as one undoable command."""
-        self._commit("load findings", _parse(text, source))
+        """Replace the whole content by another list's, as one command.
+
+        Parameters
+        ----------
+        text : str
+            What that list's `to_json` returned.
+        source : str
+            Where it comes from, for messages.
+
+        Raises
+        ------
+        InputError
+            See `from_json`.
+        """
+        self._commit("load findings", findings_json.parse(text, source))
 
     def save(self, path: str | Path) -> Path:
-        """Write the JSON file, atomically."""
+        """Write the JSON file, atomically.
+
+        Parameters
+        ----------
+        path : path
+            The file to write.
+
+        Raises
+        ------
+        OutputError
+            It cannot be written.
+        """
         return write_text(path, self.to_json())
 
     @classmethod
     def open(cls, path: str | Path) -> FindingList:
-        """Read a JSON file."""
+        """Read a JSON file.
+
+        Parameters
+        ----------
+        path : path
+            The file to read.
+
+        Raises
+        ------
+        InputError
+            It cannot be read; see also `from_json`.
+        """
         try:
             text = Path(path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -381,65 +386,7 @@ class FindingList:
             ) from error
         return cls.from_json(text, str(path))
 
-    # inside
-
-    def _observation(self, uid: str, time_point: str) -> Observation:
-        finding = self[uid]
-        observation = finding.at(time_point)
-        if observation is None:
-            raise InputError(f"{finding.label} has not been looked for at time point {time_point} yet.")
-        return observation
+    # internals
 
     def _replace(self, text: str, **fields: Any) -> None:
-        self._commit(text, replace(self._document, **fields))
-
-    def _commit(self, text: str, after: _Document) -> None:
-        if self._group_depth:
-            self._document = after
-            return
-        before = self._document
-        self._document = after
-        self._stack.push(_Edit(self._show, text, before, after))
-        self.changed.emit()
-
-    def _show(self, document: _Document) -> None:
-        self._document = document
-
-
-def _shifted(place: Point, by: Sequence[float]) -> Point:
-    return tuple(a + b for a, b in zip(place, by, strict=True))
-
-
-@cache
-def _adapter() -> Any:
-    from pydantic import ConfigDict, TypeAdapter, with_config
-
-    return TypeAdapter(with_config(ConfigDict(allow_inf_nan=False))(_Document))
-
-
-def _parse(text: str, source: str) -> _Document:
-    from pydantic import ValidationError
-
-    try:
-        head = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{source} is not JSON (line {error.lineno}: {error.msg}). Choose a findings.json that OncoTrack wrote."
-        ) from error
-    if not isinstance(head, dict) or head.get("schema") != SCHEMA:
-        raise InputError(f'{source} is not an OncoTrack findings file: its "schema" is not "{SCHEMA}".')
-    version = head.get("version")
-    if not isinstance(version, int) or not 1 <= version <= VERSION:
-        raise InputError(
-            f"{source} has version {version} of the findings schema and this OncoTrack reads up to {VERSION}. Update OncoTrack."
-        )
-    try:
-        document = _adapter().validate_json(text)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{source} does not fit the findings schema at {where}: {first['msg']}.") from error
-    uids = [finding.uid for finding in document.findings]
-    if len(set(uids)) < len(uids):
-        raise InputError(f"{source} holds two findings with the same tracking UID. Remove one of them.")
-    return document
+        self._commit(text, replace(self._content, **fields))

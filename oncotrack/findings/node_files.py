@@ -1,4 +1,4 @@
-"""The nodes of one scan as files: boxes for Slicer, a table, a label map, and the findings themselves."""
+"""Files of the nodes of one scan: boxes for Slicer, a table, a label map, and the findings themselves."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oncotrack.atomic import write_text
+from oncotrack.errors import InputError
 from oncotrack.findings.ellipses import label_map
-from oncotrack.findings.finding import Finding
+from oncotrack.findings.finding import Box, Finding, Observation
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.files import save
 from oncotrack.images.geometry import Geometry
 
@@ -28,26 +30,31 @@ _HEADING = ("number", "label", "state", "side", "score", "R (mm)", "A (mm)", "S 
 def write_nodes(
     folder: Path, findings: FindingList, chosen: Sequence[Finding], time_point: str, geometry: Geometry
 ) -> tuple[Path, ...]:
-    """Write the chosen nodes of a scan, in place of what an earlier run wrote there.
+    """Write the files of the chosen nodes of a scan, replacing those of an earlier run, and return their paths.
 
     Parameters
     ----------
     folder : Path
-        Gets `BOXES` (ROI markups, RAS mm), `TABLE` (one row a node), `LABELS` (the ellipse in each slice box, as thick
-        as its slice; voxel values are the table's numbers) and `FINDINGS` (the whole list, not only the chosen). Without
-        nodes there is no `BOXES`: Slicer opens no empty ones.
+        Receives `BOXES` (ROI markups, RAS mm), `TABLE` (one row per node), `LABELS` (the ellipse inscribed in each slice
+        box, as thick as its slice; voxel values are the table's numbers) and `FINDINGS` (the whole list, not only the
+        chosen nodes). Without nodes there is no `BOXES`, because Slicer cannot open an empty one.
     findings : FindingList
+        All findings.
     chosen : sequence of Finding
-        With slice boxes at `time_point`.
+        The nodes to write, with slice boxes at `time_point`.
+    time_point : str
+        Identifier of the scan.
     geometry : Geometry
         The scan's grid, which the label map is drawn on.
 
     Raises
     ------
+    InputError
+        One of the nodes has no slice boxes.
     OutputError
         The folder cannot be written to.
     """
-    tracklets = [finding.at(time_point).tracklet for finding in chosen]
+    tracklets = [_observed(finding, time_point)[1] for finding in chosen]
     written = (
         write_text(folder / TABLE, table_text(chosen, time_point)),
         save(label_map(geometry, tracklets), folder / LABELS),
@@ -60,30 +67,55 @@ def write_nodes(
 
 
 def boxes_text(chosen: Sequence[Finding], time_point: str) -> str:
-    """The 3D boxes as a markups file that Slicer opens: one ROI a node, RAS mm."""
-    return json.dumps({"@schema": _SCHEMA, "markups": [_roi(each, time_point) for each in chosen]}, indent=1)
+    """Return the 3D boxes as the text of a markups file for Slicer: one ROI per node, RAS mm.
+
+    Parameters
+    ----------
+    chosen : sequence of Finding
+        The nodes, with slice boxes at `time_point`.
+    time_point : str
+        Identifier of the scan.
+    """
+    rois = [_roi(finding, time_point) for finding in chosen]
+    return json.dumps({"@schema": _SCHEMA, "markups": rois}, indent=1)
 
 
 def table_text(chosen: Sequence[Finding], time_point: str) -> str:
-    """One row a node as comma-separated text (RFC 4180); lengths in mm, positions RAS mm."""
+    """Return the table as comma-separated text (RFC 4180), one row per node; lengths in mm, positions in RAS mm.
+
+    Parameters
+    ----------
+    chosen : sequence of Finding
+        The nodes, with slice boxes at `time_point`.
+    time_point : str
+        Identifier of the scan.
+    """
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_HEADING)
     for number, finding in enumerate(chosen, 1):
-        seen = finding.at(time_point)
-        lengths = (axis and axis.length_mm for axis in (seen.short_axis, seen.long_axis))
+        observation, tracklet, box = _observed(finding, time_point)
+        lengths = (axis and axis.length_mm for axis in (observation.short_axis, observation.long_axis))
+        provenance = observation.provenance
         writer.writerow([
-            number, finding.label, seen.state.value, finding.site, _number(seen.score), *map(_number, seen.centre),
-            *map(_number, lengths), _number(seen.tracklet.volume_mm3), len(seen.tracklet.boxes),
-            *map(_number, seen.box.low), *map(_number, seen.box.high), seen.provenance.method, seen.provenance.reader,
-            finding.uid,
+            number, finding.label, observation.state.value, finding.site, _number(observation.score),
+            *map(_number, observation.centre), *map(_number, lengths), _number(tracklet.volume_mm3), len(tracklet.boxes),
+            *map(_number, box.low), *map(_number, box.high), provenance.method, provenance.reader, finding.uid,
         ])  # fmt: skip
     return text.getvalue()
 
 
+def _observed(finding: Finding, time_point: str) -> tuple[Observation, Tracklet, Box]:
+    """Return the observation of a node, its slice boxes and its 3D box."""
+    observation = finding.observation(time_point)
+    if observation.tracklet is None:
+        raise InputError(f"{finding.label} has no slice boxes on this scan. Choose a node that has them.")
+    return observation, observation.tracklet, observation.box or Box(*observation.tracklet.bounds())
+
+
 def _roi(finding: Finding, time_point: str) -> dict:
-    seen = finding.at(time_point)
-    score = "" if seen.score is None else f", score {seen.score:.2f}"
+    observation, _tracklet, box = _observed(finding, time_point)
+    score = "" if observation.score is None else f", score {observation.score:.2f}"
     return {
         "type": "ROI",
         "coordinateSystem": "RAS",
@@ -92,15 +124,15 @@ def _roi(finding: Finding, time_point: str) -> dict:
         "locked": False,
         "roiType": "Box",
         "insideOut": False,
-        "center": list(seen.box.centre),
+        "center": list(box.centre),
         "orientation": [1, 0, 0, 0, 1, 0, 0, 0, 1],
-        "size": [high - low for low, high in zip(seen.box.low, seen.box.high, strict=True)],
+        "size": [high - low for low, high in zip(box.low, box.high, strict=True)],
         "controlPoints": [
             {
                 "id": "1",
                 "label": finding.label,
-                "description": f"{finding.site} {seen.state.value}{score}".strip(),
-                "position": list(seen.box.centre),
+                "description": f"{finding.site} {observation.state.value}{score}".strip(),
+                "position": list(box.centre),
                 "positionStatus": "defined",
             }
         ],

@@ -1,4 +1,4 @@
-"""The mask of a lesion as a value that a finding can hold: its voxels packed into a short text."""
+"""The mask of a lesion, packed into a short text so that a finding can contain it."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from oncotrack.images.geometry import Geometry
 if TYPE_CHECKING:
     from oncotrack.images.volume import Volume
 
-_NEAR_MM = 1e-3
+_TOLERANCE_MM = 1e-3
 _DAMAGED = "A mask in the findings is damaged. Make it again from its axes."
 
 
 @dataclass(frozen=True)
 class PackedMask:
-    """Which voxels of a small grid lie inside a lesion. Immutable, fit for JSON.
+    """The voxels of a small grid that lie inside a lesion; immutable, can be written as JSON.
 
     Attributes
     ----------
     geometry : Geometry
         The grid, cropped to the lesion.
     bits : str
-        One bit a voxel in the order of [z, y, x], deflated, as base64.
+        One bit per voxel in the order of [z, y, x], deflated, as base64.
 
     Raises
     ------
     InputError
-        The bits are damaged, or are not those of such a grid.
+        The bits are damaged, or their number does not fit the grid.
     """
 
     geometry: Geometry
@@ -51,26 +51,48 @@ class PackedMask:
 
     @classmethod
     def of(cls, mask: Volume) -> PackedMask:
-        """Pack what is not 0; InputError when nothing is."""
+        """Pack a mask.
+
+        Parameters
+        ----------
+        mask : Volume
+            Not 0 inside the lesion.
+
+        Raises
+        ------
+        InputError
+            All voxels are 0.
+        """
         inside = mask.array != 0
         if not inside.any():
             raise InputError("The mask is empty. Draw in it, or draw the axes again.")
-        found = [np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in (2, 1, 0)]
-        part = mask.cropped([each[0] for each in found], [each[-1] + 1 for each in found])
+        occupied = [np.flatnonzero(inside.any(axis=tuple({0, 1, 2} - {axis}))) for axis in (2, 1, 0)]
+        part = mask.cropped([indices[0] for indices in occupied], [indices[-1] + 1 for indices in occupied])
         bits = zlib.compress(np.packbits(part.array != 0).tobytes(), 9)
         return cls(part.geometry, base64.b64encode(bits).decode("ascii"))
 
     def is_same(self, other: PackedMask) -> bool:
-        """Whether both hold the same places, whatever the last digits of their grids."""
-        mine, its = self.geometry, other.geometry
+        """Return whether two masks cover the same voxels, up to rounding of their grids.
+
+        Parameters
+        ----------
+        other : PackedMask
+            The second mask.
+        """
         return (
             self.bits == other.bits
-            and mine.size == its.size
-            and np.allclose(mine.ijk_to_ras, its.ijk_to_ras, atol=_NEAR_MM, rtol=0)
+            and self.geometry.size == other.geometry.size
+            and np.allclose(self.geometry.ijk_to_ras, other.geometry.ijk_to_ras, atol=_TOLERANCE_MM, rtol=0)
         )
 
     def volume(self, name: str = "mask") -> Volume:
-        """The mask as uint8 voxels, 0 and 1."""
+        """Unpack the mask to uint8 voxels, 0 and 1.
+
+        Parameters
+        ----------
+        name : str
+            Name of the volume, for messages.
+        """
         from oncotrack.images.volume import Volume
 
         bits = np.frombuffer(zlib.decompress(base64.b64decode(self.bits)), np.uint8)

@@ -1,4 +1,4 @@
-"""A node followed through the slices: the 2D boxes that LN-Tracker linked, and what a reader's hand can do to them."""
+"""Tracklets: the 2D boxes of a node on neighbouring slices, and the edits of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Vector = tuple[float, float, float]
 
 @dataclass(frozen=True)
 class SliceBox:
-    """One slice's box: `slice_index` counts slices along the normal, `low` and `high` are mm along u and v."""
+    """The box of one slice: `slice_index` counts slices along the normal, `low` and `high` are mm along u and v."""
 
     slice_index: int
     low: tuple[float, float]
@@ -53,10 +53,18 @@ class Tracklet:
 
     @classmethod
     def on(cls, geometry: Geometry, boxes: Iterable[SliceBox]) -> Tracklet:
-        """On an image's own slices: slice k, and u, v in mm along i and j from the centre of voxel (0, 0, k)."""
-        columns = [tuple(row[axis] for row in geometry.direction) for axis in range(3)]
-        step = tuple(component * geometry.spacing[2] for component in columns[2])
-        return cls(geometry.origin, columns[0], columns[1], step, tuple(boxes))
+        """Return a tracklet on an image's own slices.
+
+        Parameters
+        ----------
+        geometry : Geometry
+            The image's grid; its axis k counts the slices.
+        boxes : iterable of SliceBox
+            With u and v in mm along i and j from the centre of voxel (0, 0, k).
+        """
+        u_axis, v_axis, normal = (_vector(row[axis] for row in geometry.direction) for axis in range(3))
+        step = _vector(component * geometry.spacing[2] for component in normal)
+        return cls(geometry.origin, u_axis, v_axis, step, tuple(boxes))
 
     @property
     def first(self) -> int:
@@ -69,47 +77,88 @@ class Tracklet:
         return self.boxes[-1].slice_index
 
     def at(self, slice_index: int) -> SliceBox | None:
-        """The box on a slice, if any."""
+        """Return the box on a slice, or None.
+
+        Parameters
+        ----------
+        slice_index : int
+            Number of the slice.
+        """
         return next((box for box in self.boxes if box.slice_index == slice_index), None)
 
     def nearest(self, slice_index: int) -> SliceBox:
-        """The box on a slice, or on the slice nearest to it that has one."""
+        """Return the box on a slice, or on the nearest slice that has one.
+
+        Parameters
+        ----------
+        slice_index : int
+            Number of the slice.
+        """
         return min(self.boxes, key=lambda box: abs(box.slice_index - slice_index))
 
     def flat(self, ras: Sequence[float]) -> tuple[float, float, int]:
-        """Where a place (RAS mm) lies on this grid: u and v in mm, and the nearest slice."""
-        normal = _cross(self.u_axis, self.v_axis)  # the step may be tilted, as a gantry is
-        off = [r - o for r, o in zip(ras, self.origin, strict=True)]
-        along = _dot(off, normal) / _dot(self.step, normal)
-        rest = [d - along * s for d, s in zip(off, self.step, strict=True)]
-        return _dot(rest, self.u_axis), _dot(rest, self.v_axis), round(along)
+        """Return the position of a point on the slices: u and v in mm, and the number of the nearest slice.
+
+        Parameters
+        ----------
+        ras : (3,) float
+            RAS mm.
+        """
+        normal = _cross(self.u_axis, self.v_axis)  # with a tilted gantry the step is not parallel to it
+        offset = [r - o for r, o in zip(ras, self.origin, strict=True)]
+        slices = _dot(offset, normal) / _dot(self.step, normal)
+        in_plane = [d - slices * s for d, s in zip(offset, self.step, strict=True)]
+        return _dot(in_plane, self.u_axis), _dot(in_plane, self.v_axis), round(slices)
 
     @property
     def volume_mm3(self) -> float:
-        """Volume (mm^3) of the ellipses that the slice boxes hold, each as thick as a slice."""
+        """Volume in mm³ of the ellipses that are inscribed in the slice boxes, each as thick as a slice."""
         areas = ((b.high[0] - b.low[0]) * (b.high[1] - b.low[1]) for b in self.boxes)
         return math.pi / 4 * math.fsum(areas) * abs(_dot(self.step, _cross(self.u_axis, self.v_axis)))
 
     def corners(self, box: SliceBox) -> tuple[Vector, ...]:
-        """The four corners of a box, RAS mm, in drawing order."""
+        """Return the four corners of a box, RAS mm, in drawing order.
+
+        Parameters
+        ----------
+        box : SliceBox
+            A box on one of this tracklet's slices.
+        """
         (u0, v0), (u1, v1) = box.low, box.high
         return tuple(self._ras(u, v, box.slice_index) for u, v in ((u0, v0), (u1, v0), (u1, v1), (u0, v1)))
 
     def bounds(self) -> tuple[Vector, Vector]:
-        """Lowest and highest RAS corner of all boxes, half a slice thicker at both ends."""
+        """Return the lowest and the highest RAS corner (mm) of all boxes, extended by half a slice at both ends."""
         half = [abs(s) / 2 for s in self.step]
         points = [corner for box in self.boxes for corner in self.corners(box)]
         return (
-            tuple(min(p[a] for p in points) - half[a] for a in range(3)),
-            tuple(max(p[a] for p in points) + half[a] for a in range(3)),
+            _vector(min(p[axis] for p in points) - half[axis] for axis in range(3)),
+            _vector(max(p[axis] for p in points) + half[axis] for axis in range(3)),
         )
 
     def with_box(self, box: SliceBox) -> Tracklet:
-        """Move, resize or add the box of one slice (extend)."""
+        """Return a copy with this box in place of its slice's box, if any.
+
+        Parameters
+        ----------
+        box : SliceBox
+            The new box.
+        """
         return self._with(b for b in (*self._without(box.slice_index), box))
 
     def without_box(self, slice_index: int) -> Tracklet:
-        """Delete the box of one slice."""
+        """Return a copy without the box of one slice.
+
+        Parameters
+        ----------
+        slice_index : int
+            Number of the slice.
+
+        Raises
+        ------
+        InputError
+            There is no box on this slice, or it is the only one.
+        """
         if self.at(slice_index) is None:
             raise InputError(
                 f"There is no box on slice {slice_index}; the tracklet runs from {self.first} to {self.last}."
@@ -117,7 +166,18 @@ class Tracklet:
         return self._with(self._without(slice_index))
 
     def split(self, slice_index: int) -> tuple[Tracklet, Tracklet]:
-        """Two tracklets: below `slice_index`, and from it upwards."""
+        """Return two tracklets: the boxes below a slice, and those from it upwards.
+
+        Parameters
+        ----------
+        slice_index : int
+            First slice of the second tracklet.
+
+        Raises
+        ------
+        InputError
+            One of them would be empty.
+        """
         if not self.first < slice_index <= self.last:
             raise InputError(
                 f"A split at slice {slice_index} leaves one side empty; choose {self.first + 1} to {self.last}."
@@ -128,9 +188,22 @@ class Tracklet:
         )
 
     def merge(self, other: Tracklet) -> Tracklet:
-        """One tracklet of both; where both have a box on a slice, the box that holds both."""
+        """Return a tracklet with the boxes of both; on a slice where both have a box, the smallest box around the two.
+
+        Parameters
+        ----------
+        other : Tracklet
+            On the same slice grid.
+
+        Raises
+        ------
+        InputError
+            It is on another slice grid.
+        """
         if not self.is_on_grid_of(other):
-            raise InputError("These two tracklets were made on different slice grids and cannot be merged.")
+            raise InputError(
+                "These two nodes were marked on different slice grids and cannot be merged. Merge nodes of one run only."
+            )
         boxes = {box.slice_index: box for box in self.boxes}
         for box in other.boxes:
             mine = boxes.get(box.slice_index)
@@ -138,7 +211,13 @@ class Tracklet:
         return self._with(boxes.values())
 
     def is_on_grid_of(self, other: Tracklet) -> bool:
-        """Whether both count the same slices, so that they can be merged."""
+        """Return whether both number the same slices, so that they can be merged.
+
+        Parameters
+        ----------
+        other : Tracklet
+            The second tracklet.
+        """
         return all(
             abs(a - b) <= 1e-3
             for mine, its in zip(self._frame(), other._frame(), strict=True)
@@ -146,7 +225,18 @@ class Tracklet:
         )
 
     def trim(self, first: int, last: int) -> Tracklet:
-        """Keep the boxes from slice `first` to slice `last`."""
+        """Return a copy with the boxes from one slice to another only.
+
+        Parameters
+        ----------
+        first, last : int
+            Numbers of the slices, both included.
+
+        Raises
+        ------
+        InputError
+            No box lies between them.
+        """
         kept = [b for b in self.boxes if first <= b.slice_index <= last]
         if not kept:
             raise InputError(
@@ -156,7 +246,7 @@ class Tracklet:
         return self._with(kept)
 
     def _ras(self, u: float, v: float, n: int) -> Vector:
-        return tuple(
+        return _vector(
             o + u * a + v * b + n * s
             for o, a, b, s in zip(self.origin, self.u_axis, self.v_axis, self.step, strict=True)
         )
@@ -169,6 +259,11 @@ class Tracklet:
 
     def _with(self, boxes: Iterable[SliceBox]) -> Tracklet:
         return replace(self, boxes=tuple(boxes))
+
+
+def _vector(components: Iterable[float]) -> Vector:
+    x, y, z = components
+    return x, y, z
 
 
 def _dot(a: Sequence[float], b: Sequence[float]) -> float:

@@ -1,6 +1,6 @@
-"""What a reader does to the slice boxes of a finding: each edit is one command of the list, and can be undone.
+"""Edits of the slice boxes of findings: each is one command of the list, and can be undone.
 
-Every edit brings box, centre and axes up to the new slice boxes and makes the state `edited`.
+Every edit updates box, centre and axes to the new slice boxes and sets the state to `edited`.
 """
 
 from __future__ import annotations
@@ -11,52 +11,98 @@ from dataclasses import replace
 from enum import Enum
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Finding, Kind, Observation, Provenance, State
+from oncotrack.findings.finding import Finding, Kind, Observation
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.findings.tracklet import Tracklet
 
 SAME_PLACE_IOU = 0.1
-"""Two boxes that overlap by more than this are taken for the same node (the paper's matching threshold, AP3D@0.1)."""
-_GIVEN_LABEL = re.compile(r"LN \d+")
+"""Two boxes with a larger overlap are treated as the same node (the paper's matching threshold, AP3D@0.1)."""
+_AUTOMATIC_LABEL = re.compile(r"LN \d+")
 
 
 class Rerun(str, Enum):
-    """What happens to a reader's decisions when a scan is looked at again."""
+    """What happens to a reader's decisions when a scan is searched again."""
 
     KEEP = "keep"
     """Nodes that a reader decided on, named or gave a mask stay, and nothing is proposed again at their places."""
     REPLACE = "replace"
-    """All nodes of the scan make way for the new proposals."""
+    """All nodes of the scan are replaced by the new proposals."""
 
 
 def replace_tracklet(
     findings: FindingList, uid: str, time_point: str, tracklet: Tracklet, text: str = "", reader: str = "reader"
 ) -> Finding:
-    """Give a finding other slice boxes."""
-    seen, _old = tracked(findings, uid, time_point)
+    """Replace the slice boxes of a finding and return it.
+
+    Parameters
+    ----------
+    findings : FindingList
+        The list that is changed.
+    uid, time_point : str
+        Identifiers of the finding and of the time point.
+    tracklet : Tracklet
+        The new slice boxes.
+    text : str
+        Name of the command, for the tooltips of undo and redo.
+    reader : str
+        Who edited them.
+
+    Raises
+    ------
+    InputError
+        There is no such finding, or it has no slice boxes at this time point.
+    """
+    observation, _old = _with_slice_boxes(findings, uid, time_point)
     return findings.observe(
         uid,
         time_point,
-        edited_by_reader(seen.with_tracklet(tracklet), reader),
+        edited_by_reader(observation.with_tracklet(tracklet), reader),
         text or f"change the boxes of {findings[uid].label}",
     )
 
 
 def split(findings: FindingList, uid: str, time_point: str, slice_index: int) -> tuple[Finding, Finding]:
-    """Make two findings of one: the boxes below `slice_index` stay, those from it upwards become a new finding."""
-    seen, tracklet = tracked(findings, uid, time_point)
+    """Split a finding in two and return both: the boxes below a slice, and a new finding from that slice upwards.
+
+    Parameters
+    ----------
+    findings : FindingList
+        The list that is changed.
+    uid, time_point : str
+        Identifiers of the finding and of the time point.
+    slice_index : int
+        First slice of the new finding.
+
+    Raises
+    ------
+    InputError
+        There is no such finding, it has no slice boxes at this time point, or one part would be empty.
+    """
+    observation, tracklet = _with_slice_boxes(findings, uid, time_point)
     below, above = tracklet.split(slice_index)
     old = findings[uid]
     with findings.group(f"split {old.label}"):
         kept = replace_tracklet(findings, uid, time_point, below)
         new = findings.add(
-            time_point, edited_by_reader(seen.with_tracklet(above)), kind=old.kind, role=old.role, site=old.site
+            time_point, edited_by_reader(observation.with_tracklet(above)), kind=old.kind, role=old.role, site=old.site
         )
     return kept, new
 
 
 def merge(findings: FindingList, uid: str, other: str, time_point: str) -> Finding:
-    """Give the boxes of `other` to the finding `uid`; `other` leaves the list unless another scan shows it too.
+    """Add the boxes of one finding to another and return it; the one is removed from this scan.
+
+    Parameters
+    ----------
+    findings : FindingList
+        The list that is changed.
+    uid : str
+        The finding that receives the boxes.
+    other : str
+        The finding that gives its boxes.
+    time_point : str
+        Identifier of the time point.
 
     Raises
     ------
@@ -65,71 +111,95 @@ def merge(findings: FindingList, uid: str, other: str, time_point: str) -> Findi
     """
     if uid == other:
         raise InputError(f"{findings[uid].label} cannot be merged with itself. Choose another node.")
-    seen, mine = tracked(findings, uid, time_point)
-    its_seen, its = tracked(findings, other, time_point)
-    scores = [each.score for each in (seen, its_seen) if each.score is not None]
-    merged = replace(seen.with_tracklet(mine.merge(its)), score=max(scores, default=None))
+    observation, tracklet = _with_slice_boxes(findings, uid, time_point)
+    other_observation, other_tracklet = _with_slice_boxes(findings, other, time_point)
+    scores = [each.score for each in (observation, other_observation) if each.score is not None]
+    merged = replace(observation.with_tracklet(tracklet.merge(other_tracklet)), score=max(scores, default=None))
     with findings.group(f"merge {findings[uid].label} with {findings[other].label}"):
         findings.remove_from_scan(other, time_point)
         return findings.observe(uid, time_point, edited_by_reader(merged))
 
 
-def take_up(
+def add_proposals(
     findings: FindingList, time_point: str, proposed: Sequence[Finding], rerun: Rerun = Rerun.KEEP
 ) -> tuple[Finding, ...]:
-    """Take a detector's proposals into the list as one step of undo; returns those that were taken.
+    """Add a detector's proposals as one step of undo, and return those that were added.
 
-    Earlier proposals make way. Findings that another scan shows too always stay, and so do those without slice boxes,
-    which no detector made. What stays keeps its place: a proposal is left out when its box overlaps that of a node that
-    stays (`SAME_PLACE_IOU`) or holds its middle, as it does where a reader trimmed the node to a few slices. A proposal
-    that was deleted comes again; one that was rejected does not.
+    Earlier proposals are removed. Findings that another scan shows too always stay, and so do those without slice
+    boxes, which no detector made. No proposal is added where a node stays: where its box overlaps that node's by more
+    than `SAME_PLACE_IOU`, or contains that node's centre (a reader may have trimmed the node to a few slices). A
+    proposal that was deleted is added again; one that was rejected is not.
+
+    Parameters
+    ----------
+    findings : FindingList
+        The list that is changed.
+    time_point : str
+        The scan that was searched.
+    proposed : sequence of Finding
+        With a box at this time point.
+    rerun : Rerun
+        What happens to a reader's decisions of an earlier run.
     """
-    gone = [
-        finding for finding in detected(findings, time_point)
+    replaced = [
+        finding for finding in detected_nodes(findings, time_point)
         if len(finding.observations) == 1
-        and (rerun is Rerun.REPLACE or not _has_work(finding, time_point))
+        and (rerun is Rerun.REPLACE or not _has_reader_work(finding, time_point))
     ]  # fmt: skip
-    taken = []
+    added = []
     with findings.group("detect lymph nodes"):
-        for finding in gone:
+        for finding in replaced:
             findings.remove_everywhere(finding.uid)
-        known = [seen.box for finding in findings if (seen := finding.at(time_point)) and seen.box]
+        staying = [observation.box for _finding, observation in findings.observations_at(time_point) if observation.box]
         for finding in proposed:
-            box = finding.at(time_point).box
-            if not any(box.iou(each) > SAME_PLACE_IOU or box.holds(each.centre) for each in known):
-                taken.append(findings.insert(replace(finding, label=findings.next_label(finding.kind))))
-    return tuple(taken)
+            box = finding.observation(time_point).box
+            if box and not any(box.iou(each) > SAME_PLACE_IOU or box.contains(each.centre) for each in staying):
+                added.append(findings.insert(replace(finding, label=findings.next_label(finding.kind))))
+    return tuple(added)
 
 
-def detected(findings: FindingList, time_point: str) -> tuple[Finding, ...]:
-    """The lymph nodes of a scan that have slice boxes, in the list's order."""
+def detected_nodes(findings: FindingList, time_point: str) -> tuple[Finding, ...]:
+    """Return the lymph nodes of a scan that have slice boxes, in the list's order.
+
+    Parameters
+    ----------
+    findings : FindingList
+        All findings.
+    time_point : str
+        The scan.
+    """
     return tuple(
         finding
-        for finding in findings
-        if finding.kind is Kind.LYMPH_NODE and (seen := finding.at(time_point)) and seen.tracklet
+        for finding, observation in findings.observations_at(time_point)
+        if finding.kind is Kind.LYMPH_NODE and observation.tracklet
     )
 
 
 def has_decisions(findings: FindingList, time_point: str) -> bool:
-    """Whether a reader decided on any node of a scan, named it or gave it a mask, so that a new run must ask first."""
-    return any(_has_work(finding, time_point) for finding in detected(findings, time_point))
+    """Return whether a reader decided on any node of a scan, named it or gave it a mask.
+
+    A new run must ask first.
+
+    Parameters
+    ----------
+    findings : FindingList
+        All findings.
+    time_point : str
+        The scan.
+    """
+    return any(_has_reader_work(finding, time_point) for finding in detected_nodes(findings, time_point))
 
 
-def edited_by_reader(seen: Observation, reader: str = "reader") -> Observation:
-    """The same, as edited by a reader now."""
-    provenance = replace(seen.provenance, reader=reader, when=Provenance().when)
-    return replace(seen, state=State.EDITED, provenance=provenance)
-
-
-def tracked(findings: FindingList, uid: str, time_point: str) -> tuple[Observation, Tracklet]:
-    """What is seen of a finding at a time point, and its slice boxes; InputError when it has none."""
+def _with_slice_boxes(findings: FindingList, uid: str, time_point: str) -> tuple[Observation, Tracklet]:
+    """Return the observation of a finding and its slice boxes; raise InputError when it has none."""
     finding = findings[uid]
-    seen = finding.at(time_point)
-    if seen is None or seen.tracklet is None:
+    observation = finding.at(time_point)
+    if observation is None or observation.tracklet is None:
         raise InputError(f"{finding.label} has no slice boxes on this scan. Choose a node that has them.")
-    return seen, seen.tracklet
+    return observation, observation.tracklet
 
 
-def _has_work(finding: Finding, time_point: str) -> bool:
-    seen = finding.at(time_point)
-    return seen.is_decided or seen.mask is not None or not _GIVEN_LABEL.fullmatch(finding.label)
+def _has_reader_work(finding: Finding, time_point: str) -> bool:
+    observation = finding.observation(time_point)
+    has_own_label = not _AUTOMATIC_LABEL.fullmatch(finding.label)
+    return observation.is_decided or observation.mask is not None or has_own_label

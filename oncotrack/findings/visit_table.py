@@ -1,4 +1,4 @@
-"""The findings over time in words: a row a finding, a column a visit."""
+"""Findings in words: the table of visits, one row per finding and one column per visit, and the texts in its cells."""
 
 from __future__ import annotations
 
@@ -11,7 +11,17 @@ from oncotrack.findings.finding import Finding, Observation, State, TimePoint
 
 @dataclass(frozen=True)
 class VisitLine:
-    """A finding's row: `cells` go with the visits; `tips` say more of each, "" where there is nothing more to say."""
+    """A finding's row.
+
+    Attributes
+    ----------
+    uid, label : str
+        Of the finding.
+    cells : tuple of str
+        Size and state, one cell per visit.
+    tips : tuple of str
+        Tooltips of the cells; "" where there is nothing to add.
+    """
 
     uid: str
     label: str
@@ -20,66 +30,154 @@ class VisitLine:
 
 
 def headings(visits: Sequence[TimePoint]) -> list[str]:
-    """What stands above each visit's column: its label, and its date where it is known."""
+    """Return the column headings: each visit's label, with its date where it is known.
+
+    Parameters
+    ----------
+    visits : sequence of TimePoint
+        The columns.
+    """
     return [f"{visit.label} {_day(visit.date)}".strip() for visit in visits]
 
 
 def lines(visits: Sequence[TimePoint], findings: Sequence[Finding]) -> list[VisitLine]:
-    """One row a finding, one cell a visit: its size where it is known, and its state."""
+    """Return the rows of the table.
+
+    Parameters
+    ----------
+    visits : sequence of TimePoint
+        The columns.
+    findings : sequence of Finding
+        The rows.
+    """
     rows = []
     for finding in findings:
-        seen = [finding.at(visit.id) for visit in visits]
-        rows.append(VisitLine(finding.uid, finding.label, tuple(map(cell, seen)), tuple(map(tip, seen))))
+        observations = [finding.at(visit.id) for visit in visits]
+        rows.append(
+            VisitLine(finding.uid, finding.label, tuple(map(cell, observations)), tuple(map(tip, observations)))
+        )
     return rows
 
 
-def cell(seen: Observation | None) -> str:
-    """Size and state: "14.6 x 8.2 mm, accepted"; "-" where the lesion was not looked for."""
-    if seen is None:
+def cell(observation: Observation | None) -> str:
+    """Return size and state, "14.6 x 8.2 mm, accepted", or "-" where the lesion has not been searched for.
+
+    Parameters
+    ----------
+    observation : Observation or None
+        What is known of a lesion at a visit; None before it is searched for.
+    """
+    if observation is None:
         return "-"
-    return ", ".join(text for text in (size(seen) if seen.is_there else "", state(seen)) if text)
+    texts = (size(observation) if observation.is_there else "", state(observation))
+    return ", ".join(text for text in texts if text)
 
 
-def tip(seen: Observation | None) -> str:
-    """Why a lesion was not found, or how far its match can be trusted and which method found it."""
-    if seen is None or seen.evidence is None:
+def tip(observation: Observation | None) -> str:
+    """Return why a lesion was not found, how far its match can be trusted, and which method found it.
+
+    Parameters
+    ----------
+    observation : Observation or None
+        What is known of a lesion at a visit; None before it is searched for.
+    """
+    if observation is None or observation.evidence is None:
         return ""
-    said = [seen.evidence.reason]
-    if trust(seen):
-        said.append(f"Matched back it misses its start by {trust(seen)}.")
-    if seen.provenance.method:
-        said.append(f"Method: {seen.provenance.method}.")
-    return " ".join(text for text in said if text)
+    method = observation.provenance.method
+    sentences = (
+        observation.evidence.reason,
+        return_match(observation.evidence.cycle_error_mm),
+        f"Method: {method}." if method else "",
+    )
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
-def size(seen: Observation) -> str:
-    """Long and short axis, else the volume; "" when neither was measured."""
-    if lengths := axes(seen):
+def size(observation: Observation) -> str:
+    """Return long and short axis in mm, otherwise the volume in ml, or "" when nothing was measured.
+
+    Parameters
+    ----------
+    observation : Observation
+        What is known of a lesion at a visit.
+    """
+    if lengths := axes(observation):
         return f"{lengths} mm"
-    return "" if seen.volume_mm3 is None else f"{seen.volume_mm3 / 1000:.1f} ml"
+    return "" if observation.volume_mm3 is None else f"{observation.volume_mm3 / 1000:.1f} ml"
 
 
-def axes(seen: Observation) -> str:
-    """Long and short axis in mm, "14.6 x 8.2"; "" when none was measured."""
-    return " x ".join(f"{axis.length_mm:.1f}" for axis in (seen.long_axis, seen.short_axis) if axis)
+def axes(observation: Observation) -> str:
+    """Return the lengths of long and short axis in mm, "14.6 x 8.2", or "" when neither was measured.
+
+    Parameters
+    ----------
+    observation : Observation
+        What is known of a lesion at a visit.
+    """
+    return " x ".join(f"{axis.length_mm:.1f}" for axis in (observation.long_axis, observation.short_axis) if axis)
 
 
-def state(seen: Observation | None) -> str:
-    """What is known of a match, in a word or two."""
-    if seen is None:
+def state(observation: Observation | None) -> str:
+    """Return the state of a match in one or two words.
+
+    Parameters
+    ----------
+    observation : Observation or None
+        What is known of a lesion at a visit; None before it is searched for.
+    """
+    if observation is None:
         return "not followed"
-    return "not found" if was_not_found(seen) else seen.state.value
+    return "not found" if was_not_found(observation) else observation.state.value
 
 
-def was_not_found(seen: Observation) -> bool:
-    """Whether a method, and not a reader, says that the lesion is not there."""
-    return seen.state is State.ABSENT and not seen.provenance.reader and seen.evidence is not None
+def was_not_found(observation: Observation) -> bool:
+    """Return whether a method, not a reader, found that the lesion is absent.
+
+    Parameters
+    ----------
+    observation : Observation
+        What is known of a lesion at a visit.
+    """
+    is_decided = bool(observation.provenance.reader)
+    return observation.state is State.ABSENT and not is_decided and observation.evidence is not None
 
 
-def trust(seen: Observation | None) -> str:
-    """The cycle error: by how much matching back misses the lesion; "" when it is not known."""
-    error = seen.evidence.cycle_error_mm if seen and seen.evidence else None
-    return f"{error:.1f} mm" if error is not None and math.isfinite(error) else ""
+def trust(observation: Observation | None) -> str:
+    """Return the cycle error of a match for a table, "4.5 mm", or "" when it is unknown.
+
+    Parameters
+    ----------
+    observation : Observation or None
+        What is known of a lesion at a visit; None before it is searched for.
+    """
+    evidence = observation.evidence if observation else None
+    return _millimetres(evidence.cycle_error_mm) if evidence else ""
+
+
+def cycle_error(error_mm: float | None) -> str:
+    """Return the cycle error in a few words, "cycle error 4.5 mm".
+
+    Parameters
+    ----------
+    error_mm : float or None
+        Distance between the starting point and the place where matching back from the match ends, mm.
+    """
+    return f"cycle error {_millimetres(error_mm) or 'unknown'}"
+
+
+def return_match(error_mm: float | None) -> str:
+    """Return the sentence that explains the cycle error, or "" when it is unknown.
+
+    Parameters
+    ----------
+    error_mm : float or None
+        Distance between the starting point and the place where matching back from the match ends, mm.
+    """
+    length = _millimetres(error_mm)
+    return f"Return match ends {length} from the starting point (cycle error)." if length else ""
+
+
+def _millimetres(error_mm: float | None) -> str:
+    return f"{error_mm:.1f} mm" if error_mm is not None and math.isfinite(error_mm) else ""
 
 
 def _day(date: str) -> str:

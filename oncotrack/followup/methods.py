@@ -13,7 +13,8 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import point
 from oncotrack.followup import DEFAULT_METHOD
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, OUTSIDE, Match, ScanPair, Tracker
-from oncotrack.registration.registration import Registration, register
+from oncotrack.registration.register import register
+from oncotrack.registration.registration import Registration
 
 
 class RegistrationTracker:

@@ -19,7 +19,8 @@ from oncotrack.findings.finding import (
     point,
 )
 from oncotrack.images.volume import Volume
-from oncotrack.registration.registration import Registration, register
+from oncotrack.registration.register import register
+from oncotrack.registration.registration import Registration
 
 DEFAULT_RADIUS_MM = 10.0
 MAXIMUM_CYCLE_MM = 5.0

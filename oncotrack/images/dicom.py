@@ -1,4 +1,4 @@
-"""DICOM series: one folder, one series, every slice at its place."""
+"""Reading of one DICOM series from a folder, with checks of its slices."""
 
 from __future__ import annotations
 
@@ -16,7 +16,13 @@ _SCANS = ("CT", "MR", "PT")
 
 
 def is_dicom_file(path: Path) -> bool:
-    """Whether the file carries DICOM's mark at byte 128."""
+    """Return whether a file has DICOM's signature at byte 128.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
     try:
         with path.open("rb") as file:
             file.seek(128)
@@ -26,15 +32,20 @@ def is_dicom_file(path: Path) -> bool:
 
 
 def load_series(folder: Path) -> Volume:
-    """Read the one DICOM series of a folder (searched downwards), slices sorted along their normal.
+    """Read the one DICOM series of a folder and its subfolders, slices sorted along their normal.
 
-    Segmentations, structure sets and the like that lie beside a scan are passed over.
+    Segmentations, structure sets and other objects beside a scan are ignored.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder to search.
 
     Raises
     ------
     InputError
         No series, several series (they are listed), a damaged file, mixed sizes or pixel spacings, a tilted
-        gantry, a missing or doubled slice (the gap is named).
+        gantry, a missing or duplicate slice (the gap is named).
     """
     folders = [folder, *sorted(path for path in folder.rglob("*") if path.is_dir())]
     try:
@@ -71,23 +82,29 @@ def load_series(folder: Path) -> Volume:
     if len(files) > 1:
         _check_geometry(folder, files, reader)
 
-    def tag(key: str) -> str:
-        return reader.GetMetaData(0, key).strip() if reader.HasMetaDataKey(0, key) else ""
+    date = _tag(reader, "0008|0022") or _tag(reader, "0008|0020")
+    metadata = {
+        "path": str(folder),
+        "series_uid": _tag(reader, "0020|000e"),
+        "date": date,
+        "description": _tag(reader, "0008|103e"),
+    }
+    return from_sitk(image, folder.name, _tag(reader, "0008|0060"), metadata)
 
-    date = tag("0008|0022") or tag("0008|0020")
-    metadata = {"path": str(folder), "series_uid": tag("0020|000e"), "date": date, "description": tag("0008|103e")}
-    return from_sitk(image, folder.name, tag("0008|0060"), metadata)
+
+def _tag(reader: sitk.ImageSeriesReader, key: str) -> str:
+    return reader.GetMetaData(0, key).strip() if reader.HasMetaDataKey(0, key) else ""
 
 
 def _refuse_damaged(folder: Path, files: tuple[str, ...]) -> None:
-    """A slice that cannot be parsed is left out of the series without a word; say it instead."""
+    """Raise InputError for a slice that cannot be parsed; GDCM leaves it out of the series silently."""
     for file in sorted(set(folder.iterdir()) - {Path(name) for name in files}):
         if file.is_file() and is_dicom_file(file) and _modality(file) in _SCANS:
             raise InputError(f"{folder}: the slice {file.name} is damaged or incomplete. Fetch the series again.")
 
 
 def _modality(file: str | Path) -> str:
-    """What a DICOM file says it is; CT where it cannot be read."""
+    """Return the modality of a DICOM file, or CT when it cannot be read."""
     import pydicom
 
     try:
@@ -109,7 +126,7 @@ def _why_unreadable(folder: Path, files: tuple[str, ...]) -> str:
         except RuntimeError:
             return f"{folder}: the slice {Path(file).name} is damaged or incomplete. Fetch the series again."
     listed = ", ".join(f"{count} of {w}x{h}" for (w, h), count in sizes.most_common())
-    return f"{folder} mixes slices of different sizes ({listed}); a localizer may lie among them. Leave only one series' axial slices."
+    return f"{folder} mixes slices of different sizes ({listed}); one of them may be a localizer. Keep the axial slices of one series only."
 
 
 def _check_geometry(folder: Path, files: tuple[str, ...], reader: sitk.ImageSeriesReader) -> None:
@@ -118,15 +135,15 @@ def _check_geometry(folder: Path, files: tuple[str, ...], reader: sitk.ImageSeri
             return np.array([[float(x) for x in reader.GetMetaData(n, key).split("\\")] for n in range(len(files))])
         except (RuntimeError, ValueError) as error:
             raise InputError(
-                f"{folder}: not every slice says where it lies (DICOM tag {key} is missing). Export the series again."
+                f"{folder}: a slice has no position (DICOM tag {key} is missing). Export the series again."
             ) from error
 
     spacing, orientation, position = numbers(_PIXEL_SPACING), numbers(_ORIENTATION), numbers(_POSITION)
     if np.ptp(spacing, axis=0).max() > 1e-3:
         kinds = ", ".join(f"{s:g} mm" for s in sorted({round(float(s), 4) for s in spacing[:, 0]}))
-        raise InputError(f"{folder} mixes pixel spacings ({kinds}). Leave the slices of one series only.")
+        raise InputError(f"{folder} mixes pixel spacings ({kinds}). Keep the slices of one series only.")
     if np.ptp(orientation, axis=0).max() > 1e-2:
-        raise InputError(f"{folder} mixes slice orientations. Leave the slices of one series only.")
+        raise InputError(f"{folder} mixes slice orientations. Keep the slices of one series only.")
     normal = np.cross(orientation[0, :3], orientation[0, 3:])
     steps = np.diff(position, axis=0)
     along = steps @ normal
@@ -136,7 +153,7 @@ def _check_geometry(folder: Path, files: tuple[str, ...], reader: sitk.ImageSeri
     if abs(gap - usual) > max(0.02 * usual, 0.05):
         names = f"{Path(files[wrong]).name} (z = {position[wrong, 2]:.2f} mm) and {Path(files[wrong + 1]).name} (z = {position[wrong + 1, 2]:.2f} mm)"
         if gap < 0.05:
-            problem = f"the slices {names} lie at the same place"
+            problem = f"the slices {names} have the same position"
         elif abs(gap / usual - round(gap / usual)) < 0.05:
             missing = round(gap / usual) - 1
             problem = f"{missing} slice{'s are' if missing > 1 else ' is'} missing between {names}: the gap is {gap:.2f} mm where slices are {usual:.2f} mm apart"
@@ -146,6 +163,6 @@ def _check_geometry(folder: Path, files: tuple[str, ...], reader: sitk.ImageSeri
     drift = np.linalg.norm(steps - np.outer(along, normal), axis=1).max()
     if drift > max(0.02 * usual, 0.05):
         raise InputError(
-            f"{folder}: the slices are sheared by {drift:.2f} mm a slice (a tilted gantry). "
+            f"{folder}: the slices are sheared by {drift:.2f} mm per slice (a tilted gantry). "
             "Resample the series to straight slices first."
         )

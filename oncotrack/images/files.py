@@ -1,4 +1,4 @@
-"""Reading and writing image files: DICOM folders, NIfTI, NRRD and MetaImage."""
+"""Reading and writing of image files: DICOM folders, NIfTI, NRRD and MetaImage."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 
 def load(path: str | Path) -> Volume:
-    """Read a scan: a folder with one DICOM series, or a NIfTI, NRRD or MetaImage file.
+    """Read a scan.
+
+    Parameters
+    ----------
+    path : path
+        A folder with one DICOM series, or a NIfTI, NRRD or MetaImage file.
 
     Raises
     ------
     InputError
-        With a sentence: missing, damaged, empty, constant or NaN image; a picture or a 4D file; a folder with no
-        or several series; a series with a missing slice or mixed spacing.
+        A missing, damaged, empty, constant or NaN image; a picture or a 4D file; a folder with no or several series; a
+        series with a missing slice or mixed spacing.
     """
     path = Path(path).expanduser()
     if not path.exists():
@@ -35,7 +40,7 @@ def load(path: str | Path) -> Volume:
         if dicom.is_dicom_file(path):
             raise InputError(f"{path} is one DICOM file. Give the folder {path.parent} that holds its whole series.")
         raise InputError(
-            f"{path.name} is not an image OncoTrack reads. "
+            f"{path.name} is not an image that OncoTrack can read. "
             f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
         )
     try:
@@ -50,7 +55,7 @@ def load(path: str | Path) -> Volume:
 
 
 def _check_whole(path: Path) -> None:
-    # ITK fills what is missing of a compressed file with zeros and says nothing
+    # ITK silently fills the missing end of a compressed file with zeros
     if path.suffix.lower() == ".gz":
         with gzip.open(path) as file:
             while file.read(2**22):
@@ -58,12 +63,19 @@ def _check_whole(path: Path) -> None:
 
 
 def save(volume: Volume, path: str | Path) -> Path:
-    """Write NIfTI, NRRD or MetaImage, atomically.
+    """Write a NIfTI, NRRD or MetaImage file, atomically.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image.
+    path : path
+        The file to write; its suffix chooses the format.
 
     Raises
     ------
     OutputError
-        When the suffix is none of these (one file each) or the folder cannot be written.
+        The suffix is none of `.nii`, `.nii.gz`, `.nrrd` and `.mha`, or the folder cannot be written to.
     """
     path = Path(path)
     if not path.name.lower().endswith(_WRITABLE):

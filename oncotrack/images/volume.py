@@ -1,7 +1,6 @@
-"""Images in and out of the engine.
+"""The image of the engine: an array indexed [z, y, x] on a grid in RAS millimetres, and its conversion to SimpleITK.
 
-This is the file border: everything inside OncoTrack is RAS millimetres and arrays indexed [z, y, x];
-the LPS of DICOM, NIfTI readers and SimpleITK is turned here and nowhere else.
+The LPS coordinates of DICOM, NIfTI readers and SimpleITK are converted to RAS here and nowhere else.
 """
 
 from __future__ import annotations
@@ -14,23 +13,24 @@ from functools import cached_property
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import ArrayLike
 
 from oncotrack.errors import InputError
 from oncotrack.images.geometry import Geometry
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
-_AIR_HU = -200.0  # lung and the air around a patient lie below it; no MR, PET or label map reaches there
+_AIR_HU = -200.0  # lung and the air around a patient are below; no MR, PET or label map has such values
 
 
 def are_hounsfield_units(modality: str, lowest: float) -> bool:
-    """Tell whether intensities are Hounsfield units, for the whole of OncoTrack.
+    """Return whether intensities are Hounsfield units: the only rule for it in OncoTrack.
 
     Parameters
     ----------
     modality : str
-        DICOM modality, or "" when it is unknown; a known modality decides.
+        DICOM modality; where it is known, it decides.
     lowest : float
-        The lowest intensity of the image; without a modality, air decides.
+        Lowest intensity of the image; without a modality, an image that reaches air is a CT.
     """
     return modality == "CT" if modality else lowest <= _AIR_HU
 
@@ -44,13 +44,13 @@ class Volume:
     array : (D, H, W) ndarray
         Intensities indexed [z, y, x]: HU for CT, SUV or Bq/ml for PET, arbitrary for MR.
     geometry : Geometry
-        Where the voxels lie (RAS mm).
+        The grid, RAS mm.
     name : str
-        What to call it in messages.
+        Name in messages.
     modality : str
-        DICOM modality ("CT", "MR", "PT") or "" when the file does not tell.
+        DICOM modality ("CT", "MR", "PT"), or "" when it is unknown.
     metadata : dict
-        What the file told beside it: ``date``, ``series_uid``, ``path``.
+        Other information from the file: ``date``, ``series_uid``, ``path``, ``description``.
     """
 
     array: np.ndarray
@@ -67,17 +67,17 @@ class Volume:
 
     @property
     def spacing(self) -> tuple[float, float, float]:
-        """Millimetres along i, j, k."""
+        """Spacing along i, j, k in mm."""
         return self.geometry.spacing
 
     @property
     def origin(self) -> tuple[float, float, float]:
-        """RAS mm of voxel (0, 0, 0)."""
+        """RAS mm of the centre of voxel (0, 0, 0)."""
         return self.geometry.origin
 
     @property
     def direction(self) -> tuple[tuple[float, float, float], ...]:
-        """Columns are the RAS unit vectors of i, j, k."""
+        """Rows of the matrix whose columns are the RAS unit vectors of i, j, k."""
         return self.geometry.direction
 
     @cached_property
@@ -87,7 +87,7 @@ class Volume:
 
     @cached_property
     def fingerprint(self) -> str:
-        """Hash of the voxels and of where they lie; the same for the same image whatever its file is called."""
+        """Hash of the voxels and of their grid; it does not depend on the file's name."""
         digest = hashlib.blake2b(digest_size=16)
         digest.update(np.round(self.geometry.ijk_to_ras, 5).tobytes())
         digest.update(f"{self.array.shape}{self.array.dtype}".encode())
@@ -95,13 +95,24 @@ class Volume:
         return digest.hexdigest()
 
     def checked(self, minimum_slices: int = 1) -> Volume:
-        """Return itself, or raise InputError with a sentence when no job can be done on it."""
+        """Return the volume itself when it can be used.
+
+        Parameters
+        ----------
+        minimum_slices : int
+            Least number of voxels along each axis.
+
+        Raises
+        ------
+        InputError
+            The image is empty, constant or too thin, or some voxels are NaN or infinite.
+        """
         if self.array.size == 0:
-            raise InputError(f"{self.name} is empty: it holds no voxels. Choose another image.")
+            raise InputError(f"{self.name} is empty: it has no voxels. Choose another image.")
         if self.array.dtype.kind == "f" and not np.isfinite(self.array).all():
             bad = int((~np.isfinite(self.array)).sum())
             raise InputError(
-                f"{self.name} holds {bad} voxels that are not numbers (NaN or infinite). Export it again or fill them."
+                f"{self.name} has {bad} voxels that are not numbers (NaN or infinite). Export it again or fill them."
             )
         if self.array.min() == self.array.max():
             raise InputError(
@@ -116,32 +127,49 @@ class Volume:
         return self
 
     def windowed(self, low: float, high: float) -> np.ndarray:
-        """(D, H, W) float32 in [0, 1]: `low` and below is 0, `high` and above is 1 (HU for CT)."""
+        """Return the intensities scaled from a window to 0 ... 1 and clipped, (D, H, W) float32.
+
+        Parameters
+        ----------
+        low, high : float
+            The window's ends, which become 0 and 1 (HU for CT).
+
+        Raises
+        ------
+        InputError
+            The window is empty.
+        """
         if not low < high:
             raise InputError(
                 f"The window from {low:g} to {high:g} is empty; its lower end must be below its upper end."
             )
         return (np.clip(self.array, low, high).astype(np.float32) - low) / np.float32(high - low)
 
-    def cropped(self, start_ijk, stop_ijk) -> Volume:
-        """The voxels from `start_ijk` up to and without `stop_ijk`, clipped to the image."""
+    def cropped(self, start_ijk: ArrayLike, stop_ijk: ArrayLike) -> Volume:
+        """Return a part of the image, clipped to it.
+
+        Parameters
+        ----------
+        start_ijk : (3,) array_like
+            First voxel (i, j, k).
+        stop_ijk : (3,) array_like
+            The voxel after the last one.
+        """
         start = np.clip(np.floor(start_ijk).astype(int), 0, np.asarray(self.geometry.size) - 1)
         stop = np.clip(np.ceil(stop_ijk).astype(int), start + 1, self.geometry.size)
         array = self.array[start[2] : stop[2], start[1] : stop[1], start[0] : stop[0]]
-        geometry = Geometry(
-            tuple(stop - start), self.spacing, tuple(self.geometry.to_ras(start)), self.geometry.direction
-        )
+        geometry = Geometry.from_values(stop - start, self.spacing, self.geometry.to_ras(start), self.direction)
         return replace(self, array=array, geometry=geometry)
 
     def resampled(
         self, geometry: Geometry, mapping: np.ndarray | None = None, *, fill: float | None = None, nearest: bool = False
     ) -> Volume:
-        """Intensities on another grid, averaged first where that grid is coarser.
+        """Return the image on another grid, averaged first where that grid is coarser.
 
         Parameters
         ----------
         geometry : Geometry
-            The wanted grid.
+            The target grid.
         mapping : (4, 4) ndarray, optional
             Affine from RAS of `geometry` to RAS of this image (a registration); identity when missing.
         fill : float, optional
@@ -151,20 +179,20 @@ class Volume:
         """
         fill = float(self.array.min()) if fill is None else float(fill)
         pull = self.geometry.ras_to_ijk @ (np.eye(4) if mapping is None else mapping) @ geometry.ijk_to_ras
-        # crop to what the wanted grid sees
+        # crop to the part that the target grid covers
         corners = np.stack(np.meshgrid(*[(0, n - 1) for n in geometry.size], indexing="ij"), -1).reshape(-1, 3)
-        seen = corners @ pull[:3, :3].T + pull[:3, 3]
-        # how many source voxels one wanted voxel covers, along each source axis
+        covered = corners @ pull[:3, :3].T + pull[:3, 3]
+        # source voxels per target voxel, along each source axis
         step = np.abs(pull[:3, :3]).max(axis=1)
         margin = 2 + 2 * step
-        if (seen.max(0) < -margin).any() or (seen.min(0) > np.asarray(self.geometry.size) - 1 + margin).any():
+        if (covered.max(0) < -margin).any() or (covered.min(0) > np.asarray(self.geometry.size) - 1 + margin).any():
             array = np.full(geometry.shape, fill, self.array.dtype if nearest else np.float32)
             return replace(self, array=array, geometry=geometry)
-        part = self.cropped(seen.min(0) - margin, seen.max(0) + margin + 1)
+        part = self.cropped(covered.min(0) - margin, covered.max(0) + margin + 1)
         image = sitk.GetImageFromArray(np.ascontiguousarray(part.array, None if nearest else np.float32))
         matrix = np.linalg.inv(part.geometry.ijk_to_ras) @ self.geometry.ijk_to_ras @ pull
         if not nearest:
-            # bins keep the physical frame of the voxel indices: origin moves by half a bin
+            # SimpleITK moves the origin by half a bin, so that the frame of the voxel indices stays the same
             bins = np.maximum(np.floor(step + 1e-6), 1).astype(int)
             bins = np.minimum(bins, part.geometry.size)
             if bins.max() > 1:
@@ -189,8 +217,16 @@ class Volume:
         )
         return replace(self, array=sitk.GetArrayFromImage(result), geometry=geometry)
 
-    def sample(self, points_ras, fill: float | None = None) -> np.ndarray:
-        """Trilinear intensities at (N, 3) RAS points; `fill` (the minimum when missing) outside."""
+    def sample(self, points_ras: ArrayLike, fill: float | None = None) -> np.ndarray:
+        """Return trilinear intensities at points, (N,) float32.
+
+        Parameters
+        ----------
+        points_ras : (N, 3) array_like
+            RAS mm.
+        fill : float, optional
+            Value outside the image; its minimum when missing.
+        """
         from scipy.ndimage import map_coordinates
 
         points = np.atleast_2d(np.asarray(points_ras, float))
@@ -200,7 +236,13 @@ class Volume:
 
 
 def to_sitk(volume: Volume) -> sitk.Image:
-    """A SimpleITK image in LPS."""
+    """Convert a volume to a SimpleITK image, which is in LPS.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image, in RAS.
+    """
     image = sitk.GetImageFromArray(np.ascontiguousarray(volume.array))
     image.SetSpacing(volume.spacing)
     image.SetOrigin((_LPS_TO_RAS @ volume.origin).tolist())
@@ -209,50 +251,65 @@ def to_sitk(volume: Volume) -> sitk.Image:
 
 
 def from_sitk(image: sitk.Image, name: str = "image", modality: str = "", metadata: dict | None = None) -> Volume:
-    """A Volume from a three-dimensional scalar SimpleITK image in LPS.
+    """Convert a three-dimensional scalar SimpleITK image, which is in LPS, to a volume.
+
+    Parameters
+    ----------
+    image : SimpleITK.Image
+        With one component per voxel; a fourth dimension of size 1 is dropped.
+    name, modality : str
+        See `Volume`.
+    metadata : dict, optional
+        See `Volume`.
 
     Raises
     ------
     InputError
-        When the image is not three-dimensional or has several components a voxel.
+        The image is not three-dimensional or has several components per voxel.
     """
     if image.GetDimension() == 4 and image.GetSize()[3] == 1:
         image = image[:, :, :, 0]
     if image.GetDimension() != 3:
         kind = (
-            "a flat picture"
+            "a single picture"
             if image.GetDimension() == 2
             else f"{image.GetSize()[-1]} volumes (time points, phases or b-values)"
         )
         raise InputError(
-            f"{name} has {image.GetDimension()} dimensions: it holds {kind}. "
+            f"{name} has {image.GetDimension()} dimensions: it contains {kind}. "
             "OncoTrack reads one three-dimensional scan; open the series, or split the file first."
         )
     if image.GetNumberOfComponentsPerPixel() != 1:
         raise InputError(
-            f"{name} has {image.GetNumberOfComponentsPerPixel()} values a voxel (colour or vectors). "
+            f"{name} has {image.GetNumberOfComponentsPerPixel()} values per voxel (colour or vectors). "
             "Open the original greyscale scan instead."
         )
     array = sitk.GetArrayFromImage(image)
     if array.dtype == np.float64:
         array = array.astype(np.float32)
-    geometry = Geometry(
+    geometry = Geometry.from_values(
         image.GetSize(),
         image.GetSpacing(),
-        tuple(_LPS_TO_RAS @ image.GetOrigin()),
+        _LPS_TO_RAS @ image.GetOrigin(),
         _LPS_TO_RAS @ np.asarray(image.GetDirection()).reshape(3, 3),
     )
     return Volume(array, geometry, name, modality, dict(metadata or {}))
 
 
-def lps_to_ras(points) -> np.ndarray:
-    """Turn (..., 3) points from LPS to RAS, or back: it is its own inverse."""
+def lps_to_ras(points: ArrayLike) -> np.ndarray:
+    """Convert points from LPS to RAS, or from RAS to LPS.
+
+    Parameters
+    ----------
+    points : (..., 3) array_like
+        The points.
+    """
     return np.asarray(points, float) @ _LPS_TO_RAS
 
 
 @contextmanager
 def itk_warnings_off() -> Iterator[None]:
-    """Silence ITK's warnings on standard error: what matters is reported in OncoTrack's own sentences."""
+    """Switch ITK's warnings on standard error off inside the block; OncoTrack reports problems itself."""
     before = sitk.ProcessObject.GetGlobalWarningDisplay()
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
     try:

@@ -1,4 +1,4 @@
-"""Gaussian anatomy maps: where a lesion should be, with a peak of 1."""
+"""Gaussian maps of the position where a lesion is expected, with a peak of 1."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ DLT_N = 4.0
 
 
 def gaussian_dlt(geometry: Geometry, centre: Sequence[float], radius_mm: float, n: float = DLT_N) -> np.ndarray:
-    """DLT's anatomy signal, ``G(mu, n r) = exp(-sum_i (i - mu_i)^2 / (2 (n r)^2))``.
+    """Compute DLT's anatomy signal, ``G(mu, n r) = exp(-sum_i (i - mu_i)^2 / (2 (n r)^2))``.
 
     Parameters
     ----------
     geometry : Geometry
-        Grid to draw on, any orientation.
+        Grid of the map, any orientation.
     centre : (3,) float
         mu, RAS mm.
     radius_mm : float
@@ -31,6 +31,12 @@ def gaussian_dlt(geometry: Geometry, centre: Sequence[float], radius_mm: float, 
     Returns
     -------
     (D, H, W) float32 ndarray
+        0 to 1.
+
+    Raises
+    ------
+    InputError
+        The radius or the width is not positive.
 
     References
     ----------
@@ -43,10 +49,27 @@ def gaussian_dlt(geometry: Geometry, centre: Sequence[float], radius_mm: float, 
 def anatomy_map(
     geometry: Geometry, centre: Sequence[float], radius_mm: float, n: float = DLT_N, spacing_mm: float | None = None
 ) -> Volume:
-    """DLT's anatomy map as an image to lay over a scan.
+    """Return DLT's anatomy map as an overlay of a scan.
 
-    The Gaussian is smooth, so that a coarse grid shows it whole: by default voxels of half its standard deviation,
-    between 1 and 4 mm, over the field of view of `geometry`.
+    The Gaussian is smooth, so that a coarse grid is enough.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Grid of the scan, whose field of view the map covers.
+    centre : (3,) float
+        Expected position of the lesion, RAS mm.
+    radius_mm : float
+        Radius of the lesion, mm.
+    n : float
+        See `gaussian_dlt`.
+    spacing_mm : float, optional
+        Voxel size of the map; when missing, half the standard deviation, between 1 and 4 mm.
+
+    Raises
+    ------
+    InputError
+        The radius or the width is not positive.
     """
     spacing = spacing_mm or float(np.clip(n * radius_mm / 2, 1.0, 4.0))
     grid = geometry.with_spacing(np.maximum(spacing, geometry.spacing))
@@ -54,7 +77,7 @@ def anatomy_map(
 
 
 def _gaussian(geometry: Geometry, centre: Sequence[float], denominator: float) -> np.ndarray:
-    # squared distance in mm between rotated, scaled axes is a quadratic in the voxel indices
+    # the squared distance in mm is a quadratic form of the voxel indices, also on oblique grids
     matrix = geometry.ijk_to_ras[:3, :3]
     offset = geometry.to_ijk(centre)
     i, j, k = (np.arange(n, dtype=np.float32) - np.float32(o) for n, o in zip(geometry.size, offset, strict=True))

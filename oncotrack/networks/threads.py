@@ -1,7 +1,7 @@
-"""Many small tensor operations on a shared processor: one thread an operation, slabs side by side.
+"""Parallel work on the CPU: one thread per tensor operation, whole slabs of an image in several Python threads.
 
-Operations of a millisecond gain little from OpenMP and lose much when another program holds a core, because every one
-of them waits for the slowest thread. Whole slabs in a few Python threads use the cores as well and wait once.
+Operations of a millisecond gain little from OpenMP and lose much when another program uses a core, because each waits
+for its slowest thread. Slabs in Python threads use the cores equally well and wait only once.
 """
 
 from __future__ import annotations
@@ -15,12 +15,13 @@ from typing import TypeVar
 
 import torch
 
-Item, Result = TypeVar("Item"), TypeVar("Result")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 
 @contextmanager
 def one_thread_an_operation() -> Iterator[None]:
-    """Inside, torch computes each CPU operation on the calling thread alone."""
+    """Compute each torch operation inside the block on the calling thread alone."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -29,21 +30,41 @@ def one_thread_an_operation() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def side_by_side(job: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
-    """Run `job` on every item, results in their order: on the CPU in a few threads, on an accelerator one by one."""
+def side_by_side(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
+    """Return the results of a function for every item, in their order.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one item.
+    items : iterable
+        The items.
+    device : torch.device
+        On the CPU several items are computed at once, on an accelerator one after the other.
+    """
     items = list(items)
     if device.type != "cpu" or len(items) < 2:
-        return [job(item) for item in items]
+        return [function(item) for item in items]
     with ThreadPoolExecutor(min(at_once(), len(items)), initializer=partial(torch.set_num_threads, 1)) as pool:
-        return list(pool.map(job, items))
+        return list(pool.map(function, items))
 
 
 def at_once() -> int:
-    """How many slabs lie side by side on the CPU."""
+    """Return how many items `side_by_side` computes at once on the CPU."""
     return min(os.cpu_count() or 1, 8)
 
 
 def seeds(generator: torch.Generator, count: int, device: torch.device) -> list[torch.Generator]:
-    """Independent generators drawn from one, so that the order in which slabs are done does not matter."""
+    """Draw independent generators from one, so that results do not depend on the order of the slabs.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+        On `device`; its state advances.
+    count : int
+        How many.
+    device : torch.device
+        Device of the new generators.
+    """
     numbers = torch.randint(2**62, (count,), generator=generator, device=device).tolist()
     return [torch.Generator(device=device).manual_seed(n) for n in numbers]

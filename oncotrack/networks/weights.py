@@ -1,4 +1,4 @@
-"""Trained weights on disk: safetensors files that hold their own config, checked before they are used."""
+"""Trained weights on disk: safetensors files with the network's configuration, checked before they are used."""
 
 from __future__ import annotations
 
@@ -17,28 +17,30 @@ from oncotrack.resources import resource
 
 if TYPE_CHECKING:
     import torch
+    from _typeshed import DataclassInstance
 
 FOLDER_VARIABLE = "ONCOTRACK_WEIGHTS"
 _FORMAT = "oncotrack weights 1"
-Config = TypeVar("Config")
+Config = TypeVar("Config", bound="DataclassInstance")
 Network = TypeVar("Network", bound="torch.nn.Module")
 
 
 @dataclass(frozen=True)
 class Weights:
-    """What a weights file holds.
+    """The content of a weights file.
 
     Parameters
     ----------
     system : str
         Which network ("lntracker", ...).
     config : dict
-        The fields of the network's config.
+        The fields of the network's configuration.
     about : dict
         How it was trained: data, seeds, steps, device.
     state : dict of str to Tensor
+        The network's parameters and buffers.
     sha256 : str
-        Of the whole file; goes into the provenance of every result.
+        Of the whole file; part of the provenance of every result.
     """
 
     system: str
@@ -48,18 +50,40 @@ class Weights:
     sha256: str
 
     def config_as(self, kind: type[Config]) -> Config:
-        """The config as the dataclass `kind`; WeightsError when the fields are not the same."""
+        """Return the configuration as a dataclass.
+
+        Parameters
+        ----------
+        kind : type
+            The dataclass.
+
+        Raises
+        ------
+        WeightsError
+            Its fields are not those of the file.
+        """
         known = {field.name for field in fields(kind)}
         if set(self.config) != known:
-            strange = ", ".join(sorted(set(self.config) ^ known))
+            differing = ", ".join(sorted(set(self.config) ^ known))
             raise WeightsError(
-                f"These {self.system} weights were made by another version of OncoTrack (they differ in {strange}). "
+                f"These {self.system} weights were made by another version of OncoTrack (they differ in {differing}). "
                 "Use the weights that came with this version."
             )
         return kind(**{name: _tuples(value) for name, value in self.config.items()})
 
     def fill(self, network: torch.nn.Module) -> None:
-        """Put the weights into a network; WeightsError when they are not its own."""
+        """Load the weights into a network.
+
+        Parameters
+        ----------
+        network : torch.nn.Module
+            Receives the weights.
+
+        Raises
+        ------
+        WeightsError
+            They belong to another network.
+        """
         try:
             network.load_state_dict(self.state)
         except RuntimeError as error:
@@ -75,9 +99,11 @@ class TrainedNetwork(Generic[Config, Network]):
     Parameters
     ----------
     network : torch.nn.Module
+        The network.
     config : dataclass
         The configuration that the network was built from.
     device : torch.device
+        Where the network is.
     about : dict
         How it was trained; see `Weights`.
     sha256 : str
@@ -138,6 +164,7 @@ def check_config(title: str, config: str, configs: Iterable[str]) -> None:
     title : str
         The system's name in the message.
     config : str
+        Name of the configuration.
     configs : iterable of str
         The names that it has.
 
@@ -157,7 +184,15 @@ def _tuples(value: Any) -> Any:
 
 
 def bundled(system: str, config: str) -> Path:
-    """Where the weights of a system's named config lie: in ``ONCOTRACK_WEIGHTS``, else beside the program."""
+    """Return the path of a system's weights: in the folder ``ONCOTRACK_WEIGHTS``, otherwise those of the package.
+
+    Parameters
+    ----------
+    system : str
+        Which network ("lntracker", ...).
+    config : str
+        Name of its configuration.
+    """
     name = f"{system}-{config}.safetensors"
     chosen = os.environ.get(FOLDER_VARIABLE)
     if chosen and (path := Path(chosen) / name).is_file():
@@ -165,8 +200,29 @@ def bundled(system: str, config: str) -> Path:
     return resource("weights", name)
 
 
-def save(path: str | Path, system: str, config: object, state: Mapping[str, torch.Tensor], about: Mapping) -> Path:
-    """Write weights atomically; `config` is the network's config dataclass."""
+def save(
+    path: str | Path, system: str, config: DataclassInstance, state: Mapping[str, torch.Tensor], about: Mapping
+) -> Path:
+    """Write weights, atomically.
+
+    Parameters
+    ----------
+    path : path
+        The file to write.
+    system : str
+        Which network ("lntracker", ...).
+    config : dataclass
+        The network's configuration.
+    state : mapping of str to Tensor
+        The network's parameters and buffers.
+    about : mapping
+        How it was trained; can be written as JSON.
+
+    Raises
+    ------
+    OutputError
+        The file cannot be written.
+    """
     from safetensors.torch import save_file
 
     tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
@@ -179,17 +235,24 @@ def save(path: str | Path, system: str, config: object, state: Mapping[str, torc
     }
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)
-        temporary.chmod(0o644)  # safetensors keeps files to their owner
+        temporary.chmod(0o644)  # safetensors makes files readable by their owner only
     return Path(path)
 
 
 def load(path: str | Path, system: str) -> Weights:
     """Read weights.
 
+    Parameters
+    ----------
+    path : path
+        The file to read.
+    system : str
+        Which network ("lntracker", ...).
+
     Raises
     ------
     WeightsError
-        The file is missing, damaged, altered since it was written, or made for another system.
+        The file is missing, damaged, altered since it was written, or belongs to another system.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -207,22 +270,27 @@ def load(path: str | Path, system: str) -> Weights:
         raise WeightsError(f"The weights {path} are damaged. Install them again.") from error
     if metadata.get("format") != _FORMAT or metadata.get("system") != system:
         raise WeightsError(
-            f"{path} holds no {system} weights of this version of OncoTrack "
-            f"(it says: {metadata.get('system', 'nothing')})."
+            f"{path} holds no {system} weights of this version of OncoTrack (its system is: "
+            f"{metadata.get('system', 'unknown')}). Choose a file of {system} weights."
         )
     if metadata.get("digest") != _digest(state):
-        raise WeightsError(f"The weights {path} were altered after training; install them again.")
+        raise WeightsError(f"The weights {path} were altered after training. Install them again.")
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     return Weights(system, json.loads(metadata["config"]), json.loads(metadata["about"]), state, sha256)
 
 
 def load_foreign(path: str | Path) -> dict[str, torch.Tensor]:
-    """The tensors of a file that another program wrote, a state dict as .safetensors or as torch's .pth.
+    """Read the tensors of a file that another program wrote.
+
+    Parameters
+    ----------
+    path : path
+        A state dict as .safetensors or as torch's .pth.
 
     Raises
     ------
     WeightsError
-        The file is missing, damaged, or holds something else.
+        The file is missing, damaged, or contains something else.
     """
     import torch
     from safetensors.torch import load_file
@@ -230,12 +298,12 @@ def load_foreign(path: str | Path) -> dict[str, torch.Tensor]:
     path = Path(path)
     try:
         state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
-    except Exception as error:  # torch.load raises anything on a file that is no pickle
+    except Exception as error:  # torch.load raises many kinds of error on a file that is no pickle
         raise WeightsError(
             f"{path} could not be read as weights. Give a .safetensors or .pth file of tensors."
         ) from error
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
-        raise WeightsError(f"{path} holds no weights: it is no table of tensors by name.")
+        raise WeightsError(f"{path} holds no weights. Give a .safetensors or .pth file of tensors by name.")
     return state
 
 

@@ -1,7 +1,7 @@
-"""The few calls of itk-elastix that registration needs.
+"""Calls of itk-elastix.
 
-The classes are imported from their own extension modules: going through ``import itk`` loads every wrapped filter
-of elastix's dependencies first (8 s against 1.4 s here).
+The classes are imported from their own extension modules: ``import itk`` would first load every wrapped filter of
+elastix's dependencies (8 s instead of 1.4 s).
 """
 
 from __future__ import annotations
@@ -16,7 +16,20 @@ from oncotrack.images.volume import Volume
 
 
 def defaults(kind: str, resolutions: int) -> dict[str, list[str]]:
-    """elastix's own default parameter map: "translation", "rigid", "affine" or "bspline"."""
+    """Return elastix's default parameter map.
+
+    Parameters
+    ----------
+    kind : str
+        "translation", "rigid", "affine" or "bspline".
+    resolutions : int
+        Number of resolutions.
+
+    Raises
+    ------
+    MissingPackageError
+        itk-elastix is not installed.
+    """
     parameters = _modules()["parameters"].elastixParameterObject_New()
     return {key: list(value) for key, value in dict(parameters.GetDefaultParameterMap(kind, resolutions)).items()}
 
@@ -27,14 +40,23 @@ def run(
     parameters: Mapping[str, list[str]],
     masks: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> dict[str, list[str]]:
-    """Register RAS-aligned volumes; returns elastix's transform parameter map.
+    """Register RAS-aligned volumes and return elastix's transform parameter map, in the volumes' RAS mm.
 
-    Points of the map are in the volumes' own RAS millimetres.
+    Parameters
+    ----------
+    fixed, moving : Volume
+        On RAS-aligned grids.
+    parameters : mapping of str to list of str
+        elastix's parameter map; see `defaults`.
+    masks : pair of (D, H, W) bool ndarray, optional
+        Voxels of `fixed` and of `moving` that count.
 
     Raises
     ------
     RegistrationError
-        elastix gave up, most often because too few samples fall inside both images.
+        elastix failed, most often because too few samples are inside both images.
+    MissingPackageError
+        itk-elastix is not installed.
     """
     modules = _modules()
     holder = modules["parameters"].elastixParameterObject_New()
@@ -56,7 +78,7 @@ def run(
         method.UpdateLargestPossibleRegion()
     except RuntimeError as error:
         raise RegistrationError(
-            "The two scans could not be registered: too little of the body is seen in both. "
+            "The two scans could not be registered: they have too little of the body in common. "
             "Check that they show the same patient and body region."
         ) from error
     result = dict(method.GetTransformParameterObject().GetParameterMap(0))
@@ -64,7 +86,13 @@ def run(
 
 
 def affine_matrix(result: Mapping[str, list[str]]) -> np.ndarray:
-    """(4, 4) matrix of an elastix affine transform map."""
+    """Return the (4, 4) matrix of an affine transform, fixed to moving points.
+
+    Parameters
+    ----------
+    result : mapping of str to list of str
+        The transform parameter map from `run`.
+    """
     values = np.array(result["TransformParameters"], float)
     centre = np.array(result["CenterOfRotationPoint"], float)
     matrix = np.eye(4)
@@ -74,7 +102,15 @@ def affine_matrix(result: Mapping[str, list[str]]) -> np.ndarray:
 
 
 def bspline_displacement(result: Mapping[str, list[str]], volume: Volume) -> np.ndarray:
-    """(D, H, W, 3) displacement (mm) of an elastix B-spline transform map on the grid of `volume`."""
+    """Return the displacement of a B-spline transform, (D, H, W, 3) mm.
+
+    Parameters
+    ----------
+    result : mapping of str to list of str
+        The transform parameter map from `run`.
+    volume : Volume
+        Its grid is the one of the displacement.
+    """
     import SimpleITK as sitk
 
     transform = sitk.BSplineTransform(3, int(result["BSplineTransformSplineOrder"][0]))

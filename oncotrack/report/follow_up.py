@@ -12,6 +12,7 @@ import numpy as np
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, Observation
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.visit_table import return_match, trust
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.networks.heatmap import gaussian_dlt
 from oncotrack.report.page import BACKGROUND, HALF_MM, choose_window, draw_slice, mark, plane, png, write_page
@@ -21,8 +22,8 @@ _KEY = (
     "50 and 75 %). Squares: alternatives, with their distance from the slice."
 )
 _TRUST_KEY = (
-    " The patient's right is on the left. Trust is the distance by which matching back misses the clicked point: small "
-    "is good."
+    " The patient's right is on the left. The cycle error is the distance between the clicked point and the place where "
+    "the return match ends: the smaller, the better."
 )
 
 
@@ -72,7 +73,7 @@ def write_report(
             f'<img alt="Baseline and follow-up of {html.escape(finding.label)}" src="data:image/png;base64,{picture}">'
             "</section>"
         )
-    head = "<tr><th>Lesion<th>Baseline R A S (mm)<th>Follow-up R A S (mm)<th>State<th>Trust<th>Similarity"
+    head = "<tr><th>Lesion<th>Baseline R A S (mm)<th>Follow-up R A S (mm)<th>State<th>Cycle error<th>Similarity"
     head += "<th>Error to truth</tr>" if known else "</tr>"
     registration = pair.registration()
     quality = f"Registration: similarity {registration.similarity:.2f}, overlap {100 * registration.overlap:.0f} %."
@@ -82,14 +83,12 @@ def write_report(
 
 
 def _row(finding: Finding, seen: Observation, match: Observation, truth) -> str:
-    evidence = match.evidence
-    trust = "" if evidence is None or evidence.cycle_error_mm is None else f"cycle {evidence.cycle_error_mm:.1f} mm"
     cells = [
         finding.label,
         "{:.1f}, {:.1f}, {:.1f}".format(*seen.centre),
         "{:.1f}, {:.1f}, {:.1f}".format(*match.centre),
         match.state.value,
-        trust,
+        trust(match),
         "" if match.score is None else f"{match.score:.2f}",
     ]
     if truth is not None:
@@ -100,10 +99,8 @@ def _row(finding: Finding, seen: Observation, match: Observation, truth) -> str:
 def _caption(finding: Finding, match: Observation, truth) -> str:
     words = [f"State: {match.state.value}."]
     if match.evidence is not None:
-        if match.evidence.reason:
-            words.append(match.evidence.reason)
-        elif match.evidence.cycle_error_mm is not None:
-            words.append(f"Matching back misses the clicked point by {match.evidence.cycle_error_mm:.1f} mm.")
+        if sentence := match.evidence.reason or return_match(match.evidence.cycle_error_mm):
+            words.append(sentence)
         moved = np.linalg.norm(np.subtract(match.centre, match.evidence.expected))
         words.append(f"It lies {moved:.1f} mm from the registered guess.")
     if truth is not None:

@@ -7,5 +7,11 @@ from pathlib import Path
 
 
 def resource(*parts: str) -> Path:
-    """Return the path of a data file that is installed with the package, whether or not it exists."""
+    """Return the path of a data file that is installed with the package, whether or not it exists.
+
+    Parameters
+    ----------
+    *parts : str
+        Folders and file name below the package's `resources`.
+    """
     return Path(str(files(__name__).joinpath(*parts)))

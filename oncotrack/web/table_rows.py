@@ -7,6 +7,7 @@ from typing import Any
 
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, Observation, State
+from oncotrack.findings.visit_table import cycle_error
 from oncotrack.scene.followup.follow_up import FollowUpScene
 
 STATES = {
@@ -43,7 +44,7 @@ def match(session: FollowUpScene) -> dict[str, Any]:
             {
                 "letter": alternative_letter(index),
                 "score": f"{each.score:.2f}",
-                "trust": _cycle(each.cycle_error_mm),
+                "trust": cycle_error(each.cycle_error_mm),
                 "away": f"{math.dist(each.centre, seen.centre):.0f} mm away",
                 "ras": [round(value, 3) for value in each.centre],
             }
@@ -53,12 +54,8 @@ def match(session: FollowUpScene) -> dict[str, Any]:
 
 
 def trust(seen: Observation | None) -> str:
-    """The cycle error in words, which is the trust to show; "" where nothing was matched."""
-    return _cycle(seen.evidence.cycle_error_mm) if seen and seen.evidence else ""
-
-
-def _cycle(error_mm: float | None) -> str:
-    return "no cycle error known" if error_mm is None else f"cycle error {error_mm:.1f} mm"
+    """Return the cycle error in words, or "" where nothing was matched."""
+    return cycle_error(seen.evidence.cycle_error_mm) if seen and seen.evidence else ""
 
 
 def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:

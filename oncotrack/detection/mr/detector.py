@@ -73,7 +73,7 @@ class MRDetector:
         findings = nodes.findings_of([track_of(node) for node in whole], slices, time_point, provenance)
         if self.network.mask_head is not None:
             findings = [
-                finding.observed(time_point, with_mask(finding.at(time_point), mask_of(node, slices)))
+                finding.with_observation(time_point, with_mask(finding.at(time_point), mask_of(node, slices)))
                 for finding, node in zip(findings, whole, strict=True)
             ]
         progress(1.0, f"{len(findings)} nodes")

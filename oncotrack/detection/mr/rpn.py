@@ -9,7 +9,7 @@ from torch import nn
 
 from oncotrack.detection.mr.box_code import decode
 from oncotrack.detection.mr.config import MRConfig
-from oncotrack.networks.boxes import measure, nms
+from oncotrack.networks.boxes import area, nms
 
 _LEAST_AREA = 1.0  # pixels; a proposal that is clipped to less is dropped
 
@@ -89,6 +89,6 @@ def proposals(
     scores = logits.softmax(1)[:, 1]
     best = scores.topk(min(config.candidates, len(scores))).indices
     boxes = decode(steps[best], places[best], shape)
-    whole = measure(boxes) >= _LEAST_AREA
+    whole = area(boxes) >= _LEAST_AREA
     boxes, scores = boxes[whole], scores[best][whole]
     return boxes[nms(boxes, scores, config.proposal_nms)[:count]]

@@ -10,7 +10,7 @@ from oncotrack.detection.detector import DETECTORS, Detector, detector_for
 from oncotrack.detection.detector import detector as make_detector
 from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.findings.finding import Finding
-from oncotrack.findings.tracklet_edits import Rerun, has_decisions, take_up
+from oncotrack.findings.tracklet_edits import Rerun, add_proposals, has_decisions
 from oncotrack.images.volume import Volume
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.tasks import Task
@@ -83,7 +83,7 @@ class DetectTasks:
             findings = self._nodes.findings
             with findings.group("detect lymph nodes"):
                 self._scan.name_time_point()
-                taken = take_up(findings, time_point, proposed, rerun or Rerun.KEEP)
+                taken = add_proposals(findings, time_point, proposed, rerun or Rerun.KEEP)
             if taken:
                 self._go_to(taken[0].uid)
             return taken

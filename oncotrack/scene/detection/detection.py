@@ -14,7 +14,7 @@ from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.node_files import write_nodes
-from oncotrack.findings.tracklet_edits import Rerun, detected, has_decisions
+from oncotrack.findings.tracklet_edits import Rerun, detected_nodes, has_decisions
 from oncotrack.scene.detection.detect_task import FACTORIES, DetectTasks
 from oncotrack.scene.detection.node_display import NodeDisplay
 from oncotrack.scene.detection.tracklet_editor import TrackletEditor
@@ -115,7 +115,7 @@ class DetectionScene(ScanSession):
     @property
     def here(self) -> tuple[Finding, ...]:
         """The lymph nodes of this scan."""
-        return detected(self.findings, self.time_point)
+        return detected_nodes(self.findings, self.time_point)
 
     @property
     def shown(self) -> tuple[Finding, ...]:

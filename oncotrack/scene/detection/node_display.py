@@ -5,7 +5,7 @@ from __future__ import annotations
 from undo_stack import Signal
 
 from oncotrack.findings.finding import Finding, State
-from oncotrack.findings.tracklet_edits import detected
+from oncotrack.findings.tracklet_edits import detected_nodes
 from oncotrack.scene.detection.tracklet_editor import TrackletEditor
 from oncotrack.scene.nodes.finding_nodes import CENTRES, FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
@@ -66,7 +66,7 @@ class NodeDisplay:
         if not time_point or (views and time_point not in views):
             self._editor.draw(False)
             return
-        shown = {finding.uid: self.is_shown(finding) for finding in detected(self._nodes.findings, time_point)}
+        shown = {finding.uid: self.is_shown(finding) for finding in detected_nodes(self._nodes.findings, time_point)}
         current = self._nodes.current.uid if self._nodes.current else ""
         with self._nodes.drawing():
             for key, node in self._nodes.parts:
@@ -88,7 +88,7 @@ class NodeDisplay:
             self._observers.add(display, display.JumpToPointEvent, lambda caller, _: self._on_click(caller))
         with_mask = {
             finding.uid
-            for finding, seen in self._nodes.findings.seen_at(self._scan.time_point)
+            for finding, seen in self._nodes.findings.observations_at(self._scan.time_point)
             if seen.mask is not None
         }
         for index in range(node.GetNumberOfControlPoints()):

@@ -13,6 +13,7 @@ from oncotrack.detection.detector import Detector
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings import tracklet_edits as edits
 from oncotrack.findings.finding import Finding, Kind, Observation, Provenance, State, point
+from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.images.volume import Volume
 from oncotrack.scene.nodes.fiducials import marked
@@ -155,7 +156,7 @@ class TrackletEditor:
             return ()
         others = [
             each
-            for each in edits.detected(self._nodes.findings, time_point)
+            for each in edits.detected_nodes(self._nodes.findings, time_point)
             if each.uid != mine.uid
             and each.at(time_point).state is not State.REJECTED
             and self.tracklet.is_on_grid_of(each.at(time_point).tracklet)
@@ -172,9 +173,7 @@ class TrackletEditor:
         u, v, index = grid.flat(at)
         half = DEFAULT_BOX_MM / 2
         tracklet = replace(grid, boxes=(SliceBox(index, (u - half, v - half), (u + half, v + half)),))
-        seen = edits.edited_by_reader(
-            Observation(centre=at, provenance=Provenance(reader="reader")).with_tracklet(tracklet)
-        )
+        seen = edited_by_reader(Observation(centre=at, provenance=Provenance(reader="reader")).with_tracklet(tracklet))
         findings = self._nodes.findings
         with findings.group(f"add {findings.next_label(Kind.LYMPH_NODE)}"):
             self._scan.name_time_point()
@@ -282,7 +281,7 @@ class TrackletEditor:
     def _grid(self) -> Tracklet:
         """The slices that boxes are drawn on: those of the nodes that are there, else the scan's nearest to axial."""
         time_point = self._scan.time_point
-        known = edits.detected(self._nodes.findings, time_point)
+        known = edits.detected_nodes(self._nodes.findings, time_point)
         if known:
             return known[0].at(time_point).tracklet
         return Tracklet.on(self._scan.image().geometry.axial(), [SliceBox(0, (0, 0), (0, 0))])

@@ -7,7 +7,16 @@ from dataclasses import dataclass
 
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, State
-from oncotrack.findings.visit_table import VisitLine, axes, headings, state, trust, was_not_found
+from oncotrack.findings.visit_table import (
+    VisitLine,
+    axes,
+    cycle_error,
+    headings,
+    return_match,
+    state,
+    trust,
+    was_not_found,
+)
 from oncotrack.findings.visit_table import lines as visit_rows
 from oncotrack.scene.choices import MATCH_STATES
 from oncotrack.scene.followup.follow_up import FollowUpScene
@@ -50,8 +59,8 @@ def verdict(session: FollowUpScene, finding: Finding | None = None) -> str:
         return f"{finding.label} has not been followed yet."
     if was_not_found(match):
         return f"{finding.label} was not found. {match.evidence.reason}".strip()
-    back = trust(match)
-    return f"{finding.label}: {state(match)}" + (f"; matched back it misses its start by {back}." if back else ".")
+    explanation = return_match(match.evidence.cycle_error_mm) if match.evidence else ""
+    return f"{finding.label}: {state(match)}. {explanation}".strip()
 
 
 def alternatives(session: FollowUpScene) -> list[str]:
@@ -60,7 +69,7 @@ def alternatives(session: FollowUpScene) -> list[str]:
     known = match.evidence.alternatives if match and match.evidence else ()
     return [
         f"{alternative_letter(index)}: score {other.score:.2f}, {math.dist(other.centre, match.centre):.0f} mm away"
-        + ("" if other.cycle_error_mm is None else f", misses its start by {other.cycle_error_mm:.1f} mm")
+        + ("" if other.cycle_error_mm is None else f", {cycle_error(other.cycle_error_mm)}")
         for index, other in enumerate(known, 1)
     ]
 

@@ -11,7 +11,7 @@ from undo_stack import Signal
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Kind, Observation, State
-from oncotrack.findings.tracklet_edits import edited_by_reader
+from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.carry import carry
@@ -61,7 +61,7 @@ class MaskEditing(ScanSession):
     @property
     def shown(self) -> tuple[Finding, ...]:
         """The findings of this scan, masked or not."""
-        seen = self.findings.seen_at(self.time_point)
+        seen = self.findings.observations_at(self.time_point)
         return tuple(finding for finding, each in seen if each.state is not State.ABSENT)
 
     @property
@@ -79,7 +79,7 @@ class MaskEditing(ScanSession):
         """The finding that a place (RAS mm) belongs to: the nearest whose middle lies closer than its radius."""
         reach = {
             finding.uid: (math.dist(seen.centre, ras), seen.radius_mm or _REACH_MM)
-            for finding, seen in self.findings.seen_at(self.time_point)
+            for finding, seen in self.findings.observations_at(self.time_point)
         }
         near = [finding for finding in self.shown if reach[finding.uid][0] <= reach[finding.uid][1]]
         return min(near, key=lambda finding: reach[finding.uid][0], default=None)

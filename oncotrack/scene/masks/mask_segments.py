@@ -174,7 +174,7 @@ class MaskSegments:
                 self.deleted.emit(time_point, uid)
 
     def _masked(self, time_point: str) -> list[tuple[str, Observation]]:
-        return [(finding.uid, seen) for finding, seen in self._nodes.findings.seen_at(time_point) if seen.mask]
+        return [(finding.uid, seen) for finding, seen in self._nodes.findings.observations_at(time_point) if seen.mask]
 
     def _read_names(self, segmentation: slicer.vtkSegmentation) -> None:
         if self._is_drawing:

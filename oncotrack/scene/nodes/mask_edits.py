@@ -8,7 +8,7 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Observation
-from oncotrack.findings.tracklet_edits import edited_by_reader
+from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.findings import observation

@@ -1,0 +1,114 @@
+"""What a reader's edits make of an observation: each function returns a changed copy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from oncotrack.errors import InputError
+from oncotrack.findings.finding import Alternative, Axis, Box, Observation, Point, Provenance, State, point
+
+
+def edited_by_reader(observation: Observation, reader: str = "reader") -> Observation:
+    """Return the observation as edited by a reader now.
+
+    Parameters
+    ----------
+    observation : Observation
+        The observation before the edit.
+    reader : str
+        Who edited it.
+    """
+    return with_state(observation, State.EDITED, reader)
+
+
+def with_state(observation: Observation, state: State, reader: str = "") -> Observation:
+    """Return the observation with another state, decided now.
+
+    Parameters
+    ----------
+    observation : Observation
+        The observation before the decision.
+    state : State
+        The new state.
+    reader : str
+        Who decided; "" keeps the reader of before.
+    """
+    old = observation.provenance
+    provenance = replace(old, reader=reader or old.reader, when=Provenance().when)
+    return replace(observation, state=state, provenance=provenance)
+
+
+def moved(observation: Observation, centre: Sequence[float], reader: str = "reader") -> Observation:
+    """Return the observation moved by hand: box and axes move along, the state becomes `edited`.
+
+    A tracklet, a mask with its volume and the match's cycle error belong to the old position and are dropped. The same
+    observation is returned when the centre is where it was.
+
+    Parameters
+    ----------
+    observation : Observation
+        The observation before the move.
+    centre : (3,) float
+        The new centre, RAS mm.
+    reader : str
+        Who moved it.
+
+    Raises
+    ------
+    InputError
+        The centre is not three finite numbers.
+    """
+    centre = point(centre, "centre")
+    if centre == observation.centre:
+        return observation
+    offset = point([b - a for a, b in zip(observation.centre, centre, strict=True)], "move")
+    box, evidence = observation.box, observation.evidence
+    shifted = replace(
+        observation,
+        centre=centre,
+        tracklet=None,
+        volume_mm3=None,
+        mask=None,
+        box=box and Box(_shifted(box.low, offset), _shifted(box.high, offset)),
+        evidence=evidence and replace(evidence, cycle_error_mm=None),
+        long_axis=_shifted_axis(observation.long_axis, offset),
+        short_axis=_shifted_axis(observation.short_axis, offset),
+    )
+    return edited_by_reader(shifted, reader)
+
+
+def with_alternative(observation: Observation, index: int, reader: str = "reader") -> Observation:
+    """Return the observation at one of its alternatives, whose score and cycle error it gets; see `moved`.
+
+    Parameters
+    ----------
+    observation : Observation
+        A match; it becomes the alternative of this index.
+    index : int
+        Which alternative, from 0.
+    reader : str
+        Who chose it.
+
+    Raises
+    ------
+    InputError
+        There is no such alternative.
+    """
+    evidence = observation.evidence
+    if evidence is None or not 0 <= index < len(evidence.alternatives):
+        count = len(evidence.alternatives) if evidence else 0
+        raise InputError(f"There are {count} alternatives; number {index + 1} is not among them.")
+    chosen = evidence.alternatives[index]
+    former = Alternative(observation.centre, observation.score or 0.0, evidence.cycle_error_mm)
+    swapped = tuple(former if n == index else each for n, each in enumerate(evidence.alternatives))
+    evidence = replace(evidence, alternatives=swapped, cycle_error_mm=chosen.cycle_error_mm)
+    return replace(moved(observation, chosen.centre, reader), score=chosen.score, evidence=evidence)
+
+
+def _shifted(position: Point, offset: Point) -> Point:
+    return point([a + b for a, b in zip(position, offset, strict=True)])
+
+
+def _shifted_axis(axis: Axis | None, offset: Point) -> Axis | None:
+    return axis and Axis(_shifted(axis.start, offset), _shifted(axis.end, offset))

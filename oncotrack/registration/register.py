@@ -1,0 +1,62 @@
+"""Registration of two scans of one patient: affine by elastix, on request followed by a B-spline."""
+
+from __future__ import annotations
+
+from oncotrack.background.jobs import Progress, silent
+from oncotrack.errors import RegistrationError
+from oncotrack.images.volume import Volume
+from oncotrack.registration import alignment, cache_files
+from oncotrack.registration.registration import Registration
+
+
+def register(
+    baseline: Volume, followup: Volume, *, bspline: bool = False, progress: Progress = silent, cache: bool = True
+) -> Registration:
+    """Register a follow-up to its baseline.
+
+    The registration runs on RAS-aligned copies of a few millimetres, so that the result does not depend on how a scan is
+    stored (order of its axes, oblique orientation).
+
+    Parameters
+    ----------
+    baseline, followup : Volume
+        Any spacing, orientation and field of view; CT or MR, both of one kind.
+    bspline : bool
+        Follow the affine by a B-spline with control points every 16 mm, on copies of 2 mm (about forty times slower).
+    progress : Progress
+        Called between the stages; may raise `Cancelled`.
+    cache : bool
+        Look up and store the result in `cache_files.cache_folder`, under the content of both images.
+
+    Raises
+    ------
+    RegistrationError
+        The scans are of two modalities, do not overlap, or do not show the same body region.
+
+    References
+    ----------
+    Klein et al., elastix, IEEE TMI 2010. DLT equation 1 (affine as anatomy prior).
+    """
+    path = cache_files.cache_path(baseline, followup, bspline)
+    if cache and (stored := cache_files.load(path)) is not None:
+        return stored
+    if baseline.is_ct != followup.is_ct:
+        kinds = [scan.modality or ("CT" if scan.is_ct else "not CT") for scan in (baseline, followup)]
+        raise RegistrationError(
+            f"{baseline.name} is {kinds[0]} and {followup.name} is {kinds[1]}. "
+            "Follow-up compares scans of one modality; choose two CTs or two MRs."
+        )
+    progress(0.05, "Preparing both scans")
+    fixed, moving = alignment.windowed_copy(baseline), alignment.windowed_copy(followup)
+    progress(0.2, "Rough alignment")
+    starts = alignment.starting_translations(fixed, moving)
+    progress(0.35, "Affine registration")
+    registration = alignment.best_affine(fixed, moving, starts, f"{baseline.name} and {followup.name}")
+    if bspline:
+        progress(0.5, "B-spline registration")
+        fixed, moving = (alignment.windowed_copy(scan, alignment.BSPLINE_SPACING_MM) for scan in (baseline, followup))
+        registration = alignment.with_bspline(fixed, moving, registration, progress)
+    if cache:
+        cache_files.save(path, registration)
+    progress(1.0, "Registered")
+    return registration
