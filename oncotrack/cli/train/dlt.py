@@ -1,19 +1,5 @@
 """``oncotrack train dlt``."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from oncotrack.cli.train.lesion_tracker import training_command
 
-if TYPE_CHECKING:
-    from oncotrack.training.lesion_tracker import System
-
-
-def _system() -> System:
-    from oncotrack.training.dlt import SYSTEM
-
-    return SYSTEM
-
-
-dlt = training_command(_system, "Deep Lesion Tracker")
+dlt = training_command("dlt", "Deep Lesion Tracker")

@@ -3,34 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from oncotrack.cli.options import Config, Device, Dls
 from oncotrack.cli.output import print_written, progress_bar
-from oncotrack.cli.train.options import (
-    Batch,
-    LearningRate,
-    MaxMinutes,
-    RunFolder,
-    Seed,
-    Start,
-    Steps,
-    Warmup,
-    plan_with,
-)
-
-if TYPE_CHECKING:
-    from oncotrack.training.lesion_tracker import System
+from oncotrack.cli.train import options
+from oncotrack.cli.train.options import plan_with
 
 
-def training_command(load_system: Callable[[], System], title: str) -> Callable[..., None]:
-    """Return the command that trains a lesion tracker; `load_system` imports its network when the command runs."""
+def training_command(name: str, title: str) -> Callable[..., None]:
+    """Return the command that trains the lesion tracker called `name`."""
 
     def command(
-        out: RunFolder,
+        out: options.RunFolder,
         config: Config = "compact",
         phantoms: Annotated[
             int, typer.Option("--phantoms", min=0, help="Number of synthetic patients with three visits each.")
@@ -47,19 +36,19 @@ def training_command(load_system: Callable[[], System], title: str) -> Callable[
             Path | None,
             typer.Option("--visits", metavar="DIR", help="Folder of prepared pairs; inside --out when missing."),
         ] = None,
-        steps: Steps = None,
-        batch: Batch = None,
-        learning_rate: LearningRate = None,
-        warmup: Warmup = None,
-        seed: Seed = None,
-        start: Start = None,
+        steps: options.Steps = None,
+        batch: options.Batch = None,
+        learning_rate: options.LearningRate = None,
+        warmup: options.Warmup = None,
+        seed: options.Seed = None,
+        start: options.Start = None,
         device: Device = "auto",
-        max_minutes: MaxMinutes = None,
+        max_minutes: options.MaxMinutes = None,
     ) -> None:
         from oncotrack.training.lesion_tracker import train
         from oncotrack.training.visit_sources import VisitSources
 
-        system = load_system()
+        system = import_module(f"oncotrack.training.{name}").SYSTEM
         plan = plan_with(
             system.plans.get(config), steps=steps, batch=batch, learning_rate=learning_rate, warmup=warmup, seed=seed
         )

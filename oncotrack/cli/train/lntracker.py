@@ -9,23 +9,12 @@ import typer
 
 from oncotrack.cli.options import Config, Device, InsertInto
 from oncotrack.cli.output import print_written, progress_bar
-from oncotrack.cli.train.options import (
-    Batch,
-    Insertions,
-    LearningRate,
-    MaxMinutes,
-    NodePhantoms,
-    RunFolder,
-    Seed,
-    Start,
-    Steps,
-    Warmup,
-    plan_with,
-)
+from oncotrack.cli.train import options
+from oncotrack.cli.train.options import plan_with
 
 
 def lntracker(
-    out: RunFolder,
+    out: options.RunFolder,
     config: Config = "compact",
     ablation: Annotated[
         str,
@@ -38,28 +27,28 @@ def lntracker(
         str, typer.Option("--stage", help="all (at once), or one after the other and faster: proposals, then queries.")
     ] = "all",
     crop: Annotated[int | None, typer.Option("--crop", min=64, help="Pixels of a crop, 0.8 mm each.")] = None,
-    phantoms: NodePhantoms = 160,
+    phantoms: options.NodePhantoms = 160,
     insert: InsertInto = None,
-    insertions: Insertions = 40,
+    insertions: options.Insertions = 40,
     nih: Annotated[
         tuple[Path, Path] | None, typer.Option("--nih", metavar="SCANS MASKS", help="Folders of NIH CT Lymph Nodes.")
     ] = None,
     folder: Annotated[
         Path | None, typer.Option("--folder", help="Folder of CTs with node masks, X_image and X_mask.")
     ] = None,
-    steps: Steps = None,
-    batch: Batch = None,
-    learning_rate: LearningRate = None,
-    warmup: Warmup = None,
+    steps: options.Steps = None,
+    batch: options.Batch = None,
+    learning_rate: options.LearningRate = None,
+    warmup: options.Warmup = None,
     optimiser: Annotated[str | None, typer.Option("--optimiser", help="radam, or muon (torch 2.9 or newer).")] = None,
-    seed: Seed = None,
-    start: Start = None,
+    seed: options.Seed = None,
+    start: options.Start = None,
     backbone: Annotated[
         Path | None,
         typer.Option("--backbone", help="torchvision's ResNet-50 weights (ImageNet), for the config paper."),
     ] = None,
     device: Device = "auto",
-    max_minutes: MaxMinutes = None,
+    max_minutes: options.MaxMinutes = None,
 ) -> None:
     """Train LN-Tracker, the lymph node detector for CT.
 

@@ -9,11 +9,12 @@ import typer
 
 from oncotrack.cli.options import Config, Device
 from oncotrack.cli.output import print_written, progress_bar
-from oncotrack.cli.train.options import Batch, LearningRate, MaxMinutes, RunFolder, Seed, Steps, Warmup, plan_with
+from oncotrack.cli.train import options
+from oncotrack.cli.train.options import plan_with
 
 
 def mr(
-    out: RunFolder,
+    out: options.RunFolder,
     config: Config = "compact",
     ablation: Annotated[
         str,
@@ -29,13 +30,13 @@ def mr(
     scans: Annotated[
         Path | None, typer.Option("--scans", metavar="DIR", help="Folder of prepared slices, shared by several runs.")
     ] = None,
-    steps: Steps = None,
-    batch: Batch = None,
-    learning_rate: LearningRate = None,
-    warmup: Warmup = None,
-    seed: Seed = None,
+    steps: options.Steps = None,
+    batch: options.Batch = None,
+    learning_rate: options.LearningRate = None,
+    warmup: options.Warmup = None,
+    seed: options.Seed = None,
     device: Device = "auto",
-    max_minutes: MaxMinutes = None,
+    max_minutes: options.MaxMinutes = None,
 ) -> None:
     """Train the lymph node detector for MR.
 

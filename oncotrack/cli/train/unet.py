@@ -4,34 +4,23 @@ from __future__ import annotations
 
 from oncotrack.cli.options import Device, InsertInto
 from oncotrack.cli.output import print_written, progress_bar
-from oncotrack.cli.train.options import (
-    Batch,
-    Insertions,
-    LearningRate,
-    MaxMinutes,
-    NodePhantoms,
-    RunFolder,
-    Seed,
-    Start,
-    Steps,
-    Warmup,
-    plan_with,
-)
+from oncotrack.cli.train import options
+from oncotrack.cli.train.options import plan_with
 
 
 def unet(
-    out: RunFolder,
-    phantoms: NodePhantoms = 160,
+    out: options.RunFolder,
+    phantoms: options.NodePhantoms = 160,
     insert: InsertInto = None,
-    insertions: Insertions = 40,
-    steps: Steps = None,
-    batch: Batch = None,
-    learning_rate: LearningRate = None,
-    warmup: Warmup = None,
-    seed: Seed = None,
-    start: Start = None,
+    insertions: options.Insertions = 40,
+    steps: options.Steps = None,
+    batch: options.Batch = None,
+    learning_rate: options.LearningRate = None,
+    warmup: options.Warmup = None,
+    seed: options.Seed = None,
+    start: options.Start = None,
     device: Device = "auto",
-    max_minutes: MaxMinutes = None,
+    max_minutes: options.MaxMinutes = None,
 ) -> None:
     """Train the 3D U-Net that LN-Tracker is compared with.
 
