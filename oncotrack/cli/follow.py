@@ -69,7 +69,8 @@ def follow(
     with progress_bar() as progress:
         started = time.perf_counter()
         progress(0.02, "Loading")
-        pair = ScanPair(*map(load, scans), cache=not no_cache)
+        baseline, followup = map(load, scans)
+        pair = ScanPair(baseline, followup, cache=not no_cache)
         point = pair.check_click(at)
         seconds["load"] = time.perf_counter() - started
         started = time.perf_counter()

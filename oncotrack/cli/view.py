@@ -44,12 +44,11 @@ def view(
         )
     from oncotrack.web import serve
 
-    scans = (baseline, followup, *(more or ()))
+    scans = [path for path in (baseline, followup, *(more or ())) if path is not None]
     for path in scans:
-        if path is not None and not path.exists():
+        if not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")
-    if not any(scans):
-        scans = [_demo_scene()]
+    scans = scans or [_demo_scene()]
     serve(*scans, folders=folder or (), host=host, port=port, open_browser=browser, out=out)
 
 

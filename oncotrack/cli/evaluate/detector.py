@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 
@@ -84,7 +84,7 @@ def detector(
     if unet is not None:
         from oncotrack.evaluation.unet import UNetDetector
 
-        chosen["unet"] = UNetDetector(unet, device)
+        chosen["unet"] = cast("Detector", UNetDetector(unet, device))  # the evaluation only calls detect
     with progress_bar() as progress:
         result = evaluate_detectors(chosen, held_out(cases, insert or (), first), progress, stacking=stacking)
     if out is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from oncotrack.cli.output import print_result, print_written
 
 
-def print_evaluation(result: Mapping[str, Any], json: str | None, out: Path | None) -> None:
+def print_evaluation(result: dict[str, Any], json: str | None, out: Path | None) -> None:
     """Print every number of a result, and write its report into the folder `out`."""
     if out is not None:
         from oncotrack.evaluation import write_report
