@@ -27,4 +27,4 @@ def detection(
 
     if kind is not None and kind not in tuple(Kind):
         raise InputError(f'There is no kind "{kind}". Choose one of: {", ".join(Kind)}.', parameter="kind")
-    print_evaluation(evaluate_detection(truth, predictions, kind and Kind(kind)), json, out)
+    print_evaluation(evaluate_detection(truth, predictions, Kind(kind) if kind else None), json, out)
