@@ -368,6 +368,12 @@ def test_version_and_unknown_commands(oncotrack):
     assert (done.code, overview("oncotrack").strip() in done.out + done.err) == (2, True)
 
 
+def test_without_typer_a_command_says_what_to_install(oncotrack, monkeypatch):
+    monkeypatch.setitem(sys.modules, "typer", None)
+    done = oncotrack("info")
+    assert (done.code, 'pip install "oncotrack[cli]"' in done.err) == (2, True)
+
+
 @pytest.mark.parametrize("group", GROUPS)
 def test_the_help_of_a_group_lists_its_commands_on_lines_of_a_terminal(oncotrack, group):
     done = oncotrack(*[group][: group != "oncotrack"], "--help")

@@ -11,12 +11,16 @@ def main() -> None:
     The exit code is 0 on success, 2 after an error with a message, and 130 when the user pressed Ctrl+C.
     """
     from oncotrack.cli.commands import option_hint, overview
-    from oncotrack.errors import OncoTrackError
+    from oncotrack.errors import MissingPackageError, OncoTrackError
 
     if sys.argv[1:] == ["--help"]:  # answered before typer is imported, which takes longer than all the rest
         sys.stdout.write(overview("oncotrack"))
         return
     try:
+        try:
+            import typer  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise MissingPackageError('The commands need the package typer: pip install "oncotrack[cli]"') from error
         from oncotrack.cli.app import app
 
         app()

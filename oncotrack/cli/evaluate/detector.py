@@ -54,7 +54,7 @@ def detector(
         from oncotrack.evaluation.mr_detectors import evaluate_mr
 
         if data != "phantom":
-            raise InputError("The MR detector is evaluated on synthetic scans only.", parameter="data")
+            raise InputError("The MR detector is evaluated on synthetic scans only. Leave --data out.")
         detectors = {
             name: MRDetector(device, weights=file, threshold=0.0) for name, file in (files or {"mr": None}).items()
         }
