@@ -23,7 +23,7 @@ def main() -> None:
             raise MissingPackageError('The commands need the package typer: pip install "oncotrack[cli]"') from error
         from oncotrack.cli.app import app
 
-        app()
+        app(prog_name="oncotrack")
     except OncoTrackError as error:
         sys.stderr.write(f"oncotrack: {error}{option_hint(error)}\n")
         sys.exit(2)
