@@ -323,7 +323,7 @@ def test_landmarks_of_the_real_pair(oncotrack, shared_data):
 
 
 def test_demo_without_any_data_uses_the_synthetic_patient(oncotrack, tmp_path, monkeypatch):
-    monkeypatch.setattr("oncotrack.cli.demo.SIZE", (80, 80, 44))
+    monkeypatch.setattr("oncotrack.cli.demo.SIZE", (60, 60, 32))
     for name in ("ONCOTRACK_SAMPLES", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(tmp_path / "empty"))
     monkeypatch.chdir(tmp_path)

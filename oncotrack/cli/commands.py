@@ -5,9 +5,9 @@ from __future__ import annotations
 GROUPS = {
     "oncotrack": "Detect, follow and measure lymph nodes and lesions from scan to scan.\n"
     "Research use only; not a medical device.",
-    "evaluate": "Measure accuracy against ground truth, with the metrics of the papers.",
+    "evaluate": "Measure accuracy against ground truth, with the papers' metrics.",
     "train": "Train a network, or continue a training run.",
-    "bench": "Measure speed and accuracy next to the methods commonly used instead.",
+    "bench": "Measure speed and accuracy next to common alternatives.",
 }
 
 COMMANDS: dict[str, dict[str, str]] = {
