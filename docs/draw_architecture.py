@@ -63,7 +63,7 @@ def imports() -> set[tuple[str, str]]:
     for importer in graph.modules:
         for imported in graph.find_modules_directly_imported_by(importer):
             above, below = ([*name.split("."), ""][1] for name in (importer, imported))
-            if above and below and above != below:
+            if above and below and above != below and above != "__main__":
                 pairs.add((above, below))
     return pairs
 

@@ -1,4 +1,4 @@
-"""The command ``oncotrack``: one file a command, imported when it is called."""
+"""The command ``oncotrack``: one file for each command, imported when the command is called."""
 
 from __future__ import annotations
 
@@ -6,15 +6,39 @@ import sys
 
 
 def main() -> None:
-    """Run the command line: exit 0 when done, 2 with one sentence when something is wrong, 130 when interrupted."""
-    from oncotrack.cli.app import app
-    from oncotrack.errors import OncoTrackError
+    """Run the command line.
 
+    The exit code is 0 on success, 2 after an error with a message, and 130 when the user pressed Ctrl+C.
+    """
+    from oncotrack.cli.commands import option_hint, overview
+    from oncotrack.errors import MissingPackageError, OncoTrackError
+
+    if sys.argv[1:] == ["--help"]:  # answered before typer is imported, which takes longer than all the rest
+        sys.stdout.write(overview("oncotrack"))
+        return
     try:
-        app()
+        try:
+            import typer  # noqa: F401
+        except ModuleNotFoundError as error:
+            raise MissingPackageError('The commands need the package typer: pip install "oncotrack[cli]"') from error
+        from oncotrack.cli.app import app
+
+        app(prog_name="oncotrack")
     except OncoTrackError as error:
-        sys.stderr.write(f"oncotrack: {error}\n")
+        sys.stderr.write(f"oncotrack: {error}{option_hint(error)}\n")
         sys.exit(2)
     except KeyboardInterrupt:
-        sys.stderr.write("oncotrack: stopped; nothing was changed.\n")
-        sys.exit(130)
+        _stopped()
+    except SystemExit as end:
+        if end.code == _INTERRUPTED:  # typer turns Ctrl+C into this exit code
+            _stopped()
+        raise
+
+
+_INTERRUPTED = 130
+
+
+def _stopped() -> None:
+    """Report Ctrl+C and exit."""
+    sys.stderr.write("oncotrack: stopped by Ctrl+C. No file was left incomplete.\n")
+    sys.exit(_INTERRUPTED)

@@ -4,64 +4,88 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from oncotrack.cli.output import give, place, progress_bar, say
-from oncotrack.findings.finding import Finding, TimePoint
-from oncotrack.findings.finding_list import FindingList
+import typer
 
-TIME_POINT = "t0"
-_LISTED = 20
+from oncotrack.cli.options import Config, Device, Image, Json, Out
+from oncotrack.cli.output import format_position, print_result, print_written, progress_bar
+
+if TYPE_CHECKING:
+    from oncotrack.findings.finding import Finding
+
+_TIME_POINT = "t0"
+_LISTED = 20  # nodes that are printed; files hold all
 
 
-def run(
-    image: Path, method: str, device: str, config: str, weights: Path | None, json: str | None, out: Path | None
+def detect(
+    image: Image,
+    method: Annotated[
+        str | None,
+        typer.Option("--method", help="lntracker (CT) or mr; chosen by the image when missing.", show_default=False),
+    ] = None,
+    device: Device = "auto",
+    config: Config = "compact",
+    weights: Annotated[Path | None, typer.Option("--weights", help="Use these weights, not the bundled ones.")] = None,
+    json: Json = None,
+    out: Out = None,
 ) -> None:
-    """Find the nodes of a scan and tell where they are."""
-    from oncotrack.detection.detector import CAUTION, detector
-    from oncotrack.findings.node_files import write_nodes
+    """Detect the lymph nodes of a CT or an MR.
+
+    lntracker was trained on synthetic CTs and on real CTs with inserted synthetic nodes, mr on synthetic T2-weighted
+    MR; neither has seen annotated patients. Check every detection, and look for missed nodes.
+    """
+    from oncotrack.detection.detector import CAUTION, detector, detector_for
     from oncotrack.images.files import load
-    from oncotrack.report import write_node_report
     from oncotrack.report.nodes import size_word
 
     with progress_bar() as progress:
         started = time.perf_counter()
         progress(0.0, "Loading")
         volume = load(image)
-        chosen = detector(method, device, config, weights)
+        name = method or detector_for(volume)
+        chosen = detector(name, device, config, weights)
         loaded = time.perf_counter()
-        found = chosen.detect(volume, progress, time_point=TIME_POINT)
+        found = chosen.detect(volume, progress, time_point=_TIME_POINT)
         done = time.perf_counter()
-    rows = [row(finding) for finding in found]
+    rows = [_as_json(finding) for finding in found]
     result = {
         "findings": rows,
         "seconds": {"load": loaded - started, "detect": done - loaded},
-        "method": found[0].at(TIME_POINT).provenance.method if found else method,
+        "method": found[0].observations[_TIME_POINT].provenance.method if found else name,
     }
     if out is not None:
+        from oncotrack.findings.finding import TimePoint
+        from oncotrack.findings.finding_list import FindingList
+        from oncotrack.findings.node_files import write_nodes
+        from oncotrack.report import write_node_report
+
         about = volume.metadata
-        scan = TimePoint(TIME_POINT, volume.name, about.get("path", ""), about.get("date", ""),
+        scan = TimePoint(_TIME_POINT, volume.name, about.get("path", ""), about.get("date", ""),
                          about.get("series_uid", ""), volume.fingerprint)  # fmt: skip
-        findings = FindingList([scan], found)
-        written = write_nodes(out, findings, found, TIME_POINT, volume.geometry)
-        for path in (*written, write_node_report(out / "report.html", volume, found, TIME_POINT, note=CAUTION)):
-            say(f"Written: {path}")
+        written = write_nodes(out, FindingList([scan], found), found, _TIME_POINT, volume.geometry)
+        report = write_node_report(out / "report.html", volume, found, _TIME_POINT, note=CAUTION)
+        for path in (*written, report):
+            print_written(path)
     lines = {
-        each["label"]: f"{place(each['center_ras'])}  {each['long_axis_mm']:.0f} x {each['short_axis_mm']:.0f} mm, "
-        f"{each['side']}, score {each['score']:.2f} {size_word(each['short_axis_mm'])}".rstrip()
-        for each in rows[:_LISTED]
+        row["label"]: f"{format_position(row['center_ras'])}  {row['long_axis_mm']:.0f} x {row['short_axis_mm']:.0f} "
+        f"mm, {row['side']}, score {row['score']:.2f} {size_word(row['short_axis_mm'])}".rstrip()
+        for row in rows[:_LISTED]
     }
     if len(rows) > _LISTED:
         lines["..."] = f"{len(rows) - _LISTED} more; --json or --out gives all"
+    reason = "as requested" if method else f"the default for {volume.modality or 'an image of unknown modality'}"
     lines["Nodes"] = str(len(rows))
+    lines["Method"] = f"{result['method']} ({reason})"
     lines["Seconds"] = "loading {load:.1f}, detecting {detect:.1f}".format(**result["seconds"])
     lines["Caution"] = CAUTION
-    give(result, json, lines)
+    print_result(result, json, lines)
 
 
-def row(finding: Finding) -> dict[str, Any]:
-    """One detection for scripts: RAS mm."""
-    seen = finding.at(TIME_POINT)
+def _as_json(finding: Finding) -> dict[str, Any]:
+    """Return one detection with the JSON keys that scripts read; positions in RAS mm."""
+    seen = finding.observations[_TIME_POINT]
+    assert seen.box and seen.long_axis and seen.short_axis and seen.tracklet, "every detector gives these"
     return {
         "label": finding.label,
         "center_ras": list(seen.centre),

@@ -3,36 +3,63 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Annotated, Any
 
-from oncotrack.cli.output import give, place, progress_bar, say
+import typer
+
+from oncotrack.cli.options import Json, Method, NoCache, Out, Radius
+from oncotrack.cli.output import (
+    format_position,
+    format_seconds,
+    match_as_json,
+    print_result,
+    print_written,
+    progress_bar,
+)
 from oncotrack.errors import InputError
-
-if TYPE_CHECKING:
-    from oncotrack.followup.tracker import Match
+from oncotrack.followup import DEFAULT_METHOD
 
 
-def run(
-    scans: Sequence[Path],
-    at: Sequence[float],
-    radius: float,
-    method: str,
-    json: str | None,
-    out: Path | None,
-    cache: bool,
+def follow(
+    scans: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="BASELINE FOLLOWUP...",
+            help="Scans, earliest first: DICOM folder, NIfTI, NRRD or MetaImage file. Three or more are matched one "
+            "after the other.",
+            show_default=False,
+        ),
+    ],
+    at: Annotated[
+        tuple[float, float, float],
+        typer.Option("--at", metavar="R A S", help="Position of the lesion in the baseline, RAS mm."),
+    ],
+    radius: Radius = 10.0,
+    method: Method = DEFAULT_METHOD,
+    json: Json = None,
+    out: Out = None,
+    no_cache: NoCache = False,
 ) -> None:
-    """Match one lesion and tell where it is, in one follow-up or in several."""
-    if len(scans) < 2:
-        raise InputError("One scan is not enough. Give the baseline and one follow-up or more, earliest first.")
-    if not 0.5 <= radius <= 200:
-        raise InputError(f"A lesion radius of {radius:g} mm is not plausible; give a number of mm between 0.5 and 200.")
-    if len(scans) > 2:
-        from oncotrack.cli.follow_visits import run as follow_visits
+    """Find a baseline lesion in one follow-up scan or in several.
 
-        follow_visits(scans, at, radius, method, json, out, cache)
+    dlt, tlt and the default, ensemble (dlt and selfsim together), were trained on synthetic patients and on real CTs
+    that were warped and had lesions inserted, never on two annotated scans of a patient. selfsim, affine and bspline
+    need no training.
+    """
+    if len(scans) < 2:
+        raise InputError("One scan is not enough. Give the baseline and at least one follow-up, earliest first.")
+    if not 0.5 <= radius <= 200:
+        raise InputError(
+            f"A lesion radius of {radius:g} mm is not plausible. Give a number of mm between 0.5 and 200.",
+            parameter="radius",
+        )
+    if len(scans) > 2:
+        from oncotrack.cli.follow_visits import follow_visits
+
+        follow_visits(scans, at, radius, method, json, out, cache=not no_cache)
         return
+    from oncotrack.findings.visit_table import return_match
     from oncotrack.followup.methods import prepare, tracker
     from oncotrack.followup.tracker import ScanPair
     from oncotrack.images.files import load
@@ -42,7 +69,8 @@ def run(
     with progress_bar() as progress:
         started = time.perf_counter()
         progress(0.02, "Loading")
-        pair = ScanPair(*map(load, scans), cache=cache)
+        baseline, followup = map(load, scans)
+        pair = ScanPair(baseline, followup, cache=not no_cache)
         point = pair.check_click(at)
         seconds["load"] = time.perf_counter() - started
         started = time.perf_counter()
@@ -52,45 +80,27 @@ def run(
         match = chosen.match(pair, point, radius, progress)
         seconds["match"] = time.perf_counter() - started
     result: dict[str, Any] = {
-        **as_json(match),
+        **match_as_json(match),
         "registration": {"similarity": pair.registration().similarity, "overlap": pair.registration().overlap},
         "seconds": seconds,
     }
     if out is not None:
-        from oncotrack.cli.results import followed, write
+        from oncotrack.cli.results import findings_of_pair, write_pair
 
-        findings = followed(pair, [(point, radius, match)])
-        for path in write(out, pair, findings, title="Lesion follow-up", truths={}):
-            say(f"Written: {path}")
+        findings = findings_of_pair(pair, [(point, radius, match)])
+        for path in write_pair(out, pair, findings, title="Lesion follow-up", truths={}):
+            print_written(path)
     lines = {
         "Found": "yes" if match.found else f"no. {match.reason}",
-        "Match": place(match.position),
-        "Registered guess": place(match.registration_guess),
-        "Trust": trust(match),
+        "Position in follow-up": format_position(match.position),
+        "Registration estimate": format_position(match.registration_guess),
+        "Cycle error": return_match(match.cycle_error_mm) or "unknown",
         "Similarity": f"{match.score:.2f}",
-        **{f"Alternative {n}": f"{place(a.centre)}  ({a.score:.2f})" for n, a in enumerate(match.alternatives, 1)},
-        "Seconds": ", ".join(f"{name} {value:.2f}" for name, value in seconds.items()),
+        **{
+            f"Alternative {n}": f"{format_position(other.centre)}  (similarity {other.score:.2f})"
+            for n, other in enumerate(match.alternatives, 1)
+        },
+        "Method": match.method,
+        "Seconds": format_seconds(seconds),
     }
-    give(result, json, lines)
-
-
-def as_json(match: Match) -> dict[str, Any]:
-    """What scripts read of a match."""
-    return {
-        "found": match.found,
-        "match_ras": list(match.position),
-        "affine_ras": list(match.registration_guess),
-        "score": match.score,
-        "cycle_error_mm": match.cycle_error_mm,
-        "alternatives": [{"match_ras": list(a.centre), "score": a.score} for a in match.alternatives],
-        "radius_mm": match.radius_mm,
-        "reason": match.reason,
-        "method": match.method,
-    }
-
-
-def trust(match: Match) -> str:
-    """Return the cycle error as a sentence."""
-    from oncotrack.findings.visit_table import return_match
-
-    return return_match(match.cycle_error_mm) or "unknown"
+    print_result(result, json, lines)

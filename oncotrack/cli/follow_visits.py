@@ -8,22 +8,29 @@ from pathlib import Path
 from typing import Any
 
 from oncotrack.background.jobs import part_of
-from oncotrack.cli.follow import as_json
-from oncotrack.cli.output import give, place, progress_bar, say
+from oncotrack.cli.output import (
+    format_position,
+    format_seconds,
+    match_as_json,
+    print_result,
+    print_written,
+    progress_bar,
+)
 
-_LOADING, _REGISTERING = 0.1, 0.6  # parts of the progress bar
+_LOADED, _REGISTERED = 0.1, 0.6  # fractions of the progress bar
 
 
-def run(
+def follow_visits(
     scans: Sequence[Path],
     at: Sequence[float],
     radius: float,
     method: str,
     json: str | None,
     out: Path | None,
+    *,
     cache: bool,
 ) -> None:
-    """Follow one lesion from the first scan to the last and tell where it is at each."""
+    """Match one lesion from each scan to the next and print its position in all of them."""
     from oncotrack.findings.visit_table import cycle_error
     from oncotrack.followup.chain import KnownPosition, VisitPairs, follow_chain
     from oncotrack.followup.methods import prepare, tracker
@@ -38,33 +45,33 @@ def run(
         point = visits(0, 1).check_click(at)
         seconds["load"] = time.perf_counter() - started
         started = time.perf_counter()
-        step = (_REGISTERING - _LOADING) / (len(visits) - 1)
+        step = (_REGISTERED - _LOADED) / (len(visits) - 1)
         for n in range(len(visits) - 1):
-            prepare(chosen, visits(n, n + 1), part_of(progress, _LOADING + n * step, _LOADING + (n + 1) * step))
+            prepare(chosen, visits(n, n + 1), part_of(progress, _LOADED + n * step, _LOADED + (n + 1) * step))
         seconds["register"] = time.perf_counter() - started
         started = time.perf_counter()
         chain = follow_chain(
-            visits, len(visits), chosen, {0: KnownPosition(point, radius)}, part_of(progress, _REGISTERING, 1)
+            visits, len(visits), chosen, {0: KnownPosition(point, radius)}, part_of(progress, _REGISTERED, 1)
         )
         seconds["match"] = time.perf_counter() - started
     found = [
-        {"visit": link.visit, "from": link.start, "image": str(scans[link.visit]), **as_json(link.match)}
+        {"visit": link.visit, "from": link.start, "image": str(scans[link.visit]), **match_as_json(link.match)}
         for link in chain
     ]
-    result: dict[str, Any] = {**as_json(chain[-1].match), "visits": found, "seconds": seconds}
+    result: dict[str, Any] = {**match_as_json(chain[-1].match), "visits": found, "seconds": seconds}
     if out is not None:
-        from oncotrack.cli.results import followed_through, write_visits
+        from oncotrack.cli.results import findings_of_visits, write_visits
 
-        findings = followed_through(visits, point, radius, chain)
-        for path in write_visits(out, visits, findings, title="Lesion through the visits"):
-            say(f"Written: {path}")
-    lines = {"Visit 1": place(point)}
+        findings = findings_of_visits(visits, point, radius, chain)
+        for path in write_visits(out, visits, findings, title="Lesion at all visits"):
+            print_written(path)
+    lines = {"Visit 1": format_position(point)}
     for link in chain:
-        where = (
-            f"{place(link.match.position)}  ({cycle_error(link.match.cycle_error_mm)})"
+        lines[f"Visit {link.visit + 1}"] = (
+            f"{format_position(link.match.position)}  ({cycle_error(link.match.cycle_error_mm)})"
             if link.match.found
             else f"not found. {link.match.reason}"
         )
-        lines[f"Visit {link.visit + 1}"] = where
-    lines["Seconds"] = ", ".join(f"{name} {value:.2f}" for name, value in seconds.items())
-    give(result, json, lines)
+    lines["Method"] = chain[-1].match.method
+    lines["Seconds"] = format_seconds(seconds)
+    print_result(result, json, lines)

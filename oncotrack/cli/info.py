@@ -5,21 +5,35 @@ from __future__ import annotations
 import platform
 from functools import partial
 from importlib import metadata
-from typing import Any
+from typing import Annotated, Any
+
+import typer
 
 from oncotrack import __version__
-from oncotrack.cli.output import give
+from oncotrack.cli.options import Config, Json
+from oncotrack.cli.output import print_result
 from oncotrack.errors import InputError
 
 _PACKAGES = ("torch", "SimpleITK", "itk-elastix", "numpy", "scipy", "scikit-image", "slicer-core", "trame-slicer")
 
 
-def run(system: str | None, config: str, json: str | None) -> None:
-    """Print versions, or what one system is made of."""
+def info(
+    system: Annotated[
+        str | None,
+        typer.Argument(help="lntracker, mr, or a follow-up method; the installation when missing.", show_default=False),
+    ] = None,
+    config: Config = "compact",
+    json: Json = None,
+) -> None:
+    """Show what is installed, or describe one method.
+
+    Of a network: parameters, cost, input, weights, and what they were trained on.
+    """
     networks = {"lntracker": _lntracker, "mr": _mr, "dlt": partial(_tracker, "dlt"), "tlt": partial(_tracker, "tlt")}
     describe = networks.get(system or "")
     result = describe(config) if describe else _method(system) if system else _installation()
-    give(result, json, {name: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in result.items()})
+    lines = {name: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in result.items()}
+    print_result(result, json, lines)
 
 
 def _installation() -> dict[str, Any]:
@@ -50,7 +64,7 @@ def _lntracker(name: str) -> dict[str, Any]:
     from oncotrack.networks import weights
 
     if name not in CONFIGS:
-        raise InputError(f'LN-Tracker has no config "{name}"; choose {" or ".join(CONFIGS)}.')
+        raise InputError(f'LN-Tracker has no config "{name}"; choose {" or ".join(CONFIGS)}.', parameter="config")
     path, config = weights.bundled("lntracker", name), CONFIGS[name]
     known = weights.load(path, "lntracker") if path.is_file() else None
     if known is not None:
@@ -59,12 +73,12 @@ def _lntracker(name: str) -> dict[str, Any]:
         "system": "lntracker",
         **cost(config),
         "input": {"shape": [1, config.slices, 512, 512], "spacing_mm": SPACING_MM, "hu": HU_WINDOW},
-        "weights": str(path) if known else "none bundled; train them with: oncotrack train lntracker",
+        "weights": str(path) if known else "none bundled. To train them: oncotrack train lntracker",
     }
     if known is not None:
         about["trained"] = known.about
         if config != CONFIGS[name]:
-            about["trained today"] = "another network; these weights are of an earlier one"
+            about["trained today"] = "another network; these weights are of an earlier version"
     return {**about, "config": asdict(config)}
 
 
@@ -76,7 +90,7 @@ def _mr(name: str) -> dict[str, Any]:
     from oncotrack.networks import weights
 
     if name not in CONFIGS:
-        raise InputError(f'The MR detector has no config "{name}"; choose {" or ".join(CONFIGS)}.')
+        raise InputError(f'The MR detector has no config "{name}"; choose {" or ".join(CONFIGS)}.', parameter="config")
     config = CONFIGS[name]
     side = config.side if not config.pixel_mm else 384
     pixels = f"{config.pixel_mm:g} mm" if config.pixel_mm else f"longer side / {config.side}"
@@ -86,7 +100,7 @@ def _mr(name: str) -> dict[str, Any]:
         "input": {"shape": [1, 3, side, side], "pixels": pixels, "slices": config.slices},
     }
     path = weights.bundled("mr", name)
-    about["weights"] = str(path) if path.is_file() else "none bundled; train them with: oncotrack train mr"
+    about["weights"] = str(path) if path.is_file() else "none bundled. To train them: oncotrack train mr"
     if path.is_file():
         about["trained"] = weights.load(path, "mr").about
     return {**about, "config": asdict(config)}
@@ -100,12 +114,12 @@ def _tracker(system: str, name: str) -> dict[str, Any]:
 
     configs = import_module(f"oncotrack.followup.{system}.config").CONFIGS
     if name not in configs:
-        raise InputError(f'{system} has no config "{name}"; choose {" or ".join(configs)}.')
+        raise InputError(f'{system} has no config "{name}"; choose {" or ".join(configs)}.', parameter="config")
     path = weights.bundled(system, name)
     about = {
         "system": system,
         **import_module(f"oncotrack.followup.{system}.flops").cost(configs[name]),
-        "weights": str(path) if path.is_file() else f"none bundled; train them with: oncotrack train {system}",
+        "weights": str(path) if path.is_file() else f"none bundled. To train them: oncotrack train {system}",
     }
     if path.is_file():
         about["trained"] = weights.load(path, system).about

@@ -2,23 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
+import typer
 
-from oncotrack.cli.output import give, progress_bar, say
+from oncotrack.cli.options import Image, Json
+from oncotrack.cli.output import print_message, print_result, print_written, progress_bar
 from oncotrack.errors import InputError
 
-_TOLD = 10  # rows without a mask that are told one by one
 
+def mask(
+    image: Image,
+    axes: Annotated[
+        Path | None,
+        typer.Argument(help="Long and short axis: JSON, or a .mrk.json with two lines.", show_default=False),
+    ] = None,
+    more: Annotated[
+        list[Path] | None,
+        typer.Option("--more", metavar="AXES", help="Axes on another slice; repeatable. Makes a 3D mask."),
+    ] = None,
+    in_3d: Annotated[bool, typer.Option("--3d", help="Extend the mask to the slices above and below.")] = False,
+    method: Annotated[
+        str, typer.Option("--method", help="bounded (stays near the ellipse of the axes) or paper (plain GrabCut).")
+    ] = "bounded",
+    table: Annotated[
+        Path | None,
+        typer.Option(
+            "--batch",
+            metavar="TABLE",
+            help="Many axes: CSV, .mrk.json, or DeepLesion's DL_info.csv, for which IMAGE is the folder of its slices. "
+            "--out is a folder then.",
+        ),
+    ] = None,
+    pairs: Annotated[
+        Path | None, typer.Option("--pairs", metavar="DIR", help="Write crops of image and mask as training data.")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Write the mask on the grid of the image: .seg.nrrd (Slicer), .nii.gz, ..."
+        ),
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Make a mask from two RECIST diameters, in their slice or in 3D.
 
-def run(
-    image: Path, axes: Path, more: Sequence[Path], in_3d: bool, method: str, pairs: Path | None, out: Path | None,
-    json: str | None,
-) -> None:  # fmt: skip
-    """A mask from two diameters, in their slice or in 3D."""
+    The method is GrabCut and needs no training.
+    """
+    if (axes is None) == (table is None):
+        raise InputError("Give the axes of one lesion, or a table of them with --batch.")
+    if axes is None:
+        from oncotrack.cli.mask_table import mask_table
+
+        assert table is not None
+        mask_table(image, table, in_3d, method, pairs, out, json)
+        return
+    import numpy as np
+
     from oncotrack.images.files import load
     from oncotrack.masks.axes_files import read_axes
     from oncotrack.masks.carry import carry
@@ -27,22 +68,23 @@ def run(
     from oncotrack.masks.pseudo_mask import pseudo_mask
     from oncotrack.masks.training_pairs import write_pair
 
-    drawn, others, volume = read_axes(axes), [read_axes(path) for path in more], load(image)
+    drawn, others, volume = read_axes(axes), [read_axes(path) for path in more or ()], load(image)
     with progress_bar() as progress:
         if in_3d or others:
-            mask = carry(volume, drawn, others, method=method, progress=progress)
+            made = carry(volume, drawn, others, method=method, progress=progress)
         else:
-            mask = pseudo_mask(volume, drawn, method)
-    seen = observation(mask, drawn)
-    warnings = [sentence for each in (drawn, *others) for sentence in each.warnings()]
-    for sentence in warnings:
-        say(sentence)
+            made = pseudo_mask(volume, drawn, method)
+    seen = observation(made, drawn)
+    assert seen.box and seen.tracklet, "a mask gives these"
+    warnings = [warning for each in (drawn, *others) for warning in each.warnings()]
+    for warning in warnings:
+        print_message(warning)
     label = axes.name.split(".")[0]
     if out is not None:
-        say(f"Written: {write_labels(out, volume.geometry, {label: mask})}")
+        print_written(write_labels(out, volume.geometry, {label: made}))
     if pairs is not None:
-        say(f"Written: {write_pair(pairs, label, volume, mask)}")
-    voxels = int(np.count_nonzero(mask.array))
+        print_written(write_pair(pairs, label, volume, made))
+    voxels = int(np.count_nonzero(made.array))
     slices = len(seen.tracklet.boxes)
     result = {
         "voxels": voxels,
@@ -59,103 +101,4 @@ def run(
         "Axes": f"{drawn.long.length_mm:.1f} x {drawn.short.length_mm:.1f} mm",
         "Mask": f"{voxels} voxels, {seen.volume_mm3:.0f} mm3, in {slices} slice{'s' if slices > 1 else ''}",
     }
-    give(result, json, lines)
-
-
-def batch(
-    image: Path, table: Path, in_3d: bool, method: str, pairs: Path | None, out: Path | None, json: str | None
-) -> None:
-    """Masks for all rows of a table, in one scan or in the scans that the rows name."""
-    from oncotrack.masks.axes_table import Written, write_table
-    from oncotrack.masks.batch import make_masks
-    from oncotrack.masks.training_pairs import write_pair
-
-    wanted = list(_wanted(image, table))
-    rows, by_image = [], {}
-    with progress_bar() as progress:
-        for made in make_masks(wanted, in_3d=in_3d, method=method, progress=progress):
-            if made.image is None:
-                rows.append(Written(made.label, error=made.error))
-                if sum(bool(row.error) for row in rows) <= _TOLD:
-                    say(f"{made.label}: {made.error}")
-                continue
-            name = made.image.name
-            rows.append(Written(made.label, made.seen, image=name))
-            by_image.setdefault(name, (made.image.geometry, made.image.fingerprint, []))[2].append(made)
-            if pairs is not None:
-                write_pair(pairs, made.label, made.image, made.mask)
-    if out is not None:
-        say(f"Written: {write_table(out / 'masks.csv', rows)}")
-        for name, (geometry, fingerprint, found) in by_image.items():
-            _write(out, name, geometry, fingerprint, found)
-        say(f"Written: {len(by_image)} segmentations with their findings, in {out.absolute()}")
-    if pairs is not None:
-        say(f"Written: {sum(not row.error for row in rows)} training pairs, in {pairs.absolute()}")
-    more = sum(bool(row.error) for row in rows) - _TOLD
-    if more > 0:
-        say(f"{more} more rows have no mask either" + ("; masks.csv tells why." if out is not None else "."))
-    failed = [{"label": row.label, "error": row.error} for row in rows if row.error]
-    result = {
-        "rows": len(rows),
-        "masks": len(rows) - len(failed),
-        "failed": failed,
-        "findings": [
-            {"label": row.label, "image": row.image, "long_axis_mm": row.seen.long_axis.length_mm,
-             "short_axis_mm": row.seen.short_axis.length_mm, "volume_mm3": row.seen.volume_mm3}
-            for row in rows if row.seen is not None
-        ],
-    }  # fmt: skip
-    give(result, json, {"Rows": str(len(rows)), "Masks": str(result["masks"]), "Not made": str(len(failed))})
-
-
-def _write(out: Path, name: str, geometry, fingerprint: str, found: Sequence) -> None:
-    """One image's masks as a segmentation, and its findings."""
-    from oncotrack.findings.finding import TimePoint
-    from oncotrack.masks.findings import finding_list
-    from oncotrack.masks.label_files import write_labels
-
-    stem = name.split(".")[0]
-    write_labels(out / f"{stem}.seg.nrrd", geometry, {made.label: made.mask for made in found})
-    point = TimePoint("t0", name, fingerprint=fingerprint)
-    finding_list(point, {made.label: made.seen for made in found}).save(out / f"{stem}.findings.json")
-
-
-def _wanted(image: Path, table: Path) -> Iterator:
-    """What a table asks for: rows of DeepLesion's DL_info.csv, of a CSV of axes, or pairs of lines."""
-    from oncotrack.images.files import load
-    from oncotrack.masks.axes import RecistAxes
-    from oncotrack.masks.axes_table import AxesRow, read_table
-    from oncotrack.masks.batch import Wanted
-
-    if _is_dl_info(table):
-        from oncotrack.datasets.deeplesion import info_rows, key_slice
-
-        def measured(row):
-            if isinstance(row, InputError):
-                raise row
-            volume, long, short = key_slice(image, row)
-            return volume, RecistAxes.of(long, short)
-
-        seen: dict[str, int] = {}
-        for line, row in info_rows(table):
-            stem = f"line {line}" if isinstance(row, InputError) else f"{row.series}_{row.key_slice:03d}"
-            seen[stem] = seen.get(stem, 0) + 1
-            label = f"{stem} {seen[stem]}" if seen[stem] > 1 else stem
-            yield Wanted(label, lambda row=row: measured(row))
-        return
-    loaded: Callable = lru_cache(1)(load)
-
-    def drawn(row: AxesRow):
-        if row.axes is None:
-            raise InputError(row.error)
-        return loaded(image / row.image if row.image and image.is_dir() else image), row.axes
-
-    for row in read_table(table):
-        yield Wanted(row.label, lambda row=row: drawn(row))
-
-
-def _is_dl_info(table: Path) -> bool:
-    if not table.is_file() or table.suffix.lower() != ".csv":
-        return False
-    with table.open(encoding="utf-8", errors="replace") as file:
-        return "Measurement_coordinates" in file.readline()
+    print_result(result, json, lines)

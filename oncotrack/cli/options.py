@@ -9,13 +9,14 @@ import typer
 
 Image = Annotated[Path, typer.Argument(help="DICOM folder, NIfTI, NRRD or MetaImage file.", show_default=False)]
 Json = Annotated[
-    str | None, typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints only that.")
+    str | None,
+    typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints it and nothing else."),
 ]
 
 
-def out_folder(what: str) -> Any:
-    """The option ``--out``, a folder that need not be there yet; `what` is its help."""
-    return typer.Option("--out", metavar="DIR", file_okay=False, help=what)
+def out_folder(purpose: str) -> Any:
+    """Return the option ``--out``, a folder that need not exist yet; `purpose` is its help."""
+    return typer.Option("--out", metavar="DIR", file_okay=False, help=purpose)
 
 
 Out = Annotated[Path | None, out_folder("Write results into this folder.")]
@@ -23,9 +24,12 @@ Method = Annotated[str, typer.Option("--method", help="ensemble, selfsim, dlt, t
 Radius = Annotated[float, typer.Option("--radius", metavar="MM", help="Radius of the lesion in mm.")]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Config = Annotated[str, typer.Option("--config", help="compact (bundled) or paper.")]
-NoCache = Annotated[bool, typer.Option("--no-cache", help="Register anew, and keep nothing on disk.")]
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Register again and do not cache.")]
 Dls = Annotated[
     tuple[Path, Path] | None,
     typer.Option("--dls", metavar="JSON IMAGES", help="Annotation and exported sub-volumes of DLS."),
 ]
-Insert = Annotated[list[Path] | None, typer.Option("--insert", help="A real CT to put nodes into; repeat.")]
+InsertInto = Annotated[
+    list[Path] | None,
+    typer.Option("--insert-into", metavar="CT", help="A real CT to insert synthetic nodes into; repeatable."),
+]

@@ -1,4 +1,4 @@
-"""What a follow-up leaves behind: the findings, a report, and the scene where Slicer's libraries are installed."""
+"""The files of a follow-up: findings, a report, and a scene where Slicer's libraries are installed."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from oncotrack.cli.output import say
-from oncotrack.findings.finding import Observation, Provenance, State, TimePoint
+from oncotrack.cli.output import print_message
+from oncotrack.findings.finding import Observation, Provenance, State, TimePoint, point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.followup.chain import Link, VisitPairs
 from oncotrack.followup.tracker import Match, ScanPair
@@ -15,23 +15,21 @@ from oncotrack.images.volume import Volume
 from oncotrack.registration.registration import Registration
 from oncotrack.report import Truth, write_report, write_visits_report
 
-BASELINE, FOLLOWUP = "t0", "t1"  # as the scene names the first two scans
+BASELINE, FOLLOWUP = "t0", "t1"
+"""Identifiers of the first two time points, as in the scene."""
 
 
-def followed(pair: ScanPair, matches: Sequence[tuple[Sequence[float], float, Match]]) -> FindingList:
-    """A list of (clicked point RAS, radius mm, match) as findings of two time points."""
+def findings_of_pair(pair: ScanPair, matches: Sequence[tuple[Sequence[float], float, Match]]) -> FindingList:
+    """Return the findings of two time points; `matches` holds clicked position (RAS mm), radius (mm) and match."""
     scans = ((BASELINE, "baseline", pair.baseline), (FOLLOWUP, "follow-up", pair.followup))
     findings = FindingList([_time_point(*scan) for scan in scans])
     for at, radius, match in matches:
-        seen = Observation(
-            centre=tuple(at), state=State.ACCEPTED, radius_mm=radius, provenance=Provenance(reader="reader")
-        )
-        finding = findings.add(BASELINE, seen)
+        finding = findings.add(BASELINE, _clicked(at, radius))
         findings.observe(finding.uid, FOLLOWUP, match.observation())
     return findings
 
 
-def write(
+def write_pair(
     out: Path,
     pair: ScanPair,
     findings: FindingList,
@@ -40,30 +38,37 @@ def write(
     note: str = "",
     truths: Mapping[str, Sequence[float]],
 ) -> list[Path]:
-    """``findings.json``, ``report.html`` and, with slicer-core, ``scene.mrb``; returns what was written."""
-    known = [Truth(uid, tuple(place)) for uid, place in truths.items()]
+    """Write ``findings.json``, ``report.html`` and, with slicer-core, ``scene.mrb``; return their paths.
+
+    `truths` are known positions in the follow-up (RAS mm) by the finding's UID.
+    """
+    known = [Truth(uid, point(position)) for uid, position in truths.items()]
     report = write_report(out / "report.html", pair, findings, title=title, note=note, truths=known)
     volumes = pair.baseline, pair.followup
     return [report, *_list_and_scene(out, volumes, findings, {(0, 1): pair.registration()})]
 
 
-def followed_through(visits: VisitPairs, at: Sequence[float], radius: float, links: Sequence[Link]) -> FindingList:
-    """A lesion clicked at the first visit (RAS, radius in mm) and its chain as one finding."""
+def findings_of_visits(visits: VisitPairs, at: Sequence[float], radius: float, links: Sequence[Link]) -> FindingList:
+    """Return the lesion clicked at the first visit (RAS mm, radius in mm) and its chain of matches as one finding."""
     labels = ("baseline", "follow-up", *(f"follow-up {n}" for n in range(2, len(visits))))
     findings = FindingList(
-        [_time_point(f"t{n}", *about) for n, about in enumerate(zip(labels, visits.volumes, strict=False))]
+        [_time_point(f"t{n}", *scan) for n, scan in enumerate(zip(labels, visits.volumes, strict=False))]
     )
-    seen = Observation(centre=tuple(at), state=State.ACCEPTED, radius_mm=radius, provenance=Provenance(reader="reader"))
-    finding = findings.add("t0", seen)
+    finding = findings.add(BASELINE, _clicked(at, radius))
     for link in links:
         findings.observe(finding.uid, f"t{link.visit}", link.match.observation())
     return findings
 
 
 def write_visits(out: Path, visits: VisitPairs, findings: FindingList, *, title: str) -> list[Path]:
-    """The same files for many visits; the report has a column a visit."""
+    """Write the same files for many visits; the report has one column for each visit."""
     report = write_visits_report(out / "report.html", visits.volumes, findings, title=title)
     return [report, *_list_and_scene(out, visits.volumes, findings, visits.registrations)]
+
+
+def _clicked(at: Sequence[float], radius: float) -> Observation:
+    provenance = Provenance(reader="reader")
+    return Observation(centre=point(at), state=State.ACCEPTED, radius_mm=radius, provenance=provenance)
 
 
 def _list_and_scene(
@@ -74,7 +79,7 @@ def _list_and_scene(
 ) -> list[Path]:
     written = [findings.save(out / "findings.json")]
     if importlib.util.find_spec("slicer") is None:
-        say('scene.mrb was not written: it needs the package slicer-core (pip install "oncotrack[slicer]").')
+        print_message('scene.mrb was not written: it needs the package slicer-core (pip install "oncotrack[slicer]").')
         return written
     from oncotrack.scene.files.bundle import write_scene
 

@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-from oncotrack.cli.output import give, say
-from oncotrack.samples import FOLDER_VARIABLE, catalogue, sample
+from typing import Annotated
+
+import typer
+
+from oncotrack.cli.options import Json
+from oncotrack.cli.output import print_message, print_result
 
 
-def run(fetch: str | None, json: str | None) -> None:
-    """List the samples, after downloading one when asked."""
+def samples(
+    fetch: Annotated[str | None, typer.Option("--fetch", metavar="NAME", help="Download this sample.")] = None,
+    json: Json = None,
+) -> None:
+    """List the public sample scans, or download one."""
+    from oncotrack.samples import FOLDER_VARIABLE, catalogue, sample
+
     if fetch is not None:
-        say(f"{fetch} lies in {sample(fetch).fetch()}")
-    found = {entry.name: entry.local_folder() for entry in catalogue()}
-    result = {
-        entry.name: {
+        print_message(f"The files of {fetch} are in {sample(fetch).fetch()}")
+    result, lines = {}, {}
+    for entry in catalogue():
+        folder = entry.local_folder()
+        result[entry.name] = {
             "title": entry.title,
             "licence": entry.licence,
             "origin": entry.origin,
-            "folder": str(found[entry.name]) if found[entry.name] else None,
+            "folder": str(folder) if folder else None,
         }
-        for entry in catalogue()
-    }
-    lines = {
-        name: f"{about['title']} ({about['licence']}). "
-        + (
-            f"In {about['folder']}"
-            if about["folder"]
-            else f"Not here: oncotrack samples --fetch {name}, or set {FOLDER_VARIABLE}"
+        place = (
+            f"In {folder}"
+            if folder
+            else f"Not on this computer: oncotrack samples --fetch {entry.name}, or set {FOLDER_VARIABLE}"
         )
-        for name, about in result.items()
-    }
-    give(result, json, lines)
+        lines[entry.name] = f"{entry.title} ({entry.licence}). {place}"
+    print_result(result, json, lines)

@@ -3,41 +3,59 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from oncotrack.cli.options import out_folder
 from oncotrack.errors import InputError, MissingPackageError
 
 _DEMO = Path("demo") / "scene.mrb"
 
 
-def _demo_scene() -> Path:
-    """The demo's scene, made now when it is not there yet."""
-    if not _DEMO.exists():
-        from oncotrack.cli.demo import run as demo
-
-        demo(_DEMO.parent)
-    return _DEMO
-
-
-def run(
-    scans: Sequence[Path | None],
-    host: str,
-    port: int,
-    folders: Sequence[Path],
-    out: Path | None,
-    browser: bool,
+def view(
+    baseline: Annotated[Path | None, typer.Argument(help="Baseline scan.", show_default=False)] = None,
+    followup: Annotated[Path | None, typer.Argument(help="Follow-up scan.", show_default=False)] = None,
+    more: Annotated[
+        list[Path] | None, typer.Argument(help="Scans of further visits, earliest first.", show_default=False)
+    ] = None,
+    host: Annotated[
+        str,
+        typer.Option(
+            "--host",
+            help="Address to listen on. Any other than the default lets other computers in that know the token.",
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", help="0 chooses a free port.")] = 0,
+    folder: Annotated[
+        list[Path] | None, typer.Option("--folder", help="The page may open files in this folder; repeatable.")
+    ] = None,
+    out: Annotated[Path | None, out_folder("Where findings are saved.")] = None,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
 ) -> None:
-    """Serve the viewer until it is stopped; without scans it shows the sample pair, else the demo's scene."""
+    """Open the viewer in a browser.
+
+    It runs until Ctrl+C. Without scans it shows the scene of oncotrack demo, which is made first where it is missing.
+    """
     if importlib.util.find_spec("trame_slicer") is None:
         raise MissingPackageError(
             'The browser viewer needs the package trame-slicer. Install it with: pip install "oncotrack[web]"'
         )
     from oncotrack.web import serve
 
+    scans = [path for path in (baseline, followup, *(more or ())) if path is not None]
     for path in scans:
-        if path is not None and not path.exists():
+        if not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")
-    if not any(scans):
-        scans = [_demo_scene()]
-    serve(*scans, folders=folders, host=host, port=port, open_browser=browser, out=out)
+    scans = scans or [_demo_scene()]
+    serve(*scans, folders=folder or (), host=host, port=port, open_browser=browser, out=out)
+
+
+def _demo_scene() -> Path:
+    """Return the scene of the demo, made now when it does not exist."""
+    if not _DEMO.exists():
+        from oncotrack.cli.demo import demo
+
+        demo(_DEMO.parent)
+    return _DEMO

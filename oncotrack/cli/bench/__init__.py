@@ -1,0 +1,1 @@
+"""``oncotrack bench``: one file for each of its commands."""

@@ -1,0 +1,24 @@
+"""``oncotrack bench view``."""
+
+from __future__ import annotations
+
+from oncotrack.cli.options import Json
+from oncotrack.cli.output import print_result, progress_bar
+
+
+def view(json: Json = None) -> None:
+    """Time the browser viewer: first page, new slice, click to match.
+
+    Also the memory of its server.
+    """
+    from oncotrack.bench.view import bench_view
+
+    with progress_bar() as progress:
+        result = bench_view(progress)
+    lines = {
+        "Page ready": f"{result['usable_seconds']:.1f} s after the command",
+        "A new slice": f"{result['scroll_seconds']:.2f} s (median)",
+        "A click to its match": f"{result['click_seconds']:.2f} s (median), once the pair is registered",
+        "Server": f"{result['server_mib']:.0f} MiB",
+    }
+    print_result(result, json, lines)

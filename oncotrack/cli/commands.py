@@ -1,0 +1,84 @@
+"""The names of the commands with one line of help each; imports nothing, so that ``oncotrack --help`` is immediate."""
+
+from __future__ import annotations
+
+GROUPS = {
+    "oncotrack": "Detect, follow and measure lymph nodes and lesions from scan to scan.\n"
+    "Research use only; not a medical device.",
+    "evaluate": "Measure accuracy against ground truth, with the papers' metrics.",
+    "train": "Train a network, or continue a training run.",
+    "bench": "Measure speed and accuracy next to common alternatives.",
+}
+
+COMMANDS: dict[str, dict[str, str]] = {
+    "oncotrack": {
+        "follow": "Find a baseline lesion in one follow-up scan or in several.",
+        "detect": "Detect the lymph nodes of a CT or an MR.",
+        "mask": "Make a mask from two RECIST diameters, in their slice or in 3D.",
+        "view": "Open the viewer in a browser.",
+        "demo": "Follow several lesions of a sample or synthetic patient.",
+        "samples": "List the public sample scans, or download one.",
+        "phantom": "Make a synthetic patient over time, with its ground truth.",
+        "info": "Show what is installed, or describe one method.",
+        "train": GROUPS["train"],
+        "evaluate": GROUPS["evaluate"],
+        "bench": GROUPS["bench"],
+    },
+    "evaluate": {
+        "landmarks": "Measure the distance between matched and annotated landmarks.",
+        "follow": "Evaluate follow-up methods on lesions known at both time points.",
+        "detector": "Evaluate a lymph node detector on scans with known nodes.",
+        "detection": "Compare detected boxes with ground truth boxes, from files.",
+        "masks": "Compare masks with ground truth masks: Dice, ASD, box IoU.",
+        "dls": "Evaluate predictions for the Deep Longitudinal Study: MED and CPM.",
+    },
+    "train": {
+        "lntracker": "Train LN-Tracker, the lymph node detector for CT.",
+        "mr": "Train the lymph node detector for MR.",
+        "dlt": "Train Deep Lesion Tracker.",
+        "tlt": "Train Transformer Lesion Tracker.",
+        "unet": "Train the 3D U-Net that LN-Tracker is compared with.",
+    },
+    "bench": {
+        "follow": "Time follow-up methods next to affine and B-spline registration.",
+        "detect": "Time LN-Tracker next to box stacking and a 3D U-Net.",
+        "mask": "Time masks from two diameters next to threshold and region growing.",
+        "view": "Time the browser viewer: first page, new slice, click to match.",
+        "phantom": "Compare synthetic patients with real ones: HU, noise, node sizes.",
+    },
+}
+
+RENAMED = {"--part": "--stage", "--insert": "--insert-into", "--wobble": "--jitter-voxels"}
+"""Earlier names of options, still accepted so that existing scripts work."""
+
+
+def overview(group: str) -> str:
+    """Return the help text of the whole program ("oncotrack") or of one group of commands."""
+    program = "oncotrack" if group == "oncotrack" else f"oncotrack {group}"
+    width = max(map(len, COMMANDS[group]))
+    options = ["  --help     Show this message and exit."]
+    if group == "oncotrack":
+        options.insert(0, "  --version  Show the version and exit.")
+    return "\n".join(
+        [
+            f"Usage: {program} COMMAND [OPTIONS]",
+            "",
+            *(f"  {line}" for line in GROUPS[group].splitlines()),
+            "",
+            "Commands:",
+            *(f"  {name:{width}}  {line}" for name, line in COMMANDS[group].items()),
+            "",
+            "Options:",
+            *options,
+            "",
+            f"{program} COMMAND --help describes one command.",
+            "",
+        ]
+    )
+
+
+def option_hint(error: Exception) -> str:
+    """Return the sentence that names the option to change, or "" where the error names no parameter."""
+    name = getattr(error, "parameter", "")
+    option = "--" + name.replace("_", "-")
+    return f" Use the option {RENAMED.get(option, option)}." if name else ""

@@ -1,0 +1,1 @@
+"""``oncotrack evaluate``: one file for each of its commands."""

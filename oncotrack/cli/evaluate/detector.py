@@ -1,0 +1,154 @@
+"""``oncotrack evaluate detector``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from oncotrack.cli.options import Device, InsertInto, Json, Out
+from oncotrack.cli.output import print_result, print_written, progress_bar
+from oncotrack.errors import InputError
+
+
+def detector(
+    data: Annotated[
+        str, typer.Option("--data", help="phantom, or inserted (synthetic nodes inserted into real CTs).")
+    ] = "phantom",
+    cases: Annotated[int, typer.Option("--cases", min=1, help="Number of scans.")] = 100,
+    insert: InsertInto = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option("--weights", metavar="NAME=FILE", help="Compare these weights; the bundled ones when missing."),
+    ] = None,
+    stacking: Annotated[
+        bool, typer.Option("--stacking", help="Compare with the first detector's boxes, stacked.")
+    ] = False,
+    unet: Annotated[
+        Path | None, typer.Option("--unet", help="Compare with a U-Net with these weights.", show_default=False)
+    ] = None,
+    method: Annotated[str, typer.Option("--method", help="lntracker (CT) or mr.")] = "lntracker",
+    validation: Annotated[
+        bool, typer.Option("--validation", help="Use the validation scans, not the test scans.")
+    ] = False,
+    device: Device = "auto",
+    json: Json = None,
+    out: Out = None,
+) -> None:
+    """Evaluate a lymph node detector on scans with known nodes.
+
+    No network was trained on these scans. CT: average sensitivity (AS) and average precision (AP); MR: AP25 and
+    SEN25; each with its 95 % interval.
+    """
+    from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out, held_out_mr
+
+    first = HELD_OUT if validation else TEST
+    files: dict[str, str | None] = {}
+    for entry in weights or ():
+        name, equals, file = entry.partition("=")
+        files[name if equals else Path(entry).stem] = file if equals else entry
+    if method == "mr":
+        from oncotrack.detection.mr.detector import MRDetector
+        from oncotrack.evaluation.mr_detectors import evaluate_mr
+
+        if data != "phantom":
+            raise InputError("The MR detector is evaluated on synthetic scans only. Leave --data out.")
+        detectors = {
+            name: MRDetector(device, weights=file, threshold=0.0) for name, file in (files or {"mr": None}).items()
+        }
+        with progress_bar() as progress:
+            result = evaluate_mr(detectors, held_out_mr(cases, first), progress)
+        if out is not None:
+            from json import dumps
+
+            from oncotrack.atomic import write_text
+
+            print_written(write_text(out / "metrics.json", dumps(result, indent=2)))
+        print_result(result, json, _mr_lines(result, list(detectors)))
+        return
+    from oncotrack.detection.detector import Detector
+    from oncotrack.detection.lntracker.detector import LNTrackerDetector
+    from oncotrack.evaluation.detectors import evaluate_detectors
+
+    if method != "lntracker":
+        raise InputError(f'There is no detector "{method}". Choose lntracker or mr.', parameter="method")
+    if data not in ("phantom", "inserted") or (data == "inserted") != bool(insert):
+        raise InputError(
+            "Give --data phantom alone, or --data inserted with the CTs to insert nodes into (--insert-into)."
+        )
+    chosen: dict[str, Detector] = {
+        name: LNTrackerDetector(device, weights=file) for name, file in (files or {"lntracker": None}).items()
+    }
+    if unet is not None:
+        from oncotrack.evaluation.unet import UNetDetector
+
+        chosen["unet"] = cast("Detector", UNetDetector(unet, device))  # the evaluation only calls detect
+    with progress_bar() as progress:
+        result = evaluate_detectors(chosen, held_out(cases, insert or (), first), progress, stacking=stacking)
+    if out is not None:
+        from oncotrack.evaluation import write_report
+
+        for name in _names(result):
+            for path in write_report(result[name], out / name):
+                print_written(path)
+    print_result(result, json, _ct_lines(result))
+
+
+def _names(result: Mapping[str, Any]) -> list[str]:
+    """Return the names of the compared detectors."""
+    return [name for name in result if name != "AS over"]
+
+
+def _ct_lines(result: Mapping[str, Any]) -> dict[str, str]:
+    """Return the table of `evaluate_detectors`."""
+    lines = {}
+    for name in _names(result):
+        metrics = result[name]
+        if metrics["AS"] is None:
+            continue
+        lines[name] = "AS {:.1f} ({:.1f} to {:.1f}), AP {:.1f} ({:.1f} to {:.1f})".format(
+            metrics["AS"], *metrics["AS interval"], metrics["AP"], *metrics["AP interval"]
+        )
+        lines[f"{name}, sensitivity at 1, 2, 4, 8 false positives"] = ", ".join(
+            f"{metrics[f'Sensitivity@{n}FP']:.1f}" for n in (1, 2, 4, 8)
+        )
+        lines[f"{name}, by short axis"] = ", ".join(
+            f"{group}: {of['sensitivity']:.0f} % of {of['nodes']}"
+            for group, of in metrics["sensitivity by short axis"].items()
+            if of["nodes"]
+        )
+        lines[f"{name}, smaller nodes not counted"] = ", ".join(
+            f"{group}: AS {value:.1f}"
+            for group, value in metrics["AS by least short axis"].items()
+            if value is not None
+        )
+        if metrics["free nodes"]:
+            lines[f"{name}, nodes with a visible border"] = (
+                f"AS {metrics['AS of free nodes']:.1f} of {metrics['free nodes']} nodes"
+            )
+    for name, over in result.get("AS over", {}).items():
+        lines[f"AS over {name}"] = "{:+.1f} ({:.1f} to {:.1f})".format(over["difference"], *over["interval"])
+    return lines
+
+
+def _mr_lines(result: Mapping[str, Any], names: list[str]) -> dict[str, str]:
+    """Return the table of `evaluate_mr`."""
+    from oncotrack.evaluation.mr_detectors import SETS
+
+    lines = {}
+    for name in names:
+        for test_set in SETS:
+            metrics = result[name][test_set]
+            for kind in ("box", "mask"):
+                if metrics[kind] and metrics["objects"]:
+                    lines[f"{name}, {metrics['objects']} nodes in {metrics['images']} {test_set}, {kind}"] = (
+                        "AP25 {AP25:.1f}, AP50 {AP50:.1f}, SEN25 {SEN25:.1f} ({SEN25 interval[0]:.1f} to "
+                        "{SEN25 interval[1]:.1f}), SEN50 {SEN50:.1f}".format(**metrics[kind])
+                    )
+    for name, over in result.get("SEN25 over", {}).items():
+        lines[f"SEN25 (box, slices) over {name}"] = "{:+.1f} ({:.1f} to {:.1f})".format(
+            over["difference"], *over["interval"]
+        )
+    return lines

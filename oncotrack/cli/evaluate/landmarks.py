@@ -1,0 +1,47 @@
+"""``oncotrack evaluate landmarks``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oncotrack.cli.options import Image, Json, Method, NoCache, Radius
+from oncotrack.cli.output import print_message, print_result, progress_bar
+from oncotrack.followup import DEFAULT_METHOD
+
+
+def landmarks(
+    baseline: Image,
+    followup: Image,
+    baseline_points: Annotated[Path, typer.Argument(help="elastix point file (index or point).")],
+    followup_points: Annotated[Path, typer.Argument(help="The same landmarks in the follow-up.")],
+    method: Method = DEFAULT_METHOD,
+    radius: Radius = 10.0,
+    json: Json = None,
+    no_cache: NoCache = False,
+) -> None:
+    """Measure the distance between matched and annotated landmarks."""
+    from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
+    from oncotrack.followup.methods import tracker
+    from oncotrack.followup.tracker import ScanPair
+    from oncotrack.images.files import load
+
+    chosen = tracker(method)
+    pair = ScanPair(load(baseline), load(followup), cache=not no_cache)
+    points = read_points(baseline_points, pair.baseline), read_points(followup_points, pair.followup)
+    with progress_bar() as progress:
+        result = evaluate_landmarks(pair, *points, chosen, radius_mm=radius, progress=progress)
+    if result["outside"]:
+        print_message(
+            f"{len(result['outside'])} landmarks lie outside a scan and are not counted: {result['outside']}."
+        )
+    lines = {
+        "Method": method,
+        "Landmarks": f"{len(result['per_point_mm'])}, {sum(result['found'])} found",
+        "Error": "mean {mean_mm:.2f}, median {median_mm:.2f}, largest {max_mm:.2f} mm".format(**result),
+        "Each": " ".join(f"{value:.1f}" for value in result["per_point_mm"]),
+        "Seconds": "registering {seconds_register:.2f}, a landmark {seconds_per_point:.3f} (median)".format(**result),
+    }
+    print_result(result, json, lines)

@@ -1,0 +1,1 @@
+"""``oncotrack train``: one file for each of its commands."""
