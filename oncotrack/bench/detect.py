@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from oncotrack.background.jobs import Progress, silent
+from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.detection.detector import Detector
 from oncotrack.detection.lntracker.config import CONFIGS
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.flops import cost
-from oncotrack.detection.lntracker.grid import LNSlices
 from oncotrack.evaluation.unet import UNetDetector
 from oncotrack.images.files import load
 from oncotrack.images.volume import Volume
