@@ -11,22 +11,21 @@ import torch
 
 from oncotrack.detection.lntracker.config import COMPACT, PAPER, LNTrackerConfig
 from oncotrack.detection.lntracker.denoising import denoising_queries
+from oncotrack.detection.lntracker.dense_supervision import dense_loss, heat_map
 from oncotrack.detection.lntracker.hungarian import match, matching_cost
+from oncotrack.detection.lntracker.loss_terms import box_loss, focal
 from oncotrack.detection.lntracker.losses import (
     affinity,
-    box_loss,
-    dense_loss,
     detection_loss,
-    focal,
     followed_targets,
-    heat_map,
     losses,
     similarity_loss,
     track_loss,
 )
 from oncotrack.detection.lntracker.masks import mask_loss
-from oncotrack.detection.lntracker.network import LNTargets, LNTracker, Output, TrackQueries
+from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.proposals import Proposals, score_near, select
+from oncotrack.detection.lntracker.slice_data import LNTargets, Output, TrackQueries
 from oncotrack.detection.lntracker.track_queries import TrackAugmentation, age_tracks, augment_tracks, matched_tracks
 from oncotrack.errors import InputError
 from oncotrack.networks import boxes as plane

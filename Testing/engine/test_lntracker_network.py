@@ -12,7 +12,8 @@ from oncotrack.detection.lntracker.config import COMPACT, PAPER, LNTrackerConfig
 from oncotrack.detection.lntracker.deformable import sample
 from oncotrack.detection.lntracker.encoder import Encoder
 from oncotrack.detection.lntracker.flops import cost
-from oncotrack.detection.lntracker.network import LNTracker, TrackQueries
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.slice_data import TrackQueries
 from oncotrack.errors import InputError
 
 SMALL = {

@@ -12,7 +12,7 @@ from oncotrack.detection import track_findings
 from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.detection.false_positive_filter import remove_false_positives
 from oncotrack.detection.lntracker.config import COMPACT
-from oncotrack.detection.lntracker.network import Output
+from oncotrack.detection.lntracker.slice_data import Output
 from oncotrack.detection.lntracker.tracking import Follower, Thresholds
 from oncotrack.detection.tracks import Track, stack_boxes
 from oncotrack.errors import InputError

@@ -13,7 +13,8 @@ from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection.lntracker.backbone import load_imagenet
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.losses import dense_loss, losses
-from oncotrack.detection.lntracker.network import LNTracker, Proposer
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.proposer import Proposer
 from oncotrack.detection.lntracker.track_queries import TRACKFORMER, TrackAugmentation, age_tracks, augment_tracks
 from oncotrack.errors import InputError
 from oncotrack.networks import weights

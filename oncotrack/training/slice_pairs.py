@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from scipy import ndimage
 
 from oncotrack.detection.ct_slices import CONTEXT
-from oncotrack.detection.lntracker.network import LNTargets
+from oncotrack.detection.lntracker.slice_data import LNTargets
 from oncotrack.errors import TrainingError
 from oncotrack.training.stored_cases import StoredCase
 

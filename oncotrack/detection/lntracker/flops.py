@@ -6,7 +6,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from oncotrack.detection.lntracker.config import LNTrackerConfig
-from oncotrack.detection.lntracker.network import LNTracker, TrackQueries
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.slice_data import TrackQueries
 
 
 def cost(config: LNTrackerConfig, height: int = 512, width: int = 512, tracks: int = 0) -> dict[str, float]:

@@ -6,14 +6,12 @@ import torch
 from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.config import LNTrackerConfig
-from oncotrack.detection.lntracker.hungarian import ALPHA, GAMMA, box_scale, match
+from oncotrack.detection.lntracker.dense_supervision import dense_loss
+from oncotrack.detection.lntracker.hungarian import match
+from oncotrack.detection.lntracker.loss_terms import box_loss, focal, weighted
 from oncotrack.detection.lntracker.masks import mask_loss
-from oncotrack.detection.lntracker.network import LNTargets, Output
-from oncotrack.detection.lntracker.proposals import Proposals
+from oncotrack.detection.lntracker.slice_data import LNTargets, Output
 from oncotrack.errors import InputError
-from oncotrack.networks import boxes as plane
-
-FAR = 4.0  # units of ``l1_pixels``; limits the loss of a distant match, which must not drag its box across the slice
 
 
 def losses(
@@ -70,54 +68,6 @@ def losses(
 
 def _named(part: str, pair: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {f"{part}_class": pair[0], f"{part}_box": pair[1]}
-
-
-def focal(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Compute the focal loss of each element (Lin et al., ICCV 2017, equation 5), alpha 0.25 and gamma 2.
-
-    Parameters
-    ----------
-    logits : tensor
-        Any shape.
-    labels : tensor
-        0 or 1, the same shape.
-
-    Returns
-    -------
-    tensor
-        The same shape.
-    """
-    labels = labels.to(logits.dtype)
-    entropy = F.binary_cross_entropy_with_logits(logits, labels, reduction="none")
-    score = logits.sigmoid()
-    missed = torch.where(labels > 0.5, 1 - score, score)
-    return torch.where(labels > 0.5, ALPHA, 1 - ALPHA) * missed**GAMMA * entropy
-
-
-def box_loss(
-    predicted: torch.Tensor, truth: torch.Tensor, size: tuple[int, int], config: LNTrackerConfig
-) -> torch.Tensor:
-    """Compute L1 plus 1 - GIoU of paired boxes.
-
-    Parameters
-    ----------
-    predicted, truth : (n, 4) tensors
-        Centre and edges, 0 to 1 across the slice.
-    size : (int, int)
-        Width and height of the slice in pixels.
-    config : LNTrackerConfig
-        Unit of the L1 loss.
-
-    Returns
-    -------
-    (n,) tensor
-        Loss of each pair.
-    """
-    scale = predicted.new_tensor(box_scale(size, config)).repeat(2)
-    distance = ((predicted - truth) * scale).abs().sum(-1)
-    if config.l1_pixels:
-        distance = distance.clamp(max=FAR)
-    return distance + 1 - plane.giou_of_pairs(plane.corners(predicted), plane.corners(truth))
 
 
 def followed_targets(track_ids: torch.Tensor, present: torch.Tensor, targets: list[LNTargets]) -> torch.Tensor:
@@ -223,7 +173,7 @@ def detection_loss(
         labels = torch.zeros_like(score).index_put((image, rows), score.new_ones(()))
         class_loss = class_loss + focal(score, labels).sum()
         boxes_loss = boxes_loss + box_loss(box[image, rows], truth, size, config).sum()
-    return _weighted(class_loss, boxes_loss, count, config)
+    return weighted(class_loss, boxes_loss, count, config)
 
 
 def track_loss(
@@ -257,7 +207,7 @@ def track_loss(
         class_loss = class_loss + (focal(score, continues) * output.present).sum()
         boxes_loss = boxes_loss + box_loss(box[image, track], truth, output.size, config).sum()
     count = sum(len(target.boxes) for target in targets) if config.trackformer else len(truth)
-    return _weighted(class_loss, boxes_loss, count, config)
+    return weighted(class_loss, boxes_loss, count, config)
 
 
 def denoising_loss(output: Output, config: LNTrackerConfig) -> tuple[torch.Tensor, torch.Tensor]:
@@ -287,7 +237,7 @@ def denoising_loss(output: Output, config: LNTrackerConfig) -> tuple[torch.Tenso
     for score, box in zip(logits, boxes, strict=True):
         class_loss = class_loss + (focal(score, noise.near) * noise.real).sum()
         boxes_loss = boxes_loss + box_loss(box[noise.near], noise.truth[noise.near], output.size, config).sum()
-    return _weighted(class_loss, boxes_loss, int(noise.near.sum()), config)
+    return weighted(class_loss, boxes_loss, int(noise.near.sum()), config)
 
 
 def matched_mask_loss(
@@ -335,77 +285,3 @@ def matched_mask_loss(
         each.append(mask_loss(logits[torch.cat([queries + first, continuing])], masks[nodes]))
     each = torch.cat(each)
     return each.sum() / max(len(each), 1)
-
-
-def dense_loss(
-    dense: Proposals, targets: list[torch.Tensor], size: tuple[int, int], config: LNTrackerConfig
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute the supervision of every proposal by a Gaussian on each node's centre (Zhou et al., CenterNet, 2019).
-
-    The class part is CenterNet's focal loss (equation 1 there, alpha 2 and beta 4), divided by the number of nodes; the
-    box part is a mean over the cells in the upper half of a Gaussian, weighted by it.
-
-    Parameters
-    ----------
-    dense : Proposals
-        Of every cell.
-    targets : B tensors (n, 4)
-        Centre and edges, 0 to 1 across the slice.
-    size : (int, int)
-        Width and height of the slice in pixels.
-    config : LNTrackerConfig
-        Weights.
-
-    Returns
-    -------
-    (scalar tensor, scalar tensor)
-        Weighted class and box loss.
-    """
-    frame = dense.logits.new_tensor(size).repeat(2)
-    class_loss, boxes_loss, weight = (dense.logits.new_zeros(()) for _ in range(3))
-    for logits, boxes, truth in zip(dense.logits, dense.boxes, targets, strict=True):
-        heat, nearest = heat_map(dense.centres, truth * frame, dense.stride)
-        score = logits.sigmoid()
-        positive = (1 - score) ** 2 * F.logsigmoid(logits)
-        negative = (1 - heat) ** 4 * score**2 * F.logsigmoid(-logits)
-        class_loss = class_loss - torch.where(heat == 1, positive, negative).sum()
-        near = heat > 0.5
-        error = box_loss(boxes[near] / frame, truth[nearest[near]], size, config)
-        boxes_loss, weight = boxes_loss + (heat[near] * error).sum(), weight + heat[near].sum()
-    nodes = max(sum(len(truth) for truth in targets), 1)
-    return config.lambda_cls * class_loss / nodes, config.lambda_box * boxes_loss / weight.clamp(min=1)
-
-
-def heat_map(centres: torch.Tensor, boxes: torch.Tensor, cell: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute how close each cell is to the centre of a box, 1 at the nearest cell.
-
-    Parameters
-    ----------
-    centres : (S, 2) tensor
-        Of the cells, in pixels.
-    boxes : (n, 4) tensor
-        Centre and edges in pixels.
-    cell : float
-        Edge of a cell in pixels; the Gaussian's sigma is 0.15 of the box's edge and at least half a cell.
-
-    Returns
-    -------
-    heat : (S,) tensor
-        0 to 1.
-    box : (S,) long tensor
-        The box with the highest value at that cell.
-    """
-    if not len(boxes):
-        return torch.zeros_like(centres[:, 0]), torch.zeros_like(centres[:, 0], dtype=torch.long)
-    offset = centres[:, None] - boxes[None, :, :2]
-    sigma = (0.15 * boxes[:, 2:]).clamp(min=cell / 2)
-    heat = torch.exp(-((offset / sigma) ** 2).sum(-1) / 2)
-    heat[offset.square().sum(-1).argmin(0), torch.arange(len(boxes), device=boxes.device)] = 1
-    best = heat.max(1)
-    return best.values, best.indices
-
-
-def _weighted(
-    class_loss: torch.Tensor, boxes_loss: torch.Tensor, count: int, config: LNTrackerConfig
-) -> tuple[torch.Tensor, torch.Tensor]:
-    return config.lambda_cls * class_loss / max(count, 1), config.lambda_box * boxes_loss / max(count, 1)

@@ -9,118 +9,14 @@ from torch import nn
 from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.anchors import MLP
-from oncotrack.detection.lntracker.backbone import LNBackbone
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.decoder import Decoded, Decoder, Memory
-from oncotrack.detection.lntracker.denoising import Noise, denoising_queries
-from oncotrack.detection.lntracker.encoder import Encoder
+from oncotrack.detection.lntracker.denoising import denoising_queries
 from oncotrack.detection.lntracker.masks import LNMaskHead
-from oncotrack.detection.lntracker.proposals import LNProposalHead, Proposals, score_near, select
+from oncotrack.detection.lntracker.proposals import Proposals, score_near, select
+from oncotrack.detection.lntracker.proposer import EncodedSlice, Proposer
+from oncotrack.detection.lntracker.slice_data import LNTargets, Output, TrackQueries
 from oncotrack.errors import InputError
-
-STRIDE = 32  # slices are padded to its multiples
-
-
-@dataclass
-class TrackQueries:
-    """Queries passed from one slice to the next; padded with zeros in images of a batch that have fewer.
-
-    Attributes
-    ----------
-    embedding : (B, T, C) tensor
-        Features of the queries.
-    boxes : (B, T, 4) tensor
-        Centre and edges, 0 to 1 across the slice.
-    present : (B, T) bool tensor
-        False for padding.
-    """
-
-    embedding: torch.Tensor
-    boxes: torch.Tensor
-    present: torch.Tensor
-
-
-@dataclass
-class LNTargets:
-    """Ground truth of one slice.
-
-    Attributes
-    ----------
-    boxes : (n, 4) tensor
-        Centre and edges, 0 to 1 across the slice.
-    ids : (n,) long tensor
-        Number of the node in the scan, the same on every slice.
-    masks : (n, H, W) bool tensor, optional
-        Masks of the nodes, needed for a mask branch.
-    """
-
-    boxes: torch.Tensor
-    ids: torch.Tensor
-    masks: torch.Tensor | None = None
-
-    def to(self, device: torch.device) -> LNTargets:
-        """Copy to a device.
-
-        Parameters
-        ----------
-        device : torch.device
-            Target device.
-
-        Returns
-        -------
-        LNTargets
-            The same targets.
-        """
-        masks = None if self.masks is None else self.masks.to(device)
-        return LNTargets(self.boxes.to(device), self.ids.to(device), masks)
-
-
-@dataclass
-class Output:
-    """Output of the network for a batch of slices; boxes are centre and edges, 0 to 1 across the slice.
-
-    Attributes
-    ----------
-    size : (int, int)
-        Width and height of the slice in pixels.
-    logits : (L, B, N) tensor
-        Of every decoder layer; the first ``n_tracks`` queries are the tracks.
-    boxes : (L, B, N, 4) tensor
-        Of every decoder layer.
-    queries : (B, N, C) tensor
-        Features of the last layer, before the heads.
-    n_tracks : int
-        T, number of track queries.
-    present : (B, T) bool tensor
-        False for padded tracks.
-    similarity : (B, T, T) tensor or None
-        Logits of equation 4, before by after; None without tracks or without the similarity loss.
-    encoder_logits, encoder_boxes : (B, K) and (B, K, 4) tensors
-        Of the proposals that became detection queries.
-    masks : (B, N, h, w) tensor or None
-        Logits of the last layer's masks at stride 4; None without a mask branch.
-    dense : Proposals or None
-        Every proposal, boxes in pixels; None unless the supervision is dense.
-    noise : Noise or None
-        Denoising queries; None outside training.
-    noise_logits, noise_boxes : (L, B, D) and (L, B, D, 4) tensors or None
-        Predictions of the denoising queries.
-    """
-
-    size: tuple[int, int]
-    logits: torch.Tensor
-    boxes: torch.Tensor
-    queries: torch.Tensor
-    n_tracks: int
-    present: torch.Tensor
-    similarity: torch.Tensor | None
-    encoder_logits: torch.Tensor
-    encoder_boxes: torch.Tensor
-    masks: torch.Tensor | None = None
-    dense: Proposals | None = None
-    noise: Noise | None = None
-    noise_logits: torch.Tensor | None = None
-    noise_boxes: torch.Tensor | None = None
 
 
 class LNSimilarity(nn.Sequential):
@@ -157,31 +53,6 @@ class LNSimilarity(nn.Sequential):
 
 
 @dataclass
-class EncodedSlice:
-    """A slice after the encoder and the proposal head.
-
-    Attributes
-    ----------
-    maps : list of (B, C, h, w) tensors
-        Input of the decoder, finest first.
-    fine : (B, C, h, w) tensor or None
-        Map of stride 4; None if the configuration has none.
-    proposals : Proposals
-        Of every cell.
-    padded_size : (2,) tensor
-        Width and height of the padded slice in pixels.
-    size : (int, int)
-        Width and height of the slice itself.
-    """
-
-    maps: list[torch.Tensor]
-    fine: torch.Tensor | None
-    proposals: Proposals
-    padded_size: torch.Tensor
-    size: tuple[int, int]
-
-
-@dataclass
 class DetectionQueries:
     """The best proposals of a slice, as initial queries of the decoder.
 
@@ -198,70 +69,6 @@ class DetectionQueries:
     logits: torch.Tensor
     boxes: torch.Tensor
     content: torch.Tensor
-
-
-class Proposer(nn.Module):
-    """First part of the network, up to the proposals; training it alone costs a third of the whole network.
-
-    Parameters
-    ----------
-    config : LNTrackerConfig
-        See `LNTrackerConfig`.
-    """
-
-    def __init__(self, config: LNTrackerConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.backbone = LNBackbone(config)
-        self.encoder = Encoder(config)
-        self.proposals = LNProposalHead(config)
-
-    def forward(self, images: torch.Tensor) -> Proposals:
-        """Propose boxes in the middle slice.
-
-        Parameters
-        ----------
-        images : (B, slices, H, W) tensor
-            0 to 1 over the HU window.
-
-        Returns
-        -------
-        Proposals
-            Of every cell.
-        """
-        return self.encode(images).proposals
-
-    def encode(self, images: torch.Tensor) -> EncodedSlice:
-        """Encode slices and propose boxes.
-
-        Parameters
-        ----------
-        images : (B, slices, H, W) tensor
-            0 to 1 over the HU window.
-
-        Returns
-        -------
-        EncodedSlice
-            Input of `LNTracker.decode`.
-
-        Raises
-        ------
-        InputError
-            The images do not have the configured number of slices.
-        """
-        if images.ndim != 4 or images.shape[1] != self.config.slices:
-            raise InputError(
-                f"LN-Tracker reads {self.config.slices} slices at once as (batch, slices, height, width); "
-                f"the input is {tuple(images.shape)}."
-            )
-        height, width = images.shape[-2:]
-        images = F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))
-        padded_size = images.new_tensor([images.shape[-1], images.shape[-2]], dtype=torch.float32)
-        maps, fine = self.encoder(self.backbone(images))
-        if self.config.fine_level:
-            maps = [fine, *maps]
-        proposals = self.proposals(maps[:1] if self.config.fine_level else maps, padded_size, (width, height))
-        return EncodedSlice(maps, fine, proposals, padded_size, (width, height))
 
 
 class LNTracker(Proposer):

@@ -8,7 +8,7 @@ import torch
 
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.hungarian import match
-from oncotrack.detection.lntracker.network import LNTargets, Output, TrackQueries
+from oncotrack.detection.lntracker.slice_data import LNTargets, Output, TrackQueries
 from oncotrack.networks import boxes as plane
 
 _OFF_NODE_IOU = 0.1

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from oncotrack.detection.lntracker.network import LNTracker, TrackQueries
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.slice_data import TrackQueries
 from oncotrack.detection.tracks import Track
 from oncotrack.networks.boxes import corners, iou
 
