@@ -254,7 +254,7 @@ def test_crops_are_the_same_as_those_of_whole_slices(stored):
 
 
 def test_unknown_names_get_a_sentence(tmp_path):
-    with pytest.raises(InputError, match="configs paper, compact"):
+    with pytest.raises(InputError, match="paper or compact"):
         training.train(tmp_path, "huge", NodeSources(phantoms=1))
     with pytest.raises(InputError, match="trackformer"):
         training.train(tmp_path, "compact", NodeSources(phantoms=1), ablation="nothing")

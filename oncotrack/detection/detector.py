@@ -144,4 +144,4 @@ def detector(
         from oncotrack.detection.mr.detector import MRDetector
 
         return MRDetector(device=device, config=config, weights=weights)
-    raise InputError(f'There is no detector "{name}". Choose one of: {", ".join(DETECTORS)}.')
+    raise InputError(f'There is no detector "{name}". Choose one of: {", ".join(DETECTORS)}.', parameter="method")

@@ -63,7 +63,8 @@ def restore(
         raise TrainingError(f"The checkpoint {path} is damaged. Delete it to start again.") from error
     if metadata["about"] != about or _essentials(json.loads(metadata["plan"])) != _essentials(asdict(plan)):
         raise TrainingError(
-            f"{path.parent} holds a run with another network, data or plan. Choose another output folder, or delete this one."
+            f"{path.parent} holds a run with another network, data or plan. Choose another output folder, or delete this one.",
+            parameter="out",
         )
     parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "average": {}, "optimiser": {}}
     for name, value in tensors.items():

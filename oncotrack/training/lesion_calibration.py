@@ -46,7 +46,7 @@ def best_threshold(scores: np.ndarray, found: np.ndarray) -> float:
     Returns
     -------
     float
-        0 if there are no vanished or no present lesions, so that none is reported as vanished.
+        0 if there are no vanished or no present lesions, so that no lesion is reported as vanished.
     """
     if found.all() or not found.any():
         return 0.0

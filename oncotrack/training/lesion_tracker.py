@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from oncotrack.background.jobs import Progress, silent
-from oncotrack.errors import InputError
 from oncotrack.networks import weights
 from oncotrack.training import loop
 from oncotrack.training.lesion_calibration import SAMPLES, found_threshold
@@ -99,8 +98,7 @@ def train(
     TrainingError
         No training data, or a checkpoint of another run in `out`.
     """
-    if config not in system.configs:
-        raise InputError(f'{system.name} has no config "{config}"; choose {" or ".join(system.configs)}.')
+    weights.check_config(system.name, config, system.configs)
     chosen, plan = system.configs[config], plan or system.plans[config]
     paths = store(visits or out / "visits", sources.jobs(), str(sources), progress)
     samples = LesionPairSamples(paths, chosen.spacing, chosen.crop, plan.seed)

@@ -177,21 +177,23 @@ def train(
 
 def _chosen_config(config: str, ablation: str, part: str, is_pretrained: bool) -> LNTrackerConfig:
     """Return the configuration to train, after checking that it exists and can be trained as requested."""
-    if config not in CONFIGS or ablation not in ABLATIONS:
+    weights.check_config("LN-Tracker", config, CONFIGS)
+    if ablation not in ABLATIONS:
         raise InputError(
-            f"LN-Tracker has the configs {', '.join(CONFIGS)} and the ablations {', '.join(ABLATIONS)}, but not "
-            f'"{config}" with "{ablation}".'
+            f'LN-Tracker has no ablation "{ablation}". Choose one of {", ".join(ABLATIONS)}.', parameter="ablation"
         )
     chosen = replace(CONFIGS[config], **ABLATIONS[ablation])
     if part not in PARTS or (part == "proposals" and not chosen.dense_supervision):
         raise InputError(
             f"The part to train is one of {', '.join(PARTS)}; proposals can be trained separately only if their supervision "
-            f'is dense, as in the config compact. "{part}" of "{config}" is not possible.'
+            f'is dense, as in the config compact. "{part}" of "{config}" is not possible.',
+            parameter="part",
         )
     if chosen.norm == "frozen" and not is_pretrained:
         raise InputError(
             f"The network of the config {config} starts from a ResNet-50 trained on ImageNet, because its norms are "
-            "constant. Give torchvision's weights file as the backbone."
+            "constant. Give torchvision's weights file as the backbone.",
+            parameter="backbone",
         )
     return chosen
 

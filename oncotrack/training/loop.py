@@ -128,7 +128,8 @@ def train(
             parts = step_loss(wrapped, batch.to(accelerator.device), generator)
         if not torch.isfinite(parts["loss"]):
             raise TrainingError(
-                f"The loss became {parts['loss'].item()} at step {step}. Continue from {path} with a lower learning rate."
+                f"The loss became {parts['loss'].item()} at step {step}. Continue from {path} with a lower learning rate.",
+                parameter="learning_rate",
             )
         accelerator.backward(parts["loss"])
         accelerator.clip_grad_norm_(wrapped.parameters(), plan.clip)

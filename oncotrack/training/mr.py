@@ -116,10 +116,10 @@ def train(
     TrainingError
         No training data, or a checkpoint of another run in `out`.
     """
-    if config not in CONFIGS or ablation not in ABLATIONS:
+    weights.check_config("The MR detector", config, CONFIGS)
+    if ablation not in ABLATIONS:
         raise InputError(
-            f"The MR detector has the configs {', '.join(CONFIGS)} and the ablations {', '.join(ABLATIONS)}, but "
-            f'not "{config}" with "{ablation}".'
+            f'The MR detector has no ablation "{ablation}". Choose one of {", ".join(ABLATIONS)}.', parameter="ablation"
         )
     check_seeds("scans", phantoms)
     chosen: MRConfig = replace(CONFIGS[config], **ABLATIONS[ablation])

@@ -33,12 +33,14 @@ def check_mr(volume: Volume) -> None:
     if volume.modality not in ("", "MR"):
         raise InputError(
             f"The modality of {volume.name} is {volume.modality}, but this detector reads MR only. Use the detector "
-            '"lntracker" for CT.'
+            '"lntracker" for CT.',
+            parameter="method",
         )
     if volume.is_ct:
         raise InputError(
             f"{volume.name} contains intensities down to {volume.array.min():g}, like air in CT, but this detector reads MR "
-            'only. Use the detector "lntracker" for CT.'
+            'only. Use the detector "lntracker" for CT.',
+            parameter="method",
         )
 
 
