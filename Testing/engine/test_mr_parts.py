@@ -12,9 +12,9 @@ import torch
 from oncotrack.detection.mr.attention import GlobalLocalAttention, context_boxes
 from oncotrack.detection.mr.box_code import decode, encode
 from oncotrack.detection.mr.config import COMPACT, PAPER, MRConfig
-from oncotrack.detection.mr.losses import MRTargets, draw_rois, hardest_negatives, label_anchors
 from oncotrack.detection.mr.roi_align import level_of, pyramid_align, roi_align
 from oncotrack.detection.mr.rpn import make_anchors
+from oncotrack.detection.mr.sampling import MRTargets, draw_rois, hardest_negatives, label_anchors
 from oncotrack.detection.mr.uncertainty import FixedWeights, UncertaintyLoss
 from oncotrack.errors import InputError
 from oncotrack.networks.boxes import iou, nms

@@ -20,7 +20,7 @@ from oncotrack.datasets.bookmarks import bookmarks
 from oncotrack.datasets.case import Case
 from oncotrack.datasets.node_scans import LEAST_SHORT_MM_IN_MR
 from oncotrack.detection.mr.config import MRConfig
-from oncotrack.detection.mr.losses import MRTargets
+from oncotrack.detection.mr.sampling import MRTargets
 from oncotrack.detection.mr.slices import MRGrid
 from oncotrack.errors import TrainingError
 from oncotrack.images.volume import Volume

@@ -14,9 +14,10 @@ from oncotrack.detection.mr.box_code import decode
 from oncotrack.detection.mr.config import MRConfig
 from oncotrack.detection.mr.fpn import MRBackbone, Pyramid
 from oncotrack.detection.mr.heads import BoxHead, MRMaskHead
-from oncotrack.detection.mr.losses import TASKS, MRTargets, class_box_losses, draw_rois, mask_loss, rpn_losses
+from oncotrack.detection.mr.losses import TASKS, class_box_losses, mask_loss, rpn_losses
 from oncotrack.detection.mr.roi_align import pyramid_align
 from oncotrack.detection.mr.rpn import MRProposalHead, make_anchors, select_proposals
+from oncotrack.detection.mr.sampling import MRTargets, draw_rois
 from oncotrack.detection.mr.uncertainty import FixedWeights, UncertaintyLoss
 from oncotrack.networks.boxes import nms
 
