@@ -20,8 +20,8 @@ CAUTION = (
 """Warning shown with every result of the bundled detectors."""
 
 
-class Detector(Protocol):
-    """Lymph node detector for one scan."""
+class NodeDetector(Protocol):
+    """Lymph node detector for one scan: what evaluation and timing need."""
 
     name: str
 
@@ -51,6 +51,10 @@ class Detector(Protocol):
             The image is not of the modality that this detector reads, or shows no body.
         """
         ...
+
+
+class Detector(NodeDetector, Protocol):
+    """Lymph node detector whose tracks a reader can correct."""
 
     def retrack(
         self,
