@@ -39,23 +39,23 @@ def seen(findings) -> list[tuple]:
 
 
 def test_where_the_accelerators_memory_is_full_the_cpu_goes_on(ct, found, monkeypatch, caplog):
-    real, told = Follower.read, []
+    real, messages = Follower.process, []
 
     def full_from(first: int) -> LNTrackerDetector:
         detector = LNTrackerDetector("cpu")
         detector.device = torch.device("cuda")  # as one that is full
 
-        def read(self, index, stack):
+        def process(self, index, stack):
             if detector.device.type != "cpu" and index >= first:
                 raise torch.cuda.OutOfMemoryError("CUDA out of memory")
             return real(self, index, stack)
 
-        monkeypatch.setattr(Follower, "read", read)
+        monkeypatch.setattr(Follower, "process", process)
         return detector
 
     with caplog.at_level(logging.WARNING):
-        assert seen(full_from(6).detect(ct, lambda _done, text: told.append(text))) == seen(found)
-    assert "memory is full" in told[-2] and "memory is full" not in told[3]
+        assert seen(full_from(6).detect(ct, lambda _done, text: messages.append(text))) == seen(found)
+    assert "memory is full" in messages[-2] and "memory is full" not in messages[3]
     assert "memory is full" in caplog.text
     tracklet = found[0].at("t0").tracklet
     middle = (tracklet.first + tracklet.last) // 2
@@ -68,12 +68,12 @@ def detect(*arguments):
     return CliRunner().invoke(app, ["detect", *map(str, arguments), "--device", "cpu"])
 
 
-def test_the_command_tells_and_writes_what_was_found(ct, found, tmp_path):
+def test_the_command_prints_and_writes_the_findings(ct, found, tmp_path):
     scan = save(ct, tmp_path / "ct.nii.gz")
     done = detect(scan, "--out", tmp_path / "out", "--json", tmp_path / "found.json")
     assert done.exit_code == 0, done.output
-    told = json.loads((tmp_path / "found.json").read_text())
-    assert len(told["findings"]) == len(found) and told["method"] == "lntracker compact"
+    result = json.loads((tmp_path / "found.json").read_text())
+    assert len(result["findings"]) == len(found) and result["method"] == "lntracker compact"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {BOXES, TABLE, LABELS, FINDINGS, "report.html"}
     assert len(FindingList.open(tmp_path / "out" / FINDINGS)) == len(found)
 

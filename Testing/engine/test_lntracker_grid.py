@@ -1,4 +1,4 @@
-"""What LN-Tracker reads of a scan: orientation, spacing, window, the body; and what it refuses."""
+"""The slices that LN-Tracker reads from a scan: orientation, spacing, window, body; and images that it refuses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from oncotrack.detection.lntracker.grid import CONTEXT, HU_WINDOW, LNSlices, check_ct, reading_geometry
+from oncotrack.detection.ct_slices import CONTEXT, HU_WINDOW, LNSlices, check_ct
+from oncotrack.detection.orientation import reading_geometry
 from oncotrack.errors import InputError
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -26,7 +27,7 @@ def body(shape=(20, 90, 110), spacing=(2.0, 2.0, 4.0), direction=None) -> Volume
 
 def test_every_orientation_is_read_the_same():
     reference = body()
-    wanted = LNSlices(reference)
+    expected = LNSlices(reference)
     for axes in itertools.permutations(range(3)):
         for flips in itertools.product((False, True), repeat=3):
             array = reference.array.transpose([2 - a for a in axes[::-1]])
@@ -42,8 +43,8 @@ def test_every_orientation_is_read_the_same():
                 array.shape[::-1], np.asarray(geometry.spacing)[list(axes)], geometry.to_ras(start), direction
             )
             slices = LNSlices(Volume(np.ascontiguousarray(array), turned, "turned", "CT"))
-            assert np.allclose(slices.geometry.ijk_to_ras, wanted.geometry.ijk_to_ras)
-            assert np.allclose(slices.slab(8, 12), wanted.slab(8, 12), atol=1e-4)
+            assert np.allclose(slices.geometry.ijk_to_ras, expected.geometry.ijk_to_ras)
+            assert np.allclose(slices.slab(8, 12), expected.slab(8, 12), atol=1e-4)
 
 
 def test_the_grid_is_the_papers():
@@ -106,7 +107,7 @@ def test_few_slices_repeat_their_ends(depth):
 
 def test_what_is_no_ct_gets_a_sentence():
     volume = body()
-    with pytest.raises(InputError, match="says that it is MR"):
+    with pytest.raises(InputError, match="modality of x is MR"):
         check_ct(Volume(volume.array, volume.geometry, "x", "MR"))
     with pytest.raises(InputError, match="no Hounsfield units"):
         check_ct(Volume(np.abs(volume.array), volume.geometry, "x", ""))

@@ -1,4 +1,4 @@
-"""What LN-Tracker learns: the losses against their formulas, the matching, the queries handed on, and that it learns."""
+"""LN-Tracker's losses against their formulas, the matching, the track queries, and training on one pair."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ import pytest
 import torch
 
 from oncotrack.detection.lntracker.config import COMPACT, PAPER, LNTrackerConfig
-from oncotrack.detection.lntracker.denoising import disturbed
-from oncotrack.detection.lntracker.hungarian import cost, match
+from oncotrack.detection.lntracker.denoising import denoising_queries
+from oncotrack.detection.lntracker.dense_supervision import dense_loss, heat_map
+from oncotrack.detection.lntracker.hungarian import match, matching_cost
+from oncotrack.detection.lntracker.loss_terms import box_loss, focal
 from oncotrack.detection.lntracker.losses import (
     affinity,
-    box_loss,
-    dense_loss,
     detection_loss,
-    focal,
-    follow,
-    heat_map,
+    followed_targets,
     losses,
     similarity_loss,
     track_loss,
 )
 from oncotrack.detection.lntracker.masks import mask_loss
-from oncotrack.detection.lntracker.network import LNTargets, LNTracker, Output, TrackQueries
+from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.proposals import Proposals, score_near, select
-from oncotrack.detection.lntracker.track_queries import TrackAugmentation, aged, augment_tracks, matched_tracks
+from oncotrack.detection.lntracker.slice_data import LNTargets, Output, TrackQueries
+from oncotrack.detection.lntracker.track_queries import TrackAugmentation, age_tracks, augment_tracks, matched_tracks
 from oncotrack.errors import InputError
 from oncotrack.networks import boxes as plane
 from oncotrack.training.lntracker import step_loss
@@ -53,7 +52,7 @@ SIZE = (100, 50)
 
 
 def network(config: LNTrackerConfig, seed: int = 0) -> LNTracker:
-    """A small network, stirred so that no bias or head is still at its quiet beginning."""
+    """Build a small network whose weights are all random, so that no bias or head is at its initial value."""
     torch.manual_seed(seed)
     made = LNTracker(config).eval()
     with torch.no_grad():
@@ -90,7 +89,7 @@ def seeded(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-def answer(logits: torch.Tensor, boxes: torch.Tensor, n_tracks: int = 0, present=None) -> Output:
+def output_of(logits: torch.Tensor, boxes: torch.Tensor, n_tracks: int = 0, present=None) -> Output:
     """An output of one image and one layer with these (N,) scores and (N, 4) boxes."""
     return Output(
         size=SIZE,
@@ -116,8 +115,8 @@ def focal_by_hand(logit: float, label: int) -> float:
 
 def test_focal_loss_against_its_formula():
     logits, labels = torch.tensor([-2.0, 0.3, 1.7, -0.4]), torch.tensor([0, 1, 0, 1])
-    wanted = [focal_by_hand(*pair) for pair in zip(logits.tolist(), labels.tolist(), strict=True)]
-    assert focal(logits, labels).tolist() == pytest.approx(wanted, rel=1e-5)
+    expected = [focal_by_hand(*pair) for pair in zip(logits.tolist(), labels.tolist(), strict=True)]
+    assert focal(logits, labels).tolist() == pytest.approx(expected, rel=1e-5)
 
 
 def test_box_loss_is_l1_plus_one_minus_giou():
@@ -138,21 +137,21 @@ def test_matching_is_the_cheapest_of_all():
     generator = seeded(0)
     for config in (PAPER, COMPACT):
         logits = torch.randn(5, generator=generator)
-        boxes, wanted = (torch.rand(n, 4, generator=generator) * 0.5 + 0.2 for n in (5, 3))
-        matrix = cost(logits, boxes, wanted, SIZE, config)
+        boxes, expected = (torch.rand(n, 4, generator=generator) * 0.5 + 0.2 for n in (5, 3))
+        matrix = matching_cost(logits, boxes, expected, SIZE, config)
         cheapest = min(
             itertools.permutations(range(5), 3), key=lambda rows: sum(matrix[r, c] for c, r in enumerate(rows))
         )
-        rows, columns = match(logits[None], boxes[None], [wanted], SIZE, config)[0]
+        rows, columns = match(logits[None], boxes[None], [expected], SIZE, config)[0]
         assert dict(zip(columns.tolist(), rows.tolist(), strict=True)) == dict(enumerate(cheapest))
 
 
 def test_the_cost_of_a_match_is_what_the_loss_would_change():
     logits, box = torch.tensor([0.4]), torch.tensor([[0.5, 0.5, 0.2, 0.2]])
-    wanted = torch.tensor([[0.55, 0.5, 0.2, 0.3]])
+    expected = torch.tensor([[0.55, 0.5, 0.2, 0.3]])
     by_class = PAPER.lambda_cls * (focal_by_hand(0.4, 1) - focal_by_hand(0.4, 0))
-    by_box = PAPER.lambda_box * (box_loss(box, wanted, SIZE, PAPER).item() - 1)
-    assert cost(logits, box, wanted, SIZE, PAPER).item() == pytest.approx(by_class + by_box, rel=1e-4)
+    by_box = PAPER.lambda_box * (box_loss(box, expected, SIZE, PAPER).item() - 1)
+    assert matching_cost(logits, box, expected, SIZE, PAPER).item() == pytest.approx(by_class + by_box, rel=1e-4)
 
 
 # equations 1, 2 and 4
@@ -163,8 +162,8 @@ def test_equation_2_matches_all_boxes_and_leaves_the_rest_to_the_background():
     logits = torch.tensor([0.5, -1.0, -3.0])
     truth = torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]])
     by_class, by_box = detection_loss(logits[None, None], boxes[None, None], [truth], 2, SIZE, PAPER)
-    wanted = [focal_by_hand(0.5, 1), focal_by_hand(-1, 1), focal_by_hand(-3, 0)]
-    assert by_class.item() == pytest.approx(PAPER.lambda_cls * sum(wanted) / 2, rel=1e-4)
+    expected = [focal_by_hand(0.5, 1), focal_by_hand(-1, 1), focal_by_hand(-3, 0)]
+    assert by_class.item() == pytest.approx(PAPER.lambda_cls * sum(expected) / 2, rel=1e-4)
     assert by_box.item() == pytest.approx(0, abs=1e-5)
 
 
@@ -174,35 +173,35 @@ def test_equation_1_goes_by_identity_and_an_ended_node_is_not_the_same():
     truth = [LNTargets(torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.4, 0.3, 0.2, 0.2]]), torch.tensor([8, 7]))]
     present = torch.tensor([[True, True, True, False]])
     ids = torch.tensor([[7, 5, -1, -1]])  # followed, ended, a false query, padding
-    output = answer(logits, boxes, 4, present)
-    followed = follow(ids, present, truth)
+    output = output_of(logits, boxes, 4, present)
+    followed = followed_targets(ids, present, truth)
     assert followed.tolist() == [[1, -1, -1, -1]], "by identity, although the second box lies exactly on another node"
     by_class, by_box = track_loss(output, truth, followed, PAPER)
-    wanted = focal_by_hand(0.5, 1) + focal_by_hand(2.0, 0) + focal_by_hand(-1.0, 0)
-    assert by_class.item() == pytest.approx(PAPER.lambda_cls * wanted, rel=1e-4)
+    expected = focal_by_hand(0.5, 1) + focal_by_hand(2.0, 0) + focal_by_hand(-1.0, 0)
+    assert by_class.item() == pytest.approx(PAPER.lambda_cls * expected, rel=1e-4)
     assert by_box.item() == pytest.approx(PAPER.lambda_box * (0.1 + 1 - 0.5 / 1.5), rel=1e-4)
 
 
-def test_equation_4_is_the_cross_entropy_of_who_is_who():
+def test_equation_4_is_the_cross_entropy_of_identities():
     present = torch.tensor([[True, True, True, False]])
     followed = torch.tensor([[1, -1, 0, -1]])  # the second ended
     same = affinity(followed)
     assert same[0].tolist() == [[1, 0, 0, 0], [0, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 0]]
     logits = torch.randn(1, 4, 4, generator=seeded(2))
-    wanted = 0.0
+    expected = 0.0
     for i in range(3):
         for j in range(3):
             score = 1 / (1 + math.exp(-logits[0, i, j]))
-            wanted -= math.log(score if same[0, i, j] else 1 - score) / 9
-    assert similarity_loss(logits, same, present).item() == pytest.approx(wanted, rel=1e-4)
+            expected -= math.log(score if same[0, i, j] else 1 - score) / 9
+    assert similarity_loss(logits, same, present).item() == pytest.approx(expected, rel=1e-4)
 
 
 @kinds
 def test_the_similarity_in_the_output_is_equation_4s_product(config):
     made, queries = network(config), tracks(config, 3)
     output = made(slices(), queries)
-    wanted = made.phi(queries.embedding[0]) @ made.phi(output.queries[0, :3]).T
-    assert torch.allclose(output.similarity[0], wanted, atol=1e-4)
+    expected = made.phi(queries.embedding[0]) @ made.phi(output.queries[0, :3]).T
+    assert torch.allclose(output.similarity[0], expected, atol=1e-4)
 
 
 def test_the_parts_are_those_of_the_switches_and_sum_up():
@@ -232,8 +231,8 @@ def test_in_trackformer_a_followed_box_is_no_target_of_the_detections():
     truth = [LNTargets(torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]]), torch.tensor([4, 5]))]
     boxes = torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]])  # a track, two detections
     logits, ids = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([[4]])
-    joint = losses(answer(logits, boxes, 1), truth, ids, config)
-    decoupled = losses(answer(logits, boxes, 1), truth, ids, replace(config, trackformer=False))
+    joint = losses(output_of(logits, boxes, 1), truth, ids, config)
+    decoupled = losses(output_of(logits, boxes, 1), truth, ids, replace(config, trackformer=False))
     punished, kept = focal_by_hand(2.0, 0), focal_by_hand(2.0, 1)
     other = focal_by_hand(3.0, 1)
     assert joint["detection_class"].item() == pytest.approx((punished + other) / 2, rel=1e-4)
@@ -256,7 +255,7 @@ def test_the_heat_map_is_one_at_the_cell_next_to_a_centre_and_falls_off_with_the
     assert not nothing.any()
 
 
-def test_dense_supervision_wants_a_score_at_the_centre_and_none_elsewhere():
+def test_dense_supervision_rewards_a_score_at_the_centre_only():
     y, x = torch.meshgrid(torch.arange(8) * 4 + 2.0, torch.arange(8) * 4 + 2.0, indexing="ij")
     centres = torch.stack([x, y], -1).flatten(0, 1)
     truth = torch.tensor([[10.0, 10.0, 8.0, 8.0]]) / 32
@@ -296,7 +295,7 @@ def test_a_track_query_takes_the_best_score_about_the_middle_of_its_box():
 
 def test_near_noise_stays_near_and_far_noise_goes_far():
     truth = [target.boxes for target in targets(3, 1)]
-    noise = disturbed(truth, replace(COMPACT, denoising_queries=60), seeded(0))
+    noise = denoising_queries(truth, replace(COMPACT, denoising_queries=60), seeded(0))
     assert noise.boxes.shape == (2, 2 * 3 * 20, 4)
     half = noise.truth[..., 2:].repeat(1, 1, 2) / 2
     moved = (plane.corners(noise.boxes) - plane.corners(noise.truth)).abs() / half
@@ -310,13 +309,13 @@ def test_near_noise_stays_near_and_far_noise_goes_far():
 
 def test_denoising_groups_do_not_see_each_other_and_labels_flip_at_their_rate():
     truth = [targets(5)[0].boxes]
-    noise = disturbed(truth, replace(COMPACT, denoising_queries=1000), seeded(0))
+    noise = denoising_queries(truth, replace(COMPACT, denoising_queries=1000), seeded(0))
     group = torch.arange(noise.hidden.shape[1]) // 10
     assert torch.equal(noise.hidden[0], group[:, None] != group[None])
     assert 0.15 < (noise.labels == 0).float().mean() < 0.25
-    again = disturbed(truth, replace(COMPACT, denoising_queries=1000), seeded(0))
+    again = denoising_queries(truth, replace(COMPACT, denoising_queries=1000), seeded(0))
     assert torch.equal(noise.boxes, again.boxes) and torch.equal(noise.labels, again.labels)
-    assert disturbed([torch.zeros(0, 4)], COMPACT) is None
+    assert denoising_queries([torch.zeros(0, 4)], COMPACT) is None
 
 
 @kinds
@@ -349,31 +348,31 @@ def test_the_mask_branch_needs_masks():
     assert parts["mask"] > 0
 
 
-# queries handed on
+# track queries
 
 
 def test_the_queries_that_found_a_node_become_its_track_queries():
     boxes = torch.tensor([[0.1, 0.1, 0.1, 0.1], [0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]])
     truth = [LNTargets(boxes[[2, 1]] + 0.01, torch.tensor([40, 50]))]
-    handed, ids = matched_tracks(answer(torch.zeros(3), boxes), truth, PAPER)
-    assert dict(zip(ids[0].tolist(), handed.embedding[0, :, 0].tolist(), strict=True)) == {40: 2.0, 50: 1.0}
-    assert torch.equal(handed.boxes[0][ids[0] == 40], boxes[2:])
-    assert handed.present.all()
-    nobody, none = matched_tracks(answer(torch.zeros(3), boxes), targets(0), PAPER)
-    assert nobody.embedding.shape == (1, 0, 1) and none.shape == (1, 0)
+    queries, ids = matched_tracks(output_of(torch.zeros(3), boxes), truth, PAPER)
+    assert dict(zip(ids[0].tolist(), queries.embedding[0, :, 0].tolist(), strict=True)) == {40: 2.0, 50: 1.0}
+    assert torch.equal(queries.boxes[0][ids[0] == 40], boxes[2:])
+    assert queries.present.all()
+    empty, none = matched_tracks(output_of(torch.zeros(3), boxes), targets(0), PAPER)
+    assert empty.embedding.shape == (1, 0, 1) and none.shape == (1, 0)
 
 
 def test_augmentation_drops_tracks_and_adds_false_ones_at_trackformers_rates():
     truth = targets(4)
     boxes = torch.cat([truth[0].boxes, torch.tensor([[0.95, 0.05, 0.02, 0.02]] * 4)])
-    output, generator = answer(torch.zeros(8), boxes), seeded(0)
+    output, generator = output_of(torch.zeros(8), boxes), seeded(0)
     kept, false = [], []
     for _ in range(1500):
-        handed, ids = augment_tracks(output, truth, PAPER, generator)
+        queries, ids = augment_tracks(output, truth, PAPER, generator)
         real = ids[0][ids[0] >= 0].tolist()
-        assert len(set(real)) == len(real) and handed.present.sum() == ids.shape[1]
-        assert torch.equal(handed.boxes[0][ids[0] >= 0], truth[0].boxes[real])
-        assert (handed.embedding[0, ids[0] == -1, 0] >= 4).all(), "a false query lies on no node"
+        assert len(set(real)) == len(real) and queries.present.sum() == ids.shape[1]
+        assert torch.equal(queries.boxes[0][ids[0] >= 0], truth[0].boxes[real])
+        assert (queries.embedding[0, ids[0] == -1, 0] >= 4).all(), "a false query lies on no node"
         kept.append(len(real))
         false.append(int((ids == -1).sum()))
     assert sum(each < 4 for each in kept) / 1500 == pytest.approx(0.4 * 4 / 5, abs=0.04)
@@ -382,18 +381,18 @@ def test_augmentation_drops_tracks_and_adds_false_ones_at_trackformers_rates():
 
 @kinds
 def test_a_followed_query_goes_on_as_the_decoder_left_it(config):
-    made, image, handed = network(config), slices(2), tracks(config, 3, 1)
-    seen = made.propose(image)
-    output = made.answer(seen, handed)
-    older = aged(output, handed)
-    assert torch.equal(output.logits, made(image, handed).logits)
-    assert torch.equal(older.embedding, output.queries[:, :3]) and torch.equal(older.boxes, output.boxes[-1, :, :3])
-    assert older.present is handed.present and not older.embedding.requires_grad
-    assert made.answer(seen, older).logits.shape == output.logits.shape
+    made, image, queries = network(config), slices(2), tracks(config, 3, 1)
+    encoded = made.encode(image)
+    output = made.decode(encoded, queries)
+    aged = age_tracks(output, queries)
+    assert torch.equal(output.logits, made(image, queries).logits)
+    assert torch.equal(aged.embedding, output.queries[:, :3]) and torch.equal(aged.boxes, output.boxes[-1, :, :3])
+    assert aged.present is queries.present and not aged.embedding.requires_grad
+    assert made.decode(encoded, aged).logits.shape == output.logits.shape
 
 
 @pytest.mark.parametrize("age", [0.0, 1.0])
-def test_a_step_follows_its_queries_on_their_own_slice_as_often_as_asked(age):
+def test_a_step_follows_its_queries_on_their_own_slice_at_the_requested_rate(age):
     made, pair = network(KINDS["compact"]).train(), Pairs(torch.stack([slices(2)] * 2), (targets(3, 2), targets(3, 2)))
     calls = []
     made.decoder.register_forward_hook(lambda *_: calls.append(1))

@@ -1,4 +1,4 @@
-"""LN-Tracker's network: who sees whom, what padding may change, and how large the named configurations are."""
+"""LN-Tracker's network: attention between groups of queries, padding, and the size of the named configurations."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import torch
 
 from oncotrack.detection.lntracker.backbone import Fusion, LNBackbone
 from oncotrack.detection.lntracker.config import COMPACT, PAPER, LNTrackerConfig
-from oncotrack.detection.lntracker.decoder import attention_mask
 from oncotrack.detection.lntracker.deformable import sample
 from oncotrack.detection.lntracker.encoder import Encoder
 from oncotrack.detection.lntracker.flops import cost
-from oncotrack.detection.lntracker.network import LNTracker, TrackQueries
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.slice_data import TrackQueries
 from oncotrack.errors import InputError
 
 SMALL = {
@@ -35,7 +35,7 @@ kinds = pytest.mark.parametrize("config", KINDS.values(), ids=KINDS)
 
 
 def network(config: LNTrackerConfig, seed: int = 0) -> LNTracker:
-    """A small network, stirred so that no bias or head is still at its quiet beginning."""
+    """Build a small network whose weights are all random, so that no bias or head is at its initial value."""
     torch.manual_seed(seed)
     made = LNTracker(config).eval()
     with torch.no_grad():
@@ -49,7 +49,7 @@ def slices(batch: int = 1, height: int = 64, width: int = 96, seed: int = 0) -> 
 
 
 def tracks(config: LNTrackerConfig, *counts: int, seed: int = 1) -> TrackQueries:
-    """Random track queries, so many in each image."""
+    """Draw random track queries, `counts` in each image."""
     generator = torch.Generator().manual_seed(seed)
     most = max(counts)
     present = torch.arange(most)[None] < torch.tensor(counts)[:, None]
@@ -67,7 +67,7 @@ def test_deformable_sampling_is_a_weighted_sum_of_bilinear_samples():
     maps = [torch.randn(batch, heads, channels, *shape) for shape in ((5, 7), (3, 4))]
     locations = torch.rand(batch, n, heads, len(maps), points, 2) * 1.4 - 0.2
     weights = torch.rand(batch, n, heads, len(maps), points)
-    wanted = torch.zeros(batch, n, heads, channels)
+    expected = torch.zeros(batch, n, heads, channels)
     for b in range(batch):
         for q in range(n):
             for h in range(heads):
@@ -78,20 +78,13 @@ def test_deformable_sampling_is_a_weighted_sum_of_bilinear_samples():
                         for j in range(height):
                             for i in range(width):
                                 share = max(0, 1 - abs(x - i)) * max(0, 1 - abs(y - j))
-                                wanted[b, q, h] += weights[b, q, h, level, p] * share * values[b, h, :, j, i]
-    assert torch.allclose(sample(maps, locations, weights), wanted.flatten(2), atol=1e-5)
-
-
-def test_equation_3():
-    mask = attention_mask(2, 3)
-    for i in range(5):
-        for j in range(5):
-            assert mask[i, j] == (j < 2 and i >= 2)
+                                expected[b, q, h] += weights[b, q, h, level, p] * share * values[b, h, :, j, i]
+    assert torch.allclose(sample(maps, locations, weights), expected.flatten(2), atol=1e-5)
 
 
 @kinds
-def test_the_decoder_sees_what_equation_3_lets_it_see(config):
-    """Query i's answer depends on query j's content exactly where the mask allows it."""
+def test_queries_attend_as_in_equation_3(config):
+    """Query i's output depends on query j's content except for detections (2 to 4) on tracks (0 and 1)."""
     decoder = network(config).decoder
     size = torch.tensor([96.0, 64.0])
     memory = decoder.memory([torch.randn(1, 32, 16 >> n, 24 >> n) for n in range(len(config.strides))], size)
@@ -107,7 +100,9 @@ def test_the_decoder_sees_what_equation_3_lets_it_see(config):
             for i in range(5)
         ]
     )
-    assert torch.equal(depends, ~attention_mask(2, 3))
+    hidden = torch.zeros(5, 5, dtype=torch.bool)
+    hidden[2:, :2] = True
+    assert torch.equal(depends, ~hidden)
 
 
 @kinds
@@ -181,7 +176,7 @@ def test_switches_take_parts_out():
 
 
 @kinds
-def test_any_size_goes_in_and_boxes_are_shares_of_the_slice_itself(config):
+def test_any_size_goes_in_and_boxes_are_fractions_of_the_unpadded_slice(config):
     output = network(config)(slices(1, 70, 91))
     assert output.size == (91, 70)
     assert (
@@ -237,11 +232,11 @@ def test_the_papers_backbone_is_resnet_50():
 def test_with_frozen_norms_three_slices_are_scaled_as_imagenets_colours():
     torch.manual_seed(0)
     backbone = LNBackbone(replace(PAPER, **SMALL | {"norm": "frozen"}))
-    seen = []
-    backbone.conv1.register_forward_hook(lambda _module, given, _made: seen.append(given[0]))
+    inputs = []
+    backbone.conv1.register_forward_hook(lambda _module, given, _made: inputs.append(given[0]))
     backbone(torch.full((1, 9, 64, 64), 0.5))
-    assert seen[0].shape == (3, 3, 64, 64)
-    assert seen[0][0, :, 0, 0].tolist() == pytest.approx([0.0655, 0.1964, 0.4178], abs=1e-4)
+    assert inputs[0].shape == (3, 3, 64, 64)
+    assert inputs[0][0, :, 0, 0].tolist() == pytest.approx([0.0655, 0.1964, 0.4178], abs=1e-4)
 
 
 @kinds
@@ -251,23 +246,23 @@ def test_all_nine_slices_are_read_and_the_maps_have_their_strides(config):
     maps = LNBackbone(config)(images)
     assert [tuple(each.shape[-2:]) for each in maps] == [(16, 24), (8, 12), (4, 6), (2, 3)]
     maps[-1].sum().backward()
-    reach = images.grad.abs().sum((0, 2, 3))
-    assert (reach > 0).all() and reach.argmax() in (3, 4, 5), "the image in the centre weighs most"
+    influence = images.grad.abs().sum((0, 2, 3))
+    assert (influence > 0).all() and influence.argmax() in (3, 4, 5), "the image in the centre weighs most"
 
 
 def test_an_early_fusion_is_cheap_and_the_outer_images_go_on_only_to_the_last():
     early, late = (cost(replace(KINDS["compact"], fused_stages=n), 64, 64)["gflops"] for n in (0, 1))
     assert early < late
     made = LNBackbone(replace(KINDS["compact"], fused_stages=2))
-    seen = []
+    inputs = []
     for stage in (made.layer1, made.layer2, made.layer3):
-        stage.register_forward_hook(lambda _stage, given, _made: seen.append(len(given[0])))
+        stage.register_forward_hook(lambda _stage, given, _made: inputs.append(len(given[0])))
     made(slices(2))
-    assert seen == [6, 6, 2]
+    assert inputs == [6, 6, 2]
 
 
-def test_a_fine_map_knows_what_the_coarse_ones_see():
-    """With the way down, a change far off reaches the finest map through the coarsest, without any attention."""
+def test_a_change_in_a_coarse_map_reaches_the_fine_map():
+    """With top-down connections a distant change reaches the finest map without attention."""
     maps = [torch.randn(1, 32, 32 >> n, 32 >> n) for n in range(4)]
     maps[-1].requires_grad_()
     for top_down in (True, False):

@@ -1,4 +1,4 @@
-"""Algorithm 1 with a network that says what the test tells it to, and the way from boxes to findings and back."""
+"""Algorithm 1 with a scripted network, and the conversion between tracks and findings."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
-from oncotrack.detection.lntracker import nodes
+from oncotrack.detection import track_findings
+from oncotrack.detection.ct_slices import LNSlices
+from oncotrack.detection.false_positive_filter import remove_false_positives
 from oncotrack.detection.lntracker.config import COMPACT
-from oncotrack.detection.lntracker.false_positive_filter import plausible
-from oncotrack.detection.lntracker.grid import LNSlices
-from oncotrack.detection.lntracker.network import Output
-from oncotrack.detection.lntracker.tracking import Follower, Thresholds, Track, stacked
+from oncotrack.detection.lntracker.slice_data import Output
+from oncotrack.detection.lntracker.tracking import Follower, Thresholds
+from oncotrack.detection.tracks import Track, stack_boxes
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Provenance
 from oncotrack.findings.tracklet import SliceBox, Tracklet
@@ -79,7 +80,7 @@ def stack(index: int) -> np.ndarray:
 def follow(network: Scripted, count: int, thresholds: Thresholds | None = None) -> list[Track]:
     follower = Follower(network, thresholds)
     for index in range(count):
-        follower.read(index, stack(index))
+        follower.process(index, stack(index))
     return sorted(follower.finish(), key=lambda track: (min(track.boxes), track.boxes[min(track.boxes)][0]))
 
 
@@ -87,14 +88,14 @@ def column(first: int, last: int, x: float = 20, y: float = 20, size: float = 10
     return {n: (x + drift * n, y, x + drift * n + size, y + size) for n in range(first, last + 1)}
 
 
-def test_nodes_are_born_followed_and_end():
+def test_nodes_start_are_followed_and_end():
     tracks = follow(Scripted(Seen(column(2, 6), 1), Seen(column(4, 9, x=60), 2)), 12)
     assert [sorted(track.boxes) for track in tracks] == [list(range(2, 7)), list(range(4, 10))]
     assert np.allclose(tracks[0].boxes[4], (20, 20, 30, 30), atol=1e-3)
     assert tracks[0].score == pytest.approx(0.9, abs=1e-4)
 
 
-def test_a_nodes_score_is_what_its_detections_say_on_its_three_best_slices():
+def test_a_nodes_score_is_the_mean_detection_score_of_its_three_best_slices():
     (track,) = follow(Scripted(Seen(column(0, 4), 1, score=0.6, held=0.95)), 5)
     assert list(track.scores.values()) == pytest.approx([0.6] * 5, abs=1e-4)
 
@@ -119,7 +120,7 @@ def test_two_nodes_that_touch_stay_two():
     tracks = follow(Scripted(Seen(column(0, 5), 1), Seen(column(6, 9, x=22), 2)), 10)
     assert [sorted(track.boxes) for track in tracks] == [list(range(6)), list(range(6, 10))]
     below, above = ([(n, _one(track, n)) for n in sorted(track.boxes)] for track in tracks)
-    assert len(stacked([(n, [t]) for n, t in below + above])) == 1
+    assert len(stack_boxes([(n, [t]) for n, t in below + above])) == 1
 
 
 def _one(track: Track, index: int) -> Track:
@@ -130,7 +131,7 @@ def test_a_node_that_moves_is_followed_where_stacking_loses_it():
     moving = Seen(column(0, 5, drift=9.5), 1)
     assert len(follow(Scripted(moving), 6)) == 1
     found = [(n, [Track({n: np.array(box)}, {n: 0.9})]) for n, box in moving.boxes.items()]
-    assert len(stacked(found)) == 6
+    assert len(stack_boxes(found)) == 6
 
 
 def test_low_scores_are_no_nodes_and_low_tracking_scores_end_them():
@@ -140,7 +141,7 @@ def test_low_scores_are_no_nodes_and_low_tracking_scores_end_them():
     assert len(follow(Scripted(lost, similarity_loss=False), 6, Thresholds(tracking=0.1))) == 1
 
 
-def test_a_lost_node_goes_on_where_a_detection_is_like_it_and_lies_on_it():
+def test_a_lost_node_goes_on_where_a_similar_detection_overlaps_with_it():
     lost = Seen(column(0, 5), 1, held=0.2)
     assert [sorted(track.boxes) for track in follow(Scripted(lost), 6)] == [list(range(6))]
     other = Seen(column(3, 5, x=21), 2, held=0.2)
@@ -175,8 +176,8 @@ def test_a_second_detection_of_a_followed_node_is_dropped():
 
 
 def test_following_alone_begins_nothing_new():
-    follower = Follower(Scripted(Seen(column(0, 4), 1), Seen(column(0, 4, x=60), 2)), born=False)
-    follower.read(0, stack(0))
+    follower = Follower(Scripted(Seen(column(0, 4), 1), Seen(column(0, 4, x=60), 2)), allow_new=False)
+    follower.process(0, stack(0))
     assert follower.finish() == []
 
 
@@ -193,7 +194,9 @@ def track_of(boxes) -> Track:
 
 def test_a_finding_lies_where_its_boxes_lie():
     slices = LNSlices(volume())
-    (finding,) = nodes.findings_of([track_of(column(10, 14, x=5, y=30, size=10))], slices, "t0", Provenance("m"))
+    (finding,) = track_findings.findings_from_tracks(
+        [track_of(column(10, 14, x=5, y=30, size=10))], slices, "t0", Provenance("m")
+    )
     seen = finding.at("t0")
     grid = slices.geometry
     assert np.allclose(seen.centre, grid.to_ras((9.5, 34.5, 12)))
@@ -217,7 +220,7 @@ def test_what_lies_in_the_air_or_is_as_bright_as_bone_is_no_node():
         return track_of(column(10, 14, x=at[0] - 3.5, y=at[1] - 3.5, size=8))
 
     node, bone, clip = (there(x, y) for x, y, _ in places.values())
-    assert plausible([clip, bone, node], slices) == [node]
+    assert remove_false_positives([clip, bone, node], slices) == [node]
 
 
 @pytest.mark.parametrize("thickness", [0.7, 2.0, 5.0])
@@ -226,7 +229,7 @@ def test_tracklets_lie_on_the_scans_own_slices(thickness, flip):
     direction = np.diag([-1.0, -1.0, 1.0]) * [1, 1, flip]
     scan = volume((0.9, 0.7, thickness), (90, 110, int(60 / thickness)), direction)
     slices = LNSlices(scan)
-    tracklet = nodes.tracklet_of(track_of(column(8, 13)), slices)
+    tracklet = track_findings.tracklet_of(track_of(column(8, 13)), slices)
     assert np.allclose(tracklet.origin, scan.origin)
     low, high = tracklet.bounds()
     grid = slices.geometry
@@ -240,36 +243,36 @@ def test_tracklets_lie_on_the_scans_own_slices(thickness, flip):
 def test_a_sagittal_scan_keeps_the_slices_that_were_read():
     direction = np.array([[0.0, 0, -1], [-1, 0, 0], [0, 1, 0]])
     slices = LNSlices(volume((0.8, 2.0, 0.8), (100, 30, 100), direction))
-    tracklet = nodes.tracklet_of(track_of(column(8, 13)), slices)
+    tracklet = track_findings.tracklet_of(track_of(column(8, 13)), slices)
     assert np.allclose(tracklet.origin, slices.geometry.origin)
 
 
-def test_a_box_goes_to_the_working_slice_and_back():
+def test_a_box_is_converted_to_the_working_slice_and_back():
     slices = LNSlices(volume((0.9, 0.7, 5.0), (90, 110, 12)))
-    tracklet = nodes.tracklet_of(track_of(column(8, 13)), slices)
+    tracklet = track_findings.tracklet_of(track_of(column(8, 13)), slices)
     k = tracklet.boxes[1].slice_index
-    index, box = nodes.box_on_working_slice(tracklet, k, slices)
+    index, box = track_findings.box_on_working_slice(tracklet, k, slices)
     assert np.allclose(box, (20, 20, 30, 30), atol=1e-6)
-    back = nodes.on_slices_of(tracklet, track_of({index: box}), slices)
+    back = track_findings.boxes_on_slices_of(tracklet, track_of({index: box}), slices)
     assert list(back) == [k]
     assert np.allclose(back[k].low, tracklet.at(k).low)
     with pytest.raises(InputError, match="no box on slice 99"):
-        nodes.box_on_working_slice(tracklet, 99, slices)
+        track_findings.box_on_working_slice(tracklet, 99, slices)
 
 
-def test_only_the_wanted_direction_is_replaced():
+def test_only_the_requested_direction_is_replaced():
     def box(k: int, x: float) -> SliceBox:
         return SliceBox(k, (x, x), (x + 1, x + 1))
 
     old = Tracklet((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 2), tuple(box(k, 0) for k in range(2, 9)))
     new = {k: box(k, 5) for k in (4, 5, 6)}
-    up = nodes.joined(old, new, 5, up=True, down=False)
+    up = track_findings.replace_boxes(old, new, 5, up=True, down=False)
     assert [(b.slice_index, b.low[0]) for b in up.boxes] == [(2, 0), (3, 0), (4, 0), (5, 0), (6, 5)]
-    both = nodes.joined(old, new, 5, up=True, down=True)
+    both = track_findings.replace_boxes(old, new, 5, up=True, down=True)
     assert [(b.slice_index, b.low[0]) for b in both.boxes] == [(4, 5), (5, 0), (6, 5)]
 
 
 @pytest.mark.parametrize("flip", [1.0, -1.0])
 def test_slice_numbers_may_grow_against_the_reading_direction(flip):
     slices = LNSlices(volume(direction=np.diag([-1.0, -1.0, 1.0]) * [1, 1, flip]))
-    assert nodes.goes_with(nodes.tracklet_of(track_of(column(8, 13)), slices), slices) is (flip > 0)
+    assert track_findings.is_parallel(track_findings.tracklet_of(track_of(column(8, 13)), slices), slices) is (flip > 0)

@@ -1,4 +1,4 @@
-"""From scans with known nodes to LN-Tracker's samples, one step of training, and the detector's evaluation."""
+"""LN-Tracker's samples from scans with known nodes, one step of training, and the evaluation of the detector."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from accelerate.state import AcceleratorState
 
 from oncotrack.datasets.case import label_case
 from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out, inserted_scan, phantom_scan
+from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.detection.lntracker.config import COMPACT, CONFIGS, PAPER, LNTrackerConfig
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
-from oncotrack.detection.lntracker.grid import LNSlices
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.tracking import THRESHOLDS, Thresholds
 from oncotrack.errors import InputError, TrainingError, WeightsError
@@ -26,7 +26,6 @@ from oncotrack.networks import weights
 from oncotrack.networks.boxes import corners
 from oncotrack.phantom import make_patient
 from oncotrack.training import lntracker as training
-from oncotrack.training import slice_pairs
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.slice_pairs import Augmentation, SlicePairs
@@ -101,7 +100,7 @@ def test_a_folder_of_other_scans_is_refused(case, stored):
         SlicePairs([], 64, 0)
 
 
-def test_samples_are_the_same_whenever_they_are_asked_for(stored):
+def test_sample_n_is_always_the_same(stored):
     one, two = SlicePairs(stored, 96, seed=1), SlicePairs(stored, 96, seed=1)
     two.sample(3)
     for a, b in zip(one.sample(8), two.sample(8), strict=True):
@@ -149,10 +148,9 @@ def precision(request):
 
 def test_a_step_of_training_moves_every_weight_and_can_be_saved(stored, tmp_path, monkeypatch, precision):
     monkeypatch.setitem(CONFIGS, "compact", TINY)
-    monkeypatch.setitem(training.CROPS, "compact", 64)
     monkeypatch.setattr(training, "store", lambda *_: stored)
     plan = Plan(steps=4, batch=2, learning_rate=0.01, warmup=1, clip=1.0, precision=precision)
-    path = training.train(tmp_path, "compact", NodeSources(), plan=plan, device="cpu")
+    path = training.train(tmp_path, "compact", NodeSources(), plan=plan, crop=64, device="cpu")
     loaded = weights.load(path, "lntracker")
     assert loaded.about["steps"] == 4
     torch.manual_seed(plan.seed)
@@ -181,13 +179,13 @@ def test_the_mask_branch_learns_from_the_masks_of_the_crops(stored):
 
 
 def test_the_papers_network_begins_with_weights_of_imagenet(stored, tmp_path, monkeypatch):
-    """They come as a file of torchvision's names; without it the frozen norms would never see an image."""
+    """The file has torchvision's names; it is required because the frozen norms cannot be trained."""
     small = replace(PAPER, stem=8, stages=(16, 32, 32, 32), blocks=(1, 1, 1, 1), width=32, heads=4, encoder_ffn=32,
                     decoder_ffn=32, encoder_layers=1, decoder_layers=2, queries=12, denoising_queries=8)  # fmt: skip
     monkeypatch.setitem(CONFIGS, "paper", small)
     monkeypatch.setattr(training, "store", lambda *_: stored)
     plan = Plan(steps=1, batch=1, learning_rate=1e-6, warmup=1)
-    with pytest.raises(InputError, match="--backbone"):
+    with pytest.raises(InputError, match="as the backbone"):
         training.train(tmp_path, "paper", NodeSources(), plan=plan, device="cpu")
     state = {
         name: torch.rand_like(value) + 0.5
@@ -210,12 +208,13 @@ def test_the_papers_network_begins_with_weights_of_imagenet(stored, tmp_path, mo
 
 
 def test_the_proposals_are_trained_first_and_then_the_queries(stored, tmp_path, monkeypatch):
-    """Their weights hold the whole network, the rest of it as it was, and the queries go on from them."""
-    monkeypatch.setitem(training.CROPS, "compact", 64)
+    """The weights of the first stage hold the whole network, and the second stage starts from them."""
     monkeypatch.setattr(training, "store", lambda *_: stored)
     monkeypatch.setitem(CONFIGS, "compact", TINY)
     plan = Plan(steps=2, batch=2, learning_rate=0.01, warmup=1, clip=1.0, optimiser="muon")
-    path = training.train(tmp_path / "one", "compact", NodeSources(), part="proposals", plan=plan, device="cpu")
+    path = training.train(
+        tmp_path / "one", "compact", NodeSources(), part="proposals", plan=plan, crop=64, device="cpu"
+    )
     loaded = weights.load(path, "lntracker")
     torch.manual_seed(plan.seed)
     for name, value in LNTracker(TINY).state_dict().items():
@@ -223,7 +222,7 @@ def test_the_proposals_are_trained_first_and_then_the_queries(stored, tmp_path, 
         assert proposing or torch.equal(loaded.state[name], value), name
         assert not proposing or value.numel() == 1 or not torch.equal(loaded.state[name], value), name
     then = training.train(
-        tmp_path / "two", "compact", NodeSources(), part="queries", start=path, plan=plan, device="cpu"
+        tmp_path / "two", "compact", NodeSources(), part="queries", start=path, plan=plan, crop=64, device="cpu"
     )
     whole = weights.load(then, "lntracker")
     assert whole.about["started from"]["part"] == "proposals"
@@ -233,37 +232,36 @@ def test_the_proposals_are_trained_first_and_then_the_queries(stored, tmp_path, 
     for ablation, switches in training.ABLATIONS.items():
         less = training.train(
             tmp_path / ablation, "compact", NodeSources(), ablation=ablation, part="queries", start=path,
-            plan=replace(plan, steps=1), device="cpu",
+            plan=replace(plan, steps=1), crop=64, device="cpu",
         )  # fmt: skip
         assert weights.load(less, "lntracker").config_as(LNTrackerConfig) == replace(TINY, **switches)
     monkeypatch.setitem(CONFIGS, "compact", replace(TINY, queries=7))
-    with pytest.raises(InputError, match="another LN-Tracker"):
+    with pytest.raises(InputError, match="another lntracker configuration"):
         training.train(tmp_path / "not", "compact", NodeSources(), start=path, plan=plan, device="cpu")
     with pytest.raises(InputError, match="supervision is dense"):
         training.train(tmp_path, "paper", NodeSources(phantoms=1), part="proposals")
 
 
-def test_crops_hold_what_a_whole_slice_would_give(stored):
-    """Only the part that a crop needs is read; the crop is the same."""
-    pairs = SlicePairs(stored, 64, 0, Augmentation(near_node=0.5))
+def test_crops_are_the_same_as_those_of_whole_slices(stored):
+    """Reading only the pixels that a crop needs does not change the crop."""
+    augmentation = Augmentation(near_node=0.5)
+    pairs, whole_slices = (SlicePairs(stored, 64, 0, augmentation, margin=margin) for margin in (1, 9999))
     for n in range(6):
         part = pairs.sample(n)
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(slice_pairs, "_reach", lambda places, length: slice(0, length))
-            whole = pairs.sample(n)
+        whole = whole_slices.sample(n)
         assert torch.allclose(part[0], whole[0], atol=1e-3)
         assert torch.equal(part[2].ids, whole[2].ids)
 
 
 def test_unknown_names_get_a_sentence(tmp_path):
-    with pytest.raises(InputError, match="configs paper, compact"):
+    with pytest.raises(InputError, match="paper or compact"):
         training.train(tmp_path, "huge", NodeSources(phantoms=1))
     with pytest.raises(InputError, match="trackformer"):
         training.train(tmp_path, "compact", NodeSources(phantoms=1), ablation="nothing")
 
 
 class Oracle:
-    """Knows the truth, all of it or the first `part` of every case."""
+    """Detector that returns the truth, or the first `part` of it."""
 
     name = "oracle"
 
@@ -296,8 +294,8 @@ def test_truth_against_itself_is_perfect_and_half_is_worse(ct):
     assert 0 < result["all"]["free nodes"] <= sum(nodes)
 
 
-def test_a_node_among_its_like_is_neither_asked_for_nor_counted():
-    """Of two balls one lies in fat, one in muscle as dense as itself; marking the second is no mistake, and no merit."""
+def test_a_node_without_contrast_is_neither_required_nor_counted():
+    """One ball lies in fat, one in muscle of its own density; marking the second is neither an error nor a hit."""
     geometry = Geometry((60, 60, 30), (0.8, 0.8, 2.0), (0.0, 0.0, 0.0), np.eye(3))
     k, j, i = np.meshgrid(*(np.arange(n) for n in (30, 60, 60)), indexing="ij")
     balls = [((i - x) * 0.8) ** 2 + ((j - 30) * 0.8) ** 2 + ((k - 15) * 2.0) ** 2 < 36 for x in (15, 45)]
@@ -326,7 +324,7 @@ def test_held_out_scans_come_one_by_one(ct, tmp_path):
 
 @pytest.fixture
 def untrained(tmp_path):
-    """Makes detectors of an ablation from a tiny network that has learned nothing."""
+    """Return a function that builds detectors of an ablation from a tiny untrained network."""
 
     def make(ablation: str, **options) -> LNTrackerDetector:
         torch.manual_seed(0)
@@ -363,10 +361,10 @@ def test_the_detector_runs_whole_with_untrained_weights(case, tmp_path):
     torch.manual_seed(0)
     path = weights.save(tmp_path / "w.safetensors", "lntracker", TINY, LNTracker(TINY).state_dict(), {})
     detector = LNTrackerDetector("cpu", weights=path, thresholds=Thresholds(detection=0.005, tracking=0.005))
-    told = []
-    found = detector.detect(case.images["ct"], lambda fraction, text: told.append((fraction, text)), time_point="ct")
-    assert told[0][0] == 0.0
-    assert told[-1][0] == 1.0
+    fractions = []
+    found = detector.detect(case.images["ct"], lambda fraction, _: fractions.append(fraction), time_point="ct")
+    assert fractions[0] == 0.0
+    assert fractions[-1] == 1.0
     bounds = case.images["ct"].geometry.bounds
     for finding in found:
         seen = finding.at("ct")

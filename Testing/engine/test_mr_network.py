@@ -9,8 +9,9 @@ import torch
 
 from oncotrack.detection.mr.config import COMPACT, PAPER, MRConfig
 from oncotrack.detection.mr.flops import cost
-from oncotrack.detection.mr.losses import TASKS, MRTargets, mask_loss
-from oncotrack.detection.mr.network import MaskRCNN, padded
+from oncotrack.detection.mr.losses import TASKS, mask_loss
+from oncotrack.detection.mr.network import MaskRCNN, pad_image
+from oncotrack.detection.mr.sampling import MRTargets, SampledRegions
 from oncotrack.networks import weights
 from oncotrack.training.mr import ABLATIONS
 
@@ -115,10 +116,8 @@ def test_weights_come_back_bit_for_bit(tmp_path):
 
 
 def test_masks_are_learned_from_what_lies_in_the_box():
-    from oncotrack.detection.mr.losses import Drawn
-
     _, targets = slices(1)
-    roi = Drawn(targets[0].boxes.repeat(2, 1), torch.tensor([1, 0]), torch.tensor([0, 0]))
+    roi = SampledRegions(targets[0].boxes.repeat(2, 1), torch.tensor([1, 0]), torch.tensor([0, 0]))
     disc = ((torch.arange(8) + 0.5 - 4) ** 2)[:, None] + ((torch.arange(8) + 0.5 - 4) ** 2) < 16
     right = torch.where(disc, 8.0, -8.0)[None]
     assert mask_loss(right, [roi], targets) < 0.3 < mask_loss(-right, [roi], targets)
@@ -135,5 +134,5 @@ def test_the_papers_network_has_the_size_of_mask_rcnn():
 
 
 def test_padding_goes_to_multiples_of_32():
-    assert padded(torch.ones(3, 33, 64)).shape == (3, 64, 64)
-    assert padded(torch.ones(3, 33, 64)).sum() == 3 * 33 * 64
+    assert pad_image(torch.ones(3, 33, 64)).shape == (3, 64, 64)
+    assert pad_image(torch.ones(3, 33, 64)).sum() == 3 * 33 * 64

@@ -12,9 +12,9 @@ import torch
 from oncotrack.detection.mr.attention import GlobalLocalAttention, context_boxes
 from oncotrack.detection.mr.box_code import decode, encode
 from oncotrack.detection.mr.config import COMPACT, PAPER, MRConfig
-from oncotrack.detection.mr.losses import MRTargets, draw_rois, hardest, label_anchors
 from oncotrack.detection.mr.roi_align import level_of, pyramid_align, roi_align
-from oncotrack.detection.mr.rpn import anchors
+from oncotrack.detection.mr.rpn import make_anchors
+from oncotrack.detection.mr.sampling import MRTargets, draw_rois, hardest_negatives, label_anchors
 from oncotrack.detection.mr.uncertainty import FixedWeights, UncertaintyLoss
 from oncotrack.errors import InputError
 from oncotrack.networks.boxes import iou, nms
@@ -125,7 +125,7 @@ def test_suppression_is_the_plain_loop():
 
 def test_anchors_stand_on_the_middles_of_their_cells():
     config = MRConfig(anchor_pixels=(8.0, 16.0, 32.0, 64.0), ratios=(0.5, 1.0, 2.0))
-    found = anchors([(4, 6), (2, 3), (1, 2), (1, 1)], config)
+    found = make_anchors([(4, 6), (2, 3), (1, 2), (1, 1)], config)
     assert found.shape == (3 * (24 + 6 + 2 + 1), 4)
     assert found[1].tolist() == [-2, -2, 6, 6]  # the square one of the first cell, round (2, 2)
     assert found[3 * 7 + 1].tolist() == [2, 2, 10, 10]  # second row, second column: middle (6, 6)
@@ -134,7 +134,7 @@ def test_anchors_stand_on_the_middles_of_their_cells():
     assert torch.allclose((edges[:, 1] / edges[:, 0])[:3], torch.tensor([0.5, 1.0, 2.0]))
 
 
-def test_box_code_goes_there_and_back():
+def test_box_code_is_invertible():
     references = torch.tensor([[10.0, 10, 30, 20], [5.0, 40, 12, 60]])
     boxes = torch.tensor([[12.0, 8, 28, 25], [3.0, 45, 20, 52]])
     steps = encode(boxes, references)
@@ -157,9 +157,9 @@ def test_an_anchor_is_a_node_when_it_fits_or_fits_best():
     assert label_anchors(places, boxes[:0], config)[0].tolist() == [0] * 5
 
 
-def test_the_hardest_anchors_are_no_nodes_and_look_like_them():
+def test_the_hardest_negatives_are_those_with_the_highest_node_scores():
     logits = torch.tensor([[0.0, 5], [0.0, 4], [0.0, 3], [0.0, -2]])
-    assert hardest(logits, torch.tensor([1, 0, 0, 0]), 2).tolist() == [1, 2]
+    assert hardest_negatives(logits, torch.tensor([1, 0, 0, 0]), 2).tolist() == [1, 2]
 
 
 def test_regions_are_drawn_a_third_from_nodes():

@@ -1,4 +1,4 @@
-"""What the MR detector reads and gives: slices in any orientation, masks pasted, nodes stacked."""
+"""The MR detector's slices in any orientation, its pasted masks, and the stacking of nodes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import torch
 
 from oncotrack.datasets.bookmarks import bookmarks
 from oncotrack.detection.mr.config import COMPACT, PAPER
-from oncotrack.detection.mr.slice_nodes import SliceNode, mask_of, pasted, stacked_nodes
-from oncotrack.detection.mr.slices import MRGrid, check_mr, min_max, viewing_geometry
+from oncotrack.detection.mr.slice_nodes import SliceNode, mask_of, paste_mask, stack_nodes
+from oncotrack.detection.mr.slices import MRGrid, check_mr, min_max
+from oncotrack.detection.orientation import viewing_geometry
 from oncotrack.errors import InputError
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -34,7 +35,7 @@ def test_min_max_truncates_the_brightest_percent():
 
 
 @pytest.mark.parametrize("order, signs", [((0, 1, 2), (1, 1, 1)), ((1, 0, 2), (1, -1, 1)), ((0, 1, 2), (-1, -1, -1))])
-def test_slices_keep_their_number_and_are_shown_alike_in_any_orientation(order, signs):
+def test_slices_keep_their_number_and_viewing_orientation_in_any_orientation(order, signs):
     array = np.random.default_rng(0).normal(100, 20, GRID.shape).astype(np.float32)
     turned = array.transpose([2 - axis for axis in order[::-1]])
     corner = np.array(
@@ -79,27 +80,27 @@ def test_the_compact_network_sees_neighbours_and_the_papers_one_slice():
 def test_other_images_than_mr_are_refused():
     air = np.full(GRID.shape, -1000.0)
     check_mr(Volume(air, GRID, modality="MR"))
-    with pytest.raises(InputError, match="--method lntracker"):
+    with pytest.raises(InputError, match="reads MR only"):
         check_mr(Volume(air, GRID, modality="CT"))
-    with pytest.raises(InputError, match="as air in CT"):
+    with pytest.raises(InputError, match="like air in CT"):
         check_mr(Volume(air, GRID))
 
 
 def test_a_mask_is_pasted_into_its_box():
     mask = torch.zeros(28, 28)
     mask[:, 14:] = 1
-    pixels, corner = pasted(mask, torch.tensor([10.0, 20.0, 18.0, 26.0]), (40, 50))
+    pixels, corner = paste_mask(mask, torch.tensor([10.0, 20.0, 18.0, 26.0]), (40, 50))
     assert corner == (20, 10)
     assert pixels.shape == (6, 8)
     assert not pixels[:, :4].any()
     assert pixels[:, 4:].all()
-    at_the_edge, _ = pasted(torch.ones(28, 28), torch.tensor([45.0, 35.0, 50.0, 40.0]), (40, 50))
+    at_the_edge, _ = paste_mask(torch.ones(28, 28), torch.tensor([45.0, 35.0, 50.0, 40.0]), (40, 50))
     assert at_the_edge.shape == (5, 5)
 
 
 def test_boxes_of_neighbouring_slices_are_one_node_when_they_overlap_by_more_than_a_tenth():
     found = [[node(10, 10), node(30, 10, score=0.4)], [node(12, 10)], [node(17, 10)], [], [node(17, 10)]]
-    nodes = stacked_nodes(found, 0.1)
+    nodes = stack_nodes(found, 0.1)
     assert [sorted(each) for each in nodes] == [[0, 1], [2], [4], [0]]  # a shift of 5 of 6 pixels overlaps by 1 / 11
     assert [max(seen.score for seen in each.values()) for each in nodes] == pytest.approx([0.9, 0.9, 0.9, 0.4])
 

@@ -1,4 +1,4 @@
-"""The road of the MR detector: RECIST axes, pseudo-masks, samples, a step of training, detection, evaluation."""
+"""The MR detector from RECIST axes and pseudo-masks to samples, training, detection and evaluation."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ TINY = replace(COMPACT, stem=8, stages=(8, 8, 16, 16), blocks=(1, 1, 1, 1), widt
                attention_width=8, detections=5)  # fmt: skip
 GRID = Geometry((90, 70, 8), (0.9, 0.9, 6.0), (40.0, 30.0, -20.0), np.diag([-1.0, -1.0, 1.0]))
 NODES = (((18, 20, 12), (6, 5, 9)), ((48, 22, 24), (5, 5, 9)), ((62, 48, 30), (4, 7, 9)))
-"""Middles and half axes of ellipsoids, mm from the corner."""
+"""Centres and half axes of ellipsoids, mm from the corner."""
 
 
 @pytest.fixture(scope="module")
 def case():
-    """Grey fat with three bright nodes, as T2-like MR show them."""
+    """Build a T2-like MR: grey fat with three bright nodes."""
     rng = np.random.default_rng(2)
     k, j, i = np.indices(GRID.shape)
     place = np.stack([i * 0.9, j * 0.9, k * 6.0], -1)
@@ -98,8 +98,8 @@ def test_without_pseudo_masks_boxes_are_the_rectangles_round_the_axes(stored):
         assert torch.equal(image, same)
         assert target.masks is None
         assert len(target.boxes) == len(masked.boxes)
-        apart = (target.boxes.mean(0) - masked.boxes.mean(0)).abs().max()
-        assert apart < 3
+        distance = (target.boxes.mean(0) - masked.boxes.mean(0)).abs().max()
+        assert distance < 3
 
 
 def test_nothing_to_train_on_and_unknown_names_get_a_sentence(case, tmp_path):
@@ -118,7 +118,7 @@ def test_nothing_to_train_on_and_unknown_names_get_a_sentence(case, tmp_path):
 
 @pytest.fixture(scope="module")
 def trained(case, tmp_path_factory):
-    """Weights after a few steps; cut after two and taken up again."""
+    """Train for a few steps, in two runs."""
     out = tmp_path_factory.mktemp("run")
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(CONFIGS, "compact", TINY)
@@ -146,10 +146,10 @@ def test_training_moves_every_weight_and_logs_the_sigmas(trained):
 def test_the_detector_runs_whole(case, trained):
     assert "mr" in DETECTORS
     found = MRDetector("cpu", weights=trained, threshold=0.0)
-    told = []
-    findings = found.detect(case.images["mr"], lambda fraction, text: told.append(fraction), time_point="t0")
-    assert told[0] == 0.0
-    assert told[-1] == 1.0
+    fractions = []
+    findings = found.detect(case.images["mr"], lambda fraction, _: fractions.append(fraction), time_point="t0")
+    assert fractions[0] == 0.0
+    assert fractions[-1] == 1.0
     assert findings
     bounds = case.images["mr"].geometry.bounds
     for finding in findings:
@@ -173,7 +173,7 @@ def test_the_detector_runs_whole(case, trained):
         found.detect(replace(case.images["mr"], modality="CT"))
 
 
-def test_the_weights_tell_the_score_of_five_false_nodes_a_scan(case, trained):
+def test_the_weights_hold_the_threshold_of_five_false_nodes_a_scan(case, trained):
     threshold = weights.load(trained, "mr").about["threshold"]
     everything = MRDetector("cpu", weights=trained, threshold=0.0)
     assert shown_from(everything, [case] * 2) == threshold
@@ -195,7 +195,7 @@ def test_the_detector_is_made_by_its_name(trained, monkeypatch):
 
 
 class Oracle:
-    """Gives back the true masks of every `every`-th node."""
+    """Detector that returns the true masks of every `every`-th node."""
 
     def __init__(self, case, every: int = 1, masks: bool = True) -> None:
         self._labels, self._every = case.masks["mr"], every
@@ -219,8 +219,8 @@ def test_the_truth_is_perfect_in_slices_and_in_volumes_and_less_is_worse(case):
     )
     for each in ("slices", "volumes"):
         for kind in ("box", "mask"):
-            told = result["all"][each][kind]
-            assert [told[name] for name in ("AP25", "AP50", "SEN25", "SEN50")] == pytest.approx([100] * 4)
+            metrics = result["all"][each][kind]
+            assert [metrics[name] for name in ("AP25", "AP50", "SEN25", "SEN50")] == pytest.approx([100] * 4)
     assert result["all"]["volumes"]["objects"] == 9
     assert result["all"]["slices"]["images"] == 3 * len(set(_levels(case)))
     assert result["second"]["volumes"]["box"]["SEN25"] == pytest.approx(100 / 3)

@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from oncotrack.datasets.node_scans import inserted_scan
-from oncotrack.detection.lntracker.nodes import observation
+from oncotrack.detection.track_findings import proposed_observation
 from oncotrack.findings.finding import Provenance, TimePoint
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.node_files import BOXES, FINDINGS, LABELS, TABLE, write_nodes
@@ -16,7 +16,7 @@ from oncotrack.phantom import make_patient
 def test_a_run_that_finds_nothing_leaves_no_nodes_of_an_earlier_one(tmp_path):
     ct = make_patient(3, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
     found = [
-        finding.with_observation("ct", observation(finding.at("ct").tracklet, 0.5, Provenance("hand")))
+        finding.with_observation("ct", proposed_observation(finding.at("ct").tracklet, 0.5, Provenance("hand")))
         for finding in inserted_scan(ct, 2, count=4).truth
     ]
     scan = TimePoint("ct", "ct")

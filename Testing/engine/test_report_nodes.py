@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from oncotrack.datasets.node_scans import inserted_scan
-from oncotrack.detection.lntracker.nodes import observation
+from oncotrack.detection.track_findings import proposed_observation
 from oncotrack.findings.finding import Provenance
 from oncotrack.phantom import make_patient
 from oncotrack.report import write_node_report
@@ -16,7 +16,7 @@ def test_every_node_has_its_row_and_picture(tmp_path):
     ct = make_patient(3, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
     case = inserted_scan(ct, 2, count=5)
     found = [
-        finding.with_observation("ct", observation(finding.at("ct").tracklet, 0.5, Provenance("hand")))
+        finding.with_observation("ct", proposed_observation(finding.at("ct").tracklet, 0.5, Provenance("hand")))
         for finding in case.truth
     ]
     assert found

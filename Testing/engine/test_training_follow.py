@@ -1,4 +1,4 @@
-"""Training of the lesion trackers: samples show what they say, and a run writes weights that load."""
+"""Training of the lesion trackers: samples agree with their positions, and a run writes weights that load."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oncotrack.errors import InputError, TrainingError
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.networks import weights
-from oncotrack.training.lesion_calibration import dividing
+from oncotrack.training.lesion_calibration import best_threshold
 from oncotrack.training.lesion_pairs import LesionPairSamples, Variety
 from oncotrack.training.lesion_tracker import System, train
 from oncotrack.training.plan import Plan
@@ -29,7 +29,7 @@ STILL = Variety(hu_shift=0, hu_gain=0, noise_hu=0, landmarks=0)
 
 
 def ball(grid, places):
-    """A scan at -100 HU whose brightness is 200 HU at each place and falls off over some 6 mm."""
+    """Build a scan of -100 HU with a peak of 200 HU and a width of some 6 mm at each place."""
     z, y, x = np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij")
     ras = grid.to_ras(np.stack([x, y, z], -1))
     array = np.full(grid.shape, -100.0)
@@ -56,13 +56,13 @@ def samples(paths, **how):
 
 
 def value(image, place):
-    """HU at a place (z, y, x) between voxels."""
+    """Return the HU at a position (z, y, x) between voxels."""
     size = torch.tensor(image.shape[2:])
     grid = ((2 * place + 1) / size - 1).flip(-1)[:, None, None, None]
     return torch.nn.functional.grid_sample(image, grid, align_corners=False).flatten()
 
 
-def test_what_is_stored_is_what_was_given(pair, paths):
+def test_stored_pairs_equal_the_originals(pair, paths):
     assert [path.name for path in paths] == ["made-1of2.safetensors", "made-2of2.safetensors"]
     stored = StoredVisits(paths[0])
     assert (stored.patient, stored.lesions, stored.landmarks) == ("patient", pair.lesions, pair.landmarks)
@@ -96,7 +96,7 @@ def test_a_folder_of_other_pairs_is_refused(paths):
     assert store(paths[0].parent, [], "two pairs") == paths
 
 
-def test_a_cut_preparation_goes_on(pair, tmp_path):
+def test_an_interrupted_preparation_continues(pair, tmp_path):
     made = []
 
     def make(name):
@@ -115,7 +115,7 @@ def test_a_cut_preparation_goes_on(pair, tmp_path):
     assert made == ["a", "b"]
 
 
-def test_lesions_lie_where_the_samples_say(paths):
+def test_lesions_lie_at_the_positions_of_the_samples(paths):
     """Every lesion is a bright ball: both its places show its peak, whatever was turned, scaled and mirrored."""
     source = samples(paths, click=0.0)
     batch = source.collate([source.sample(n) for n in range(24)])
@@ -186,35 +186,26 @@ def system():
 def test_a_run_writes_weights_that_load(system, pair, tmp_path, monkeypatch):
     sources = VisitSources(phantoms=2)
     monkeypatch.setattr("oncotrack.training.visit_sources.phantom_visits", lambda *_args, **_how: [pair])
-    monkeypatch.setattr("oncotrack.training.lesion_calibration.SAMPLES", 16)
-    path = train(system, tmp_path / "run", "compact", sources, visits=tmp_path / "visits", device="cpu")
+    options = {"visits": tmp_path / "visits", "device": "cpu", "calibrating": 16}
+    path = train(system, tmp_path / "run", "compact", sources, **options)
     written = weights.load(path, "dlt")
     assert written.config_as(Config) == Config()
     assert written.about["data"] == "2 synthetic patients"
     assert written.state["level"] < -0.3
     assert 0 < written.about["found_threshold"] < 1
-    assert train(system, tmp_path / "run", "compact", sources, visits=tmp_path / "visits", device="cpu") == path
-    begun = train(
-        system,
-        tmp_path / "more",
-        "compact",
-        sources,
-        visits=tmp_path / "visits",
-        start=path,
-        device="cpu",
-        max_minutes=0,
-    )
-    assert weights.load(begun, "dlt").state["level"] == written.state["level"]
+    assert train(system, tmp_path / "run", "compact", sources, **options) == path
+    started = train(system, tmp_path / "more", "compact", sources, start=path, max_minutes=0, **options)
+    assert weights.load(started, "dlt").state["level"] == written.state["level"]
 
 
-def test_the_threshold_tells_vanished_lesions_and_spares_the_others():
+def test_the_threshold_separates_vanished_lesions_from_present_ones():
     found = np.array([True] * 20 + [False] * 10)
-    apart = np.where(found, 0.8, 0.3)
-    assert 0.3 < dividing(apart, found) <= 0.8
+    separate = np.where(found, 0.8, 0.3)
+    assert 0.3 < best_threshold(separate, found) <= 0.8
     mixed = np.concatenate([np.linspace(0.2, 0.9, 20), np.linspace(0.1, 0.85, 10)])
-    threshold = dividing(mixed, found)
+    threshold = best_threshold(mixed, found)
     assert (mixed[found] < threshold).mean() <= 0.1
-    assert dividing(apart, np.ones(30, bool)) == 0
+    assert best_threshold(separate, np.ones(30, bool)) == 0
 
 
 def test_a_config_that_is_not_there_is_named(system, tmp_path):

@@ -1,4 +1,4 @@
-"""The training loop: it learns, it goes on where it stopped as if it never had, and it refuses what does not fit."""
+"""The training loop: it learns, continues interrupted runs exactly, and refuses checkpoints of other runs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def run(out, plan=PLAN, **options):
 
 
 @pytest.mark.parametrize("optimiser", ["radam", "muon"])
-def test_a_run_that_was_cut_is_the_run_that_never_was(tmp_path, optimiser):
+def test_an_interrupted_run_equals_an_uninterrupted_one(tmp_path, optimiser):
     plan = replace(PLAN, optimiser=optimiser)
     whole, steps = run(tmp_path / "whole", plan)
     assert steps == PLAN.steps
@@ -105,8 +105,8 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         run(tmp_path, about="one")
 
 
-def test_muon_takes_the_matrices_and_steps_along_what_they_learn():
-    """A kernel of a convolution is stepped as the matrix of its outputs, orthogonal and as large as Adam's steps."""
+def test_muon_optimises_the_matrices_and_steps_downhill():
+    """The kernel of a convolution is stepped as a matrix: orthogonal, and of the size of Adam's steps."""
     model = torch.nn.Sequential(torch.nn.Conv2d(4, 16, 3), torch.nn.Flatten(), torch.nn.Linear(16, 1))
     muon, rest = optimisers(model, replace(PLAN, optimiser="muon", weight_decay=0.0))
     kernel, before = model[0].weight, model[0].weight.detach().clone()
@@ -125,7 +125,7 @@ def test_a_loss_that_is_no_number_stops_the_run(tmp_path):
     def broken(model, batch, generator):
         return {"loss": step_loss(model, batch, generator)["loss"] * float("nan")}
 
-    with pytest.raises(TrainingError, match="smaller --learning-rate"):
+    with pytest.raises(TrainingError, match="lower learning rate"):
         loop.train(network(), Line(), broken, PLAN, tmp_path, device="cpu")
 
 
@@ -137,7 +137,7 @@ def test_the_learning_rate_rises_and_falls_as_the_paper_says():
     assert plan.rate(30_000) == pytest.approx(1e-5)
 
 
-def test_a_plan_that_makes_no_sense_is_refused():
+def test_an_invalid_plan_is_refused():
     with pytest.raises(InputError, match="at least one step"):
         Plan(steps=0)
     with pytest.raises(InputError, match="precision"):

@@ -1,4 +1,4 @@
-"""The U-Net baseline: its samples, a few steps, and how marked voxels become nodes."""
+"""The U-Net baseline: its samples, a few training steps, and connected components as nodes."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 
 from oncotrack.bench.detect import bench_detect
 from oncotrack.datasets.node_scans import inserted_scan
-from oncotrack.detection.lntracker.grid import LNSlices
-from oncotrack.detection.lntracker.tracking import BEST
+from oncotrack.detection.ct_slices import LNSlices
+from oncotrack.detection.tracks import SCORED_SLICES
 from oncotrack.errors import TrainingError, WeightsError
 from oncotrack.evaluation import unet
 from oncotrack.evaluation.unet import UNetConfig, UNetDetector
@@ -30,7 +30,7 @@ def case():
     return inserted_scan(ct, 1, count=8)
 
 
-def test_patches_show_nodes_where_the_mask_says(case, tmp_path):
+def test_patches_show_nodes_inside_their_masks(case, tmp_path):
     patches = training.NodePatches(store(tmp_path, [("one", lambda: case)], "one"), SMALL, 0)
     images, masks = zip(*(patches.sample(n) for n in range(12)), strict=True)
     assert {image.shape for image in images} == {(1, 8, 32, 32)}
@@ -65,18 +65,22 @@ def test_the_bench_times_it_beside_tracking(case, tmp_path):
     assert result["compact"]["parameters"] < result["paper"]["parameters"]
 
 
-def test_the_bench_looks_for_the_weights_first(tmp_path):
+def test_the_bench_checks_the_weights_first(tmp_path):
     with pytest.raises(WeightsError, match=r"nowhere\.safetensors"):
         bench_detect(tmp_path / "no scan either", "cpu", unet=tmp_path / "nowhere.safetensors")
 
 
-def test_connected_parts_become_nodes(case, tmp_path):
+def test_connected_components_become_nodes(case, tmp_path):
     path = weights.save(tmp_path / "u.safetensors", "unet", SMALL, unet.network(SMALL).state_dict(), {})
     slices = LNSlices(case.images["ct"])
     truth = case.masks["ct"].resampled(slices.geometry, fill=0, nearest=True).array
-    tracks = UNetDetector(path, "cpu")._parts(np.where(truth > 0, 0.9, 0.01), float(np.prod(slices.geometry.spacing)))
+    tracks = UNetDetector(path, "cpu")._components(
+        np.where(truth > 0, 0.9, 0.01), float(np.prod(slices.geometry.spacing))
+    )
     assert len(tracks) >= 4
-    assert all(track.score == pytest.approx(0.9 * min(len(track.boxes), BEST) / BEST) for track in tracks)
+    assert all(
+        track.score == pytest.approx(0.9 * min(len(track.boxes), SCORED_SLICES) / SCORED_SLICES) for track in tracks
+    )
     for track in tracks:
         for z, (x0, y0, x1, y1) in track.boxes.items():
             patch = truth[z, int(y0) : int(y1), int(x0) : int(x1)]

@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from oncotrack.background.jobs import Progress, silent
-from oncotrack.detection.detector import Detector
+from oncotrack.detection.ct_slices import LNSlices
+from oncotrack.detection.detector import NodeDetector
 from oncotrack.detection.lntracker.config import CONFIGS
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.flops import cost
-from oncotrack.detection.lntracker.grid import LNSlices
 from oncotrack.evaluation.unet import UNetDetector
 from oncotrack.images.files import load
 from oncotrack.images.volume import Volume
@@ -60,7 +60,7 @@ def bench_detect(
     return result
 
 
-def _timed(detector: Detector, volume: Volume, slices: int, progress: Progress) -> dict[str, Any]:
+def _timed(detector: NodeDetector, volume: Volume, slices: int, progress: Progress) -> dict[str, Any]:
     started = time.perf_counter()
     found = detector.detect(volume, progress)
     seconds = time.perf_counter() - started

@@ -58,9 +58,9 @@ def _installation() -> dict[str, Any]:
 def _lntracker(name: str) -> dict[str, Any]:
     from dataclasses import asdict
 
+    from oncotrack.detection.ct_slices import HU_WINDOW, SPACING_MM
     from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
     from oncotrack.detection.lntracker.flops import cost
-    from oncotrack.detection.lntracker.grid import HU_WINDOW, SPACING_MM
     from oncotrack.networks import weights
 
     if name not in CONFIGS:

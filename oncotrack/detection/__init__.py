@@ -1,1 +1,1 @@
-"""Finding what is there: detectors, one folder each."""
+"""Lymph node detectors and what they share: slices, tracks, conversion to findings, backbone."""

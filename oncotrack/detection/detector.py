@@ -1,4 +1,4 @@
-"""What every detector does, and the detectors by name."""
+"""The interface of all lymph node detectors, and the detectors by name."""
 
 from __future__ import annotations
 
@@ -13,27 +13,48 @@ from oncotrack.images.volume import Volume
 
 DETECTORS = ("lntracker", "mr")
 DEFAULT_DETECTOR = "lntracker"
-CAUTION = "Trained on synthetic scans, for CT also on nodes put into real ones: check every node, and look for those it missed."
-"""What a reader of the bundled detector's findings must know."""
+CAUTION = (
+    "Trained on synthetic scans and, for CT, on synthetic nodes inserted into real scans: check every node, and look for "
+    "missed ones."
+)
+"""Warning shown with every result of the bundled detectors."""
 
 
-class Detector(Protocol):
-    """Finds lymph nodes in a scan."""
+class NodeDetector(Protocol):
+    """Lymph node detector for one scan: what evaluation and timing need."""
 
     name: str
 
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
-        """Proposed findings of a scan, best score first.
+        """Return the proposed findings of a scan, highest score first.
 
         Each is a lymph node with one observation at `time_point`: centre, box, tracklet, score, axes (the edges of the
-        largest slice box), side, provenance. Positions in RAS mm of the scan.
+        largest slice box), body side, provenance. Positions are RAS mm of the scan.
+
+        Parameters
+        ----------
+        volume : Volume
+            The scan, any orientation and spacing.
+        progress : callable
+            Receives the completed fraction (0 to 1) and a message.
+        time_point : str
+            Identifier of the time point that the observations belong to.
+
+        Returns
+        -------
+        list of Finding
+            Lymph nodes in the state "proposed".
 
         Raises
         ------
         InputError
-            The image is not what this detector reads, or shows no body.
+            The image is not of the modality that this detector reads, or shows no body.
         """
         ...
+
+
+class Detector(NodeDetector, Protocol):
+    """Lymph node detector whose tracks a reader can correct."""
 
     def retrack(
         self,
@@ -45,34 +66,79 @@ class Detector(Protocol):
         up: bool = True,
         down: bool = True,
     ) -> Tracklet:
-        """Follow the box on one slice of a tracklet anew, up and down its slice numbers.
+        """Track a node again from its box on one slice, towards higher and lower slice numbers.
 
-        In a direction that is not asked for the boxes stay as they are.
+        Boxes in a direction that is not requested stay unchanged.
+
+        Parameters
+        ----------
+        volume : Volume
+            The scan.
+        tracklet : Tracklet
+            The node's present boxes.
+        slice_index : int
+            Slice of the tracklet whose box is the starting point.
+        progress : callable
+            Receives the completed fraction (0 to 1) and a message.
+        up, down : bool
+            Whether to replace the boxes on higher and on lower slice numbers.
+
+        Returns
+        -------
+        Tracklet
+            On the same slices as `tracklet`.
 
         Raises
         ------
         InputError
-            There is no box on that slice.
+            The tracklet has no box on that slice.
         """
         ...
 
 
 def detector_for(volume: Volume) -> str:
-    """Which detector reads a scan: the MR detector where its file says that it is MR, else the default."""
+    """Return the name of the detector for a scan: "mr" if its modality is MR, otherwise the default detector.
+
+    Parameters
+    ----------
+    volume : Volume
+        The scan.
+
+    Returns
+    -------
+    str
+        One of `DETECTORS`.
+    """
     return "mr" if volume.modality == "MR" else DEFAULT_DETECTOR
 
 
 def detector(
     name: str = DEFAULT_DETECTOR, device: str = "auto", config: str = "compact", weights: str | Path | None = None
 ) -> Detector:
-    """The detector called `name`, with its bundled weights or those of a file.
+    """Build a detector by its name.
+
+    Parameters
+    ----------
+    name : str
+        One of `DETECTORS`.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    config : str
+        Named configuration whose bundled weights are loaded.
+    weights : path, optional
+        Weights file to load instead of the bundled one.
+
+    Returns
+    -------
+    Detector
+        In evaluation mode, on the device.
 
     Raises
     ------
     InputError
-        No such detector or device.
+        Unknown detector, configuration or device.
     WeightsError
-        Its weights are missing or damaged.
+        The weights are missing or damaged.
     """
     if name == "lntracker":
         from oncotrack.detection.lntracker.detector import LNTrackerDetector
@@ -82,4 +148,4 @@ def detector(
         from oncotrack.detection.mr.detector import MRDetector
 
         return MRDetector(device=device, config=config, weights=weights)
-    raise InputError(f'There is no detector "{name}". Choose one of: {", ".join(DETECTORS)}.')
+    raise InputError(f'There is no detector "{name}". Choose one of: {", ".join(DETECTORS)}.', parameter="method")

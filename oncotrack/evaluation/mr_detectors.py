@@ -14,7 +14,7 @@ from oncotrack.datasets.bookmarks import bookmarks
 from oncotrack.datasets.case import Case
 from oncotrack.datasets.node_scans import LEAST_SHORT_MM_IN_MR
 from oncotrack.detection.mr.detector import MRDetector
-from oncotrack.detection.mr.slice_nodes import SliceNode, stacked_nodes
+from oncotrack.detection.mr.slice_nodes import SliceNode, stack_nodes
 from oncotrack.detection.mr.slices import MRGrid
 from oncotrack.evaluation.detection import Comparison, average_precision, compare_boxes, sensitivity_at
 from oncotrack.evaluation.detectors import bootstrap, difference
@@ -59,7 +59,7 @@ def evaluate_mr(
             slices = MRGrid(volume, config)
             told = f"{case.name}, {name}"
             nodes = detector.read(slices, lambda f, text, told=told: progress(f, f"{told}: {text}"))
-            whole = stacked_nodes(nodes, config.stacking)
+            whole = stack_nodes(nodes, config.stacking)
             seconds[name].append(time.perf_counter() - started)
             labels = case.masks[key].resampled(slices.geometry, fill=0, nearest=True).array
             found[name]["slices"].append([_on_slice(nodes[k], labels[k], marked[k]) for k in sorted(marked)])
@@ -91,7 +91,7 @@ def shown_from(detector: MRDetector, cases: Iterable[Case], progress: Progress =
         allowed += FALSE_POSITIVES
         ((key, volume),) = case.images.items()
         slices = MRGrid(volume, detector.network.config)
-        whole = stacked_nodes(detector.read(slices, progress), detector.network.config.stacking)
+        whole = stack_nodes(detector.read(slices, progress), detector.network.config.stacking)
         labels = case.masks[key].resampled(slices.geometry, fill=0, nearest=True).array
         scores, overlap = _in_volume(whole, labels)["box"]
         false += scores[~(overlap >= 0.25).any(1)].tolist()
@@ -163,7 +163,7 @@ def _mask_iou(seen: dict[int, SliceNode], labels: np.ndarray, sizes: np.ndarray)
     """(N,) IoU of one detection's masks with each value of the label map."""
     both, area = np.zeros(len(sizes)), 0
     for n, node in seen.items():
-        drawn = node.drawn(labels.shape[1:])
+        drawn = node.full_mask(labels.shape[1:])
         area += int(drawn.sum())
         both += np.bincount(labels[n][drawn], minlength=len(sizes) + 1)[1:]
     return both / np.maximum(area + sizes - both, 1)

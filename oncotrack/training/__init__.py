@@ -1,1 +1,1 @@
-"""Training of the networks: one loop for all of them, and where their samples come from."""
+"""Training of the networks: one loop for all of them, their samples, and where the samples come from."""

@@ -1,6 +1,6 @@
-"""The MR detector's samples: slices on which a reader drew RECIST axes, and the pseudo-masks made of those (MR, sec. 3.1).
+"""Training samples of the MR detector: slices with RECIST axes, and pseudo-masks made from the axes (MR, sec. 3.1).
 
-Nothing of a case but its images and the axes goes into a sample; true masks only tell where a reader would draw.
+A sample uses the images and the axes of a case only; true masks only determine where a reader would draw the axes.
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ from oncotrack.datasets.bookmarks import bookmarks
 from oncotrack.datasets.case import Case
 from oncotrack.datasets.node_scans import LEAST_SHORT_MM_IN_MR
 from oncotrack.detection.mr.config import MRConfig
-from oncotrack.detection.mr.losses import MRTargets
+from oncotrack.detection.mr.sampling import MRTargets
 from oncotrack.detection.mr.slices import MRGrid
 from oncotrack.errors import TrainingError
 from oncotrack.images.volume import Volume
 from oncotrack.masks.pseudo_mask import pseudo_mask
-from oncotrack.training.slice_pairs import Augmentation, intensities
+from oncotrack.training.slice_pairs import Augmentation, change_intensities
 
 _LEAST_PIXELS = 4
 _AUGMENTATION = Augmentation(scale=1.2, rotation_deg=12.0, intensity=0.15, gamma=0.3, near_node=0.8)
 
 
 def write(path: Path, case: Case, config: MRConfig) -> None:
-    """One case as a safetensors file of its bookmarked slices.
+    """Write the bookmarked slices of one case to a safetensors file.
 
-    ``images`` (n, 3, H, W) uint8, 0-255 for 0-1; ``labels`` (n, H, W) uint8, the pseudo-mask of bookmark 1, 2, ... of the
-    slice; ``ends`` (m, 4, 2) float32, x and y in pixels of the ends of long and short axis; ``owner`` (m, 2) slice 0 ... n - 1
-    and number of the bookmark.
+    It contains ``images`` (n, 3, H, W) uint8, 0-255 for 0-1; ``labels`` (n, H, W) uint8, the pseudo-masks of bookmarks
+    1, 2, ... of each slice; ``ends`` (m, 4, 2) float32, x and y in pixels of the ends of long and short axis; ``owner``
+    (m, 2), slice 0 ... n - 1 and number of each bookmark.
     """
     from safetensors.torch import save_file
 
@@ -65,28 +65,35 @@ def write(path: Path, case: Case, config: MRConfig) -> None:
 
 @dataclass(frozen=True, eq=False)
 class SliceBatch:
-    """A batch: (B, 3, H, W) images, 0 to 1, and what is on them."""
+    """A batch: (B, 3, H, W) images, 0 to 1, and their targets."""
 
     images: torch.Tensor
     targets: list[MRTargets]
 
     def to(self, device: torch.device) -> SliceBatch:
-        """The batch on a device."""
+        """Copy the batch to a device."""
         return SliceBatch(self.images.to(device), [target.to(device) for target in self.targets])
 
 
 class BookmarkedSlices:
-    """Slices from stored cases, turned, scaled and mirrored: whole, or crops most of which show a node.
+    """Randomly rotated, scaled and mirrored slices of stored cases: whole, or crops of which most show a node.
 
     Parameters
     ----------
     paths : sequence of Path
-        What `write` wrote.
+        Written by `write`.
     shape : (int, int)
-        Rows and columns of a sample, multiples of 32; a smaller slice is put in the middle.
+        Rows and columns of a sample, multiples of 32; a smaller slice is centred in it.
     seed : int
+        Of the random numbers.
     pseudo_masks : bool
-        Boxes and masks from the pseudo-masks; False gives the rectangles round the axes and no masks (MR, table 2).
+        Whether boxes and masks come from the pseudo-masks; otherwise boxes are the rectangles around the axes, without
+        masks (MR, table 2).
+
+    Raises
+    ------
+    TrainingError
+        No slice shows a node.
     """
 
     def __init__(self, paths: Sequence[Path], shape: tuple[int, int], seed: int, *, pseudo_masks: bool = True) -> None:
@@ -94,43 +101,43 @@ class BookmarkedSlices:
 
         self._cases = [case for path in paths if len((case := load_file(path))["images"])]
         if not self._cases:
-            raise TrainingError(
-                "There is nothing to train on: not one slice shows a node. Ask for more synthetic scans."
-            )
+            raise TrainingError("There is nothing to train on: no slice shows a node. Train on more synthetic scans.")
         self._index = [(c, n) for c, case in enumerate(self._cases) for n in range(len(case["images"]))]
         self._shape, self._seed, self._pseudo_masks = shape, seed, pseudo_masks
 
     def __len__(self) -> int:
-        """How many slices there are."""
+        """Return the number of slices."""
         return len(self._index)
 
     def sample(self, index: int) -> tuple[torch.Tensor, MRTargets]:
-        """(3, H, W) image and its targets."""
+        """Return the (3, H, W) image of sample `index` and its targets."""
         rng = np.random.default_rng([self._seed, index])
         c, n = self._index[rng.integers(len(self._index))]
         case = self._cases[c]
         height, width = case["labels"].shape[1:]
         own = case["ends"][case["owner"][:, 0] == n].numpy()
-        centre, matrix = self._placing(rng, own.mean(1), (height, width))
+        centre, matrix = self._draw_placement(rng, own.mean(1), (height, width))
         grid = self._grid(centre, matrix, (height, width))
         image = F.grid_sample(case["images"][n][None].float() / 255, grid, align_corners=False)[0]
         labels = F.grid_sample(case["labels"][n][None, None].float(), grid, mode="nearest", align_corners=False)[0, 0]
         ends = (own - centre) @ np.linalg.inv(matrix).T
         ends = torch.from_numpy((ends + np.array(self._shape[::-1]) / 2).astype(np.float32))
-        image = intensities(image, rng, _AUGMENTATION)
-        return image, _masked(labels.to(torch.uint8)) if self._pseudo_masks else _ruled(ends, self._shape)
+        image = change_intensities(image, rng, _AUGMENTATION)
+        if self._pseudo_masks:
+            return image, _targets_of_labels(labels.to(torch.uint8))
+        return image, _targets_of_axes(ends, self._shape)
 
     def collate(self, samples: list) -> SliceBatch:
-        """Stack slices."""
+        """Join slices to a batch."""
         images, targets = zip(*samples, strict=True)
         return SliceBatch(torch.stack(images), list(targets))
 
-    def _placing(
+    def _draw_placement(
         self, rng: np.random.Generator, nodes: np.ndarray, shape: tuple[int, int]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The place (x, y) in the slice that comes to the middle, and (2, 2) from steps in the sample to steps in the slice.
+        """Draw the point (x, y) of the slice at the centre of the sample, and the (2, 2) matrix from sample to slice.
 
-        `nodes`: (m, 2) middles of the slice's nodes.
+        `nodes` are the (m, 2) centres of the slice's nodes.
         """
         turn = radians(rng.uniform(-1, 1) * _AUGMENTATION.rotation_deg)
         scale = _AUGMENTATION.scale ** rng.uniform(-1, 1)
@@ -145,15 +152,15 @@ class BookmarkedSlices:
         return centre, scale * np.array([[cos(turn), -sin(turn)], [sin(turn), cos(turn)]]) @ np.diag([flip, 1.0])
 
     def _grid(self, centre: np.ndarray, matrix: np.ndarray, shape: tuple[int, int]) -> torch.Tensor:
-        """(1, H, W, 2) places in the slice, -1 to 1."""
+        """Return the (1, H, W, 2) sampling positions in the slice, -1 to 1."""
         rows, columns = (np.arange(n) + 0.5 - n / 2 for n in self._shape)
         steps = np.stack(np.meshgrid(columns, rows), -1)
-        places = 2 * (centre + steps @ matrix.T) / np.array(shape[::-1]) - 1
-        return torch.from_numpy(places[None].astype(np.float32))
+        positions = 2 * (centre + steps @ matrix.T) / np.array(shape[::-1]) - 1
+        return torch.from_numpy(positions[None].astype(np.float32))
 
 
-def _masked(labels: torch.Tensor) -> MRTargets:
-    """Boxes and masks of the numbers of one (H, W) label map."""
+def _targets_of_labels(labels: torch.Tensor) -> MRTargets:
+    """Return the boxes and masks of the numbers of one (H, W) label map."""
     array = labels.numpy()
     boxes, masks = [], []
     for number, where in enumerate(ndimage.find_objects(array), 1):
@@ -165,8 +172,8 @@ def _masked(labels: torch.Tensor) -> MRTargets:
     return MRTargets(torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4), torch.from_numpy(stacked))
 
 
-def _ruled(ends: torch.Tensor, shape: tuple[int, int]) -> MRTargets:
-    """The smallest rectangles round (m, 4, 2) ends that lie in a sample of `shape`, without masks."""
+def _targets_of_axes(ends: torch.Tensor, shape: tuple[int, int]) -> MRTargets:
+    """Return the smallest rectangles around (m, 4, 2) ends, clipped to a sample of `shape`, without masks."""
     size = torch.tensor(shape[::-1], dtype=torch.float32)
     low, high = ends.amin(1).clamp_min(0), torch.minimum(ends.amax(1), size)
     boxes = torch.cat([low, high], 1)

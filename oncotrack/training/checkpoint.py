@@ -1,4 +1,4 @@
-"""Everything a run needs to go on as if it had never stopped, in one safetensors file."""
+"""Checkpoints: the complete state of a training run in one safetensors file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def save(
     plan: Plan,
     about: str,
 ) -> None:
-    """Write model, moving average and optimisers after `step` steps; `about` tells two runs apart."""
+    """Write model, moving average and optimisers after `step` steps; `about` describes network and data of the run."""
     from safetensors.torch import save_file
 
     tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
@@ -46,7 +46,7 @@ def restore(
     plan: Plan,
     about: str,
 ) -> int:
-    """Put a checkpoint back into model, average and optimisers; the number of steps that were done.
+    """Load a checkpoint into model, average and optimisers, and return the number of steps done.
 
     Raises
     ------
@@ -60,10 +60,11 @@ def restore(
             metadata = file.metadata()
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
-        raise TrainingError(f"The checkpoint {path} is damaged. Remove it to start anew.") from error
-    if metadata["about"] != about or _course(json.loads(metadata["plan"])) != _course(asdict(plan)):
+        raise TrainingError(f"The checkpoint {path} is damaged. Delete it to start again.") from error
+    if metadata["about"] != about or _essentials(json.loads(metadata["plan"])) != _essentials(asdict(plan)):
         raise TrainingError(
-            f"{path.parent} holds a run with another network, data or plan. Choose another --out, or remove it."
+            f"{path.parent} holds a run with another network, data or plan. Choose another output folder, or delete this one.",
+            parameter="out",
         )
     parts: dict[str, dict[str, torch.Tensor]] = {"model": {}, "average": {}, "optimiser": {}}
     for name, value in tensors.items():
@@ -81,6 +82,6 @@ def restore(
     return int(metadata["step"])
 
 
-def _course(plan: dict) -> dict:
-    """What must agree for a run to go on; how often it is logged need not."""
+def _essentials(plan: dict) -> dict:
+    """Return the entries of a plan that must agree to continue a run."""
     return {name: value for name, value in plan.items() if name not in ("log_every", "save_every", "workers")}

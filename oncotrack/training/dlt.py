@@ -1,4 +1,4 @@
-"""Training of DLT (sec. 4): the paper leaves optimiser, rate and length open; these were chosen."""
+"""Plans for the training of DLT (sec. 4); the paper states neither optimiser, learning rate nor length."""
 
 from oncotrack.followup.dlt.config import CONFIGS
 from oncotrack.followup.dlt.losses import step_loss

@@ -1,10 +1,11 @@
-"""Samples of the lesion trackers: a lesion's surroundings in the baseline and, about its expected place, in the follow-up."""
+"""Training samples of the lesion trackers: crops around a lesion in the baseline and around its estimate in the follow-up."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -19,18 +20,36 @@ from oncotrack.training.stored_visits import StoredVisits
 
 @dataclass(frozen=True)
 class Variety:
-    """How samples vary. Lengths in mm, standard deviations unless said otherwise.
+    """Random variation of the samples. Lengths in mm.
 
-    The registration's error is at its largest that of the affine starts released with DLS (5.5, 6.4 and 11.2 mm along
-    R, A and S over the 906 validation pairs), at its least a seventh: synthetic patients move less.
+    The largest registration error is that of the affine estimates released with DLS (5.5, 6.4 and 11.2 mm along R, A and S
+    over the 906 validation pairs); the least is a seventh of it, because synthetic patients move less.
+
+    Attributes
+    ----------
+    registration_mm : (3,) float
+        Standard deviation of the registration error along R, A, S.
+    least_registration : float
+        Least factor of that.
+    farthest : float
+        Largest registration error, as a fraction of the distance to the border of the crop; a lesion outside the crop
+        cannot be found.
+    click : float
+        Largest shift of the clicked position, in radii (DLT's centre augmentation).
+    turn_deg, scale : float
+        Rotation and largest factor of both crops.
+    between_deg, between_scale : float
+        Rotation and largest factor of the follow-up relative to the baseline.
+    hu_shift, hu_gain, noise_hu : float
+        Standard deviation of the shift, of the gain of bright voxels, and largest one of the noise.
+    landmarks : float
+        Fraction of samples whose position is an anatomical landmark instead of a lesion.
     """
 
     registration_mm: tuple[float, float, float] = (6.0, 7.0, 11.0)
     least_registration: float = 0.15
     farthest: float = 0.85
-    """Of the way to the crop's border: what lies outside cannot be found."""
     click: float = 0.25
-    """Largest shift of the clicked place, in radii (DLT's centre augmentation)."""
     turn_deg: float = 8.0
     scale: float = 1.12
     between_deg: float = 3.0
@@ -39,7 +58,6 @@ class Variety:
     hu_gain: float = 0.15
     noise_hu: float = 12.0
     landmarks: float = 0.3
-    """Share of samples whose place is no lesion."""
 
 
 class LesionPairSamples:
@@ -48,11 +66,20 @@ class LesionPairSamples:
     Parameters
     ----------
     paths : sequence of Path
-        What `stored_visits.store` wrote.
-    spacing, crop : (3,) z, y, x
-        Millimetres a voxel, and voxels, of both crops.
+        Written by `stored_visits.store`.
+    spacing : (3,) float
+        Millimetres between voxels of both crops, z, y, x.
+    crop : (3,) int
+        Voxels of both crops, z, y, x.
     seed : int
-    variety : Variety
+        Of the random numbers.
+    variety : Variety, optional
+        The default if missing.
+
+    Raises
+    ------
+    TrainingError
+        There are no pairs.
     """
 
     def __init__(
@@ -68,24 +95,26 @@ class LesionPairSamples:
         self._pairs = [StoredVisits(path) for path in paths]
         self._weights = np.sqrt([len(pair.lesions) for pair in self._pairs])
         self._weights /= self._weights.sum()
-        self._spacing, self._crop = tuple(map(float, spacing)), tuple(map(int, crop))
-        self._seed, self._how = seed, variety or Variety()
+        self._crop = tuple(map(int, crop))
+        z, y, x = map(float, spacing)
+        self._spacing = (z, y, x)
+        self._seed, self._variety = seed, variety or Variety()
 
     def sample(self, index: int) -> LesionPairs:
-        """A batch of one."""
+        """Return sample `index`, a batch of one."""
         rng = np.random.default_rng([self._seed, index])
         pair = self._pairs[rng.choice(len(self._pairs), p=self._weights)]
         lesion, backwards = self._lesion(pair, rng)
-        radius = lesion.radii_mm[0]
-        how = self._how
-        turn = _linear(rng, how.turn_deg, how.scale, mirror=True)
+        radius = cast("float", lesion.radii_mm[0])
+        variety = self._variety
+        turn = _linear(rng, variety.turn_deg, variety.scale, mirror=True)
         template_at, search_at = (np.asarray(place) for place in lesion.places)
-        click = template_at + _in_ball(rng, how.click * radius)
-        missed = rng.uniform(how.least_registration, 1) * rng.normal(size=3) * how.registration_mm
-        reach = how.farthest * np.multiply(self._crop, self._spacing)[::-1] / 2
-        missed = np.clip(missed, -reach, reach)
-        frames = (turn, turn @ _linear(rng, how.between_deg, how.between_scale))
-        expected_at = search_at + missed + frames[1] @ np.linalg.inv(frames[0]) @ (click - template_at)
+        click = template_at + _in_ball(rng, variety.click * radius)
+        error = rng.uniform(variety.least_registration, 1) * rng.normal(size=3) * variety.registration_mm
+        farthest = variety.farthest * np.multiply(self._crop, self._spacing)[::-1] / 2
+        error = np.clip(error, -farthest, farthest)
+        frames = (turn, turn @ _linear(rng, variety.between_deg, variety.between_scale))
+        expected_at = search_at + error + frames[1] @ np.linalg.inv(frames[0]) @ (click - template_at)
         visits = (1, 0) if backwards else (0, 1)
         template, click_voxel = self._part(pair, visits[0], click, frames[0], [click], rng)
         search, (expected, centre) = self._part(pair, visits[1], expected_at, frames[1], [expected_at, search_at], rng)
@@ -101,17 +130,17 @@ class LesionPairSamples:
         )
 
     def collate(self, samples: list[LesionPairs]) -> LesionPairs:
-        """One batch of several."""
+        """Join samples to a batch."""
         names = ("template", "search", "template_centre", "expected", "centre", "radius_mm", "found")
         joined = {name: torch.cat([getattr(sample, name) for sample in samples]) for name in names}
         return LesionPairs(**joined, spacing=self._spacing)
 
     def _lesion(self, pair: StoredVisits, rng: np.random.Generator) -> tuple[VisitLesion, bool]:
-        """What to look for, and whether from the follow-up in the baseline."""
-        kind = pair.landmarks if pair.landmarks and rng.random() < self._how.landmarks else pair.lesions
-        ways = [(lesion, False) for lesion in kind] + [(lesion.reversed(), True) for lesion in kind]
-        ways = [(lesion, backwards) for lesion, backwards in ways if lesion.radii_mm[0] is not None]
-        return ways[rng.integers(len(ways))]
+        """Draw a lesion that is present at the first visit, and whether the visits are exchanged."""
+        kind = pair.landmarks if pair.landmarks and rng.random() < self._variety.landmarks else pair.lesions
+        both = [(lesion, False) for lesion in kind] + [(lesion.reversed(), True) for lesion in kind]
+        present = [(lesion, backwards) for lesion, backwards in both if lesion.radii_mm[0] is not None]
+        return present[rng.integers(len(present))]
 
     def _part(
         self,
@@ -122,34 +151,35 @@ class LesionPairSamples:
         points: Sequence[np.ndarray],
         rng: np.random.Generator,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(D, H, W) HU about `at`, which lies up to a voxel and a half off the middle, and points in its voxels z, y, x."""
+        """Return (D, H, W) HU around `at`, at most 1.5 voxels off the centre, and the points in its voxels z, y, x."""
         spacing, size = np.array(self._spacing[::-1]), np.array(self._crop[::-1])
         origin = -((size - 1) / 2 + rng.uniform(-1.5, 1.5, 3)) * spacing
         mapping = np.eye(4)
         mapping[:3, :3], mapping[:3, 3] = frame, at
         array = pair.part(visit, Geometry(tuple(size), tuple(spacing), tuple(origin)), mapping)
         voxels = ((np.stack(points) - at) @ np.linalg.inv(frame).T - origin) / spacing
-        return self._rescanned(array, rng), voxels[:, ::-1]
+        return self._change_intensities(array, rng), voxels[:, ::-1]
 
-    def _rescanned(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Other calibration, contrast and noise."""
-        how = self._how
+    def _change_intensities(self, array: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Change calibration, contrast and noise at random, as in another scan."""
+        variety = self._variety
         bright = np.clip(array, 60, 300) - 60
-        noise = rng.standard_normal(array.shape, np.float32) * np.float32(how.noise_hu * rng.random())
-        changed = array + bright * (how.hu_gain * rng.normal()) + how.hu_shift * rng.normal() + noise
+        noise = rng.standard_normal(array.shape, np.float32) * np.float32(variety.noise_hu * rng.random())
+        changed = array + bright * (variety.hu_gain * rng.normal()) + variety.hu_shift * rng.normal() + noise
         return np.where(array > -1000, changed, array).astype(np.float32)
 
 
 def _linear(rng: np.random.Generator, turn_deg: float, scale: float, mirror: bool = False) -> np.ndarray:
-    """(3, 3) random turn and scale; left and right exchanged half the time when `mirror`."""
+    """Draw a (3, 3) rotation and scaling; `mirror` exchanges left and right in half of the draws."""
     turn = Rotation.from_rotvec(np.deg2rad(turn_deg) * rng.normal(size=3) / 2).as_matrix()
     side = -1.0 if mirror and rng.random() < 0.5 else 1.0
     return turn @ np.diag([side, 1.0, 1.0]) * scale ** rng.uniform(-1, 1)
 
 
 def _in_ball(rng: np.random.Generator, radius: float) -> np.ndarray:
-    way = rng.normal(size=3)
-    return way / np.linalg.norm(way) * radius * rng.random() ** (1 / 3)
+    """Draw a point uniformly from a ball."""
+    direction = rng.normal(size=3)
+    return direction / np.linalg.norm(direction) * radius * rng.random() ** (1 / 3)
 
 
 def _tensor(values) -> torch.Tensor:

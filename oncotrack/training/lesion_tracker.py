@@ -1,4 +1,4 @@
-"""Training of a lesion tracker, DLT or TLT: both learn from the same pairs by the same loop."""
+"""Training of the lesion trackers, DLT and TLT: same samples, same loop."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from typing import Any
 import torch
 
 from oncotrack.background.jobs import Progress, silent
-from oncotrack.errors import InputError
 from oncotrack.networks import weights
 from oncotrack.training import loop
-from oncotrack.training.lesion_calibration import found_threshold
+from oncotrack.training.lesion_calibration import SAMPLES, found_threshold
 from oncotrack.training.lesion_pairs import LesionPairSamples
 from oncotrack.training.plan import Plan
+from oncotrack.training.provenance import run_record, starting_weights
 from oncotrack.training.stored_visits import store
 from oncotrack.training.visit_sources import VisitSources
 
 
 @dataclass(frozen=True)
 class System:
-    """What tells one tracker's training from another's.
+    """The parts of the training that differ between the trackers.
 
     Parameters
     ----------
     name : str
+        Of the weights.
     network : callable
-        Config to network.
+        Builds the network from its configuration.
     configs : mapping of str to config
         Each with ``spacing`` (mm) and ``crop`` (voxels) along z, y, x.
     plans : mapping of str to Plan
-        Of the same configs.
+        Of the same configurations.
     step_loss : callable
         See `loop.train`; its batches are `LesionPairs`.
     """
@@ -55,51 +56,62 @@ def train(
     start: Path | None = None,
     device: str = "auto",
     max_minutes: float | None = None,
+    calibrating: int = SAMPLES,
     progress: Progress = silent,
 ) -> Path:
-    """Train a lesion tracker, or go on with it.
+    """Train a lesion tracker, or continue a run.
 
     Parameters
     ----------
+    system : System
+        The tracker.
     out : Path
         Folder of the checkpoint, ``log.csv`` and the weights.
     config : str
         "compact" or "paper".
+    sources : VisitSources
+        The training data.
     visits : Path, optional
-        Where the prepared pairs are kept, for both systems; ``visits`` in `out` when missing.
+        Folder of the prepared pairs, shared by both systems; ``visits`` in `out` if missing.
     plan : Plan, optional
-        That of the config when missing.
+        That of the configuration if missing.
     start : Path, optional
-        Weights to begin with, of the same network; random ones when missing.
+        Weights to start from, of the same network; random ones if missing.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    max_minutes : float, optional
+        Stop after this time, with a checkpoint.
+    calibrating : int
+        Samples from which the score that separates present from vanished lesions is chosen.
+    progress : callable
+        Receives the completed fraction (0 to 1) and a message.
 
     Returns
     -------
-    Path of the weights.
+    Path
+        The weights file.
 
     Raises
     ------
     InputError
-        An unknown config, or weights of another network.
+        An unknown configuration, or weights of another network.
     TrainingError
-        Nothing to train on, or a checkpoint of another run in `out`.
+        No training data, or a checkpoint of another run in `out`.
     """
-    if config not in system.configs:
-        raise InputError(f'{system.name} has no config "{config}"; choose {" or ".join(system.configs)}.')
+    weights.check_config(system.name, config, system.configs)
     chosen, plan = system.configs[config], plan or system.plans[config]
     paths = store(visits or out / "visits", sources.jobs(), str(sources), progress)
     samples = LesionPairSamples(paths, chosen.spacing, chosen.crop, plan.seed)
     torch.manual_seed(plan.seed)
     network = system.network(chosen)
-    begun = weights.load(start, system.name) if start else None
-    if begun is not None:
-        if begun.config_as(type(chosen)) != chosen:
-            raise InputError(f"{start} holds another {system.name} than the one that is to be trained.")
-        network.load_state_dict(begun.state)
+    initial = starting_weights(start, system.name, chosen)
+    if initial is not None:
+        initial.fill(network)
     about = {
         "system": system.name,
         "config": asdict(chosen),
         "pairs": [path.stem for path in paths],
-        "start": begun.sha256 if begun else "",
+        "start": initial.sha256 if initial else "",
     }
     state, steps = loop.train(
         network, samples, system.step_loss, plan, out, about=repr(about), device=device, max_minutes=max_minutes,
@@ -107,9 +119,7 @@ def train(
     )  # fmt: skip
     network.load_state_dict(state)
     unseen = LesionPairSamples(paths, chosen.spacing, chosen.crop, plan.seed + 1)
-    threshold = found_threshold(network, unseen, progress)
-    told = {
-        "found_threshold": threshold, "data": str(sources), "plan": asdict(plan), "steps": steps, "device": device, "torch": torch.__version__,
-        "started from": begun.about if begun else "random weights",
-    }  # fmt: skip
-    return weights.save(out / f"{system.name}-{config}.safetensors", system.name, chosen, state, told)
+    threshold = found_threshold(network, unseen, progress, count=calibrating)
+    started_from = initial.about if initial else "random weights"
+    record = run_record(str(sources), plan, steps, device, started_from, found_threshold=threshold)
+    return weights.save(out / f"{system.name}-{config}.safetensors", system.name, chosen, state, record)

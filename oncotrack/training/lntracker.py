@@ -1,10 +1,11 @@
-"""Training of LN-Tracker: what one step is, and what it is trained on."""
+"""Training of LN-Tracker: the loss of one step, and the run."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import torch
 
@@ -12,13 +13,15 @@ from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection.lntracker.backbone import load_imagenet
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.losses import dense_loss, losses
-from oncotrack.detection.lntracker.network import LNTracker, Proposer
-from oncotrack.detection.lntracker.track_queries import TRACKFORMER, TrackAugmentation, aged, augment_tracks
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.proposer import Proposer
+from oncotrack.detection.lntracker.track_queries import TRACKFORMER, TrackAugmentation, age_tracks, augment_tracks
 from oncotrack.errors import InputError
 from oncotrack.networks import weights
 from oncotrack.training import loop
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
+from oncotrack.training.provenance import run_record, starting_weights
 from oncotrack.training.slice_pairs import Pairs, SlicePairs
 from oncotrack.training.stored_cases import store
 
@@ -29,17 +32,17 @@ ABLATIONS: dict[str, dict[str, bool]] = {
     "without-track-queries": {"track_queries": False, "similarity_loss": False},
     "trackformer": {"trackformer": True, "masked_attention": False, "similarity_loss": False},
 }
-"""The networks of the paper's tables 2 and 4 that are trained otherwise, as changes to a config.
+"""Networks of the paper's tables 2 and 4 that need their own training, as changes to a configuration.
 
-Table 4's row without track queries is the full network, whose boxes are stacked (``--stacking``); the ablation of that name
-goes further and trains without them.
+Table 4's row without track queries is the full network with stacked boxes; the ablation of that name also trains without
+track queries.
 """
 SWITCHES = sorted({name for row in ABLATIONS.values() for name in row})
 CROPS = {"paper": 512, "compact": 128}
-"""Pixels of a training crop, 0.8 mm each; the paper does not say."""
+"""Pixels of a training crop, 0.8 mm each; the paper does not state them."""
 TRACKS = {"paper": TRACKFORMER, "compact": TrackAugmentation(false=0.3, aged=0.5)}
 PLANS = {
-    # the paper trains for 30 epochs and does not say how many pairs these have
+    # the paper trains for 30 epochs and does not state how many pairs these have
     "paper": Plan(steps=30_000, batch=8, precision="bf16", workers=8),
     "compact": Plan(
         steps=5_000,
@@ -56,34 +59,37 @@ PARTS = ("all", "proposals", "queries")
 
 
 def step_loss(
-    network: torch.nn.Module, pairs: Pairs, generator: torch.Generator, how: TrackAugmentation = TRACKFORMER
+    network: torch.nn.Module,
+    pairs: Pairs,
+    generator: torch.Generator,
+    augmentation: TrackAugmentation = TRACKFORMER,
 ) -> dict[str, torch.Tensor]:
-    """One pair of slices a sample (sec. 3.2): the queries matched on the first are the track queries of the second.
+    """Compute the losses of a batch of slice pairs (sec. 3.2).
 
-    The reference slice is read without gradients and half the time, as in TrackFormer; where a network has no track
-    queries there is nothing to read it for.
+    The queries matched on the first slice of a pair are the track queries of the second. As in TrackFormer, no gradients
+    flow through the first slice. Networks without track queries do not read it.
     """
-    alone: LNTracker = getattr(network, "module", network)
-    config = alone.config
+    unwrapped = cast("LNTracker", getattr(network, "module", network))
+    config = unwrapped.config
     before, now = pairs.targets
     tracks, ids = None, torch.empty(len(now), 0, dtype=torch.long, device=pairs.images.device)
     if config.track_queries:
         with torch.no_grad():
-            seen = alone.propose(pairs.images[0])
-            tracks, ids = augment_tracks(alone.answer(seen), before, config, generator, how)
-            if torch.rand(1, generator=generator, device=ids.device) < how.aged:
-                tracks = aged(alone.answer(seen, tracks), tracks)
-        torch.clear_autocast_cache()  # torch before 2.10 would go on with the casts made here, which have no gradient
+            encoded = unwrapped.encode(pairs.images[0])
+            tracks, ids = augment_tracks(unwrapped.decode(encoded), before, config, generator, augmentation)
+            if torch.rand(1, generator=generator, device=ids.device) < augmentation.aged:
+                tracks = age_tracks(unwrapped.decode(encoded, tracks), tracks)
+        torch.clear_autocast_cache()  # torch before 2.10 would reuse the casts made here, which have no gradient
     output = network(pairs.images[1], tracks, now, generator)
     return losses(output, now, ids, config)
 
 
 def proposal_loss(network: torch.nn.Module, pairs: Pairs, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """The loss of the proposals alone, on the second slice of each pair."""
-    config: LNTrackerConfig = getattr(network, "module", network).config
-    size = tuple(pairs.images.shape[:-3:-1])
-    by_class, by_box = dense_loss(network(pairs.images[1]), [t.boxes for t in pairs.targets[1]], size, config)
-    return {"loss": by_class + by_box, "dense_class": by_class, "dense_box": by_box}
+    """Compute the loss of the proposals only, on the second slice of each pair."""
+    config = cast("Proposer", getattr(network, "module", network)).config
+    size = (pairs.images.shape[-1], pairs.images.shape[-2])
+    class_loss, box_loss = dense_loss(network(pairs.images[1]), [t.boxes for t in pairs.targets[1]], size, config)
+    return {"loss": class_loss + box_loss, "dense_class": class_loss, "dense_box": box_loss}
 
 
 def train(
@@ -101,7 +107,7 @@ def train(
     max_minutes: float | None = None,
     progress: Progress = silent,
 ) -> Path:
-    """Train LN-Tracker, or go on with it.
+    """Train LN-Tracker, or continue a run.
 
     Parameters
     ----------
@@ -109,83 +115,111 @@ def train(
         Folder of the prepared scans, the checkpoint, ``log.csv`` and the weights.
     config : str
         "compact" or "paper".
+    sources : NodeSources
+        The training data.
     ablation : str
         A row of the paper's table 4, one of `ABLATIONS`.
     part : str
-        "all"; or "proposals", backbone, encoder and proposals alone, at a third of the cost, to begin with; or "queries",
-        what comes after them alone, at half the cost, to go on with. The weights hold the whole network each time.
+        "all"; "proposals" trains backbone, encoder and proposals only, at a third of the cost, as a first stage;
+        "queries" trains the remaining layers only, at half the cost, as a second stage. The weights always hold the whole
+        network.
     crop : int, optional
-        Pixels of a training crop; that of the config when missing.
+        Pixels of a training crop; that of the configuration if missing.
     plan : Plan, optional
-        That of the config when missing.
+        That of the configuration if missing.
     start : Path, optional
-        Weights to begin with, of the same network but for the switches of the ablations; random ones when missing, and
-        for what those switches add.
+        Weights to start from, of the same network except for the switches of the ablations; layers that they lack, and
+        all layers without a file, start from random weights.
     backbone : Path, optional
-        torchvision's ResNet-50, trained on ImageNet (.pth or .safetensors), which the config paper begins with.
+        torchvision's ResNet-50, trained on ImageNet (.pth or .safetensors), from which the configuration "paper" starts.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    max_minutes : float, optional
+        Stop after this time, with a checkpoint.
+    progress : callable
+        Receives the completed fraction (0 to 1) and a message.
 
     Returns
     -------
-    Path of the weights.
+    Path
+        The weights file.
 
     Raises
     ------
     InputError
-        Unknown names.
+        Unknown names, or weights of another network.
     TrainingError
-        Nothing to train on, or a checkpoint of another run in `out`.
+        No training data, or a checkpoint of another run in `out`.
     """
-    if config not in CONFIGS or ablation not in ABLATIONS:
-        raise InputError(
-            f"LN-Tracker has the configs {', '.join(CONFIGS)} and the ablations {', '.join(ABLATIONS)}; "
-            f'"{config}" and "{ablation}" were asked for.'
-        )
-    chosen, plan = replace(CONFIGS[config], **ABLATIONS[ablation]), plan or PLANS[config]
-    crop = crop or CROPS[config]
-    if part not in PARTS or (part == "proposals" and not chosen.dense_supervision):
-        raise InputError(
-            f"A part to train is one of {', '.join(PARTS)}, and the proposals alone can learn only where their supervision "
-            f'is dense, as in the config compact; "{part}" of "{config}" was asked for.'
-        )
-    if chosen.norm == "frozen" and not (start or backbone):
-        raise InputError(
-            f"The network of the config {config} begins with a ResNet-50 that was trained on ImageNet, whose norms stay as "
-            "they are. Give torchvision's file of it with --backbone."
-        )
+    chosen = _chosen_config(config, ablation, part, is_pretrained=bool(start or backbone))
+    plan, crop = plan or PLANS[config], crop or CROPS[config]
     torch.manual_seed(plan.seed)
-    network = LNTracker(chosen)
-    if backbone is not None:
-        load_imagenet(network.backbone, weights.load_foreign(backbone))
-    begun = weights.load(start, "lntracker") if start else None
-    if begun is not None:
-        if replace(begun.config_as(LNTrackerConfig), **{name: getattr(chosen, name) for name in SWITCHES}) != chosen:
-            raise InputError(f"{start} holds another LN-Tracker than the one that is to be trained.")
-        network.load_state_dict({name: begun.state.get(name, value) for name, value in network.state_dict().items()})
+    network, initial = _initial_network(chosen, start, backbone)
     paths = store(out / "scans", sources.jobs(), str(sources), progress)
-    model, loss = network, partial(step_loss, how=TRACKS[config])
-    if part == "proposals":
-        model, loss = Proposer(chosen), proposal_loss
-        model.load_state_dict({name: network.state_dict()[name] for name in model.state_dict()})
-    elif part == "queries":
-        for known in (network.backbone, network.encoder, network.proposals):
-            known.requires_grad_(False)
-    samples = SlicePairs(paths, crop, plan.seed)
+    model, loss = _trained_part(network, part, TRACKS[config])
     about = {
         "system": "lntracker",
         "config": asdict(chosen),
         "scans": [path.stem for path in paths],
         "part": part,
         "crop": crop,
-        "start": begun.sha256 if begun else str(backbone or ""),
+        "start": initial.sha256 if initial else str(backbone or ""),
     }
+    samples = SlicePairs(paths, crop, plan.seed)
     state, steps = loop.train(
-        model, samples, loss, plan, out, about=repr(about), device=device, max_minutes=max_minutes,
-        progress=progress,
-    )  # fmt: skip
-    told = {
-        "data": str(sources), "ablation": ablation, "part": part, "crop": crop, "plan": asdict(plan), "steps": steps, "device": device,
-        "torch": torch.__version__, "started from": begun.about if begun else backbone.name if backbone else "random weights",
-    }  # fmt: skip
-    return weights.save(
-        out / f"lntracker-{config}.safetensors", "lntracker", chosen, network.state_dict() | state, told
+        model, samples, loss, plan, out, about=repr(about), device=device, max_minutes=max_minutes, progress=progress
     )
+    started_from = initial.about if initial else backbone.name if backbone else "random weights"
+    record = run_record(str(sources), plan, steps, device, started_from, ablation=ablation, part=part, crop=crop)
+    path = out / f"lntracker-{config}.safetensors"
+    return weights.save(path, "lntracker", chosen, network.state_dict() | state, record)
+
+
+def _chosen_config(config: str, ablation: str, part: str, is_pretrained: bool) -> LNTrackerConfig:
+    """Return the configuration to train, after checking that it exists and can be trained as requested."""
+    weights.check_config("LN-Tracker", config, CONFIGS)
+    if ablation not in ABLATIONS:
+        raise InputError(
+            f'LN-Tracker has no ablation "{ablation}". Choose one of {", ".join(ABLATIONS)}.', parameter="ablation"
+        )
+    chosen = replace(CONFIGS[config], **ABLATIONS[ablation])
+    if part not in PARTS or (part == "proposals" and not chosen.dense_supervision):
+        raise InputError(
+            f"The part to train is one of {', '.join(PARTS)}; proposals can be trained separately only if their supervision "
+            f'is dense, as in the config compact. "{part}" of "{config}" is not possible.',
+            parameter="part",
+        )
+    if chosen.norm == "frozen" and not is_pretrained:
+        raise InputError(
+            f"The network of the config {config} starts from a ResNet-50 trained on ImageNet, because its norms are "
+            "constant. Give torchvision's weights file as the backbone.",
+            parameter="backbone",
+        )
+    return chosen
+
+
+def _initial_network(
+    config: LNTrackerConfig, start: Path | None, backbone: Path | None
+) -> tuple[LNTracker, weights.Weights | None]:
+    """Build the network with its initial weights; also return the weights file that it starts from, if any."""
+    network = LNTracker(config)
+    if backbone is not None:
+        load_imagenet(network.backbone, weights.load_foreign(backbone))
+    initial = starting_weights(start, "lntracker", config, {name: getattr(config, name) for name in SWITCHES})
+    if initial is not None:
+        network.load_state_dict({name: initial.state.get(name, value) for name, value in network.state_dict().items()})
+    return network, initial
+
+
+def _trained_part(
+    network: LNTracker, part: str, augmentation: TrackAugmentation
+) -> tuple[torch.nn.Module, loop.StepLoss]:
+    """Return the module to train and its loss; freezes the layers of `network` that are not trained."""
+    if part == "proposals":
+        proposer = Proposer(network.config)
+        proposer.load_state_dict({name: network.state_dict()[name] for name in proposer.state_dict()})
+        return proposer, proposal_loss
+    if part == "queries":
+        for frozen in (network.backbone, network.encoder, network.proposals):
+            frozen.requires_grad_(False)
+    return network, partial(step_loss, augmentation=augmentation)

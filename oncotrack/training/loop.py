@@ -6,7 +6,7 @@ import csv
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -27,14 +27,14 @@ StepLoss = Callable[[torch.nn.Module, Any, torch.Generator], Mapping[str, torch.
 
 
 class Samples(Protocol):
-    """An endless stream: sample n is the same whenever it is asked for, so that a run can go on where it stopped."""
+    """An endless stream whose sample n is always the same, so that an interrupted run can be continued exactly."""
 
     def sample(self, index: int) -> Any:
-        """The n-th sample."""
+        """Return the n-th sample."""
         ...
 
     def collate(self, samples: list) -> Any:
-        """A batch of samples; tensors, or objects with ``to(device)``."""
+        """Join samples to a batch: a tensor, or an object with ``to(device)``."""
         ...
 
 
@@ -50,26 +50,39 @@ def train(
     max_minutes: float | None = None,
     progress: Progress = silent,
 ) -> tuple[dict[str, torch.Tensor], int]:
-    """Train `model`, going on from a checkpoint in `out` if there is one.
+    """Train a network, continuing from a checkpoint in `out` if there is one.
 
-    Every step draws its samples and random numbers from the seed and its own number, so that a run that was cut and
-    taken up again is the run that was never cut. Several processes (``torchrun``) read a batch each, and step by the
-    mean of their gradients.
+    Every step draws its samples and random numbers from the seed and its own number, so that an interrupted and continued
+    run equals an uninterrupted one. Several processes (``torchrun``) read a batch each and use the mean of their
+    gradients.
 
     Parameters
     ----------
+    model : Module
+        Changed in place.
+    samples : Samples
+        The training data.
     step_loss : callable
         ``(model, batch, generator) -> {"loss": ..., part: ...}``, scalars; the first is minimised, all are logged.
+    plan : Plan
+        Length, batch, optimiser and learning rate.
     out : Path
         Folder of the checkpoint and of ``log.csv``.
     about : str
-        What tells this run from another (config and data); a checkpoint of another is refused.
+        Description of network and data; a checkpoint with another description is refused.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
     max_minutes : float, optional
-        Stop after this long, with a checkpoint.
+        Stop after this time, with a checkpoint.
+    progress : callable
+        Receives the completed fraction (0 to 1) and a message.
 
     Returns
     -------
-    The weights (their moving average, if the plan has one) and the number of steps done.
+    state : dict of str to Tensor
+        The weights, or their moving average if the plan has one.
+    steps : int
+        Number of steps done.
 
     Raises
     ------
@@ -82,14 +95,14 @@ def train(
         from accelerate import Accelerator, DistributedDataParallelKwargs
     except ImportError as error:
         raise MissingPackageError('Training needs the package accelerate: pip install "oncotrack[train]".') from error
-    from oncotrack.networks.devices import device as chosen
+    from oncotrack.networks.devices import device as chosen_device
 
     started = time.monotonic()
-    target = chosen(device)
+    target = chosen_device(device)
     torch.manual_seed(plan.seed)
     # a slice without nodes leaves some weights without gradient
-    spread = DistributedDataParallelKwargs(find_unused_parameters=True)
-    accelerator = Accelerator(mixed_precision=plan.precision, cpu=target.type == "cpu", kwargs_handlers=[spread])
+    parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
+    accelerator = Accelerator(mixed_precision=plan.precision, cpu=target.type == "cpu", kwargs_handlers=[parallel])
     model.to(accelerator.device)
     made = optimisers(model, plan)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()} if plan.average else {}
@@ -99,8 +112,8 @@ def train(
         step = checkpoint.restore(path, model, average, made, plan, about)
     wrapped, *prepared = accelerator.prepare(model, *made)
     log = Log(out / LOG, step) if accelerator.is_main_process else None
-    numbered = _Numbered(samples, plan, step, accelerator.process_index, accelerator.num_processes)
-    batches = DataLoader(numbered, batch_size=None, num_workers=plan.workers, persistent_workers=plan.workers > 0)
+    dataset = _BatchDataset(samples, plan, step, accelerator.process_index, accelerator.num_processes)
+    batches = DataLoader(dataset, batch_size=None, num_workers=plan.workers, persistent_workers=plan.workers > 0)
     model.train()
     for batch in batches:
         if max_minutes is not None and _any(accelerator, time.monotonic() - started > 60 * max_minutes):
@@ -115,14 +128,15 @@ def train(
             parts = step_loss(wrapped, batch.to(accelerator.device), generator)
         if not torch.isfinite(parts["loss"]):
             raise TrainingError(
-                f"The loss became {parts['loss'].item()} at step {step}. Go on from {path} with a smaller --learning-rate."
+                f"The loss became {parts['loss'].item()} at step {step}. Continue from {path} with a lower learning rate.",
+                parameter="learning_rate",
             )
         accelerator.backward(parts["loss"])
         accelerator.clip_grad_norm_(wrapped.parameters(), plan.clip)
         for optimiser in prepared:
             optimiser.step()
         wrapped.zero_grad()
-        _follow(average, model, plan.average, step)
+        _update_average(average, model, plan.average, step)
         step += 1
         if log is not None:
             log.add(step, plan.rate(step - 1), parts, is_due=step % plan.log_every == 0)
@@ -135,14 +149,15 @@ def train(
 
 
 def _any(accelerator: Accelerator, is_so: bool) -> bool:
-    """Whether it is so in any process: all must stop at the same step."""
+    """Return whether it is true in any process: all must stop at the same step."""
     if accelerator.num_processes == 1:
         return is_so
-    return bool(accelerator.gather(torch.tensor([float(is_so)], device=accelerator.device)).any())
+    flags = accelerator.gather(torch.tensor([float(is_so)], device=accelerator.device))
+    return bool(cast("torch.Tensor", flags).any())
 
 
-class _Numbered(Dataset):
-    """Batch n of this process, from a step on."""
+class _BatchDataset(Dataset):
+    """The batches of this process, starting at a step."""
 
     def __init__(self, samples: Samples, plan: Plan, first: int, rank: int, processes: int) -> None:
         self._samples, self._plan, self._first, self._rank, self._processes = samples, plan, first, rank, processes
@@ -156,7 +171,7 @@ class _Numbered(Dataset):
 
 
 class Log:
-    """``log.csv``: step, learning rate, seconds a step, and the mean of every part of the loss since the last row."""
+    """``log.csv``: step, learning rate, seconds for each step, and the mean of every loss since the last row."""
 
     def __init__(self, path: Path, step: int) -> None:
         self._path, self._sums, self._count, self._since = path, {}, 0, time.monotonic()
@@ -166,7 +181,7 @@ class Log:
                 self._rows = [row for row in csv.DictReader(file) if int(row["step"]) <= step]
 
     def add(self, step: int, rate: float, parts: Mapping[str, torch.Tensor], is_due: bool) -> None:
-        """Count a step in, and write a row when one is due."""
+        """Add the losses of a step, and write a row when one is due."""
         for name, value in parts.items():
             self._sums[name] = self._sums.get(name, 0.0) + float(value.detach())
         self._count += 1
@@ -178,7 +193,7 @@ class Log:
             self.write()
 
     def write(self) -> None:
-        """The file, whole."""
+        """Write the whole file."""
         if not self._rows:
             return
         names = list(dict.fromkeys(name for row in self._rows for name in row))
@@ -186,7 +201,7 @@ class Log:
         atomic.write_text(self._path, "\n".join(lines) + "\n")
 
 
-def _follow(average: dict[str, torch.Tensor], model: torch.nn.Module, decay: float, step: int) -> None:
+def _update_average(average: dict[str, torch.Tensor], model: torch.nn.Module, decay: float, step: int) -> None:
     """Move the average towards the model, faster in the first steps."""
     decay = min(decay, (1 + step) / (10 + step))
     with torch.no_grad():
@@ -199,5 +214,5 @@ def _follow(average: dict[str, torch.Tensor], model: torch.nn.Module, decay: flo
 
 
 def _seed(*numbers: int) -> int:
-    """One number from several, the same on every machine."""
+    """Return one seed from several numbers, the same on every machine."""
     return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 2)

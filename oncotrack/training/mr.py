@@ -13,13 +13,16 @@ from oncotrack.datasets.node_scans import HELD_OUT, held_out_mr, mr_phantom_scan
 from oncotrack.detection.mr.config import CONFIGS, MRConfig
 from oncotrack.detection.mr.detector import MRDetector
 from oncotrack.detection.mr.network import MaskRCNN
+from oncotrack.detection.mr.uncertainty import UncertaintyLoss
 from oncotrack.errors import InputError
 from oncotrack.evaluation.mr_detectors import shown_from
 from oncotrack.networks import weights
 from oncotrack.training import loop
 from oncotrack.training.bookmarked_slices import BookmarkedSlices, SliceBatch, write
 from oncotrack.training.plan import Plan
+from oncotrack.training.provenance import run_record
 from oncotrack.training.stored_cases import store
+from oncotrack.training.synthetic_jobs import check_seeds
 
 ABLATIONS: dict[str, dict[str, object]] = {
     "full": {},
@@ -29,8 +32,8 @@ ABLATIONS: dict[str, dict[str, object]] = {
     "without-attention": {"attention": False},
     "without-uncertainty": {"uncertainty": False},
     **{
-        name: {"uncertainty": False, "task_weights": weights}
-        for name, weights in {
+        name: {"uncertainty": False, "task_weights": values}
+        for name, values in {
             "weights-10-1-1-1-1": (10.0, 1.0, 1.0, 1.0, 1.0),
             "weights-1-10-1-1-1": (1.0, 10.0, 1.0, 1.0, 1.0),
             "weights-10-10-1-1-1": (10.0, 10.0, 1.0, 1.0, 1.0),
@@ -42,10 +45,10 @@ ABLATIONS: dict[str, dict[str, object]] = {
     },
 }
 """The rows of the paper's table 2, then of its table 3 (weights of first-stage class and box, second-stage class, box and
-mask; all at 1 is "without-uncertainty"), as changes to a config."""
+mask; all equal to 1 is "without-uncertainty"), as changes to a configuration."""
 SHAPES = {"paper": (1024, 1024), "compact": (128, 128)}
 """Rows and columns of a sample: whole slices, or crops."""
-# RAdam rectifies its own first steps, so a short run needs no long warm-up and a rate that looks high
+# RAdam rectifies its first steps, so a short run needs no long warm-up and tolerates a high rate
 PLANS = {
     "paper": Plan(steps=25_000, batch=4, learning_rate=1e-3, clip=5.0, precision="bf16", workers=8),
     "compact": Plan(
@@ -55,10 +58,10 @@ PLANS = {
 
 
 def step_loss(network: torch.nn.Module, slices: SliceBatch, generator: torch.Generator) -> dict[str, torch.Tensor]:
-    """The losses of a batch (eq. 6), and the sigmas that are learned with them."""
+    """Compute the losses of a batch (eq. 6), and add the learned sigmas for the log."""
     parts = network(slices.images, slices.targets, generator)
     balance = getattr(network, "module", network).balance
-    if hasattr(balance, "sigmas"):
+    if isinstance(balance, UncertaintyLoss):
         parts |= {f"sigma {n}": sigma.detach() for n, sigma in enumerate(balance.sigmas, 1)}
     return parts
 
@@ -76,7 +79,7 @@ def train(
     calibrating: int = 8,
     progress: Progress = silent,
 ) -> Path:
-    """Train the MR detector, or go on with it.
+    """Train the MR detector, or continue a run.
 
     Parameters
     ----------
@@ -85,34 +88,40 @@ def train(
     config : str
         "compact" or "paper".
     phantoms : int
-        Synthetic T2-like scans, seeds 0 and up, on which a reader drew RECIST axes.
+        Synthetic T2-like scans, from seed 0, with RECIST axes.
     ablation : str
         A row of the paper's table 2 or 3, one of `ABLATIONS`.
     plan : Plan, optional
-        That of the config when missing.
+        That of the configuration if missing.
     scans : Path, optional
-        Folder of the prepared slices, which several runs can share; ``scans`` in `out` when missing.
+        Folder of the prepared slices, which several runs can share; ``scans`` in `out` if missing.
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    max_minutes : float, optional
+        Stop after this time, with a checkpoint.
     calibrating : int
-        Validation scans on which the score is chosen from which on nodes are shown; 0 leaves it open.
+        Validation scans on which the least score of proposed nodes is chosen; 0 does not choose one.
+    progress : callable
+        Receives the completed fraction (0 to 1) and a message.
 
     Returns
     -------
-    Path of the weights.
+    Path
+        The weights file.
 
     Raises
     ------
     InputError
         Unknown names, or more scans than there are seeds to train on.
     TrainingError
-        Nothing to train on, or a checkpoint of another run in `out`.
+        No training data, or a checkpoint of another run in `out`.
     """
-    if config not in CONFIGS or ablation not in ABLATIONS:
+    weights.check_config("The MR detector", config, CONFIGS)
+    if ablation not in ABLATIONS:
         raise InputError(
-            f"The MR detector has the configs {', '.join(CONFIGS)} and the ablations {', '.join(ABLATIONS)}; "
-            f'"{config}" and "{ablation}" were asked for.'
+            f'The MR detector has no ablation "{ablation}". Choose one of {", ".join(ABLATIONS)}.', parameter="ablation"
         )
-    if phantoms >= HELD_OUT:
-        raise InputError(f"At most {HELD_OUT - 1} synthetic scans can be made; later seeds are for testing.")
+    check_seeds("scans", phantoms)
     chosen: MRConfig = replace(CONFIGS[config], **ABLATIONS[ablation])
     plan = plan or PLANS[config]
     data = f"{phantoms} synthetic MR with RECIST axes"
@@ -126,13 +135,10 @@ def train(
     state, steps = loop.train(
         network, samples, step_loss, plan, out, about=about, device=device, max_minutes=max_minutes, progress=progress
     )
-    told = {
-        "data": data, "slices": len(samples), "ablation": ablation, "plan": asdict(plan), "steps": steps, "device": device,
-        "torch": torch.__version__,
-    }  # fmt: skip
-    path = weights.save(out / f"mr-{config}.safetensors", "mr", chosen, state, told)
+    record = run_record(data, plan, steps, device, slices=len(samples), ablation=ablation)
+    path = weights.save(out / f"mr-{config}.safetensors", "mr", chosen, state, record)
     if calibrating:
         cases = held_out_mr(calibrating, HELD_OUT)
-        told["threshold"] = shown_from(MRDetector(device, weights=path, threshold=0.0), cases, progress)
-        weights.save(path, "mr", chosen, state, told)
+        record["threshold"] = shown_from(MRDetector(device, weights=path, threshold=0.0), cases, progress)
+        weights.save(path, "mr", chosen, state, record)
     return path

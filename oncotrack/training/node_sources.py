@@ -1,4 +1,4 @@
-"""Where nodes to learn from come from."""
+"""Sources of scans with known lymph nodes."""
 
 from __future__ import annotations
 
@@ -10,24 +10,23 @@ from pathlib import Path
 
 from oncotrack.datasets import folder, nih_lymph_nodes
 from oncotrack.datasets.case import Case
-from oncotrack.datasets.node_scans import HELD_OUT, inserted_scan, phantom_scan
-from oncotrack.errors import InputError
+from oncotrack.datasets.node_scans import inserted_scan, phantom_scan
 from oncotrack.findings.finding import Kind
-from oncotrack.images.files import load
+from oncotrack.training.synthetic_jobs import background_jobs, check_seeds
 
 
 @dataclass(frozen=True)
 class NodeSources:
-    """Scans with known nodes: made, or read.
+    """Scans with known nodes, synthetic or from data sets.
 
     Parameters
     ----------
     phantoms : int
-        Synthetic scans, seeds 0 and up.
+        Synthetic scans, from seed 0.
     insert : sequence of Path
-        Real CTs into which nodes are put.
+        Real CTs that synthetic nodes are inserted into.
     insertions : int
-        Scans made of those, in turn.
+        Scans made from those, in turn.
     nih : (Path, Path), optional
         Scans and masks of NIH CT Lymph Nodes.
     folder : Path, optional
@@ -41,24 +40,20 @@ class NodeSources:
     folder: Path | None = None
 
     def jobs(self) -> Iterable[tuple[str, Callable[[], Case]]]:
-        """A key and a maker for every scan.
+        """Yield a key and a function that makes or reads the case, for every scan.
 
         Raises
         ------
         InputError
             More scans than there are seeds to train on.
         """
-        if max(self.phantoms, self.insertions) >= HELD_OUT:
-            raise InputError(f"At most {HELD_OUT - 1} synthetic scans can be made; later seeds are for testing.")
+        check_seeds("scans", self.phantoms, self.insertions)
         for seed in range(self.phantoms):
             yield f"phantom-{seed}", partial(phantom_scan, seed)
-        if self.insert and self.insertions:
-            volumes = [load(path) for path in self.insert]
-            for seed in range(self.insertions):
-                yield f"inserted-{seed}", partial(inserted_scan, volumes[seed % len(volumes)], seed)
-        read = [nih_lymph_nodes.cases(*self.nih)] if self.nih else []
-        read += [folder.cases(self.folder, kind=Kind.LYMPH_NODE)] if self.folder else []
-        for number, case in enumerate(chain.from_iterable(read)):
+        yield from background_jobs("inserted", self.insert, self.insertions, inserted_scan)
+        annotated = [nih_lymph_nodes.cases(*self.nih)] if self.nih else []
+        annotated += [folder.cases(self.folder, kind=Kind.LYMPH_NODE)] if self.folder else []
+        for number, case in enumerate(chain.from_iterable(annotated)):
             yield f"annotated-{number}", lambda case=case: case
 
     def __str__(self) -> str:

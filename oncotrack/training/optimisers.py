@@ -9,15 +9,15 @@ from oncotrack.errors import MissingPackageError
 from oncotrack.training.plan import Plan
 
 _LEAST_ROWS = 8
-"""Smaller matrices (the rows of an embedding, a score's weights) have no directions worth balancing."""
+"""Matrices with fewer rows or columns (a small embedding, a score's weights) are left to RAdam."""
 
 
 def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
-    """Those of a plan: RAdam for every weight (sec. 4.2), or Muon for the matrices and RAdam for the rest.
+    """Build the optimisers of a plan: RAdam for every weight (sec. 4.2), or Muon for matrices and RAdam for the rest.
 
-    Muon (Jordan et al., 2024) makes every step of a matrix orthogonal; a kernel of a convolution is the matrix of its
-    outputs. Its steps are scaled to be as large as Adam's (Liu et al., Muon is scalable for LLM training, 2025), so that
-    both live by one learning rate.
+    Muon (Jordan et al., 2024) makes every step of a matrix orthogonal; the kernel of a convolution counts as a matrix with
+    one row for each output. Steps are scaled to the size of Adam's (Liu et al., Muon is scalable for LLM training, 2025),
+    so that both optimisers share one learning rate.
 
     Raises
     ------
@@ -33,12 +33,14 @@ def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     flat = [nn.Parameter(weight.detach().flatten(1)) for weight in matrices]
     muon = torch.optim.Muon(flat, plan.learning_rate, plan.weight_decay, adjust_lr_fn="match_rms_adamw")
 
-    def hand_over(*_: object) -> None:
+    def copy_gradients(*_: object) -> None:
         for matrix, weight in zip(flat, matrices, strict=True):
-            matrix.data = weight.detach().flatten(1)  # the same memory, wherever the weight lies by now
+            matrix.data = weight.detach().flatten(
+                1
+            )  # shares memory with the weight, also after a move to another device
             matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
 
-    muon.register_step_pre_hook(hand_over)
+    muon.register_step_pre_hook(copy_gradients)
     taken = {id(weight) for weight in matrices}
     return [muon, _radam([weight for weight in weights if id(weight) not in taken], plan)]
 

@@ -1,4 +1,4 @@
-"""How long, how fast and how carefully a network is trained."""
+"""The plan of a training run: length, batch, optimiser and learning rate."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ class Plan:
     Parameters
     ----------
     steps : int
-        Optimiser steps of the whole run; the learning rate's course depends on it.
+        Optimiser steps of the whole run; the learning rate depends on it.
     batch : int
-        Samples a step and process: with several processes a step sees so many times more.
+        Samples for each step and process.
     learning_rate, final_learning_rate : float
         Start and end of the cosine.
     warmup : int
         Steps of linear increase before it.
     weight_decay : float
+        Decoupled from the gradient.
     clip : float
         Largest norm of the gradient.
     optimiser : str
@@ -30,8 +31,9 @@ class Plan:
     precision : str
         "no" (float32) or "bf16" (mixed).
     average : float
-        Decay a step of the exponential moving average of the weights that is saved; 0 saves the weights themselves.
+        Decay for each step of the exponential moving average of the weights that is saved; 0 saves the weights.
     seed : int
+        Of initial weights, samples and random numbers.
     log_every, save_every : int
         Steps between two rows of the log, and two checkpoints.
     workers : int
@@ -55,7 +57,9 @@ class Plan:
 
     def __post_init__(self) -> None:
         if min(self.steps, self.batch, self.log_every, self.save_every) < 1:
-            raise InputError("A training run needs at least one step, one sample a step, and whole numbers above zero.")
+            raise InputError(
+                "A training run needs at least one step and one sample for each step; the intervals of log and checkpoint must be 1 or more."
+            )
         if self.precision not in ("no", "bf16"):
             raise InputError(f'There is no precision "{self.precision}"; choose no or bf16.')
 
@@ -63,7 +67,7 @@ class Plan:
             raise InputError(f'There is no optimiser "{self.optimiser}"; choose radam or muon.')
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then half a cosine from first to final rate."""
+        """Return the learning rate of a step: linear warm-up, then half a cosine from the first to the final rate."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         done = (step - self.warmup) / max(self.steps - self.warmup, 1)

@@ -12,23 +12,35 @@ import torch
 import torch.nn.functional as F
 from scipy import ndimage
 
-from oncotrack.detection.lntracker.grid import CONTEXT
-from oncotrack.detection.lntracker.network import LNTargets
+from oncotrack.detection.ct_slices import CONTEXT
+from oncotrack.detection.lntracker.slice_data import LNTargets
 from oncotrack.errors import TrainingError
 from oncotrack.training.stored_cases import StoredCase
 
 _LEAST_PIXELS = 4
-"""A slice of a node that shows fewer pixels (2.6 mm^2) has no box."""
+"""Nodes with fewer pixels on a slice (2.6 mm^2) have no box there."""
 
 
 @dataclass(frozen=True)
 class Augmentation:
-    """The paper's augmentations, the same for both slices of a pair; it names them, the strengths are ours.
+    """Augmentations, the same for both slices of a pair; named by the paper, which does not state their strength.
 
-    Mirroring left and right (the probability ``mirror``) and a shift of the brightness are ours too: few scans have to
-    teach much. So many samples (``near_node``) lie around a node, which is drawn by the root of its number of slices: large
-    nodes are few, and look different from one slice to the next. The others lie anywhere, for what is mistaken for a node
-    is mostly far from one.
+    Mirroring and the shift of the brightness are additions, because there are few training scans.
+
+    Attributes
+    ----------
+    scale : float
+        Largest factor.
+    rotation_deg : float
+        Largest rotation.
+    intensity, gamma : float
+        Strength of contrast and brightness changes, and logarithm of the largest gamma.
+    near_node : float
+        Fraction of samples around a node, drawn with a probability proportional to the square root of its number of
+        slices: large nodes are few, and vary from slice to slice. The other samples lie anywhere, because most false
+        positives are far from nodes.
+    mirror : float
+        Probability of exchanging left and right.
     """
 
     scale: float = 1.25
@@ -41,45 +53,63 @@ class Augmentation:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """A batch of pairs: (2, B, 9, H, W) slices, reference first; `targets[0]` and `targets[1]` hold B targets each."""
+    """A batch of pairs: (2, B, 9, H, W) slices, reference first, and B targets for each of the two."""
 
     images: torch.Tensor
     targets: tuple[list[LNTargets], list[LNTargets]]
 
     def to(self, device: torch.device) -> Pairs:
-        """The batch on a device."""
-        return Pairs(self.images.to(device), tuple([each.to(device) for each in part] for part in self.targets))
+        """Copy the batch to a device."""
+        before, now = ([each.to(device) for each in part] for part in self.targets)
+        return Pairs(self.images.to(device), (before, now))
 
 
 class SlicePairs:
-    """Pairs from stored cases.
+    """Random pairs of slices from stored cases.
 
     Parameters
     ----------
     paths : sequence of Path
-        What `stored_cases.store` wrote.
+        Written by `stored_cases.store`.
     size : int
-        Pixels along each side of a crop, 0.8 mm each.
+        Pixels of each side of a crop, 0.8 mm each.
     seed : int
-    augmentation : Augmentation
+        Of the random numbers.
+    augmentation : Augmentation, optional
+        The default if missing.
+    margin : int
+        Pixels read around a crop; at least 1, for the interpolation.
+
+    Raises
+    ------
+    TrainingError
+        There are no cases.
     """
 
-    def __init__(self, paths: Sequence[Path], size: int, seed: int, augmentation: Augmentation | None = None) -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        size: int,
+        seed: int,
+        augmentation: Augmentation | None = None,
+        margin: int = 1,
+    ) -> None:
         if not paths:
             raise TrainingError("There is nothing to train on: name synthetic patients, real CTs or a data set.")
-        self._size, self._seed, self._how = size, seed, augmentation or Augmentation()
+        self._size, self._seed, self._margin = size, seed, margin
+        self._augmentation = augmentation or Augmentation()
         self._cases = [StoredCase(path) for path in paths]
-        self._weights = _shares([len(case.nodes) + 1.0 for case in self._cases])
-        self._chances = [_shares(np.sqrt([len(slices) for slices in case.nodes])) for case in self._cases]
+        self._weights = _normalised([len(case.nodes) + 1.0 for case in self._cases])
+        self._chances = [_normalised(np.sqrt([len(slices) for slices in case.nodes])) for case in self._cases]
 
     def sample(self, index: int) -> tuple[torch.Tensor, LNTargets, LNTargets]:
-        """(2, 9, size, size) images and the targets of both; the reference lies below or, as often, above."""
+        """Return (2, 9, size, size) images and the targets of both; the reference lies below or above, equally often."""
         rng = np.random.default_rng([self._seed, index])
         number = rng.choice(len(self._cases), p=self._weights)
         case = self._cases[number]
         step = int(rng.choice([-1, 1]))
         depth, height, width = case.shape
-        if len(case.nodes) and rng.random() < self._how.near_node:
+        if len(case.nodes) and rng.random() < self._augmentation.near_node:
             slices = case.nodes[rng.choice(len(case.nodes), p=self._chances[number])]
             z, y, x = slices[rng.integers(len(slices))]
             z += int(rng.integers(0, 2)) * step
@@ -87,61 +117,61 @@ class SlicePairs:
             z, y, x = rng.integers(depth), rng.uniform(0.2, 0.8) * height, rng.uniform(0.2, 0.8) * width
         centre = np.array([x, y]) + rng.uniform(-0.4, 0.4, 2) * self._size
         stack = np.clip(np.arange(z - CONTEXT - 1, z + CONTEXT + 2), 0, depth - 1)
-        x, y = self._places(rng, centre)
-        columns, rows = _reach(x, width), _reach(y, height)
+        x, y = self._positions(rng, centre)
+        columns, rows = _covering(x, width, self._margin), _covering(y, height, self._margin)
         image, labels = case.read(stack, rows, columns)
-        grid = torch.stack([_share(x, columns), _share(y, rows)], -1)[None]
+        grid = torch.stack([_relative(x, columns), _relative(y, rows)], -1)[None]
         image = F.grid_sample(image[None].float() / 255, grid, align_corners=False)[0]
         labels = F.grid_sample(labels[None].float(), grid, mode="nearest", align_corners=False)[0].to(torch.uint8)
-        image = intensities(image, rng, self._how)
+        image = change_intensities(image, rng, self._augmentation)
         first = CONTEXT + 1 - step
         pair = torch.stack([image[n - CONTEXT : n + CONTEXT + 1] for n in (first, CONTEXT + 1)])
         return pair, _targets(labels[first]), _targets(labels[CONTEXT + 1])
 
     def collate(self, samples: list) -> Pairs:
-        """Stack pairs."""
+        """Join pairs to a batch."""
         images, first, second = zip(*samples, strict=True)
         return Pairs(torch.stack(images, 1), (list(first), list(second)))
 
-    def _places(self, rng: np.random.Generator, centre: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-        """(size, size) x and y in pixels of the slice, of a crop that is turned, scaled and perhaps mirrored."""
-        turn = radians(rng.uniform(-1, 1) * self._how.rotation_deg)
-        scale = self._how.scale ** rng.uniform(-1, 1)
+    def _positions(self, rng: np.random.Generator, centre: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the x and y, (size, size) pixels of the slice, of a randomly rotated, scaled and mirrored crop."""
+        turn = radians(rng.uniform(-1, 1) * self._augmentation.rotation_deg)
+        scale = self._augmentation.scale ** rng.uniform(-1, 1)
         axis = (np.arange(self._size) - (self._size - 1) / 2) * scale
         v, u = np.meshgrid(axis, axis, indexing="ij")
-        if rng.random() < self._how.mirror:
+        if rng.random() < self._augmentation.mirror:
             u = -u
         x = centre[0] + u * cos(turn) - v * sin(turn)
         y = centre[1] + u * sin(turn) + v * cos(turn)
         return torch.from_numpy(x.astype(np.float32)), torch.from_numpy(y.astype(np.float32))
 
 
-def _shares(weights) -> np.ndarray:
-    """(n,) weights that sum to one."""
+def _normalised(weights: Sequence[float] | np.ndarray) -> np.ndarray:
+    """Return (n,) weights that sum to one."""
     weights = np.asarray(weights, float)
     return weights / weights.sum()
 
 
-def _reach(places: torch.Tensor, length: int) -> slice:
-    """The pixels of an axis that places on it are read from, at least two."""
-    low = min(max(int(places.min()) - 1, 0), length - 2)
-    return slice(low, max(min(int(places.max()) + 3, length), low + 2))
+def _covering(positions: torch.Tensor, length: int, margin: int) -> slice:
+    """Return the pixels of an axis, at least two, from which positions on it are interpolated."""
+    low = min(max(int(positions.min()) - margin, 0), length - 2)
+    return slice(low, max(min(int(positions.max()) + 2 + margin, length), low + 2))
 
 
-def _share(places: torch.Tensor, part: slice) -> torch.Tensor:
-    """Pixels as `grid_sample` counts them in a part of the axis: -1 to 1 from edge to edge."""
-    return (2 * (places - part.start) + 1) / (part.stop - part.start) - 1
+def _relative(positions: torch.Tensor, part: slice) -> torch.Tensor:
+    """Convert pixels to `grid_sample`'s coordinates in a part of the axis: -1 to 1 from edge to edge."""
+    return (2 * (positions - part.start) + 1) / (part.stop - part.start) - 1
 
 
-def intensities(image: torch.Tensor, rng: np.random.Generator, how: Augmentation) -> torch.Tensor:
-    """Brightness, contrast and gamma, drawn at random."""
-    gain, shift = 1 + rng.uniform(-1, 1) * how.intensity, rng.uniform(-1, 1) * how.intensity / 2
-    gamma = float(np.exp(rng.uniform(-1, 1) * how.gamma))
+def change_intensities(image: torch.Tensor, rng: np.random.Generator, augmentation: Augmentation) -> torch.Tensor:
+    """Change brightness, contrast and gamma of an image (0 to 1) at random."""
+    gain, shift = 1 + rng.uniform(-1, 1) * augmentation.intensity, rng.uniform(-1, 1) * augmentation.intensity / 2
+    gamma = float(np.exp(rng.uniform(-1, 1) * augmentation.gamma))
     return (((image - 0.5) * gain + 0.5 + shift).clamp(0, 1)) ** gamma
 
 
 def _targets(labels: torch.Tensor) -> LNTargets:
-    """Boxes (centre, size; 0 to 1), numbers and masks of the nodes of one (H, W) slice."""
+    """Return the targets of one (H, W) slice of node numbers."""
     array = labels.numpy()
     boxes, ids = [], []
     for number, where in enumerate(ndimage.find_objects(array), 1):

@@ -1,4 +1,4 @@
-"""Cases turned into slices once, so that training reads them fast."""
+"""Cases stored as slices, so that training reads them fast."""
 
 from __future__ import annotations
 
@@ -9,15 +9,18 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from oncotrack.atomic import replacing, write_text
+from oncotrack.atomic import replacing
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.case import Case
-from oncotrack.detection.lntracker.grid import LNSlices
+from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.errors import TrainingError
+from oncotrack.training.prepared import prepare
 
 
 def write_slices(path: Path, case: Case) -> None:
-    """A CT as LN-Tracker reads it: ``image`` (D, H, W) uint8, the window of `grid.HU_WINDOW` over 0-255, and ``labels``
+    """Write a CT as LN-Tracker reads it.
+
+    The safetensors file contains ``image`` (D, H, W) uint8, `ct_slices.HU_WINDOW` scaled to 0-255, and ``labels``
     (D, H, W) uint8, node numbers.
 
     Raises
@@ -32,7 +35,7 @@ def write_slices(path: Path, case: Case) -> None:
     image = torch.from_numpy(np.rint(slices.slab(0, len(slices)) * 255).astype(np.uint8))
     labels = case.masks[name].resampled(slices.geometry, fill=0, nearest=True).array
     if labels.max() > 255:
-        raise TrainingError(f"{case.name} holds more than 255 nodes; split it.")
+        raise TrainingError(f"{case.name} contains more than 255 nodes; split it into several scans.")
     with replacing(path) as temporary:
         save_file({"image": image, "labels": torch.from_numpy(labels.astype(np.uint8))}, temporary)
 
@@ -44,34 +47,56 @@ def store(
     progress: Progress = silent,
     write: Callable[[Path, Case], None] = write_slices,
 ) -> list[Path]:
-    """Write cases as what is read fast, one safetensors file each; what is there already is kept.
+    """Write each case to one safetensors file that is fast to read, unless the folder is complete; see `prepare`.
 
-    `about` tells what the cases are; a folder of others is refused. `write` makes the file of one case.
+    Parameters
+    ----------
+    folder : Path
+        Receives the files.
+    jobs : iterable of (str, callable)
+        A key for the file name, and a function that makes the case.
+    about : str
+        Description of the cases; a folder with another description is refused.
+    progress : callable
+        Receives the completed fraction (0 to 1) and a message.
+    write : callable
+        Writes the file of one case.
+
+    Returns
+    -------
+    list of Path
+        One file for each job.
 
     Raises
     ------
     TrainingError
-        The folder holds other cases, or `write` cannot write one.
+        The folder holds other cases, or a case cannot be written.
     """
-    mark = folder / "about.txt"
-    if mark.is_file():
-        told, *names = mark.read_text(encoding="utf-8").splitlines()
-        if told != about:
-            raise TrainingError(f"{folder} holds other scans ({told}). Choose another --out, or remove it.")
-        return [folder / name for name in names]
-    paths = []
-    for number, (key, make) in enumerate(jobs, 1):
+
+    def write_case(key: str, make: Callable[[], Case]) -> list[Path]:
         path = folder / f"{key}.safetensors"
-        progress(0.0, f"Preparing scan {number}")
         if not path.is_file():
             write(path, make())
-        paths.append(path)
-    write_text(mark, "\n".join([about, *(path.name for path in paths)]) + "\n")
-    return paths
+        return [path]
+
+    return prepare(folder, jobs, about, write_case, progress)
 
 
 class StoredCase:
-    """One stored case: its shape (D, H, W), and for each node the (n, 3) z, y, x of its middle on each of its slices."""
+    """One stored case.
+
+    Parameters
+    ----------
+    path : Path
+        Written by `store`.
+
+    Attributes
+    ----------
+    shape : (int, int, int)
+        D, H, W.
+    nodes : list of (n, 3) ndarray
+        For each node, the z, y, x of its centre on each of its slices.
+    """
 
     def __init__(self, path: Path) -> None:
         from safetensors import safe_open
@@ -91,7 +116,7 @@ class StoredCase:
     def read(
         self, levels: np.ndarray, rows: slice = slice(None), columns: slice = slice(None)
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Image and labels of some slices, or of a part of them, (n, H, W) uint8."""
+        """Read image and labels of some slices, or of a rectangle of them; both (n, H, W) uint8."""
         from safetensors import safe_open
 
         low, high = int(levels.min()), int(levels.max()) + 1

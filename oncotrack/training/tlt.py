@@ -1,4 +1,4 @@
-"""Training of TLT (sec. 4): what the paper says, and what trains the compact network on one processor."""
+"""Plans for the training of TLT: the paper's (sec. 4), and one for the compact network on one processor."""
 
 from oncotrack.followup.tlt.config import CONFIGS
 from oncotrack.followup.tlt.losses import step_loss

@@ -1,4 +1,4 @@
-"""Where pairs of visits to learn from come from."""
+"""Sources of pairs of visits with known lesions."""
 
 from __future__ import annotations
 
@@ -8,27 +8,26 @@ from functools import partial
 from pathlib import Path
 
 from oncotrack.datasets.lesion_visits import LesionVisits, dls_visits, phantom_visits
-from oncotrack.datasets.node_scans import HELD_OUT
 from oncotrack.datasets.warped_visits import warped_visits
-from oncotrack.errors import InputError
-from oncotrack.images.files import load
+from oncotrack.images.volume import Volume
+from oncotrack.training.synthetic_jobs import background_jobs, check_seeds
 
 VISITS = 3
-"""Scans of a synthetic patient; each two of them are a pair."""
+"""Scans of a synthetic patient; every two of them are a pair."""
 
 
 @dataclass(frozen=True)
 class VisitSources:
-    """Pairs of visits with known lesions: made, or read.
+    """Pairs of visits with known lesions, synthetic or from data sets.
 
     Parameters
     ----------
     phantoms : int
-        Synthetic patients, seeds 0 and up.
+        Synthetic patients, from seed 0.
     warp : sequence of Path
-        Real CTs into which lesions are put and that are moved.
+        Real CTs that lesions are inserted into and that are deformed.
     warps : int
-        Pairs made of those, in turn.
+        Pairs made from those, in turn.
     dls : (Path, Path), optional
         Annotation file and images of the Deep Longitudinal Study.
     """
@@ -39,19 +38,15 @@ class VisitSources:
     dls: tuple[Path, Path] | None = None
 
     def jobs(self) -> Iterable[tuple[str, Callable[[], list[LesionVisits]]]]:
-        """A key and a maker for every patient.
+        """Yield a key and a function that makes or reads the pairs, for every patient.
 
         Raises
         ------
         InputError
             More patients than there are seeds to train on.
         """
-        if max(self.phantoms, self.warps) >= HELD_OUT:
-            raise InputError(f"At most {HELD_OUT - 1} synthetic pairs can be made; later seeds are for testing.")
-        if self.warp and self.warps:
-            volumes = [load(path) for path in self.warp]
-            for seed in range(self.warps):
-                yield f"warped-{seed}", partial(_warped, volumes[seed % len(volumes)], seed)
+        check_seeds("pairs", self.phantoms, self.warps)
+        yield from background_jobs("warped", self.warp, self.warps, _warped)
         for seed in range(self.phantoms):
             yield f"phantom-{seed}", partial(phantom_visits, seed, VISITS)
         if self.dls:
@@ -68,5 +63,5 @@ class VisitSources:
         return "; ".join(parts)
 
 
-def _warped(volume, seed: int) -> list[LesionVisits]:
+def _warped(volume: Volume, seed: int) -> list[LesionVisits]:
     return [warped_visits(volume, seed)]

@@ -1,11 +1,11 @@
-"""What LN-Tracker is built from, as two named configurations.
+"""LN-Tracker's configuration, with two named instances.
 
-``PAPER`` is the paper's network: ResNet-50 with a 2.5D fusion layer under Mask DINO's encoder and decoder. The paper
-leaves open how wide the encoder's feed-forward layers are; of Mask DINO's two published settings, 2048 costs 128 GMAC
-for a slice of 512 x 512 and 1024 costs 111. With Mask DINO's mask branch it is 141, and the paper's table 2 says 141.08
-for the same detector without tracks and 142.10 with them. It names LN-DETR as its detector in passing; what that adds to
-Mask DINO is not part of its method and not built.
-``COMPACT`` is what is trained and bundled: a narrow network for one CPU core that sees nodes of 4 to 25 pixels.
+``PAPER`` is the paper's network: ResNet-50 with a 2.5D fusion layer, then Mask DINO's encoder and decoder. The paper does
+not state the width of the encoder's feed-forward layers; of Mask DINO's two published settings, 2048 costs 128 GMAC for a
+slice of 512 x 512 and 1024 costs 111. With Mask DINO's mask branch it is 141; the paper's table 2 reports 141.08 for the
+same detector without tracks and 142.10 with them. The paper mentions LN-DETR as its detector; what that adds to Mask DINO
+is not part of its method and is not implemented.
+``COMPACT`` is the network that is trained and bundled: narrow, for one CPU core, for nodes of 4 to 25 pixels.
 """
 
 from __future__ import annotations
@@ -17,37 +17,65 @@ from oncotrack.errors import InputError
 
 @dataclass(frozen=True)
 class LNTrackerConfig:
-    """The network's shape, its switches and the weights of its losses.
+    """Shape of the network, its switches and the weights of its losses.
 
     Attributes
     ----------
-    slices : neighbouring slices the network sees at once, as images of three channels.
-    stem, stages, blocks, bottleneck : widths and depths of the ResNet; stages end at strides 4, 8, 16 and 32.
-    stem_blocks : blocks at stride 2 after the stem, of its width; small nodes are 4 pixels across.
-    norm : "frozen" (batch norm with fixed statistics, for ImageNet weights) or "group".
-    groups : of the encoder's group norms.
-    fused_stages : the first so many stages run on all images and end in a 2.5D fusion; later ones on the centre only.
-        0 fuses what the stem makes of each image, so that every block sees all slices, at a third of the cost.
-    top_down : coarse maps are added to finer ones before the encoder (Lin et al., FPN, CVPR 2017).
-    levels : pyramid levels of the encoder, the coarsest of the backbone (3: strides 8, 16 and 32).
-    fine_level : a map of stride 4, made from the encoder's finest, from which alone the proposals come.
-    geometry : "image" (sines of image coordinates, boxes refined as logits of them, as DINO) or "anchor" (a bias
-        from the boxes' relation to each other, boxes refined relative to their anchor: the same in every field of view).
-    anchor_pixels : edge of a proposal on the finest level, doubling from level to level (DINO: 0.05 of 512 pixels).
-    dense_supervision : proposals are learned as a map of node centres on every pixel instead of by matching.
-    residual_scores : detection queries keep their proposal's score and learn what to add to it; track queries take
-        that of the best proposal where their node was.
-    denoising_queries, box_noise, label_flip : the contrastive denoising of DINO.
-    masked_attention : detection queries do not see track queries (equation 3).
-    similarity_loss : the loss of equation 4.
-    unit_similarity : whether phi brings all queries to one length first. Without it the product of two small
-        embeddings has next to no gradient, and in a short training all similarities stay at one half.
-    track_queries : whether track queries are used at all.
-    trackformer : the TrackFormer ablation: attention without mask, and a box that a track query follows is no target
-        of the detection queries.
-    mask_branch : Mask DINO's mask head on the map of stride 4.
-    l1_pixels : unit of the L1 loss of boxes in pixels; 0 takes the image's edges (DETR).
-    lambda_cls, lambda_box, lambda_mask : weights of the losses.
+    slices : int
+        Neighbouring slices that the network reads at once, as images of three channels.
+    stem, stages, blocks, bottleneck : int, (4,) int, (4,) int, bool
+        Widths and depths of the ResNet; stages end at strides 4, 8, 16 and 32.
+    stem_blocks : int
+        Blocks at stride 2 after the stem, of its width; small nodes are 4 pixels across.
+    norm : str
+        "frozen" (batch norm with constant statistics, for ImageNet weights) or "group".
+    groups : int
+        Of the encoder's group norms.
+    fused_stages : int
+        Number of stages that process all images and end in a 2.5D fusion; later ones process the centre only. 0 fuses the
+        stem's maps, so that every block sees all slices, at a third of the cost.
+    width, heads, points : int
+        Channels of encoder and decoder, attention heads, sampling points for each head and level.
+    top_down : bool
+        Whether coarse maps are added to finer ones before the encoder (Lin et al., FPN, CVPR 2017).
+    levels : int
+        Pyramid levels of the encoder, the coarsest of the backbone (3: strides 8, 16 and 32).
+    fine_level : bool
+        Whether there is a map of stride 4, made from the encoder's finest; then proposals come from it only.
+    encoder_layers, encoder_ffn, decoder_layers, decoder_ffn : int
+        Number of layers and width of their feed-forward networks.
+    queries : int
+        Detection queries.
+    geometry : str
+        "image" (sines of image coordinates, boxes refined as logits of them, as in DINO) or "anchor" (a bias from the
+        relative position of boxes, boxes refined relative to their anchor: the same in every field of view).
+    anchor_pixels : float
+        Edge of a proposal on the finest level, doubling from level to level (DINO: 0.05 of 512 pixels).
+    dense_supervision : bool
+        Whether proposals are learned as a map of node centres on every pixel instead of by matching.
+    residual_scores : bool
+        Whether detection queries start from their proposal's score, and track queries from that of the best proposal where
+        their node was; the decoder learns the difference.
+    denoising_queries, box_noise, label_flip : int, float, float
+        Contrastive denoising of DINO.
+    masked_attention : bool
+        Whether track queries are hidden from detection queries (equation 3).
+    similarity_loss : bool
+        Whether there is the loss of equation 4.
+    unit_similarity : bool
+        Whether phi normalises the length of all queries first. Without it the product of two small embeddings has almost
+        no gradient, and in a short training all similarities stay at one half.
+    track_queries : bool
+        Whether there are track queries.
+    trackformer : bool
+        The TrackFormer ablation: attention without mask, and a box that a track query follows is no target of the
+        detection queries.
+    mask_branch : bool
+        Whether Mask DINO's mask head on the map of stride 4 exists.
+    l1_pixels : float
+        Unit of the L1 loss of boxes in pixels; 0 uses the edges of the image (DETR).
+    lambda_cls, lambda_box, lambda_mask : float
+        Weights of the losses.
     """
 
     slices: int = 9
@@ -108,17 +136,17 @@ class LNTrackerConfig:
 
     @property
     def strides(self) -> tuple[int, ...]:
-        """Pixels per cell of the maps that the decoder reads, finest first."""
+        """Strides in pixels of the maps that the decoder reads, finest first."""
         encoded = (4, 8, 16, 32)[4 - self.levels :]
         return (encoded[0] // 2, *encoded) if self.fine_level else encoded
 
     def named(self) -> str:
-        """Which of `CONFIGS` this is, its ablations included; "" for any other."""
+        """Return the name in `CONFIGS`, also for ablations; "" for other configurations."""
         return next((name for name, known in CONFIGS.items() if known.stages == self.stages), "")
 
     @property
     def joint_attention(self) -> bool:
-        """Whether detection queries see track queries."""
+        """Whether detection queries attend to track queries."""
         return self.trackformer or not self.masked_attention
 
 

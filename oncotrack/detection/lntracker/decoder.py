@@ -1,14 +1,16 @@
-"""Mask DINO's decoder over groups of queries, and who sees whom in it.
+"""Mask DINO's decoder over groups of queries, and which groups attend to which.
 
-The queries of a slice form groups: detection, track and denoising. Every group attends to itself and to the group
-named as its context. Detection queries have none, track and denoising queries have the detection queries: this is
-equation 3's masked attention, and since a group is decoded on its own, what the detection queries answer does not
-depend on the others in a single bit.
+The queries of a slice form groups: detection, track and denoising. Every group attends to itself and to one other group,
+its context. Detection queries have no context; track and denoising queries have the detection queries as theirs. This
+is equation 3's masked attention, and because every group is decoded separately, the detection queries' output is bit for
+bit independent of the other groups.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import nn
@@ -20,24 +22,20 @@ from oncotrack.detection.lntracker.deformable import DeformableAttention
 from oncotrack.detection.lntracker.encoder import FeedForward
 from oncotrack.detection.lntracker.proposals import PRIOR
 
-
-def attention_mask(n_track: int, n_detection: int) -> torch.Tensor:
-    """Equation 3: (N, N) bool, N = n_track + n_detection; True where query i (row) does not see query j.
-
-    The track queries come first. The decoder never builds this matrix: it decodes by groups, with the same effect.
-    """
-    is_track = torch.arange(n_track + n_detection) < n_track
-    return is_track[None, :] & ~is_track[:, None]
+Keys = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
+"""Content, content plus position, and boxes of a group before a layer: (B, N, C), (B, N, C) and (B, N, 4)."""
 
 
 @dataclass
 class Memory:
-    """What the queries of a slice read.
+    """Encoded slice that all groups of queries read.
 
     Attributes
     ----------
-    values : per layer, per level (B, heads, C / heads, h, w), what its cross-attention samples
-    size : (2,), width and height of the padded slice in pixels
+    values : list of list of (B, heads, C / heads, h, w) tensors
+        For each layer and level, the maps sampled by cross-attention.
+    size : (2,) tensor
+        Width and height of the padded slice in pixels.
     """
 
     values: list[list[torch.Tensor]]
@@ -50,38 +48,70 @@ class Decoded:
 
     Attributes
     ----------
-    logits : (L, B, N)
-    boxes : (L, B, N, 4) in pixels
-    queries : (B, N, C), the last layer before the heads
-    seen : per layer the content, position and boxes that other groups may attend to
+    logits : (L, B, N) tensor
+        Of every layer.
+    boxes : (L, B, N, 4) tensor
+        Of every layer, in pixels.
+    queries : (B, N, C) tensor
+        Features of the last layer, before the heads.
+    keys : list of Keys
+        For each layer, what other groups may attend to.
     """
 
     logits: torch.Tensor
     boxes: torch.Tensor
     queries: torch.Tensor
-    seen: list[tuple[torch.Tensor, torch.Tensor, torch.Tensor]] = field(repr=False)
+    keys: list[Keys] = field(repr=False)
 
-    def part(self, which: slice) -> Decoded:
-        """Some of the queries."""
-        seen = [tuple(each[:, which] for each in layer) for layer in self.seen]
-        return Decoded(self.logits[:, :, which], self.boxes[:, :, which], self.queries[:, which], seen)
+    def subset(self, which: slice) -> Decoded:
+        """Return some of the queries.
+
+        Parameters
+        ----------
+        which : slice
+            Of the N queries.
+
+        Returns
+        -------
+        Decoded
+            Views of the same tensors.
+        """
+        keys = [(content[:, which], placed[:, which], boxes[:, which]) for content, placed, boxes in self.keys]
+        return Decoded(self.logits[:, :, which], self.boxes[:, :, which], self.queries[:, which], keys)
 
     def after(self, first: Decoded) -> Decoded:
-        """Both groups as one, ``first`` before this one."""
+        """Return both groups as one, the queries of `first` before the own ones.
+
+        Parameters
+        ----------
+        first : Decoded
+            Another group of the same batch.
+
+        Returns
+        -------
+        Decoded
+            All queries.
+        """
         return Decoded(
             torch.cat([first.logits, self.logits], 2),
             torch.cat([first.boxes, self.boxes], 2),
             torch.cat([first.queries, self.queries], 1),
-            [_join(a, b) for a, b in zip(first.seen, self.seen, strict=True)],
+            [_joined(a, b) for a, b in zip(first.keys, self.keys, strict=True)],
         )
 
 
-def _join(own: tuple[torch.Tensor, ...], other: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
-    return tuple(torch.cat(pair, 1) for pair in zip(own, other, strict=True))
+def _joined(first: Keys, second: Keys) -> Keys:
+    return torch.cat([first[0], second[0]], 1), torch.cat([first[1], second[1]], 1), torch.cat([first[2], second[2]], 1)
 
 
 class DecoderLayer(nn.Module):
-    """Self-attention, deformable cross-attention to the maps and a feed-forward network, with norms after each."""
+    """Self-attention, deformable cross-attention to the maps and a feed-forward network, each followed by a norm.
+
+    Parameters
+    ----------
+    config : LNTrackerConfig
+        Widths, heads, levels and points.
+    """
 
     def __init__(self, config: LNTrackerConfig) -> None:
         super().__init__()
@@ -95,13 +125,27 @@ class DecoderLayer(nn.Module):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def attend(
-        self, x: torch.Tensor, position: torch.Tensor, others: torch.Tensor, placed: torch.Tensor, bias: torch.Tensor
-    ) -> torch.Tensor:
-        """Self-attention of (B, N, C) to (B, M, C) ``others`` (``placed`` with their position); (B, h, N, M) bias."""
+    def attend(self, x: torch.Tensor, position: torch.Tensor, keys: Keys, bias: torch.Tensor | None) -> torch.Tensor:
+        """Compute self-attention.
+
+        Parameters
+        ----------
+        x, position : (B, N, C) tensors
+            Content and positional encoding of the queries.
+        keys : Keys
+            Of the M queries that are attended to.
+        bias : (B or 1, heads or 1, N, M) tensor, optional
+            Added to the attention logits.
+
+        Returns
+        -------
+        (B, N, C) tensor
+            Update of the content.
+        """
+        content, placed, _ = keys
         query, key, value = (
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for part in (self.query(x + position), self.key(placed), self.value(others))
+            for part in (self.query(x + position), self.key(placed), self.value(content))
         )
         bias = None if bias is None else bias.to(query.dtype)
         return self.out(F.scaled_dot_product_attention(query, key, value, bias).transpose(1, 2).flatten(2))
@@ -110,21 +154,45 @@ class DecoderLayer(nn.Module):
         self,
         x: torch.Tensor,
         position: torch.Tensor,
-        others: torch.Tensor,
-        placed: torch.Tensor,
+        keys: Keys,
         bias: torch.Tensor | None,
         boxes: torch.Tensor,
         values: list[torch.Tensor],
     ) -> torch.Tensor:
-        """(B, N, C) -> (B, N, C); ``boxes`` from 0 to 1 across the image, in which the points are spread."""
-        x = self.norms[0](x + self.attend(x, position, others, placed, bias))
+        """Compute the layer.
+
+        Parameters
+        ----------
+        x, position : (B, N, C) tensors
+            Content and positional encoding of the queries.
+        keys : Keys
+            Of the M queries that are attended to.
+        bias : (B or 1, heads or 1, N, M) tensor, optional
+            Added to the attention logits.
+        boxes : (B, N, 4) tensor
+            Centre and size, 0 to 1 across the image; sampling points are spread over them.
+        values : list of (B, heads, C / heads, h, w) tensors
+            Maps that cross-attention samples, one per level.
+
+        Returns
+        -------
+        (B, N, C) tensor
+            New content.
+        """
+        x = self.norms[0](x + self.attend(x, position, keys, bias))
         unit = boxes[:, :, None, 2:] * (0.5 / self.cross.points)
         x = self.norms[1](x + self.cross(x + position, boxes[..., :2], unit, values))
         return self.norms[2](x + self.ffn(x))
 
 
 class Decoder(nn.Module):
-    """All layers and the heads they share; boxes are refined from layer to layer, looking forward twice (DINO)."""
+    """All layers and the heads they share; boxes are refined from layer to layer, looking forward twice (DINO).
+
+    Parameters
+    ----------
+    config : LNTrackerConfig
+        Widths, number of layers and geometry.
+    """
 
     def __init__(self, config: LNTrackerConfig) -> None:
         super().__init__()
@@ -138,8 +206,22 @@ class Decoder(nn.Module):
         nn.init.constant_(self.score.bias, PRIOR)
 
     def memory(self, maps: list[torch.Tensor], size: torch.Tensor) -> Memory:
-        """What all groups of a slice read of its maps, one (B, C, h, w) per level."""
-        return Memory([layer.cross.values(maps) for layer in self.layers], size)
+        """Project the maps of a slice once for all groups of queries.
+
+        Parameters
+        ----------
+        maps : list of (B, C, h, w) tensors
+            One per level.
+        size : (2,) tensor
+            Width and height of the padded slice in pixels.
+
+        Returns
+        -------
+        Memory
+            Input of `forward`.
+        """
+        layers = cast("Iterable[DecoderLayer]", self.layers)
+        return Memory([layer.cross.values(maps) for layer in layers], size)
 
     def forward(
         self,
@@ -150,36 +232,47 @@ class Decoder(nn.Module):
         context: Decoded | None = None,
         known: torch.Tensor | None = None,
     ) -> Decoded:
-        """Decode a group.
+        """Decode a group of queries.
 
         Parameters
         ----------
-        content : (B, N, C)
-        boxes : (B, N, 4) in pixels
-        memory : what `memory` made of the maps
-        hidden : (B or 1, N or 1, N) bool
-            True where a query of the group does not see another of it; every query must see one, or a context.
-        context : a group that this one sees and that does not see this one
-        known : (B, N), logits of the scores that the queries come with; the decoder's are relative to them
+        content : (B, N, C) tensor
+            Content of the queries.
+        boxes : (B, N, 4) tensor
+            Their initial boxes in pixels.
+        memory : Memory
+            The slice, from `memory`.
+        hidden : (B or 1, N or 1, N) bool tensor, optional
+            True where a query of the group does not attend to another; every query must attend to one, or have a context.
+        context : Decoded, optional
+            A group that this one attends to, but not the reverse.
+        known : (B, N) tensor, optional
+            Logits that the queries start with; the decoder adds to them.
+
+        Returns
+        -------
+        Decoded
+            Logits and boxes of every layer.
         """
         size, anchors, previous = memory.size, boxes, boxes
-        x, logits, refined, seen = content, [], [], []
+        x, logits, refined, keys = content, [], [], []
+        normed = content
         for number, layer in enumerate(self.layers):
             position = self.position(anchors, size).to(x.dtype)
-            seen.append((x, x + position, anchors))
-            keys = seen[-1] if context is None else _join(seen[-1], context.seen[number])
-            bias = self._bias(anchors, keys[2], hidden)
-            x = layer(x, position, keys[0], keys[1], bias, anchors / size.repeat(2), memory.values[number])
+            keys.append((x, x + position, anchors))
+            visible = keys[-1] if context is None else _joined(keys[-1], context.keys[number])
+            bias = self._bias(anchors, visible[2], hidden)
+            x = layer(x, position, visible, bias, anchors / size.repeat(2), memory.values[number])
             normed = self.norm(x)
             logits.append(self.score(normed)[..., 0].float() + (0.0 if known is None else known - PRIOR))
             deltas = self.box(normed)
             refined.append(refine(deltas, previous, size, self.geometry))
             previous = refine(deltas, anchors, size, self.geometry)
             anchors = previous.detach()
-        return Decoded(torch.stack(logits), torch.stack(refined), normed, seen)
+        return Decoded(torch.stack(logits), torch.stack(refined), normed, keys)
 
     def _bias(self, queries: torch.Tensor, keys: torch.Tensor, hidden: torch.Tensor | None) -> torch.Tensor | None:
-        """(B or 1, h or 1, N or 1, M) what is added to the attention's logits; keys begin with the group's own."""
+        """Return the bias of the attention logits, (B or 1, h or 1, N or 1, M); keys start with the group's own."""
         bias = None if self.relation is None else self.relation(queries, keys)
         if hidden is None:
             return bias

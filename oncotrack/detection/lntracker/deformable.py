@@ -10,22 +10,26 @@ from torch.nn import functional as F
 
 
 def sample(maps: list[torch.Tensor], locations: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
-    """Weighted sum of bilinear samples from several maps; nothing lies outside of a map.
+    """Sum bilinear samples of several maps with weights; samples outside a map are 0.
 
     Parameters
     ----------
-    maps : one (B, heads, c, h, w) per level
-    locations : (B, Q, heads, levels, points, 2), x and y from 0 to 1 across the image
-    weights : (B, Q, heads, levels, points)
+    maps : list of (B, heads, c, h, w) tensors
+        One per level.
+    locations : (B, Q, heads, levels, points, 2) tensor
+        x and y, 0 to 1 across the image.
+    weights : (B, Q, heads, levels, points) tensor
+        Attention weights.
 
     Returns
     -------
-    (B, Q, heads * c)
+    (B, Q, heads * c) tensor
+        Weighted sums.
     """
     batch, n, heads = locations.shape[:3]
     grid = (2 * locations - 1).permute(0, 2, 3, 1, 4, 5).flatten(0, 1)
     share = weights.permute(0, 2, 1, 3, 4).flatten(0, 1)
-    total = 0
+    total = torch.zeros((), device=locations.device)
     for level, values in enumerate(maps):
         sampled = F.grid_sample(values.flatten(0, 1).float(), grid[:, level].float(), align_corners=False)
         total = total + (sampled * share[:, None, :, level].to(sampled.dtype)).sum(-1)
@@ -33,11 +37,14 @@ def sample(maps: list[torch.Tensor], locations: torch.Tensor, weights: torch.Ten
 
 
 class DeformableAttention(nn.Module):
-    """Every query gathers from a few points of every level, at offsets that it predicts.
+    """Attention of every query to a few points of every level, at predicted offsets.
 
     Parameters
     ----------
-    width, heads, levels, points : the queries' width, and how many heads look at how many points of how many levels.
+    width : int
+        Channels of a query.
+    heads, levels, points : int
+        Attention heads, levels, and sampling points for each head and level.
     """
 
     def __init__(self, width: int, heads: int, levels: int, points: int) -> None:
@@ -47,11 +54,11 @@ class DeformableAttention(nn.Module):
         self.weights = nn.Linear(width, heads * levels * points)
         self.value = nn.Linear(width, width)
         self.out = nn.Linear(width, width)
-        self._spread()
+        self._initialise()
 
     @torch.no_grad()
-    def _spread(self) -> None:
-        """Offsets begin as one ray a head, its points one unit apart; attention begins even."""
+    def _initialise(self) -> None:
+        """Start with one ray of offsets per head, its points one unit apart, and with equal attention weights."""
         angle = torch.arange(self.heads) * (2 * math.pi / self.heads)
         ray = torch.stack([angle.cos(), angle.sin()], -1)
         ray = ray / ray.abs().amax(-1, keepdim=True)
@@ -64,26 +71,42 @@ class DeformableAttention(nn.Module):
             nn.init.xavier_uniform_(linear.weight)
             nn.init.zeros_(linear.bias)
 
-    def values(self, memory: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Project the maps, (B, C, h, w) each, into what the heads sample: (B, heads, C / heads, h, w) each."""
+    def values(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
+        """Project maps to the values that the heads sample.
+
+        Parameters
+        ----------
+        maps : list of (B, C, h, w) tensors
+            One per level.
+
+        Returns
+        -------
+        list of (B, heads, C / heads, h, w) tensors
+            Input of `forward`.
+        """
         weight, bias = self.value.weight[..., None, None], self.value.bias
-        return [F.conv2d(level, weight, bias).unflatten(1, (self.heads, -1)) for level in memory]
+        return [F.conv2d(level, weight, bias).unflatten(1, (self.heads, -1)) for level in maps]
 
     def forward(
         self, queries: torch.Tensor, centres: torch.Tensor, unit: torch.Tensor, values: list[torch.Tensor]
     ) -> torch.Tensor:
-        """Attend.
+        """Attend to the maps.
 
         Parameters
         ----------
-        queries : (B, Q, C), content and position
-        centres : (B, Q, 2), x and y where the offsets begin, 0 to 1 across the image
-        unit : (B, Q, levels, 2) or what broadcasts to it: how far an offset of one reaches, in the same measure
-        values : what `values` made of the maps
+        queries : (B, Q, C) tensor
+            Content plus position.
+        centres : (B, Q, 2) tensor
+            x and y from which the offsets are measured, 0 to 1 across the image.
+        unit : (B, Q, levels, 2) tensor, or one that broadcasts to it
+            Length of an offset of one, as a fraction of the image.
+        values : list of (B, heads, C / heads, h, w) tensors
+            From `values`.
 
         Returns
         -------
-        (B, Q, C)
+        (B, Q, C) tensor
+            Update of the queries.
         """
         shape = (*queries.shape[:2], self.heads, self.levels, self.points)
         offsets = self.offsets(queries).view(*shape, 2).float()

@@ -1,6 +1,6 @@
-"""Contrastive query denoising: boxes are disturbed, and the decoder learns to restore the near and refuse the far.
+"""Contrastive query denoising: disturbed boxes that the decoder learns to restore (near) or to reject (far).
 
-Zhang et al., DINO, ICLR 2023, section 3.3. With one class a flipped label is the embedding of "no node".
+Zhang et al., DINO, ICLR 2023, section 3.3. With one class, a flipped label is the embedding of "no node".
 """
 
 from __future__ import annotations
@@ -14,16 +14,22 @@ from oncotrack.detection.lntracker.config import LNTrackerConfig
 
 @dataclass
 class Noise:
-    """Disturbed queries of a batch; D of them an image, in groups that each hold every box twice.
+    """Disturbed queries of a batch; D per image, in groups that each contain every box twice.
 
     Attributes
     ----------
-    labels : (B, D) long, 1 where the query says "node"
-    boxes : (B, D, 4), centre and edges, 0 to 1 across the slice
-    hidden : (1, D, D) bool, True between groups, which do not see each other
-    truth : (B, D, 4), the undisturbed boxes
-    near : (B, D) bool, to be restored
-    real : (B, D) bool, False where an image has fewer boxes than the fullest of the batch
+    labels : (B, D) long tensor
+        1 for queries with the label "node".
+    boxes : (B, D, 4) tensor
+        Disturbed boxes: centre and edges, 0 to 1 across the slice.
+    hidden : (1, D, D) bool tensor
+        True between groups, which do not attend to each other.
+    truth : (B, D, 4) tensor
+        The undisturbed boxes.
+    near : (B, D) bool tensor
+        Queries to be restored.
+    real : (B, D) bool tensor
+        False for padding, in images with fewer boxes than the fullest of the batch.
     """
 
     labels: torch.Tensor
@@ -35,9 +41,23 @@ class Noise:
 
 
 def disturb(boxes: torch.Tensor, near: torch.Tensor, scale: float, generator: torch.Generator | None) -> torch.Tensor:
-    """Move the corners: by up to ``scale`` of half the edges where near, else by one to two times that.
+    """Move the corners of boxes at random.
 
-    (..., 4) centre and edges, (...) bool -> (..., 4) centre and edges.
+    Parameters
+    ----------
+    boxes : (..., 4) tensor
+        Centre and edges.
+    near : (...) bool tensor
+        Where true, corners move by up to `scale` of half the edges; elsewhere by one to two times that.
+    scale : float
+        See `near`.
+    generator : torch.Generator, optional
+        Source of random numbers; torch's default if missing.
+
+    Returns
+    -------
+    (..., 4) tensor
+        Centre and edges.
     """
     half = boxes[..., 2:] / 2
     corners = torch.cat([boxes[..., :2] - half, boxes[..., :2] + half], -1)
@@ -47,19 +67,24 @@ def disturb(boxes: torch.Tensor, near: torch.Tensor, scale: float, generator: to
     return torch.cat([(low + high) / 2, (high - low).abs()], -1)
 
 
-def disturbed(
+def denoising_queries(
     targets: list[torch.Tensor], config: LNTrackerConfig, generator: torch.Generator | None = None
 ) -> Noise | None:
-    """Denoising queries for a batch: as many groups as ``denoising_queries`` allows, at least one.
+    """Draw denoising queries for a batch: as many groups as ``denoising_queries`` allows, at least one.
 
     Parameters
     ----------
-    targets : B tensors (n, 4), centre and edges, 0 to 1 across the slice
-    generator : of random numbers; torch's own without one
+    targets : B tensors (n, 4)
+        Centre and edges, 0 to 1 across the slice.
+    config : LNTrackerConfig
+        Number of queries and strength of the noise.
+    generator : torch.Generator, optional
+        Source of random numbers; torch's default if missing.
 
     Returns
     -------
-    None where no image has a box or the configuration wants no denoising.
+    Noise or None
+        None if no image has a box or the configuration has no denoising.
     """
     most = max(len(boxes) for boxes in targets)
     if not most or not config.denoising_queries:

@@ -1,9 +1,9 @@
-"""LN-Tracker as a detector: one CT in, the nodes of the whole scan out."""
+"""LN-Tracker as a detector: finds the lymph nodes of a whole CT."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +11,13 @@ import numpy as np
 import torch
 
 from oncotrack.background.jobs import Progress, silent
-from oncotrack.detection.lntracker import nodes
+from oncotrack.detection import track_findings
+from oncotrack.detection.ct_slices import LNSlices, check_ct
+from oncotrack.detection.false_positive_filter import remove_false_positives
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
-from oncotrack.detection.lntracker.false_positive_filter import plausible
-from oncotrack.detection.lntracker.grid import LNSlices, check_ct
 from oncotrack.detection.lntracker.network import LNTracker
-from oncotrack.detection.lntracker.tracking import THRESHOLDS, Detected, Follower, Thresholds, Track, stacked
+from oncotrack.detection.lntracker.tracking import THRESHOLDS, FollowedTrack, Follower, SliceQueries, Thresholds
+from oncotrack.detection.tracks import Track, stack_boxes
 from oncotrack.findings.finding import Finding, Provenance
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
@@ -27,26 +28,26 @@ _log = logging.getLogger(__name__)
 
 
 class LNTrackerDetector:
-    """The tracking transformer with its weights.
+    """LN-Tracker with its weights.
 
     Parameters
     ----------
     device : str
         "auto", "cpu", "cuda" or "mps".
     config : str
-        Whose bundled weights to take.
+        Named configuration whose bundled weights are loaded.
     weights : path, optional
-        Other weights.
+        Weights file to load instead.
     thresholds : Thresholds, optional
-        Those of the weights' own config when missing.
+        Those of the weights' configuration if missing.
     stacking : bool
-        Detect on every slice alone and stack boxes, the baseline that the paper compares with; always so where the
-        network has no track queries.
+        Detect on every slice separately and stack the boxes, the paper's baseline, which ``oncotrack bench detect``
+        measures; always so if the network has no track queries.
 
     Raises
     ------
     InputError
-        Unknown config or device.
+        Unknown configuration or device.
     WeightsError
         The weights are missing, damaged or of another version.
     """
@@ -63,12 +64,12 @@ class LNTrackerDetector:
     ) -> None:
         stored.check_config("LN-Tracker", config, CONFIGS)
         path = weights or stored.bundled(self.name, config)
-        self._said = ""
+        self._device_note = ""
         try:
             trained = stored.load_network(path, self.name, LNTrackerConfig, LNTracker, device)
         except torch.cuda.OutOfMemoryError:
             trained = stored.load_network(path, self.name, LNTrackerConfig, LNTracker, "cpu")
-            self._said = self._warn_memory_is_full()
+            self._device_note = self._warn_memory_is_full()
         self.network, self.device, self.about = trained.network, trained.device, trained.about
         config = trained.config.named() or config
         self.thresholds = thresholds or THRESHOLDS[config]
@@ -76,7 +77,22 @@ class LNTrackerDetector:
         self._provenance = Provenance(method=f"{self.name} {config}", weights_sha256=trained.sha256)
 
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
-        """See `Detector.detect`. The scan is read from its lowest slice up, a few slices in memory at a time."""
+        """Return the proposed nodes of a CT, see `Detector.detect`; slices are read from the lowest up, a few at a time.
+
+        Parameters
+        ----------
+        volume : Volume
+            CT in HU.
+        progress : callable
+            Receives the completed fraction (0 to 1) and a message.
+        time_point : str
+            Time point of the observations.
+
+        Returns
+        -------
+        list of Finding
+            Highest score first.
+        """
         check_ct(volume)
         slices = LNSlices(volume)
         return self._findings(self._tracks(slices, self._stacking, progress), slices, time_point, progress)
@@ -84,18 +100,36 @@ class LNTrackerDetector:
     def detect_both(
         self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0"
     ) -> tuple[list[Finding], list[Finding]]:
-        """`detect` by tracking and by stacking. Both come of one reading where detections do not depend on tracks."""
+        """Detect by tracking and by stacking; the scan is read once if detections do not depend on tracks.
+
+        Parameters
+        ----------
+        volume : Volume
+            CT in HU.
+        progress : callable
+            Receives the completed fraction (0 to 1) and a message.
+        time_point : str
+            Time point of the observations.
+
+        Returns
+        -------
+        tracked, stacked : list of Finding
+            Highest score first.
+        """
         check_ct(volume)
         slices = LNSlices(volume)
         if self._stacking:
-            ways = [self._tracks(slices, True, progress)] * 2
+            tracked = stacked = self._tracks(slices, True, progress)
         elif self.network.config.joint_attention:
-            ways = [self._tracks(slices, stacking, progress) for stacking in (False, True)]
+            tracked, stacked = (self._tracks(slices, stacking, progress) for stacking in (False, True))
         else:
             follower = Follower(self.network, self.thresholds)
-            stacks = self._stacked(follower, slices, progress)
-            ways = [follower.finish(), stacks]
-        return tuple(self._findings(tracks, slices, time_point, progress) for tracks in ways)
+            stacked = self._stacked(follower, slices, progress)
+            tracked = follower.finish()
+        return (
+            self._findings(tracked, slices, time_point, progress),
+            self._findings(stacked, slices, time_point, progress),
+        )
 
     def retrack(
         self,
@@ -107,66 +141,90 @@ class LNTrackerDetector:
         up: bool = True,
         down: bool = True,
     ) -> Tracklet:
-        """See `Detector.retrack`. The query that follows is that of the detection nearest to the box."""
+        """Track a node again from one box, see `Detector.retrack`, with the query of the detection nearest to the box.
+
+        Parameters
+        ----------
+        volume : Volume
+            CT in HU.
+        tracklet : Tracklet
+            The node's present boxes.
+        slice_index : int
+            Slice of the starting box.
+        progress : callable
+            Receives the completed fraction (0 to 1) and a message.
+        up, down : bool
+            Whether to replace the boxes on higher and on lower slice numbers.
+
+        Returns
+        -------
+        Tracklet
+            On the same slices.
+        """
         check_ct(volume)
         slices = LNSlices(volume)
-        index, box = nodes.box_on_working_slice(tracklet, slice_index, slices)
-        seed = self._seed(slices, index, box)
-        found = dict(nodes.on_slices_of(tracklet, seed, slices))
-        higher, lower = range(index + 1, len(slices)), range(index - 1, -1, -1)
-        if not nodes.goes_with(tracklet, slices):
-            higher, lower = lower, higher
-        ways = [higher] * up + [lower] * down
-        for way in ways:
-            follower = Follower(self.network, self.thresholds, born=False)
-            track = replace(seed, boxes=dict(seed.boxes), scores=dict(seed.scores))
+        index, box = track_findings.box_on_working_slice(tracklet, slice_index, slices)
+        start = self._track_from_box(slices, index, box)
+        found = track_findings.boxes_on_slices_of(tracklet, start, slices)
+        for indices in track_findings.retracking_ranges(tracklet, slices, index, up, down):
+            follower = Follower(self.network, self.thresholds, allow_new=False)
+            track = replace(start, boxes=dict(start.boxes), scores=dict(start.scores))
             follower.active = [track]
             follower.to(self.device)
-            for n, stack in slices.stacks(way):
-                progress(abs(n - index) / max(len(way), 1), f"Following, slice {n + 1} of {len(slices)}{self._said}")
-                self._read(follower, n, stack)
+            for n, stack in slices.stacks(indices):
+                progress(
+                    abs(n - index) / max(len(indices), 1),
+                    f"Following, slice {n + 1} of {len(slices)}{self._device_note}",
+                )
+                self._process(follower, n, stack)
                 if not follower.active:
                     break
-            found |= nodes.on_slices_of(tracklet, track, slices)
-        return nodes.joined(tracklet, found, slice_index, up, down)
+            found |= track_findings.boxes_on_slices_of(tracklet, track, slices)
+        return track_findings.replace_boxes(tracklet, found, slice_index, up, down)
 
-    def _tracks(self, slices: LNSlices, stacking: bool, progress: Progress) -> list[Track]:
-        """The nodes of a scan, stacked or followed."""
-        follower = Follower(self.network, self.thresholds, born=not stacking)
+    def _tracks(self, slices: LNSlices, stacking: bool, progress: Progress) -> Sequence[Track]:
+        """Return the nodes of a scan, stacked or tracked."""
+        follower = Follower(self.network, self.thresholds, allow_new=not stacking)
         if stacking:
             return self._stacked(follower, slices, progress)
-        for _ in self._detected(follower, slices, progress):
+        for _ in self._detections(follower, slices, progress):
             pass
         return follower.finish()
 
     def _stacked(self, follower: Follower, slices: LNSlices, progress: Progress) -> list[Track]:
-        """What the slices show alone, stacked, while `follower` reads them."""
-        return stacked((seen.index, follower.alone(seen)) for seen in self._detected(follower, slices, progress))
+        """Stack the detections of the single slices while `follower` processes them."""
+        return stack_boxes(
+            (detected.index, follower.single_slice_tracks(detected))
+            for detected in self._detections(follower, slices, progress)
+        )
 
-    def _detected(self, follower: Follower, slices: LNSlices, progress: Progress) -> Iterator[Detected]:
+    def _detections(self, follower: Follower, slices: LNSlices, progress: Progress) -> Iterator[SliceQueries]:
         for n, stack in slices.stacks(range(len(slices))):
-            known = f", {len(follower.active)} nodes" if follower.active else ""
-            progress(n / len(slices), f"Slice {n + 1} of {len(slices)}{known}{self._said}")
-            yield self._read(follower, n, stack)
+            count = f", {len(follower.active)} nodes" if follower.active else ""
+            progress(n / len(slices), f"Slice {n + 1} of {len(slices)}{count}{self._device_note}")
+            yield self._process(follower, n, stack)
 
-    def _findings(self, tracks: list[Track], slices: LNSlices, time_point: str, progress: Progress) -> list[Finding]:
-        tracks = plausible([track for track in tracks if track.score >= self.thresholds.node], slices)
+    def _findings(
+        self, tracks: Sequence[Track], slices: LNSlices, time_point: str, progress: Progress
+    ) -> list[Finding]:
+        tracks = remove_false_positives([track for track in tracks if track.score >= self.thresholds.node], slices)
         progress(1.0, f"{len(tracks)} nodes")
-        return nodes.findings_of(tracks, slices, time_point, replace(self._provenance, when=Provenance().when))
+        provenance = replace(self._provenance, when=Provenance().when)
+        return track_findings.findings_from_tracks(tracks, slices, time_point, provenance)
 
-    def _read(self, follower: Follower, index: int, stack: np.ndarray) -> Detected:
-        """One slice; when the accelerator's memory is full, the rest of the scan is read on the CPU."""
+    def _process(self, follower: Follower, index: int, stack: np.ndarray) -> SliceQueries:
+        """Process one slice; if the accelerator's memory is full, continue the scan on the CPU."""
         try:
-            return follower.read(index, stack)
+            return follower.process(index, stack)
         except torch.cuda.OutOfMemoryError:
             if self.device.type == "cpu":
                 raise
             self._move_to_cpu()
             follower.to(self.device)
-            return follower.read(index, stack)
+            return follower.process(index, stack)
 
     def _move_to_cpu(self) -> None:
-        self.device, self._said = torch.device("cpu"), self._warn_memory_is_full()
+        self.device, self._device_note = torch.device("cpu"), self._warn_memory_is_full()
         self.network.to(self.device)
 
     @staticmethod
@@ -175,20 +233,22 @@ class LNTrackerDetector:
         _log.warning("The accelerator's memory is full; LN-Tracker continues on the CPU.")
         return " (on the CPU: the accelerator's memory is full)"
 
-    def _seed(self, slices: LNSlices, index: int, box: np.ndarray) -> Track:
-        """A track that begins with a reader's box."""
+    def _track_from_box(self, slices: LNSlices, index: int, box: np.ndarray) -> FollowedTrack:
+        """Return a track that starts with a given box, (4,) x0, y0, x1, y1 in pixels, and the nearest detection's query."""
         stack = slices.stack(index)
-        every = replace(self.thresholds, detection=-1.0, same_box=1.0, near_box=1.0)
-        follower = Follower(self.network, every, born=False)
-        detections = follower.alone(self._read(follower, index, stack))
-        wanted = torch.as_tensor(box, dtype=torch.float32)
+        accept_all = replace(self.thresholds, detection=-1.0, same_box=1.0, near_box=1.0)
+        follower = Follower(self.network, accept_all, allow_new=False)
+        detections = follower.single_slice_tracks(self._process(follower, index, stack))
+        target = torch.as_tensor(box, dtype=torch.float32)
         boxes = torch.stack([torch.as_tensor(d.boxes[index]) for d in detections])
-        overlap = iou(wanted[None], boxes)[0]
-        apart = (centre_size(boxes)[:, :2] - centre_size(wanted[None])[:, :2]).norm(dim=1)
-        nearest = detections[int(overlap.argmax() if overlap.max() > 0 else apart.argmin())]
+        overlap = iou(target[None], boxes)[0]
+        distance = (centre_size(boxes)[:, :2] - centre_size(target[None])[:, :2]).norm(dim=1)
+        nearest = detections[int(overlap.argmax() if overlap.max() > 0 else distance.argmin())]
         height, width = stack.shape[-2:]
-        share = centre_size(wanted[None])[0] / torch.tensor([width, height, width, height])
-        track = Track()
-        track.boxes[index], track.scores[index] = np.asarray(box, np.float32), nearest.scores[index]
-        track.embedding, track.box = nearest.embedding, share.to(self.device)
-        return track
+        relative = centre_size(target[None])[0] / torch.tensor([width, height, width, height])
+        return FollowedTrack(
+            boxes={index: np.asarray(box, np.float32)},
+            scores={index: nearest.scores[index]},
+            embedding=nearest.embedding,
+            box=relative.to(self.device),
+        )

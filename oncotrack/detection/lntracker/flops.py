@@ -1,4 +1,4 @@
-"""How large a configuration is, counted without building it in memory."""
+"""Parameters and operations of a configuration, counted without allocating the network."""
 
 from __future__ import annotations
 
@@ -6,33 +6,38 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from oncotrack.detection.lntracker.config import LNTrackerConfig
-from oncotrack.detection.lntracker.network import LNTracker, TrackQueries
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.slice_data import TrackQueries
 
 
 def cost(config: LNTrackerConfig, height: int = 512, width: int = 512, tracks: int = 0) -> dict[str, float]:
-    """Parameters and work of one forward pass of one slice.
+    """Count the parameters, and the operations of one forward pass of one slice.
 
-    The work is counted as papers on detectors count it: one multiplication with its addition is one operation
-    (fvcore's "flops", half of torch's), and only convolutions, linear layers and the products of
-    self-attention count; normalisation, activation and the sampling of deformable attention do not.
+    Operations are counted as in papers on detectors: one multiplication with its addition is one operation (fvcore's
+    "flops", half of torch's); only convolutions, linear layers and the products of self-attention count, not
+    normalisation, activation and the sampling of deformable attention.
 
     Parameters
     ----------
-    height, width : of the slice in pixels
-    tracks : how many track queries come with it
+    config : LNTrackerConfig
+        The network.
+    height, width : int
+        Of the slice in pixels.
+    tracks : int
+        Number of track queries.
 
     Returns
     -------
-    dict
-        ``parameters`` and ``gflops``, in units of 1 and of 10^9.
+    dict of str to float
+        ``parameters`` and ``gflops`` (10^9 operations).
     """
     with torch.device("meta"), torch.no_grad():
         network = LNTracker(config).eval()
         images = torch.empty(1, config.slices, height, width)
-        followed = TrackQueries(
+        queries = TrackQueries(
             torch.empty(1, tracks, config.width), torch.empty(1, tracks, 4), torch.ones(1, tracks, dtype=torch.bool)
         )
         with FlopCounterMode(display=False) as counter:
-            network(images, followed)
+            network(images, queries)
     parameters = sum(each.numel() for each in network.parameters())
     return {"parameters": parameters, "gflops": counter.get_total_flops() / 2e9}

@@ -1,4 +1,4 @@
-"""One-to-one matching of predictions to boxes, at the least cost (DETR's Hungarian matching)."""
+"""One-to-one matching of predictions and targets at the lowest total cost (DETR's Hungarian matching)."""
 
 from __future__ import annotations
 
@@ -11,34 +11,55 @@ from oncotrack.networks import boxes as plane
 ALPHA, GAMMA = 0.25, 2.0  # of the focal loss
 
 
-def box_unit(size: tuple[int, int], config: LNTrackerConfig) -> tuple[float, float]:
-    """What to multiply a box of 0 to 1 by before its L1 loss: 1, or the slice's width and height in ``l1_pixels``."""
-    return (size[0] / config.l1_pixels, size[1] / config.l1_pixels) if config.l1_pixels else (1.0, 1.0)
-
-
-def cost(
-    logits: torch.Tensor, boxes: torch.Tensor, targets: torch.Tensor, size: tuple[int, int], config: LNTrackerConfig
-) -> torch.Tensor:
-    """What it costs to give each target to each prediction; the weights are those of the losses.
+def box_scale(size: tuple[int, int], config: LNTrackerConfig) -> tuple[float, float]:
+    """Return the factors of x and y that boxes of 0 to 1 are multiplied by before their L1 distance.
 
     Parameters
     ----------
-    logits : (N,)
-    boxes : (N, 4), centre and edges, 0 to 1 across the slice
-    targets : (n, 4), the same
-    size : the slice's width and height in pixels
+    size : (int, int)
+        Width and height of the slice in pixels.
+    config : LNTrackerConfig
+        ``l1_pixels`` is the unit of the distance.
+
+    Returns
+    -------
+    (float, float)
+        1 and 1 if the unit is the slice itself.
+    """
+    return (size[0] / config.l1_pixels, size[1] / config.l1_pixels) if config.l1_pixels else (1.0, 1.0)
+
+
+def matching_cost(
+    logits: torch.Tensor, boxes: torch.Tensor, targets: torch.Tensor, size: tuple[int, int], config: LNTrackerConfig
+) -> torch.Tensor:
+    """Compute the matching cost of every prediction and target, with the weights of the losses.
+
+    Parameters
+    ----------
+    logits : (N,) tensor
+        Of the predictions.
+    boxes : (N, 4) tensor
+        Centre and edges, 0 to 1 across the slice.
+    targets : (n, 4) tensor
+        Centre and edges, 0 to 1 across the slice.
+    size : (int, int)
+        Width and height of the slice in pixels.
+    config : LNTrackerConfig
+        Weights of class and box.
 
     Returns
     -------
     (N, n) tensor
+        Sum of the focal classification cost, the L1 distance and the negative GIoU.
     """
     score = logits.float().sigmoid()[:, None]
     positive = -ALPHA * (1 - score) ** GAMMA * score.clamp_min(1e-8).log()
     negative = -(1 - ALPHA) * score**GAMMA * (1 - score).clamp_min(1e-8).log()
-    unit = boxes.new_tensor(box_unit(size, config)).repeat(2)
-    distance = torch.cdist(boxes * unit, targets * unit, p=1)
-    overlap = plane.giou(plane.corners(boxes), plane.corners(targets))
-    return config.lambda_cls * (positive - negative) + config.lambda_box * (distance - overlap)
+    cost_class = positive - negative
+    scale = boxes.new_tensor(box_scale(size, config)).repeat(2)
+    cost_bbox = torch.cdist(boxes * scale, targets * scale, p=1)
+    cost_giou = -plane.giou(plane.corners(boxes), plane.corners(targets))
+    return config.lambda_cls * cost_class + config.lambda_box * (cost_bbox + cost_giou)
 
 
 @torch.no_grad()
@@ -49,22 +70,29 @@ def match(
     size: tuple[int, int],
     config: LNTrackerConfig,
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    """The cheapest one-to-one matching of every image.
+    """Match predictions and targets of every image one to one at the lowest total cost.
 
     Parameters
     ----------
-    logits : (B, N)
-    boxes : (B, N, 4), centre and edges, 0 to 1 across the slice
-    targets : B tensors (n, 4), the same
-    size : the slice's width and height in pixels
+    logits : (B, N) tensor
+        Of the predictions.
+    boxes : (B, N, 4) tensor
+        Centre and edges, 0 to 1 across the slice.
+    targets : B tensors (n, 4)
+        Centre and edges, 0 to 1 across the slice.
+    size : (int, int)
+        Width and height of the slice in pixels.
+    config : LNTrackerConfig
+        Weights of the cost.
 
     Returns
     -------
-    B pairs of long tensors of one length, min(N, n): which predictions, and which targets they get
+    list of B (predictions, targets)
+        Indices of matched predictions and targets: long tensors of length min(N, n).
     """
     pairs = []
-    for score, box, target in zip(logits, boxes.float(), targets, strict=True):
-        matrix = cost(score, box, target, size, config).nan_to_num(1e6).cpu().numpy()
-        rows, columns = linear_sum_assignment(matrix)
+    for image_logits, image_boxes, image_targets in zip(logits, boxes.float(), targets, strict=True):
+        matrix = matching_cost(image_logits, image_boxes, image_targets, size, config)
+        rows, columns = linear_sum_assignment(matrix.nan_to_num(1e6).cpu().numpy())
         pairs.append((torch.as_tensor(rows, device=boxes.device), torch.as_tensor(columns, device=boxes.device)))
     return pairs

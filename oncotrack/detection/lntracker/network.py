@@ -1,4 +1,4 @@
-"""LN-Tracker: one slice and the tracks of the slice before in, the boxes of this slice out (section 3 of the paper)."""
+"""LN-Tracker: from one slice and the tracks of the previous slice to the boxes of this slice (section 3 of the paper)."""
 
 from __future__ import annotations
 
@@ -9,93 +9,26 @@ from torch import nn
 from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.anchors import MLP
-from oncotrack.detection.lntracker.backbone import LNBackbone
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.decoder import Decoded, Decoder, Memory
-from oncotrack.detection.lntracker.denoising import Noise, disturbed
-from oncotrack.detection.lntracker.encoder import Encoder
+from oncotrack.detection.lntracker.denoising import denoising_queries
 from oncotrack.detection.lntracker.masks import LNMaskHead
-from oncotrack.detection.lntracker.proposals import LNProposalHead, Proposals, score_near, select
+from oncotrack.detection.lntracker.proposals import Proposals, score_near, select
+from oncotrack.detection.lntracker.proposer import EncodedSlice, Proposer
+from oncotrack.detection.lntracker.slice_data import LNTargets, Output, TrackQueries
 from oncotrack.errors import InputError
-
-STRIDE = 32  # slices are padded to its multiples
-
-
-@dataclass
-class TrackQueries:
-    """What is handed from a slice to the next; padded with zeros where an image of a batch has fewer.
-
-    Attributes
-    ----------
-    embedding : (B, T, C)
-    boxes : (B, T, 4), centre and edges, 0 to 1 across the slice
-    present : (B, T) bool, False where padded
-    """
-
-    embedding: torch.Tensor
-    boxes: torch.Tensor
-    present: torch.Tensor
-
-
-@dataclass
-class LNTargets:
-    """The truth of one slice.
-
-    Attributes
-    ----------
-    boxes : (n, 4), centre and edges, 0 to 1 across the slice
-    ids : (n,) long, which node of the scan; the same on every slice
-    masks : (n, H, W) bool, the nodes themselves; only for a mask branch
-    """
-
-    boxes: torch.Tensor
-    ids: torch.Tensor
-    masks: torch.Tensor | None = None
-
-    def to(self, device: torch.device) -> LNTargets:
-        """The same on a device."""
-        masks = None if self.masks is None else self.masks.to(device)
-        return LNTargets(self.boxes.to(device), self.ids.to(device), masks)
-
-
-@dataclass
-class Output:
-    """What the network says of a slice; boxes are centre and edges, 0 to 1 across it.
-
-    Attributes
-    ----------
-    size : width and height of the slice in pixels
-    logits : (L, B, N), of every decoder layer; the first ``n_tracks`` queries are the tracks
-    boxes : (L, B, N, 4)
-    queries : (B, N, C), the last layer before the heads
-    n_tracks : T
-    present : (B, T) bool, which tracks are not padding
-    similarity : (B, T, T), logits of equation 4, before by after; None without tracks or without the loss
-    encoder_logits, encoder_boxes : (B, K) and (B, K, 4), of the proposals that became detection queries
-    masks : (B, N, h, w), logits of the last layer's masks at stride 4; None without a mask branch
-    dense : every proposal, boxes in pixels; None unless the supervision is dense
-    noise : the denoising queries, None outside of training
-    noise_logits, noise_boxes : (L, B, D) and (L, B, D, 4), what became of them
-    """
-
-    size: tuple[int, int]
-    logits: torch.Tensor
-    boxes: torch.Tensor
-    queries: torch.Tensor
-    n_tracks: int
-    present: torch.Tensor
-    similarity: torch.Tensor | None
-    encoder_logits: torch.Tensor
-    encoder_boxes: torch.Tensor
-    masks: torch.Tensor | None = None
-    dense: Proposals | None = None
-    noise: Noise | None = None
-    noise_logits: torch.Tensor | None = None
-    noise_boxes: torch.Tensor | None = None
 
 
 class LNSimilarity(nn.Sequential):
-    """Equation 4's phi: an MLP, and where wanted a norm that makes every embedding equally long."""
+    """Equation 4's phi: an MLP, optionally followed by a norm that gives all embeddings the same length.
+
+    Parameters
+    ----------
+    width : int
+        Channels of a query.
+    unit : bool
+        Whether embeddings are normalised.
+    """
 
     LARGEST = 6.0  # logit of two equal embeddings of unit length: a similarity of 0.998
 
@@ -104,69 +37,48 @@ class LNSimilarity(nn.Sequential):
         self.scale = (self.LARGEST / width) ** 0.5 if unit else 1.0
 
     def forward(self, queries: torch.Tensor) -> torch.Tensor:
-        """(..., C) -> (..., C)."""
+        """Embed queries.
+
+        Parameters
+        ----------
+        queries : (..., C) tensor
+            Features of the decoder's last layer.
+
+        Returns
+        -------
+        (..., C) tensor
+            Embeddings whose scalar product is the logit of the similarity.
+        """
         return super().forward(queries).float() * self.scale
 
 
 @dataclass
-class Proposed:
-    """A slice as far as its proposals.
+class DetectionQueries:
+    """The best proposals of a slice, as initial queries of the decoder.
 
     Attributes
     ----------
-    maps : (B, C, h, w) each, what the decoder reads, finest first
-    fine : (B, C, h, w), the map of stride 4; None where the configuration has none
-    proposals : of every cell
-    size : (2,), width and height of the padded slice in pixels
-    inside : width and height of the slice itself
+    logits : (B, K) tensor
+        Scores of the proposals.
+    boxes : (B, K, 4) tensor
+        In pixels.
+    content : (B, K, C) tensor
+        Features, detached from the encoder.
     """
 
-    maps: list[torch.Tensor]
-    fine: torch.Tensor | None
-    proposals: Proposals
-    size: torch.Tensor
-    inside: tuple[int, int]
-
-
-class Proposer(nn.Module):
-    """The network as far as its proposals; it can be trained alone first, at a third of the whole network's cost."""
-
-    def __init__(self, config: LNTrackerConfig) -> None:
-        super().__init__()
-        self.config = config
-        self.backbone = LNBackbone(config)
-        self.encoder = Encoder(config)
-        self.proposals = LNProposalHead(config)
-
-    def forward(self, images: torch.Tensor) -> Proposals:
-        """(B, slices, H, W), 0 to 1 for the HU window -> the proposals of the middle slice."""
-        return self.propose(images).proposals
-
-    def propose(self, images: torch.Tensor) -> Proposed:
-        """Read (B, slices, H, W) images.
-
-        Raises
-        ------
-        InputError
-            If the images do not have the configured number of slices.
-        """
-        if images.ndim != 4 or images.shape[1] != self.config.slices:
-            raise InputError(
-                f"LN-Tracker reads {self.config.slices} slices at once as (batch, slices, height, width); "
-                f"this is {tuple(images.shape)}."
-            )
-        height, width = images.shape[-2:]
-        images = F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))
-        size = images.new_tensor([images.shape[-1], images.shape[-2]], dtype=torch.float32)
-        maps, fine = self.encoder(self.backbone(images))
-        if self.config.fine_level:
-            maps = [fine, *maps]
-        proposals = self.proposals(maps[:1] if self.config.fine_level else maps, size, (width, height))
-        return Proposed(maps, fine, proposals, size, (width, height))
+    logits: torch.Tensor
+    boxes: torch.Tensor
+    content: torch.Tensor
 
 
 class LNTracker(Proposer):
-    """The network; see `LNTrackerConfig` for its parts."""
+    """The whole network.
+
+    Parameters
+    ----------
+    config : LNTrackerConfig
+        See `LNTrackerConfig`.
+    """
 
     def __init__(self, config: LNTrackerConfig) -> None:
         super().__init__(config)
@@ -176,7 +88,7 @@ class LNTracker(Proposer):
         uses_similarity = config.track_queries and config.similarity_loss
         self.phi = LNSimilarity(config.width, config.unit_similarity) if uses_similarity else None
 
-    def forward(
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
         self,
         images: torch.Tensor,
         tracks: TrackQueries | None = None,
@@ -187,54 +99,68 @@ class LNTracker(Proposer):
 
         Parameters
         ----------
-        images : (B, slices, H, W), 0 to 1 for the HU window; the slice in question is the middle one
-        tracks : of the slice before; none on the first slice, or where the configuration has no track queries
-        targets : one per image, for the denoising queries of training; never seen by any other query
-        generator : of the denoising's random numbers; torch's own without one
+        images : (B, slices, H, W) tensor
+            0 to 1 over the HU window; boxes are predicted for the middle slice.
+        tracks : TrackQueries, optional
+            From the previous slice; missing on the first slice, ignored if the configuration has no track queries.
+        targets : list of LNTargets, optional
+            One per image, for the denoising queries in training; no other query receives them.
+        generator : torch.Generator, optional
+            Source of the denoising's random numbers; torch's default if missing.
+
+        Returns
+        -------
+        Output
+            Predictions of every decoder layer.
 
         Raises
         ------
         InputError
-            If the images do not have the configured number of slices.
+            The images do not have the configured number of slices.
         """
-        return self.answer(self.propose(images), tracks, targets, generator)
+        return self.decode(self.encode(images), tracks, targets, generator)
 
-    def answer(
+    def decode(
         self,
-        seen: Proposed,
+        encoded: EncodedSlice,
         tracks: TrackQueries | None = None,
         targets: list[LNTargets] | None = None,
         generator: torch.Generator | None = None,
     ) -> Output:
-        """What `forward` does once the slice is read."""
-        proposals, size = seen.proposals, seen.size
-        frame = size.new_tensor(seen.inside).repeat(2)
-        best = select(proposals, self.config.queries, peaks=self.config.dense_supervision)
-        encoder_logits = proposals.logits.gather(1, best)
-        encoder_boxes = proposals.boxes.gather(1, best[..., None].expand(-1, -1, 4))
-        content = proposals.content.gather(1, best[..., None].expand(-1, -1, self.config.width)).detach()
+        """Detect and track in encoded slices: the second part of `forward`.
 
-        memory = self.decoder.memory(seen.maps, size)
-        tracks = self._tracks(tracks, content)
+        Parameters
+        ----------
+        encoded : EncodedSlice
+            From `encode`.
+        tracks, targets, generator : TrackQueries, list of LNTargets, torch.Generator, optional
+            See `forward`.
+
+        Returns
+        -------
+        Output
+            Predictions of every decoder layer.
+        """
+        frame = encoded.padded_size.new_tensor(encoded.size).repeat(2)
+        memory = self.decoder.memory(encoded.maps, encoded.padded_size)
+        queries = self._detection_queries(encoded.proposals)
+        tracks = self._track_queries(tracks, queries.content)
+        decoded, detection = self._decode_groups(encoded.proposals, queries, tracks, frame, memory)
         n_tracks = tracks.embedding.shape[1]
-        known = None
-        if self.config.residual_scores:
-            known = torch.cat([score_near(proposals, tracks.boxes * frame), encoder_logits.detach()], 1)
-        decoded, detection = self._decode(content, encoder_boxes.detach(), known, tracks, frame, memory)
         output = Output(
-            size=seen.inside,
+            size=encoded.size,
             logits=decoded.logits,
             boxes=decoded.boxes / frame,
             queries=decoded.queries,
             n_tracks=n_tracks,
             present=tracks.present,
             similarity=None,
-            encoder_logits=encoder_logits,
-            encoder_boxes=encoder_boxes / frame,
-            dense=proposals if self.config.dense_supervision else None,
+            encoder_logits=queries.logits,
+            encoder_boxes=queries.boxes / frame,
+            dense=encoded.proposals if self.config.dense_supervision else None,
         )
         if self.masks is not None:
-            output.masks = self.masks(decoded.queries, seen.fine)
+            output.masks = self.masks(decoded.queries, encoded.fine)
         if n_tracks and self.phi is not None:
             output.similarity = self.similarity(tracks.embedding, decoded.queries[:, :n_tracks])
         if self.training and targets is not None:
@@ -242,47 +168,83 @@ class LNTracker(Proposer):
         return output
 
     def similarity(self, before: torch.Tensor, after: torch.Tensor) -> torch.Tensor:
-        """Equation 4's logits, phi(Q_before) phi(Q_after)^T: (..., A, C) and (..., B, C) -> (..., A, B)."""
+        """Compute equation 4's logits, phi(Q_before) phi(Q_after)^T.
+
+        Parameters
+        ----------
+        before : (..., A, C) tensor
+            Queries of one slice.
+        after : (..., B, C) tensor
+            Queries of another slice.
+
+        Returns
+        -------
+        (..., A, B) tensor
+            Logits of every pair.
+
+        Raises
+        ------
+        InputError
+            The configuration has no similarity loss.
+        """
         if self.phi is None:
             raise InputError("This LN-Tracker was built without the similarity of queries.")
         return self.phi(before) @ self.phi(after).transpose(-1, -2)
 
-    def _tracks(self, tracks: TrackQueries | None, content: torch.Tensor) -> TrackQueries:
-        """The tracks in the decoder's precision, or none."""
+    def _detection_queries(self, proposals: Proposals) -> DetectionQueries:
+        best = select(proposals, self.config.queries, peaks=self.config.dense_supervision)
+        return DetectionQueries(
+            logits=proposals.logits.gather(1, best),
+            boxes=proposals.boxes.gather(1, best[..., None].expand(-1, -1, 4)),
+            content=proposals.content.gather(1, best[..., None].expand(-1, -1, self.config.width)).detach(),
+        )
+
+    def _track_queries(self, tracks: TrackQueries | None, content: torch.Tensor) -> TrackQueries:
+        """Return the track queries in the precision of the decoder, (B, 0, C) if there are none."""
         if tracks is None or not self.config.track_queries:
             batch, _, width = content.shape
             boxes = torch.zeros(batch, 0, 4, device=content.device)
             return TrackQueries(content.new_zeros(batch, 0, width), boxes, boxes[..., 0].bool())
         return TrackQueries(tracks.embedding.to(content.dtype), tracks.boxes.float(), tracks.present)
 
-    def _decode(
+    def _decode_groups(
         self,
-        content: torch.Tensor,
-        boxes: torch.Tensor,
-        known: torch.Tensor | None,
+        proposals: Proposals,
+        queries: DetectionQueries,
         tracks: TrackQueries,
         frame: torch.Tensor,
         memory: Memory,
     ) -> tuple[Decoded, Decoded]:
-        """All queries of a slice, tracks first as in ``known``, and what the denoising queries may see of them."""
+        """Decode the tracks and the detections of a slice.
+
+        Returns
+        -------
+        decoded : Decoded
+            All queries, tracks first.
+        detection : Decoded
+            The detection queries only, which the denoising queries attend to.
+        """
         n_tracks = tracks.embedding.shape[1]
-        padded = ~tracks.present[:, None]
-        if self.config.joint_attention and n_tracks:
-            hidden = F.pad(padded, (0, content.shape[1]))
-            both = self.decoder(
-                torch.cat([tracks.embedding, content], 1),
-                torch.cat([tracks.boxes * frame, boxes], 1),
-                memory,
-                hidden,
-                known=known,
-            )
-            return both, both.part(slice(n_tracks, None))
-        of_tracks, of_detections = (None, None) if known is None else (known[:, :n_tracks], known[:, n_tracks:])
-        detection = self.decoder(content, boxes, memory, known=of_detections)
+        boxes, track_boxes = queries.boxes.detach(), tracks.boxes * frame
+        track_known, known = None, None
+        if self.config.residual_scores:
+            track_known, known = score_near(proposals, track_boxes), queries.logits.detach()
         if not n_tracks:
+            detection = self.decoder(queries.content, boxes, memory, known=known)
             return detection, detection
-        followed = self.decoder(tracks.embedding, tracks.boxes * frame, memory, padded, detection, of_tracks)
-        return detection.after(followed), detection
+        padding = ~tracks.present[:, None]
+        if self.config.joint_attention:
+            both = self.decoder(
+                torch.cat([tracks.embedding, queries.content], 1),
+                torch.cat([track_boxes, boxes], 1),
+                memory,
+                F.pad(padding, (0, queries.content.shape[1])),
+                known=None if track_known is None or known is None else torch.cat([track_known, known], 1),
+            )
+            return both, both.subset(slice(n_tracks, None))
+        detection = self.decoder(queries.content, boxes, memory, known=known)
+        tracked = self.decoder(tracks.embedding, track_boxes, memory, padding, detection, track_known)
+        return detection.after(tracked), detection
 
     def _denoise(
         self,
@@ -293,8 +255,9 @@ class LNTracker(Proposer):
         detection: Decoded,
         generator: torch.Generator | None,
     ) -> None:
-        noise = disturbed([target.boxes for target in targets], self.config, generator)
-        if noise is None:
+        """Decode denoising queries and store them in the output."""
+        noise = denoising_queries([target.boxes for target in targets], self.config, generator)
+        if noise is None or self.label is None:
             return
         content = self.label(noise.labels).to(output.queries.dtype)
         decoded = self.decoder(content, noise.boxes * frame, memory, noise.hidden, detection)

@@ -11,23 +11,29 @@ from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.anchors import MLP, refine
 from oncotrack.detection.lntracker.config import LNTrackerConfig
-from oncotrack.detection.lntracker.encoder import as_tokens, cell_centres
+from oncotrack.detection.lntracker.encoder import Shapes, as_tokens, cell_centres, map_shapes
 
-PRIOR = -math.log((1 - 0.01) / 0.01)  # every score begins at 0.01
+PRIOR = -math.log((1 - 0.01) / 0.01)  # logit of the initial score of 0.01
 
 
 @dataclass
 class Proposals:
-    """What every cell of the proposing levels says.
+    """Proposals of all S cells of the proposing levels.
 
     Attributes
     ----------
-    logits : (B, S)
-    boxes : (B, S, 4) in pixels
-    content : (B, S, C)
-    centres : (S, 2), x and y of the cells in pixels
-    stride : edge of the finest level's cells in pixels
-    shapes : height and width of each level
+    logits : (B, S) tensor
+        Score of each cell.
+    boxes : (B, S, 4) tensor
+        In pixels.
+    content : (B, S, C) tensor
+        Features of each cell.
+    centres : (S, 2) tensor
+        x and y of the cells in pixels.
+    stride : int
+        Edge of the finest level's cells in pixels.
+    shapes : list of (int, int)
+        Height and width of each level.
     """
 
     logits: torch.Tensor
@@ -35,11 +41,17 @@ class Proposals:
     content: torch.Tensor
     centres: torch.Tensor
     stride: int
-    shapes: list[tuple[int, int]]
+    shapes: Shapes
 
 
 class LNProposalHead(nn.Module):
-    """A score and a box for every cell."""
+    """Score and box of every cell.
+
+    Parameters
+    ----------
+    config : LNTrackerConfig
+        Width, strides, geometry and anchors.
+    """
 
     def __init__(self, config: LNTrackerConfig) -> None:
         super().__init__()
@@ -50,33 +62,53 @@ class LNProposalHead(nn.Module):
         self.box = MLP(config.width, config.width, 4, 3, last=0.01)
         nn.init.constant_(self.score.bias, PRIOR)
 
-    def forward(self, maps: list[torch.Tensor], size: torch.Tensor, inside: tuple[int, int]) -> Proposals:
+    def forward(self, maps: list[torch.Tensor], size: torch.Tensor, slice_size: tuple[int, int]) -> Proposals:
         """Score every cell.
 
         Parameters
         ----------
-        maps : one (B, C, h, w) per level, finest first
-        size : (2,), width and height of the padded slice in pixels
-        inside : width and height of the slice before it was padded; cells beyond are never proposed
+        maps : list of (B, C, h, w) tensors
+            One per level, finest first.
+        size : (2,) tensor
+            Width and height of the padded slice in pixels.
+        slice_size : (int, int)
+            Width and height of the slice before padding; cells outside it are never proposed.
+
+        Returns
+        -------
+        Proposals
+            Of all cells.
         """
-        shapes = [tuple(level.shape[-2:]) for level in maps]
-        centres = torch.cat([cell_centres(*shape, maps[0].device) for shape in shapes]) * size
+        shapes = map_shapes(maps)
+        centres = torch.cat([cell_centres(height, width, maps[0].device) for height, width in shapes]) * size
         edges = [
             torch.full((height * width, 2), self.anchor_pixels * 2**level, device=size.device)
             for level, (height, width) in enumerate(shapes)
         ]
         anchors = torch.cat([centres, torch.cat(edges)], -1)
         content = self.transform(as_tokens(maps))
-        outside = (centres >= torch.tensor(inside, device=size.device)).any(-1)
+        outside = (centres >= torch.tensor(slice_size, device=size.device)).any(-1)
         logits = self.score(content)[..., 0].float().masked_fill(outside, -20.0)
         boxes = refine(self.box(content), anchors, size, self.geometry)
         return Proposals(logits, boxes, content, centres, self.stride, shapes)
 
 
 def select(proposals: Proposals, count: int, peaks: bool) -> torch.Tensor:
-    """Indices (B, K) of the best proposals, best first; K is ``count`` or all there are.
+    """Return the indices of the best proposals, best first.
 
-    With ``peaks`` a cell that has a better neighbour (of eight) comes after all that have none.
+    Parameters
+    ----------
+    proposals : Proposals
+        Of all cells.
+    count : int
+        Most proposals to return.
+    peaks : bool
+        Rank cells that have a better neighbour (of eight) after all local maxima.
+
+    Returns
+    -------
+    (B, K) long tensor
+        K is `count`, or the number of cells if that is smaller.
     """
     scores = proposals.logits.detach()
     if peaks:
@@ -87,9 +119,19 @@ def select(proposals: Proposals, count: int, peaks: bool) -> torch.Tensor:
 
 
 def score_near(proposals: Proposals, boxes: torch.Tensor) -> torch.Tensor:
-    """(B, T): the best logit among the cell of the finest level that holds the middle of a box and its eight neighbours.
+    """Return the best logit of the finest level near the centre of each box: of its cell and the eight neighbours.
 
-    `boxes` are (B, T, 4) in pixels; beyond the slice the nearest cell counts.
+    Parameters
+    ----------
+    proposals : Proposals
+        Of all cells.
+    boxes : (B, T, 4) tensor
+        Centre and edges in pixels; outside the slice the nearest cell is used.
+
+    Returns
+    -------
+    (B, T) tensor
+        Logits.
     """
     height, width = proposals.shapes[0]
     best = _best_around(proposals.logits.detach()[:, : height * width], (height, width))
@@ -98,5 +140,5 @@ def score_near(proposals: Proposals, boxes: torch.Tensor) -> torch.Tensor:
 
 
 def _best_around(scores: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    """(B, h * w): for each cell of a level the best score of it and its eight neighbours."""
+    """Return for each cell of a level the best score of it and its eight neighbours, (B, h * w)."""
     return F.max_pool2d(scores.unflatten(1, (1, *shape)), 3, 1, 1).flatten(1)

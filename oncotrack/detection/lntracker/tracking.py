@@ -1,27 +1,42 @@
-"""LN-Tracker's inference: from the lowest slice up, nodes are born, followed and end (sec. 3.3, algorithm 1)."""
+"""LN-Tracker's inference: nodes start, are followed and end, from the lowest slice up (sec. 3.3, algorithm 1)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from oncotrack.detection.lntracker.network import LNTracker, TrackQueries
+from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.slice_data import TrackQueries
+from oncotrack.detection.tracks import Track
 from oncotrack.networks.boxes import corners, iou
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """When a box counts (sec. 4.2), and the rule "Associate", which the paper leaves open.
+    """Thresholds of detection and tracking (sec. 4.2), and of the rule "Associate", which the paper does not define.
 
-    A new detection belongs to a node that is being followed when their boxes overlap by more than `same_box` (IoU), or
-    by more than `near_box` while their queries are alike (similarity above `similarity`). Such a detection is dropped:
-    the track query speaks for the node. One that belongs in the second way to a node whose query was lost on this very
-    slice goes on with it, where Algorithm 1 (lines 9 to 11) would end one node and begin another. Any other starts a new
-    one. A whole node is told of from the score `node` (`Track.score`); the paper has no such threshold.
+    A new detection belongs to a followed node if their boxes overlap by more than `same_box`, or by more than `near_box`
+    while the similarity of their queries exceeds `similarity`. Such a detection is dropped, because the track query
+    represents the node. A detection that belongs in the second way to a node whose query was lost on this very slice
+    continues that node, where Algorithm 1 (lines 9 to 11) would end one node and start another. Any other detection starts
+    a new node.
+
+    Attributes
+    ----------
+    detection : float
+        Least score of a detection.
+    tracking : float
+        Least score of a track query to continue.
+    similarity : float
+        Least similarity of two queries of one node.
+    same_box, near_box : float
+        IoU, see above.
+    node : float
+        Least score of a whole node (`Track.score`); the paper has no such threshold.
     """
 
     detection: float = 0.3
@@ -33,42 +48,65 @@ class Thresholds:
 
 
 THRESHOLDS = {"paper": Thresholds(), "compact": Thresholds(detection=0.15, node=0.15)}
-"""By config. Those of compact were chosen on validation seeds: a node is better known by all of its slices than by one."""
-BEST = 3
-"""A node's score is the mean of so many of its best slices, a missing one counting as 0."""
+"""By configuration. Those of compact were chosen on validation seeds: all slices of a node together are more reliable than
+a single one, so single detections may score lower."""
 
 
-@dataclass(eq=False)
-class Track:
-    """One node: its boxes (x0, y0, x1, y1 in pixels) and scores by slice, and where its query stands.
+@dataclass(eq=False, kw_only=True)
+class FollowedTrack(Track):
+    """A track with its query.
 
-    The score of a slice is that of the best detection which lies on the node there (IoU above `Thresholds.same_box`), 0
-    without one. A track query's own score tells whether its node goes on, not whether it is one: of what began as a node,
-    and so of every mistake too, it is high. In TrackFormer mode it is the score of the slice nevertheless, for detection
-    queries learn there to leave alone what is followed.
+    The score of a slice is that of the best detection on the node there (IoU above `Thresholds.same_box`), 0 without one.
+    A track query's own score says whether its track continues, not whether that is a node: it is also high for mistakes.
+    TrackFormer mode uses it nevertheless, because there detection queries learn to ignore followed nodes.
+
+    Attributes
+    ----------
+    embedding : (C,) tensor
+        Query on the last slice.
+    box : (4,) tensor
+        Centre and edges on the last slice, 0 to 1 across it.
     """
 
-    boxes: dict[int, np.ndarray] = field(default_factory=dict)
-    scores: dict[int, float] = field(default_factory=dict)
-    embedding: torch.Tensor | None = None
-    box: torch.Tensor | None = None
+    embedding: torch.Tensor
+    box: torch.Tensor
 
     def add(self, index: int, box: torch.Tensor, score: float, embedding: torch.Tensor, scale: torch.Tensor) -> None:
-        """The node on slice `index`; `box` is its centre and size as a share of the slice."""
+        """Add the node on one more slice.
+
+        Parameters
+        ----------
+        index : int
+            Slice index.
+        box : (4,) tensor
+            Centre and edges, 0 to 1 across the slice.
+        score : float
+            Score on this slice.
+        embedding : (C,) tensor
+            Query for the next slice.
+        scale : (4,) tensor
+            Factors from fractions of the slice to pixels.
+        """
         self.boxes[index] = (corners(box) * scale).cpu().numpy()
         self.scores[index] = score
         self.embedding, self.box = embedding, box
 
-    @property
-    def score(self) -> float:
-        """Score of the whole node; the paper leaves open how it comes about."""
-        return sum(sorted(self.scores.values())[-BEST:]) / BEST
 
+class SliceQueries(NamedTuple):
+    """N decoded queries of one slice.
 
-class Detected(NamedTuple):
-    """What N detection queries see on a slice: scores (N,), boxes (N, 4) as shares of the slice, embeddings (N, C).
-
-    `scale` (4,) turns shares into pixels.
+    Attributes
+    ----------
+    index : int
+        Slice index.
+    scores : (N,) tensor
+        0 to 1.
+    boxes : (N, 4) tensor
+        Centre and edges, 0 to 1 across the slice.
+    embeddings : (N, C) tensor
+        Features.
+    scale : (4,) tensor
+        Factors from fractions of the slice to pixels.
     """
 
     index: int
@@ -77,29 +115,55 @@ class Detected(NamedTuple):
     embeddings: torch.Tensor
     scale: torch.Tensor
 
+    def subset(self, which: slice) -> SliceQueries:
+        """Return some of the queries.
+
+        Parameters
+        ----------
+        which : slice
+            Of the N queries.
+
+        Returns
+        -------
+        SliceQueries
+            Views of the same tensors.
+        """
+        return SliceQueries(self.index, self.scores[which], self.boxes[which], self.embeddings[which], self.scale)
+
 
 class Follower:
-    """Follows nodes through the slices that it is given, one after the other.
+    """Follows nodes through slices that are passed to it in order.
 
     Parameters
     ----------
     network : LNTracker
         In evaluation mode.
-    thresholds : Thresholds
-    born : bool
-        Whether new nodes may begin; False follows only those in `active`.
+    thresholds : Thresholds, optional
+        The paper's if missing.
+    allow_new : bool
+        Whether new nodes may start; otherwise only those in `active` are followed.
     """
 
-    def __init__(self, network: LNTracker, thresholds: Thresholds | None = None, *, born: bool = True) -> None:
-        self._network, self._limits, self._born = network, thresholds or Thresholds(), born
-        self.active: list[Track] = []
-        self.ended: list[Track] = []
+    def __init__(self, network: LNTracker, thresholds: Thresholds | None = None, *, allow_new: bool = True) -> None:
+        self._network, self._limits, self._allow_new = network, thresholds or Thresholds(), allow_new
+        self.active: list[FollowedTrack] = []
+        self.ended: list[FollowedTrack] = []
 
     @torch.inference_mode()
-    def read(self, index: int, stack: np.ndarray) -> Detected:
-        """One slice, (9, H, W), 0 to 1; what the detection queries see on it.
+    def process(self, index: int, stack: np.ndarray) -> SliceQueries:
+        """Process one slice: continue, end and start nodes.
 
-        With masked attention that is what they see where nothing is followed, but for rounding.
+        Parameters
+        ----------
+        index : int
+            Slice index.
+        stack : (9, H, W) float32 ndarray
+            The slice between its neighbours, 0 to 1.
+
+        Returns
+        -------
+        SliceQueries
+            The detection queries. With masked attention they do not depend on what is followed, except for rounding.
         """
         device = next(self._network.parameters()).device
         images = torch.from_numpy(stack)[None].to(device)
@@ -107,34 +171,46 @@ class Follower:
         scale = torch.tensor([width, height, width, height], dtype=torch.float32, device=device)
         output = self._network(images, self._queries())
         scores = output.logits[-1, 0].float().sigmoid()
-        boxes, embeddings, first = output.boxes[-1, 0].float(), output.queries[0], output.n_tracks
-        if self._network.config.trackformer:
-            seen = scores[:first]
-        else:
-            lies_on = iou(corners(boxes[:first]), corners(boxes[first:])) > self._limits.same_box
-            seen = (lies_on * scores[first:]).amax(1)
-        lost = self._keep(index, scores[:first], seen, boxes[:first], embeddings[:first], scale)
-        detected = Detected(index, scores[first:], boxes[first:], embeddings[first:], scale)
-        if self._born:
-            self._add(*detected, lost)
+        queries = SliceQueries(index, scores, output.boxes[-1, 0].float(), output.queries[0], scale)
+        tracked, detected = queries.subset(slice(output.n_tracks)), queries.subset(slice(output.n_tracks, None))
+        lost = self._continue(tracked, self._node_scores(tracked, detected))
+        if self._allow_new:
+            self._associate(detected, lost)
         self.ended += lost
         return detected
 
     @torch.inference_mode()
-    def alone(self, detected: Detected) -> list[Track]:
-        """The nodes of one box that begin where nothing is followed, best first; what is followed stays as it is."""
+    def single_slice_tracks(self, detected: SliceQueries) -> list[FollowedTrack]:
+        """Return the nodes that would start on a slice if nothing was followed; followed nodes do not change.
+
+        Parameters
+        ----------
+        detected : SliceQueries
+            From `process`.
+
+        Returns
+        -------
+        list of FollowedTrack
+            Of one box each, best first.
+        """
         other = Follower(self._network, self._limits)
-        other._add(*detected, [])
+        other._associate(detected, [])
         return other.active
 
-    def finish(self) -> list[Track]:
-        """All nodes, after the last slice."""
+    def finish(self) -> list[FollowedTrack]:
+        """Return all nodes, after the last slice."""
         self.ended += self.active
         self.active = []
         return self.ended
 
     def to(self, device: torch.device) -> None:
-        """Move what is being followed to another device."""
+        """Move the queries of the followed nodes to another device.
+
+        Parameters
+        ----------
+        device : torch.device
+            Where the network runs from now on.
+        """
         for track in self.active:
             track.embedding, track.box = track.embedding.to(device), track.box.to(device)
 
@@ -145,75 +221,62 @@ class Follower:
         boxes = torch.stack([track.box for track in self.active])[None]
         return TrackQueries(embedding, boxes, torch.ones(boxes.shape[:2], dtype=torch.bool, device=boxes.device))
 
-    def _keep(self, index, scores, seen, boxes, embeddings, scale) -> list[Track]:
-        """Lines 4 to 11: assign identities; the nodes that are not found again."""
+    def _node_scores(self, tracked: SliceQueries, detected: SliceQueries) -> torch.Tensor:
+        """Return the score of each followed node on this slice, (T,); see `FollowedTrack`."""
+        if self._network.config.trackformer:
+            return tracked.scores
+        same = iou(corners(tracked.boxes), corners(detected.boxes)) > self._limits.same_box
+        return (same * detected.scores).amax(1)
+
+    def _continue(self, tracked: SliceQueries, node_scores: torch.Tensor) -> list[FollowedTrack]:
+        """Assign identities (lines 4 to 11); return the nodes that were lost on this slice."""
         if not self.active:
             return []
-        before = torch.stack([track.embedding for track in self.active])
-        goes_on = scores > self._limits.tracking
+        continues = tracked.scores > self._limits.tracking
         if self._network.config.similarity_loss:
-            alike = self._network.similarity(before, embeddings).float().sigmoid().diagonal()
-            goes_on &= alike > self._limits.similarity
+            before = torch.stack([track.embedding for track in self.active])
+            similarity = self._network.similarity(before, tracked.embeddings).float().sigmoid().diagonal()
+            continues &= similarity > self._limits.similarity
         kept, lost = [], []
         for n, track in enumerate(self.active):
-            if goes_on[n]:
-                track.add(index, boxes[n], float(seen[n]), embeddings[n], scale)
+            if continues[n]:
+                track.add(tracked.index, tracked.boxes[n], float(node_scores[n]), tracked.embeddings[n], tracked.scale)
                 kept.append(track)
             else:
                 lost.append(track)
         self.active = kept
         return lost
 
-    def _add(self, index, scores, boxes, embeddings, scale, lost) -> None:
-        """Lines 12 to 17: new nodes, unless they are known; what is found again is no longer lost."""
-        order = torch.argsort(scores, descending=True)
-        for n in order[scores[order] > self._limits.detection].tolist():
-            overlap, alike = self._likeness(self.active, boxes[n], embeddings[n])
-            if (overlap > self._limits.same_box).any() or self._belongs(overlap, alike).any():
+    def _associate(self, detected: SliceQueries, lost: list[FollowedTrack]) -> None:
+        """Start new nodes from detections that belong to none (lines 12 to 17), or continue a node of `lost`.
+
+        Continued nodes are removed from `lost`.
+        """
+        order = torch.argsort(detected.scores, descending=True)
+        for n in order[detected.scores[order] > self._limits.detection].tolist():
+            box, embedding = detected.boxes[n], detected.embeddings[n]
+            overlap, belongs = self._relation(self.active, box, embedding)
+            if (overlap > self._limits.same_box).any() or belongs.any():
                 continue
-            overlap, alike = self._likeness(lost, boxes[n], embeddings[n])
-            again = overlap * self._belongs(overlap, alike)
-            track = lost.pop(int(again.argmax())) if again.any() else Track()
-            track.add(index, boxes[n], float(scores[n]), embeddings[n], scale)
+            overlap, belongs = self._relation(lost, box, embedding)
+            candidates = overlap * belongs
+            if candidates.any():
+                track = lost.pop(int(candidates.argmax()))
+            else:
+                track = FollowedTrack(embedding=embedding, box=box)
+            track.add(detected.index, box, float(detected.scores[n]), embedding, detected.scale)
             self.active.append(track)
 
-    def _belongs(self, overlap: torch.Tensor, alike: torch.Tensor) -> torch.Tensor:
-        return (overlap > self._limits.near_box) & (alike > self._limits.similarity)
-
-    def _likeness(self, tracks: list[Track], box: torch.Tensor, embedding: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        """(T,) IoU and similarity of a detection with each of the tracks; no similarity where none was learned."""
+    def _relation(
+        self, tracks: Sequence[FollowedTrack], box: torch.Tensor, embedding: torch.Tensor
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the IoU of a detection with each track, and whether it is near and similar to the track; both (T,)."""
         if not tracks:
-            return embedding.new_zeros(0), embedding.new_zeros(0)
+            return embedding.new_zeros(0), embedding.new_zeros(0, dtype=torch.bool)
         overlap = iou(corners(box[None]), corners(torch.stack([track.box for track in tracks])))[0]
         if not self._network.config.similarity_loss:
-            return overlap, torch.zeros_like(overlap)
-        others = torch.stack([track.embedding for track in tracks])
-        return overlap, self._network.similarity(others, embedding[None]).float().sigmoid()[:, 0]
-
-
-def stacked(detections: Iterable[tuple[int, list[Track]]], overlap: float = 0.1) -> list[Track]:
-    """The stacking baseline: boxes of neighbouring slices are one node when their IoU exceeds `overlap` (table 4).
-
-    Each box continues the not yet continued node of the slice before with which it overlaps most.
-    """
-    done: list[Track] = []
-    open_: list[Track] = []
-    previous = None
-    for index, boxes in detections:
-        if previous is not None and abs(index - previous) != 1:
-            done += open_
-            open_ = []
-        following: list[Track] = []
-        waiting = list(open_)
-        for detection in boxes:
-            here = torch.as_tensor(detection.boxes[index])[None]
-            shares = [float(iou(here, torch.as_tensor(track.boxes[previous])[None])) for track in waiting]
-            if shares and max(shares) > overlap:
-                track = waiting.pop(int(np.argmax(shares)))
-                track.boxes[index], track.scores[index] = detection.boxes[index], detection.scores[index]
-                following.append(track)
-            else:
-                following.append(detection)
-        done += waiting
-        open_, previous = following, index
-    return done + open_
+            similarity = torch.zeros_like(overlap)
+        else:
+            others = torch.stack([track.embedding for track in tracks])
+            similarity = self._network.similarity(others, embedding[None]).float().sigmoid()[:, 0]
+        return overlap, (overlap > self._limits.near_box) & (similarity > self._limits.similarity)

@@ -1,4 +1,4 @@
-"""Boxes as steps from a reference box (R. Girshick, Fast R-CNN, 2015, sec. 2.3)."""
+"""Boxes encoded as steps from a reference box (R. Girshick, Fast R-CNN, 2015, sec. 2.3)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,23 @@ import torch
 from oncotrack.networks.boxes import centre_size, corners
 
 SPREAD = (0.1, 0.1, 0.2, 0.2)
-"""Steps are divided by these, so that they are about 1."""
+"""Steps are divided by these, so that their standard deviation is about 1."""
 _MOST_GROWTH = 4.0
 
 
 def encode(boxes: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
-    """(N, 4) steps from (N, 4) references to (N, 4) boxes: shift of the middle in edges, logarithm of growth."""
+    """Compute the steps from reference boxes to boxes: shift of the centre in edges, logarithm of the growth.
+
+    Parameters
+    ----------
+    boxes, references : (N, 4) tensors
+        x0, y0, x1, y1.
+
+    Returns
+    -------
+    (N, 4) tensor
+        Steps.
+    """
     target, start = centre_size(boxes), centre_size(references)
     shift = (target[:, :2] - start[:, :2]) / start[:, 2:]
     growth = torch.log(target[:, 2:] / start[:, 2:])
@@ -20,15 +31,43 @@ def encode(boxes: torch.Tensor, references: torch.Tensor) -> torch.Tensor:
 
 
 def decode(steps: torch.Tensor, references: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    """The inverse of `encode`, clipped to an image of `shape` (rows, columns)."""
+    """Apply steps to reference boxes, the inverse of `encode`.
+
+    Parameters
+    ----------
+    steps : (N, 4) tensor
+        See `encode`.
+    references : (N, 4) tensor
+        x0, y0, x1, y1 in pixels.
+    shape : (int, int)
+        Rows and columns of the image that boxes are clipped to.
+
+    Returns
+    -------
+    (N, 4) tensor
+        x0, y0, x1, y1 in pixels.
+    """
     start = centre_size(references)
     steps = steps * steps.new_tensor(SPREAD)
-    middle = start[:, :2] + steps[:, :2] * start[:, 2:]
+    centre = start[:, :2] + steps[:, :2] * start[:, 2:]
     size = start[:, 2:] * steps[:, 2:].clamp(-_MOST_GROWTH, _MOST_GROWTH).exp()
-    return clipped(corners(torch.cat([middle, size], 1)), shape)
+    return clip_boxes(corners(torch.cat([centre, size], 1)), shape)
 
 
-def clipped(boxes: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
-    """(N, 4) boxes, cut at the edges of an image of `shape` (rows, columns)."""
+def clip_boxes(boxes: torch.Tensor, shape: tuple[int, int]) -> torch.Tensor:
+    """Clip boxes to an image.
+
+    Parameters
+    ----------
+    boxes : (N, 4) tensor
+        x0, y0, x1, y1 in pixels.
+    shape : (int, int)
+        Rows and columns of the image.
+
+    Returns
+    -------
+    (N, 4) tensor
+        Clipped boxes.
+    """
     most = boxes.new_tensor([*shape[::-1], *shape[::-1]])
     return torch.minimum(boxes.clamp_min(0), most)

@@ -1,9 +1,10 @@
-"""What the MR detector is built from, as two named configurations.
+"""Configuration of the MR detector, with two named instances.
 
-S. Wang et al., Medical Image Analysis 77, 102345, 2022 (below: MR). ``PAPER`` is the paper's network. What the paper leaves
-open is taken from the implementation that it names (W. Abdulla's Mask R-CNN, 2017): images brought to 1024 pixels, anchors,
-how many regions are drawn, thresholds. ``COMPACT`` is what is trained and bundled: the same parts, narrow, on pixels of 1 mm,
-with a slice's two neighbours in the place of the colours. It learns from crops, so its global scale is a square of 64 mm.
+S. Wang et al., Medical Image Analysis 77, 102345, 2022 (cited as MR). ``PAPER`` is the paper's network. What the paper does
+not state follows the implementation that it names (W. Abdulla's Mask R-CNN, 2017): images resampled to 1024 pixels, anchors,
+number of sampled regions, thresholds. ``COMPACT`` is the network that is trained and bundled: the same parts, narrow, on
+pixels of 1 mm, with the slice's two neighbours as colour channels. It learns from crops, so its global scale is a square of
+64 mm.
 """
 
 from __future__ import annotations
@@ -15,37 +16,63 @@ from oncotrack.errors import InputError
 
 @dataclass(frozen=True)
 class MRConfig:
-    """The network's shape, its switches and how it draws and keeps regions.
+    """Shape of the network, its switches, and how regions are sampled and kept.
 
     Attributes
     ----------
-    pixel_mm : edge of a pixel that the network reads; 0 brings the longer side of a slice to `side` pixels.
-    slices : 1 (the slice alone, MR sec. 3) or 3 (with its neighbours).
-    stem, stages, blocks, bottleneck, norm : the ResNet; stages end at strides 4, 8, 16 and 32; `norm` is "frozen" (fixed
-        statistics, for ImageNet or COCO weights) or "batch".
-    width : channels of the pyramid.
-    anchor_pixels : edge of the square anchor on each level of the pyramid, strides 4, 8, ...; a fifth level is pooled.
-    ratios : height over width of the anchors.
-    anchors_sampled, rois_sampled : anchors and regions that the losses see in one image; at most half of the anchors and a
-        third of the regions are positive.
-    hard_anchors : share of the negative anchors that are those most taken for nodes, the others are drawn at random.
-    shaken_rois : copies of every node's box, shifted and scaled, that the second stage learns from beside the proposals.
-    anchor_positive, anchor_negative : an anchor is a node from this IoU on, and none below that one; the best anchor of a
-        node is always one.
-    candidates : anchors that go into suppression; `proposals` come out, `proposals_in_training` while training.
-    proposal_nms, detection_nms : IoU from which the worse box is dropped.
-    detections, least_score : how many boxes of a slice are kept, and from which score.
-    box_size, mask_size : cells a side of a region for boxes, and of a predicted mask.
-    box_width, mask_layers : of the heads.
-    canonical_pixels : edge of the region that belongs to stride 16 (T.-Y. Lin et al., FPN, CVPR 2017, eq. 1).
-    attention : global-local attention (MR eq. 1, 2); off it is Mask R-CNN.
-    global_scales : context beside a region: 1 is the whole image, less a share of it round the region (MR, sec. 4.5), more
-        the edge in pixels of a square round the region, which is the same in every field of view.
-    attention_width : of its first convolution.
-    mask_branch : whether masks are predicted; off is the paper's "without pseudo mask".
-    uncertainty : loss weights are learned (MR eq. 6); off they are `task_weights`.
-    task_weights : of first-stage class and box, second-stage class, box and mask (MR table 3).
-    stacking : IoU from which boxes of neighbouring slices are one node (MR sec. 4.8).
+    pixel_mm : float
+        Edge of a pixel of the network's input; 0 resamples the longer side of a slice to `side` pixels.
+    side : int
+        See `pixel_mm`.
+    slices : int
+        1 (the slice only, MR sec. 3) or 3 (with its neighbours).
+    stem, stages, blocks, bottleneck, norm : int, (4,) int, (4,) int, bool, str
+        The ResNet; stages end at strides 4, 8, 16 and 32; `norm` is "frozen" (constant statistics, for ImageNet or COCO
+        weights) or "batch".
+    width : int
+        Channels of the pyramid.
+    anchor_pixels : tuple of float
+        Edge of the square anchor on each level of the pyramid, strides 4, 8, ...; a fifth level is pooled.
+    ratios : tuple of float
+        Height over width of the anchors.
+    anchors_sampled, rois_sampled : int
+        Anchors and regions of one image that the losses use; at most half of the anchors and a third of the regions are
+        positive.
+    hard_anchors : float
+        Fraction of the negative anchors that are those with the highest node scores; the others are drawn at random.
+    shaken_rois : int
+        Shifted and scaled copies of every node's box that the second stage learns from in addition to the proposals.
+    anchor_positive, anchor_negative : float
+        IoU from which an anchor is a node, and below which it is background; the best anchor of a node is always positive.
+    proposals, proposals_in_training : int
+        Regions that remain after non-maximum suppression.
+    candidates : int
+        Anchors that enter non-maximum suppression.
+    proposal_nms, detection_nms : float
+        IoU from which the lower-scored box is dropped.
+    detections, least_score : int, float
+        Most boxes kept on a slice, and their least score.
+    box_size, mask_size : int
+        Cells of each side of a region for boxes, and of a predicted mask.
+    box_width, mask_layers : int
+        Of the heads.
+    canonical_pixels : float
+        Edge of a region that belongs to stride 16 (T.-Y. Lin et al., FPN, CVPR 2017, eq. 1).
+    attention : bool
+        Global-local attention (MR eq. 1, 2); without it the network is Mask R-CNN.
+    global_scales : tuple of float
+        Context of a region: 1 is the whole image, less is a fraction of it around the region (MR, sec. 4.5), more is the
+        edge in pixels of a square around the region, which is the same in every field of view.
+    attention_width : int
+        Of the attention's first convolution.
+    mask_branch : bool
+        Whether masks are predicted; without them it is the paper's "without pseudo mask".
+    uncertainty : bool
+        Whether loss weights are learned (MR eq. 6); otherwise they are `task_weights`.
+    task_weights : (5,) float
+        Of first-stage class and box, second-stage class, box and mask (MR table 3).
+    stacking : float
+        IoU from which boxes of neighbouring slices are one node (MR sec. 4.8).
     """
 
     pixel_mm: float = 0.0

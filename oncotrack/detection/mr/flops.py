@@ -1,4 +1,4 @@
-"""How large a configuration is, counted without building it in memory."""
+"""Parameters and operations of a configuration, counted without allocating the network."""
 
 from __future__ import annotations
 
@@ -10,19 +10,22 @@ from oncotrack.detection.mr.network import MaskRCNN
 
 
 def cost(config: MRConfig, height: int = 512, width: int = 512) -> dict[str, float]:
-    """Parameters and work for one slice: all proposals are classified and all detections get a mask.
+    """Count the parameters, and the operations for one slice: all proposals classified, masks for all detections.
 
     One multiplication with its addition is one operation (fvcore's "flops", half of torch's); only convolutions and linear
-    layers count, RoIAlign, norms and suppression do not.
+    layers count, not RoIAlign, norms and non-maximum suppression.
 
     Parameters
     ----------
-    height, width : of what the network reads, in pixels
+    config : MRConfig
+        The network.
+    height, width : int
+        Of the network's input in pixels.
 
     Returns
     -------
-    dict
-        ``parameters`` and ``gflops``, in units of 1 and of 10^9.
+    dict of str to float
+        ``parameters`` and ``gflops`` (10^9 operations).
     """
     with torch.device("meta"), torch.no_grad():
         network = MaskRCNN(config).eval()

@@ -6,59 +6,58 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from oncotrack.detection.lntracker.backbone import Basic, Bottleneck, conv, norm
 from oncotrack.detection.mr.config import MRConfig
+from oncotrack.detection.resnet import ResNet
 
 
-class ResNet(nn.Module):
-    """Maps of strides 4, 8, 16 and 32; convolutions and norms carry the usual names, so that ImageNet weights fit."""
+class MRBackbone(ResNet):
+    """ResNet with the widths, depths and norms of a configuration.
+
+    Parameters
+    ----------
+    config : MRConfig
+        See `MRConfig`.
+    """
 
     def __init__(self, config: MRConfig) -> None:
-        super().__init__()
-        self.is_light = not config.bottleneck
-        self.conv1 = conv(3, config.stem, 3 if self.is_light else 7, 2)
-        self.bn1 = norm(config.norm, config.stem)
-        block = Bottleneck if config.bottleneck else Basic
-        n_in = config.stem
-        for number, (n_out, depth) in enumerate(zip(config.stages, config.blocks, strict=True), start=1):
-            stride = 2 if self.is_light or number > 1 else 1
-            layers = [block(n_in, n_out, stride, config.norm)]
-            layers += [block(n_out, n_out, 1, config.norm) for _ in range(depth - 1)]
-            self.add_module(f"layer{number}", nn.Sequential(*layers))
-            n_in = n_out
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward(self, images: torch.Tensor) -> list[torch.Tensor]:
-        """(B, 3, H, W) -> four (B, C, H / stride, W / stride); H and W are multiples of 32."""
-        x = F.relu(self.bn1(self.conv1(images)))
-        if not self.is_light:
-            x = F.max_pool2d(x, 3, 2, 1)
-        maps = []
-        for stage in (self.layer1, self.layer2, self.layer3, self.layer4):
-            x = stage(x)
-            maps.append(x)
-        return maps
+        super().__init__(config.stem, config.stages, config.blocks, bottleneck=config.bottleneck, norm=config.norm)
+        self.initialise()
 
 
 class Pyramid(nn.Module):
-    """The same width on every level: sideways 1x1, the coarser level added from above, smoothed by 3x3.
+    """Maps of equal width: lateral 1x1 convolution, plus the enlarged coarser level, smoothed by 3x3.
 
-    The fifth level, for the largest anchors alone, is the fourth at every second place.
+    The fifth level, used only by the largest anchors, is the fourth subsampled by two.
+
+    Parameters
+    ----------
+    config : MRConfig
+        Widths and number of anchor levels.
     """
 
     def __init__(self, config: MRConfig) -> None:
         super().__init__()
-        self.sideways = nn.ModuleList([nn.Conv2d(n_in, config.width, 1) for n_in in config.stages])
-        self.smooth = nn.ModuleList([nn.Conv2d(config.width, config.width, 3, padding=1) for _ in config.stages])
+        sideways = [nn.Conv2d(n_in, config.width, 1) for n_in in config.stages]
+        smooth = [nn.Conv2d(config.width, config.width, 3, padding=1) for _ in config.stages]
+        self.sideways, self.smooth = nn.ModuleList(sideways), nn.ModuleList(smooth)
         self._has_fifth = len(config.anchor_pixels) == 5
-        for module in (*self.sideways, *self.smooth):
+        for module in (*sideways, *smooth):
             nn.init.kaiming_uniform_(module.weight, a=1)
-            nn.init.zeros_(module.bias)
+            nn.init.zeros_(module.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, maps: list[torch.Tensor]) -> list[torch.Tensor]:
-        """Maps of strides 4 to 32 -> (B, width, h, w) of strides 4 to 32, and 64 where there are anchors for it."""
+        """Compute the pyramid.
+
+        Parameters
+        ----------
+        maps : list of (B, C, h, w) tensors
+            Strides 4, 8, 16 and 32.
+
+        Returns
+        -------
+        list of (B, width, h, w) tensors
+            Strides 4 to 32, and 64 if there are anchors for it.
+        """
         level = self.sideways[3](maps[3])
         levels = [level]
         for n in (2, 1, 0):

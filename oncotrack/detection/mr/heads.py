@@ -1,4 +1,4 @@
-"""The second stage: what a region is, where its box lies, and its mask (K. He et al., Mask R-CNN, 2017)."""
+"""Second stage: class, box and mask of a region (K. He et al., Mask R-CNN, 2017)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from oncotrack.detection.mr.config import MRConfig
 
 
 class BoxHead(nn.Module):
-    """Class and box of a region from its features."""
+    """Class and box of a region.
+
+    Parameters
+    ----------
+    config : MRConfig
+        Widths and cells of a region.
+    """
 
     def __init__(self, config: MRConfig) -> None:
         super().__init__()
@@ -22,14 +28,33 @@ class BoxHead(nn.Module):
             nn.init.zeros_(module.bias)
 
     def forward(self, cells: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, C, k, k) -> (N, 2) logits (other, node) and (N, 4) steps."""
+        """Classify regions and refine their boxes.
+
+        Parameters
+        ----------
+        cells : (N, C, k, k) tensor
+            Features of the regions.
+
+        Returns
+        -------
+        logits : (N, 2) tensor
+            Background, node.
+        steps : (N, 4) tensor
+            See `box_code.encode`.
+        """
         x = torch.relu(self.fc1(cells.flatten(1)))
         x = torch.relu(self.fc2(x))
         return self.classes(x).float(), self.boxes(x).float()
 
 
 class MRMaskHead(nn.Module):
-    """Mask of a region from its features."""
+    """Mask of a region.
+
+    Parameters
+    ----------
+    config : MRConfig
+        Width and number of layers.
+    """
 
     def __init__(self, config: MRConfig) -> None:
         super().__init__()
@@ -42,9 +67,20 @@ class MRMaskHead(nn.Module):
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                nn.init.zeros_(module.bias)  # pyright: ignore[reportArgumentType]
         nn.init.normal_(self.mask.weight, std=0.01)
 
     def forward(self, cells: torch.Tensor) -> torch.Tensor:
-        """(N, C, k, k) -> (N, 2 k, 2 k) logits."""
+        """Predict masks.
+
+        Parameters
+        ----------
+        cells : (N, C, k, k) tensor
+            Features of the regions.
+
+        Returns
+        -------
+        (N, 2 k, 2 k) tensor
+            Logits.
+        """
         return self.mask(torch.relu(self.larger(self.layers(cells))))[:, 0].float()

@@ -12,21 +12,32 @@ from torch.nn import functional as F
 from oncotrack.detection.mr.attention import GlobalLocalAttention, context_boxes
 from oncotrack.detection.mr.box_code import decode
 from oncotrack.detection.mr.config import MRConfig
-from oncotrack.detection.mr.fpn import Pyramid, ResNet
+from oncotrack.detection.mr.fpn import MRBackbone, Pyramid
 from oncotrack.detection.mr.heads import BoxHead, MRMaskHead
-from oncotrack.detection.mr.losses import TASKS, MRTargets, class_box_losses, draw_rois, mask_loss, rpn_losses
+from oncotrack.detection.mr.losses import TASKS, class_box_losses, mask_loss, rpn_losses
 from oncotrack.detection.mr.roi_align import pyramid_align
-from oncotrack.detection.mr.rpn import MRProposalHead, anchors, proposals
+from oncotrack.detection.mr.rpn import MRProposalHead, make_anchors, select_proposals
+from oncotrack.detection.mr.sampling import MRTargets, draw_rois
 from oncotrack.detection.mr.uncertainty import FixedWeights, UncertaintyLoss
 from oncotrack.networks.boxes import nms
 
 COARSEST = 32
-"""Rows and columns of what the network reads are multiples of this."""
+"""Rows and columns of the network's input are multiples of this."""
 
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Nodes of one slice, best first: (n, 4) boxes in pixels, (n,) scores, (n, m, m) mask probabilities over each box."""
+    """Nodes of one slice, best first.
+
+    Attributes
+    ----------
+    boxes : (n, 4) tensor
+        x0, y0, x1, y1 in pixels.
+    scores : (n,) tensor
+        0 to 1.
+    masks : (n, m, m) tensor or None
+        Probabilities over each box.
+    """
 
     boxes: torch.Tensor
     scores: torch.Tensor
@@ -34,15 +45,20 @@ class Detections:
 
 
 class MaskRCNN(nn.Module):
-    """The paper's network, or plain Mask R-CNN where its switches are off.
+    """The paper's network, or plain Mask R-CNN with its switches off.
 
-    Training calls it with targets and gets the losses; `detect` gives the nodes.
+    Calling it with targets returns the losses of training; `detect` returns nodes.
+
+    Parameters
+    ----------
+    config : MRConfig
+        See `MRConfig`.
     """
 
     def __init__(self, config: MRConfig) -> None:
         super().__init__()
         self.config = config
-        self.backbone = ResNet(config)
+        self.backbone = MRBackbone(config)
         self.pyramid = Pyramid(config)
         self.proposing = MRProposalHead(config)
         self.attention = GlobalLocalAttention(config) if config.attention else None
@@ -55,29 +71,30 @@ class MaskRCNN(nn.Module):
     def forward(
         self, images: torch.Tensor, targets: Sequence[MRTargets], generator: torch.Generator
     ) -> dict[str, torch.Tensor]:
-        """The losses of a batch.
+        """Compute the losses of a batch.
 
         Parameters
         ----------
         images : (B, 3, H, W) tensor
             0 to 1; H and W are multiples of 32.
-        targets : B targets
+        targets : sequence of MRTargets
+            Ground truth of each image.
         generator : torch.Generator
             Draws anchors and regions.
 
         Returns
         -------
-        dict of scalars
+        dict of str to scalar tensor
             ``loss`` (eq. 6) and the losses of `TASKS`.
         """
-        config, shape = self.config, images.shape[-2:]
-        maps, logits, steps, places = self._first_stage(images)
-        first = rpn_losses(logits, steps, places, targets, config, generator)
+        config, shape = self.config, _rows_columns(images)
+        maps, logits, steps, anchors = self._first_stage(images)
+        first = rpn_losses(logits, steps, anchors, targets, config, generator)
         rois = []
         for own_logits, own_steps, target in zip(logits, steps, targets, strict=True):
-            found = proposals(own_logits, own_steps, places, shape, config, config.proposals_in_training)
-            rois.append(draw_rois(found, target, config, generator))
-        second = class_box_losses(*self._classified(maps, [roi.boxes for roi in rois], shape), rois, targets)
+            proposed = select_proposals(own_logits, own_steps, anchors, shape, config, config.proposals_in_training)
+            rois.append(draw_rois(proposed, target, config, generator))
+        second = class_box_losses(*self._second_stage(maps, [roi.boxes for roi in rois], shape), rois, targets)
         parts = [*first, *second]
         if self.mask_head is not None:
             positive = [roi.boxes[roi.labels == 1] for roi in rois]
@@ -86,17 +103,31 @@ class MaskRCNN(nn.Module):
 
     @torch.inference_mode()
     def detect(self, images: torch.Tensor) -> list[Detections]:
-        """The nodes of (B, 3, H, W) slices."""
-        config, shape = self.config, images.shape[-2:]
-        maps, logits, steps, places = self._first_stage(images)
-        regions = [proposals(a, b, places, shape, config, config.proposals) for a, b in zip(logits, steps, strict=True)]
+        """Detect the nodes of slices.
+
+        Parameters
+        ----------
+        images : (B, 3, H, W) tensor
+            0 to 1; H and W are multiples of 32.
+
+        Returns
+        -------
+        list of B Detections
+            Of each slice.
+        """
+        config, shape = self.config, _rows_columns(images)
+        maps, logits, steps, anchors = self._first_stage(images)
+        regions = [
+            select_proposals(own_logits, own_steps, anchors, shape, config, config.proposals)
+            for own_logits, own_steps in zip(logits, steps, strict=True)
+        ]
         counts = [len(own) for own in regions]
-        answers = [answer.split(counts) for answer in self._classified(maps, regions, shape)]
+        region_logits, region_steps = (part.split(counts) for part in self._second_stage(maps, regions, shape))
         boxes, scores = [], []
-        for own, own_logits, own_steps in zip(regions, *answers, strict=True):
+        for own, own_logits, own_steps in zip(regions, region_logits, region_steps, strict=True):
             score, box = own_logits.softmax(1)[:, 1], decode(own_steps, own, shape)
-            sure = ((score >= config.least_score) & ((box[:, 2:] - box[:, :2]).amin(1) >= 1)).nonzero()[:, 0]
-            kept = sure[nms(box[sure], score[sure], config.detection_nms)[: config.detections]]
+            usable = ((score >= config.least_score) & ((box[:, 2:] - box[:, :2]).amin(1) >= 1)).nonzero()[:, 0]
+            kept = usable[nms(box[usable], score[usable], config.detection_nms)[: config.detections]]
             boxes.append(box[kept])
             scores.append(score[kept])
         masks: Sequence[torch.Tensor | None] = [None] * len(boxes)
@@ -106,24 +137,24 @@ class MaskRCNN(nn.Module):
         return [Detections(*found) for found in zip(boxes, scores, masks, strict=True)]
 
     def _first_stage(self, images: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Maps of the pyramid, (B, A, 2) logits, (B, A, 4) steps and the (A, 4) anchors."""
+        """Return the maps of the pyramid, (B, A, 2) logits, (B, A, 4) steps and the (A, 4) anchors."""
         maps = self.pyramid(self.backbone(images * 2 - 1))
         logits, steps = self.proposing(maps)
-        places = anchors([level.shape[-2:] for level in maps], self.config).to(logits.device)
-        return maps, logits, steps, places
+        anchors = make_anchors([_rows_columns(level) for level in maps], self.config).to(logits.device)
+        return maps, logits, steps, anchors
 
-    def _classified(
+    def _second_stage(
         self, maps: Sequence[torch.Tensor], boxes: Sequence[torch.Tensor], shape: tuple[int, int]
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """(N, 2) logits and (N, 4) steps of the regions of all images."""
+        """Return (N, 2) logits and (N, 4) steps of the regions of all images."""
         cells = self._cells(maps, boxes, self.config.box_size)
         if self.attention is not None:
             scales = [cells]
             for scale in self.config.global_scales:
-                places = [context_boxes(own, scale, shape) for own in boxes]
-                read = self._cells(maps, places, self.config.box_size).split([len(own) for own in places])
+                contexts = [context_boxes(own, scale, shape) for own in boxes]
+                parts = self._cells(maps, contexts, self.config.box_size).split([len(own) for own in contexts])
                 scales.append(
-                    torch.cat([part.expand(len(own), -1, -1, -1) for part, own in zip(read, boxes, strict=True)])
+                    torch.cat([part.expand(len(own), -1, -1, -1) for part, own in zip(parts, boxes, strict=True)])
                 )
             cells = self.attention(torch.stack(scales, 1))
         return self.box_head(cells)
@@ -132,7 +163,22 @@ class MaskRCNN(nn.Module):
         return pyramid_align(maps[:4], boxes, size, self.config.canonical_pixels)
 
 
-def padded(images: torch.Tensor) -> torch.Tensor:
-    """(..., H, W) images, zeros added below and to the right up to multiples of 32."""
-    height, width = images.shape[-2:]
+def _rows_columns(images: torch.Tensor) -> tuple[int, int]:
+    return images.shape[-2], images.shape[-1]
+
+
+def pad_image(images: torch.Tensor) -> torch.Tensor:
+    """Add zeros below and to the right, up to multiples of 32.
+
+    Parameters
+    ----------
+    images : (..., H, W) tensor
+        Any size.
+
+    Returns
+    -------
+    (..., H', W') tensor
+        H' and W' are multiples of 32.
+    """
+    height, width = _rows_columns(images)
     return F.pad(images, (0, -width % COARSEST, 0, -height % COARSEST))

@@ -1,4 +1,4 @@
-"""The first stage: anchors on every level of the pyramid, and the regions proposed from them (S. Ren et al., 2017)."""
+"""First stage: anchors on every level of the pyramid, and the regions proposed from them (S. Ren et al., 2017)."""
 
 from __future__ import annotations
 
@@ -14,34 +14,42 @@ from oncotrack.networks.boxes import area, nms
 _LEAST_AREA = 1.0  # pixels; a proposal that is clipped to less is dropped
 
 
-def anchors(shapes: Sequence[tuple[int, int]], config: MRConfig) -> torch.Tensor:
-    """The anchors of all levels, one after the other; on a level by row, column and ratio.
+def make_anchors(shapes: Sequence[tuple[int, int]], config: MRConfig) -> torch.Tensor:
+    """Return the anchors of all levels, level by level; within a level by row, column and ratio.
 
     Parameters
     ----------
     shapes : sequence of (int, int)
         Rows and columns of each level, strides 4, 8, ...
+    config : MRConfig
+        Sizes and ratios.
 
     Returns
     -------
     (sum of rows * columns * ratios, 4) tensor
         x0, y0, x1, y1 in pixels of the image.
     """
-    found = []
+    levels = []
     ratios = torch.tensor(config.ratios)
     for level, ((rows, columns), edge) in enumerate(zip(shapes, config.anchor_pixels, strict=True)):
         stride = 4 * 2**level
         height, width = edge * ratios.sqrt(), edge / ratios.sqrt()
         y, x = ((torch.arange(n) + 0.5) * stride for n in (rows, columns))
-        middle = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1)[:, :, None]
+        centre = torch.stack(torch.meshgrid(y, x, indexing="ij"), -1)[:, :, None]
         half = torch.stack([height, width], -1) / 2
-        low, high = (middle - half).flip(-1), (middle + half).flip(-1)
-        found.append(torch.cat([low, high], -1).reshape(-1, 4))
-    return torch.cat(found)
+        low, high = (centre - half).flip(-1), (centre + half).flip(-1)
+        levels.append(torch.cat([low, high], -1).reshape(-1, 4))
+    return torch.cat(levels)
 
 
 class MRProposalHead(nn.Module):
-    """For every anchor whether it is a node, and the steps to the node's box; the same weights on every level."""
+    """Class and box of every anchor; all levels share the weights.
+
+    Parameters
+    ----------
+    config : MRConfig
+        Width and ratios.
+    """
 
     def __init__(self, config: MRConfig) -> None:
         super().__init__()
@@ -51,10 +59,23 @@ class MRProposalHead(nn.Module):
         self.boxes = nn.Conv2d(config.width, 4 * count, 1)
         for module in (self.conv, self.classes, self.boxes):
             nn.init.normal_(module.weight, std=0.01)
-            nn.init.zeros_(module.bias)
+            nn.init.zeros_(module.bias)  # pyright: ignore[reportArgumentType]
 
     def forward(self, maps: Sequence[torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Maps (B, C, h, w) -> (B, A, 2) logits (other, node) and (B, A, 4) steps, in the order of `anchors`."""
+        """Classify the anchors and refine their boxes.
+
+        Parameters
+        ----------
+        maps : sequence of (B, C, h, w) tensors
+            Levels of the pyramid.
+
+        Returns
+        -------
+        logits : (B, A, 2) tensor
+            Background, node; in the order of `make_anchors`.
+        steps : (B, A, 4) tensor
+            See `box_code.encode`.
+        """
         logits, steps = [], []
         for level in maps:
             x = torch.relu(self.conv(level))
@@ -64,31 +85,39 @@ class MRProposalHead(nn.Module):
 
 
 @torch.no_grad()
-def proposals(
+def select_proposals(
     logits: torch.Tensor,
     steps: torch.Tensor,
-    places: torch.Tensor,
+    anchors: torch.Tensor,
     shape: tuple[int, int],
     config: MRConfig,
     count: int,
 ) -> torch.Tensor:
-    """The `count` best regions of one image.
+    """Return the best regions of one image after non-maximum suppression.
 
     Parameters
     ----------
-    logits, steps : (A, 2) and (A, 4) tensors
-    places : (A, 4) tensor
-        The anchors.
+    logits : (A, 2) tensor
+        Background, node.
+    steps : (A, 4) tensor
+        See `box_code.encode`.
+    anchors : (A, 4) tensor
+        x0, y0, x1, y1 in pixels.
     shape : (int, int)
-        Rows and columns of the image, at whose edges regions end.
+        Rows and columns of the image that regions are clipped to.
+    config : MRConfig
+        Number of candidates and IoU of suppression.
+    count : int
+        Most regions to return.
 
     Returns
     -------
-    (at most count, 4) tensor, best first
+    (at most count, 4) tensor
+        Best first.
     """
     scores = logits.softmax(1)[:, 1]
     best = scores.topk(min(config.candidates, len(scores))).indices
-    boxes = decode(steps[best], places[best], shape)
-    whole = area(boxes) >= _LEAST_AREA
-    boxes, scores = boxes[whole], scores[best][whole]
+    boxes = decode(steps[best], anchors[best], shape)
+    usable = area(boxes) >= _LEAST_AREA
+    boxes, scores = boxes[usable], scores[best][usable]
     return boxes[nms(boxes, scores, config.proposal_nms)[:count]]

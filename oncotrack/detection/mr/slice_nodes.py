@@ -1,17 +1,17 @@
-"""What the network finds on a slice, and how that becomes nodes of the scan (MR, sec. 4.8)."""
+"""Nodes on single slices, and their stacking to nodes of the scan (MR, sec. 4.8)."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
-from oncotrack.detection.lntracker.tracking import Track, stacked
 from oncotrack.detection.mr.network import Detections
 from oncotrack.detection.mr.slices import MRGrid
+from oncotrack.detection.tracks import Track, stack_boxes
 from oncotrack.findings.finding import Observation
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.images.geometry import Geometry
@@ -31,8 +31,11 @@ class SliceNode:
     box : (4,) float32 ndarray
         x0, y0, x1, y1 in pixels of the working slice; pixel n reaches from n to n + 1.
     score : float
+        0 to 1.
     mask : (h, w) bool ndarray, optional
-        The pixels from `corner` (row, column) on.
+        Pixels of the node, starting at `corner`.
+    corner : (int, int)
+        Row and column of the mask's first pixel.
     """
 
     box: np.ndarray
@@ -40,34 +43,76 @@ class SliceNode:
     mask: np.ndarray | None = None
     corner: tuple[int, int] = (0, 0)
 
-    def drawn(self, shape: tuple[int, int]) -> np.ndarray:
-        """(H, W) bool mask of a slice of `shape`; the box itself where there is no mask."""
-        slice_ = np.zeros(shape, bool)
+    def full_mask(self, shape: tuple[int, int]) -> np.ndarray:
+        """Return the mask of the whole slice, filled with the box if the node has no mask.
+
+        Parameters
+        ----------
+        shape : (int, int)
+            Rows and columns of the slice.
+
+        Returns
+        -------
+        (H, W) bool ndarray
+            True in the node.
+        """
+        full = np.zeros(shape, bool)
         if self.mask is None:
             x0, y0, x1, y1 = np.rint(self.box).astype(int)
-            slice_[y0:y1, x0:x1] = True
+            full[y0:y1, x0:x1] = True
         else:
-            (row, column), (height, width) = self.corner, self.mask.shape
-            slice_[row : row + height, column : column + width] = self.mask
-        return slice_
+            row, column = self.corner
+            height, width = self.mask.shape
+            full[row : row + height, column : column + width] = self.mask
+        return full
 
 
 def slice_nodes(found: Detections, shape: tuple[int, int]) -> list[SliceNode]:
-    """The detections of one slice of `shape` (rows, columns), best first; masks at the pixels' middles."""
+    """Convert the detections of one slice, sampling masks at the centres of the pixels.
+
+    Parameters
+    ----------
+    found : Detections
+        Of the network.
+    shape : (int, int)
+        Rows and columns of the slice; boxes are clipped to it.
+
+    Returns
+    -------
+    list of SliceNode
+        Best first; boxes of less than a pixel are dropped.
+    """
     most = found.boxes.new_tensor([*shape[::-1], *shape[::-1]])
     boxes = torch.minimum(found.boxes, most).cpu()
     nodes = []
     for n, (box, score) in enumerate(zip(boxes, found.scores.tolist(), strict=True)):
         if (box[2:] - box[:2]).amin() < 1:
             continue
-        mask, corner = (None, (0, 0)) if found.masks is None else pasted(found.masks[n].cpu(), box, shape)
+        mask, corner = (None, (0, 0)) if found.masks is None else paste_mask(found.masks[n].cpu(), box, shape)
         nodes.append(SliceNode(box.numpy(), score, mask, corner))
     return nodes
 
 
-def pasted(mask: torch.Tensor, box: torch.Tensor, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
-    """(m, m) probabilities over a (4,) box -> bool pixels from row, column on, and those two."""
-    column, row = (int(v) for v in box[:2].floor())
+def paste_mask(mask: torch.Tensor, box: torch.Tensor, shape: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
+    """Resample a predicted mask to the pixels of its box.
+
+    Parameters
+    ----------
+    mask : (m, m) tensor
+        Probabilities over the box.
+    box : (4,) tensor
+        x0, y0, x1, y1 in pixels.
+    shape : (int, int)
+        Rows and columns of the slice.
+
+    Returns
+    -------
+    pixels : (h, w) bool ndarray
+        True where the probability is at least 0.5.
+    corner : (int, int)
+        Row and column of the first pixel.
+    """
+    column, row = int(box[0].floor()), int(box[1].floor())
     right, bottom = (min(int(v), n) for v, n in zip(box[2:].ceil(), shape[::-1], strict=True))
     x, y = torch.arange(column, right) + 0.5, torch.arange(row, bottom) + 0.5
     x, y = 2 * (x - box[0]) / (box[2] - box[0]) - 1, 2 * (y - box[1]) / (box[3] - box[1]) - 1
@@ -75,45 +120,97 @@ def pasted(mask: torch.Tensor, box: torch.Tensor, shape: tuple[int, int]) -> tup
     return (F.grid_sample(mask[None, None], grid, align_corners=False)[0, 0] >= _MASK_FROM).numpy(), (row, column)
 
 
-def stacked_nodes(found: Sequence[Sequence[SliceNode]], overlap: float) -> list[dict[int, SliceNode]]:
-    """Nodes of the scan from nodes of its slices 0, 1, ...: boxes of neighbouring slices whose IoU exceeds `overlap`.
+def stack_nodes(found: Sequence[Sequence[SliceNode]], overlap: float) -> list[dict[int, SliceNode]]:
+    """Link the nodes of neighbouring slices whose boxes overlap.
 
-    Best score first; a node of the scan is what lies on each of its slices.
+    Parameters
+    ----------
+    found : sequence of sequence of SliceNode
+        Nodes of slices 0, 1, ...
+    overlap : float
+        IoU that two boxes must exceed.
+
+    Returns
+    -------
+    list of dict of int to SliceNode
+        Nodes of the scan: the slice node on each of their slices; highest score first.
     """
-    known = {(n, node.box.tobytes()): node for n, nodes in enumerate(found) for node in nodes}
-    tracks = stacked(
+    by_box = {(n, node.box.tobytes()): node for n, nodes in enumerate(found) for node in nodes}
+    tracks = stack_boxes(
         ((n, [Track({n: node.box}, {n: node.score}) for node in nodes]) for n, nodes in enumerate(found)), overlap
     )
     tracks.sort(key=lambda track: -track.score)
-    return [{n: known[n, box.tobytes()] for n, box in track.boxes.items()} for track in tracks]
+    return [{n: by_box[n, box.tobytes()] for n, box in track.boxes.items()} for track in tracks]
 
 
-def track_of(node: dict[int, SliceNode]) -> Track:
-    """A stacked node as a track: its boxes and scores by slice."""
-    return Track({n: seen.box for n, seen in node.items()}, {n: seen.score for n, seen in node.items()})
+def track_of(node: Mapping[int, SliceNode]) -> Track:
+    """Return a stacked node as a track.
+
+    Parameters
+    ----------
+    node : mapping of int to SliceNode
+        By slice index.
+
+    Returns
+    -------
+    Track
+        Its boxes and scores.
+    """
+    return Track({n: part.box for n, part in node.items()}, {n: part.score for n, part in node.items()})
 
 
-def mask_of(node: dict[int, SliceNode], slices: MRGrid) -> Volume:
-    """The masks of a stacked node as uint8 voxels, on the part of the working grid round it."""
+def mask_of(node: Mapping[int, SliceNode], slices: MRGrid) -> Volume:
+    """Return the mask of a stacked node.
+
+    Parameters
+    ----------
+    node : mapping of int to SliceNode
+        By slice index, consecutive slices.
+    slices : MRGrid
+        The slices that the node lies on.
+
+    Returns
+    -------
+    Volume
+        uint8 voxels on the part of the working grid around the node.
+    """
     grid, levels = slices.geometry, sorted(node)
-    drawn = np.stack([node[n].drawn(grid.shape[1:]) for n in levels])
-    rows, columns = (np.flatnonzero(drawn.any(axis=axes)) for axes in ((0, 2), (0, 1)))
+    shape = (grid.size[1], grid.size[0])
+    mask = np.stack([node[n].full_mask(shape) for n in levels])
+    rows, columns = np.flatnonzero(mask.any(axis=0).any(axis=-1)), np.flatnonzero(mask.any(axis=0).any(axis=0))
     if not len(rows):
         rows = columns = np.zeros(1, int)
-    drawn = drawn[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    mask = mask[:, rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     start = (columns[0], rows[0], levels[0])
-    part = Geometry(drawn.shape[::-1], grid.spacing, tuple(grid.to_ras(start)), grid.direction)
-    return Volume(drawn.astype(np.uint8), part, "node")
+    part = Geometry(mask.shape[::-1], grid.spacing, tuple(grid.to_ras(start)), grid.direction)
+    return Volume(mask.astype(np.uint8), part, "node")
 
 
-def with_mask(seen: Observation, mask: Volume) -> Observation:
-    """An observation with a mask, its volume and the axes measured on it."""
+def with_mask(observation: Observation, mask: Volume) -> Observation:
+    """Return an observation with a mask, and the volume and axes measured on the mask.
+
+    Parameters
+    ----------
+    observation : Observation
+        Of the same node.
+    mask : Volume
+        1 in the node, 0 outside.
+
+    Returns
+    -------
+    Observation
+        Unchanged if the mask is empty; without new axes if the mask is too small to measure.
+    """
     count = int(mask.array.sum())
     if not count:
-        return seen
-    seen = replace(seen, mask=PackedMask.of(mask), volume_mm3=count * float(np.prod(mask.spacing)))
+        return observation
+    observation = replace(observation, mask=PackedMask.of(mask), volume_mm3=count * float(np.prod(mask.spacing)))
     if mask.array.sum(axis=(1, 2)).max() < _LEAST_PIXELS:
-        return seen
+        return observation
     measured = measure_masks(mask)[1]
-    return replace(seen, long_axis=measured.long_axis, short_axis=measured.short_axis,
-                   radius_mm=measured.long_axis.length_mm / 2)  # fmt: skip
+    return replace(
+        observation,
+        long_axis=measured.long_axis,
+        short_axis=measured.short_axis,
+        radius_mm=measured.long_axis.length_mm / 2,
+    )

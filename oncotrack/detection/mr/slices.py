@@ -1,4 +1,4 @@
-"""The slices that the MR detector reads: the scan's own ones, intensities from 0 to 1 (MR, sec. 4.1)."""
+"""Slices as the MR detector reads them: the scan's own slices, intensities from 0 to 1 (MR, sec. 4.1)."""
 
 from __future__ import annotations
 
@@ -6,32 +6,46 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from oncotrack.detection.mr.config import MRConfig
+from oncotrack.detection.orientation import viewing_geometry
 from oncotrack.errors import InputError
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
 TOP = 99.0
-"""Percentile above which intensities are truncated."""
+"""Percentile at which intensities are truncated."""
 
 
 def check_mr(volume: Volume) -> None:
-    """InputError with a sentence when the image is not an MR."""
+    """Check that an image is an MR.
+
+    Parameters
+    ----------
+    volume : Volume
+        The image.
+
+    Raises
+    ------
+    InputError
+        Another modality, or intensities of a CT.
+    """
     if volume.modality not in ("", "MR"):
         raise InputError(
-            f"{volume.name} says that it is {volume.modality}; this detector reads MR. Choose --method lntracker for CT."
+            f"The modality of {volume.name} is {volume.modality}, but this detector reads MR only. Use the detector "
+            '"lntracker" for CT.',
+            parameter="method",
         )
     if volume.is_ct:
         raise InputError(
-            f"{volume.name} reaches down to {volume.array.min():g}, as air in CT does; this detector reads MR. Choose "
-            "--method lntracker for CT."
+            f"{volume.name} contains intensities down to {volume.array.min():g}, like air in CT, but this detector reads MR "
+            'only. Use the detector "lntracker" for CT.',
+            parameter="method",
         )
 
 
 def min_max(array: np.ndarray) -> np.ndarray:
-    """``(X - min) / (max - min)`` with the top 1 % truncated to the maximum of the rest (MR, sec. 4.1).
+    """Normalise intensities: ``(X - min) / (max - min)`` after truncating the top 1 % (MR, sec. 4.1).
 
     Parameters
     ----------
@@ -40,44 +54,23 @@ def min_max(array: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    (D, H, W) float32 ndarray, 0 to 1; 0 where the image has one intensity only.
+    (D, H, W) float32 ndarray
+        0 to 1; 0 everywhere if the image has only one intensity.
     """
     low, high = float(array.min()), float(np.percentile(array, TOP, method="lower"))
     return np.clip((array.astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)
 
 
-def viewing_geometry(geometry: Geometry) -> Geometry:
-    """The same slices, k as it is, with rows and columns as they are shown: i to the left or back, j to the back or down.
-
-    Only axes in the slice are swapped and turned, so that slice n is the scan's slice n in any orientation.
-    """
-    direction = np.asarray(geometry.direction)
-    across = int(np.abs(direction[:, 2]).argmax())
-    wanted = np.diag([-1.0, -1.0, -1.0])[:, [axis for axis in range(3) if axis != across]]
-    likeness = wanted.T @ direction[:, :2]
-    _, axes = linear_sum_assignment(-np.abs(likeness))
-    signs = np.sign(likeness[range(2), axes])
-    order = [*axes, 2]
-    corner = np.zeros(3)
-    corner[axes] = np.where(signs < 0, np.asarray(geometry.size)[axes] - 1, 0)
-    return Geometry(
-        tuple(np.asarray(geometry.size)[order]),
-        tuple(np.asarray(geometry.spacing)[order]),
-        tuple(geometry.to_ras(corner)),
-        direction[:, order] * [*signs, 1],
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class MRGrid:
-    """The slices of one MR as a network reads them.
+    """The slices of one MR as the network reads them.
 
     Parameters
     ----------
     volume : Volume
         Any orientation and spacing; its own slices are kept.
     config : MRConfig
-        Pixels, and how many slices are read at once.
+        Pixel size, and number of slices read at once.
     """
 
     volume: Volume
@@ -85,7 +78,7 @@ class MRGrid:
 
     @cached_property
     def geometry(self) -> Geometry:
-        """The working grid: the scan's slices in viewing order, with the config's pixels."""
+        """Working grid: the scan's slices in viewing orientation, with the configuration's pixels."""
         grid = viewing_geometry(self.volume.geometry)
         longer = max(n * mm for n, mm in zip(grid.size[:2], grid.spacing[:2], strict=True))
         pixel = self.config.pixel_mm or longer / self.config.side
@@ -96,12 +89,23 @@ class MRGrid:
 
     @cached_property
     def array(self) -> np.ndarray:
-        """(D, H, W) float32 in 0 to 1."""
+        """All slices, (D, H, W) float32, 0 to 1."""
         whole = Volume(min_max(self.volume.array), self.volume.geometry)
         return whole.resampled(self.geometry, fill=0.0).array.astype(np.float32)
 
     def stack(self, index: int) -> np.ndarray:
-        """(3, H, W): slice `index` three times, or between its neighbours; beyond the scan its last slice is repeated."""
-        reach = self.config.slices // 2
-        below, above = max(index - reach, 0), min(index + reach, len(self) - 1)
+        """Return the network's input for a slice; beyond the scan its last slice is repeated.
+
+        Parameters
+        ----------
+        index : int
+            Slice index.
+
+        Returns
+        -------
+        (3, H, W) float32 ndarray
+            The slice between its neighbours, or three times itself if the configuration reads one slice.
+        """
+        context = self.config.slices // 2
+        below, above = max(index - context, 0), min(index + context, len(self) - 1)
         return self.array[[below, index, above]]
