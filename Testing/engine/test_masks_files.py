@@ -19,7 +19,7 @@ from oncotrack.images.files import load, save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.axes_table import ENDS, Written, read_table, write_table
+from oncotrack.masks.axes_table import ENDS, ResultRow, read_table, write_table
 from oncotrack.masks.findings import observation
 from oncotrack.masks.label_files import read_labels, write_labels
 from oncotrack.masks.training_pairs import write_pair
@@ -109,7 +109,7 @@ def test_a_table_is_read_row_by_row_and_its_own_output_again(tmp_path):
     assert "Line 4" in read[2].error and read[2].axes is None
     assert "XYZ" in read[3].error
     seen = observation(lump((30, 27, 4)), axes)
-    written = write_table(tmp_path / "out.csv", [("L 1", seen), Written("L 2", error="No slice.")])
+    written = write_table(tmp_path / "out.csv", [("L 1", seen), ResultRow("L 2", error="No slice.")])
     first, second = read_table(written)
     assert np.allclose(first.axes.ends, axes.ends, atol=1e-3)
     assert second.axes is None

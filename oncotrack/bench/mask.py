@@ -15,8 +15,8 @@ from oncotrack.datasets.node_scans import phantom_scan
 from oncotrack.evaluation.masks import dice
 from oncotrack.evaluation.pseudo_masks import LEAST_SHORT_MM, Sample, samples
 from oncotrack.images.volume import Volume
-from oncotrack.masks.carry import carry
 from oncotrack.masks.diameters import diameters
+from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
 
 _SEED = 2_000_000
@@ -46,7 +46,7 @@ def bench_mask(nodes: int = 12, progress: Progress = silent) -> dict[str, Any]:
         "paper": lambda sample: _whole(sample, pseudo_mask(sample.image, sample.axes, "paper")),
         "threshold": _threshold,
         "region_growing": _grown,
-        "carried": lambda sample: _whole(sample, carry(sample.image, sample.axes)),
+        "carried": lambda sample: _whole(sample, propagate_to_3d(sample.image, sample.axes)),
     }
     result: dict[str, Any] = {"nodes": len(chosen)}
     for n, (name, way) in enumerate(ways.items()):

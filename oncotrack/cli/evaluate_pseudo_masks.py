@@ -70,7 +70,7 @@ def _look(slices: Path | None, table: Path | None, json: str | None, out: Path |
     """Masks of DeepLesion's key slices: what is measured on them beside what the readers drew, and a sheet."""
     from oncotrack.datasets.deeplesion import AnnotatedLesion, info_rows, key_slice
     from oncotrack.masks.axes import RecistAxes
-    from oncotrack.masks.batch import Wanted, make_masks
+    from oncotrack.masks.batch import MaskRequest, make_masks
     from oncotrack.masks.recist import measure
 
     if slices is None or table is None:
@@ -85,8 +85,8 @@ def _look(slices: Path | None, table: Path | None, json: str | None, out: Path |
     if not rows:
         raise told[0] if told else InputError(f"{table} has no rows. Choose DeepLesion's DL_info.csv.")
     with progress_bar() as progress:
-        wanted = [Wanted(f"{row.series}_{row.key_slice:03d}", lambda row=row: load(row)) for row in rows]
-        tried = list(make_masks(wanted, progress=progress))
+        requests = [MaskRequest(f"{row.series}_{row.key_slice:03d}", lambda row=row: load(row)) for row in rows]
+        tried = list(make_masks(requests, progress=progress))
     made = [each for each in tried if each.image is not None]
     if not made:
         raise InputError(f"{slices} holds none of the slices that {table} tells of: {tried[0].error}")

@@ -21,16 +21,16 @@ def run(
     """A mask from two diameters, in their slice or in 3D."""
     from oncotrack.images.files import load
     from oncotrack.masks.axes_files import read_axes
-    from oncotrack.masks.carry import carry
     from oncotrack.masks.findings import observation
     from oncotrack.masks.label_files import write_labels
+    from oncotrack.masks.propagate import propagate_to_3d
     from oncotrack.masks.pseudo_mask import pseudo_mask
     from oncotrack.masks.training_pairs import write_pair
 
     drawn, others, volume = read_axes(axes), [read_axes(path) for path in more], load(image)
     with progress_bar() as progress:
         if in_3d or others:
-            mask = carry(volume, drawn, others, method=method, progress=progress)
+            mask = propagate_to_3d(volume, drawn, others, method=method, progress=progress)
         else:
             mask = pseudo_mask(volume, drawn, method)
     seen = observation(mask, drawn)
@@ -66,21 +66,21 @@ def batch(
     image: Path, table: Path, in_3d: bool, method: str, pairs: Path | None, out: Path | None, json: str | None
 ) -> None:
     """Masks for all rows of a table, in one scan or in the scans that the rows name."""
-    from oncotrack.masks.axes_table import Written, write_table
+    from oncotrack.masks.axes_table import ResultRow, write_table
     from oncotrack.masks.batch import make_masks
     from oncotrack.masks.training_pairs import write_pair
 
-    wanted = list(_wanted(image, table))
+    requests = list(_requests(image, table))
     rows, by_image = [], {}
     with progress_bar() as progress:
-        for made in make_masks(wanted, in_3d=in_3d, method=method, progress=progress):
+        for made in make_masks(requests, in_3d=in_3d, method=method, progress=progress):
             if made.image is None:
-                rows.append(Written(made.label, error=made.error))
+                rows.append(ResultRow(made.label, error=made.error))
                 if sum(bool(row.error) for row in rows) <= _TOLD:
                     say(f"{made.label}: {made.error}")
                 continue
             name = made.image.name
-            rows.append(Written(made.label, made.seen, image=name))
+            rows.append(ResultRow(made.label, made.observation, image=name))
             by_image.setdefault(name, (made.image.geometry, made.image.fingerprint, []))[2].append(made)
             if pairs is not None:
                 write_pair(pairs, made.label, made.image, made.mask)
@@ -100,9 +100,9 @@ def batch(
         "masks": len(rows) - len(failed),
         "failed": failed,
         "findings": [
-            {"label": row.label, "image": row.image, "long_axis_mm": row.seen.long_axis.length_mm,
-             "short_axis_mm": row.seen.short_axis.length_mm, "volume_mm3": row.seen.volume_mm3}
-            for row in rows if row.seen is not None
+            {"label": row.label, "image": row.image, "long_axis_mm": row.observation.long_axis.length_mm,
+             "short_axis_mm": row.observation.short_axis.length_mm, "volume_mm3": row.observation.volume_mm3}
+            for row in rows if row.observation is not None
         ],
     }  # fmt: skip
     give(result, json, {"Rows": str(len(rows)), "Masks": str(result["masks"]), "Not made": str(len(failed))})
@@ -117,15 +117,15 @@ def _write(out: Path, name: str, geometry, fingerprint: str, found: Sequence) ->
     stem = name.split(".")[0]
     write_labels(out / f"{stem}.seg.nrrd", geometry, {made.label: made.mask for made in found})
     point = TimePoint("t0", name, fingerprint=fingerprint)
-    finding_list(point, {made.label: made.seen for made in found}).save(out / f"{stem}.findings.json")
+    finding_list(point, {made.label: made.observation for made in found}).save(out / f"{stem}.findings.json")
 
 
-def _wanted(image: Path, table: Path) -> Iterator:
+def _requests(image: Path, table: Path) -> Iterator:
     """What a table asks for: rows of DeepLesion's DL_info.csv, of a CSV of axes, or pairs of lines."""
     from oncotrack.images.files import load
     from oncotrack.masks.axes import RecistAxes
     from oncotrack.masks.axes_table import AxesRow, read_table
-    from oncotrack.masks.batch import Wanted
+    from oncotrack.masks.batch import MaskRequest
 
     if _is_dl_info(table):
         from oncotrack.datasets.deeplesion import info_rows, key_slice
@@ -141,7 +141,7 @@ def _wanted(image: Path, table: Path) -> Iterator:
             stem = f"line {line}" if isinstance(row, InputError) else f"{row.series}_{row.key_slice:03d}"
             seen[stem] = seen.get(stem, 0) + 1
             label = f"{stem} {seen[stem]}" if seen[stem] > 1 else stem
-            yield Wanted(label, lambda row=row: measured(row))
+            yield MaskRequest(label, lambda row=row: measured(row))
         return
     loaded: Callable = lru_cache(1)(load)
 
@@ -151,7 +151,7 @@ def _wanted(image: Path, table: Path) -> Iterator:
         return loaded(image / row.image if row.image and image.is_dir() else image), row.axes
 
     for row in read_table(table):
-        yield Wanted(row.label, lambda row=row: drawn(row))
+        yield MaskRequest(row.label, lambda row=row: drawn(row))
 
 
 def _is_dl_info(table: Path) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.atomic import replacing
-from oncotrack.masks.batch import Made
+from oncotrack.masks.batch import MaskResult
 from oncotrack.masks.diameters import outlines
 from oncotrack.masks.plane import Region
 
@@ -16,7 +16,7 @@ _COLUMNS = 6
 _INCHES = 2.4
 
 
-def write_sheet(path: str | Path, made: Sequence[Made]) -> Path:
+def write_sheet(path: str | Path, made: Sequence[MaskResult]) -> Path:
     """Draw every mask that was made over its image: axes dashed, outline whole; CT from -160 to 240 HU.
 
     Lesions darker than -300 HU round about (lung) are shown from -1150 to 350 HU, those brighter than 250 HU inside
@@ -36,9 +36,9 @@ def write_sheet(path: str | Path, made: Sequence[Made]) -> Path:
     return Path(path)
 
 
-def _draw(axis, made: Made) -> None:
+def _draw(axis, made: MaskResult) -> None:
     region = Region.of(made.axes, made.image.geometry)
-    values = region.sampled(made.image)
+    values = region.sample(made.image)
     low, high = np.percentile(values, [1, 99])
     mask = made.mask.resampled(region.grid, fill=0, nearest=True).array[0] > 0
     if made.image.is_ct:
@@ -47,7 +47,7 @@ def _draw(axis, made: Made) -> None:
     axis.imshow(values, cmap="gray", vmin=low, vmax=high, interpolation="bilinear")
     for line in outlines(mask):
         axis.plot(*line.T, color="#ffd21f", linewidth=1.2)
-    for ends in np.split(region.pixels(made.axes.ends), 2):
+    for ends in np.split(region.to_pixels(made.axes.ends), 2):
         axis.plot(*ends.T, color="#35c9ff", linewidth=0.8, linestyle="--")
     lengths = f"{made.axes.long.length_mm:.0f} x {made.axes.short.length_mm:.0f} mm"
     axis.set_title(f"{made.label}\n{lengths}", fontsize=6)

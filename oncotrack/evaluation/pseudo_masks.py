@@ -14,9 +14,9 @@ from oncotrack.evaluation.masks import average_symmetric_surface_distance, box_i
 from oncotrack.evaluation.statistics import bootstrap_interval
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.carry import carry
-from oncotrack.masks.ellipse import reach
+from oncotrack.masks.ellipse import radius_profile
 from oncotrack.masks.plane import Region, to_voxels
+from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure, scan_axis
 
@@ -181,7 +181,7 @@ def _summary(values: list[tuple[float, float, float]]) -> dict[str, object]:
 
 def _ellipse(image: Volume, axes: RecistAxes) -> Volume:
     region = Region.of(axes, image.geometry)
-    return to_voxels(image.geometry, region, reach(region, axes) < 1)
+    return to_voxels(image.geometry, region, radius_profile(region, axes) < 1)
 
 
 def _frame(image: Volume, axes: RecistAxes) -> np.ndarray:
@@ -218,7 +218,7 @@ IN_SLICE: dict[str, Shape] = {
     "ellipse": _ellipse,
 }
 IN_3D: dict[str, Shape] = {
-    "pseudo-mask": carry,
+    "pseudo-mask": propagate_to_3d,
     "RECIST box": lambda image, axes: _box(image, axes, axes.short.length_mm),
     "ellipse": _ellipsoid,
 }

@@ -8,7 +8,7 @@ from pathlib import Path
 from oncotrack.findings.finding import Axis, Finding, Observation
 from oncotrack.masks.axes import PERPENDICULAR_WITHIN, RecistAxes
 from oncotrack.scene.masks.recist import RecistScene
-from oncotrack.scene.masks.recist_files import Taken
+from oncotrack.scene.masks.recist_files import ImportResult
 
 NO_MASK = "none"
 
@@ -61,7 +61,7 @@ def done(session: RecistScene, outcome: object) -> str:
     """What a task that was just applied has brought, as a sentence."""
     if isinstance(outcome, Finding):
         return f"The mask of {outcome.label} lies {mask_word(outcome.at(session.time_point))} now."
-    if isinstance(outcome, Taken):
+    if isinstance(outcome, ImportResult):
         parts = [f"{_count(len(outcome.new), 'new finding')}"]
         parts += [f"{_count(len(outcome.changed), 'changed mask')}"] * bool(outcome.changed)
         words = f"{', '.join(parts)}."
