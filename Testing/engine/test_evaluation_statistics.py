@@ -64,7 +64,7 @@ def test_nothing_and_equal_values():
     assert paired_test([], []) == 1.0 and paired_test([1, 2], [1, 2]) == 1.0
     with pytest.raises(InputError, match="same lesions twice"):
         paired_test([1, 2], [1])
-    with pytest.raises(InputError, match="one patient a value"):
+    with pytest.raises(InputError, match="one patient for each value"):
         bootstrap_interval([1, 2], [1])
     with pytest.raises(InputError, match="missing or infinite"):
         bootstrap_interval([1, np.nan])

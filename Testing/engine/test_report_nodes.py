@@ -7,9 +7,9 @@ import numpy as np
 from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection.lntracker.nodes import observation
 from oncotrack.findings.finding import Provenance
+from oncotrack.findings.node_size import size_word
 from oncotrack.phantom import make_patient
 from oncotrack.report import write_node_report
-from oncotrack.report.nodes import size_word
 
 
 def test_every_node_has_its_row_and_picture(tmp_path):

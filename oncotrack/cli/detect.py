@@ -20,9 +20,9 @@ def run(
     """Find the nodes of a scan and tell where they are."""
     from oncotrack.detection.detector import CAUTION, detector
     from oncotrack.findings.node_files import write_nodes
+    from oncotrack.findings.node_size import size_word
     from oncotrack.images.files import load
     from oncotrack.report import write_node_report
-    from oncotrack.report.nodes import size_word
 
     with progress_bar() as progress:
         started = time.perf_counter()
