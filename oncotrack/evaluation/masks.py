@@ -35,7 +35,7 @@ def dice(a, b) -> float:
 def surface(mask) -> np.ndarray:
     """Return the voxels of a mask that share a face with the outside; beyond the image is outside."""
     mask = np.asarray(mask) > 0
-    return mask & ~np.asarray(ndimage.binary_erosion(mask))
+    return mask & ~np.asarray(ndimage.binary_erosion(mask), bool)
 
 
 def surface_distances(a, b, spacing) -> np.ndarray:

@@ -75,7 +75,8 @@ class Region:
         count = int(np.ceil(side / pixel))
         frame = np.stack([u, v, step], 1)
         corner = centre - frame[:, :2].sum(1) * pixel * (count - 1) / 2
-        return cls(Geometry((count, count, 1), (pixel, pixel, distance), tuple(corner), frame))
+        grid = Geometry((count, count, 1), (pixel, pixel, distance), tuple(corner), frame)  # pyright: ignore[reportArgumentType]
+        return cls(grid)
 
     @property
     def pixel_mm(self) -> float:

@@ -144,7 +144,8 @@ def with_slices_across(volume: Volume, across: int) -> Volume:
         return volume
     grid = volume.geometry
     size, spacing = np.asarray(grid.size)[order], np.asarray(grid.spacing)[order]
-    geometry = Geometry(tuple(size), tuple(spacing), grid.origin, np.asarray(grid.direction)[:, order])
+    direction = np.asarray(grid.direction)[:, order]
+    geometry = Geometry(tuple(size), tuple(spacing), grid.origin, direction)  # pyright: ignore[reportArgumentType]
     array = volume.array.transpose([2 - axis for axis in order[::-1]])
     return replace(volume, array=array, geometry=geometry)
 
