@@ -201,7 +201,7 @@ def test_rejected_findings_and_other_kinds_do_not_count():
     assert evaluate_detection(truth, given, Kind.LESION)["AS"] is None
 
 
-def test_what_cannot_be_compared_is_said(tmp_path):
+def test_files_that_cannot_be_compared_raise_an_error(tmp_path):
     truth = findings([(0, 0, 0, 10, 10, 10)])
     with pytest.raises(InputError, match="predictions lack 1 of the patients"):
         evaluate_detection({"a": truth, "b": truth}, {"a": truth, "c": truth})
@@ -209,14 +209,14 @@ def test_what_cannot_be_compared_is_said(tmp_path):
     with pytest.raises(InputError, match="LN 1 has neither a box nor a size"):
         evaluate_detection(bare, truth)
     path = tmp_path / "p.json"
-    for text, said in (
+    for text, message in (
         ("{", "not a readable JSON"),
         ("[]", "neither a findings file"),
         ('{"findings": [{"score": 1}]}', 'finding 1 has no "box_ras"'),
         ('{"findings": [{"box_ras": [[1, 0, 0], [0, 1, 1]]}]}', "inside out"),
     ):
         path.write_text(text)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             evaluate_detection(truth, path)
     with pytest.raises(InputError, match="does not exist"):
         evaluate_detection(truth, tmp_path / "none")

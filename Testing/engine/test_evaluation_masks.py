@@ -97,7 +97,7 @@ def test_folders_of_masks_are_compared_by_name(folders):
     assert {path.name for path in files} >= {"metrics.csv", "per_case.csv", "masks.png"}
 
 
-def test_masks_that_cannot_be_compared_are_said(folders):
+def test_masks_that_cannot_be_compared_raise_an_error(folders):
     (folders / "given" / "p2.nii.gz").unlink()
     with pytest.raises(InputError, match=r"given lacks 1 masks .*p2"):
         evaluate_masks(folders / "truth", folders / "given")

@@ -204,7 +204,7 @@ def test_start_robustness_and_speed_are_reported_when_the_file_holds_them(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("break_it", "said"),
+    ("break_it", "message"),
     [
         (lambda items: items.pop(), "missing predictions for 1 of the 12 lesion pairs"),
         (lambda items: items.append(items[0]), "too many predictions, namely for 1 of the 12"),
@@ -217,15 +217,15 @@ def test_start_robustness_and_speed_are_reported_when_the_file_holds_them(tmp_pa
         (lambda items: items.__setitem__(0, 5), "holds no records"),
     ],
 )
-def test_what_is_wrong_with_a_prediction_file_is_said(tmp_path, pairs, break_it, said):
+def test_a_wrong_prediction_file_raises_an_error(tmp_path, pairs, break_it, message):
     truth = write(tmp_path / "t.json", pairs)
     items = copy.deepcopy(list(pairs.values()))
     break_it(items)
-    with pytest.raises(InputError, match=said):
+    with pytest.raises(InputError, match=message):
         evaluate_dls(truth, write(tmp_path / "p.json", {"results": items}))
 
 
-def test_files_that_are_no_json_are_said(tmp_path, pairs):
+def test_files_that_are_no_json_raise_an_error(tmp_path, pairs):
     truth = write(tmp_path / "t.json", pairs)
     broken = tmp_path / "p.json"
     broken.write_bytes(b"\xff\xfe\x00")

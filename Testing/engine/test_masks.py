@@ -163,10 +163,10 @@ def test_the_command_writes_a_mask_on_the_images_grid(tmp_path):
         app, ["mask", str(path), str(lines), "--out", str(tmp_path / "m.nii.gz"), "--json", "-"]
     )
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
+    report = json.loads(result.stdout)
     written = load(tmp_path / "m.nii.gz")
     assert written.geometry.size == image.geometry.size
-    assert told["voxels"] == int((written.array > 0).sum())
+    assert report["voxels"] == int((written.array > 0).sum())
     layer = written.array.any((1, 2))
     assert dice(written.array[layer], truth.array[layer]) > 93
-    assert np.allclose(np.mean(told["box_ras"], 0), axes.centre, atol=1.5)
+    assert np.allclose(np.mean(report["box_ras"], 0), axes.centre, atol=1.5)

@@ -30,7 +30,7 @@ class LesionResult:
     """A tracker's result for one lesion, compared with the truth.
 
     Lengths are in mm, seconds in s. `error` is the offset of the match from the truth along R, A, S; `shifted` holds the
-    errors of the clicks beside the centre. `box_mm` and `spacing` (size of the lesion's box, size of a voxel) are along
+    errors of the additional clicks. `box_mm` and `spacing` (size of the lesion's box, size of a voxel) are along
     R, A, S.
     """
 

@@ -19,7 +19,7 @@ from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_files import is_lps, points, read_axes
 
 ENDS = tuple(f"{axis}_{end}_{way}" for axis in ("long", "short") for end in ("start", "end") for way in "ras")
-"""Columns of the end points, RAS mm (LPS where a column ``coordinates`` says so)."""
+"""Columns of the end points, RAS mm (LPS for rows whose column ``coordinates`` is LPS)."""
 
 
 @dataclass(frozen=True)
