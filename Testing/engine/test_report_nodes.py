@@ -7,7 +7,7 @@ import numpy as np
 from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection.lntracker.nodes import observation
 from oncotrack.findings.finding import Provenance
-from oncotrack.findings.node_size import size_word
+from oncotrack.findings.sizes import size_word
 from oncotrack.phantom import make_patient
 from oncotrack.report import write_node_report
 

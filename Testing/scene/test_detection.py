@@ -16,8 +16,8 @@ from oncotrack.errors import Cancelled, InputError
 from oncotrack.findings.finding import Kind, Observation, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.node_files import BOXES, FINDINGS, LABELS, TABLE
-from oncotrack.findings.node_size import size_word
 from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.findings.sizes import size_word
 from oncotrack.findings.tracklet_edits import Rerun, replace_tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume

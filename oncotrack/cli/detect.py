@@ -20,7 +20,7 @@ def run(
     """Find the nodes of a scan and tell where they are."""
     from oncotrack.detection.detector import CAUTION, detector
     from oncotrack.findings.node_files import write_nodes
-    from oncotrack.findings.node_size import size_word
+    from oncotrack.findings.sizes import size_word
     from oncotrack.images.files import load
     from oncotrack.report import write_node_report
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.findings.finding import Axis, Finding, Point
-from oncotrack.findings.node_size import size_word
+from oncotrack.findings.sizes import size_word
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
 from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, png, write_page

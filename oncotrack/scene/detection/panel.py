@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oncotrack.findings.finding import Finding, Observation, State
-from oncotrack.findings.node_size import ENLARGED_MM, MEASURABLE_MM, length_text, size_word
+from oncotrack.findings.sizes import ENLARGED_MM, MEASURABLE_MM, length_text, size_word
 from oncotrack.scene.choices import NODE_ORDERS, NODE_SIZES, NODE_STATES
 from oncotrack.scene.detection.detection import DetectionScene
 

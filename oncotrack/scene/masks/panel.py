@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oncotrack.findings.finding import Finding, Observation
-from oncotrack.findings.node_size import length_text
+from oncotrack.findings.sizes import length_text
 from oncotrack.masks.axes import PERPENDICULAR_WITHIN, RecistAxes
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.masks.recist_files import ImportResult

@@ -11,7 +11,7 @@ import vtk
 
 from oncotrack.findings.finding import Observation
 from oncotrack.findings.finding_list import FindingList
-from oncotrack.findings.node_size import length_text
+from oncotrack.findings.sizes import length_text
 
 
 def rows(findings: FindingList) -> list[list[str]]:

@@ -1,4 +1,4 @@
-"""The size classes of lymph nodes in RECIST 1.1 (E. Eisenhauer et al., 2009), and the text of a length."""
+"""Sizes as text: the length of an axis, and the size class of a lymph node in RECIST 1.1 (E. Eisenhauer et al., 2009)."""
 
 from __future__ import annotations
 
