@@ -229,6 +229,9 @@ def test_the_command_writes_one_json(visits, tmp_path, monkeypatch):
     assert result["lesions"] == 6
     assert result["copy"]["MED"] == result["affine"]["MED"] == pytest.approx(10)
     assert result["over"]["affine"]["MED"]["difference"] == pytest.approx(0)
+    assert result["over"]["affine"]["MED"]["p"] == 1
+    assert "copy over affine" in done.output
+    assert "MED +0.0 mm (0.0 to 0.0), p 1.000" in " ".join(done.output.split())
 
 
 def test_data_and_its_options_must_fit():

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from oncotrack.cli.comparisons import comparison_text, linking_text
 from oncotrack.cli.output import give, progress_bar, say
 from oncotrack.errors import InputError
 
@@ -105,8 +106,10 @@ def detectors(
             lines[f"{name}, nodes that stand out"] = (
                 f"AS {metrics['AS of free nodes']:.1f} of {metrics['free nodes']} nodes"
             )
+        if metrics["linking"]:
+            lines[f"{name}, linking through the slices"] = linking_text(metrics["linking"])
     for name, over in result.get("AS over", {}).items():
-        lines[f"AS over {name}"] = "{:+.1f} ({:.1f} to {:.1f})".format(over["difference"], *over["interval"])
+        lines[f"AS over {name}"] = comparison_text(over)
     give(result, json, lines)
 
 
@@ -173,6 +176,11 @@ def _follow_lines(result: Mapping[str, Any], names: Sequence[str]):
         yield (
             f"{name}, seconds",
             "registering and preparing {prepare:.1f}, first {first:.2f}, later {later:.2f}".format(**of["seconds"]),
+        )
+    for name, over in result.get("over", {}).items():
+        yield (
+            f"{names[0]} over {name}",
+            f"CPM@10mm {comparison_text(over['CPM@10mm'])}; MED {comparison_text(over['MED'], 'mm')}",
         )
 
 

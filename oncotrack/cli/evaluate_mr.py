@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from oncotrack.cli.comparisons import comparison_text
 from oncotrack.cli.output import give, progress_bar, say
 from oncotrack.errors import InputError
 
@@ -41,7 +42,5 @@ def run(
                         "{SEN25 interval[1]:.1f}), SEN50 {SEN50:.1f}".format(**told[kind])
                     )
     for name, over in result.get("SEN25 over", {}).items():
-        lines[f"SEN25 (box, slices) over {name}"] = "{:+.1f} ({:.1f} to {:.1f})".format(
-            over["difference"], *over["interval"]
-        )
+        lines[f"SEN25 (box, slices) over {name}"] = comparison_text(over)
     give(result, json, lines)
