@@ -17,7 +17,7 @@ from oncotrack.datasets.lesion_visits import CONTRAST, GROWN, MOVED, VANISHED, L
 from oncotrack.errors import InputError, MissingPackageError, RegistrationError
 from oncotrack.evaluation.baselines import BASELINES, CentreCopy
 from oncotrack.evaluation.follow import evaluate_follow, table_row
-from oncotrack.evaluation.match_pictures import Sight, chosen, plane
+from oncotrack.evaluation.match_pictures import MatchPicture, axial_image, choose
 from oncotrack.followup.ensemble import Ensemble, decide
 from oncotrack.followup.tracker import Match, ScanPair
 from oncotrack.images.geometry import Geometry
@@ -85,6 +85,7 @@ def test_vanished_ones_and_trust(visits):
     assert result["lost"]["trust"] == [{"cycle error": "none", "lesions": 4, "within 10 mm": 0.0}]
     over = result["over"]["lost"]
     assert over["CPM@10mm"]["difference"] == 100
+    assert over["CPM@10mm"]["p"] == 1, "one patient alone is no evidence"
     assert over["MED"]["difference"] == pytest.approx(-30)
 
 
@@ -103,12 +104,12 @@ def test_ten_matches_are_drawn(visits, tmp_path):
     assert picture.std() > 0.1
     array = np.full(GRID.shape, -1000, np.int16)
     array[:, :, 20:] = 40
-    half = plane(Volume(array, GRID, "half", "CT"), (97.5, 100.0, 95.0))
+    half = axial_image(Volume(array, GRID, "half", "CT"), (97.5, 100.0, 95.0))
     assert half[60, 10] == 40
     assert half[60, 110] == -1000
-    far = [Sight("", half, half, np.zeros(3), np.zeros(3), (5.0, 5.0), float(n)) for n in range(30)]
-    assert [sight.distance for sight in chosen(far)] == [0, 1, 2, 13, 14, 15, 16, 27, 28, 29]
-    assert len(chosen(far[:4])) == 4
+    far = [MatchPicture("", half, half, np.zeros(3), np.zeros(3), (5.0, 5.0), float(n)) for n in range(30)]
+    assert [picture.distance for picture in choose(far)] == [0, 1, 2, 13, 14, 15, 16, 27, 28, 29]
+    assert len(choose(far[:4])) == 4
 
 
 def test_pairs_that_cannot_be_registered_are_named(visits, monkeypatch):
@@ -228,6 +229,9 @@ def test_the_command_writes_one_json(visits, tmp_path, monkeypatch):
     assert result["lesions"] == 6
     assert result["copy"]["MED"] == result["affine"]["MED"] == pytest.approx(10)
     assert result["over"]["affine"]["MED"]["difference"] == pytest.approx(0)
+    assert result["over"]["affine"]["MED"]["p"] == 1
+    assert "copy over affine" in done.output
+    assert "MED +0.0 mm (0.0 to 0.0), p 1.000" in " ".join(done.output.split())
 
 
 def test_data_and_its_options_must_fit():

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from oncotrack.errors import InputError
 from oncotrack.evaluation import detection, evaluate_detection, write_report
-from oncotrack.evaluation.detection import Comparison, compare_boxes, compare_masks
+from oncotrack.evaluation.detection import Comparison, compare_boxes
 from oncotrack.findings.finding import Box, Finding, Kind, Observation, State, TimePoint
 from oncotrack.findings.finding_list import FindingList
 
@@ -93,15 +93,6 @@ def test_box_hits_of_ln_tracker_exceed_the_threshold_and_others_reach_it():
     flat = compare_boxes([[0, 0, 4, 4]], [[2, 0, 6, 4]], [1], 0.25)
     assert flat.overlap.item() == pytest.approx(1 / 3) and flat.hits.all()
     assert compare_boxes([], [], [], 0.5).hits.shape == (0, 0)
-
-
-def test_mask_hits_are_by_instance():
-    truth, found = np.zeros((4, 6), int), np.zeros((4, 6), int)
-    truth[0, :4], truth[2, :] = 1, 2
-    found[0, :3], found[0, 3], found[3, :] = 1, 2, 3
-    both = compare_masks(truth, found, [0.9, 0.8, 0.7], 0.5)
-    assert both.overlap == pytest.approx(np.array([[3 / 4, 0], [1 / 4, 0], [0, 0]]))
-    assert both.hits.tolist() == [[True, False], [False, False], [False, False]]
 
 
 def test_the_hit_rule_of_osln_wants_any_overlap_and_a_similar_radius():
@@ -210,7 +201,7 @@ def test_rejected_findings_and_other_kinds_do_not_count():
     assert evaluate_detection(truth, given, Kind.LESION)["AS"] is None
 
 
-def test_what_cannot_be_compared_is_said(tmp_path):
+def test_files_that_cannot_be_compared_raise_an_error(tmp_path):
     truth = findings([(0, 0, 0, 10, 10, 10)])
     with pytest.raises(InputError, match="predictions lack 1 of the patients"):
         evaluate_detection({"a": truth, "b": truth}, {"a": truth, "c": truth})
@@ -218,14 +209,14 @@ def test_what_cannot_be_compared_is_said(tmp_path):
     with pytest.raises(InputError, match="LN 1 has neither a box nor a size"):
         evaluate_detection(bare, truth)
     path = tmp_path / "p.json"
-    for text, said in (
+    for text, message in (
         ("{", "not a readable JSON"),
         ("[]", "neither a findings file"),
         ('{"findings": [{"score": 1}]}', 'finding 1 has no "box_ras"'),
         ('{"findings": [{"box_ras": [[1, 0, 0], [0, 1, 1]]}]}', "inside out"),
     ):
         path.write_text(text)
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             evaluate_detection(truth, path)
     with pytest.raises(InputError, match="does not exist"):
         evaluate_detection(truth, tmp_path / "none")

@@ -7,7 +7,13 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from oncotrack.errors import InputError
-from oncotrack.evaluation.statistics import bootstrap_interval, paired_bootstrap, paired_test
+from oncotrack.evaluation.statistics import (
+    bootstrap_interval,
+    bootstrap_metric,
+    compare_means,
+    compare_metrics,
+    paired_test,
+)
 
 
 def test_the_interval_of_a_mean_is_scipys():
@@ -45,19 +51,46 @@ def test_many_values_agree_with_the_paired_t_test():
     a = generator.normal(0, 1, 300)
     b = a + generator.normal(0.1, 1, 300)
     assert paired_test(a, b) == pytest.approx(stats.ttest_rel(a, b).pvalue, abs=0.02)
-    result = paired_bootstrap(a, b)
+    result = compare_means(a, b)
     want = stats.ttest_rel(a, b).confidence_interval()
     assert result["difference"] == pytest.approx((a - b).mean())
     assert result["interval"] == pytest.approx([want.low, want.high], abs=0.02)
-    assert paired_test(a, b) == paired_test(a, b), "the same values, the same p"
+    assert paired_test(a, b) == result["p"] == compare_means(a, b)["p"], "the same values, the same p"
 
 
 def test_nothing_and_equal_values():
-    assert bootstrap_interval([]) is None and paired_bootstrap([], []) == {"difference": None, "interval": None}
+    assert bootstrap_interval([]) is None
+    assert compare_means([], []) == {"difference": None, "interval": None, "p": None}
     assert paired_test([], []) == 1.0 and paired_test([1, 2], [1, 2]) == 1.0
     with pytest.raises(InputError, match="same lesions twice"):
         paired_test([1, 2], [1])
-    with pytest.raises(InputError, match="one patient a value"):
+    with pytest.raises(InputError, match="one patient for each value"):
         bootstrap_interval([1, 2], [1])
     with pytest.raises(InputError, match="missing or infinite"):
         bootstrap_interval([1, np.nan])
+
+
+def test_a_metric_is_compared_patient_by_patient():
+    """The metric being a mean, interval and p are those of `compare_means`."""
+    generator = np.random.default_rng(4)
+    for count in (8, 60):
+        a = generator.normal(0.4, 1, count)
+        b = np.zeros(count)
+        metric, mean = compare_metrics(a, b, np.mean), compare_means(a, b)
+        assert metric["difference"] == pytest.approx(mean["difference"])
+        assert metric["interval"] == pytest.approx(mean["interval"], abs=0.06)
+        assert metric["p"] == pytest.approx(mean["p"], abs=1e-9 if count == 8 else 0.02)
+    assert compare_metrics(a, a, np.mean) == {"difference": 0, "interval": [0, 0], "p": 1}
+
+
+def test_draws_without_a_value_are_left_out():
+    assert bootstrap_metric([], np.mean) is None
+    assert bootstrap_metric([np.nan], np.mean) is None
+    assert compare_metrics([np.nan], [np.nan], np.mean)["p"] is None
+
+
+def test_intervals_are_those_of_the_published_figures():
+    """The seeds and the order of the draws stay: the documents quote intervals made with them."""
+    values = np.sqrt(np.arange(12))
+    assert bootstrap_interval(values) == pytest.approx([1.6239769075542765, 2.6406045122677644])
+    assert bootstrap_metric(list(values), np.mean) == pytest.approx([1.5737880674752485, 2.621983505827757])

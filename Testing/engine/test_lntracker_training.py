@@ -286,6 +286,11 @@ def test_truth_against_itself_is_perfect_and_half_is_worse(ct):
     assert result["none"]["AS"] == pytest.approx(0)
     assert result["AS over"]["half"]["difference"] == pytest.approx(100 - half)
     assert result["AS over"]["half"]["interval"][0] > 0
+    assert result["AS over"]["half"]["p"] == pytest.approx(2 / 2 ** len(cases)), "the first is better for each patient"
+    linking = result["all"]["linking"]
+    assert linking["node slices matched"] == linking["node slices"] > sum(nodes)
+    assert linking["fragmentation"] == linking["wrong merges"] == linking["identity switches"] == 0
+    assert result["none"]["linking"]["node slices matched"] == 0
     groups = result["all"]["sensitivity by short axis"]
     assert sum(group["nodes"] for group in groups.values()) <= sum(nodes)
     assert result["all"]["AS by least short axis"][">= 5 mm"] == pytest.approx(100)

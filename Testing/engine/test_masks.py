@@ -17,7 +17,7 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_files import read_axes
-from oncotrack.masks.grabcut import classes
+from oncotrack.masks.grabcut import initial_labels
 from oncotrack.masks.plane import Region
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.phantom import make_patient
@@ -72,11 +72,11 @@ def test_the_start_is_the_papers():
     image, _truth, axes = lump(np.eye(3))
     region = Region.of(axes, image.geometry)
     assert region.grid.size[0] * region.pixel_mm == pytest.approx(2 * axes.long.length_mm, rel=0.03)
-    start = classes(region, axes)
+    start = initial_labels(region, axes)
     assert set(np.unique(start)) == {1, 2, 3}
     area = axes.long.length_mm * axes.short.length_mm / 2
     assert (start != 2).sum() * region.pixel_mm**2 == pytest.approx(area, rel=0.12)
-    on_axes = np.round(region.pixels(np.linspace(*axes.ends[:2], 20))).astype(int)
+    on_axes = np.round(region.to_pixels(np.linspace(*axes.ends[:2], 20))).astype(int)
     assert (start[on_axes[:, 1], on_axes[:, 0]] == 1).all()
 
 
@@ -112,12 +112,12 @@ def test_bad_axes_each_have_their_sentence():
     good = at(-10, 0), at(10, 0)
     refused(good, (at(0, 0), at(0, 0)), "short axis has no length")
     refused((at(0, -5), at(0, 5)), good, "swapped")
-    refused(good, (at(-8, 1), at(8, 2)), "side by side")
+    refused(good, (at(-8, 1), at(8, 2)), "nearly parallel")
     refused(good, (at(25, -5), at(25, 5)), "do not cross")
     refused(good, (at(0, -5, 6), at(0, 5, 6)), "two slices")
     refused((at(-10, 0), at(300, 0)), (at(0, -5), at(0, 5)), "outside the image")
     slanted = RecistAxes(Axis(*good), Axis(at(-3, -5), at(3, 5)))
-    assert "off the right angle" in slanted.warnings()[0]
+    assert "from the right angle" in slanted.warnings()[0]
     assert slanted.perpendicular().warnings() == []
     assert slanted.perpendicular().short.length_mm == pytest.approx(slanted.short.length_mm)
 
@@ -145,7 +145,7 @@ def test_axes_are_read_from_json_and_from_slicers_lines(tmp_path):
         ({"long": [[0, 0, 0], [1, 0, 0]]}, "neither the axes"),
         ({"markups": [{"type": "Line"}]}, "holds 1 lines"),
         ({"long": [[0, 0], [1, 0]], "short": [[0, 0, 0], [0, 1, 0]]}, "two points of three numbers"),
-        ({"coordinates": "IJK", "long": [], "short": []}, 'coordinates are "IJK"'),
+        ({"coordinates": "IJK", "long": [], "short": []}, 'coordinates as "IJK"'),
     ],
 )
 def test_damaged_files_get_a_sentence(tmp_path, data, words):
@@ -163,10 +163,10 @@ def test_the_command_writes_a_mask_on_the_images_grid(tmp_path):
         app, ["mask", str(path), str(lines), "--out", str(tmp_path / "m.nii.gz"), "--json", "-"]
     )
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
+    report = json.loads(result.stdout)
     written = load(tmp_path / "m.nii.gz")
     assert written.geometry.size == image.geometry.size
-    assert told["voxels"] == int((written.array > 0).sum())
+    assert report["voxels"] == int((written.array > 0).sum())
     layer = written.array.any((1, 2))
     assert dice(written.array[layer], truth.array[layer]) > 93
-    assert np.allclose(np.mean(told["box_ras"], 0), axes.centre, atol=1.5)
+    assert np.allclose(np.mean(report["box_ras"], 0), axes.centre, atol=1.5)

@@ -12,12 +12,12 @@ from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.batch import Wanted, make_masks
-from oncotrack.masks.carry import carry
-from oncotrack.masks.findings import finding_list, observation, proposed_axes
+from oncotrack.masks.batch import MaskRequest, make_masks
+from oncotrack.masks.findings import finding_list, observation, propose_axes
+from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure
-from oncotrack.masks.shape import SHARES, Place, Shape
+from oncotrack.masks.shape import SCALES, Placement, Shape
 
 SPACING = np.array([1.0, 1.0, 2.0])
 STRAIGHT = np.eye(3)
@@ -64,7 +64,7 @@ def smaller(axes: RecistAxes, up_mm: float, half_height_mm: float, normal) -> Re
 def test_a_mask_is_carried_through_the_lesion(direction):
     image, truth, axes = scene(direction=direction)
     seen = []
-    mask = carry(image, axes, progress=lambda fraction, _text: seen.append(fraction))
+    mask = propagate_to_3d(image, axes, progress=lambda fraction, _text: seen.append(fraction))
     assert dice(on(image, mask), truth.array) > 85
     assert max(seen) <= 1 and len(seen) > 4
     flat = on(image, pseudo_mask(image, axes))
@@ -73,7 +73,7 @@ def test_a_mask_is_carried_through_the_lesion(direction):
 
 def test_the_mask_ends_where_the_lesion_ends():
     image, truth, axes = scene(half_height_mm=3.0)
-    layers = on(image, carry(image, axes)).any((1, 2))
+    layers = on(image, propagate_to_3d(image, axes)).any((1, 2))
     assert layers[12]
     assert layers.sum() <= truth.array.any((1, 2)).sum() + 2
 
@@ -83,18 +83,18 @@ def test_a_neighbour_of_the_same_grey_is_left_out():
     flat = on(image, pseudo_mask(image, axes))[12]
     loose = on(image, pseudo_mask(image, axes, "paper"))[12]
     assert dice(flat, truth.array[12]) > 90 > dice(loose, truth.array[12])
-    assert dice(on(image, carry(image, axes)), truth.array) > 75
+    assert dice(on(image, propagate_to_3d(image, axes)), truth.array) > 75
 
 
 @pytest.mark.parametrize("half_height_mm", [5.0, 9.0, 18.0])
 def test_it_goes_as_far_as_the_lesion_and_follows_its_slant(half_height_mm):
     image, truth, axes = scene(half_height_mm, slant=0.5)
-    assert dice(on(image, carry(image, axes)), truth.array) > 90
+    assert dice(on(image, propagate_to_3d(image, axes)), truth.array) > 90
 
 
 def test_where_nothing_shows_it_is_about_the_ellipsoid_of_the_axes():
     image, truth, axes = scene(half_height_mm=9.0, level=-100.0)
-    assert dice(on(image, carry(image, axes)), truth.array) > 85
+    assert dice(on(image, propagate_to_3d(image, axes)), truth.array) > 85
 
 
 def test_a_shape_is_found_where_it_lies():
@@ -103,18 +103,18 @@ def test_a_shape_is_found_where_it_lies():
     ratios = np.where(((columns - 4) / 14) ** 2 + ((rows + 3) / 9) ** 2 < 0.55**2, 1.0, -1.0).astype(np.float32)
     evidence = shape.evidence(ratios)
     share, row, column = np.unravel_index(evidence.argmax(), evidence.shape)
-    assert (SHARES[share], shape.shifts[column], shape.shifts[row]) == (0.55, 4, -3)
-    reach = shape.at(Place(0.55, (4.0, -3.0)))
-    assert dice(reach < 1, ratios > 0) > 90
+    assert (SCALES[share], shape.shifts[column], shape.shifts[row]) == (0.55, 4, -3)
+    radius = shape.profile_at(Placement(0.55, (4.0, -3.0)))
+    assert dice(radius < 1, ratios > 0) > 90
 
 
 def test_a_second_pair_of_axes_carries_it_further():
     image, truth, axes = scene(half_height_mm=20.0, level=-100.0)
     above = smaller(axes, 14.0, 20.0, (0, 0, 1))
-    once, twice = (on(image, carry(image, axes, more)) for more in ((), (above,)))
+    once, twice = (on(image, propagate_to_3d(image, axes, more)) for more in ((), (above,)))
     assert dice(twice, truth.array) > dice(once, truth.array)
     assert twice.any((1, 2))[12:20].all(), "no gap between the two slices"
-    assert np.array_equal(twice, on(image, carry(image, above, (axes,)))), "in either order"
+    assert np.array_equal(twice, on(image, propagate_to_3d(image, above, (axes,)))), "in either order"
 
 
 def test_it_is_cancelled_and_bad_second_axes_have_their_sentences():
@@ -125,15 +125,15 @@ def test_it_is_cancelled_and_bad_second_axes_have_their_sentences():
             raise Cancelled
 
     with pytest.raises(Cancelled):
-        carry(image, axes, progress=stop)
+        propagate_to_3d(image, axes, progress=stop)
     with pytest.raises(InputError, match="lie in one slice"):
-        carry(image, axes, (axes,))
+        propagate_to_3d(image, axes, (axes,))
     x, y, z = axes.centre
     upright = RecistAxes(Axis((x - 8, y, z), (x + 8, y, z)), Axis((x, y, z - 6), (x, y, z + 6)))
     with pytest.raises(InputError, match="two orientations"):
-        carry(image, axes, (upright,))
+        propagate_to_3d(image, axes, (upright,))
     with pytest.raises(InputError, match="bounded or paper"):
-        carry(image, axes, method="magic")
+        propagate_to_3d(image, axes, method="magic")
 
 
 def test_a_mask_becomes_a_finding_that_is_kept(tmp_path):
@@ -156,15 +156,15 @@ def test_a_mask_becomes_a_finding_that_is_kept(tmp_path):
 def test_axes_are_proposed_from_whatever_is_known():
     _image, truth, axes = scene()
     seen = observation(truth, axes)
-    assert np.allclose(proposed_axes(seen).ends, axes.ends)
-    of_boxes = proposed_axes(Observation(centre=seen.centre, tracklet=seen.tracklet))
+    assert np.allclose(propose_axes(seen).ends, axes.ends)
+    of_boxes = propose_axes(Observation(centre=seen.centre, tracklet=seen.tracklet))
     assert (of_boxes.long.length_mm, of_boxes.short.length_mm) == pytest.approx((24, 16), abs=1.5)
-    of_box = proposed_axes(Observation(centre=seen.centre, box=Box((0, 0, 0), (10, 30, 50))))
+    of_box = propose_axes(Observation(centre=seen.centre, box=Box((0, 0, 0), (10, 30, 50))))
     assert (of_box.long.length_mm, of_box.short.length_mm) == (30, 10)
     assert of_box.off_perpendicular == 0
-    assert proposed_axes(Observation(centre=seen.centre, radius_mm=7.0)).short.length_mm == 14
+    assert propose_axes(Observation(centre=seen.centre, radius_mm=7.0)).short.length_mm == 14
     with pytest.raises(InputError, match="no size"):
-        proposed_axes(Observation(centre=seen.centre))
+        propose_axes(Observation(centre=seen.centre))
 
 
 def test_a_row_that_fails_does_not_stop_the_others():
@@ -173,6 +173,6 @@ def test_a_row_that_fails_does_not_stop_the_others():
     def broken():
         raise InputError("The slice is missing.")
 
-    made = list(make_masks([Wanted("a", broken), Wanted("b", lambda: (image, axes))]))
+    made = list(make_masks([MaskRequest("a", broken), MaskRequest("b", lambda: (image, axes))]))
     assert (made[0].error, made[0].mask) == ("The slice is missing.", None)
-    assert made[1].seen.mask is not None and not made[1].error
+    assert made[1].observation.mask is not None and not made[1].error

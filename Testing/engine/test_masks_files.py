@@ -19,7 +19,7 @@ from oncotrack.images.files import load, save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.axes_table import ENDS, Written, read_table, write_table
+from oncotrack.masks.axes_table import ENDS, ResultRow, read_table, write_table
 from oncotrack.masks.findings import observation
 from oncotrack.masks.label_files import read_labels, write_labels
 from oncotrack.masks.training_pairs import write_pair
@@ -109,7 +109,7 @@ def test_a_table_is_read_row_by_row_and_its_own_output_again(tmp_path):
     assert "Line 4" in read[2].error and read[2].axes is None
     assert "XYZ" in read[3].error
     seen = observation(lump((30, 27, 4)), axes)
-    written = write_table(tmp_path / "out.csv", [("L 1", seen), Written("L 2", error="No slice.")])
+    written = write_table(tmp_path / "out.csv", [("L 1", seen), ResultRow("L 2", error="No slice.")])
     first, second = read_table(written)
     assert np.allclose(first.axes.ends, axes.ends, atol=1e-3)
     assert second.axes is None
@@ -140,10 +140,10 @@ def test_a_training_pair_is_what_the_folder_reader_reads(tmp_path):
     (case,) = folder.cases(tmp_path)
     assert path.name == "LN-1-left_image.nii.gz"
     assert case.masks["image"].array.sum() == truth.array.sum()
-    told = json.loads((tmp_path / "LN-1-left_box.json").read_text())
+    report = json.loads((tmp_path / "LN-1-left_box.json").read_text())
     inside = np.argwhere(case.masks["image"].array)[:, ::-1]
-    assert told["voxels"] == [inside.min(0).tolist(), inside.max(0).tolist()]
-    assert np.allclose(told["box_ras"][1], next(iter(case.truth)).at("image").box.high, atol=0.01)
+    assert report["voxels"] == [inside.min(0).tolist(), inside.max(0).tolist()]
+    assert np.allclose(report["box_ras"][1], next(iter(case.truth)).at("image").box.high, atol=0.01)
     with pytest.raises(InputError, match="empty"):
         write_pair(tmp_path, "x", scan(truth), lump((30, 27, 4), (0.1, 0.1, 0.1)).cropped((0, 0, 0), (3, 3, 3)))
 
@@ -159,9 +159,9 @@ def test_a_batch_goes_on_after_a_bad_row(tmp_path):
         app, ["mask", str(image), "--batch", str(table), "--out", str(out), "--pairs", str(pairs), "--json", "-"]
     )
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert (told["rows"], told["masks"]) == (2, 1)
-    assert "outside the image" in told["failed"][0]["error"]
+    report = json.loads(result.stdout)
+    assert (report["rows"], report["masks"]) == (2, 1)
+    assert "outside the image" in report["failed"][0]["error"]
     assert list(read_labels(out / "ct.seg.nrrd")) == ["L 1"]
     assert [row.label for row in read_table(out / "masks.csv")] == ["far", "L 1"]
     assert (out / "ct.findings.json").is_file() and (pairs / "L-1_mask.nii.gz").is_file()
@@ -184,10 +184,10 @@ def test_rows_of_deeplesion_are_masked_on_their_own_slices(tmp_path):
          "--json", "-"],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    told = json.loads(result.stdout)
-    assert (told["rows"], told["masks"]) == (3, 1)
-    assert ["2 are needed" in told["failed"][0]["error"] or "8 are needed" in told["failed"][0]["error"],
-            "Slice 8" in told["failed"][1]["error"]] == [True, True]  # fmt: skip
+    report = json.loads(result.stdout)
+    assert (report["rows"], report["masks"]) == (3, 1)
+    assert ["2 are needed" in report["failed"][0]["error"] or "8 are needed" in report["failed"][0]["error"],
+            "Slice 8" in report["failed"][1]["error"]] == [True, True]  # fmt: skip
     ((_name, mask),) = read_labels(tmp_path / "out" / "000001_01_01_007.seg.nrrd").items()
     made = mask.array.sum()
     assert abs(int(made) - int(inside.sum())) < 0.06 * inside.sum()

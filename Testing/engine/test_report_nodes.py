@@ -7,9 +7,9 @@ import numpy as np
 from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection.track_findings import proposed_observation
 from oncotrack.findings.finding import Provenance
+from oncotrack.findings.sizes import size_word
 from oncotrack.phantom import make_patient
 from oncotrack.report import write_node_report
-from oncotrack.report.nodes import size_word
 
 
 def test_every_node_has_its_row_and_picture(tmp_path):
@@ -32,5 +32,5 @@ def test_every_node_has_its_row_and_picture(tmp_path):
     assert "0 nodes" in write_node_report(tmp_path / "none.html", ct, [], "ct").read_text()
 
 
-def test_sizes_are_told_in_recists_words():
+def test_the_size_classes_are_those_of_recist():
     assert [size_word(mm) for mm in (9.9, 10.0, 14.9, 15.0)] == ["", "enlarged", "enlarged", "measurable"]

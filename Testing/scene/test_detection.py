@@ -17,11 +17,12 @@ from oncotrack.findings.finding import Kind, Observation, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.node_files import BOXES, FINDINGS, LABELS, TABLE
 from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.findings.sizes import size_word
 from oncotrack.findings.tracklet_edits import Rerun, replace_tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.scene.detection.detection import DetectionScene
-from oncotrack.scene.detection.panel import lines, possible, size_word, steps, summary
+from oncotrack.scene.detection.panel import lines, possible, steps, summary
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.nodes.node_registry import NodeKey
@@ -270,7 +271,7 @@ def test_the_list_is_sorted_and_filtered(found):
 
 
 def test_sizes_are_said_in_words(found):
-    words = [size_word(finding.at(found.time_point)) for finding in found.here]
+    words = [size_word(finding.at(found.time_point).short_axis.length_mm) for finding in found.here]
     shorts = [finding.at(found.time_point).short_axis.length_mm for finding in found.here]
     assert words == ["measurable" if mm >= 15 else "enlarged" if mm >= 10 else "" for mm in shorts]
     assert set(words) == {"measurable", "enlarged", ""}

@@ -163,7 +163,7 @@ def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
 @pytest.mark.parametrize(
     ("one", "other", "sentence"),
     [
-        (LONG, ((-9, 2, 0), (9, 3, 0)), "side by side"),
+        (LONG, ((-9, 2, 0), (9, 3, 0)), "nearly parallel"),
         (LONG, ((15, -7, 0), (15, 7, 0)), "do not cross"),
         (LONG, ((0, -7, 0), (0, 60, 0)), "outside the image"),
     ],
@@ -213,7 +213,7 @@ def test_a_drag_that_makes_no_sense_is_taken_back(drawn, axial):
 def test_slanted_axes_are_warned_of_and_squared_on_request(reading, axial):
     slanted = ((-4.0, -7.0, 0), (4.0, 7.0, 0))
     reading.draw(axial, LONG, slanted)
-    assert "degrees off the right angle" in reading.said[-1]
+    assert "degrees from the right angle" in reading.said[-1]
     assert "degrees off" in current_words(reading.session)
     length = reading.seen.short_axis.length_mm
     reading.is_one_undoable_edit(reading.session.square)

@@ -1,1 +1,1 @@
-"""Measurements that a user can repeat: each prints OncoTrack beside what would be used instead, in one run."""
+"""Benchmarks that a user can repeat, each of which compares OncoTrack with alternatives in one run."""

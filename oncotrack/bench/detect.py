@@ -1,4 +1,4 @@
-"""``oncotrack bench detect``: what finding nodes costs, beside stacking the boxes of single slices and a 3D U-Net."""
+"""Time needed to detect nodes, compared with stacking the boxes of single slices and with a 3D U-Net."""
 
 from __future__ import annotations
 
@@ -31,16 +31,20 @@ def bench_detect(
     Parameters
     ----------
     image : path, optional
-        A CT; a synthetic one of 448x352x100 voxels, 0.85x0.85x3 mm (150 working slices), when missing.
+        A CT; by default a synthetic one of 448x352x100 voxels, 0.85x0.85x3 mm (150 working slices).
+    device : str
+        "auto", "cpu", "cuda" or "mps".
+    progress : Progress
+        Called with the progress of the current method.
     unet : path, optional
-        Weights of the U-Net baseline, to be timed too.
+        Weights of the U-Net baseline, to be timed, too.
 
     Returns
     -------
     dict
-        ``slices`` read; of ``tracking``, ``stacking`` and ``unet`` the ``seconds`` a scan, ``seconds_per_slice`` and
-        ``nodes``; ``peak_mib`` of the process, once LN-Tracker has run; ``device``; and for both configs ``parameters``
-        and ``gflops`` of a 512x512 slice.
+        ``slices`` read; for ``tracking``, ``stacking`` and ``unet`` the ``seconds`` per scan, ``seconds_per_slice`` and
+        ``nodes``; ``peak_mib`` of the process after LN-Tracker; ``device``; and for both configs ``parameters`` and
+        ``gflops`` of a 512x512 slice.
     """
     baseline = UNetDetector(unet, device) if unet is not None else None
     if image is None:
@@ -68,7 +72,7 @@ def _timed(detector: NodeDetector, volume: Volume, slices: int, progress: Progre
 
 
 def _peak_mib() -> float | None:
-    """Most memory that this process has held so far; Windows does not tell."""
+    """Return the peak memory of this process in MiB; None on Windows, which does not report it."""
     try:
         import resource
     except ImportError:

@@ -1,4 +1,4 @@
-"""``oncotrack bench follow``: every tracker beside what would be used instead, in one run."""
+"""Accuracy and speed of all lesion trackers, compared with registration alone."""
 
 from __future__ import annotations
 
@@ -33,22 +33,25 @@ _SEED = 1
 
 
 def bench_follow(lung: Path | None, large: Path | None, progress: Progress = silent) -> dict[str, Any]:
-    """Measure accuracy and speed of a click.
+    """Measure accuracy and speed of matching a clicked lesion.
 
     Parameters
     ----------
     lung : path, optional
-        Folder of the sample "lung-pair"; looked for when missing, and left out when it is not at hand.
+        Folder of the sample "lung-pair"; by default the downloaded sample, which is left out if there is none.
     large : path, optional
-        A whole CT; a synthetic patient of 256x256x128 voxels when missing. It is warped by a known motion of up to
-        30 mm, blurred, enhanced, made noisy and resampled (`oncotrack.bench.warped`).
+        A whole CT; by default a synthetic patient of 256x256x128 voxels. It is warped by a known motion of up to 30 mm,
+        blurred, enhanced, made noisy and resampled (`oncotrack.bench.warped`).
+    progress : Progress
+        Called before each part.
 
     Returns
     -------
     dict
-        ``lung_pair`` and ``warped`` (a method each: millimetres, seconds; for those that look at the lesion also
-        ``trust``, ``first_click`` and, in ``warped``, ``seconds_20_clicks`` together on a registered pair, which is
-        ``times_one_click``, and with loading and registration ``times_first_click``), ``help_seconds_over_python``.
+        ``lung_pair`` and ``warped``: for each method millimetres and seconds; for those that search for the lesion also
+        ``trust``, ``first_click`` and, in ``warped``, ``seconds_20_clicks``, the time of 20 lesions together on a
+        registered pair, with its ratio to one lesion (``times_one_click``) and, including loading and registration, to
+        the first click (``times_first_click``). ``help_seconds_over_python``: time of ``--help``.
     """
     result: dict[str, Any] = {"help_seconds_over_python": _help_seconds()}
     about = sample("lung-pair")
@@ -70,7 +73,7 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
 
 
 def searching_methods() -> list[str]:
-    """The methods that look for the lesion, without those whose weights are not here."""
+    """Return the methods that search for the lesion and whose weights are available."""
     found = []
     for name in METHODS:
         with suppress(WeightsError):
@@ -80,7 +83,16 @@ def searching_methods() -> list[str]:
 
 
 def first_click(baseline: Path, followup: Path, at: Sequence[float], method: str) -> dict[str, Any]:
-    """What a user waits for: one ``oncotrack follow`` in a process of its own, nothing cached.
+    """Measure one ``oncotrack follow`` in its own process, without a cache.
+
+    Parameters
+    ----------
+    baseline, followup : path
+        The scans.
+    at : sequence of float
+        The clicked position, RAS mm.
+    method : str
+        The follow-up method.
 
     Returns
     -------
@@ -116,6 +128,7 @@ finally:
 
 
 def _lung(baseline: Path, followup: Path, baseline_points: Path, followup_points: Path) -> dict[str, Any]:
+    """Measure all methods on the landmarks of the lung pair."""
     rows: dict[str, Any] = {}
     volumes = load(baseline), load(followup)
     points = read_points(baseline_points, volumes[0]), read_points(followup_points, volumes[1])
@@ -132,6 +145,7 @@ def _lung(baseline: Path, followup: Path, baseline_points: Path, followup_points
 
 
 def _warped(baseline: Volume, path: Path | None) -> dict[str, Any]:
+    """Measure all methods on random points of a scan and of its warped copy."""
     rng = np.random.default_rng(_SEED)
     followup, motion = warped_copy(baseline, rng)
     candidates = body_points(baseline, 3 * _POINTS, rng)
@@ -159,7 +173,7 @@ def _warped(baseline: Volume, path: Path | None) -> dict[str, Any]:
 
 
 def _seconds_together(pair: ScanPair, points: np.ndarray, method: str) -> float:
-    """Seconds for many lesions at once, once the pair is registered and the weights are read."""
+    """Measure the seconds for many lesions at once, with the pair registered and the weights loaded."""
     chosen = tracker(method)
     started = time.perf_counter()
     match_all(chosen, pair, [(point, DEFAULT_RADIUS_MM) for point in points])
@@ -167,7 +181,7 @@ def _seconds_together(pair: ScanPair, points: np.ndarray, method: str) -> float:
 
 
 def trust(measured: dict[str, Any], cycle_mm: float = MAXIMUM_CYCLE_MM, near_mm: float = 5.0) -> dict[str, int]:
-    """How well the cycle error tells right from wrong: of the points below and above `cycle_mm`, how many are near."""
+    """Count how many points have a cycle error below and above `cycle_mm`, and how many of each are within `near_mm`."""
     cycles = np.array([np.inf if c is None else c for c in measured["cycle_error_mm"]])
     near = np.array(measured["per_point_mm"]) <= near_mm
     below = cycles <= cycle_mm
@@ -176,7 +190,7 @@ def trust(measured: dict[str, Any], cycle_mm: float = MAXIMUM_CYCLE_MM, near_mm:
 
 
 def body_points(volume: Volume, count: int, rng: np.random.Generator) -> np.ndarray:
-    """(count, 3) random RAS points inside the patient, lungs included."""
+    """Draw random points inside the patient, lungs included, (count, 3) RAS mm."""
     coarse = volume.resampled(volume.geometry.ras_aligned(4.0))
     body = body_mask(coarse)
     voxels = np.argwhere(body)
@@ -184,6 +198,8 @@ def body_points(volume: Volume, count: int, rng: np.random.Generator) -> np.ndar
 
 
 def _help_seconds() -> float:
+    """Measure the seconds of ``oncotrack --help`` in excess of starting Python."""
+
     def median(code: str) -> float:
         times = []
         for _ in range(5):

@@ -1,6 +1,6 @@
-"""How close the phantom comes to real scans: HU by tissue, noise and its spectrum, node sizes, and a picture.
+"""Comparison of the phantom with real scans: HU by tissue, noise and its spectrum, node sizes, and a picture.
 
-Real figures were measured with the functions of this file (`measured_hu`, `homogeneous_noise`) on LIDC-IDRI-0314,
+The values of real scans were measured with the functions of this file (`measured_hu`, `homogeneous_noise`) on LIDC-IDRI-0314,
 CRLM-CT-1004 and Lung-PET-CT-Dx A0001; node percentiles are those of `statistics.NODES`.
 """
 
@@ -15,6 +15,7 @@ from scipy.ndimage import binary_erosion, gaussian_filter, uniform_filter
 
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.images.volume import Volume
+from oncotrack.images.windows import SOFT_TISSUE
 from oncotrack.phantom.node_survey import measured_nodes
 from oncotrack.phantom.patient import Patient, make_patient
 from oncotrack.phantom.scanner import KERNELS, Scanner
@@ -30,7 +31,7 @@ REAL_NOISE: dict[str, tuple[str, float, float]] = {
     "soft": ("Lung-PET-CT-Dx A0001 and CRLM-CT-1004, 5 mm", 8.7, 0.319),
     "sharp": ("LIDC-IDRI-0314, 1 mm", 23.5, 0.394),
 }
-"""Per kernel: scans like it, standard deviation (HU) in their homogeneous soft tissue, mean frequency (1/mm)."""
+"""By kernel: similar real scans, standard deviation (HU) in their homogeneous soft tissue, mean frequency (1/mm)."""
 _REGIONS = {
     "fat": "fat",
     "muscle": "muscle",
@@ -50,12 +51,20 @@ def bench(
     real: Sequence[Volume] = (),
     progress: Progress = silent,
 ) -> dict[str, list[dict]]:
-    """Draw patients and compare them with real figures.
+    """Simulate patients and compare them with the values of real scans.
 
     Parameters
     ----------
-    patients : how many bodies take nodes for the node sizes (`node_survey.DISEASES` draws of nodes in each).
-    picture : where to write a PNG of phantom slices beside slices of the `real` volumes.
+    patients : int
+        Number of bodies for the node sizes (`node_survey.DISEASES` draws of nodes in each).
+    seed : int
+        Seed of the first patient.
+    picture : path, optional
+        A PNG to write, with slices of the phantom and of the `real` volumes.
+    real : sequence of Volume
+        Real CTs whose noise is measured.
+    progress : Progress
+        Called before each part.
 
     Returns
     -------
@@ -92,19 +101,25 @@ def bench(
 
 
 def measured_hu(patient: Patient) -> dict[str, float]:
-    """Median HU inside each organ of the first visit."""
+    """Compute the median HU inside each organ of the first visit."""
     visit = patient.visits[0]
     found = {}
     for name, organ in _REGIONS.items():
-        inside = binary_erosion(visit.truth.organs.array == LABEL[organ])
+        inside = np.asarray(binary_erosion(visit.truth.organs.array == LABEL[organ]), bool)
         if inside.sum() > 50:
             found[name] = float(np.median(visit.image.array[inside]))
     return found
 
 
 def homogeneous_noise(volume: Volume) -> tuple[float, float]:
-    """Standard deviation (HU) of the quietest soft-tissue squares of 32 x 32 pixels, and the mean frequency of
-    their noise power spectrum (1/mm)."""
+    """Measure a scan's noise in its most homogeneous soft tissue.
+
+    Returns
+    -------
+    float, float
+        Standard deviation (HU) of squares of 32 x 32 pixels, and mean frequency of their power spectrum (1/mm); NaN
+        without soft tissue.
+    """
     array = volume.array.astype(np.float32)
     deviations, spectra = [], []
     for k in range(2, len(array) - 2, max(len(array) // 40, 1)):
@@ -129,7 +144,7 @@ def homogeneous_noise(volume: Volume) -> tuple[float, float]:
 
 
 def noise_table(seed: int = 1) -> list[dict]:
-    """Noise of each kernel, on a slab of the liver, beside that of real scans."""
+    """Compare the noise of each kernel, on a slab of the liver, with that of real scans."""
     rows = []
     for kernel, noise in zip(KERNELS, (9.5, 14.0, 26.0), strict=True):
         patient = make_patient(seed, visits=1, size=(448, 448, 24), spacing=(0.8, 0.8, 2.0), phase="portal",
@@ -146,7 +161,7 @@ def noise_table(seed: int = 1) -> list[dict]:
 
 
 def node_table(patients: int, seed: int, progress: Progress = silent) -> list[dict]:
-    """Percentiles of enlarged nodes' sizes (mm, mm3) and of their number, measured on masks, beside the real ones."""
+    """Compare percentiles of enlarged nodes' sizes (mm, mm3) and numbers, measured on masks, with the real ones."""
     found = measured_nodes(patients, seed, progress)
     rows = []
     for region, table in NODES.items():
@@ -162,7 +177,7 @@ def node_table(patients: int, seed: int, progress: Progress = silent) -> list[di
 
 
 def draw_picture(patient: Patient, real: Sequence[Volume], path: Path) -> Path:
-    """A PNG: axial slices of the phantom in the upper rows, of the real volumes below, window -160 to 240 HU."""
+    """Draw a PNG of axial slices, the phantom in the upper rows, the real volumes below, in the soft-tissue window."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -177,7 +192,7 @@ def draw_picture(patient: Patient, real: Sequence[Volume], path: Path) -> Path:
     for r, (volume, shares) in enumerate(rows):
         for c, share in enumerate(shares):
             axis = figure.add_axes((c / 5, 1 - (r + 1) / len(rows), 1 / 5, 1 / len(rows)))
-            axis.imshow(volume.array[int(share * (len(volume.array) - 1))], cmap="gray", vmin=-160, vmax=240,
+            axis.imshow(volume.array[int(share * (len(volume.array) - 1))], cmap="gray", vmin=SOFT_TISSUE.range[0], vmax=SOFT_TISSUE.range[1],
                         aspect=volume.spacing[1] / volume.spacing[0])  # fmt: skip
             axis.set_axis_off()
             axis.text(

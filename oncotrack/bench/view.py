@@ -1,4 +1,4 @@
-"""The viewer's speed, with a real browser: what `oncotrack bench view` measures."""
+"""Speed of the viewer, measured in a real browser."""
 
 from __future__ import annotations
 
@@ -37,12 +37,17 @@ _WATCH = """document.querySelectorAll('.layout-grid-item').forEach(view => {
 
 
 def bench_view(progress: Progress = silent) -> dict[str, Any]:
-    """Measure a 512 x 512 x 64 pair in chromium on this machine.
+    """Measure the viewer in chromium with a pair of 512 x 512 x 64 scans.
+
+    Parameters
+    ----------
+    progress : Progress
+        Called before each part.
 
     Returns
     -------
     dict
-        `usable_seconds` (command to both scans drawn on the page), `registered_seconds`, `scroll_seconds` and
+        `usable_seconds` (from the command until both scans are drawn), `registered_seconds`, `scroll_seconds` and
         `click_seconds` (medians, with all values), `server_mib` (its largest memory).
 
     Raises
@@ -54,11 +59,13 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
         raise MissingPackageError(
-            "This bench needs playwright, which is not installed. Install it with: pip install playwright"
+            "This benchmark needs playwright, which is not installed. Install it with: pip install playwright"
         ) from error
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
-        raise MissingPackageError("This bench needs the browser chromium, which is not installed.")
+        raise MissingPackageError(
+            "This benchmark needs the browser chromium, which is not installed. Install it and run it again."
+        )
     with tempfile.TemporaryDirectory(prefix="oncotrack-bench-") as name, sync_playwright() as driver:
         folder = Path(name)
         progress(0.1, "Making two scans")
@@ -88,8 +95,8 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
             result |= _series("scroll_seconds", [_scroll(page) for _ in range(_SCROLLS)])
             result |= _series("click_seconds", [_click(page, number) for number in range(_CLICKS)])
             status = Path(f"/proc/{server.pid}/status")
-            if status.exists():
-                result["server_mib"] = int(re.search(r"VmHWM:\s+(\d+)", status.read_text()).group(1)) // 1024
+            if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+)", status.read_text())):
+                result["server_mib"] = int(peak.group(1)) // 1024
         finally:
             server.terminate()
             server.wait(20)
@@ -99,6 +106,7 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
 
 
 def _pair(folder: Path) -> tuple[Path, Path]:
+    """Write a synthetic baseline and follow-up."""
     rng = np.random.default_rng(3)
     geometry = Geometry(SIZE, (0.7, 0.7, 2.5), (-179.0, -179.0, -79.0))
     coarse = geometry.with_spacing((4.0, 4.0, 4.0))
@@ -119,6 +127,13 @@ def _pair(folder: Path) -> tuple[Path, Path]:
 
 
 def _address(log: Path, server: subprocess.Popen) -> str:
+    """Wait for the server's address in its log.
+
+    Raises
+    ------
+    OncoTrackError
+        The server did not start.
+    """
     for _ in range(600):
         if found := re.search(r"http://\S+", log.read_text()):
             return found.group(0)
@@ -129,6 +144,7 @@ def _address(log: Path, server: subprocess.Popen) -> str:
 
 
 def _scroll(page: Any) -> float:
+    """Measure the seconds from a turn of the mouse wheel to the new picture."""
     box = page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").bounding_box()
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
     page.wait_for_timeout(700)
@@ -143,6 +159,7 @@ def _scroll(page: Any) -> float:
 
 
 def _click(page: Any, number: int) -> float:
+    """Measure the seconds from a click to the match drawn in the follow-up."""
     box = page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").bounding_box()
     known, pictures = page.evaluate("[trame.state.get('findings').length, window.pictures.FollowUpAxial || 0]")
     page.wait_for_timeout(700)
@@ -156,4 +173,5 @@ def _click(page: Any, number: int) -> float:
 
 
 def _series(name: str, values: list[float]) -> dict[str, Any]:
+    """Return the median of measurements, and all of them."""
     return {name: statistics.median(values), f"{name}_all": [round(value, 3) for value in values]}

@@ -1,4 +1,4 @@
-"""A follow-up made from a real CT by a known smooth motion, as another scanner would have seen it."""
+"""A simulated follow-up of a real CT: a known smooth motion, and the image of another scanner."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ _GRID_MM = 10.0
 
 
 class Motion:
-    """A smooth random motion: a follow-up point y shows what lay at ``y + u(y)`` in the baseline (RAS mm).
+    """A smooth random motion: the follow-up at y shows the tissue at ``y + u(y)`` of the baseline (RAS mm).
 
     Parameters
     ----------
     geometry : Geometry
-        Where it is defined.
+        Region on which it is defined.
     largest_mm : float
         Longest displacement.
     smoothness_mm : float
         Standard deviation of the Gaussian that smooths the random field.
     rng : numpy.random.Generator
+        Source of the random field.
     """
 
     def __init__(self, geometry: Geometry, largest_mm: float, smoothness_mm: float, rng: np.random.Generator) -> None:
@@ -35,14 +36,14 @@ class Motion:
         self.field = (field * largest_mm / np.linalg.norm(field, axis=-1).max()).astype(np.float64)
 
     def to_baseline(self, followup_points) -> np.ndarray:
-        """Baseline RAS of (N, 3) follow-up points."""
+        """Return the baseline positions of (N, 3) follow-up points, RAS mm."""
         points = np.asarray(followup_points, float)
         kji = self.grid.to_ijk(points)[:, ::-1].T
         u = [map_coordinates(self.field[..., a], kji, order=1, mode="nearest") for a in range(3)]
         return points + np.stack(u, -1)
 
     def to_followup(self, baseline_points) -> np.ndarray:
-        """Follow-up RAS of (N, 3) baseline points, by fixed-point iteration."""
+        """Return the follow-up positions of (N, 3) baseline points, RAS mm, by fixed-point iteration."""
         points = np.asarray(baseline_points, float)
         found = points.copy()
         for _ in range(60):
@@ -58,10 +59,10 @@ def warped_copy(
     spacing=(0.9, 0.9, 3.0),
     noise_hu: float = 15.0,
 ) -> tuple[Volume, Motion]:
-    """Another day's scan of the same patient, with the motion that made it.
+    """Simulate a follow-up scan of the same patient; return it and its motion.
 
-    Moved by a smooth field of up to `largest_mm`, blurred (another kernel), enhanced above 60 HU by half (another
-    contrast phase), noisy, on voxels of `spacing` mm.
+    The scan is moved by a smooth field of up to `largest_mm`, blurred (another kernel), enhanced above 60 HU by half
+    (another contrast phase), made noisy, and resampled to voxels of `spacing` mm.
     """
     motion = Motion(volume.geometry, largest_mm, 70.0, rng)
     grid = volume.geometry.with_spacing(spacing)

@@ -36,8 +36,8 @@ def detect(
     MR; neither has seen annotated patients. Check every detection, and look for missed nodes.
     """
     from oncotrack.detection.detector import CAUTION, detector, detector_for
+    from oncotrack.findings.sizes import size_word
     from oncotrack.images.files import load
-    from oncotrack.report.nodes import size_word
 
     with progress_bar() as progress:
         started = time.perf_counter()

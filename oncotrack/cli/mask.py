@@ -62,16 +62,16 @@ def mask(
 
     from oncotrack.images.files import load
     from oncotrack.masks.axes_files import read_axes
-    from oncotrack.masks.carry import carry
     from oncotrack.masks.findings import observation
     from oncotrack.masks.label_files import write_labels
+    from oncotrack.masks.propagate import propagate_to_3d
     from oncotrack.masks.pseudo_mask import pseudo_mask
     from oncotrack.masks.training_pairs import write_pair
 
     drawn, others, volume = read_axes(axes), [read_axes(path) for path in more or ()], load(image)
     with progress_bar() as progress:
         if in_3d or others:
-            made = carry(volume, drawn, others, method=method, progress=progress)
+            made = propagate_to_3d(volume, drawn, others, method=method, progress=progress)
         else:
             made = pseudo_mask(volume, drawn, method)
     seen = observation(made, drawn)

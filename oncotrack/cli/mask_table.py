@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oncotrack.images.volume import Volume
     from oncotrack.masks.axes import RecistAxes
     from oncotrack.masks.axes_table import AxesRow
-    from oncotrack.masks.batch import Made, Wanted
+    from oncotrack.masks.batch import MaskRequest, MaskResult
 
 _PRINTED = 10  # rows without a mask that are printed one by one
 
@@ -25,21 +25,21 @@ def mask_table(
     image: Path, table: Path, in_3d: bool, method: str, pairs: Path | None, out: Path | None, json: str | None
 ) -> None:
     """Make a mask for every row of a table, in one scan or in the scans that the rows name."""
-    from oncotrack.masks.axes_table import Written, write_table
+    from oncotrack.masks.axes_table import ResultRow, write_table
     from oncotrack.masks.batch import make_masks
     from oncotrack.masks.training_pairs import write_pair
 
-    rows: list[Written] = []
-    by_image: dict[str, tuple[Geometry, str, list[Made]]] = {}
+    rows: list[ResultRow] = []
+    by_image: dict[str, tuple[Geometry, str, list[MaskResult]]] = {}
     with progress_bar() as progress:
         for made in make_masks(list(_requests(image, table)), in_3d=in_3d, method=method, progress=progress):
             if made.image is None or made.mask is None:
-                rows.append(Written(made.label, error=made.error))
+                rows.append(ResultRow(made.label, error=made.error))
                 if sum(bool(row.error) for row in rows) <= _PRINTED:
                     print_message(f"{made.label}: {made.error}")
                 continue
             name = made.image.name
-            rows.append(Written(made.label, made.seen, image=name))
+            rows.append(ResultRow(made.label, made.observation, image=name))
             by_image.setdefault(name, (made.image.geometry, made.image.fingerprint, []))[2].append(made)
             if pairs is not None:
                 write_pair(pairs, made.label, made.image, made.mask)
@@ -63,18 +63,18 @@ def mask_table(
             {
                 "label": row.label,
                 "image": row.image,
-                "long_axis_mm": row.seen.long_axis and row.seen.long_axis.length_mm,
-                "short_axis_mm": row.seen.short_axis and row.seen.short_axis.length_mm,
-                "volume_mm3": row.seen.volume_mm3,
+                "long_axis_mm": row.observation.long_axis and row.observation.long_axis.length_mm,
+                "short_axis_mm": row.observation.short_axis and row.observation.short_axis.length_mm,
+                "volume_mm3": row.observation.volume_mm3,
             }
             for row in rows
-            if row.seen is not None
+            if row.observation is not None
         ],
     }
     print_result(result, json, {"Rows": str(len(rows)), "Masks": str(result["masks"]), "Not made": str(len(failed))})
 
 
-def _write(out: Path, name: str, geometry: Geometry, fingerprint: str, found: Sequence[Made]) -> None:
+def _write(out: Path, name: str, geometry: Geometry, fingerprint: str, found: Sequence[MaskResult]) -> None:
     """Write the masks of one image as a segmentation, and its findings."""
     from oncotrack.findings.finding import TimePoint
     from oncotrack.masks.findings import finding_list
@@ -83,18 +83,20 @@ def _write(out: Path, name: str, geometry: Geometry, fingerprint: str, found: Se
     stem = name.split(".")[0]
     write_labels(out / f"{stem}.seg.nrrd", geometry, {made.label: made.mask for made in found if made.mask})
     point = TimePoint("t0", name, fingerprint=fingerprint)
-    finding_list(point, {made.label: made.seen for made in found if made.seen}).save(out / f"{stem}.findings.json")
+    finding_list(point, {made.label: made.observation for made in found if made.observation}).save(
+        out / f"{stem}.findings.json"
+    )
 
 
-def _requests(image: Path, table: Path) -> Iterator[Wanted]:
+def _requests(image: Path, table: Path) -> Iterator[MaskRequest]:
     """Yield what to segment: rows of DeepLesion's DL_info.csv, rows of a CSV of axes, or pairs of lines."""
     return _dl_info_requests(image, table) if _is_dl_info(table) else _axes_requests(image, table)
 
 
-def _dl_info_requests(image: Path, table: Path) -> Iterator[Wanted]:
+def _dl_info_requests(image: Path, table: Path) -> Iterator[MaskRequest]:
     from oncotrack.datasets.deeplesion import info_rows, key_slice
     from oncotrack.masks.axes import RecistAxes
-    from oncotrack.masks.batch import Wanted
+    from oncotrack.masks.batch import MaskRequest
 
     def load(row: AnnotatedLesion | InputError) -> tuple[Volume, RecistAxes]:
         if isinstance(row, InputError):
@@ -107,13 +109,13 @@ def _dl_info_requests(image: Path, table: Path) -> Iterator[Wanted]:
         stem = f"line {line}" if isinstance(row, InputError) else f"{row.series}_{row.key_slice:03d}"
         seen[stem] = seen.get(stem, 0) + 1
         label = f"{stem} {seen[stem]}" if seen[stem] > 1 else stem
-        yield Wanted(label, lambda row=row: load(row))
+        yield MaskRequest(label, lambda row=row: load(row))
 
 
-def _axes_requests(image: Path, table: Path) -> Iterator[Wanted]:
+def _axes_requests(image: Path, table: Path) -> Iterator[MaskRequest]:
     from oncotrack.images.files import load
     from oncotrack.masks.axes_table import read_table
-    from oncotrack.masks.batch import Wanted
+    from oncotrack.masks.batch import MaskRequest
 
     load_once = lru_cache(1)(load)
 
@@ -123,7 +125,7 @@ def _axes_requests(image: Path, table: Path) -> Iterator[Wanted]:
         return load_once(image / row.image if row.image and image.is_dir() else image), row.axes
 
     for row in read_table(table):
-        yield Wanted(row.label, lambda row=row: load_row(row))
+        yield MaskRequest(row.label, lambda row=row: load_row(row))
 
 
 def _is_dl_info(table: Path) -> bool:

@@ -1,6 +1,6 @@
-"""The papers' metrics, each one small function, and what runs them over files.
+"""The papers' metrics, and the functions that compute them from files.
 
-Percentages are 0 to 100 everywhere; a metric that has nothing to be computed from is NaN in arrays and null in JSON.
+Percentages are 0 to 100 everywhere. A metric without any value to compute it from is NaN in arrays and null in JSON.
 """
 
 from oncotrack.evaluation.detection_files import evaluate_detection

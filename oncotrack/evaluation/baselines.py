@@ -1,4 +1,4 @@
-"""What a lesion tracker must beat and nobody would choose: no trackers of the product, only of its measurements."""
+"""Baseline lesion trackers for comparison; they are not offered to users."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from oncotrack.registration.alignment import BSPLINE_SPACING_MM, windowed_copy
 from oncotrack.registration.registration import Registration
 
 _LEAST_VOXELS = 24
-"""Fewer along an axis hold fewer than four of convexAdam's cells."""
+"""Fewest voxels along an axis: convexAdam needs four cells of its coarse grid."""
 
 
 class CentreCopy:
-    """Takes the clicked place over as it is, in the scanner's coordinates."""
+    """Returns the clicked position itself, in scanner coordinates."""
 
     name = "copy"
 
     def match(
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
     ) -> Match:
-        """The same RAS place (mm) in the follow-up."""
-        place = point(pair.check_click(at))
-        inside = bool(pair.followup.geometry.contains(place))
-        return Match(inside, place, place, radius_mm, 0.0, None, (), "" if inside else OUTSIDE, self.name)
+        """Return the same RAS position (mm) in the follow-up."""
+        position = point(pair.check_click(at))
+        inside = bool(pair.followup.geometry.contains(position))
+        return Match(inside, position, position, radius_mm, 0.0, None, (), "" if inside else OUTSIDE, self.name)
 
 
 class ConvexAdam(RegistrationTracker):
-    """Takes the place to which elastix affine and then the library convexAdam with its own settings lead.
+    """Registers with elastix (affine), then with the library convexAdam in its default settings.
 
-    It runs on the CPU, on copies of 2 mm, as the B-spline does; its displacements reach 48 mm.
+    It runs on the CPU, on copies of 2 mm, as the B-spline registration does; displacements reach 48 mm.
 
     References
     ----------
@@ -50,20 +50,22 @@ class ConvexAdam(RegistrationTracker):
         self._displacements = _library()
 
     def registration(self, pair: ScanPair, progress: Progress = silent) -> Registration:
-        """Affine and displacements.
+        """Return the affine registration with a displacement field.
 
         Raises
         ------
         RegistrationError
             A scan is too thin for it, or affine registration fails.
         """
-        return pair.cached(self.name, lambda: self._bent(pair, pair.registration(progress)))
+        return pair.cached(self.name, lambda: self._deformed(pair, pair.registration(progress)))
 
-    def _bent(self, pair: ScanPair, registration: Registration) -> Registration:
+    def _deformed(self, pair: ScanPair, registration: Registration) -> Registration:
+        """Add a displacement field to the affine registration."""
         fixed, moving = (windowed_copy(scan, BSPLINE_SPACING_MM) for scan in (pair.baseline, pair.followup))
         if min(fixed.array.shape) < _LEAST_VOXELS:
             raise RegistrationError(
-                f"{pair.baseline.name} is too thin for convexAdam, which needs {_LEAST_VOXELS * BSPLINE_SPACING_MM:g} mm."
+                f"{pair.baseline.name} is too thin for convexAdam, which needs {_LEAST_VOXELS * BSPLINE_SPACING_MM:g} mm. "
+                "Use another method."
             )
         warped = moving.resampled(fixed.geometry, registration.affine, fill=-1.0)
         voxels = self._displacements(*(np.maximum(copy.array, 0) for copy in (fixed, warped)))
@@ -73,23 +75,25 @@ class ConvexAdam(RegistrationTracker):
 
 
 BASELINES: dict[str, Callable[[], Tracker]] = {"copy": CentreCopy, "convexadam": ConvexAdam}
-"""By the names that ``oncotrack evaluate follow --method`` takes beside those of the product's trackers."""
+"""By name, in addition to the trackers of `oncotrack.followup.methods`."""
 
 
 def _library() -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """Two (D, H, W) images of one grid to (D, H, W, 3) displacements in voxels z, y, x."""
+    """Return convexAdam as a function of two (D, H, W) images of one grid: (D, H, W, 3) displacements, voxels z, y, x."""
     import torch
 
     try:
-        with warnings.catch_warnings():  # the library silences every warning when it is imported
-            from convexAdam.convex_adam_MIND import convex_adam_pt
+        with warnings.catch_warnings():  # importing the library changes the warning filters
+            from convexAdam.convex_adam_MIND import (  # pyright: ignore[reportMissingImports]
+                convex_adam_pt,
+            )
     except ImportError as error:
         raise MissingPackageError(
             'This comparison needs the package convexAdam: pip install "oncotrack[compare]".'
         ) from error
 
     def displacements(fixed: np.ndarray, moving: np.ndarray) -> np.ndarray:
-        with warnings.catch_warnings():  # it leaves the corners of grids to torch's default
+        with warnings.catch_warnings():  # it does not set align_corners, about which torch warns
             warnings.simplefilter("ignore", UserWarning)
             return convex_adam_pt(fixed, moving, dtype=torch.float32, device=torch.device("cpu"))
 

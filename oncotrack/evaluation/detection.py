@@ -1,7 +1,7 @@
 """Metrics of detection: FROC sensitivities, average precision, recall at a precision, best F1.
 
-A `Comparison` holds what one image's detections have to do with its truth; every metric takes a list of them, one a
-patient (or image, or slice: what the false positives are counted by).
+A `Comparison` holds the overlaps and hits of one image's detections with its true objects. Every metric takes a list of
+them, one for each patient (or image, or slice: the unit in which false positives are counted).
 
 Sources: LN-Tracker (Q. Yu et al., "From slices to sequences", sec. 4.1); OSLN (Z. Zhu et al., "Detecting
 scatteredly-distributed, small, and critically important objects in 3D oncology imaging via decision stratification",
@@ -30,11 +30,11 @@ class Comparison:
     Parameters
     ----------
     scores : (M,) ndarray
-        Confidence of each detection, higher is surer.
+        Confidence score of each detection.
     overlap : (M, N) ndarray
-        How well each detection fits each object (IoU); decides between several hits.
+        Overlap of each detection with each object (IoU); decides between several hits.
     hits : (M, N) bool ndarray
-        Whether the detection counts for the object, by the rule of the paper.
+        Whether the detection counts as a hit of the object, by the rule of the paper.
     """
 
     scores: np.ndarray
@@ -49,64 +49,73 @@ class Comparison:
 
 
 def compare_boxes(truth, predicted, scores, threshold: float, *, strict: bool = False) -> Comparison:
-    """Hits by IoU of boxes, 2D or 3D.
+    """Compare boxes, 2D or 3D, by their IoU.
 
     Parameters
     ----------
     truth : (N, 2 d) array_like
         Lowest, then highest corner.
     predicted : (M, 2 d) array_like
+        The same of the detections, in the same unit.
     scores : (M,) array_like
+        Confidence score of each detection.
     threshold : float
         IoU from which a detection counts: 0.25 and 0.5 (MR), 0.5 (DeepLesion).
     strict : bool
         IoU must exceed the threshold, as LN-Tracker's "greater than 0.1" (sec. 4.1).
     """
-    import torch
-
-    from oncotrack.networks.boxes import iou
-
     width = max(np.shape(boxes)[-1] if np.size(boxes) else 0 for boxes in (truth, predicted)) or 6
-    a, b = (torch.as_tensor(np.asarray(boxes, float).reshape(-1, width)) for boxes in (predicted, truth))
-    overlap = iou(a, b).numpy() if len(a) and len(b) else np.zeros((len(a), len(b)))
+    overlap = box_overlap(predicted, truth, width // 2)
     return Comparison(
         np.asarray(scores, float).ravel(), overlap, overlap > threshold if strict else overlap >= threshold
     )
 
 
-def compare_masks(truth, predicted, scores, threshold: float) -> Comparison:
-    """Hits by IoU of instance masks (MR, sec. 4.2).
+def box_overlap(a, b, dimensions: int) -> np.ndarray:
+    """Compute the IoU of every box of `a` with every box of `b`, (M, N).
 
-    `truth`, `predicted`: label maps of one shape with instances 1 ... N and 1 ... M; `scores` (M,) by instance.
+    Parameters
+    ----------
+    a, b : (M, 2 d), (N, 2 d) array_like
+        Lowest, then highest corner.
+    dimensions : int
+        d, 2 or 3.
     """
-    from oncotrack.evaluation.masks import instance_overlap
+    import torch
 
-    overlap, _ = instance_overlap(truth, predicted)
-    return Comparison(np.asarray(scores, float).ravel(), overlap, overlap >= threshold)
+    from oncotrack.networks.boxes import iou
+
+    first, second = (torch.as_tensor(np.asarray(boxes, float).reshape(-1, 2 * dimensions)) for boxes in (a, b))
+    return iou(first, second).numpy() if len(first) and len(second) else np.zeros((len(first), len(second)))
 
 
 def osln_hits(overlap, predicted_radii, true_radii) -> np.ndarray:
-    """The hit rule of OSLN (sec. 4.3): any overlap, and a radius within [0.5, 1.5] of the true one.
+    """Apply the hit rule of OSLN (sec. 4.3): any overlap, and a radius within [0.5, 1.5] of the true one.
 
     Parameters
     ----------
     overlap : (M, N) array_like
-        Anything that is positive where the two share space.
+        Positive where detection and object overlap.
     predicted_radii, true_radii : (M,), (N,) array_like
         Millimetres.
+
+    Returns
+    -------
+    (M, N) bool ndarray
     """
     ratio = np.asarray(predicted_radii, float)[:, None] / np.asarray(true_radii, float)[None]
     return (np.asarray(overlap) > 0) & (ratio >= 0.5) & (ratio <= 1.5)
 
 
 def froc(comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The FROC curve: an object is found when any detection hits it; a detection that hits nothing is a false positive.
+    """Compute the FROC curve.
 
-    A further detection of an object that is found already is neither (LN-Tracker, sec. 4.1; K. Yan et al. 2018).
+    An object is found when any detection hits it; a detection that hits nothing is a false positive. A further
+    detection of an object already found counts as neither (LN-Tracker, sec. 4.1; K. Yan et al. 2018).
 
     Returns
     -------
-    false positives an image, sensitivity (0 to 1), score thresholds : (T + 1,) ndarrays
+    false positives per image, sensitivity (0 to 1), score thresholds : (T + 1,) ndarrays
         From the highest score down, beginning with (0, 0, inf). Sensitivity is NaN when there is no object at all.
     """
     false, found, objects = [np.empty(0)], [np.empty(0)], 0
@@ -124,40 +133,42 @@ def froc(comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray, np.
 
 
 def sensitivity_at(comparisons: Sequence[Comparison], fps: Sequence[float]) -> np.ndarray:
-    """Sensitivity (percent) at each number of false positives an image: the best threshold that keeps to it.
+    """Compute the sensitivity (percent) at each allowed number of false positives per image.
 
-    No value is interpolated between thresholds: what is reported can be set. SEN25 and SEN50 of MR (sec. 4.2) are this
-    at 5 false positives with IoU 0.25 and 0.5.
+    It is that of the best threshold that does not exceed the number; nothing is interpolated between thresholds. SEN25
+    and SEN50 of MR (sec. 4.2) are this at 5 false positives with IoU 0.25 and 0.5.
     """
     allowed, sensitivity, _ = froc(comparisons)
     return np.array([100 * sensitivity[allowed <= limit + 1e-9].max() for limit in fps])
 
 
 def average_sensitivity(comparisons: Sequence[Comparison], fps: Sequence[float] = LN_TRACKER_FPS) -> float:
-    """Mean of `sensitivity_at`: AS of LN-Tracker (sec. 4.1) at 1, 2, 4, 8; mFROC of OSLN (sec. 4.3) at 2, 3, 4, 6."""
+    """Compute the mean of `sensitivity_at`: AS of LN-Tracker (1, 2, 4, 8), mFROC of OSLN (2, 3, 4, 6)."""
     return float(sensitivity_at(comparisons, fps).mean())
 
 
 def assign(comparison: Comparison) -> np.ndarray:
-    """One-to-one matching: from the surest detection down, each takes the free object it hits with the most overlap.
+    """Match detections and objects one to one.
+
+    By descending score, each detection is assigned the unassigned object that it hits with the largest overlap.
 
     Returns
     -------
     (M,) int ndarray
-        The object of each detection, -1 for a false positive (a second detection of an object is one).
+        The object of each detection, -1 for a false positive; a second detection of an object is one.
     """
-    taken = np.full(len(comparison.scores), -1)
+    assigned = np.full(len(comparison.scores), -1)
     free = np.ones(comparison.hits.shape[1], bool)
     for row in np.argsort(-comparison.scores, kind="stable"):
         usable = comparison.hits[row] & free
         if usable.any():
-            taken[row] = np.where(usable, comparison.overlap[row], -1.0).argmax()
-            free[taken[row]] = False
-    return taken
+            assigned[row] = np.where(usable, comparison.overlap[row], -1.0).argmax()
+            free[assigned[row]] = False
+    return assigned
 
 
 def precision_recall(comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and recall (0 to 1) of all images together, matched one to one, from the highest score down."""
+    """Compute precision and recall (0 to 1) of all images together, matched one to one, by descending score."""
     scores = np.concatenate([np.empty(0), *(c.scores for c in comparisons)])
     correct = np.concatenate([np.empty(0, bool), *(assign(c) >= 0 for c in comparisons)])
     objects = sum(c.hits.shape[1] for c in comparisons)
@@ -168,9 +179,9 @@ def precision_recall(comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.
 
 
 def average_precision(comparisons: Sequence[Comparison]) -> float:
-    """AP, percent: area under the precision-recall curve, precision made monotone (PASCAL VOC 2010, all points).
+    """Compute the average precision (percent), the area under the precision-recall curve.
 
-    LN-Tracker's AP at 3D IoU 0.1 (sec. 4.1), AP25 and AP50 of MR (sec. 4.2). 0 without detections, NaN without
+    Precision is made monotone, as in PASCAL VOC 2010 (all points). LN-Tracker's AP at 3D IoU 0.1 (sec. 4.1), AP25 and AP50 of MR (sec. 4.2). 0 without detections, NaN without
     objects.
     """
     precision, recall = precision_recall(comparisons)
@@ -181,7 +192,7 @@ def average_precision(comparisons: Sequence[Comparison]) -> float:
 
 
 def macro_precision_recall(comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray]:
-    """Precision and recall (0 to 1) averaged over patients at every score (OSLN, sec. 4.3), from the highest down.
+    """Compute precision and recall (0 to 1) averaged over patients at every score (OSLN, sec. 4.3), highest first.
 
     Recall is averaged over patients that have objects; precision over patients that have detections at that score.
     """
@@ -199,23 +210,23 @@ def macro_precision_recall(comparisons: Sequence[Comparison]) -> tuple[np.ndarra
 
 
 def _reaching(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    """How many of (M,) scores reach each of (T,) thresholds."""
+    """Count how many of (M,) scores reach each of (T,) thresholds."""
     return len(scores) - np.searchsorted(np.sort(scores), thresholds)
 
 
 def recall_at_precision(comparisons: Sequence[Comparison], precision: float) -> float:
-    """The best macro recall (percent) at a macro precision of at least `precision`; 0 when that is never reached."""
+    """Compute the best macro recall (percent) at a macro precision of at least `precision`; 0 if never reached."""
     reached, recall = macro_precision_recall(comparisons)
     return 100 * float(recall[reached >= precision - 1e-9].max(initial=0.0))
 
 
 def mean_recall(comparisons: Sequence[Comparison], precisions: Sequence[float] = (0.10, 0.15, 0.20)) -> float:
-    """mRecall@0.10-0.20, percent (OSLN, sec. 4.3), in the steps of 0.05 that MR's table 5 states."""
+    """Compute mRecall@0.10-0.20, percent (OSLN, sec. 4.3), in steps of 0.05 as in MR's table 5."""
     return float(np.mean([recall_at_precision(comparisons, p) for p in precisions]))
 
 
 def best_f1(comparisons: Sequence[Comparison]) -> float:
-    """The best F1 (percent) over all scores, ``2 P R / (P + R)`` of macro precision and recall (OSLN, sec. 4.3)."""
+    """Compute the best F1 (percent) over all scores, ``2 P R / (P + R)`` of macro precision and recall (OSLN)."""
     precision, recall = macro_precision_recall(comparisons)
     total = precision + recall
     return 100 * float((2 * precision * recall / np.where(total > 0, total, 1)).max(initial=0.0))

@@ -1,4 +1,4 @@
-"""`evaluate detection`: findings files against findings files, one a patient."""
+"""Evaluation of detections in findings files against the truth in findings files, one for each patient."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Findings = str | Path | FindingList | Mapping[str, FindingList]
 
 @dataclass(frozen=True, eq=False)
 class Boxes:
-    """What is compared of one image: (N, 6) RAS boxes (lowest, highest corner, mm), (N,) scores, (N,) radii in mm."""
+    """Boxes of one image, (N, 6) RAS mm (lowest, highest corner), with (N,) scores and (N,) radii in mm."""
 
     boxes: np.ndarray
     scores: np.ndarray
@@ -28,58 +28,58 @@ class Boxes:
 
     @classmethod
     def of(cls, rows: Iterable[tuple]) -> Boxes:
-        """From rows of box, score, radius."""
+        """Create from rows of box, score and radius."""
         boxes, scores, radii = ([], [], []) if not (rows := list(rows)) else zip(*rows, strict=True)
         return cls(np.array(boxes, float).reshape(-1, 6), np.array(scores, float), np.array(radii, float))
 
 
 def evaluate_detection(truth: Findings, predictions: Findings, kind: Kind | None = None) -> dict:
-    """The detection metrics of all papers on the same findings.
+    """Compute the detection metrics of all papers.
 
     Parameters
     ----------
     truth, predictions : path, FindingList or mapping of patient to FindingList
-        A findings.json, what ``oncotrack detect --json`` wrote, or a folder of such files, one a patient, with the same
-        names on both sides. A list of several time points counts as that many images.
+        A findings.json, what ``oncotrack detect --json`` wrote, or a folder of such files, one for each patient, with
+        the same names on both sides. Each time point of a list counts as an image.
     kind : Kind, optional
-        Only these findings.
+        Use findings of this kind only.
 
     Returns
     -------
     dict
         Percent: ``AS``, ``Sensitivity@1FP`` ... ``@8FP`` and ``AP`` (LN-Tracker, 3D IoU > 0.1); ``mFROC``,
         ``mRecall@0.10-0.20``, ``Recall@0.15``, ``F1`` (OSLN's hit rule); ``AP25``, ``AP50``, ``SEN25``, ``SEN50``
-        (5 false positives an image); ``Sensitivity@0.125FP`` ... by IoU 0.5 under ``deeplesion``. Also ``cases``,
+        (5 false positives per image); ``Sensitivity@0.125FP`` ... by IoU 0.5 under ``deeplesion``. Also ``cases``,
         ``objects``, ``detections``, ``froc`` (LN-Tracker's rule) and ``per_case``. Without any object they are None.
 
     Raises
     ------
     InputError
-        A file is damaged, a finding has no box and no size, or a patient is on one side only (named).
+        A file is damaged, a finding has no box and no size, or a patient is on one side only.
     """
-    wanted, given = read_boxes(truth, kind), read_boxes(predictions, kind)
-    if len(wanted) == len(given) == 1:
-        given = dict(zip(wanted, given.values(), strict=True))
-    for missing, side in ((wanted.keys() - given.keys(), "predictions"), (given.keys() - wanted.keys(), "truth")):
+    true, given = read_boxes(truth, kind), read_boxes(predictions, kind)
+    if len(true) == len(given) == 1:
+        given = dict(zip(true, given.values(), strict=True))
+    for missing, side in ((true.keys() - given.keys(), "predictions"), (given.keys() - true.keys(), "truth")):
         if missing and given:
             shown = ", ".join(sorted(missing)[:3])
             raise InputError(
                 f"The {side} lack {len(missing)} of the patients ({shown}). Add their files; an empty list is fine."
             )
     nothing = Boxes.of([])
-    pairs = {name: (boxes, given.get(name, nothing)) for name, boxes in wanted.items()}
+    pairs = {name: (boxes, given.get(name, nothing)) for name, boxes in true.items()}
 
-    def compared(threshold: float, strict: bool = False) -> list[detection.Comparison]:
+    def compare(threshold: float, strict: bool = False) -> list[detection.Comparison]:
         return [
             detection.compare_boxes(t.boxes, p.boxes, p.scores, threshold, strict=strict) for t, p in pairs.values()
         ]
 
-    loose = compared(0.1, strict=True)
+    loose = compare(0.1, strict=True)
     by_osln = [
         detection.Comparison(c.scores, c.overlap, detection.osln_hits(c.overlap, p.radii, t.radii))
         for c, (t, p) in zip(loose, pairs.values(), strict=True)
     ]
-    quarter, half = compared(0.25), compared(0.5)
+    quarter, half = compare(0.25), compare(0.5)
     objects = sum(len(t.boxes) for t, _ in pairs.values())
     metrics = {
         "AS": detection.average_sensitivity(loose),
@@ -110,18 +110,39 @@ def evaluate_detection(truth: Findings, predictions: Findings, kind: Kind | None
 
 
 def _at(comparisons: list[detection.Comparison], fps: Iterable[float]) -> dict[str, float]:
+    """Return the sensitivity at each number of false positives, by the metric's name."""
     fps = list(fps)
     values = detection.sensitivity_at(comparisons, fps)
     return {f"Sensitivity@{limit:g}FP": float(value) for limit, value in zip(fps, values, strict=True)}
 
 
 def _one_case(name: str, comparison: detection.Comparison) -> dict:
+    """Return the row of one image in the table of cases."""
     found, false = comparison.hits.any(axis=0), ~comparison.hits.any(axis=1)
-    return {"case": name, "objects": len(found), "found": int(found.sum()), "false positives": int(false.sum())}
+    objects = comparison.hits.shape[1]
+    return {"case": name, "objects": objects, "found": int(found.sum()), "false positives": int(false.sum())}
 
 
 def read_boxes(source: Findings, kind: Kind | None = None) -> dict[str, Boxes]:
-    """The boxes of every image: by patient, and by patient and time point where a list has several."""
+    """Read the boxes of every image.
+
+    Parameters
+    ----------
+    source : path, FindingList or mapping of patient to FindingList
+        See `evaluate_detection`.
+    kind : Kind, optional
+        Use findings of this kind only.
+
+    Returns
+    -------
+    dict of str to Boxes
+        By patient, or by "patient/time point" where a list has several time points.
+
+    Raises
+    ------
+    InputError
+        A file is missing or damaged, or a finding has no box and no size.
+    """
     if isinstance(source, FindingList):
         source = {"patient": source}
     if isinstance(source, Mapping):
@@ -130,10 +151,10 @@ def read_boxes(source: Findings, kind: Kind | None = None) -> dict[str, Boxes]:
         }
     path = Path(source).expanduser()
     if not path.exists():
-        raise InputError(f"{path} does not exist. Give a findings file or a folder of them, one a patient.")
+        raise InputError(f"{path} does not exist. Give a findings file or a folder of them, one for each patient.")
     files = sorted(path.rglob("*.json")) if path.is_dir() else [path]
     if not files:
-        raise InputError(f"{path} holds no findings files (*.json), one a patient.")
+        raise InputError(f"{path} holds no findings files (*.json). Give one for each patient.")
     images: dict[str, Boxes] = {}
     for file in files:
         patient = str(file.relative_to(path).with_suffix("")) if path.is_dir() else file.stem
@@ -142,6 +163,7 @@ def read_boxes(source: Findings, kind: Kind | None = None) -> dict[str, Boxes]:
 
 
 def _of_file(patient: str, file: Path, kind: Kind | None) -> Iterable[tuple[str, Boxes]]:
+    """Yield name and boxes of every image in a findings file or in the output of ``oncotrack detect``."""
     try:
         text = file.read_text(encoding="utf-8")
         data = json.loads(text)
@@ -168,6 +190,7 @@ def _of_file(patient: str, file: Path, kind: Kind | None) -> Iterable[tuple[str,
 
 
 def _of_list(patient: str, findings: FindingList, kind: Kind | None) -> Iterable[tuple[str, Boxes]]:
+    """Yield name and boxes of every time point; rejected and absent findings are left out."""
     points = [point.id for point in findings.time_points] or sorted({t for f in findings for t in f.observations})
     for point in points or [""]:
         rows = []
@@ -182,6 +205,7 @@ def _of_list(patient: str, findings: FindingList, kind: Kind | None) -> Iterable
 
 
 def _box(seen: Observation, label: str) -> np.ndarray:
+    """Return the box of a finding, (6,) RAS mm, or the box around its tracklet or its sphere."""
     if seen.box is not None:
         return np.array([*seen.box.low, *seen.box.high])
     if seen.tracklet is not None:
@@ -193,5 +217,5 @@ def _box(seen: Observation, label: str) -> np.ndarray:
 
 
 def _radius(low, high) -> float:
-    """Of the sphere whose box has the same volume, mm."""
+    """Return the radius of the sphere whose bounding box has the same volume, mm."""
     return float(np.prod(np.subtract(high, low)) ** (1 / 3) / 2)

@@ -1,4 +1,4 @@
-"""Detectors on scans whose nodes are all known: the paper's metrics with confidence intervals, and who is better."""
+"""Evaluation of detectors on scans whose nodes are all known: metrics with confidence intervals, and comparisons."""
 
 from __future__ import annotations
 
@@ -14,132 +14,150 @@ from oncotrack.detection.detector import Detector
 from oncotrack.evaluation import detection
 from oncotrack.evaluation.border_contrast import border_contrast
 from oncotrack.evaluation.detection_files import evaluate_detection, read_boxes
+from oncotrack.evaluation.statistics import bootstrap_metric, compare_metrics
+from oncotrack.evaluation.tracklets import linking_errors
 from oncotrack.findings.finding import TimePoint
 from oncotrack.findings.finding_list import FindingList
 
 SIZES_MM = ((3.0, 5.0), (5.0, 10.0), (10.0, float("inf")))
 """Groups of nodes by short axis of their box, from and below."""
-FREE_BORDER = 0.75
-"""Nodes of which a smaller share of the surroundings differs are told apart. Seven of 60 in seven validation scans are
-such; of them earlier weights found one, with a score of 0.22."""
-_RESAMPLES = 1000
-_SEED = 20260101
+LEAST_BORDER_CONTRAST = 0.75
+"""Nodes with a lower `border_contrast` do not stand out from their surroundings. In seven validation scans seven of 60
+nodes are such; earlier weights found one of them, with a score of 0.22."""
+FALSE_POSITIVES = 8
+"""Per scan; the operating point of the sensitivities by short axis and of the linking errors."""
 
 
 def evaluate_detectors(
     detectors: Mapping[str, Detector], cases: Iterable[Case], progress: Progress = silent, *, stacking: bool = False
 ) -> dict[str, Any]:
-    """Run detectors over cases of one CT each.
+    """Run detectors on cases of one CT each and compare the results with the truth.
 
-    With `stacking` the first one, an `LNTrackerDetector`, is joined by "stacking": the same detections, stacked.
+    Parameters
+    ----------
+    detectors : mapping of str to Detector
+        By name; the first one is compared with the others.
+    cases : iterable of Case
+        With masks for the border contrast.
+    progress : Progress
+        Called with the progress of the current scan.
+    stacking : bool
+        The first detector is an `LNTrackerDetector`; add "stacking", its detections of single slices, stacked.
 
     Returns
     -------
     dict
-        A name of `detectors`: everything of `evaluate_detection`, ``AS interval`` and ``AP interval`` (95 %, patients
-        resampled), ``sensitivity by short axis`` (at most 8 false positives a scan), ``AS by least short axis``, which
-        neither asks for smaller nodes nor counts what marks them, ``AS of free nodes``, the same without those that do
-        not stand out of their surroundings (`borders`), how many ``free nodes`` there are, and ``seconds`` (stacking has
-        none of its own). With several detectors ``AS over``: the first one's AS minus each other's, with its interval.
+        For each name everything of `evaluate_detection` and:
+
+        - ``AS interval``, ``AP interval``: 95 %, patients resampled;
+        - ``sensitivity by short axis``: at 8 false positives a scan at most;
+        - ``AS by least short axis``: smaller nodes are not asked for, and what marks them is no false positive;
+        - ``AS of free nodes``, ``free nodes``: the same without the nodes that do not stand out from their
+          surroundings (`border_contrast`), and the number of those left;
+        - ``linking``: counts of `linking_errors` over all scans, at 8 false positives a scan at most; None if a detector
+          does not work on the slices of the truth;
+        - ``seconds``: median per scan (None for stacking).
+
+        With several detectors ``AS over``: the first one's AS compared with each other's by `compare_metrics`.
     """
     truth: dict[str, FindingList] = {}
-    free: list[np.ndarray] = []
+    time_points: dict[str, str] = {}
+    stand_out: list[np.ndarray] = []
     first, *others = [*detectors, "stacking"] if stacking else detectors
     found: dict[str, dict[str, FindingList]] = {name: {} for name in (first, *others)}
     seconds: dict[str, list[float]] = {name: [] for name in detectors}
     for case in cases:
         ((key, volume),) = case.images.items()
-        truth[case.name] = case.truth
-        free.append(~(border_contrast(case) < FREE_BORDER))
+        truth[case.name], time_points[case.name] = case.truth, key
+        stand_out.append(~(border_contrast(case) < LEAST_BORDER_CONTRAST))
         for name, detector in detectors.items():
             started = time.perf_counter()
-            told = f"{case.name}, {name}"
+            prefix = f"{case.name}, {name}"
             both = stacking and name == first
-            detect = detector.detect_both if both else detector.detect
-            result = detect(volume, lambda f, text, told=told: progress(f, f"{told}: {text}"), time_point=key)
+            detect: Callable[..., Any] = detector.detect_both if both else detector.detect  # pyright: ignore[reportAttributeAccessIssue]
+            detected: Any = detect(
+                volume, lambda f, text, prefix=prefix: progress(f, f"{prefix}: {text}"), time_point=key
+            )
             seconds[name].append(time.perf_counter() - started)
-            for way, findings in zip((name, "stacking"), result if both else [result], strict=False):
+            for way, findings in zip((name, "stacking"), detected if both else [detected], strict=False):
                 found[way][case.name] = FindingList([TimePoint(key, key)], findings)
-    pairs = {name: _compared(truth, lists) for name, lists in found.items()}
-    axes = [_short_axes(known.boxes) for known in read_boxes(truth).values()]
+    pairs = {name: _comparisons(truth, lists) for name, lists in found.items()}
+    short_axes = [_short_axes(known.boxes) for known in read_boxes(truth).values()]
     result: dict[str, Any] = {}
     for name, lists in found.items():
         metrics = evaluate_detection(truth, lists)
-        metrics["AS interval"] = bootstrap(pairs[name], detection.average_sensitivity)
-        metrics["AP interval"] = bootstrap(pairs[name], detection.average_precision)
-        metrics["sensitivity by short axis"] = _by_size(axes, pairs[name])
+        metrics["AS interval"] = bootstrap_metric(pairs[name], detection.average_sensitivity)
+        metrics["AP interval"] = bootstrap_metric(pairs[name], detection.average_precision)
+        metrics["sensitivity by short axis"] = _by_size(short_axes, pairs[name])
         metrics["AS by least short axis"] = {
-            f">= {low:g} mm": _sensitivity_of(pairs[name], [each >= low for each in axes]) for low, _ in SIZES_MM[1:]
+            f">= {low:g} mm": _sensitivity_of(pairs[name], [each >= low for each in short_axes])
+            for low, _ in SIZES_MM[1:]
         }
-        metrics["AS of free nodes"] = _sensitivity_of(pairs[name], free)
-        metrics["free nodes"] = int(sum(asked.sum() for asked in free))
+        metrics["AS of free nodes"] = _sensitivity_of(pairs[name], stand_out)
+        metrics["free nodes"] = int(sum(nodes.sum() for nodes in stand_out))
+        metrics["linking"] = _linking(truth, lists, time_points, _operating_score(pairs[name]))
         metrics["seconds"] = float(np.median(seconds[name])) if seconds.get(name) else None
         result[name] = metrics
     if others:
-        result["AS over"] = {name: difference(pairs[first], pairs[name]) for name in others}
+        result["AS over"] = {
+            name: compare_metrics(pairs[first], pairs[name], detection.average_sensitivity) for name in others
+        }
     return result
 
 
-def bootstrap(patients: Sequence[Any], metric: Callable[[list], float]) -> list[float] | None:
-    """95 % percentile interval of a metric over patients drawn with replacement; None without any object.
-
-    A patient is whatever `metric` takes a list of: a comparison, or all comparisons of a patient.
-    """
-    values = [metric([patients[n] for n in drawn]) for drawn in _draws(len(patients))]
-    return _interval(values)
-
-
-def difference(
-    ours: Sequence[Any], theirs: Sequence[Any], metric: Callable[[list], float] = detection.average_sensitivity
-) -> dict[str, Any]:
-    """A metric (AS) of one method minus that of another on the same patients, percent, with its 95 % interval."""
-    values = [metric([ours[n] for n in drawn]) - metric([theirs[n] for n in drawn]) for drawn in _draws(len(ours))]
-    return {"difference": metric(list(ours)) - metric(list(theirs)), "interval": _interval(values)}
-
-
-def _draws(count: int) -> np.ndarray:
-    return np.random.default_rng(_SEED).integers(0, count, (_RESAMPLES, count)) if count else np.empty((0, 0), int)
-
-
-def _interval(values: Sequence[float]) -> list[float] | None:
-    known = np.array([value for value in values if np.isfinite(value)])
-    return [float(q) for q in np.quantile(known, [0.025, 0.975])] if len(known) else None
-
-
-def _compared(truth: Mapping[str, FindingList], found: Mapping[str, FindingList]) -> list[detection.Comparison]:
-    wanted, given = read_boxes(dict(truth)), read_boxes(dict(found))
+def _comparisons(truth: Mapping[str, FindingList], found: Mapping[str, FindingList]) -> list[detection.Comparison]:
+    """Compare each patient's findings with the truth by LN-Tracker's rule, 3D IoU > 0.1."""
+    true, given = read_boxes(dict(truth)), read_boxes(dict(found))
     return [
         detection.compare_boxes(boxes.boxes, given[name].boxes, given[name].scores, 0.1, strict=True)
-        for name, boxes in wanted.items()
+        for name, boxes in true.items()
     ]
 
 
-def _sensitivity_of(comparisons: Sequence[detection.Comparison], asked: Sequence[np.ndarray]) -> float | None:
-    """AS of some of each patient's (N,) objects; None without any."""
-    if not any(each.any() for each in asked):
+def _operating_score(comparisons: Sequence[detection.Comparison]) -> float:
+    """Return the lowest score threshold at which there are `FALSE_POSITIVES` per scan or fewer."""
+    fps, _, thresholds = detection.froc(comparisons)
+    return float(thresholds[fps <= FALSE_POSITIVES].min(initial=np.inf)) if len(thresholds) else np.inf
+
+
+def _linking(
+    truth: Mapping[str, FindingList], found: Mapping[str, FindingList], time_points: Mapping[str, str], score: float
+) -> dict[str, int] | None:
+    """Sum the linking errors of all scans; None if a scan's tracklets are not on the slices of its truth."""
+    total: dict[str, int] = {}
+    for name, findings in found.items():
+        counts = linking_errors(truth[name], findings, time_points[name], score)
+        if counts is None:
+            return None
+        total = {key: total.get(key, 0) + count for key, count in counts.items()}
+    return total or None
+
+
+def _sensitivity_of(comparisons: Sequence[detection.Comparison], chosen: Sequence[np.ndarray]) -> float | None:
+    """Return the AS of some of each patient's objects, chosen by (N,) bool; None without any."""
+    if not any(each.any() for each in chosen):
         return None
-    return detection.average_sensitivity([_of(*pair) for pair in zip(comparisons, asked, strict=True)])
+    return detection.average_sensitivity([_of(*pair) for pair in zip(comparisons, chosen, strict=True)])
 
 
-def _of(comparison: detection.Comparison, asked: np.ndarray) -> detection.Comparison:
-    """A comparison about some of the objects (N,) only; what hits none but the others is left out."""
-    kept = comparison.hits[:, asked].any(axis=1) | ~comparison.hits.any(axis=1)
-    parts = comparison.overlap[kept][:, asked], comparison.hits[kept][:, asked]
+def _of(comparison: detection.Comparison, chosen: np.ndarray) -> detection.Comparison:
+    """Restrict a comparison to some objects, (N,) bool; detections that hit only other objects are left out."""
+    kept = comparison.hits[:, chosen].any(axis=1) | ~comparison.hits.any(axis=1)
+    parts = comparison.overlap[kept][:, chosen], comparison.hits[kept][:, chosen]
     return detection.Comparison(comparison.scores[kept], *parts)
 
 
 def _short_axes(boxes: np.ndarray) -> np.ndarray:
-    """(N,) the smaller edge of (N, 6) boxes in the slice, mm."""
+    """Return the smaller edge in the slice of (N, 6) boxes, (N,) mm."""
     return (boxes[:, 3:5] - boxes[:, :2]).min(axis=1, initial=np.inf)
 
 
-def _by_size(axes: Sequence[np.ndarray], comparisons: Sequence[detection.Comparison]) -> dict[str, Any]:
-    """Sensitivity (percent) and number of nodes by their (N,) short axes."""
-    fps, _, thresholds = detection.froc(comparisons)
-    least = thresholds[fps <= 8].min(initial=np.inf) if len(thresholds) else np.inf
+def _by_size(short_axes: Sequence[np.ndarray], comparisons: Sequence[detection.Comparison]) -> dict[str, Any]:
+    """Return sensitivity (percent) and number of nodes for each group of `SIZES_MM`, given (N,) short axes."""
+    least = _operating_score(comparisons)
     groups: dict[str, list[bool]] = {}
-    for each, comparison in zip(axes, comparisons, strict=True):
-        hit = (comparison.hits & (comparison.scores >= least)[:, None]).any(axis=0)
+    for each, comparison in zip(short_axes, comparisons, strict=True):
+        hit = np.asarray((comparison.hits & (comparison.scores >= least)[:, None]).any(axis=0))
         for low, high in SIZES_MM:
             name = f"{low:g}-{high:g} mm" if np.isfinite(high) else f">= {low:g} mm"
             groups.setdefault(name, []).extend(hit[(each >= low) & (each < high)].tolist())

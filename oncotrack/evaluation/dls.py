@@ -1,4 +1,4 @@
-"""`evaluate dls`: a prediction file in the format of the DLT release against a DLS annotation file."""
+"""Evaluation of a prediction file in the format of the DLT release against a DLS annotation file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TIME_KEYS = ("processing time", "prcessing time")  # the release spells it both
 
 
 def evaluate_dls(truth_path: str | Path, predictions_path: str | Path) -> dict:
-    """The row of DLT's table 1, in all three definitions of CPM.
+    """Compute the row of DLT's table 1, in all three definitions of CPM.
 
     Parameters
     ----------
@@ -25,22 +25,22 @@ def evaluate_dls(truth_path: str | Path, predictions_path: str | Path) -> dict:
         DLS annotation (valid.json, test.json).
     predictions_path : path
         JSON with a list under ``results`` (or the annotation's own form) whose items hold ``source``, ``target`` and
-        ``predict target center`` (voxels x, y, z). ``source center`` and ``target center`` tell the lesions of one
-        pair of scans apart. Items may come in any order. An item's own ``target ...`` values are used where they are
-        the truth's but for rounding, as the released evaluator does; otherwise the truth's are, and a note says so.
+        ``predict target center`` (voxels x, y, z), in any order. ``source center`` and ``target center`` distinguish
+        the lesions of one pair of scans. An item's own ``target ...`` values are used if they equal the truth's up to
+        rounding, as in the released evaluator; otherwise the truth's are used, with a note in the result.
 
     Returns
     -------
     dict
         ``pairs``; ``MED``, ``MED_X``, ``MED_Y``, ``MED_Z`` (mm) each with ``... std``; ``CPM@10mm``, ``CPM@Radius``
         (DLT), both also with `` (TLT)`` and `` (UAE)`` (percent); ``confidence_95`` by resampling patients; ``seconds
-        a volume``; ``initial`` and ``robust`` (the same keys) when the file holds ``initial center`` or ``predict
-        target inner points``; ``errors_mm`` in the order of the truth; ``notes``. No predictions at all score zero.
+        a volume``; ``initial`` and ``robust`` (the same keys) if the file holds ``initial center`` or ``predict target
+        inner points``; ``errors_mm`` in the order of the truth; ``notes``. Without any prediction the CPM are 0.
 
     Raises
     ------
     InputError
-        A file is missing or damaged, a number is not one, pairs are missing or too many (they are counted and named).
+        A file is missing or damaged, a value is not a number, or pairs are missing or too many.
     """
     truth, predictions = read_records(truth_path), read_records(predictions_path)
     if not truth:
@@ -84,6 +84,7 @@ def evaluate_dls(truth_path: str | Path, predictions_path: str | Path) -> dict:
 
 
 def _row(predicted, centre, spacing, box, diameters) -> dict[str, float | None]:
+    """Return all metrics of some pairs; without any pair the distances are None."""
     offsets = tracking.offsets_mm(predicted, centre, spacing)
     distances, radii = tracking.distances_mm(offsets), tracking.radii_mm(diameters, spacing)
     row: dict[str, float | None] = {}
@@ -103,12 +104,13 @@ def _row(predicted, centre, spacing, box, diameters) -> dict[str, float | None]:
 
 
 def _seconds(seconds: list[float | None]) -> float | None:
+    """Return the mean of the known times."""
     known = [s for s in seconds if s is not None]
     return float(np.mean(known)) if known else None
 
 
 def _item(key: str, true: dict, number: str, record: dict, truth_path, predictions_path) -> dict:
-    """What one prediction is judged by: its centre, the target's values, and whether its own copies of them agree."""
+    """Return one prediction's centres, the target's values, and whether the prediction's copies of these agree."""
     at_truth, here = f"{truth_path}, pair {key}", f"{predictions_path}, item {number}"
     shift = _frame_shift(true, record, at_truth, here)
     item: dict = {"agrees": True, "patient": _names(true)[1].split("_")[0]}
@@ -133,9 +135,9 @@ def _item(key: str, true: dict, number: str, record: dict, truth_path, predictio
 
 
 def _frame_shift(true: dict, record: dict, at_truth: str, here: str) -> np.ndarray:
-    """How far the item's voxels are displaced from the truth's: not zero when it counts from a crop's corner.
+    """Return the offset (voxels) of an item that counts voxels from the corner of a crop; zero for others.
 
-    Then its target centre and its target box are displaced alike; otherwise it is no displacement but a difference.
+    With such an offset the target centre and the target box are shifted alike; otherwise they merely differ.
     """
     if "target center" not in record or "target box" not in record:
         return np.zeros(3)
@@ -146,27 +148,26 @@ def _frame_shift(true: dict, record: dict, at_truth: str, here: str) -> np.ndarr
 
 
 def _names(record: dict) -> tuple[str, ...]:
+    """Return the names of source and target scan without folders and suffixes."""
     names = (str(record.get(end, "")).replace("\\", "/").split("/")[-1] for end in ("source", "target"))
     return tuple(name.removesuffix(".gz").removesuffix(".nii") for name in names)
 
 
 def _match(truth: dict[str, dict], predictions: dict[str, dict], truth_path, path) -> list[tuple[str, dict, str, dict]]:
-    """Truth's key and record with the prediction's number and record, in the order of the truth."""
-    wanted: dict[tuple[str, ...], list[str]] = {}
+    """Match truth and predictions: key and record of the truth, number and record of the prediction."""
+    true: dict[tuple[str, ...], list[str]] = {}
     for key, record in truth.items():
-        wanted.setdefault(_names(record), []).append(key)
+        true.setdefault(_names(record), []).append(key)
     given: dict[tuple[str, ...], list[str]] = {}
     for number, record in predictions.items():
         if "source" not in record or "target" not in record:
-            raise InputError(
-                f'{path}, item {number} has no "source" and "target", so its lesion pair is not known. Add them.'
-            )
+            raise InputError(f'{path}, item {number} has no "source" and "target". Add them.')
         given.setdefault(_names(record), []).append(number)
-    missing = [(name, len(keys) - len(given.get(name, []))) for name, keys in wanted.items()]
-    extra = [(name, len(numbers) - len(wanted.get(name, []))) for name, numbers in given.items()]
+    missing = [(name, len(keys) - len(given.get(name, []))) for name, keys in true.items()]
+    extra = [(name, len(numbers) - len(true.get(name, []))) for name, numbers in given.items()]
     for what, counts, advice in (
         ("is missing predictions for", missing, "Predict every pair"),
-        ("has predictions too many:", extra, "Remove what is not in the truth or is there twice"),
+        ("has too many predictions, namely for", extra, "Remove those that are not in the truth or occur twice"),
     ):
         counts = [(name, n) for name, n in counts if n > 0]
         if counts:
@@ -176,14 +177,14 @@ def _match(truth: dict[str, dict], predictions: dict[str, dict], truth_path, pat
                 f"(such as {shown}). {advice}."
             )
     numbered: dict[str, str] = {}
-    for name, keys in wanted.items():
-        cost = [[_apart(truth[key], predictions[number]) for number in given[name]] for key in keys]
+    for name, keys in true.items():
+        cost = [[_distance(truth[key], predictions[number]) for number in given[name]] for key in keys]
         for row, column in zip(*linear_sum_assignment(cost), strict=True):
             numbered[keys[row]] = given[name][column]
     return [(key, record, numbered[key], predictions[numbered[key]]) for key, record in truth.items()]
 
 
-def _apart(truth: dict, record: dict) -> float:
-    """How unlike the lesions are, in voxels of both centres; the pairs of one couple of scans are told apart by it."""
+def _distance(truth: dict, record: dict) -> float:
+    """Return the distance of two lesions in one pair of scans: that of their centres, summed, voxels."""
     keys = [key for key in ("source center", "target center") if key in record and key in truth]
     return float(sum(np.linalg.norm(vector(truth, k, "truth") - vector(record, k, "item")) for k in keys))

@@ -1,4 +1,4 @@
-"""How far matched landmarks lie from where a person put them."""
+"""Distance of matched landmarks from those placed by a reader."""
 
 from __future__ import annotations
 
@@ -17,14 +17,26 @@ from oncotrack.images.volume import Volume, lps_to_ras
 
 
 def read_points(path: str | Path, volume: Volume) -> np.ndarray:
-    """(N, 3) RAS mm from an elastix/transformix point file.
+    """Read an elastix/transformix point file.
 
-    Its first line says ``index`` (voxels i j k of `volume`) or ``point`` (LPS mm), its second how many follow.
+    Its first line is ``index`` (voxels i j k of `volume`) or ``point`` (LPS mm), its second the number of points.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    volume : Volume
+        The scan that voxel indices belong to.
+
+    Returns
+    -------
+    (N, 3) ndarray
+        RAS mm.
 
     Raises
     ------
     InputError
-        With the line that does not fit.
+        The file cannot be read, or a line (named) is wrong.
     """
     path = Path(path)
     try:
@@ -33,14 +45,14 @@ def read_points(path: str | Path, volume: Volume) -> np.ndarray:
         raise InputError(f"The point file {path} could not be read. Check the path.") from error
     kind = lines[0].strip()
     if kind not in ("index", "point"):
-        raise InputError(f'{path}: the first line must say "index" (voxels) or "point" (mm), not "{kind[:40]}".')
+        raise InputError(f'{path}: the first line must be "index" (voxels) or "point" (mm), not "{kind[:40]}".')
     try:
         count = int(lines[1])
     except (IndexError, ValueError) as error:
-        raise InputError(f"{path}: the second line must say how many points follow.") from error
+        raise InputError(f"{path}: the second line must be the number of points.") from error
     rows = [(n, line.split()) for n, line in enumerate(lines[2:], start=3) if line.strip()]
     if len(rows) != count:
-        raise InputError(f"{path} announces {count} points and holds {len(rows)}.")
+        raise InputError(f"{path} announces {count} points but holds {len(rows)}.")
     points = np.empty((count, 3))
     for index, (number, words) in enumerate(rows):
         try:
@@ -65,12 +77,21 @@ def evaluate_landmarks(
 
     Parameters
     ----------
-    baseline_points, followup_points : (N, 3) RAS mm
+    pair : ScanPair
+        The two scans.
+    baseline_points, followup_points : (N, 3) ndarray
+        RAS mm.
+    tracker : Tracker
+        The method.
+    radius_mm : float
+        Lesion radius that is given to the tracker, mm.
+    progress : Progress
+        Called before each landmark.
 
     Returns
     -------
     dict
-        ``mean_mm median_mm max_mm per_point_mm``, ``found`` (a flag a point), ``cycle_error_mm`` (a number a point),
+        ``mean_mm median_mm max_mm per_point_mm``, ``found`` (bool per point), ``cycle_error_mm`` (per point),
         ``outside`` (indices of points outside either scan, which are not counted), ``seconds_register`` (once) and
         ``seconds_per_point`` (median).
 
@@ -88,7 +109,7 @@ def evaluate_landmarks(
     if not inside.any():
         raise InputError(
             "None of the points lies inside both scans. Check that each point file belongs to its scan, and whether its "
-            'first line should say "index" or "point".'
+            'first line should be "index" or "point".'
         )
     started = time.perf_counter()
     prepare(tracker, pair, progress)

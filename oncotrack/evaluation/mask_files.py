@@ -1,4 +1,4 @@
-"""`evaluate masks`: mask files against mask files."""
+"""Evaluation of mask files against true mask files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METRICS = ("Dice", "ASD", "Box IoU")
 
 
 def evaluate_masks(truth: str | Path | Volume, predictions: str | Path | Volume) -> dict:
-    """Dice (percent), ASD (mm) and box IoU (percent) of masks (S. Wang et al. 2022, sec. 4.4), all labels as one.
+    """Compute Dice (percent), ASD (mm) and box IoU (percent) of masks (MR, sec. 4.4), all labels taken together.
 
     Parameters
     ----------
@@ -27,8 +27,8 @@ def evaluate_masks(truth: str | Path | Volume, predictions: str | Path | Volume)
     Returns
     -------
     dict
-        ``cases``; each metric's mean, ``... std`` and ``confidence_95``; ``ASD undefined``: cases in which one mask
-        alone is empty; ``per_case``.
+        ``cases``; each metric's mean, ``... std`` and ``confidence_95``; ``ASD undefined``: cases in which exactly
+        one of the two masks is empty; ``per_case``.
 
     Raises
     ------
@@ -37,6 +37,8 @@ def evaluate_masks(truth: str | Path | Volume, predictions: str | Path | Volume)
     """
     if isinstance(truth, Volume) and isinstance(predictions, Volume):
         per_case = [_compare(truth.name, truth, predictions)]
+    elif isinstance(truth, Volume) or isinstance(predictions, Volume):
+        raise InputError("Give two volumes, or two mask files or folders.")
     else:
         per_case = [_compare(name, load_mask(a), load_mask(b)) for name, a, b in _pairs(Path(truth), Path(predictions))]
     result: dict = {"task": "masks", "cases": len(per_case)}
@@ -51,6 +53,7 @@ def evaluate_masks(truth: str | Path | Volume, predictions: str | Path | Volume)
 
 
 def _compare(name: str, truth: Volume, predicted: Volume) -> dict:
+    """Return the metrics of one case."""
     if truth.geometry.size != predicted.geometry.size or not np.allclose(
         truth.geometry.corners, predicted.geometry.corners, atol=0.1
     ):
@@ -65,6 +68,7 @@ def _compare(name: str, truth: Volume, predicted: Volume) -> dict:
 
 
 def _pairs(truth: Path, predictions: Path) -> list[tuple[str, Path, Path]]:
+    """Return name, true file and predicted file of every case."""
     for path in (truth, predictions):
         if not path.exists():
             raise InputError(f"{path} does not exist. Give a mask file or a folder of them.")
@@ -72,18 +76,19 @@ def _pairs(truth: Path, predictions: Path) -> list[tuple[str, Path, Path]]:
         raise InputError(f"{truth} and {predictions} must both be mask files or both be folders of them.")
     if truth.is_file():
         return [(truth.name, truth, predictions)]
-    wanted, given = ({_stem(f): f for f in sorted(p.rglob("*")) if _stem(f)} for p in (truth, predictions))
-    if not wanted:
+    true, given = ({_stem(f): f for f in sorted(p.rglob("*")) if _stem(f)} for p in (truth, predictions))
+    if not true:
         raise InputError(f"{truth} holds no mask files ({', '.join(SUFFIXES)}).")
-    for missing, where in ((wanted.keys() - given.keys(), predictions), (given.keys() - wanted.keys(), truth)):
+    for missing, where in ((true.keys() - given.keys(), predictions), (given.keys() - true.keys(), truth)):
         if missing:
             shown = ", ".join(sorted(missing)[:3])
             raise InputError(
                 f"{where} lacks {len(missing)} masks that the other folder has (such as {shown}). Add or remove them."
             )
-    return [(name, path, given[name]) for name, path in wanted.items()]
+    return [(name, path, given[name]) for name, path in true.items()]
 
 
 def _stem(path: Path) -> str:
+    """Return a file's name without the suffix of an image; empty for other files."""
     name = path.name.lower()
     return next((path.name[: -len(s)] for s in sorted(SUFFIXES, key=len, reverse=True) if name.endswith(s)), "")

@@ -1,4 +1,4 @@
-"""The MR detector on scans whose nodes are all known: the paper's table 1 and figure 6 (MR, sec. 4.1 and 4.2)."""
+"""Evaluation of the MR detector on scans whose nodes are all known: table 1 and figure 6 of MR (sec. 4.1, 4.2)."""
 
 from __future__ import annotations
 
@@ -17,36 +17,41 @@ from oncotrack.detection.mr.detector import MRDetector
 from oncotrack.detection.mr.slice_nodes import SliceNode, stack_nodes
 from oncotrack.detection.mr.slices import MRGrid
 from oncotrack.evaluation.detection import Comparison, average_precision, compare_boxes, sensitivity_at
-from oncotrack.evaluation.detectors import bootstrap, difference
+from oncotrack.evaluation.statistics import bootstrap_metric, compare_metrics
 
 SETS = ("slices", "volumes")
 FALSE_POSITIVES = 5
-"""An image, for the sensitivities (sec. 4.2)."""
-Compared = dict[str, tuple[np.ndarray, np.ndarray]]
+"""Per image, for the sensitivities (sec. 4.2)."""
+ImageOverlaps = dict[str, tuple[np.ndarray, np.ndarray]]
 """By "box" and "mask" the (M,) scores and (M, N) overlaps of one image's detections with its nodes."""
 
 
 def evaluate_mr(
     detectors: Mapping[str, MRDetector], cases: Iterable[Case], progress: Progress = silent
 ) -> dict[str, Any]:
-    """Run detectors over cases of one MR each, and compare with the true masks.
+    """Run detectors on cases of one MR each and compare the results with the true masks.
 
-    Two test sets, as in the paper: every slice with a bookmark is an image, and its nodes are those bookmarked there
-    ("slices"); every scan is an image, boxes and masks are stacked, and its nodes are whole ("volumes").
+    There are two test sets, as in the paper. In "slices" every slice with a bookmark is an image with the nodes
+    bookmarked on it; in "volumes" every scan is an image, with boxes and masks stacked to whole nodes.
 
     Parameters
     ----------
     detectors : mapping of name to MRDetector
-        With a threshold low enough to reach 5 false positives an image.
+        With a threshold low enough to reach 5 false positives per image.
+    cases : iterable of Case
+        With masks.
+    progress : Progress
+        Called with the progress of the current scan.
 
     Returns
     -------
     dict
-        A name of `detectors`: for each of `SETS` ``images``, ``objects``, ``box`` and ``mask`` (None without a mask branch),
-        each with ``AP25 AP50 SEN25 SEN50`` in percent and ``SEN25 interval`` (95 %, patients drawn anew); ``seconds`` a
-        scan. With several detectors ``SEN25 over``: the first one's box SEN25 on slices minus each other's.
+        For each name and each of `SETS`: ``images``, ``objects``, ``box`` and ``mask`` (None without a mask branch), the
+        latter two with ``AP25 AP50 SEN25 SEN50`` in percent and ``SEN25 interval`` (95 %, patients resampled); for each
+        name ``seconds`` (median per scan). With several detectors ``SEN25 over``: the first one's box SEN25 on slices
+        compared with each other's by `compare_metrics`.
     """
-    found: dict[str, dict[str, list[list[Compared]]]] = {name: {each: [] for each in SETS} for name in detectors}
+    found: dict[str, dict[str, list[list[ImageOverlaps]]]] = {name: {each: [] for each in SETS} for name in detectors}
     seconds: dict[str, list[float]] = {name: [] for name in detectors}
     for case in cases:
         ((key, volume),) = case.images.items()
@@ -57,8 +62,8 @@ def evaluate_mr(
             config = detector.network.config
             started = time.perf_counter()
             slices = MRGrid(volume, config)
-            told = f"{case.name}, {name}"
-            nodes = detector.read(slices, lambda f, text, told=told: progress(f, f"{told}: {text}"))
+            prefix = f"{case.name}, {name}"
+            nodes = detector.read(slices, lambda f, text, prefix=prefix: progress(f, f"{prefix}: {text}"))
             whole = stack_nodes(nodes, config.stacking)
             seconds[name].append(time.perf_counter() - started)
             labels = case.masks[key].resampled(slices.geometry, fill=0, nearest=True).array
@@ -67,24 +72,30 @@ def evaluate_mr(
     result: dict[str, Any] = {}
     for name, sets in found.items():
         has_masks = detectors[name].network.mask_head is not None
-        result[name] = {each: _metrics(compared, has_masks) for each, compared in sets.items()}
+        result[name] = {each: _metrics(patients, has_masks) for each, patients in sets.items()}
         result[name]["seconds"] = float(np.median(seconds[name])) if seconds[name] else None
     first, *others = found
     if others:
         patients = {name: _at(sets["slices"], "box", 0.25) for name, sets in found.items()}
-        result["SEN25 over"] = {name: difference(patients[first], patients[name], _sen) for name in others}
+        result["SEN25 over"] = {name: compare_metrics(patients[first], patients[name], _sen) for name in others}
     return result
 
 
 def shown_from(detector: MRDetector, cases: Iterable[Case], progress: Progress = silent) -> float:
-    """The score, 0 to 1, from which on `FALSE_POSITIVES` of the detector's nodes a scan are false, boxes at IoU 0.25.
+    """Compute the score threshold at which the detector has `FALSE_POSITIVES` per scan, by boxes at IoU 0.25.
 
     Parameters
     ----------
     detector : MRDetector
         With threshold 0.
     cases : iterable of Case
-        Scans of one MR each that nothing is trained on and nothing is tested on.
+        Scans of one MR each that are used neither for training nor for testing.
+    progress : Progress
+        Called with the progress of the current scan.
+
+    Returns
+    -------
+    float, 0 to 1
     """
     false, allowed = [], 0
     for case in cases:
@@ -98,22 +109,23 @@ def shown_from(detector: MRDetector, cases: Iterable[Case], progress: Progress =
     return sorted(false, reverse=True)[allowed] if len(false) > allowed else 0.0
 
 
-def _metrics(patients: Sequence[Sequence[Compared]], has_masks: bool) -> dict[str, Any]:
+def _metrics(patients: Sequence[Sequence[ImageOverlaps]], has_masks: bool) -> dict[str, Any]:
+    """Return the metrics of one detector on one test set."""
     images = [image for patient in patients for image in patient]
-    told: dict[str, Any] = {"images": len(images), "objects": sum(image["box"][1].shape[1] for image in images)}
+    metrics: dict[str, Any] = {"images": len(images), "objects": sum(image["box"][1].shape[1] for image in images)}
     for kind in ("box", "mask"):
-        told[kind] = None
+        metrics[kind] = None
         if kind == "box" or has_masks:
             quarter, half = _at(patients, kind, 0.25), _at(patients, kind, 0.5)
-            told[kind] = {
+            metrics[kind] = {
                 "AP25": _over(quarter, average_precision), "AP50": _over(half, average_precision),
-                "SEN25": _sen(quarter), "SEN50": _sen(half), "SEN25 interval": bootstrap(quarter, _sen),
+                "SEN25": _sen(quarter), "SEN50": _sen(half), "SEN25 interval": bootstrap_metric(quarter, _sen),
             }  # fmt: skip
-    return told
+    return metrics
 
 
-def _at(patients: Sequence[Sequence[Compared]], kind: str, threshold: float) -> list[list[Comparison]]:
-    """What counts as a hit, patient by patient."""
+def _at(patients: Sequence[Sequence[ImageOverlaps]], kind: str, threshold: float) -> list[list[Comparison]]:
+    """Return the comparisons of each patient's images, a hit being an overlap of at least the threshold."""
     return [
         [Comparison(scores, overlap, overlap >= threshold) for scores, overlap in (image[kind] for image in patient)]
         for patient in patients
@@ -121,29 +133,31 @@ def _at(patients: Sequence[Sequence[Compared]], kind: str, threshold: float) -> 
 
 
 def _over(patients: Sequence[Sequence[Comparison]], metric: Callable[[list[Comparison]], float]) -> float:
+    """Return a metric over all images of all patients."""
     return metric([image for patient in patients for image in patient])
 
 
 def _sen(patients: Sequence[Sequence[Comparison]]) -> float:
+    """Return the sensitivity (percent) at 5 false positives per image."""
     return _over(patients, lambda images: float(sensitivity_at(images, [FALSE_POSITIVES])[0]))
 
 
-def _on_slice(nodes: Sequence[SliceNode], labels: np.ndarray, numbers: Sequence[int]) -> Compared:
-    """One slice's detections against the nodes `numbers` of an (H, W) label map."""
+def _on_slice(nodes: Sequence[SliceNode], labels: np.ndarray, numbers: Sequence[int]) -> ImageOverlaps:
+    """Compare one slice's detections with the nodes `numbers` of an (H, W) label map."""
     own = np.zeros(labels.shape, int)
     for n, number in enumerate(numbers, 1):
         own[labels == number] = n
-    return _compared([{0: node} for node in nodes], own[None])
+    return _overlaps([{0: node} for node in nodes], own[None])
 
 
-def _in_volume(whole: Sequence[dict[int, SliceNode]], labels: np.ndarray) -> Compared:
-    """A scan's stacked detections against all nodes of a (D, H, W) label map."""
+def _in_volume(whole: Sequence[dict[int, SliceNode]], labels: np.ndarray) -> ImageOverlaps:
+    """Compare a scan's stacked detections with all nodes of a (D, H, W) label map."""
     values = np.unique(labels)
-    return _compared(whole, np.searchsorted(values, labels) if values[0] == 0 else labels)
+    return _overlaps(whole, np.searchsorted(values, labels) if values[0] == 0 else labels)
 
 
-def _compared(found: Sequence[dict[int, SliceNode]], labels: np.ndarray) -> Compared:
-    """Boxes and masks over slices against the values 1 ... N of a (D, H, W) label map."""
+def _overlaps(found: Sequence[dict[int, SliceNode]], labels: np.ndarray) -> ImageOverlaps:
+    """Compare boxes and masks over slices with the labels 1 ... N of a (D, H, W) label map."""
     scores = np.array([max(node.score for node in seen.values()) for seen in found])
     truth = []
     for where in ndimage.find_objects(labels):
@@ -160,7 +174,7 @@ def _compared(found: Sequence[dict[int, SliceNode]], labels: np.ndarray) -> Comp
 
 
 def _mask_iou(seen: dict[int, SliceNode], labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """(N,) IoU of one detection's masks with each value of the label map."""
+    """Compute the IoU of one detection's masks with each label of a label map, (N,)."""
     both, area = np.zeros(len(sizes)), 0
     for n, node in seen.items():
         drawn = node.full_mask(labels.shape[1:])

@@ -1,4 +1,4 @@
-"""A result as a table (CSV, Markdown) and a picture."""
+"""An evaluation's result as tables (CSV, Markdown) and a plot."""
 
 from __future__ import annotations
 
@@ -14,15 +14,22 @@ from oncotrack.atomic import replacing, write_text
 
 
 def write_report(result: dict, out_dir: str | Path) -> list[Path]:
-    """Write what an ``evaluate_...`` function returned: metrics.json, metrics.csv, metrics.md and a plot.
+    """Write the result of an ``evaluate_...`` function: metrics.json, metrics.csv, metrics.md and a plot.
 
-    The plot is the FROC curve of a detection (froc.png), the histogram of distances of a DLS evaluation (errors.png),
-    Dice and ASD a case of masks (masks.png). A table ``per_case.csv`` is written where there are cases.
+    The plot is the FROC curve of a detection (froc.png), the histogram of distances of a DLS evaluation (errors.png), or
+    Dice against ASD of masks (masks.png). If the result holds ``per_case``, per_case.csv is written, too.
+
+    Parameters
+    ----------
+    result : dict
+        The result, with its ``task``.
+    out_dir : path
+        The folder; it is created if necessary.
 
     Returns
     -------
     list of Path
-        The files.
+        The files written.
 
     Raises
     ------
@@ -56,6 +63,7 @@ def write_report(result: dict, out_dir: str | Path) -> list[Path]:
 
 
 def _rows(result: dict, prefix: str = "") -> Iterator[tuple[str, float | int | None]]:
+    """Yield name and value of every number in a result."""
     for name, value in result.items():
         if isinstance(value, dict) and name not in ("confidence_95", "froc"):
             yield from _rows(value, f"{prefix}{name}: ")
@@ -64,15 +72,18 @@ def _rows(result: dict, prefix: str = "") -> Iterator[tuple[str, float | int | N
 
 
 def _interval(result: dict, name: str) -> str:
+    """Return a metric's confidence interval as text; empty without one."""
     interval = result.get("confidence_95", {}).get(name)
     return f"{interval[0]:.2f} to {interval[1]:.2f}" if interval else ""
 
 
 def _text(value: float | int | None) -> str:
+    """Return a value as text."""
     return "-" if value is None else f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 def _csv(header: list[str], rows: list) -> str:
+    """Return a table as CSV."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
@@ -81,11 +92,13 @@ def _csv(header: list[str], rows: list) -> str:
 
 
 def _markdown(task: str, cells: list[tuple[str, str, str]]) -> str:
+    """Return the table of metrics as Markdown."""
     lines = [f"# Evaluation: {task}", "", "| metric | value | 95 % interval |", "|---|---:|---|"]
     return "\n".join([*lines, *(f"| {' | '.join(cell)} |" for cell in cells), ""])
 
 
 def _axes(title: str, x: str, y: str):
+    """Create a figure with one plot; return both."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -97,11 +110,14 @@ def _axes(title: str, x: str, y: str):
 
 
 def _plot_errors(result: dict):
+    """Draw the histogram of distances."""
     figure, axes = _axes(
-        f"Distance to the true centre, {result['pairs']} pairs", "distance (mm), the last bar is all beyond", "pairs"
+        f"Distance to the true centre, {result['pairs']} pairs",
+        "distance (mm); the last bar includes larger ones",
+        "pairs",
     )
     errors = np.minimum(result.get("errors_mm", []), 50)
-    axes.hist(errors, bins=np.arange(0, 52, 2), color="#4477aa", edgecolor="white")
+    axes.hist(errors, bins=list(range(0, 52, 2)), color="#4477aa", edgecolor="white")
     axes.axvline(10, color="#cc6677", linestyle="--", label="10 mm")
     if result["MED"] is not None:
         axes.axvline(result["MED"], color="black", label=f"MED {result['MED']:.2f} mm")
@@ -110,8 +126,9 @@ def _plot_errors(result: dict):
 
 
 def _plot_froc(result: dict):
+    """Draw the FROC curve."""
     figure, axes = _axes(
-        f"FROC, {result['objects']} objects in {result['cases']} images", "false positives an image", "sensitivity (%)"
+        f"FROC, {result['objects']} objects in {result['cases']} images", "false positives per image", "sensitivity (%)"
     )
     fps, sensitivity = result["froc"]["false_positives"], result["froc"]["sensitivity"]
     if sensitivity:
@@ -127,6 +144,7 @@ def _plot_froc(result: dict):
 
 
 def _plot_masks(result: dict):
+    """Draw Dice against ASD of every case."""
     figure, axes = _axes(f"Masks, {result['cases']} cases", "ASD (mm)", "Dice (%)")
     known = [case for case in result["per_case"] if case["ASD"] is not None]
     axes.plot([case["ASD"] for case in known], [case["Dice"] for case in known], "o", color="#4477aa", alpha=0.7)

@@ -1,4 +1,4 @@
-"""Pseudo-masks against true masks: how much of a lesion two diameters tell (MR, sec. 4.4)."""
+"""Evaluation of pseudo-masks, made from two diameters, against true masks (MR, sec. 4.4)."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from oncotrack.evaluation.masks import average_symmetric_surface_distance, box_i
 from oncotrack.evaluation.statistics import bootstrap_interval
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.carry import carry
-from oncotrack.masks.ellipse import reach
+from oncotrack.masks.ellipse import radius_profile
 from oncotrack.masks.plane import Region, to_voxels
+from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure, scan_axis
 
 LEAST_SHORT_MM = 8.0
-"""Smaller ones are not drawn axes on: below 10 mm a node is normal (RECIST 1.1), below 5 mm it is hardly seen."""
-_SURROUNDINGS = 1.5  # of a lesion, in long axes, each way
+"""Least short axis of the lesions used: a node below 10 mm is normal (RECIST 1.1), one below 5 mm hardly visible."""
+_MARGIN = 1.5  # around a lesion on each side, in largest extents of its mask
 _METRICS = ("Dice", "ASD", "Box IoU")
 Shape = Callable[[Volume, RecistAxes], Volume]
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One lesion: the image round it, its true mask on the same voxels, and the axes that are given."""
+    """One lesion: the image around it, its true mask on the same voxels, and the axes that the methods get."""
 
     name: str
     image: Volume
@@ -47,20 +47,23 @@ def evaluate_pseudo_masks(
     in_3d: bool = True,
     progress: Progress = silent,
 ) -> dict:
-    """Dice (percent), ASD (mm) and box IoU (percent) of masks made of axes, beside what needs no image.
+    """Compute Dice (percent), ASD (mm) and box IoU (percent) of pseudo-masks and of shapes that need no image.
 
     Parameters
     ----------
     cases : iterable of Case
-        With masks; the axes are measured on them.
+        With masks, on which the axes are measured.
     count : int
-        How many they are, for the progress; 0 when not known.
+        Number of cases, for the progress; 0 if unknown.
     least_short_mm : float
-        Lesions with a smaller short axis are left out.
+        Lesions with a shorter short axis are left out.
     wobble : float
-        Standard deviation by which every end of an axis is displaced in its slice, voxels; a careful hand has about 1.
+        Standard deviation of the random displacement of every end of an axis in its slice, voxels. A careful reader has
+        about 1.
     in_3d : bool
-        Also carry every mask through its lesion.
+        Also propagate every mask to 3D.
+    progress : Progress
+        Called after each case.
 
     Returns
     -------
@@ -77,8 +80,7 @@ def evaluate_pseudo_masks(
     flat: dict[str, list] = {}
     deep: dict[str, list] = {}
     per_case = []
-    watched = _watched(cases, count, progress)
-    for sample in samples(watched, least_short_mm, wobble):
+    for sample in samples(_with_progress(cases, count, progress), least_short_mm, wobble):
         layer = _layer(sample)
         row = {"case": sample.name, "long_mm": sample.axes.long.length_mm, "short_mm": sample.axes.short.length_mm}
         for name, shape in IN_SLICE.items():
@@ -102,8 +104,8 @@ def evaluate_pseudo_masks(
     return {**result, "per_case": per_case}
 
 
-def _watched(cases: Iterable[Case], count: int, progress: Progress) -> Iterator[Case]:
-    """The same cases, each told when the one before is done."""
+def _with_progress(cases: Iterable[Case], count: int, progress: Progress) -> Iterator[Case]:
+    """Yield the cases, reporting the progress after each."""
     progress(0.0, "Reading the first case")
     for done, case in enumerate(cases, 1):
         yield case
@@ -111,7 +113,15 @@ def _watched(cases: Iterable[Case], count: int, progress: Progress) -> Iterator[
 
 
 def samples(cases: Iterable[Case], least_short_mm: float, wobble: float = 0.0) -> Iterator[Sample]:
-    """The lesions of cases that are large enough, each cropped, with the axes of its own mask."""
+    """Yield the lesions of cases that are large enough, with the axes measured on their masks.
+
+    Parameters
+    ----------
+    cases : iterable of Case
+        With masks.
+    least_short_mm, wobble : float
+        See `evaluate_pseudo_masks`.
+    """
     for case in cases:
         for key, labels in case.masks.items():
             image = case.images[key]
@@ -120,27 +130,28 @@ def samples(cases: Iterable[Case], least_short_mm: float, wobble: float = 0.0) -
                 seen = finding.at(key)
                 if seen is None or not (labels.array == value).any():
                     continue
-                found = _cropped(image, labels, value)
-                measured = measure(found[1], across)
+                part, truth = _crop(image, labels, value)
+                measured = measure(truth, across)
                 if measured.short_axis.length_mm < least_short_mm:
                     continue
                 name = f"{case.name}, {finding.label}"
-                axes = _displaced(measured.axes, image, across, wobble, name)
+                axes = _displace(measured.axes, image, across, wobble, name)
                 if axes is not None:
-                    yield Sample(name, *found, axes, across)
+                    yield Sample(name, part, truth, axes, across)
 
 
-def _cropped(image: Volume, labels: Volume, value: int) -> tuple[Volume, Volume]:
+def _crop(image: Volume, labels: Volume, value: int) -> tuple[Volume, Volume]:
+    """Return the image around one label, and the label's mask on the same voxels."""
     kji = np.argwhere(labels.array == value)[:, ::-1]
     low, high = kji.min(0), kji.max(0) + 1
-    margin = _SURROUNDINGS * ((high - low) * labels.spacing).max() / np.asarray(labels.spacing)
+    margin = _MARGIN * ((high - low) * labels.spacing).max() / np.asarray(labels.spacing)
     part = labels.cropped(low - margin, high + margin)
     truth = replace(part, array=(part.array == value).astype(np.uint8))
     return image.cropped(low - margin, high + margin), truth
 
 
-def _displaced(axes: RecistAxes, image: Volume, across: int, wobble: float, name: str) -> RecistAxes | None:
-    """The axes as a hand would draw them; None when its ends would leave the image."""
+def _displace(axes: RecistAxes, image: Volume, across: int, wobble: float, name: str) -> RecistAxes | None:
+    """Displace the ends of the axes randomly, as a reader might draw them; None if they can then not be used."""
     if not wobble:
         return axes
     rng = np.random.default_rng(list(name.encode()))
@@ -154,38 +165,41 @@ def _displaced(axes: RecistAxes, image: Volume, across: int, wobble: float, name
 
 
 def _layer(sample: Sample) -> tuple[slice, ...]:
-    """The slice of the axes in the sample's arrays, one voxel thick."""
+    """Return the slice of the axes in the sample's arrays, one voxel thick."""
     n = round(float(sample.image.geometry.to_ijk(sample.axes.centre)[sample.across]))
     return tuple(slice(n, n + 1) if axis == 2 - sample.across else slice(None) for axis in range(3))
 
 
 def _compare(sample: Sample, shape: Shape, layer: tuple[slice, ...] = (slice(None),) * 3) -> tuple[float, float, float]:
-    made = shape(sample.image, sample.axes).resampled(sample.truth.geometry, fill=0, nearest=True).array[layer]
+    """Return the `_METRICS` of a shape, in one layer of the sample or in all of it."""
+    mask = shape(sample.image, sample.axes).resampled(sample.truth.geometry, fill=0, nearest=True).array[layer]
     truth = sample.truth.array[layer]
     spacing = np.asarray(sample.truth.spacing[::-1])
-    distance = average_symmetric_surface_distance(made.squeeze(), truth.squeeze(), spacing[np.array(made.shape) > 1])
-    return dice(made, truth), distance, box_iou(made, truth)
+    distance = average_symmetric_surface_distance(mask.squeeze(), truth.squeeze(), spacing[np.array(mask.shape) > 1])
+    return dice(mask, truth), distance, box_iou(mask, truth)
 
 
 def _summary(values: list[tuple[float, float, float]]) -> dict[str, object]:
+    """Return mean, median, percentile and interval of the `_METRICS` of all lesions."""
     scores = np.array(values)
-    told: dict[str, object] = {}
+    summary: dict[str, object] = {}
     for metric, column in zip(_METRICS, scores.T, strict=True):
         known = column[np.isfinite(column)]
-        told[metric] = float(known.mean()) if len(known) else None
-    told["Dice median"] = float(np.median(scores[:, 0]))
-    told["Dice 10th percentile"] = float(np.percentile(scores[:, 0], 10))
-    told["Dice interval"] = bootstrap_interval(scores[:, 0])
-    return told
+        summary[metric] = float(known.mean()) if len(known) else None
+    summary["Dice median"] = float(np.median(scores[:, 0]))
+    summary["Dice 10th percentile"] = float(np.percentile(scores[:, 0], 10))
+    summary["Dice interval"] = bootstrap_interval(scores[:, 0])
+    return summary
 
 
 def _ellipse(image: Volume, axes: RecistAxes) -> Volume:
+    """Return the ellipse through the ends of the axes."""
     region = Region.of(axes, image.geometry)
-    return to_voxels(image.geometry, region, reach(region, axes) < 1)
+    return to_voxels(image.geometry, region, radius_profile(region, axes) < 1)
 
 
 def _frame(image: Volume, axes: RecistAxes) -> np.ndarray:
-    """(..., 3) every voxel's place along the long axis, across it and along the normal, mm from the centre."""
+    """Return every voxel's offset (mm) from the centre along the long axis, across it and along the normal, (..., 3)."""
     k, j, i = np.indices(image.array.shape)
     offset = image.geometry.to_ras(np.stack([i, j, k], -1)) - np.asarray(axes.centre)
     along = np.subtract(axes.long.end, axes.long.start) / axes.long.length_mm
@@ -193,19 +207,20 @@ def _frame(image: Volume, axes: RecistAxes) -> np.ndarray:
 
 
 def _ellipsoid(image: Volume, axes: RecistAxes) -> Volume:
+    """Return the ellipsoid on the axes, as deep as the short axis is long."""
     half = np.array([axes.long.length_mm, axes.short.length_mm, axes.short.length_mm]) / 2
     inside = ((_frame(image, axes) / half) ** 2).sum(-1) <= 1
     return replace(image, array=inside.astype(np.uint8))
 
 
 def _box(image: Volume, axes: RecistAxes, thickness_mm: float = 0.0) -> Volume:
-    """The voxels between the lowest and highest end of the axes along the image's own rows and columns."""
+    """Return the voxels between the lowest and the highest end of the axes along the image's rows and columns."""
     ijk = image.geometry.to_ijk(axes.ends)
     across = int(np.abs(np.linalg.inv(image.direction) @ axes.normal).argmax())
     low, high = ijk.min(0), ijk.max(0)
     middle = ijk[:, across].mean()
-    reach_out = max(thickness_mm / 2 / image.spacing[across], 0.5)
-    low[across], high[across] = middle - reach_out, middle + reach_out
+    half = max(thickness_mm / 2 / image.spacing[across], 0.5)
+    low[across], high[across] = middle - half, middle + half
     k, j, i = np.indices(image.array.shape)
     voxels = np.stack([i, j, k], -1)
     return replace(image, array=((voxels >= low) & (voxels <= high)).all(-1).astype(np.uint8))
@@ -218,7 +233,7 @@ IN_SLICE: dict[str, Shape] = {
     "ellipse": _ellipse,
 }
 IN_3D: dict[str, Shape] = {
-    "pseudo-mask": carry,
+    "pseudo-mask": propagate_to_3d,
     "RECIST box": lambda image, axes: _box(image, axes, axes.short.length_mm),
     "ellipse": _ellipsoid,
 }

@@ -1,1 +1,4 @@
-"""RECIST diameters to masks and back (S. Wang et al., Medical Image Analysis 77, 102345, 2022, sec. 3.1; below: MR)."""
+"""Masks from RECIST diameters, and diameters from masks.
+
+The method is that of S. Wang et al., Medical Image Analysis 77, 102345, 2022, sec. 3.1; this package calls it "MR".
+"""

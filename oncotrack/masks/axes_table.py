@@ -1,4 +1,4 @@
-"""Many pairs of RECIST axes in one table: CSV, or the lines of a .mrk.json; what is wrong with a row stays with it."""
+"""Tables of RECIST axes: read from CSV or .mrk.json, written as CSV; an error in a row does not affect the others."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_files import is_lps, points, read_axes
 
 ENDS = tuple(f"{axis}_{end}_{way}" for axis in ("long", "short") for end in ("start", "end") for way in "ras")
-"""Columns of the end points, RAS mm (LPS where a column ``coordinates`` says so)."""
+"""Columns of the end points, RAS mm (LPS for rows whose column ``coordinates`` is LPS)."""
 
 
 @dataclass(frozen=True)
 class AxesRow:
-    """One lesion of a table: its axes, or the sentence that says why there are none. `image` is a path, or empty."""
+    """One lesion of a table: its axes, or None with an error message. `image` is a path, or empty."""
 
     label: str
     axes: RecistAxes | None
@@ -33,13 +33,13 @@ class AxesRow:
 
 
 def read_table(path: str | Path) -> list[AxesRow]:
-    """The rows of a table.
+    """Read the rows of a table.
 
     Parameters
     ----------
     path : path
-        CSV with the columns `ENDS` and, where wanted, ``label``, ``image`` and ``coordinates``; a ``.mrk.json`` in
-        which every two lines are a lesion's; or the JSON of one pair of axes.
+        CSV with the columns `ENDS` and optionally ``label``, ``image`` and ``coordinates``; a ``.mrk.json`` in
+        which each two successive lines belong to one lesion; or the JSON of one pair of axes.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def _markups(path: Path) -> list[AxesRow]:
         lines = json.loads(path.read_text(encoding="utf-8"))["markups"]
         lines = [line for line in lines if line["type"] == "Line"]
     except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
-        axes = read_axes(path)  # a single pair, or the sentence that says what is wrong
+        axes = read_axes(path)  # a single pair of axes, or an error message
         return [AxesRow(path.name.split(".")[0], axes)]
     if not lines or len(lines) % 2:
         raise InputError(f"{path} holds {len(lines)} lines; each lesion has two, its long and its short axis.")
@@ -92,12 +92,12 @@ def _markups(path: Path) -> list[AxesRow]:
     for n, pair in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
         label = f"L {n}"
         try:
-            drawn = [
+            one, other = (
                 points([p.get("position") for p in line.get("controlPoints", [])],
                        is_lps(line.get("coordinateSystem", "LPS"), path), path)
                 for line in pair
-            ]  # fmt: skip
-            rows.append(AxesRow(label, RecistAxes.of(*drawn, label)))
+            )  # fmt: skip
+            rows.append(AxesRow(label, RecistAxes.of(one, other, label)))
         except InputError as error:
             rows.append(AxesRow(label, None, str(error)))
     return rows
@@ -107,38 +107,40 @@ COLUMNS = (
     "label", "image", "error", "long_axis_mm", "short_axis_mm", "volume_mm3", "centre_r", "centre_a", "centre_s",
     *(f"box_{end}_{way}" for end in ("low", "high") for way in "ras"), *ENDS,
 )  # fmt: skip
-"""Of the tables that `write_table` writes; `read_table` reads them again."""
+"""Columns that `write_table` writes; `read_table` accepts such a table."""
 
 
 @dataclass(frozen=True)
-class Written:
-    """A row to write: what was seen of a finding, or the sentence that says why nothing was."""
+class ResultRow:
+    """A row to write: the observation of a finding, or None with an error message."""
 
     label: str
-    seen: Observation | None = None
+    observation: Observation | None = None
     error: str = ""
     image: str = ""
 
 
-def write_table(path: str | Path, rows: Iterable[Written | tuple[str, Observation]]) -> Path:
+def write_table(path: str | Path, rows: Iterable[ResultRow | tuple[str, Observation]]) -> Path:
     """Write findings as CSV: axes and box in RAS mm, volume in mm^3.
 
     Parameters
     ----------
     path : path
-    rows : iterable of Written, or of (label, Observation)
+        The file to write.
+    rows : iterable of ResultRow or of (str, Observation)
+        One for each finding; a pair is its label and its observation.
     """
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow(_cells(row if isinstance(row, Written) else Written(*row)))
+        writer.writerow(_cells(row if isinstance(row, ResultRow) else ResultRow(*row)))
     return write_text(path, text.getvalue())
 
 
-def _cells(row: Written) -> dict[str, object]:
+def _cells(row: ResultRow) -> dict[str, object]:
     cells: dict[str, object] = {"label": row.label, "image": row.image, "error": row.error}
-    seen = row.seen
+    seen = row.observation
     if seen is None:
         return cells
     cells |= _numbers(("centre_r", "centre_a", "centre_s"), seen.centre)

@@ -1,24 +1,27 @@
-"""Long and short axis of a mask in one slice, as a reader draws them (RECIST 1.1; E. Eisenhauer et al., 2009)."""
+"""Long and short axis of a mask in one slice by RECIST 1.1 (E. Eisenhauer et al., 2009), and its outlines."""
 
 from __future__ import annotations
+
+from typing import cast
 
 import numpy as np
 from scipy.ndimage import binary_dilation, find_objects, label, map_coordinates
 from scipy.spatial import ConvexHull, QhullError
 from skimage.measure import find_contours
 
-_MOST_POINTS = 200  # of an outline, when the longest line between hull points leaves the mask
-_AT_ONCE = 64  # lines that are looked at closely
-_GLANCES = 16  # places on a line that are looked at first
-_INSIDE = 0.25  # share of mask under a line that still lies inside: a reader forgives a quarter of a pixel
+_MOST_POINTS = 200  # of an outline, when the longest line between points of the convex hull leaves the mask
+_BATCH = 64  # lines checked together
+_COARSE_SAMPLES = 16  # points of a line in the first, coarse check
+_INSIDE = 0.25  # interpolated mask value above which a point of a line is inside: tolerates a quarter of a pixel
 
 
 def outlines(mask: np.ndarray) -> list[np.ndarray]:
-    """Closed outlines of a mask, sub-pixel: they run midway between the pixels inside and outside.
+    """Compute the closed sub-pixel outlines of a mask, midway between pixels inside and outside.
 
     Parameters
     ----------
     mask : (H, W) bool ndarray
+        Inside where true.
 
     Returns
     -------
@@ -29,9 +32,9 @@ def outlines(mask: np.ndarray) -> list[np.ndarray]:
 
 
 def diameters(mask: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the longest line inside a mask, and of the longest one inside that crosses it at a right angle.
+    """Compute the longest line inside a mask, and the longest one inside that crosses it at a right angle.
 
-    Of a mask in several pieces, those of the piece with the longest line.
+    If the mask has several components, the lines are those of the component with the longest line.
 
     Parameters
     ----------
@@ -46,95 +49,139 @@ def diameters(mask: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
         Long and short axis: two points each, mm along columns and rows from the centre of pixel (0, 0).
     """
     spacing = np.asarray(spacing, float)
-    pieces, _ = label(mask, np.ones((3, 3)))
+    components, _ = cast(tuple[np.ndarray, int], label(mask, np.ones((3, 3))))
     found = []
-    for n, where in enumerate(find_objects(pieces), 1):
-        piece = np.pad(pieces[where] == n, 1)
+    for n, where in enumerate(find_objects(components), 1):
+        component = np.pad(components[where] == n, 1)
         corner = np.array([where[1].start - 1, where[0].start - 1]) * spacing
-        lines = [line * spacing for line in outlines(piece)]
-        ends = _longest(piece, lines, spacing)
+        lines = [line * spacing for line in outlines(component)]
+        ends = _longest_diameter(component, lines, spacing)
         found.append((np.linalg.norm(ends[1] - ends[0]), n, ends, lines, corner))
     _, _, long, lines, corner = max(found)
-    short = _longest_across(lines, long)
+    short = _longest_perpendicular(lines, long)
     if np.linalg.norm(short[1] - short[0]) > np.linalg.norm(long[1] - long[0]):
         long, short = short, long
     return long + corner, short + corner
 
 
-def _longest(mask: np.ndarray, lines: list[np.ndarray], spacing: np.ndarray) -> np.ndarray:
-    """(2, 2) ends of the longest line between outline points (mm) that stays inside the mask, whose edge is empty."""
+def _longest_diameter(mask: np.ndarray, lines: list[np.ndarray], spacing: np.ndarray) -> np.ndarray:
+    """Return the ends of the longest line between outline points that stays inside a mask.
+
+    Parameters
+    ----------
+    mask : (H, W) bool ndarray
+        One component with an empty border.
+    lines : list of (N, 2) ndarray
+        Its outlines, mm.
+    spacing : (2,) ndarray
+        Millimetres along columns and rows.
+
+    Returns
+    -------
+    (2, 2) ndarray, mm
+    """
     points = np.concatenate([line[:-1] for line in lines])
     try:
         hull = points[ConvexHull(points).vertices]
-    except QhullError:  # all points on a line
+    except QhullError:  # all points are collinear
         hull = points
-    pair = _longest_pair(mask, hull, hull, spacing, first=_AT_ONCE)
+    pair = _longest_pair(mask, hull, hull, spacing, first=_BATCH)
     if pair is not None:
         return pair
-    # the mask is bent: every few points of the outline, then the points beside the best two
+    # the mask is not convex: try every few points of the outline, then all points near the best two
     step = -(-len(points) // _MOST_POINTS)
     pair = _longest_pair(mask, points[::step], points[::step], spacing)
     if pair is None:
         return np.stack([points[0], points[len(points) // 2]])
     near = [points[np.linalg.norm(points - end, axis=1) <= step * max(spacing)] for end in pair]
-    return _longest_pair(mask, *near, spacing)
+    refined = _longest_pair(mask, near[0], near[1], spacing)
+    return pair if refined is None else refined
 
 
-def _longest_pair(mask, ones: np.ndarray, others: np.ndarray, spacing, first: int | None = None) -> np.ndarray | None:
-    """The farthest (2, 2) of (N, 2) and (M, 2) points (mm) whose line stays inside the mask; None when no line does.
+def _longest_pair(
+    mask: np.ndarray, ones: np.ndarray, others: np.ndarray, spacing: np.ndarray, first: int | None = None
+) -> np.ndarray | None:
+    """Return the most distant pair of (N, 2) and (M, 2) points (mm) whose line stays inside the mask, (2, 2).
 
-    With `first`, only so many of the longest lines are looked at.
+    With `first`, only that many of the longest lines are checked. None if no line stays inside.
     """
-    gaps = np.linalg.norm(ones[:, None] - others[None], axis=-1)
+    distances = np.linalg.norm(ones[:, None] - others[None], axis=-1)
     if ones is others:
-        gaps = np.triu(gaps)
-    a, b = np.unravel_index(np.argsort(-gaps, axis=None, kind="stable")[: first or np.count_nonzero(gaps)], gaps.shape)
+        distances = np.triu(distances)
+    order = np.argsort(-distances, axis=None, kind="stable")[: first or np.count_nonzero(distances)]
+    a, b = np.unravel_index(order, distances.shape)
     starts, ends = ones[a] / spacing, others[b] / spacing
-    seen = np.flatnonzero(_glance(mask, starts, ends))
-    for start in range(0, len(seen), _AT_ONCE):
-        these = seen[start : start + _AT_ONCE]
-        inside = _stay_inside(mask, starts[these], ends[these])
+    candidates = np.flatnonzero(_may_stay_inside(mask, starts, ends))
+    for start in range(0, len(candidates), _BATCH):
+        batch = candidates[start : start + _BATCH]
+        inside = _stay_inside(mask, starts[batch], ends[batch])
         if inside.any():
-            best = these[inside.argmax()]
+            best = batch[inside.argmax()]
             return np.stack([ones[a[best]], others[b[best]]])
     return None
 
 
-def _glance(mask: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(N,) bool: lines between (N, 2) pixels that may stay inside, as a few places on them tell."""
-    wide = binary_dilation(mask, np.ones((3, 3)))
-    places = np.linspace(0, 1, _GLANCES)[1:-1, None, None] * (ends - starts) + starts
-    columns, rows = np.moveaxis(np.round(places).astype(int), -1, 0)
-    return wide[rows, columns].all(0)
+def _may_stay_inside(mask: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Check lines between (N, 2) pixels at a few points: (N,) bool, false for lines that surely leave the mask."""
+    wide = np.asarray(binary_dilation(mask, np.ones((3, 3))))
+    points = np.linspace(0, 1, _COARSE_SAMPLES)[1:-1, None, None] * (ends - starts) + starts
+    columns, rows = np.moveaxis(np.round(points).astype(int), -1, 0)
+    return np.asarray(wide[rows, columns].all(axis=0))
 
 
 def _stay_inside(mask: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
-    """(N,) bool: which lines between (N, 2) pixels do not leave the mask, looked at twice a pixel."""
+    """Check lines between (N, 2) pixels at two points per pixel: (N,) bool, true for lines inside the mask."""
     steps = int(np.abs(ends - starts).max() * 2) + 1
-    places = starts + np.linspace(0, 1, steps + 1)[:, None, None] * (ends - starts)
-    share = map_coordinates(mask.astype(np.float32), places[..., ::-1].reshape(-1, 2).T, order=1)
-    return (share.reshape(places.shape[:2]) > _INSIDE).all(0)
+    points = starts + np.linspace(0, 1, steps + 1)[:, None, None] * (ends - starts)
+    share = map_coordinates(mask.astype(np.float32), points[..., ::-1].reshape(-1, 2).T, order=1)
+    return np.asarray((share.reshape(points.shape[:2]) > _INSIDE).all(axis=0))
 
 
-def _longest_across(lines: list[np.ndarray], long: np.ndarray) -> np.ndarray:
-    """(2, 2) ends of the longest line at a right angle to the long axis that crosses it, between outlines (mm)."""
+def _longest_perpendicular(lines: list[np.ndarray], long: np.ndarray) -> np.ndarray:
+    """Return the longest chord that crosses the long axis at a right angle.
+
+    Parameters
+    ----------
+    lines : list of (N, 2) ndarray
+        Closed outlines, mm.
+    long : (2, 2) ndarray
+        Ends of the long axis, mm.
+
+    Returns
+    -------
+    (2, 2) ndarray, mm
+        Its lower and its upper end; both lie on an outline.
+    """
     length = np.linalg.norm(long[1] - long[0])
     u = (long[1] - long[0]) / length
     frame = np.stack([u, [-u[1], u[0]]], 1)
     edges = np.concatenate([np.stack([line[:-1], line[1:]], 1) for line in lines])
     edges = (edges - long[0]) @ frame  # (E, 2, 2): start and end; along and across the long axis
-    # a chord is longest where an outline turns: look just before and just behind each of its points
-    turns = edges[:, 0, 0]
-    stops = np.concatenate([turns - 1e-6 * length, turns + 1e-6 * length, [length / 2]])
-    stops = np.unique(stops[(stops > 0) & (stops < length)])
-    (a, c), (b, d) = edges[:, 0].T, edges[:, 1].T
-    first, last = np.searchsorted(stops, np.minimum(a, b)), np.searchsorted(stops, np.maximum(a, b))
-    edge = np.repeat(np.arange(len(edges)), last - first)
-    stop = np.arange(len(edge)) - np.repeat(np.cumsum(last - first) - (last - first), last - first) + first[edge]
-    across = c[edge] + (stops[stop] - a[edge]) / (b - a)[edge] * (d - c)[edge]
-    above, below = np.full(len(stops), np.inf), np.full(len(stops), -np.inf)
-    np.minimum.at(above, stop[across >= 0], across[across >= 0])
-    np.maximum.at(below, stop[across <= 0], across[across <= 0])
+    positions = _chord_positions(edges[:, 0, 0], float(length))
+    chord, height = _crossings(edges, positions)
+    above, below = np.full(len(positions), np.inf), np.full(len(positions), -np.inf)
+    np.minimum.at(above, chord[height >= 0], height[height >= 0])
+    np.maximum.at(below, chord[height <= 0], height[height <= 0])
     width = np.where(np.isfinite(above) & np.isfinite(below), above - below, -1)
     best = int(width.argmax())
-    return long[0] + np.array([[stops[best], below[best]], [stops[best], above[best]]]) @ frame.T
+    return long[0] + np.array([[positions[best], below[best]], [positions[best], above[best]]]) @ frame.T
+
+
+def _chord_positions(vertices: np.ndarray, length: float) -> np.ndarray:
+    """Return the sorted positions along the long axis, mm, at which the longest chord can be.
+
+    A chord's length is linear between the outlines' vertices, so it is largest just before or just behind one of them.
+    """
+    positions = np.concatenate([vertices - 1e-6 * length, vertices + 1e-6 * length, [length / 2]])
+    return np.unique(positions[(positions > 0) & (positions < length)])
+
+
+def _crossings(edges: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return where the chords at (P,) positions cross (E, 2, 2) edges: (N,) index of the chord, (N,) height in mm."""
+    (a, c), (b, d) = edges[:, 0].T, edges[:, 1].T
+    first, last = np.searchsorted(positions, np.minimum(a, b)), np.searchsorted(positions, np.maximum(a, b))
+    count = last - first
+    edge = np.repeat(np.arange(len(edges)), count)
+    chord = np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count) + first[edge]
+    height = c[edge] + (positions[chord] - a[edge]) / (b - a)[edge] * (d - c)[edge]
+    return chord, height

@@ -1,4 +1,4 @@
-"""Masks as findings, and findings as axes to begin with."""
+"""Findings from masks, and suggested RECIST axes from findings."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Axis, Finding, Kind, Observation, Provenance, State
+from oncotrack.findings.finding import Axis, Finding, Kind, Observation, Provenance, State, TimePoint, point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.images.volume import Volume
@@ -25,16 +25,18 @@ def observation(
     reader: str = "",
     state: State = State.PROPOSED,
 ) -> Observation:
-    """What a mask tells of a finding.
+    """Compute the observation of a finding from its mask.
 
     Parameters
     ----------
     mask : Volume
         Inside where not 0.
     axes : RecistAxes, optional
-        As a reader drew them; measured on the mask when missing.
+        As drawn by the reader; by default they are measured on the mask.
     method, reader : str
-        For the provenance.
+        Provenance.
+    state : State
+        State of the observation.
 
     Returns
     -------
@@ -46,50 +48,68 @@ def observation(
     InputError
         The mask is empty.
     """
-    found = measure(mask)
-    long, short = (axes.long, axes.short) if axes else (found.long_axis, found.short_axis)
+    measured = measure(mask)
+    long, short = (axes.long, axes.short) if axes else (measured.long_axis, measured.short_axis)
     return Observation(
-        centre=found.centre,
+        centre=measured.centre,
         state=state,
         radius_mm=long.length_mm / 2,
-        box=found.box,
-        tracklet=found.tracklet,
+        box=measured.box,
+        tracklet=measured.tracklet,
         long_axis=long,
         short_axis=short,
-        volume_mm3=found.volume_mm3,
+        volume_mm3=measured.volume_mm3,
         mask=PackedMask.of(mask),
         provenance=Provenance(method=method, reader=reader),
     )
 
 
-def finding_list(time_point, observations: Mapping[str, Observation], kind: Kind = Kind.LESION) -> FindingList:
-    """A list of findings of one scan (`TimePoint`), named by the keys."""
+def finding_list(
+    time_point: TimePoint, observations: Mapping[str, Observation], kind: Kind = Kind.LESION
+) -> FindingList:
+    """Return the findings of one scan.
+
+    Parameters
+    ----------
+    time_point : TimePoint
+        The scan.
+    observations : mapping of str to Observation
+        By the finding's label.
+    kind : Kind
+        What the findings are.
+    """
     findings = [
-        Finding(label=label, kind=kind, observations={time_point.id: seen}) for label, seen in observations.items()
+        Finding(label=label, kind=kind, observations={time_point.id: observed})
+        for label, observed in observations.items()
     ]
     return FindingList([time_point], findings)
 
 
-def proposed_axes(seen: Observation) -> RecistAxes:
-    """Axes to begin with: those measured, else the edges of the largest slice box, of the box, or of its radius.
+def propose_axes(observation: Observation) -> RecistAxes:
+    """Suggest RECIST axes for a finding.
 
-    Axes that come from a box or a radius lie in the axial plane through its middle, or in the tracklet's own slices.
+    They are the axes already measured, else the edges of the largest slice box, of the 3D box, or the diameter given by
+    the radius. Axes from a box or a radius lie in the axial plane through its centre.
+
+    Parameters
+    ----------
+    observation : Observation
+        The finding at one time point.
 
     Raises
     ------
     InputError
-        The observation has a place only.
+        The observation has a position but no size.
     """
-    if seen.long_axis is not None and seen.short_axis is not None:
-        return RecistAxes(seen.long_axis, seen.short_axis)
-    if seen.tracklet is not None:
-        with_tracklet = seen.with_tracklet(seen.tracklet)
-        return RecistAxes(with_tracklet.long_axis, with_tracklet.short_axis)
-    if seen.box is not None:
-        centre, half = np.array(seen.box.centre), np.subtract(seen.box.high, seen.box.low) / 2
-    elif seen.radius_mm:
-        centre, half = np.array(seen.centre), np.full(3, seen.radius_mm)
+    if observation.tracklet is not None and None in (observation.long_axis, observation.short_axis):
+        observation = observation.with_tracklet(observation.tracklet)
+    if observation.long_axis is not None and observation.short_axis is not None:
+        return RecistAxes(observation.long_axis, observation.short_axis)
+    if observation.box is not None:
+        centre, half = np.array(observation.box.centre), np.subtract(observation.box.high, observation.box.low) / 2
+    elif observation.radius_mm:
+        centre, half = np.array(observation.centre), np.full(3, observation.radius_mm)
     else:
-        raise InputError("This finding has a place but no size. Draw its long and its short axis.")
-    along_r, along_a = np.diag(half)[:2]
-    return RecistAxes.of(*(Axis(tuple(centre - way), tuple(centre + way)) for way in (along_r, along_a)))
+        raise InputError("This finding has a position but no size. Draw its long and its short axis.")
+    one, other = (Axis(point(centre - offset), point(centre + offset)) for offset in np.diag(half)[:2])
+    return RecistAxes.of(one, other)

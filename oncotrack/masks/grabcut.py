@@ -1,6 +1,8 @@
-"""GrabCut from RECIST axes (MR, sec. 3.1; C. Rother et al., ACM TOG 23(3), 2004), and its bounded form."""
+"""GrabCut from RECIST axes (MR, sec. 3.1; C. Rother et al., ACM TOG 23(3), 2004), and its bounded variant."""
 
 from __future__ import annotations
+
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -12,89 +14,136 @@ from oncotrack.masks.plane import Region
 SEED = 20220101
 ROUNDS = 5
 SURE, POSSIBLE = 0.85, 1.15
-"""Reach (`ellipse.reach`) within which a pixel surely belongs to the lesion, and beyond which it surely does not."""
+"""Normalised radius (`ellipse.radius_profile`) below which a pixel is sure foreground, above which sure background."""
 TRUST = 2.0
-"""How much the border is drawn to a reach of 1: share of mask in the neighbourhood that one unit of reach outweighs."""
+"""Weight of the normalised radius against the share of mask in the neighbourhood, in `bounded_by`."""
 BLUR = 0.15
 """Standard deviation of that neighbourhood, in half short axes."""
-_FRACTION = 6  # bits behind the point of a drawn position
+_CORE = 0.3  # normalised radius of the pixels that a bounded mask must be connected to
+_FRACTION_BITS = 6  # of the coordinates that OpenCV draws at
 
 Models = tuple[np.ndarray, np.ndarray]
 """GrabCut's colour models of background and foreground."""
 
 
-def classes(region: Region, axes: RecistAxes) -> np.ndarray:
-    """(H, W) uint8 start of GrabCut: axes sure foreground, diamond probable foreground, the rest probable background.
+def initial_labels(region: Region, axes: RecistAxes) -> np.ndarray:
+    """Return GrabCut's start as in the paper.
 
-    There is no sure background (MR, sec. 3.1). Positions are sub-pixel.
-    """
-    count = region.grid.size[0]
-    points = np.round(region.pixels(axes.ends) * 2**_FRACTION).astype(np.int32)
-    start = np.full((count, count), cv2.GC_PR_BGD, np.uint8)
-    cv2.fillConvexPoly(start, points[[0, 2, 1, 3]], int(cv2.GC_PR_FGD), cv2.LINE_8, _FRACTION)
-    for a, b in (points[:2], points[2:]):
-        cv2.line(start, a.tolist(), b.tolist(), int(cv2.GC_FGD), 1, cv2.LINE_8, _FRACTION)
-    return start
-
-
-def bounded_classes(far: np.ndarray, sure: float = SURE, possible: float = POSSIBLE) -> np.ndarray:
-    """(H, W) uint8 start of the bounded form: a belt about a reach of 1 is open, what lies inside and outside is sure.
+    The axes are sure foreground, the diamond through their ends is probable foreground, the rest probable background;
+    there is no sure background (MR, sec. 3.1). Positions are sub-pixel.
 
     Parameters
     ----------
-    far : (H, W) ndarray
-        `ellipse.reach`.
+    region : Region
+        Grid of the result.
+    axes : RecistAxes
+        RAS mm, in the plane of the region.
+
+    Returns
+    -------
+    (H, W) uint8 ndarray
+        OpenCV's GrabCut classes.
     """
-    start = np.where(far < 1, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
-    start[far < sure] = cv2.GC_FGD
-    start[far > possible] = cv2.GC_BGD
+    count = region.grid.size[0]
+    points = np.round(region.to_pixels(axes.ends) * 2**_FRACTION_BITS).astype(np.int32)
+    start = np.full((count, count), cv2.GC_PR_BGD, np.uint8)
+    cv2.fillConvexPoly(start, points[[0, 2, 1, 3]], int(cv2.GC_PR_FGD), cv2.LINE_8, _FRACTION_BITS)
+    for a, b in (points[:2], points[2:]):
+        cv2.line(start, a.tolist(), b.tolist(), int(cv2.GC_FGD), 1, cv2.LINE_8, _FRACTION_BITS)
+    return start
+
+
+def bounded_labels(radius: np.ndarray, sure: float = SURE, possible: float = POSSIBLE) -> np.ndarray:
+    """Return GrabCut's start of the bounded variant: only a band around a normalised radius of 1 is undecided.
+
+    Parameters
+    ----------
+    radius : (H, W) ndarray
+        `ellipse.radius_profile` or `ellipse.radius_of_mask`.
+    sure : float
+        Pixels below this radius are sure foreground.
+    possible : float
+        Pixels above this radius are sure background.
+
+    Returns
+    -------
+    (H, W) uint8 ndarray
+        OpenCV's GrabCut classes.
+    """
+    start = np.where(radius < 1, cv2.GC_PR_FGD, cv2.GC_PR_BGD).astype(np.uint8)
+    start[radius < sure] = cv2.GC_FGD
+    start[radius > possible] = cv2.GC_BGD
     return start
 
 
 def grabcut(grey: np.ndarray, start: np.ndarray, models: Models | None = None) -> tuple[np.ndarray, Models]:
-    """Run GrabCut, the same every time.
+    """Run GrabCut; the result is deterministic.
 
     Parameters
     ----------
     grey : (H, W) uint8 ndarray
+        Grey levels, see `windows.grey`.
     start : (H, W) uint8 ndarray
-        `classes` or `bounded_classes`.
+        `initial_labels` or `bounded_labels`.
     models : pair of ndarray, optional
-        Colour models to keep as they are; learned in `ROUNDS` rounds when missing.
+        Colour models to use unchanged; by default they are learned in `ROUNDS` rounds.
 
     Returns
     -------
     (H, W) bool ndarray, pair of ndarray
-        What hangs together with the sure foreground, holes filled; and the colour models.
+        The foreground connected to the sure foreground, holes filled; and the colour models.
     """
     colour, labels = cv2.merge([grey] * 3), start.copy()
     background, foreground = (model.copy() for model in models) if models else (np.zeros((1, 65)), np.zeros((1, 65)))
     cv2.setRNGSeed(SEED)
     mode, rounds = (cv2.GC_EVAL_FREEZE_MODEL, 1) if models else (cv2.GC_INIT_WITH_MASK, ROUNDS)
-    cv2.grabCut(colour, labels, None, background, foreground, rounds, mode)
+    no_rectangle = cast(Any, None)  # OpenCV accepts None when it starts from labels; its stubs do not
+    cv2.grabCut(colour, labels, no_rectangle, background, foreground, rounds, mode)
     inside = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
-    return connected(inside, start == cv2.GC_FGD), (background, foreground)
+    return keep_connected(inside, start == cv2.GC_FGD), (background, foreground)
 
 
-def bounded_by(mask: np.ndarray, far: np.ndarray, blur: float, trust: float = TRUST) -> np.ndarray:
-    """The mask smoothed and drawn to where the axes expect its border: ``G * mask - 1/2 + trust * (1 - reach) > 0``.
+def bounded_by(mask: np.ndarray, radius: np.ndarray, blur: float, trust: float = TRUST) -> np.ndarray:
+    """Smooth a mask and pull its border towards a normalised radius of 1.
 
-    Where grey levels tell lesion from surroundings the blurred mask decides; where they do not, `far` does.
+    A pixel is kept where ``G * mask - 1/2 + trust * (1 - radius) > 0``, G being a Gaussian. Where the grey levels
+    separate lesion and surroundings the blurred mask decides; where they do not, the radius does.
 
     Parameters
     ----------
     mask : (H, W) bool ndarray
-    far : (H, W) ndarray
-        `ellipse.reach`.
+        The mask to smooth.
+    radius : (H, W) ndarray
+        `ellipse.radius_profile` or `ellipse.radius_of_mask`.
     blur : float
         Standard deviation of G, pixels.
+    trust : float
+        Weight of the radius.
+
+    Returns
+    -------
+    (H, W) bool ndarray
+        The smoothed mask.
     """
     share = ndimage.gaussian_filter(mask.astype(np.float32), blur)
-    return connected(share - 0.5 + trust * (1 - far) > 0, far < 0.3)
+    return keep_connected(share - 0.5 + trust * (1 - radius) > 0, radius < _CORE)
 
 
-def connected(inside: np.ndarray, seed: np.ndarray) -> np.ndarray:
-    """The parts of `inside` that touch `seed`, with holes filled; (H, W) bool."""
-    numbers, _ = ndimage.label(inside)
-    kept = np.isin(numbers, np.unique(numbers[seed & inside])) & inside
-    return ndimage.binary_fill_holes(kept)
+def keep_connected(inside: np.ndarray, core: np.ndarray) -> np.ndarray:
+    """Return the components of a mask that touch a core, with holes filled.
+
+    Parameters
+    ----------
+    inside : (H, W) bool ndarray
+        The mask.
+    core : (H, W) bool ndarray
+        Pixels of which a component must contain at least one.
+
+    Returns
+    -------
+    (H, W) bool ndarray
+        The kept part of the mask.
+    """
+    components, _ = cast(tuple[np.ndarray, int], ndimage.label(inside))
+    kept = np.isin(components, np.unique(components[core & inside])) & inside
+    return np.asarray(ndimage.binary_fill_holes(kept))

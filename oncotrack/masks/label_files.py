@@ -1,4 +1,4 @@
-"""Masks in files: one label map with a label a finding, which Slicer opens as a segmentation; and back."""
+"""Masks in files: one label map with one label for each finding, which 3D Slicer opens as a segmentation."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ def write_labels(path: str | Path, image: Geometry, masks: Mapping[str, Volume],
     Parameters
     ----------
     path : path
-        ``.seg.nrrd`` also holds the names, colours and SNOMED types from which Slicer makes segments (and from them
+        ``.seg.nrrd`` also holds the names, colours and SNOMED types from which Slicer creates segments (and from them
         DICOM SEG); ``.nii.gz``, ``.nii``, ``.nrrd`` and ``.mha`` hold numbers only.
     image : Geometry
+        Grid of the label map.
     masks : mapping of str to Volume
         By the finding's label; inside where not 0, on any grid. Where two overlap the later one is written.
     kind : Kind
@@ -49,19 +50,29 @@ def write_labels(path: str | Path, image: Geometry, masks: Mapping[str, Volume],
         _paste(labels, mask, value)
     if not path.name.lower().endswith(SEGMENTATION):
         return save(labels, path)
-    picture = to_sitk(labels)
+    written = to_sitk(labels)
     for key, text in _segments(labels, list(masks), kind).items():
-        picture.SetMetaData(key, text)
+        written.SetMetaData(key, text)
     with replacing(path) as temporary:
         try:
-            sitk.WriteImage(picture, str(temporary), useCompression=True)
+            sitk.WriteImage(written, str(temporary), useCompression=True)
         except RuntimeError as error:
             raise OutputError(f"{path} could not be written; is the disk full?") from error
     return path
 
 
 def read_labels(path: str | Path) -> dict[str, Volume]:
-    """The masks of a label map by name, each cropped to its finding; a value without a name is called by its number.
+    """Read the masks of a label map, each cropped to its finding.
+
+    Parameters
+    ----------
+    path : path
+        A file that `write_labels` or Slicer wrote, or any other label map.
+
+    Returns
+    -------
+    dict of str to Volume of uint8
+        By the segment's name, or by the label's number where it has no name.
 
     Raises
     ------
@@ -71,15 +82,15 @@ def read_labels(path: str | Path) -> dict[str, Volume]:
     path = Path(path)
     try:
         with itk_warnings_off():
-            picture = sitk.ReadImage(str(path))
+            image = sitk.ReadImage(str(path))
     except RuntimeError as error:
         raise InputError(f"The label map {path} is missing or damaged. Write it again.") from error
-    if picture.GetNumberOfComponentsPerPixel() > 1:
+    if image.GetNumberOfComponentsPerPixel() > 1:
         raise InputError(f"{path} holds segments that overlap, in several layers. Export them as one label map.")
-    labels = from_sitk(picture, path.name)
+    labels = from_sitk(image, path.name)
     if labels.array.dtype.kind == "f":
         raise InputError(f"{path} holds numbers with fractions: it is an image, not a label map. Choose another file.")
-    names = _names(picture)
+    names = _names(image)
     found = {}
     for value in np.unique(labels.array[labels.array > 0]).tolist():
         kji = np.argwhere(labels.array == value)[:, ::-1]
@@ -93,7 +104,7 @@ def read_labels(path: str | Path) -> dict[str, Volume]:
 
 
 def _paste(labels: Volume, mask: Volume, value: int) -> None:
-    """Write `value` into `labels` where the mask is."""
+    """Set `labels` to `value` inside the mask."""
     kji = np.argwhere(mask.array != 0)
     if not len(kji):
         return
@@ -105,7 +116,7 @@ def _paste(labels: Volume, mask: Volume, value: int) -> None:
 
 
 def _segments(labels: Volume, names: list[str], kind: Kind) -> dict[str, str]:
-    """The header fields of Slicer's segmentation files."""
+    """Return the header fields of a Slicer segmentation file."""
     category, anatomy = _LISTS
     entry = f"{category}~{_TYPES[kind]}~^^~{anatomy}~^^~^^"
     fields = {
@@ -130,12 +141,12 @@ def _segments(labels: Volume, names: list[str], kind: Kind) -> dict[str, str]:
     return fields
 
 
-def _names(picture: sitk.Image) -> dict[int, str]:
-    """Label value to segment name, as the header tells."""
-    keys = set(picture.GetMetaDataKeys())
+def _names(image: sitk.Image) -> dict[int, str]:
+    """Return the segment names in a file's header by label value."""
+    keys = set(image.GetMetaDataKeys())
     names, n = {}, 0
     while f"Segment{n}_Name" in keys:
-        value = picture.GetMetaData(f"Segment{n}_LabelValue") if f"Segment{n}_LabelValue" in keys else ""
-        names[int(value) if value.isdigit() else n + 1] = picture.GetMetaData(f"Segment{n}_Name")
+        value = image.GetMetaData(f"Segment{n}_LabelValue") if f"Segment{n}_LabelValue" in keys else ""
+        names[int(value) if value.isdigit() else n + 1] = image.GetMetaData(f"Segment{n}_Name")
         n += 1
     return names

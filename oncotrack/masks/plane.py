@@ -1,4 +1,4 @@
-"""The slice in which the axes lie, whatever its orientation: a fine grid on it, and the way back to the voxels."""
+"""A fine grid on the slice of the axes, in any orientation, and the conversion of masks on it to voxels."""
 
 from __future__ import annotations
 
@@ -14,23 +14,36 @@ from oncotrack.masks.axes import RecistAxes
 
 SIDE = 2.0
 """Side of the region in long axes (MR, sec. 3.1)."""
-_FEWEST, _MOST, _FINEST = 64, 192, 4  # pixels a side; pixels a voxel
+_FEWEST, _MOST, _FINEST = 64, 192, 4  # fewest and most pixels per side; most pixels per voxel edge
 
 
 @dataclass(frozen=True)
 class Region:
-    """The square region of the axes on its plane.
+    """The square region around the axes, on their plane.
 
-    `grid` has one slice, or several when it is carried on; its k axis is the way to the next slice.
+    Parameters
+    ----------
+    grid : Geometry
+        One slice, or several parallel ones; its k axis points to the next slice.
     """
 
     grid: Geometry
 
     @classmethod
     def of(cls, axes: RecistAxes, image: Geometry, more: Sequence[RecistAxes] = ()) -> Region:
-        """On the image's own slice where the axes lie in one (of its three families), else on the axes' own plane.
+        """Create the region of axes in an image.
 
-        With `more` axes of the same lesion the square is large enough for all of them.
+        It lies on one of the image's own slices, along i, j or k, where the axes lie in one, else on the plane of the
+        axes.
+
+        Parameters
+        ----------
+        axes : RecistAxes
+            RAS mm.
+        image : Geometry
+            Grid of the image.
+        more : sequence of RecistAxes
+            Axes of the same lesion on other slices; the square is large enough for all of them.
         """
         ijk = image.to_ijk(axes.ends)
         direction, spacing = np.asarray(image.direction), np.asarray(image.spacing)
@@ -40,15 +53,15 @@ class Region:
         if np.abs(ijk[:, across] - index).max() <= 0.51:
             u, v = (direction[:, n] for n in range(3) if n != across)
             pixel = min(spacing[n] for n in range(3) if n != across)
-            step, apart = direction[:, across], float(spacing[across])
-            middle = image.to_ijk(centre)
-            middle[across] = index
-            centre = image.to_ras(middle)
+            step, distance = direction[:, across], float(spacing[across])
+            on_slice = image.to_ijk(centre)
+            on_slice[across] = index
+            centre = image.to_ras(on_slice)
         else:
             u = np.subtract(axes.long.end, axes.long.start) / axes.long.length_mm
             step = axes.normal
             v = np.cross(step, u)
-            apart = float(1 / np.linalg.norm(np.linalg.inv(direction * spacing) @ step))
+            distance = float(1 / np.linalg.norm(np.linalg.inv(direction * spacing) @ step))
             pixel = float(spacing.min())
         side = SIDE * max(each.long.length_mm for each in (axes, *more))
         if more:
@@ -62,56 +75,82 @@ class Region:
         count = int(np.ceil(side / pixel))
         frame = np.stack([u, v, step], 1)
         corner = centre - frame[:, :2].sum(1) * pixel * (count - 1) / 2
-        return cls(Geometry((count, count, 1), (pixel, pixel, apart), tuple(corner), frame))
+        grid = Geometry((count, count, 1), (pixel, pixel, distance), tuple(corner), frame)  # pyright: ignore[reportArgumentType]
+        return cls(grid)
 
     @property
     def pixel_mm(self) -> float:
-        """Edge of a pixel, mm."""
+        """Edge length of a pixel, mm."""
         return self.grid.spacing[0]
 
-    def pixels(self, points) -> np.ndarray:
-        """(..., 2) column and row, with fractions, of (..., 3) RAS points."""
+    def to_pixels(self, points: np.ndarray) -> np.ndarray:
+        """Return the continuous column and row of points, (..., 2).
+
+        Parameters
+        ----------
+        points : (..., 3) ndarray
+            RAS mm.
+        """
         return self.grid.to_ijk(points)[..., :2]
 
-    def sampled(self, image: Volume) -> np.ndarray:
-        """(H, W) intensities of the image on the first slice, linear between its voxels."""
+    def sample(self, image: Volume) -> np.ndarray:
+        """Return the intensities on the first slice, (H, W), by linear interpolation.
+
+        Parameters
+        ----------
+        image : Volume
+            The scan.
+        """
         return image.resampled(self.grid).array[0]
 
     def slices(self, first: int, count: int) -> Region:
-        """The same square on `count` slices from `first` on; its own is slice 0."""
+        """Return the same square on several slices.
+
+        Parameters
+        ----------
+        first : int
+            The lowest slice; this region's own is slice 0.
+        count : int
+            Number of slices.
+        """
         origin = tuple(self.grid.to_ras((0, 0, first)))
         size = (*self.grid.size[:2], count)
         return Region(Geometry(size, self.grid.spacing, origin, self.grid.direction))
 
 
 def to_voxels(image: Geometry, region: Region, mask: np.ndarray, name: str = "mask") -> Volume:
-    """A mask on a plane, or on several, as voxels of the image.
+    """Convert a mask on a region's slices to voxels of the image.
 
     Parameters
     ----------
     image : Geometry
         The scan's grid.
+    region : Region
+        The slices.
     mask : (H, W) or (D, H, W) bool ndarray
         On the region's grid.
+    name : str
+        Name of the result.
 
     Returns
     -------
     Volume of uint8
         On the part of the image's grid that the region covers: 1 where at least half of a voxel's area, projected
-        onto the nearest plane, lies in the mask, in the layers of voxels that the planes go through.
+        onto the nearest slice of the region, lies in the mask, for voxels within half a slice of the region.
     """
     corners = image.to_ijk(region.grid.corners)
     start = np.clip(np.floor(corners.min(0)).astype(int), 0, np.asarray(image.size) - 1)
     stop = np.clip(np.ceil(corners.max(0)).astype(int) + 1, start + 1, image.size)
     part = Geometry(tuple(stop - start), image.spacing, tuple(image.to_ras(start)), image.direction)
     k, j, i = np.indices(part.shape)
-    place = region.grid.to_ijk(part.to_ras(np.stack([i, j, k], -1)))
-    layer = np.round(place[..., 2] - 1e-6)
-    here = (layer >= 0) & (layer < region.grid.size[2])
+    position = region.grid.to_ijk(part.to_ras(np.stack([i, j, k], -1)))
+    nearest = np.round(position[..., 2] - 1e-6)
+    covered = (nearest >= 0) & (nearest < region.grid.size[2])
     width = max(round(min(image.spacing) / region.pixel_mm), 1)
     share = mask.reshape(region.grid.shape).astype(np.float32)
-    share = ndimage.uniform_filter(share, (1, width, width), mode="constant")
+    for axis in (1, 2):
+        share = ndimage.uniform_filter1d(share, width, axis, mode="constant")
     array = np.zeros(part.shape, np.uint8)
-    places = np.stack([layer[here], place[here][:, 1], place[here][:, 0]])
-    array[here] = ndimage.map_coordinates(share, places, order=1, mode="constant") >= 0.5
+    points = np.stack([nearest[covered], position[covered][:, 1], position[covered][:, 0]])
+    array[covered] = ndimage.map_coordinates(share, points, order=1, mode="constant") >= 0.5
     return Volume(array, part, name)

@@ -1,4 +1,4 @@
-"""RECIST axes to a mask: in their slice."""
+"""A lesion's mask in the slice of its RECIST axes."""
 
 from __future__ import annotations
 
@@ -8,53 +8,79 @@ import numpy as np
 from oncotrack.errors import InputError
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.ellipse import reach
-from oncotrack.masks.grabcut import BLUR, Models, bounded_by, bounded_classes, classes, grabcut
+from oncotrack.masks.ellipse import radius_profile
+from oncotrack.masks.grabcut import BLUR, Models, bounded_by, bounded_labels, grabcut, initial_labels
 from oncotrack.masks.plane import Region, to_voxels
 from oncotrack.masks.windows import grey, lesion_window
 
 METHODS = ("bounded", "paper")
-"""`paper` is sec. 3.1 to the letter; `bounded` keeps the border near the ellipse through the ends of the axes."""
+"""`paper` follows sec. 3.1 exactly; `bounded` keeps the border near the ellipse through the ends of the axes."""
 
 
 def pseudo_mask(image: Volume, axes: RecistAxes, method: str = "bounded") -> Volume:
-    """The lesion's mask in the slice of its axes.
+    """Segment a lesion in the slice of its axes.
 
     Parameters
     ----------
     image : Volume
+        The scan.
     axes : RecistAxes
         RAS mm, in any slice orientation.
     method : {"bounded", "paper"}
+        See `METHODS`.
 
     Returns
     -------
     Volume of uint8
-        On the part of the image's grid round the lesion.
+        On the part of the image's grid around the lesion.
 
     Raises
     ------
     InputError
-        A sentence of `RecistAxes.checked`, or an unknown method.
+        The axes cannot be used in this image (`RecistAxes.checked`), or the method is unknown.
     """
     axes.checked(image.geometry)
     region = Region.of(axes, image.geometry)
-    mask, _, _ = in_slice(image, region.sampled(image), region, axes, method)
+    mask, _, _ = segment_slice(image, region.sample(image), region, axes, method)
     return to_voxels(image.geometry, region, mask, image.name)
 
 
-def in_slice(
-    image: Volume, sampled: np.ndarray, region: Region, axes: RecistAxes, method: str
+def segment_slice(
+    image: Volume, values: np.ndarray, region: Region, axes: RecistAxes, method: str
 ) -> tuple[np.ndarray, tuple[float, float], Models]:
-    """(H, W) bool mask of the intensities `sampled` of a region, the window they were seen in, GrabCut's models."""
+    """Segment a lesion on the grid of a region.
+
+    Parameters
+    ----------
+    image : Volume
+        The scan, which decides on the intensity window.
+    values : (H, W) ndarray
+        Its intensities on the region.
+    region : Region
+        The square around the axes.
+    axes : RecistAxes
+        RAS mm, in the plane of the region.
+    method : {"bounded", "paper"}
+        See `METHODS`.
+
+    Returns
+    -------
+    (H, W) bool ndarray, (low, high), pair of ndarray
+        The mask, the intensity window, and GrabCut's colour models.
+
+    Raises
+    ------
+    InputError
+        The method is unknown.
+    """
     if method not in METHODS:
         raise InputError(f'There is no pseudo-mask method "{method}"; choose {" or ".join(METHODS)}.')
-    start = classes(region, axes)
-    window = lesion_window(image, sampled, np.isin(start, (cv2.GC_FGD, cv2.GC_PR_FGD)))
+    start = initial_labels(region, axes)
+    window = lesion_window(image, values, np.isin(start, (cv2.GC_FGD, cv2.GC_PR_FGD)))
     if method == "paper":
-        mask, models = grabcut(grey(sampled, window), start)
+        mask, models = grabcut(grey(values, window), start)
         return mask, window, models
-    far = reach(region, axes)
-    mask, models = grabcut(grey(sampled, window), bounded_classes(far))
+    radius = radius_profile(region, axes)
+    mask, models = grabcut(grey(values, window), bounded_labels(radius))
     blur = BLUR * axes.short.length_mm / 2 / region.pixel_mm
-    return bounded_by(mask, far, blur), window, models
+    return bounded_by(mask, radius, blur), window, models

@@ -1,4 +1,4 @@
-"""The way back: what a reader would measure on a mask."""
+"""RECIST axes, box and volume measured on a mask."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Axis, Box, Point
+from oncotrack.findings.finding import Axis, Box, Point, point
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -16,11 +16,11 @@ from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.diameters import diameters
 
 THICKER = 1.3
-"""Slices lie across the axis whose voxels are that much longer than the others; else across the patient's length."""
+"""Least ratio of the longest voxel edge to the others for it to be the slice direction; see `scan_axis`."""
 
 
 @dataclass(frozen=True)
-class Measure:
+class Measurement:
     """Geometry of one mask. RAS mm, mm^3."""
 
     centre: Point
@@ -32,44 +32,61 @@ class Measure:
 
     @property
     def axes(self) -> RecistAxes:
-        """Long and short axis as lines to draw.
+        """Long and short axis.
 
         Raises
         ------
         InputError
-            The mask is too small to be measured.
+            An axis is shorter than 0.5 mm.
         """
         return RecistAxes(self.long_axis, self.short_axis)
 
 
 def slice_axis(mask: Volume) -> int:
-    """Which voxel axis (0, 1, 2 = i, j, k) the slices of a mask lie across: that of its single layer, or the scan's."""
+    """Return the voxel axis (0, 1, 2 = i, j, k) that is normal to the slices of a mask.
+
+    It is the axis along which the mask is one voxel thick, if there is exactly one, else `scan_axis`.
+
+    Parameters
+    ----------
+    mask : Volume
+        Inside where not 0.
+    """
     kji = np.argwhere(mask.array)
     flat = np.flatnonzero(np.ptp(kji, axis=0)[::-1] == 0) if len(kji) else []
     return int(flat[0]) if len(flat) == 1 else scan_axis(mask.geometry)
 
 
 def scan_axis(geometry: Geometry) -> int:
-    """Which voxel axis a scan's slices lie across: the one with clearly the longest voxels, or that nearest to S."""
+    """Return the voxel axis (0, 1, 2 = i, j, k) that is normal to a scan's slices.
+
+    It is the axis along which voxels are longest by at least the factor `THICKER`, else the one nearest to the patient's
+    S direction.
+
+    Parameters
+    ----------
+    geometry : Geometry
+        Grid of the scan.
+    """
     spacing = np.asarray(geometry.spacing)
     longest = int(spacing.argmax())
     lengthwise = int(np.abs(np.asarray(geometry.direction)[2]).argmax())
     return longest if spacing[longest] > THICKER * np.delete(spacing, longest).max() else lengthwise
 
 
-def measure(mask: Volume, across: int | None = None) -> Measure:
-    """Long and short axis, box, centre and volume of a mask.
+def measure(mask: Volume, across: int | None = None) -> Measurement:
+    """Measure long and short axis, box, centre and volume of a mask.
 
-    The long axis is the longest line inside the mask in any one slice; the short axis the longest one that crosses it
-    at a right angle inside the mask, in the same slice (RECIST 1.1). Both end on the mask's outline, midway between
-    the last voxel inside and the first one outside.
+    The long axis is the longest line inside the mask in any one slice; the short axis is the longest line inside the
+    mask that crosses it at a right angle, in the same slice (RECIST 1.1). Both end on the mask's outline, midway
+    between the last voxel inside and the first one outside.
 
     Parameters
     ----------
     mask : Volume
         Inside where not 0; any orientation.
     across : int, optional
-        Voxel axis (0, 1, 2 = i, j, k) that the slices lie across; `slice_axis` when missing.
+        Voxel axis (0, 1, 2 = i, j, k) normal to the slices; by default `slice_axis`.
 
     Raises
     ------
@@ -82,11 +99,24 @@ def measure(mask: Volume, across: int | None = None) -> Measure:
     return found[1]
 
 
-def measure_masks(labels: Volume, across: int | None = 2) -> dict[int, Measure]:
-    """`measure` of every value of a label map (0 is background), on slices across k unless said otherwise."""
+def measure_masks(labels: Volume, across: int | None = 2) -> dict[int, Measurement]:
+    """Measure every label of a label map, as `measure` does.
+
+    Parameters
+    ----------
+    labels : Volume
+        Label map; 0 is background.
+    across : int, optional
+        Voxel axis (0, 1, 2 = i, j, k) normal to the slices; None for `slice_axis`.
+
+    Returns
+    -------
+    dict of int to Measurement
+        By label.
+    """
     if across is None:
         across = slice_axis(labels)
-    labels = sliced(labels, across)
+    labels = with_slices_across(labels, across)
     array = labels.array
     lowest = int(array[array > 0].min()) if (array > 0).any() else 0
     if not lowest:
@@ -99,45 +129,53 @@ def measure_masks(labels: Volume, across: int | None = 2) -> dict[int, Measure]:
     }
 
 
-def sliced(volume: Volume, across: int) -> Volume:
-    """The same voxels with axis `across` (0, 1, 2 = i, j, k) as the last one, k."""
+def with_slices_across(volume: Volume, across: int) -> Volume:
+    """Return the same voxels with reordered axes, so that slices are normal to k.
+
+    Parameters
+    ----------
+    volume : Volume
+        An image or a label map.
+    across : int
+        The axis (0, 1, 2 = i, j, k) that becomes k.
+    """
     order = [axis for axis in range(3) if axis != across] + [across]
     if order == [0, 1, 2]:
         return volume
     grid = volume.geometry
     size, spacing = np.asarray(grid.size)[order], np.asarray(grid.spacing)[order]
-    geometry = Geometry(tuple(size), tuple(spacing), grid.origin, np.asarray(grid.direction)[:, order])
+    direction = np.asarray(grid.direction)[:, order]
+    geometry = Geometry(tuple(size), tuple(spacing), grid.origin, direction)  # pyright: ignore[reportArgumentType]
     array = volume.array.transpose([2 - axis for axis in order[::-1]])
     return replace(volume, array=array, geometry=geometry)
 
 
-def _measure(mask: np.ndarray, where: tuple[slice, slice, slice], geometry: Geometry) -> Measure:
+def _measure(mask: np.ndarray, where: tuple[slice, ...], geometry: Geometry) -> Measurement:
+    """Measure the cropped mask of one label, whose crop is `where` in the label map."""
     start = np.array([part.start for part in where])[::-1]
     kji = np.argwhere(mask)
     ijk = kji[:, ::-1] + start
     spacing = np.asarray(geometry.spacing)
     corners = np.stack([ijk.min(0) - 0.5, ijk.max(0) + 0.5])
     corners = geometry.to_ras(np.stack(np.meshgrid(*corners.T, indexing="ij"), -1).reshape(-1, 3))
-    boxes, best = [], None
+    boxes, measured = [], []
     for k in np.unique(kji[:, 0]):
         ij = ijk[kji[:, 0] == k, :2]
         low, high = (ij.min(0) - 0.5) * spacing[:2], (ij.max(0) + 0.5) * spacing[:2]
         boxes.append(SliceBox(int(k + start[2]), tuple(low), tuple(high)))
         long, short = diameters(mask[k], spacing[:2])
-        length = float(np.linalg.norm(long[1] - long[0]))
-        if best is None or length > best[0]:
-            best = (length, long, short, int(k + start[2]))
-    _, long, short, k = best
+        measured.append((float(np.linalg.norm(long[1] - long[0])), long, short, int(k + start[2])))
+    _, long, short, k = max(measured, key=lambda row: row[0])
 
-    def axis(ends: np.ndarray) -> Axis:
-        places = geometry.to_ras([(*(end / spacing[:2] + start[:2]), k) for end in ends])
-        return Axis(*map(tuple, places.tolist()))
+    def to_axis(ends: np.ndarray) -> Axis:
+        points = geometry.to_ras([(*(end / spacing[:2] + start[:2]), k) for end in ends])
+        return Axis(*map(point, points.tolist()))
 
-    return Measure(
-        centre=tuple(geometry.to_ras(ijk.mean(0)).tolist()),
-        box=Box(tuple(corners.min(0)), tuple(corners.max(0))),
+    return Measurement(
+        centre=point(geometry.to_ras(ijk.mean(0)).tolist()),
+        box=Box(point(corners.min(0)), point(corners.max(0))),
         tracklet=Tracklet.on(geometry, boxes),
-        long_axis=axis(long),
-        short_axis=axis(short),
+        long_axis=to_axis(long),
+        short_axis=to_axis(short),
         volume_mm3=float(len(kji) * spacing.prod()),
     )

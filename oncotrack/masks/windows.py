@@ -1,4 +1,4 @@
-"""Grey levels for GrabCut, which wants 8 bits: the contrast goes where the lesion is."""
+"""Conversion of intensities to the 8-bit grey levels that GrabCut needs, with the contrast around the lesion."""
 
 from __future__ import annotations
 
@@ -7,39 +7,48 @@ import numpy as np
 from oncotrack.images.volume import Volume
 
 NARROWEST_HU = 110.0
-"""Half the width of the narrowest CT window: soft tissue against fat."""
+"""Half the width of the narrowest CT window, enough to separate soft tissue from fat."""
 _SPREADS = 3.0
-_TOP = 99.0  # percent; what is brighter is clipped (MR)
+_CLIP_PERCENTILE = 99.0  # brighter pixels are clipped (MR)
 
 
 def lesion_window(image: Volume, region: np.ndarray, inside: np.ndarray) -> tuple[float, float]:
-    """Lowest and highest intensity that GrabCut shall tell apart.
+    """Choose the intensity window for GrabCut.
 
     Parameters
     ----------
     image : Volume
+        The scan, which is a CT or not.
     region : (H, W) ndarray
-        Intensities of the region round the lesion.
+        Intensities of the region around the lesion.
     inside : (H, W) bool ndarray
-        Pixels that belong to the lesion for all that is known (its diamond).
+        Pixels that probably belong to the lesion, the diamond through the ends of its axes.
 
     Returns
     -------
-    (low, high)
+    (low, high) : pair of float
         CT: the lesion's median +- 3 robust standard deviations, at least +- 110 HU. Otherwise minimum to 99th
-        percentile of the region, as MR are prepared in the paper (1 % clipped, min-max).
+        percentile of the region, as the paper prepares MR images (1 % clipped, min-max).
     """
     if not image.is_ct:
-        low, high = float(region.min()), float(np.percentile(region, _TOP))
+        low, high = float(region.min()), float(np.percentile(region, _CLIP_PERCENTILE))
         return low, max(high, low + 1e-6)
     values = region[inside]
-    middle = float(np.median(values))
-    spread = 1.4826 * float(np.median(np.abs(values - middle)))
+    median = float(np.median(values))
+    spread = 1.4826 * float(np.median(np.abs(values - median)))
     half = max(_SPREADS * spread, NARROWEST_HU)
-    return middle - half, middle + half
+    return median - half, median + half
 
 
 def grey(region: np.ndarray, window: tuple[float, float]) -> np.ndarray:
-    """(H, W) uint8: the lower end of the window and below is 0, the upper end and above is 255."""
+    """Return the grey levels of a region, (H, W) uint8.
+
+    Parameters
+    ----------
+    region : (H, W) ndarray
+        Intensities.
+    window : (float, float)
+        Intensities that become 0 and 255; values beyond are clipped.
+    """
     low, high = window
     return np.round(np.clip((region - low) / (high - low), 0, 1) * 255).astype(np.uint8)

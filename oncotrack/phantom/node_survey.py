@@ -10,7 +10,7 @@ import torch
 from oncotrack.background.jobs import Progress
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
-from oncotrack.masks.recist import Measure, measure_masks
+from oncotrack.masks.recist import Measurement, measure_masks
 from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.disease import random_disease
@@ -50,7 +50,7 @@ def painted_nodes(patients: int, seed: int) -> Sizes:
     return _collected(_painted_nodes(patients, seed))
 
 
-def lone_measure(lump: Lump) -> Measure | None:
+def lone_measure(lump: Lump) -> Measurement | None:
     """What a reader would measure on the voxels of one lump that nothing covers."""
     reach = lump.half_extent + 2 * np.asarray(SURVEY_SPACING)
     size = np.ceil(2 * reach / SURVEY_SPACING).astype(int)
@@ -61,7 +61,7 @@ def lone_measure(lump: Lump) -> Measure | None:
     return measure_masks(Volume(inside.astype(np.int16), geometry)).get(1)
 
 
-def _lone_nodes(bodies: int, seed: int, progress: Progress | None) -> Iterator[list[tuple[str, Measure]]]:
+def _lone_nodes(bodies: int, seed: int, progress: Progress | None) -> Iterator[list[tuple[str, Measurement]]]:
     with one_thread_an_operation():
         for n in range(bodies):
             rng = np.random.default_rng([seed, n])
@@ -75,13 +75,13 @@ def _lone_nodes(bodies: int, seed: int, progress: Progress | None) -> Iterator[l
                 progress((n + 1) / bodies, "Measuring nodes")
 
 
-def _painted_nodes(patients: int, seed: int) -> Iterator[list[tuple[str, Measure]]]:
+def _painted_nodes(patients: int, seed: int) -> Iterator[list[tuple[str, Measurement]]]:
     for n in range(patients):
         patient = make_patient(seed + n, visits=1, size=(256, 208, 260), spacing=(1.5, 1.5, 1.9), lesions=False)
         yield [(i.region, i) for i in patient.visits[0].truth.instances if not i.small and i.region in NODES]
 
 
-def _collected(patients: Iterator[list[tuple[str, Measure]]]) -> Sizes:
+def _collected(patients: Iterator[list[tuple[str, Measurement]]]) -> Sizes:
     found: dict[str, dict[str, list[float]]] = {
         region: {m: [] for m in (*MEASURES, "nodes_per_patient")} for region in NODES
     }
@@ -96,7 +96,7 @@ def _collected(patients: Iterator[list[tuple[str, Measure]]]) -> Sizes:
     return {region: {m: np.array(v) for m, v in table.items() if v} for region, table in found.items()}
 
 
-def _sizes(i: Measure) -> tuple[float, ...]:
+def _sizes(i: Measurement) -> tuple[float, ...]:
     long, short = i.long_axis.length_mm, i.short_axis.length_mm
     extent = np.subtract(i.box.high, i.box.low)
     return (long, short, long / max(short, 1e-3), *extent, i.volume_mm3)

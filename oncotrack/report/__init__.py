@@ -1,4 +1,4 @@
-"""Pages for a reader or a record, self-contained HTML: a follow-up, many visits, or the nodes of a scan."""
+"""Self-contained HTML reports: a follow-up, a series of visits, or the lymph nodes of a scan."""
 
 from oncotrack.report.follow_up import Truth, write_report
 from oncotrack.report.nodes import write_node_report

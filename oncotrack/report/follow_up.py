@@ -1,4 +1,4 @@
-"""A self-contained page that shows every followed lesion: both axial pictures, the marks, the anatomy map."""
+"""The report of a follow-up: each lesion in both scans with its match, the alternatives and the anatomy map."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from oncotrack.networks.heatmap import gaussian_dlt
 from oncotrack.report.page import BACKGROUND, HALF_MM, choose_window, draw_slice, mark, plane, png, write_page
 
 _KEY = (
-    "Ring: the lesion and its match. Cross: the registered guess, centre of the Gaussian anatomy map (green lines at 25, "
-    "50 and 75 %). Squares: alternatives, with their distance from the slice."
+    "Ring: the lesion and its match. Cross: position from registration alone, centre of the Gaussian anatomy map (green "
+    "lines at 25, 50 and 75 %). Squares: alternatives, with their distance from the slice."
 )
 _TRUST_KEY = (
     " The patient's right is on the left. The cycle error is the distance between the clicked point and the place where "
@@ -29,7 +29,7 @@ _TRUST_KEY = (
 
 @dataclass(frozen=True)
 class Truth:
-    """Where a lesion is known to lie in the follow-up (RAS mm), by finding UID."""
+    """Known position of a lesion in the follow-up (RAS mm), by the finding's UID."""
 
     uid: str
     followup: tuple[float, float, float]
@@ -44,18 +44,22 @@ def write_report(
     note: str = "",
     truths: Sequence[Truth] = (),
 ) -> Path:
-    """Write ``report.html``: no other file, no network needed to read it.
+    """Write the report, which needs no other file and no network.
 
     Parameters
     ----------
     path : path
+        The HTML file.
     pair : ScanPair
         The scans of the list's first and last time point.
     findings : FindingList
+        The lesions with their matches.
+    title : str
+        Title of the page.
     note : str
-        What the reader must know of the images (a sample's licence, that a patient is synthetic).
+        Remarks on the images (a sample's licence, that a patient is synthetic).
     truths : sequence of Truth
-        Drawn and measured where known.
+        Known positions, which are drawn and compared with the matches.
     """
     first, last = findings.time_points[0].id, findings.time_points[-1].id
     known = {truth.uid: truth.followup for truth in truths}
@@ -67,7 +71,7 @@ def write_report(
         truth = known.get(finding.uid)
         rows.append(_row(finding, seen, match, truth))
         picture = _picture(pair, finding.label, seen, match, truth)
-        caption = _caption(finding, match, truth)
+        caption = _caption(match, truth)
         sections.append(
             f"<section><h2>{html.escape(finding.label)}</h2><p>{html.escape(caption)}</p>"
             f'<img alt="Baseline and follow-up of {html.escape(finding.label)}" src="data:image/png;base64,{picture}">'
@@ -83,6 +87,7 @@ def write_report(
 
 
 def _row(finding: Finding, seen: Observation, match: Observation, truth) -> str:
+    """Return a lesion's row of the table, HTML."""
     cells = [
         finding.label,
         "{:.1f}, {:.1f}, {:.1f}".format(*seen.centre),
@@ -96,19 +101,21 @@ def _row(finding: Finding, seen: Observation, match: Observation, truth) -> str:
     return "<tr><td>" + "<td>".join(html.escape(cell) for cell in cells) + "</tr>"
 
 
-def _caption(finding: Finding, match: Observation, truth) -> str:
+def _caption(match: Observation, truth) -> str:
+    """Return the text under a lesion's heading."""
     words = [f"State: {match.state.value}."]
     if match.evidence is not None:
         if sentence := match.evidence.reason or return_match(match.evidence.cycle_error_mm):
             words.append(sentence)
         moved = np.linalg.norm(np.subtract(match.centre, match.evidence.expected))
-        words.append(f"It lies {moved:.1f} mm from the registered guess.")
+        words.append(f"It lies {moved:.1f} mm from the position given by registration alone.")
     if truth is not None:
         words.append(f"Error to the known truth: {np.linalg.norm(np.subtract(match.centre, truth)):.1f} mm.")
     return " ".join(words)
 
 
 def _picture(pair: ScanPair, label: str, seen: Observation, match: Observation, truth) -> str:
+    """Draw a lesion in both scans; PNG in base64."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 5.6), facecolor=BACKGROUND)
@@ -124,7 +131,7 @@ def _picture(pair: ScanPair, label: str, seen: Observation, match: Observation, 
         extent = (-HALF_MM, HALF_MM, -HALF_MM, HALF_MM)
         right.imshow(signal, extent=extent, origin="lower", cmap="viridis", vmin=0, vmax=1, alpha=0.25 * signal)
         right.contour(signal, levels=(0.25, 0.5, 0.75), extent=extent, colors="#7ad151", linewidths=0.7)
-        mark(right, np.subtract(evidence.expected, match.centre)[:2], "x", "#ff7fd0", "guess")
+        mark(right, np.subtract(evidence.expected, match.centre)[:2], "x", "#ff7fd0", "registration")
         for index, other in enumerate(evidence.alternatives, 1):
             offset = np.subtract(other.centre, match.centre)
             if np.abs(offset[:2]).max() < HALF_MM and abs(offset[2]) < 15:

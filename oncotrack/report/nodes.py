@@ -1,14 +1,17 @@
-"""A self-contained page of a scan's detected lymph nodes: a table, and each node on its largest slice."""
+"""The report of a scan's detected lymph nodes: a table, and each node on its largest slice."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from oncotrack.findings.finding import Finding, Observation
+from oncotrack.findings.finding import Axis, Finding, Point
+from oncotrack.findings.sizes import size_word
+from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
 from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, png, write_page
 
@@ -20,63 +23,86 @@ _KEY = (
 )
 
 
-def size_word(short_mm: float) -> str:
-    """RECIST 1.1: a node of 10 mm short axis is enlarged, of 15 mm measurable; else nothing is said."""
-    return "measurable" if short_mm >= 15 else "enlarged" if short_mm >= 10 else ""
-
-
 def write_node_report(
     path: str | Path, volume: Volume, findings: Sequence[Finding], time_point: str, *, note: str = ""
 ) -> Path:
-    """Write the page.
+    """Write the report.
 
     Parameters
     ----------
+    path : path
+        The HTML file.
+    volume : Volume
+        The scan.
     findings : sequence of Finding
-        As a detector gives them; each has a tracklet and axes at `time_point`.
+        As a detector returns them, with tracklet, axes and score at `time_point`; others are left out.
+    time_point : str
+        The scan's time point.
     note : str
-        What the reader must know of the scan or of the detector.
+        Remarks on the scan or on the detector.
     """
     head = "<tr><th>Node<th>R A S (mm)<th>Axes (mm)<th>Size<th>Side<th>Slices<th>Score</tr>"
-    rows = [_row(finding, finding.at(time_point)) for finding in findings]
-    page = _COLUMNS * _ROWS
-    sheets = [
-        f'<section><img alt="Nodes {n + 1} to {min(n + page, len(findings))}" src="data:image/png;base64,'
-        f'{_sheet(volume, findings[n : n + page], time_point)}"></section>'
-        for n in range(0, len(findings), page)
-    ]
-    told = f"{note} {len(findings)} nodes were proposed in {volume.name}.".strip()
-    return write_page(path, "Lymph nodes", told, head + "".join(rows), _KEY, sheets)
+    nodes = [node for finding in findings if (node := _Node.of(finding, time_point)) is not None]
+    sheets = []
+    for n in range(0, len(nodes), _COLUMNS * _ROWS):
+        shown = nodes[n : n + _COLUMNS * _ROWS]
+        sheets.append(
+            f'<section><img alt="Nodes {n + 1} to {n + len(shown)}" src="data:image/png;base64,'
+            f'{_sheet(volume, shown)}"></section>'
+        )
+    summary = f"{note} {len(nodes)} nodes were proposed in {volume.name}.".strip()
+    return write_page(path, "Lymph nodes", summary, head + "".join(map(_row, nodes)), _KEY, sheets)
 
 
-def _row(finding: Finding, seen: Observation) -> str:
+@dataclass(frozen=True)
+class _Node:
+    """A finding with what the report shows of it."""
+
+    finding: Finding
+    centre: Point
+    tracklet: Tracklet
+    long: Axis
+    short: Axis
+    score: float
+
+    @classmethod
+    def of(cls, finding: Finding, time_point: str) -> _Node | None:
+        """Create from a finding; None if tracklet, axes or score are missing."""
+        seen = finding.at(time_point)
+        if seen is None or None in (seen.tracklet, seen.long_axis, seen.short_axis, seen.score):
+            return None
+        return cls(finding, seen.centre, seen.tracklet, seen.long_axis, seen.short_axis, seen.score)  # pyright: ignore[reportArgumentType]
+
+
+def _row(node: _Node) -> str:
+    """Return a node's row of the table, HTML."""
     cells = [
-        finding.label,
-        "{:.1f}, {:.1f}, {:.1f}".format(*seen.centre),
-        f"{seen.long_axis.length_mm:.1f} x {seen.short_axis.length_mm:.1f}",
-        size_word(seen.short_axis.length_mm),
-        finding.site,
-        str(len(seen.tracklet.boxes)),
-        f"{seen.score:.2f}",
+        node.finding.label,
+        "{:.1f}, {:.1f}, {:.1f}".format(*node.centre),
+        f"{node.long.length_mm:.1f} x {node.short.length_mm:.1f}",
+        size_word(node.short.length_mm),
+        node.finding.site,
+        str(len(node.tracklet.boxes)),
+        f"{node.score:.2f}",
     ]
     return "<tr><td>" + "<td>".join(html.escape(cell) for cell in cells) + "</tr>"
 
 
-def _sheet(volume: Volume, findings: Sequence[Finding], time_point: str) -> str:
+def _sheet(volume: Volume, nodes: Sequence[_Node]) -> str:
+    """Draw the nodes with their boxes; PNG in base64."""
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-    rows = -(-len(findings) // _COLUMNS)
+    rows = -(-len(nodes) // _COLUMNS)
     figure = Figure(figsize=(11, 2.35 * rows), facecolor=BACKGROUND)
     cells = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
-    for axes in cells[len(findings) :]:
+    for axes in cells[len(nodes) :]:
         axes.axis("off")
-    for axes, finding in zip(cells, findings, strict=False):
-        tracklet = finding.at(time_point).tracklet
-        box = max(tracklet.boxes, key=lambda b: (b.high[0] - b.low[0]) * (b.high[1] - b.low[1]))
-        corners = np.array(tracklet.corners(box))
+    for axes, node in zip(cells, nodes, strict=False):
+        box = max(node.tracklet.boxes, key=lambda b: (b.high[0] - b.low[0]) * (b.high[1] - b.low[1]))
+        corners = np.array(node.tracklet.corners(box))
         centre = corners.mean(0)
-        title = f"{finding.label}  {finding.at(time_point).score:.2f}"
+        title = f"{node.finding.label}  {node.score:.2f}"
         draw_slice(axes, volume, centre, choose_window(volume, centre), title, _HALF_MM)
         low, high = corners.min(0) - centre, corners.max(0) - centre
         for colour, width in (("black", 2.6), ("#ffd24d", 1.2)):

@@ -1,4 +1,4 @@
-"""What every report is made of: the page itself, and axial pictures with marks."""
+"""The parts of all reports: the page itself, and axial pictures with marks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,20 @@ from oncotrack import __version__
 from oncotrack.atomic import write_text
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
+from oncotrack.images.windows import LUNG, SOFT_TISSUE
 
 HALF_MM = 70.0
 PIXEL_MM = 0.5
 BACKGROUND = "#14171a"
 BOX = {"facecolor": "black", "alpha": 0.6, "pad": 1.5, "linewidth": 0}
-WINDOWS = {"soft tissue": (-160.0, 240.0), "lung": (-1350.0, 150.0)}
+_LUNG_BELOW_HU = -400.0
 
 
 def write_page(path: str | Path, title: str, note: str, table: str, key: str, sections: Sequence[str]) -> Path:
-    """Write a page that needs no other file and no network; `table` and `sections` are HTML, the rest is plain text."""
+    """Write a page that needs no other file and no network.
+
+    `table` and `sections` are HTML; `title`, `note` and `key` (the legend) are plain text.
+    """
     page = _PAGE.format(
         title=html.escape(title),
         note=html.escape(note),
@@ -36,21 +40,21 @@ def write_page(path: str | Path, title: str, note: str, table: str, key: str, se
 
 
 def png(figure) -> str:
-    """A matplotlib figure as base64."""
+    """Return a matplotlib figure as PNG in base64."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=90, facecolor=figure.get_facecolor())
     return base64.b64encode(buffer.getvalue()).decode()
 
 
 def plane(centre, pixel_mm: float, half_mm: float = HALF_MM) -> Geometry:
-    """One axial RAS-aligned slice round a point."""
+    """Return the grid of a RAS-aligned axial slice around a point (RAS mm)."""
     half = int(half_mm / pixel_mm)
     origin = (centre[0] - half * pixel_mm, centre[1] - half * pixel_mm, centre[2])
     return Geometry((2 * half + 1, 2 * half + 1, 1), (pixel_mm, pixel_mm, 1.0), origin)
 
 
 def draw_slice(axes, volume: Volume, centre, window: tuple[float, float], title: str, half_mm: float = HALF_MM) -> None:
-    """An axial picture as radiologists look at it: the patient's right on the left, anterior on top."""
+    """Draw an axial slice around a point in radiological orientation: patient's right on the left, anterior on top."""
     array = volume.resampled(plane(centre, PIXEL_MM, half_mm)).array[0]
     extent = (-half_mm, half_mm, -half_mm, half_mm)
     axes.imshow(array, extent=extent, origin="lower", cmap="gray", vmin=window[0], vmax=window[1])
@@ -63,7 +67,7 @@ def draw_slice(axes, volume: Volume, centre, window: tuple[float, float], title:
 
 
 def mark(axes, at, shape: str, colour: str, text: str) -> None:
-    """A mark with a dark rim, visible on bright and dark tissue."""
+    """Draw a mark with a dark rim, visible on bright and on dark tissue."""
     hollow = "none" if shape in "os" else colour
     size = {"o": 16, "s": 9, "x": 9, "*": 11}[shape]
     axes.plot(*at, shape, mfc="none", mec="black", ms=size, mew=3.5)
@@ -73,13 +77,13 @@ def mark(axes, at, shape: str, colour: str, text: str) -> None:
 
 
 def choose_window(volume: Volume, centre) -> tuple[float, float]:
-    """Lung or soft tissue on CT by what lies there, the spread of intensities else."""
+    """Return the lung or the soft-tissue window of a CT by the tissue at a point; for others the range of intensities."""
     around = volume.resampled(plane(centre, 2.0)).array
     if not volume.is_ct:
         low, high = np.percentile(around, (1, 99.5))
         return float(low), float(max(high, low + 1e-3))
     middle = slice(around.shape[1] // 2 - 12, around.shape[1] // 2 + 13)
-    return WINDOWS["lung" if np.median(around[0, middle, middle]) < -400 else "soft tissue"]
+    return (LUNG if np.median(around[0, middle, middle]) < _LUNG_BELOW_HU else SOFT_TISSUE).range
 
 
 _PAGE = """<!doctype html>

@@ -1,4 +1,4 @@
-"""A self-contained page of lesions followed through many visits: a table with a column a visit, a row of pictures each."""
+"""The report of lesions followed through several visits: a table with one column per visit, and pictures."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from oncotrack.images.volume import Volume
 from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, mark, png, write_page
 
 _KEY = (
-    "Ring: the lesion. Cross: the best guess where it was not found. A dash: it was not looked for. The patient's right "
-    "is on the left."
+    "Ring: the lesion. Cross: its most likely position where it was not found. Dash: it was not searched for. The "
+    "patient's right is on the left."
 )
 _HALF_MM = 50.0
 _ACROSS = 4
@@ -28,16 +28,20 @@ def write_visits_report(
     title: str = "Lesions through the visits",
     note: str = "",
 ) -> Path:
-    """Write the page: no other file, no network needed to read it.
+    """Write the report, which needs no other file and no network.
 
     Parameters
     ----------
     path : path
+        The HTML file.
     volumes : sequence of Volume
         One for each of the list's time points, in their order.
     findings : FindingList
+        The lesions.
+    title : str
+        Title of the page.
     note : str
-        What the reader must know of the images.
+        Remarks on the images.
     """
     visits = findings.time_points
     heads = headings(visits)
@@ -59,9 +63,9 @@ def _section(finding: Finding, visits: Sequence[TimePoint], heads: Sequence[str]
         for visit, head, volume in zip(visits, heads, volumes, strict=True)
         if (seen := finding.at(visit.id)) is not None
     ]
-    said = [f"{head}: {tip(seen)}" for head, _volume, seen in shown if tip(seen)]
+    remarks = [f"{head}: {tip(seen)}" for head, _volume, seen in shown if tip(seen)]
     return (
-        f"<section><h2>{html.escape(finding.label)}</h2><p>{'<br>'.join(map(html.escape, said))}</p>"
+        f"<section><h2>{html.escape(finding.label)}</h2><p>{'<br>'.join(map(html.escape, remarks))}</p>"
         f'<img alt="{html.escape(finding.label)} at each visit" src="data:image/png;base64,{_picture(shown)}"></section>'
     )
 

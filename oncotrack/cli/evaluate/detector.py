@@ -8,6 +8,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from oncotrack.cli.evaluate.comparisons import comparison_text, linking_text
 from oncotrack.cli.options import Device, InsertInto, Json, Out
 from oncotrack.cli.output import print_result, print_written, progress_bar
 from oncotrack.errors import InputError
@@ -128,8 +129,10 @@ def _ct_lines(result: Mapping[str, Any]) -> dict[str, str]:
             lines[f"{name}, nodes with a visible border"] = (
                 f"AS {metrics['AS of free nodes']:.1f} of {metrics['free nodes']} nodes"
             )
+        if metrics["linking"]:
+            lines[f"{name}, linking through the slices"] = linking_text(metrics["linking"])
     for name, over in result.get("AS over", {}).items():
-        lines[f"AS over {name}"] = "{:+.1f} ({:.1f} to {:.1f})".format(over["difference"], *over["interval"])
+        lines[f"AS over {name}"] = comparison_text(over)
     return lines
 
 
@@ -148,7 +151,5 @@ def _mr_lines(result: Mapping[str, Any], names: list[str]) -> dict[str, str]:
                         "{SEN25 interval[1]:.1f}), SEN50 {SEN50:.1f}".format(**metrics[kind])
                     )
     for name, over in result.get("SEN25 over", {}).items():
-        lines[f"SEN25 (box, slices) over {name}"] = "{:+.1f} ({:.1f} to {:.1f})".format(
-            over["difference"], *over["interval"]
-        )
+        lines[f"SEN25 (box, slices) over {name}"] = comparison_text(over)
     return lines

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from oncotrack.cli.evaluate.comparisons import comparison_text
 from oncotrack.cli.options import Dls, Json, out_folder
 from oncotrack.cli.output import print_result, progress_bar
 from oncotrack.errors import InputError
@@ -102,4 +103,9 @@ def _lines(result: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[st
             "registering and preparing {prepare:.1f}, first lesion {first:.2f}, later ones {later:.2f}".format(
                 **of["seconds"]
             ),
+        )
+    for name, over in result.get("over", {}).items():
+        yield (
+            f"{names[0]} over {name}",
+            f"CPM@10mm {comparison_text(over['CPM@10mm'])}; MED {comparison_text(over['MED'], 'mm')}",
         )

@@ -124,7 +124,7 @@ def _compare_diameters(slices: Path | None, table: Path | None, json: str | None
 
     from oncotrack.datasets.deeplesion import AnnotatedLesion, info_rows, key_slice
     from oncotrack.masks.axes import RecistAxes
-    from oncotrack.masks.batch import Wanted, make_masks
+    from oncotrack.masks.batch import MaskRequest, make_masks
     from oncotrack.masks.recist import measure
 
     if slices is None or table is None:
@@ -143,7 +143,7 @@ def _compare_diameters(slices: Path | None, table: Path | None, json: str | None
     if not rows:
         raise errors[0] if errors else InputError(f"{table} has no rows. Choose DeepLesion's DL_info.csv.")
     with progress_bar() as progress:
-        requests = [Wanted(f"{row.series}_{row.key_slice:03d}", lambda row=row: load(row)) for row in rows]
+        requests = [MaskRequest(f"{row.series}_{row.key_slice:03d}", lambda row=row: load(row)) for row in rows]
         tried = list(make_masks(requests, progress=progress))
     made = [each for each in tried if each.image is not None]
     if not made:

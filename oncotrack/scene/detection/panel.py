@@ -7,12 +7,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oncotrack.findings.finding import Axis, Finding, Observation, State
+from oncotrack.findings.finding import Finding, Observation, State
+from oncotrack.findings.sizes import ENLARGED_MM, MEASURABLE_MM, length_text, size_word
 from oncotrack.scene.choices import NODE_ORDERS, NODE_SIZES, NODE_STATES
 from oncotrack.scene.detection.detection import DetectionScene
 
-MEASURABLE_MM, ENLARGED_MM = 15.0, 10.0
-"""Short axis from which RECIST 1.1 calls a lymph node measurable, and enlarged."""
 _STATES = (tuple(State), (State.PROPOSED,), (State.ACCEPTED, State.EDITED), (State.REJECTED,))
 SHOWN: dict[str, tuple[State, ...]] = dict(zip(NODE_STATES, _STATES, strict=True))
 """Choices of the state filter, with the states that each lets through."""
@@ -85,12 +84,6 @@ def done(session: DetectionScene, outcome: object) -> str:
     return f"{count} new node{'s' * (count != 1)} proposed. {summary(session)}".strip()
 
 
-def size_word(seen: Observation) -> str:
-    """ "measurable" from 15 mm short axis, "enlarged" from 10 mm, else "" (RECIST 1.1)."""
-    short = _short_mm(seen)
-    return "measurable" if short >= MEASURABLE_MM else "enlarged" if short >= ENLARGED_MM else ""
-
-
 def slice_words(session: DetectionScene) -> str:
     """What the slice in view holds of the current node; "" without one."""
     finding, index = session.current, session.editor.slice_index
@@ -153,11 +146,11 @@ def _line(finding: Finding, seen: Observation) -> NodeLine:
         finding.label,
         seen.state.value,
         "" if seen.score is None else f"{seen.score:.2f}",
-        _length(seen.short_axis),
-        _length(seen.long_axis),
+        length_text(seen.short_axis),
+        length_text(seen.long_axis),
         str(len(tracklet.boxes)),
         f"{(seen.volume_mm3 or tracklet.volume_mm3) / 1000:.2f}",
-        size_word(seen),
+        size_word(_short_mm(seen)),
     )
     place = ", ".join(f"{value:.1f}" for value in seen.centre)
     who = seen.provenance.reader or seen.provenance.method or "unknown"
@@ -171,7 +164,3 @@ def _natural(label: str) -> list[tuple[bool, int | str]]:
 
 def _short_mm(seen: Observation) -> float:
     return seen.short_axis.length_mm if seen.short_axis else 0.0
-
-
-def _length(axis: Axis | None) -> str:
-    return f"{axis.length_mm:.1f}" if axis else ""

@@ -14,8 +14,8 @@ from oncotrack.findings.finding import Finding, Kind, Observation, State
 from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.carry import carry
-from oncotrack.masks.findings import proposed_axes
+from oncotrack.masks.findings import propose_axes
+from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure
 from oncotrack.scene.nodes.mask_edits import axes_of, is_carried, with_mask, with_painted_mask, without_mask
@@ -91,7 +91,7 @@ class MaskEditing(ScanSession):
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
         seen, image = finding.at(self.time_point), self._scan.image()
-        mask = pseudo_mask(image, proposed_axes(seen))
+        mask = pseudo_mask(image, propose_axes(seen))
         axes = measure(mask).axes
         self._observe(
             finding.uid, with_mask(seen, pseudo_mask(image, axes), axes), f"propose a mask of {finding.label}"
@@ -171,7 +171,7 @@ class MaskEditing(ScanSession):
         image, seen, time_point = self._scan.image(), finding.at(self.time_point), self.time_point
 
         def work(progress: Progress) -> Volume:
-            return carry(image, drawn[0], drawn[1:], progress=progress)
+            return propagate_to_3d(image, drawn[0], drawn[1:], progress=progress)
 
         def apply(mask: Volume) -> Finding:
             known = self.findings[finding.uid].at(time_point) if finding.uid in self.findings else None

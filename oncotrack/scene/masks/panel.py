@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from oncotrack.findings.finding import Axis, Finding, Observation
+from oncotrack.findings.finding import Finding, Observation
+from oncotrack.findings.sizes import length_text
 from oncotrack.masks.axes import PERPENDICULAR_WITHIN, RecistAxes
 from oncotrack.scene.masks.recist import RecistScene
-from oncotrack.scene.masks.recist_files import Taken
+from oncotrack.scene.masks.recist_files import ImportResult
 
 NO_MASK = "none"
 
@@ -61,7 +62,7 @@ def done(session: RecistScene, outcome: object) -> str:
     """What a task that was just applied has brought, as a sentence."""
     if isinstance(outcome, Finding):
         return f"The mask of {outcome.label} lies {mask_word(outcome.at(session.time_point))} now."
-    if isinstance(outcome, Taken):
+    if isinstance(outcome, ImportResult):
         parts = [f"{_count(len(outcome.new), 'new finding')}"]
         parts += [f"{_count(len(outcome.changed), 'changed mask')}"] * bool(outcome.changed)
         words = f"{', '.join(parts)}."
@@ -99,18 +100,14 @@ def _line(finding: Finding, seen: Observation) -> MaskLine:
     cells = (
         finding.label,
         seen.state.value,
-        _length(seen.long_axis),
-        _length(seen.short_axis),
+        length_text(seen.long_axis),
+        length_text(seen.short_axis),
         volume,
         mask_word(seen),
     )
     place = ", ".join(f"{value:.1f}" for value in seen.centre)
     who = " and ".join(filter(None, (seen.provenance.method, seen.provenance.reader))) or "unknown"
     return MaskLine(finding.uid, cells, f"{finding.label} {finding.site}".strip() + f" at {place} mm (R A S), by {who}")
-
-
-def _length(axis: Axis | None) -> str:
-    return f"{axis.length_mm:.1f}" if axis else ""
 
 
 def _count(number: int, what: str) -> str:

@@ -15,7 +15,7 @@ from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_table import AxesRow, read_table, write_table
-from oncotrack.masks.batch import Made, Wanted, make_masks
+from oncotrack.masks.batch import MaskRequest, MaskResult, make_masks
 from oncotrack.masks.findings import observation
 from oncotrack.masks.label_files import read_labels, write_labels
 from oncotrack.masks.training_pairs import write_pair
@@ -31,7 +31,7 @@ _MOVED = "The scan was changed meanwhile, so what was read for it was dropped; b
 
 
 @dataclass(frozen=True)
-class Taken:
+class ImportResult:
     """What a table or a segmentation brought: labels of new and of changed findings, and a sentence for each refusal."""
 
     new: tuple[str, ...]
@@ -40,7 +40,7 @@ class Taken:
 
 
 def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
-    """A finding with its mask for every row of a table of axes; applying gives what was `Taken`, one step of undo.
+    """A finding with its mask for every row of a table of axes; applying gives an `ImportResult`, one step of undo.
 
     Parameters
     ----------
@@ -50,17 +50,17 @@ def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
     """
     image = scan.image()
 
-    def work(progress: Progress) -> list[Made]:
-        wanted = [Wanted(row.label, partial(_axes, image, row)) for row in read_table(table)]
-        return list(make_masks(wanted, progress=progress))
+    def work(progress: Progress) -> list[MaskResult]:
+        requests = [MaskRequest(row.label, partial(_axes, image, row)) for row in read_table(table)]
+        return list(make_masks(requests, progress=progress))
 
-    def apply(made: list[Made]) -> Taken:
+    def apply(made: list[MaskResult]) -> ImportResult:
         if not scan.is_still(image):
             raise InputError(_MOVED)
         whole = [each for each in made if each.mask is not None]
         with session.findings.group(f"measure {len(whole)} rows of {table.name}"):
             new = tuple(session.add(with_mask(None, each.mask, each.axes), each.label).label for each in whole)
-        return Taken(new, (), tuple(f"{each.label}: {each.error}" for each in made if each.error))
+        return ImportResult(new, (), tuple(f"{each.label}: {each.error}" for each in made if each.error))
 
     return Task(f"Measuring the rows of {table.name}", work, apply)
 
@@ -100,7 +100,7 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
 
 
 def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Path) -> Task:
-    """A finding for every segment of a file; applying gives what was `Taken`, one step of undo.
+    """A finding for every segment of a file; applying gives an `ImportResult`, one step of undo.
 
     A segment with the label of a finding of this scan becomes that finding's mask; axes are measured.
     """
@@ -110,7 +110,7 @@ def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Pat
         progress(0.1, path.name)
         return read_labels(path)
 
-    def apply(masks: dict[str, Volume]) -> Taken:
+    def apply(masks: dict[str, Volume]) -> ImportResult:
         if not scan.is_still(image):
             raise InputError(_MOVED)
         new, changed, refused = [], [], []
@@ -120,7 +120,7 @@ def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Pat
                     _take(session, image, label, mask, new, changed)
                 except OncoTrackError as error:
                     refused.append(f"{label}: {error}")
-        return Taken(tuple(new), tuple(changed), tuple(refused))
+        return ImportResult(tuple(new), tuple(changed), tuple(refused))
 
     return Task(f"Reading {path.name}", work, apply)
 

@@ -9,8 +9,9 @@ import math
 import slicer
 import vtk
 
-from oncotrack.findings.finding import Axis, Observation
+from oncotrack.findings.finding import Observation
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.sizes import length_text
 
 
 def rows(findings: FindingList) -> list[list[str]]:
@@ -59,11 +60,7 @@ def _cells(observation: Observation | None) -> list[str]:
     return [
         observation.state.value,
         " ".join(f"{value:.1f}" for value in observation.centre),
-        _length(observation.long_axis),
-        _length(observation.short_axis),
+        length_text(observation.long_axis),
+        length_text(observation.short_axis),
         f"{error:.1f}" if error is not None and math.isfinite(error) else "",
     ]
-
-
-def _length(axis: Axis | None) -> str:
-    return f"{axis.length_mm:.1f}" if axis else ""

@@ -12,25 +12,28 @@ from undo_stack import Signal
 from vtk.util.numpy_support import vtk_to_numpy
 
 from oncotrack.images.volume import are_hounsfield_units
+from oncotrack.images.windows import BONE, LIVER, LUNG, SOFT_TISSUE, CTWindow
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.volumes import modality
 
 
 @dataclass(frozen=True)
-class Window:
-    """A CT window (HU) and the name of Slicer's volume rendering preset that goes with it."""
+class Window(CTWindow):
+    """A CT window with the name of Slicer's volume rendering preset that suits it."""
 
-    name: str
-    width: float
-    level: float
     rendering: str
+
+    @classmethod
+    def of(cls, window: CTWindow, rendering: str) -> Window:
+        """Add a volume rendering preset to a CT window."""
+        return cls(window.name, window.width, window.level, rendering)
 
 
 WINDOWS = (
-    Window("Soft tissue", 400.0, 40.0, "CT-Chest-Contrast-Enhanced"),
-    Window("Lung", 1500.0, -600.0, "CT-Chest-Contrast-Enhanced"),
-    Window("Bone", 1800.0, 400.0, "CT-Bones"),
-    Window("Liver", 150.0, 90.0, "CT-AAA"),
+    Window.of(SOFT_TISSUE, "CT-Chest-Contrast-Enhanced"),
+    Window.of(LUNG, "CT-Chest-Contrast-Enhanced"),
+    Window.of(BONE, "CT-Bones"),
+    Window.of(LIVER, "CT-AAA"),
 )
 
 
