@@ -7,12 +7,12 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, find_objects
 
 from oncotrack.images.geometry import Geometry
 from oncotrack.phantom.abdomen import Abdomen
 from oncotrack.phantom.canvas import Canvas
-from oncotrack.phantom.draw import paint_image
+from oncotrack.phantom.draw import paint_labels
 from oncotrack.phantom.head import Head
 from oncotrack.phantom.layers import Beads, Lump, Step
 from oncotrack.phantom.limbs import Arms
@@ -20,7 +20,7 @@ from oncotrack.phantom.motion import Identity
 from oncotrack.phantom.pelvis import Pelvis
 from oncotrack.phantom.shapes import Waves
 from oncotrack.phantom.skeleton import Skeleton, build_skeleton, frames_along, paint_spine
-from oncotrack.phantom.tissues import LABEL, Phase, hu_values
+from oncotrack.phantom.tissues import LABEL
 from oncotrack.phantom.trunk import Trunk, TrunkFields, paint_chest, paint_wall
 from oncotrack.phantom.vessels import AIRWAY, GreatVessels, Vessel, branch_beads, grow_tree, named_vessels, path_beads
 from oncotrack.phantom.viscera import Viscera, heart_outline, paint_back, paint_heart, paint_neck
@@ -77,14 +77,13 @@ class Anatomy:
         """(D, H, W) distance (mm) on the template grid from the border of some organs, inside them."""
         if organs not in self._rooms:
             inside = np.isin(self.organs, [LABEL[organ] for organ in organs])
-            self._rooms[organs] = distance_transform_edt(inside).astype(np.float32) * TEMPLATE.spacing[0]
+            self._rooms[organs] = _depth(inside).astype(np.float32) * TEMPLATE.spacing[0]
         return self._rooms[organs]
 
     def label_map(self, geometry: Geometry) -> np.ndarray:
         """(D, H, W) int16 organ labels in template coordinates."""
         canvas = Canvas(geometry, Identity())
-        nothing = torch.zeros(canvas.place.shape[1:])
-        return paint_image(canvas, self.steps(canvas), hu_values(Phase.NONE), 0.0, nothing)[1].numpy()
+        return paint_labels(canvas, self.steps(canvas)).numpy()
 
     def steps(self, canvas: Canvas, deep: tuple[Lump, ...] = (), top: tuple[Lump, ...] = ()) -> Iterator[Step]:
         """What to paint, in order; `deep` lies under the large vessels and bones (nodes), `top` over all (lesions)."""
@@ -122,6 +121,26 @@ class Anatomy:
             yield from (ends.arms.bones, ends.arms.marrow)
         yield from self.trees
         yield from top
+
+
+def _depth(inside: np.ndarray) -> np.ndarray:
+    """Return the distance (voxels, float64) of every voxel from the nearest one outside; 0 outside.
+
+    Only the box round `inside`, one voxel larger, is searched: no voxel beyond it is nearer than those on its faces.
+    """
+    depth = np.zeros(inside.shape)
+    (box,) = find_objects(inside.astype(np.uint8)) or [None]
+    if box is None:
+        return depth
+    box = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+    if inside[box].all():
+        return np.asarray(distance_transform_edt(inside))
+    nearest = np.asarray(distance_transform_edt(inside[box], return_distances=False, return_indices=True))
+    squared = np.zeros(nearest.shape[1:], nearest.dtype)
+    for found, own in zip(nearest, np.ogrid[tuple(slice(n) for n in squared.shape)], strict=True):
+        squared += np.square(found - own)
+    depth[box] = np.sqrt(squared)
+    return depth
 
 
 def mediastinum(canvas: Canvas, great: GreatVessels, heart) -> torch.Tensor:

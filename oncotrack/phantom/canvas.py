@@ -52,18 +52,16 @@ class Canvas:
         low, high = (torch.as_tensor(np.asarray(v, float), dtype=torch.float32).view(3, 1, 1, 1) for v in (low, high))
         reach = 2.5 * self._node_mm
         hit = ((self._sparse >= low - reach) & (self._sparse <= high + reach)).all(0)
+        found = hit.nonzero()
+        if not len(found):
+            return None
         slices = []
-        for axis in range(3):
-            others = tuple(a for a in range(3) if a != axis)
-            found = hit.any(others[1]).any(others[0]).nonzero()
-            if not len(found):
-                return None
-            size = self.place.shape[axis + 1]
-            start, stop = max(4 * int(found[0]) - 4, 0), min(4 * int(found[-1]) + 5, size)
+        for first, last, size in zip(found.amin(0).tolist(), found.amax(0).tolist(), self.place.shape[1:], strict=True):
+            start, stop = max(4 * first - 4, 0), min(4 * last + 5, size)
             if stop - start < 2:
                 start, stop = max(0, stop - 2), min(size, start + 2)
             slices.append(slice(start, stop))
-        return tuple(slices)
+        return slices[0], slices[1], slices[2]
 
     def tube(
         self, points: np.ndarray, radii: np.ndarray, flat: float = 1.0, reach: float = 18.0

@@ -134,11 +134,11 @@ class Push:
         return p
 
     def _apply(self, flat: Tensor, centre: np.ndarray, radius: float, forward: bool) -> None:
-        q = flat - torch.as_tensor(centre, dtype=flat.dtype, device=flat.device)[:, None]
-        near = (q.abs().amax(0) < 4.0 * radius).nonzero()[:, 0]
+        middle = torch.as_tensor(centre, dtype=flat.dtype, device=flat.device)
+        near = _within(flat, middle, 4.0 * radius)
         if not len(near):
             return
-        q = q[:, near]
+        q = flat[:, near] - middle[:, None]
         before = after = q.square().sum(0).sqrt().clamp_min(1e-6)
         if forward:
             low, high = before, before + radius
@@ -152,6 +152,14 @@ class Push:
 
     def _shrunk(self, d: Tensor, radius: float) -> Tensor:
         return d * (1 - self.strength * torch.exp(-((d / (1.3 * radius)) ** 2)))
+
+
+def _within(flat: Tensor, middle: Tensor, reach: float) -> Tensor:
+    """Return the indices of those (3, N) points that lie less than `reach` mm from `middle` along every axis."""
+    near = ((flat[2] - middle[2]).abs_() < reach).nonzero()[:, 0]
+    for axis in (1, 0):
+        near = near[(flat[axis, near] - middle[axis]).abs_() < reach]
+    return near
 
 
 def map_points(mapping: PointMap, points_ras, inverse: bool = False) -> np.ndarray:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import torch
@@ -194,21 +195,23 @@ def grow_tree(
         r = radius * (len(points) / total) ** (1 / power)
         if len(points) < 2 or r < thinnest:
             continue
-        towards = points.mean(0) - place
-        distance = float(np.linalg.norm(towards))
+        middle = points.mean(0)
+        towards = middle - place
+        distance = sqrt(towards.dot(towards))
         direction = towards / max(distance, 1e-6) + 0.35 * heading
-        direction /= np.linalg.norm(direction)
+        direction /= sqrt(direction.dot(direction))
         step = direction * max(reach * distance, 1.2 * r)
-        middle = place + step / 2 + rng.normal(size=3) * 0.06 * np.linalg.norm(step)
+        bend = place + step / 2 + rng.normal(size=3) * 0.06 * sqrt(step.dot(step))
         end = place + step
-        starts += [place, middle]
-        ends += [middle, end]
+        starts += [place, bend]
+        ends += [bend, end]
         radii += [(r, r * 0.97), (r * 0.97, r * 0.92)]
-        spread = points - points.mean(0)
-        spread -= np.outer(spread @ direction, direction) * 0.7
+        spread = points - middle
+        spread -= ((spread @ direction)[:, None] * direction) * 0.7
         axis = np.linalg.eigh(spread.T @ spread)[1][:, 2]
         side = spread @ axis
-        cut = np.sort(side)[int((len(side) - 1) * rng.uniform(0.32, 0.68))]
+        rank = int((len(side) - 1) * rng.uniform(0.32, 0.68))
+        cut = np.partition(side, rank)[rank]
         for part in (points[side <= cut], points[side > cut]):
             if len(part):
                 stack.append((end, direction, part))
