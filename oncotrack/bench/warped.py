@@ -60,6 +60,9 @@ def warped_copy(
 ) -> tuple[Volume, Motion]:
     """Another day's scan of the same patient, with the motion that made it.
 
+    It differs from `phantom.warp` in random stream and interpolation: Gaussian-smoothed noise, another kernel, contrast,
+    noise and voxels here; a diffeomorphic flow of breathing, posture and weight on the scan's own grid there.
+
     Moved by a smooth field of up to `largest_mm`, blurred (another kernel), enhanced above 60 HU by half (another
     contrast phase), noisy, on voxels of `spacing` mm.
     """

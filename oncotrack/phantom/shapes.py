@@ -14,7 +14,6 @@ import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-
 _BLOCK = 40_000
 """Points that are evaluated together on the CPU, so that intermediate results stay in the processor's cache."""
 
