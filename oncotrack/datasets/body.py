@@ -13,9 +13,9 @@ _AIR_HU = -500.0
 def body_mask(coarse: Volume, inset: int = 2) -> np.ndarray:
     """Return the patient's voxels, (D, H, W) bool: the largest object denser than air, its holes filled slice by slice.
 
-    The rule is for positions that must lie inside the patient (lesions to insert, landmarks to draw), so it is strict:
-    one connected object, optionally shrunk. `detection.lntracker.grid` has another one, for cropping: it keeps every
-    large part of the body and may keep too much.
+    For positions that must lie inside the patient (lesions to insert, landmarks to draw); on the safe side, so it may
+    leave out skin and opened lungs. `LNSlices._patient` in `detection.lntracker.grid` judges detections by another
+    rule, made to lose no part of the patient, not even a lung that the field of view cuts open.
 
     Parameters
     ----------

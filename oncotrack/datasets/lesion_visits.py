@@ -88,7 +88,7 @@ class LesionVisits:
     landmarks: tuple[VisitLesion, ...] = ()
 
     @property
-    def asked(self) -> tuple[VisitLesion, ...]:
+    def baseline_lesions(self) -> tuple[VisitLesion, ...]:
         """The lesions that the baseline shows."""
         return tuple(lesion for lesion in self.lesions if lesion.radii_mm[0] is not None)
 

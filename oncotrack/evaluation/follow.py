@@ -102,7 +102,7 @@ def evaluate_follow(
             started = time.perf_counter()
             prepare(tracker, pair)
             seconds[name]["prepare"].append(registering + time.perf_counter() - started)
-            for number, lesion in enumerate(visits.asked):
+            for number, lesion in enumerate(visits.baseline_lesions):
                 answer = _ask(tracker, pair, visits, lesion, shifts, rng, pictures is not None)
                 answers[name].append(answer)
                 if number == 0:

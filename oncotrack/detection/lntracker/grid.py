@@ -120,7 +120,10 @@ class LNSlices:
     def _patient(self) -> tuple[Geometry, np.ndarray]:
         """Voxels of a few millimetres and, (D, H, W) bool, which of them show the patient, lungs and bowel gas included.
 
-        A lung that a round field of view cuts open is taken for the room where the scan holds nothing beyond that.
+        The rule judges whether detections lie in the patient, so it must lose no part of them: skin, the wall of the
+        chest and lungs that the field of view cuts open are kept. `datasets.body.body_mask` is the stricter rule for
+        positions of synthetic lesions. A lung that a round field of view cuts open is taken for the room where the scan
+        holds nothing beyond that.
         """
         coarse, body, array = self._body
         # less is taken away than of `_body`: the wall of the chest is thin, and open a lung would be the room
