@@ -45,8 +45,8 @@ def anatomy() -> Anatomy:
 
 @pytest.fixture(scope="session")
 def cancer_patient() -> Patient:
-    """A synthetic patient with two visits in CT, PET and MR, portal phase."""
-    return make_patient(11, visits=2, size=(64, 58, 48), modalities=("CT", "PT", "MR"), phase="portal")
+    """A synthetic patient with two visits in CT, portal phase."""
+    return make_patient(11, visits=2, size=(80, 72, 60), phase="portal")
 
 
 @pytest.fixture(scope="session")
@@ -57,5 +57,5 @@ def small_patient() -> Patient:
 
 @pytest.fixture(scope="session")
 def whole_body() -> Patient:
-    """A synthetic patient from brain to mid-thigh, one PET."""
-    return make_patient(7, visits=1, size=(80, 70, 110), region="whole-body", modalities=("PT",))
+    """A synthetic patient from brain to mid-thigh, one visit in PET and MR."""
+    return make_patient(7, visits=1, size=(80, 70, 110), region="whole-body", modalities=("PT", "MR"))

@@ -150,8 +150,9 @@ def test_findings_hold_every_instance_and_survive_json(patient):
     assert all(f.site for f in findings)
 
 
-def test_each_modality_has_its_typical_values(patient):
-    ct, pet, mr = (patient.visits[0].images[m] for m in ("CT", "PT", "MR"))
+def test_each_modality_has_its_typical_values(patient, whole_body):
+    ct = patient.visits[0].image
+    pet, mr = (whole_body.visits[0].images[m] for m in ("PT", "MR"))
     organs = patient.visits[0].truth.organs.array
     for organ, low, high in (("lung", -930, -780), ("liver", 100, 126), ("heart", 90, 175), ("fat", -118, -90)):
         assert low < np.median(ct.array[organs == LABEL[organ]]) < high, organ
@@ -211,10 +212,12 @@ def test_files_hold_the_patient(small_patient, tmp_path):
     assert np.allclose(series.geometry.ijk_to_ras, patient.visits[0].image.geometry.ijk_to_ras, atol=1e-3)
 
 
-def test_dicom_uids_are_legal_and_do_not_repeat(patient, tmp_path):
+def test_dicom_uids_are_legal_and_do_not_repeat(small_patient, tmp_path):
     import pydicom
 
-    write_patient(replace(patient, visits=patient.visits[:1]), tmp_path, dicom=True)
+    visit = small_patient.visits[0]
+    images = {modality: replace(visit.image, modality=modality) for modality in ("CT", "PT", "MR")}
+    write_patient(replace(small_patient, visits=(replace(visit, images=images),)), tmp_path, dicom=True)
     slices = [pydicom.dcmread(f) for f in sorted(tmp_path.rglob("*.dcm"))]
     uids = [s.SOPInstanceUID for s in slices]
     assert len(set(uids)) == len(slices) and all(pydicom.uid.UID(u).is_valid for u in uids)

@@ -77,10 +77,11 @@ class Head:
         mirrored = torch.stack([p[0].abs(), p[1], p[2]])
         skin = fields.skin[at]
         cavity = self._cavity(p)
-        yield from self._skull(p, mirrored, at, skin, cavity)
-        yield from self._brain(p, mirrored, at, cavity)
-        yield from self._face(p, mirrored, at, skin)
-        yield from self._jaw(p, mirrored, at, skin)
+        gyri, cells = self.gyri(p), self.cells(p)
+        yield from self._skull(p, mirrored, at, skin, cavity, gyri, cells)
+        yield from self._brain(p, mirrored, at, cavity, gyri)
+        yield from self._face(p, mirrored, at, skin, cells)
+        yield from self._jaw(p, mirrored, at, skin, gyri, cells)
         yield self.bones
         yield self.marrow
         yield self.teeth
@@ -93,10 +94,11 @@ class Head:
         temporal = ellipsoid(torch.stack([p[0].abs(), p[1], p[2]]), (44, 32, 268), (19, 30, 22))
         return smooth_min(smooth_max(vault, smooth_min(front, clivus, 4), 8), temporal, 5)
 
-    def _skull(self, p: Tensor, mirrored: Tensor, at: Block, skin: Tensor, cavity: Tensor) -> Iterator[Paint]:
+    def _skull(
+        self, p: Tensor, mirrored: Tensor, at: Block, skin: Tensor, cavity: Tensor, gyri: Tensor, cells: Tensor
+    ) -> Iterator[Paint]:
         """Yield the skull with mastoid cells, ear canals and foramen magnum."""
-        cell = self.cells(p)
-        wall = torch.maximum(cavity - 6.5 - 0.8 * self.gyri(p), skin + 3.5)
+        wall = torch.maximum(cavity - 6.5 - 0.8 * gyri, skin + 3.5)
         yield Paint("cortical bone", wall, at, LABEL["bone"])
         yield Paint("marrow", torch.maximum(wall + 1.8, 1.8 - cavity), at, LABEL["bone"], soft=0.6)
         petrous = smooth_min(
@@ -105,20 +107,19 @@ class Head:
             6,
         )
         yield Paint("cortical bone", torch.maximum(petrous, skin + 5), at, LABEL["bone"])
-        cells = torch.maximum(ellipsoid(mirrored, (57, -12, 234), (11, 14, 16)), 1.0 - 3.5 * cell)
+        cells = torch.maximum(ellipsoid(mirrored, (57, -12, 234), (11, 14, 16)), 1.0 - 3.5 * cells)
         yield Paint("gas", torch.maximum(cells, skin + 8), at)
         yield Paint("gas", tube(mirrored, [(84, -2, 250), (50, 0, 250)], [3.5, 3]), at)
         foramen = torch.maximum(ellipsoid(p, (0, -8, 232), (15, 17, 400)), (p[2] - 234).abs() - 14)
         yield Paint("cerebrospinal fluid", foramen, at, LABEL["spinal canal"])
 
-    def _brain(self, p: Tensor, mirrored: Tensor, at: Block, cavity: Tensor) -> Iterator[Paint]:
+    def _brain(self, p: Tensor, mirrored: Tensor, at: Block, cavity: Tensor, bend: Tensor) -> Iterator[Paint]:
         """Yield grey and white matter, ventricles, cerebellum and brain stem in their fluid."""
         brain = LABEL["brain"]
         yield Paint("cerebrospinal fluid", cavity, at, brain)
         core = ellipsoid(p, (0, 10, 288), (200, 48, 24))
         grey = cavity + 1.8
         yield Paint("grey matter", grey, at, brain)
-        bend = self.gyri(p)
         fold = bend.abs() * 4.5
         yield Paint("cerebrospinal fluid", torch.maximum(grey - 0.5, -14 - cavity), at, brain, sheet=bend * 4.5,
                     thickness=1.3)  # fmt: skip
@@ -138,7 +139,7 @@ class Head:
         yield Paint("cerebrospinal fluid", torch.maximum(torch.maximum(stem - 3, cavity), p[2] - 264), at, brain)
         yield Paint("white matter", stem, at, brain)
 
-    def _face(self, p: Tensor, mirrored: Tensor, at: Block, skin: Tensor) -> Iterator[Paint]:
+    def _face(self, p: Tensor, mirrored: Tensor, at: Block, skin: Tensor, cells: Tensor) -> Iterator[Paint]:
         """Yield the bones of the face, orbits, sinuses, nose and throat."""
         bone = LABEL["bone"]
         inside = skin + 8
@@ -157,7 +158,6 @@ class Head:
         yield Paint("muscle", globe, at, LABEL["eye"])
         yield Paint("cerebrospinal fluid", globe + 1.4, at, LABEL["eye"])
         yield Paint("muscle", ellipsoid(mirrored, (33, 102, 266), (4.5, 2.2, 4.5)), at, LABEL["eye"])
-        cells = self.cells(p)
         for centre, radii, walls in (
             ((25, 84, 240), (14, 16, 17), 0.0), ((6, 82, 264), (7, 22, 9), 1.6), ((8, 52, 256), (9, 12, 10), 0.0),
             ((12, 102, 291), (13, 5, 11), 0.0),
@@ -172,15 +172,17 @@ class Head:
         throat = tube(p, [(0, 24, 196), (0, 28, 222), (0, 46, 240)], [8, 9, 9], flat=0.6)
         yield Paint("gas", throat, at, LABEL["airway"])
 
-    def _jaw(self, p: Tensor, mirrored: Tensor, at: Block, skin: Tensor) -> Iterator[Paint]:
+    def _jaw(
+        self, p: Tensor, mirrored: Tensor, at: Block, skin: Tensor, gyri: Tensor, cells: Tensor
+    ) -> Iterator[Paint]:
         """Yield tongue, parotid glands, cheek fat and jaw."""
         tongue = ellipsoid(p, (0, 62, 205), (23, 30, 15))
         yield Paint("fat plane", tongue - 2.0, at)
         yield Paint("muscle", tongue, at, LABEL["muscle"])
-        yield Paint("fat plane", tongue + 2, at, sheet=p[0] + 1.5 * self.gyri(p), thickness=1.2)
+        yield Paint("fat plane", tongue + 2, at, sheet=p[0] + 1.5 * gyri, thickness=1.2)
         parotid = torch.maximum(ellipsoid(mirrored, (58, 10, 214), (10, 18, 26)), 3 - tube(mirrored, _JAW[:3], 9))
-        yield Paint("gland", torch.maximum(parotid + 0.8 * self.cells(p), skin + 4), at, LABEL["gland"])
-        pad = ellipsoid(mirrored, (44, 70, 222), (11, 17, 17)) + 1.5 * self.gyri(p)
+        yield Paint("gland", torch.maximum(parotid + 0.8 * cells, skin + 4), at, LABEL["gland"])
+        pad = ellipsoid(mirrored, (44, 70, 222), (11, 17, 17)) + 1.5 * gyri
         yield Paint("fat", pad, at)
         jaw = tube(mirrored, _JAW, [5, 5, 7, 8, 9, 9.5])
         yield Paint("cortical bone", jaw, at, LABEL["bone"])

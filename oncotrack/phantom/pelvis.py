@@ -114,9 +114,11 @@ class Pelvis:
             return
         p = canvas.place[(slice(None), *at)]
         mirrored = torch.stack([p[0].abs(), p[1], p[2]])
-        yield from self._muscles(p, mirrored, at, fields)
-        yield from self._bowel(p, at, fields)
-        yield from self._organs(p, mirrored, at)
+        ripple, lobules = self.ripple(p), self.lobules(p)
+        bladder = self._bladder(p, ripple)
+        yield from self._muscles(p, mirrored, at, fields, ripple)
+        yield from self._bowel(p, at, fields, bladder, ripple, lobules)
+        yield from self._organs(p, mirrored, at, bladder, ripple, lobules)
         yield from self.vessels.values()
 
     def paint_bones(self, canvas: Canvas) -> Iterator[Step]:
@@ -143,9 +145,8 @@ class Pelvis:
         symphysis = ellipsoid(p, (0, 45, -464), (3.2, 12, 20))
         yield Paint("disc", symphysis, at)
 
-    def _muscles(self, p: Tensor, mirrored: Tensor, at: Block, fields: TrunkFields) -> Iterator[Paint]:
+    def _muscles(self, p: Tensor, mirrored: Tensor, at: Block, fields: TrunkFields, ripple: Tensor) -> Iterator[Paint]:
         """Yield the fat between the muscles, iliopsoas, obturator and the pelvic floor."""
-        ripple = self.ripple(p)
         flesh = fields.muscle[at]
         low = torch.maximum(flesh + 1.5, mirrored[2] - HIGHEST + 30)
         outside = torch.maximum(low, 8 - fields.cage[at])
@@ -174,10 +175,11 @@ class Pelvis:
         floor = tube(mirrored, [(3, -62, -476), (14, -30, -484), (8, 18, -482)], [6, 6, 5])
         yield Paint("muscle", floor, at, LABEL["muscle"])
 
-    def _bowel(self, p: Tensor, at: Block, fields: TrunkFields) -> Iterator[Paint]:
+    def _bowel(
+        self, p: Tensor, at: Block, fields: TrunkFields, bladder: Tensor, ripple: Tensor, lobules: Tensor
+    ) -> Iterator[Paint]:
         """Yield loops of small bowel, caecum, sigmoid and rectum with stool and gas."""
-        label, lobules, ripple = LABEL["bowel"], self.lobules(p), self.ripple(p)
-        bladder = self._bladder(p)
+        label = LABEL["bowel"]
         room = smooth_max(fields.cage[at] + 3, bladder.neg() + 4, 6)
         yield Paint("septum", torch.maximum(room + 3, p[2] - HIGHEST), at, sheet=ripple * 4 + lobules, thickness=0.9)
         for path in self.loops:
@@ -193,28 +195,29 @@ class Pelvis:
             yield Paint("stool", wall + 2.8, at, label, soft=0.5)
             yield Paint("gas", torch.maximum(wall + 3.2, smooth_max(18 * ripple + 4, lobules * 4 - 2, 5)), at)
 
-    def _organs(self, p: Tensor, mirrored: Tensor, at: Block) -> Iterator[Paint]:
+    def _organs(
+        self, p: Tensor, mirrored: Tensor, at: Block, bladder: Tensor, ripple: Tensor, lobules: Tensor
+    ) -> Iterator[Paint]:
         """Yield bladder, and uterus or prostate with seminal vesicles."""
-        bladder = self._bladder(p)
         if self.female:
             body = smooth_min(
                 ellipsoid(p, (4, -12, -412), (26, 21, 27)), ellipsoid(p, (0, -18, -446), (14, 12, 22)), 12
             )
-            body = torch.maximum(body + 1.2 * self.ripple(p), 2 - bladder)
+            body = torch.maximum(body + 1.2 * ripple, 2 - bladder)
             yield Paint("visceral fat", body - 1.5, at)
             yield Paint("uterus", body, at, LABEL["uterus"], soft=0.8)
             yield Paint("stomach content", ellipsoid(p, (4, -12, -412), (11, 2.5, 12)), at, soft=1.0)
         else:
-            yield Paint("prostate", ellipsoid(mirrored, (16, -22, -452), (14, 6, 7)) + self.lobules(p), at)
-            gland = ellipsoid(p, (0, -4, -474), (22, 17, 18)) + 0.6 * self.lobules(p)
+            yield Paint("prostate", ellipsoid(mirrored, (16, -22, -452), (14, 6, 7)) + lobules, at)
+            gland = ellipsoid(p, (0, -4, -474), (22, 17, 18)) + 0.6 * lobules
             yield Paint("prostate", gland, at, LABEL["prostate"])
         yield Paint("visceral fat", bladder - 1.5, at)
         yield Paint("bladder wall", bladder, at, LABEL["bladder"])
         yield Paint("urine", bladder + 3.2, at, LABEL["bladder"])
 
-    def _bladder(self, p: Tensor) -> Tensor:
+    def _bladder(self, p: Tensor, ripple: Tensor) -> Tensor:
         """Return the signed distance of the bladder."""
-        return ellipsoid(p, (0, 12, -462 + float(self.bladder[2])), self.bladder) + 1.0 * self.ripple(p)
+        return ellipsoid(p, (0, 12, -462 + float(self.bladder[2])), self.bladder) + 1.0 * ripple
 
 
 def _flesh(p: Tensor) -> Tensor:
