@@ -9,6 +9,7 @@ from oncotrack.bench.warped import Motion, warped_copy
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import Patient, make_patient
+from oncotrack.phantom.anatomy import Anatomy
 
 
 @dataclass
@@ -37,12 +38,24 @@ def known_pair() -> KnownPair:
 
 
 @pytest.fixture(scope="session")
+def anatomy() -> Anatomy:
+    """The anatomy of one synthetic patient, arms up."""
+    return Anatomy.random(np.random.default_rng(7))
+
+
+@pytest.fixture(scope="session")
 def cancer_patient() -> Patient:
-    """A synthetic patient with two visits in CT, PET and MR, portal phase."""
-    return make_patient(11, visits=2, size=(80, 72, 60), modalities=("CT", "PT", "MR"), phase="portal")
+    """A synthetic patient with two visits in CT, portal phase."""
+    return make_patient(11, visits=2, size=(80, 72, 60), phase="portal")
 
 
 @pytest.fixture(scope="session")
 def small_patient() -> Patient:
     """A small synthetic patient with two visits in CT, phases and scanners at random."""
     return make_patient(8, visits=2, size=(40, 36, 24))
+
+
+@pytest.fixture(scope="session")
+def whole_body() -> Patient:
+    """A synthetic patient from brain to mid-thigh, one visit in PET and MR."""
+    return make_patient(7, visits=1, size=(80, 70, 110), region="whole-body", modalities=("PT", "MR"))

@@ -110,7 +110,7 @@ def dls_record(source="000004_02_01_007-010.nii.gz", target="000004_03_01_002-00
 def write_dls_image(path, size, spacing, *, rows_first):
     """A sub-volume as DeepLesion's own export stores it (rows first), or columns first with slices turned head up."""
     x, y, z = np.meshgrid(*(np.arange(n) for n in size), indexing="ij")
-    array = (x + 100 * y + 10000 * z).astype(np.float32)  # value tells the annotation's voxel
+    array = (x + 100 * y + 10000 * z).astype(np.float32)  # the value encodes the annotation's voxel
     if rows_first:
         directions = np.array([[0, -1, 0], [-1, 0, 0], [0, 0, -1]], float)
         geometry = Geometry((size[1], size[0], size[2]), (spacing[1], spacing[0], spacing[2]), (0, 0, 0), directions)
@@ -220,7 +220,7 @@ def test_a_folder_without_masks_or_with_a_mask_on_another_grid_says_so(tmp_path)
         folder.pairs(tmp_path)
     image = Volume(np.arange(1008, dtype=np.float32).reshape(6, 12, 14), Geometry((14, 12, 6)))
     save(image, tmp_path / "A_image.nii.gz")
-    with pytest.raises(InputError, match=r"A_image\.nii\.gz has 0 masks beside it"):
+    with pytest.raises(InputError, match=r"A_image\.nii\.gz has 0 masks; exactly one is needed"):
         folder.pairs(tmp_path)
     save(Volume(block_labels(), Geometry((14, 12, 6), origin=(3, 0, 0))), tmp_path / "A_mask.nii.gz")
     with pytest.raises(InputError, match="does not lie on the grid"):

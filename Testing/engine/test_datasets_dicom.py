@@ -88,7 +88,7 @@ def test_nih_lymph_nodes(tmp_path, scan):
     )
     assert list(nih_lymph_nodes.cases(tmp_path / "CT Lymph Nodes", masks, "ABD")) == []
     (masks / "MED_LYMPH_001" / "MED_LYMPH_001_mask.nii.gz").unlink()
-    with pytest.raises(InputError, match="the mask of MED_LYMPH_001 was looked for"):
+    with pytest.raises(InputError, match="should hold the mask of MED_LYMPH_001"):
         list(nih_lymph_nodes.cases(tmp_path / "CT Lymph Nodes", masks))
     with pytest.raises(InputError, match="holds no patient folders"):
         list(nih_lymph_nodes.cases(masks.parent / "CT Lymph Nodes" / "MED_LYMPH_001", masks))
@@ -390,5 +390,5 @@ def test_autopet_nifti_studies(tmp_path):
     sick, well = petct.cases(tmp_path)
     assert (sick.name, len(sick.truth)) == ("sick", 2) and (well.name, len(well.truth)) == ("well", 0)
     (tmp_path / "well" / "SEG.nii.gz").unlink()
-    with pytest.raises(InputError, match="the lesion mask of an autoPET study was looked for"):
+    with pytest.raises(InputError, match="should hold the lesion mask of an autoPET study"):
         list(petct.cases(tmp_path))

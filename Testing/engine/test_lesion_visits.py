@@ -1,4 +1,4 @@
-"""Pairs of visits with known lesions: what is said of a lesion is what the scans show."""
+"""Pairs of visits with known lesions: the scans show the lesions of the ground truth."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ from oncotrack.images.volume import Volume
 @pytest.fixture(scope="module")
 def real_like() -> Volume:
     """A CT of 24 x 24 x 16 cm: a body of fat with a core of soft tissue, on a table."""
-    grid = Geometry((80, 80, 40), (3.0, 3.0, 4.0), (-120.0, -120.0, -80.0))
+    grid = Geometry((60, 60, 32), (4.0, 4.0, 5.0), (-120.0, -120.0, -80.0))
     _, y, x = np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij")
-    away = np.hypot((x - 40) / 36, (y - 42) / 30)
+    away = np.hypot((x - 30) / 27, (y - 32) / 22.5)
     array = np.where(away < 1, -100.0, -1000.0)
     array[away < 0.8] = 60
     array[:, 2:4] = 100
@@ -47,9 +47,9 @@ def lesion(*radii, at=(0.0, 0.0, 0.0)):
     return VisitLesion((at, at), radii)
 
 
-def test_groups_tell_what_happened():
-    told = [each.groups for each in grouped([lesion(10.0, 12.0), lesion(10.0, 8.0, at=(90.0, 0.0, 0.0))])]
-    assert told == [(GROWN,), (SHRUNK,)]
+def test_groups_describe_the_change():
+    found = [each.groups for each in grouped([lesion(10.0, 12.0), lesion(10.0, 8.0, at=(90.0, 0.0, 0.0))])]
+    assert found == [(GROWN,), (SHRUNK,)]
     assert [each.groups for each in grouped([lesion(10.0, None)], contrast=True)] == [(VANISHED, CONTRAST)]
     assert grouped([lesion(10.0, 11.0)])[0].groups == (MOVED,)
     near, small = lesion(8.0, 8.0, at=(30.0, 0.0, 0.0)), lesion(3.0, 3.0, at=(28.0, 0.0, 0.0))
@@ -68,16 +68,16 @@ def test_a_pair_read_backwards_exchanges_the_visits():
 
 def test_the_body_is_neither_air_nor_table(real_like):
     body = body_mask(real_like, inset=0)
-    assert body[:, 42, 40].all()
+    assert body[:, 32, 30].all()
     assert not body[:, 2:4].any()
     assert not body[:, :, 0].any()
     assert not body_mask(replace(real_like, array=np.full_like(real_like.array, -1000))).any()
 
 
-def test_put_in_lesions_lie_where_they_are_said_to(warped):
+def test_inserted_lesions_lie_at_their_known_places(warped):
     """The tissue at a lesion's places differs from its surroundings, at both visits."""
-    assert len(warped.asked) >= 8
-    fates = {group for each in warped.asked for group in each.groups}
+    assert len(warped.baseline_lesions) >= 8
+    fates = {group for each in warped.baseline_lesions for group in each.groups}
     assert {GROWN, SHRUNK} <= fates
     for visit, scan in enumerate((warped.baseline, warped.followup)):
         there = [each for each in warped.lesions if each.radii_mm[visit] is not None]
@@ -111,25 +111,25 @@ def test_a_scan_without_tissue_is_refused(real_like):
 def test_a_synthetic_patient_gives_every_two_visits(monkeypatch, cancer_patient):
     from oncotrack.datasets import lesion_visits
 
-    asked = {}
+    requested = {}
 
-    def drawn(seed, visits, **how):
-        asked.update(how, visits=visits)
+    def drawn(seed, visits, **rest):
+        requested.update(rest, visits=visits)
         return cancer_patient
 
     monkeypatch.setattr(lesion_visits, "make_patient", drawn)
     monkeypatch.setattr(lesion_visits, "LEAST_RADIUS_MM", 1.0)
     (pair,) = phantom_visits(11)
-    assert asked["visits"] == 2
-    assert 1.2 <= asked["spacing"][0] <= 1.8
+    assert requested["visits"] == 2
+    assert 1.2 <= requested["spacing"][0] <= 1.8
     truth = [visit.truth for visit in cancer_patient.visits]
-    assert pair.asked
+    assert pair.baseline_lesions
     for each in pair.lesions:
         for visit in (0, 1):
             if each.radii_mm[visit] is not None:
                 numbers = {i.number: i for i in truth[visit].instances}
                 assert any(np.allclose(i.centre, each.places[visit]) for i in numbers.values())
-    gone = [each for each in pair.asked if each.radii_mm[1] is None]
+    gone = [each for each in pair.baseline_lesions if each.radii_mm[1] is None]
     for each in gone:
         place = cancer_patient.truth.correspond(each.places[0])
         assert np.allclose(place, each.places[1], atol=1e-6)

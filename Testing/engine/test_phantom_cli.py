@@ -1,4 +1,4 @@
-"""``oncotrack phantom`` and ``oncotrack bench phantom`` write what they say."""
+"""``oncotrack phantom`` and ``oncotrack bench phantom`` write the files that they announce."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ TABLES = {
 
 
 def test_phantom_writes_images_findings_truth_and_dicom(tmp_path):
-    arguments = ["phantom", "--seed", "3", "--out", str(tmp_path), "--size", "64", "64", "32", "--dicom"]
+    arguments = ["phantom", "--seed", "3", "--out", str(tmp_path), "--size", "28", "26", "16", "--dicom"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     names = {path.name for path in tmp_path.iterdir()}
     for visit in ("t0", "t1"):
         assert {f"{visit}_{what}.nii.gz" for what in ("CT", "masks", "organs", "tumour")} <= names
         image, series = load(tmp_path / f"{visit}_CT.nii.gz"), load(tmp_path / f"{visit}_CT_dicom")
-        assert image.array.shape == (32, 64, 64)
+        assert image.array.shape == (16, 26, 28)
         assert np.array_equal(series.array, image.array)
         assert np.allclose(series.geometry.ijk_to_ras, image.geometry.ijk_to_ras, atol=1e-3)
     findings = FindingList.open(tmp_path / "findings.json")
@@ -39,10 +39,20 @@ def test_phantom_writes_images_findings_truth_and_dicom(tmp_path):
     assert truth["seed"] == 3 and len(truth["visits"]) == 2
 
 
-def test_phantom_draws_the_whole_body_when_asked_and_knows_no_other_region(tmp_path):
-    arguments = ["phantom", "--seed", "3", "--out", str(tmp_path), "--visits", "1", "--size", "50", "50", "48"]
-    done = CliRunner().invoke(app, [*arguments, "--region", "whole-body", "--modality", "PT"])
+def test_phantom_draws_the_whole_body_on_request_and_refuses_an_unknown_region(tmp_path, monkeypatch, whole_body):
+    requested = {}
+
+    def make(seed, **rest):
+        requested.update(rest, seed=seed)
+        return whole_body
+
+    arguments = ["phantom", "--seed", "7", "--out", str(tmp_path), "--visits", "1", "--size", "80", "70", "110"]
+    with monkeypatch.context() as patched:
+        patched.setattr("oncotrack.phantom.make_patient", make)
+        done = CliRunner().invoke(app, [*arguments, "--region", "whole-body", "--modality", "PT"])
     assert done.exit_code == 0, done.output
+    assert requested["region"] == "whole-body" and tuple(requested["modalities"]) == ("PT",)
+    assert requested["visits"] == 1 and tuple(requested["size"]) == (80, 70, 110)
     organs = load(tmp_path / "t0_organs.nii.gz")
     assert organs.array.shape[0] * organs.spacing[2] > 900
     names = json.loads((tmp_path / "truth.json").read_text())["organs"]
@@ -52,10 +62,10 @@ def test_phantom_draws_the_whole_body_when_asked_and_knows_no_other_region(tmp_p
 
 
 def test_bench_phantom_prints_and_keeps_the_rows_it_was_given(tmp_path, monkeypatch):
-    asked = {}
+    requested = {}
 
     def bench(patients, **rest):
-        asked.update(rest, patients=patients)
+        requested.update(rest, patients=patients)
         return TABLES
 
     monkeypatch.setattr("oncotrack.bench.phantom.bench", bench)
@@ -64,7 +74,8 @@ def test_bench_phantom_prints_and_keeps_the_rows_it_was_given(tmp_path, monkeypa
     arguments = ["bench", "phantom", "--out", str(tmp_path), "--real", str(scan), "--patients", "2"]
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
-    assert asked["patients"] == 2 and asked["picture"] == tmp_path / "phantom.png" and len(asked["real"]) == 1
+    assert requested["patients"] == 2 and requested["picture"] == tmp_path / "phantom.png"
+    assert len(requested["real"]) == 1
     assert "-2.1" in done.output and "volume mm3" in done.output
     with (tmp_path / "nodes.csv").open() as file:
         (row,) = csv.DictReader(file)

@@ -63,6 +63,9 @@ def warped_copy(
 
     The scan is moved by a smooth field of up to `largest_mm`, blurred (another kernel), enhanced above 60 HU by half
     (another contrast phase), made noisy, and resampled to voxels of `spacing` mm.
+
+    It differs from `phantom.warp` in random stream and interpolation: here Gaussian-smoothed noise on new voxels; there a
+    diffeomorphic flow of breathing, posture and weight on the scan's own grid.
     """
     motion = Motion(volume.geometry, largest_mm, 70.0, rng)
     grid = volume.geometry.with_spacing(spacing)

@@ -1,4 +1,4 @@
-"""Which voxels of a CT show the patient, lungs and bowel gas included, and not the table or the air around."""
+"""The patient's voxels in a CT, lungs and bowel gas included, without the table and the surrounding air."""
 
 from __future__ import annotations
 
@@ -11,21 +11,26 @@ _AIR_HU = -500.0
 
 
 def body_mask(coarse: Volume, inset: int = 2) -> np.ndarray:
-    """(D, H, W) bool: the largest thing that is denser than air, its holes filled slice by slice.
+    """Return the patient's voxels, (D, H, W) bool: the largest object denser than air, its holes filled slice by slice.
+
+    For positions that must lie inside the patient (lesions to insert, landmarks to draw); on the safe side, so it may
+    leave out skin and opened lungs. `LNSlices._patient` in `detection.lntracker.grid` judges detections by another
+    rule, made to lose no part of the patient, not even a lung that the field of view cuts open.
 
     Parameters
     ----------
     coarse : Volume
-        A CT (HU) on axial slices and voxels of a few millimetres: thinner things, as table tops are, are lost.
+        A CT (HU) on axial slices and voxels of a few millimetres; thinner objects such as table tops are removed.
     inset : int
-        Voxels by which the mask stays within the slice's outline.
+        Voxels by which the mask is eroded in each slice.
     """
-    labels, count = ndimage.label(ndimage.binary_opening(coarse.array > _AIR_HU, iterations=2))
-    if not count:
+    labels = np.empty(coarse.array.shape, np.int32)
+    if not ndimage.label(ndimage.binary_opening(coarse.array > _AIR_HU, iterations=2), output=labels):
         return np.zeros(coarse.array.shape, bool)
     body = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
-    return np.stack([_inset(ndimage.binary_fill_holes(plane), inset) for plane in body])
+    return np.stack([_inset(np.asarray(ndimage.binary_fill_holes(plane)), inset) for plane in body])
 
 
 def _inset(plane: np.ndarray, steps: int) -> np.ndarray:
+    """Return the plane eroded by `steps` pixels; the image border does not erode it."""
     return ndimage.binary_erosion(plane, iterations=steps, border_value=1) if steps else plane

@@ -1,4 +1,4 @@
-"""What a reader leaves in a scan: two diameters on each slice that shows a node well (MR, sec. 1 and 4.1)."""
+"""Simulated bookmarks of a reader: two diameters on each slice that shows a node well (MR, sec. 1 and 4.1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Bookmark:
 
 
 def bookmarks(labels: Volume, least_mm: float) -> list[Bookmark]:
-    """The axes that a careful reader would draw, on every slice where the short one reaches `least_mm`.
+    """Return the axes that a careful reader would draw, on every slice where the short axis reaches `least_mm`.
 
     Parameters
     ----------

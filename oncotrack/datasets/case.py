@@ -1,4 +1,4 @@
-"""The one thing that every data set is turned into: images, and the truth about them."""
+"""The common form of every data set: images and their ground truth."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import pi
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from oncotrack.errors import InputError
@@ -31,7 +33,7 @@ class Case:
     images : dict of str to Volume
         The scans; a key is the `TimePoint.id` that findings are observed at ("ct", "pet", "baseline", ...).
     truth : FindingList
-        What the annotators found, in RAS mm.
+        The annotated findings, in RAS mm.
     masks : dict of str to Volume
         Label maps on the grid of the image of the same key: voxel value n belongs to the n-th finding of `truth`
         (counted from 1), 0 is background. Data sets without masks leave it empty.
@@ -45,15 +47,24 @@ class Case:
     def __post_init__(self) -> None:
         for key, mask in self.masks.items():
             if key in self.images and mask.geometry != self.images[key].geometry:
-                raise InputError(f"{self.name}: the mask of {key} does not lie on the grid of its image.")
+                raise InputError(f"{self.name}: the mask of {key} does not lie on the grid of its image. Resample it.")
 
 
 def truth_list(
     case: str, images: Mapping[str, Volume], findings: Sequence[Finding], labels: Mapping[str, str] | None = None
 ) -> FindingList:
-    """The findings of a case over the time points `images`; tracking UIDs are the same on every read.
+    """Return the findings of a case over the time points `images`, with tracking UIDs that are the same on every read.
 
-    `labels` gives the shown name of a time point, its key when missing.
+    Parameters
+    ----------
+    case : str
+        Name of the case; it becomes part of the UIDs.
+    images : mapping of str to Volume
+        One time point per image.
+    findings : sequence of Finding
+        The annotated findings.
+    labels : mapping of str to str, optional
+        Displayed name of a time point; its key when missing.
     """
     points = [
         TimePoint(key, (labels or {}).get(key, key), image.name, image.metadata.get("date", ""))
@@ -64,17 +75,17 @@ def truth_list(
 
 
 def stable_uid(*parts: object) -> str:
-    """A DICOM UID (PS3.5, B.2) that depends on `parts` only, so that two reads of a data set agree."""
+    """Return a DICOM UID (PS3.5, B.2) that depends on `parts` only, so that two reads of a data set agree."""
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, '/'.join(map(str, parts))).int}"
 
 
-def observed(source: str, **fields) -> Observation:
-    """An accepted observation whose provenance is the data set `source`."""
+def observed(source: str, **fields: Any) -> Observation:
+    """Return an accepted observation whose provenance is the data set `source`."""
     return Observation(state=State.ACCEPTED, provenance=Provenance(method=source, when=""), **fields)
 
 
-def voxel_box(geometry: Geometry, low, high) -> Box:
-    """RAS box of the voxels `low` to `high` (i, j, k, both included), whole voxels, any orientation."""
+def voxel_box(geometry: Geometry, low: ArrayLike, high: ArrayLike) -> Box:
+    """Return the RAS box of the voxels `low` to `high` (i, j, k, both included), whole voxels, any orientation."""
     ends = np.stack([np.asarray(low, float) - 0.5, np.asarray(high, float) + 0.5])
     corners = np.stack(np.meshgrid(*ends.T, indexing="ij"), -1).reshape(-1, 3)
     ras = geometry.to_ras(corners)
@@ -82,10 +93,12 @@ def voxel_box(geometry: Geometry, low, high) -> Box:
 
 
 def slice_tracklet(geometry: Geometry, boxes: Mapping[int, Sequence[float]]) -> Tracklet:
-    """A tracklet on the image's own slices.
+    """Return a tracklet on the image's own slices.
 
     Parameters
     ----------
+    geometry : Geometry
+        The image's grid.
     boxes : mapping of int to (4,) float
         For slice k: lowest i, lowest j, highest i, highest j of the pixels inside, both included.
     """
@@ -100,7 +113,7 @@ def slice_tracklet(geometry: Geometry, boxes: Mapping[int, Sequence[float]]) -> 
 
 
 def observe_labels(labels: Volume, source: str) -> dict[int, Observation]:
-    """What is seen of every label of a map: centre, box, tracklet, volume and equivalent radius.
+    """Compute an observation of every label of a map: centre, box, tracklet, volume and equivalent radius.
 
     Parameters
     ----------
@@ -140,7 +153,7 @@ def observe_labels(labels: Volume, source: str) -> dict[int, Observation]:
 
 
 def load_mask(path: str | Path) -> Volume:
-    """A mask file; unlike a scan it may be empty (a patient without disease)."""
+    """Read a mask file; unlike a scan it may be empty (a patient without disease)."""
     try:
         with itk_warnings_off():
             return from_sitk(sitk.ReadImage(str(path)), Path(path).name)
@@ -149,13 +162,14 @@ def load_mask(path: str | Path) -> Volume:
 
 
 def instances(mask: Volume) -> Volume:
-    """Number the connected components (26 neighbours) of a binary mask 1, 2, ..."""
-    labels, _ = ndimage.label(mask.array > 0, np.ones((3, 3, 3)))
+    """Return a binary mask with its connected components (26 neighbours) numbered 1, 2, ..."""
+    labels = np.empty(mask.array.shape, np.int32)
+    ndimage.label(mask.array > 0, np.ones((3, 3, 3)), output=labels)
     return replace(mask, array=labels.astype(np.uint16))
 
 
 def numbered(labels: Volume) -> Volume:
-    """The same label map with its values made 1, 2, ... without gaps, in their order."""
+    """Return a label map with its values renumbered 1, 2, ... without gaps, in their order."""
     values = np.unique(labels.array)
     values = values[values != 0]
     array = np.zeros(labels.array.shape, np.uint16)
@@ -173,10 +187,24 @@ def label_case(
     kind: Kind = Kind.LESION,
     names: Mapping[int, tuple[str, Kind, str]] | None = None,
 ) -> Case:
-    """A case whose truth is one label map on the grid of the image `on`.
+    """Return a case whose truth is one label map on the grid of the image `on`.
 
-    Its values are numbered anew without gaps. `names` gives label, kind and site of a value of `labels`; without it
-    the findings are called "L 1", "L 2", ..., or "LN 1", ... for nodes.
+    Parameters
+    ----------
+    name : str
+        Name of the case.
+    images : dict of str to Volume
+        The scans.
+    labels : Volume
+        Label map, 0 is background; its values are renumbered without gaps.
+    on : str
+        Key of the image that `labels` belongs to.
+    source : str
+        The data set, for the provenance.
+    kind : Kind
+        Kind of the findings without an entry in `names`.
+    names : mapping of int to (label, kind, site), optional
+        By value of `labels`; findings without an entry are called "L 1", "L 2", ..., or "LN 1", ... for nodes.
     """
     values = np.unique(labels.array)
     names = {n: names[value] for n, value in enumerate(values[values != 0].tolist(), 1)} if names else {}

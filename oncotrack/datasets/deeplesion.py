@@ -3,7 +3,7 @@
 K. Yan et al., "DeepLesion: automated mining of large-scale lesion annotations", J. Med. Imaging 5(3), 2018. A slice
 stores HU + 32768. Slice numbers rise towards the feet, columns towards the patient's left, rows towards the back;
 the set gives no positions, so RAS (0, 0, 0) is put on the first pixel of the first slice that is read. DL_info.csv
-counts pixels from 1; here, and in DLS, they count from 0.
+counts pixels from 1; this module and DLS count from 0.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from oncotrack.datasets.case import Case, observed, slice_tracklet, truth_list, 
 from oncotrack.datasets.dicom_tree import existing
 from oncotrack.datasets.tables import table_rows
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Axis, Finding
+from oncotrack.findings.finding import Axis, Finding, point
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume, itk_warnings_off
 
 SOURCE = "DeepLesion"
 OFFSET = 32768
+_AXES = ((-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, -1.0))
 SPLITS = {"train": 1, "valid": 2, "test": 3}
 SITES = {
     1: "bone", 2: "abdomen", 3: "mediastinum", 4: "liver", 5: "lung", 6: "kidney", 7: "soft tissue", 8: "pelvis",
@@ -53,12 +54,12 @@ class AnnotatedLesion:
 
 
 def read_info(path: str | Path) -> list[AnnotatedLesion]:
-    """The rows of DL_info.csv.
+    """Read the rows of DL_info.csv.
 
     Raises
     ------
     InputError
-        A column is missing or a row does not hold the numbers it should (line and column are named).
+        A column is missing or a row lacks a number (line and column are named).
     """
     lesions = []
     for _line, row in info_rows(path):
@@ -69,7 +70,7 @@ def read_info(path: str | Path) -> list[AnnotatedLesion]:
 
 
 def info_rows(path: str | Path) -> Iterator[tuple[int, AnnotatedLesion | InputError]]:
-    """Line number and row of DL_info.csv, one by one; of a damaged row the sentence that says what is wrong with it."""
+    """Yield line number and row of DL_info.csv one by one; for a damaged row the error that describes it."""
     for line, row in table_rows(path, "DeepLesion's DL_info.csv"):
         try:
             yield line, _lesion(row, f"{path}, line {line}")
@@ -78,7 +79,7 @@ def info_rows(path: str | Path) -> Iterator[tuple[int, AnnotatedLesion | InputEr
 
 
 def key_slice(images: str | Path, lesion: AnnotatedLesion) -> tuple[Volume, Axis, Axis]:
-    """The slice on which a lesion was measured, as a volume of one slice, and its long and short axis (RAS mm).
+    """Read the slice on which a lesion was measured, a volume of one slice, and its long and short axis (RAS mm).
 
     Raises
     ------
@@ -86,12 +87,13 @@ def key_slice(images: str | Path, lesion: AnnotatedLesion) -> tuple[Volume, Axis
         The slice is missing or damaged.
     """
     index = lesion.key_slice
-    case = _case(f"{lesion.series}_{index:03d}", Path(images), lesion.series, [index], [lesion])
-    seen = next(iter(case.truth)).at("ct")
-    return case.images["ct"], seen.long_axis, seen.short_axis
+    ct = _read_volume(f"{lesion.series}_{index:03d}", Path(images), lesion, [index])
+    return ct, *_axes(ct.geometry, lesion, 0)
 
 
 def _lesion(row: dict[str, str], where: str) -> AnnotatedLesion:
+    """Parse a row; `where` names file and line in errors."""
+
     def numbers(column: str, count: int) -> tuple[float, ...]:
         try:
             values = tuple(float(v) for v in row[column].split(","))
@@ -104,22 +106,25 @@ def _lesion(row: dict[str, str], where: str) -> AnnotatedLesion:
         return values
 
     first, last = (int(v) for v in numbers("Slice_range", 2))
+    left, top, right, bottom = (v - 1 for v in numbers("Bounding_boxes", 4))
+    along_x, along_y, along_z = (abs(v) for v in numbers("Spacing_mm_px_", 3))
+    long, short = numbers("Lesion_diameters_Pixel_", 2)
     return AnnotatedLesion(
         series=str(row.get("File_name", "")).rpartition("_")[0],
         key_slice=int(numbers("Key_slice_index", 1)[0]),
         recist=tuple(v - 1 for v in numbers("Measurement_coordinates", 8)),
-        box=tuple(v - 1 for v in numbers("Bounding_boxes", 4)),
-        diameters_px=numbers("Lesion_diameters_Pixel_", 2),
+        box=(left, top, right, bottom),
+        diameters_px=(long, short),
         site=SITES.get(int(numbers("Coarse_lesion_type", 1)[0]), ""),
         noisy=bool(numbers("Possibly_noisy", 1)[0]),
         slices=(first, last),
-        spacing=tuple(abs(v) for v in numbers("Spacing_mm_px_", 3)),
+        spacing=(along_x, along_y, along_z),
         split=int(numbers("Train_Val_Test", 1)[0]),
     )
 
 
 def read_slice(path: str | Path) -> np.ndarray:
-    """(H, W) int16 HU of a slice: a 16-bit PNG (HU + 32768), or an 8-bit JPEG (HU = v / 255 * 4095 - 1024)."""
+    """Read a slice as (H, W) int16 HU: a 16-bit PNG (HU + 32768), or an 8-bit JPEG (HU = v / 255 * 4095 - 1024)."""
     try:
         with itk_warnings_off():
             pixels = sitk.GetArrayFromImage(sitk.ReadImage(str(path)))
@@ -137,7 +142,7 @@ def read_slice(path: str | Path) -> np.ndarray:
 def cases(
     images: str | Path, info: str | Path, split: str | None = None, *, key_slices: bool = False
 ) -> Iterator[Case]:
-    """The sub-volumes of DeepLesion, one case for each slice range of a series, with every lesion in it.
+    """Yield the sub-volumes of DeepLesion, one case for each slice range of a series, with every lesion in it.
 
     Parameters
     ----------
@@ -169,6 +174,7 @@ def cases(
 
 
 def _slice_path(images: Path, series: str, index: int) -> Path:
+    """Return the file of a slice; InputError when there is none."""
     choices = [images / series / f"{index:03d}.png"]
     choices += [images / f"{series}_{index:03d}{suffix}" for suffix in (".png", ".jpg")]
     for path in choices:
@@ -177,15 +183,29 @@ def _slice_path(images: Path, series: str, index: int) -> Path:
     raise InputError(f"Slice {index} of {series} is missing: there is no {choices[0]}. Download its archive.")
 
 
+def _read_volume(name: str, images: Path, lesion: AnnotatedLesion, indices: Sequence[int]) -> Volume:
+    """Read some slices of a lesion's series as a volume in HU."""
+    array = np.stack([read_slice(_slice_path(images, lesion.series, index)) for index in indices])
+    depth, height, width = array.shape
+    return Volume(array, Geometry((width, height, depth), lesion.spacing, (0, 0, 0), _AXES), name, "CT")
+
+
+def _axes(geometry: Geometry, lesion: AnnotatedLesion, k: int) -> tuple[Axis, Axis]:
+    """Return long and short axis (RAS mm) of a lesion measured on slice `k`."""
+    ends = geometry.to_ras([(x, y, k) for x, y in np.reshape(lesion.recist, (4, 2))]).tolist()
+    axes = [Axis(point(ends[0]), point(ends[1])), Axis(point(ends[2]), point(ends[3]))]
+    return max(axes, key=lambda axis: axis.length_mm), min(axes, key=lambda axis: axis.length_mm)
+
+
 def _case(name: str, images: Path, series: str, indices: Sequence[int], lesions: Sequence[AnnotatedLesion]) -> Case:
-    array = np.stack([read_slice(_slice_path(images, series, index)) for index in indices])
-    geometry = Geometry(array.shape[::-1], lesions[0].spacing, (0, 0, 0), -np.eye(3))
-    ct = Volume(array, geometry, name, "CT")
+    """Read a range of slices with its lesions."""
+    ct = _read_volume(name, images, lesions[0], indices)
+    geometry = ct.geometry
     findings = []
     for n, lesion in enumerate(lesions, 1):
         k = lesion.key_slice - indices[0]
         ends = geometry.to_ras([(x, y, k) for x, y in np.reshape(lesion.recist, (4, 2))])
-        long, short = Axis(*map(tuple, ends[:2])), Axis(*map(tuple, ends[2:]))
+        long, short = _axes(geometry, lesion, k)
         x0, y0, x1, y1 = lesion.box
         seen = observed(
             SOURCE,
@@ -193,8 +213,8 @@ def _case(name: str, images: Path, series: str, indices: Sequence[int], lesions:
             radius_mm=lesion.radius_mm,
             box=voxel_box(geometry, (x0, y0, k), (x1, y1, k)),
             tracklet=slice_tracklet(geometry, {k: lesion.box}),
-            long_axis=max(long, short, key=lambda axis: axis.length_mm),
-            short_axis=min(long, short, key=lambda axis: axis.length_mm),
+            long_axis=long,
+            short_axis=short,
         )
         findings.append(Finding(label=f"L {n}", site=lesion.site, observations={"ct": seen}))
     return Case(name, {"ct": ct}, truth_list(name, {"ct": ct}, findings))

@@ -1,4 +1,4 @@
-"""Masks that come as DICOM objects: Segmentation (SEG) and radiotherapy structures (RTSTRUCT)."""
+"""Masks stored as DICOM objects: Segmentation (SEG) and radiotherapy structures (RTSTRUCT)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oncotrack.images.volume import Volume, lps_to_ras
 
 @dataclass(frozen=True)
 class Structure:
-    """A named mask: `mask` is 0 and 1 on its own grid, `kind` and `site` are what its codes or name say."""
+    """A named mask: `mask` is 0 and 1 on its own grid; `kind` and `site` come from its codes or name."""
 
     name: str
     mask: Volume
@@ -25,12 +25,13 @@ class Structure:
 
 
 def _kind(*texts: str) -> Kind:
+    """Return the kind that names and codes stand for."""
     joined = " ".join(texts).lower()
     return Kind.LYMPH_NODE if "lymph node" in joined or "node" in joined.split() else Kind.LESION
 
 
 def read_seg(path: str | Path) -> list[Structure]:
-    """The segments of a DICOM SEG, each on the smallest grid that holds the object's frames.
+    """Read the segments of a DICOM SEG, each on the smallest grid that holds the object's frames.
 
     Raises
     ------
@@ -40,7 +41,9 @@ def read_seg(path: str | Path) -> list[Structure]:
     try:
         import highdicom
     except ImportError as error:
-        raise MissingPackageError("Reading DICOM SEG needs the package highdicom: pip install highdicom") from error
+        raise MissingPackageError(
+            "Reading DICOM SEG needs the package highdicom. Install it: pip install highdicom."
+        ) from error
     try:
         seg = highdicom.seg.segread(str(path))
         structures = []
@@ -62,7 +65,7 @@ def read_seg(path: str | Path) -> list[Structure]:
 
 
 def read_rtstruct(path: str | Path, image: Volume) -> list[Structure]:
-    """The structures of an RTSTRUCT, filled on the grid of the scan they were drawn on.
+    """Read the structures of an RTSTRUCT, filled on the grid of the scan they were drawn on.
 
     Contours of a structure on one slice are combined by the even-odd rule: a contour inside another is a hole.
 
@@ -74,11 +77,13 @@ def read_rtstruct(path: str | Path, image: Volume) -> list[Structure]:
     from skimage.draw import polygon2mask
 
     pydicom = dicom_headers()
+    from pydicom.errors import InvalidDicomError
+
     try:
         data = pydicom.dcmread(path)
         names = {int(roi.ROINumber): str(roi.ROIName) for roi in data.StructureSetROISequence}
         drawn = data.ROIContourSequence
-    except (pydicom.errors.InvalidDicomError, AttributeError, OSError) as error:
+    except (InvalidDicomError, AttributeError, OSError) as error:
         raise InputError(f"{path} is not a readable RTSTRUCT. Export the structures again.") from error
     structures = []
     for item in drawn:
@@ -100,7 +105,7 @@ def read_rtstruct(path: str | Path, image: Volume) -> list[Structure]:
 
 
 def label_map(structures: list[Structure], image: Volume) -> Volume:
-    """One label map on the grid of `image`: value n is the n-th structure; where two overlap, the later one."""
+    """Return one label map on the grid of `image`: value n is the n-th structure; where two overlap, the later one."""
     labels = np.zeros(image.array.shape, np.uint16)
     for n, structure in enumerate(structures, 1):
         on_grid = structure.mask.resampled(image.geometry, fill=0, nearest=True)

@@ -1,10 +1,11 @@
-"""Finding DICOM series in a downloaded tree."""
+"""Search for DICOM series in a downloaded folder."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
 from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.images.dicom import is_dicom_file
@@ -26,25 +27,27 @@ class Series:
     description: str
 
 
-def dicom_headers():
-    """The module `pydicom`, or a sentence on how to get it."""
+def dicom_headers() -> ModuleType:
+    """Import and return `pydicom`; MissingPackageError when it is not installed."""
     try:
         import pydicom
     except ImportError as error:
-        raise MissingPackageError("Reading DICOM headers needs the package pydicom: pip install pydicom") from error
+        raise MissingPackageError(
+            "Reading DICOM headers needs the package pydicom. Install it: pip install pydicom."
+        ) from error
     return pydicom
 
 
 def existing(folder: str | Path, what: str) -> Path:
-    """The folder or file as a Path, or InputError saying what was looked for there."""
+    """Return the folder or file as a Path; InputError names what is missing."""
     path = Path(folder).expanduser()
     if not path.exists():
-        raise InputError(f"{path} does not exist; {what} was looked for there. Check the path or download it first.")
+        raise InputError(f"{path} does not exist; it should hold {what}. Check the path or download it first.")
     return path
 
 
 def existing_file(file: str | Path, what: str) -> Path:
-    """The file as a Path, or InputError where there is none or a folder in its place."""
+    """Return the file as a Path; InputError when it is missing or a folder."""
     path = existing(file, what)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not {what}. Choose the file in it.")
@@ -52,7 +55,7 @@ def existing_file(file: str | Path, what: str) -> Path:
 
 
 def find_series(root: str | Path) -> Iterator[Series]:
-    """All series under `root`, sorted by path; slices of a series share one folder, as the archives deliver them."""
+    """Yield all series under `root`, sorted by path; the slices of a series share one folder, as in the archives."""
     pydicom = dicom_headers()
     root = Path(root)
     for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir())]:

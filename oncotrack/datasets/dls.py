@@ -1,7 +1,7 @@
 """Deep Longitudinal Study (DLS): lesion pairs over DeepLesion, as released with Deep Lesion Tracker.
 
 J. Cai et al., "Deep Lesion Tracker: monitoring lesions in 4D longitudinal imaging studies", CVPR 2021, sec. 5.1.
-A record's positions are voxels (x, y, z) of the sub-volume that its file name tells (slices a to b of a series),
+A record's positions are voxels (x, y, z) of the sub-volume named in the record (slices a to b of a series),
 z counted in DeepLesion's slice order, which runs towards the feet. Its "recist diameter" is in **pixels**, whatever
 the release's own description says: multiply by the spacing.
 """
@@ -9,17 +9,18 @@ the release's own description says: multiply by the spacing.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from oncotrack.datasets.case import Case, observed, truth_list
 from oncotrack.datasets.dicom_tree import existing, existing_file
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Box, Finding
+from oncotrack.findings.finding import Box, Finding, Observation
 from oncotrack.images.files import load
 from oncotrack.images.volume import Volume
 
@@ -48,7 +49,7 @@ class DLSLesion:
 
 @dataclass(frozen=True)
 class Pair:
-    """A directed pair: the lesion `source` has to be found again as `target`; `guess` is the release's affine start."""
+    """A directed pair: `source` must be found again as `target`; `guess` is the release's affine estimate (voxels)."""
 
     key: str
     source: DLSLesion
@@ -57,14 +58,14 @@ class Pair:
 
 
 def read_records(path: str | Path) -> dict[str, dict]:
-    """The records of an annotation or prediction file as they are, by their number in the file.
+    """Read the records of an annotation or prediction file, unchanged, by their number in the file.
 
-    An object of records, a list of them, or an object that holds that list under ``results`` or ``distances``.
+    The file holds an object of records, a list of them, or an object that holds that list under ``results`` or ``distances``.
 
     Raises
     ------
     InputError
-        Not there, not JSON, or none of these forms.
+        The file is missing, not JSON, or in none of these forms.
     """
     path = existing_file(path, "a DLS annotation or prediction file")
     try:
@@ -85,12 +86,12 @@ def read_records(path: str | Path) -> dict[str, dict]:
 
 
 def vector(record: dict, key: str, where: str) -> np.ndarray:
-    """The numbers under a key of a record, of the length that key has; InputError names record and key."""
+    """Return the numbers under a key of a record; InputError, naming record and key, when their count is wrong."""
     length = next((n for ending, n in _LENGTHS.items() if key.endswith(ending)), 3)
     try:
         values = np.asarray(record[key], float).ravel()
     except KeyError as error:
-        raise InputError(f'{where} has no "{key}". Add it, or take the format of the DLT release.') from error
+        raise InputError(f'{where} has no "{key}". Add it, or use the format of the DLT release.') from error
     except (TypeError, ValueError) as error:
         raise InputError(f'{where}: "{key}" does not hold {length} numbers. Write it again.') from error
     if len(values) != length or not np.isfinite(values).all():
@@ -99,9 +100,14 @@ def vector(record: dict, key: str, where: str) -> np.ndarray:
 
 
 def read_pairs(path: str | Path, split: str | None = None) -> list[Pair]:
-    """The directed pairs of an annotation file (train.json, valid.json, test.json).
+    """Read the directed pairs of an annotation file (train.json, valid.json, test.json).
 
-    With `split` ("valid" or "test") their number is verified against the release.
+    Parameters
+    ----------
+    path : path
+        The annotation file.
+    split : {"valid", "test"}, optional
+        Verify their number against the release.
     """
     records = read_records(path)
     if split is not None and len(records) != DIRECTED_PAIRS.get(split, len(records)):
@@ -124,8 +130,8 @@ def read_pairs(path: str | Path, split: str | None = None) -> list[Pair]:
     return pairs
 
 
-def to_ras(image: Volume, voxels: Sequence[float]) -> np.ndarray:
-    """RAS mm of (..., 3) positions (x, y, z) of the annotation in an exported sub-volume.
+def to_ras(image: Volume, voxels: ArrayLike) -> np.ndarray:
+    """Return RAS mm of (..., 3) positions (x, y, z) of the annotation in an exported sub-volume.
 
     x runs to the left, y to the back, z to the feet, whichever way the export stored its axes, so that the first voxel
     of the annotation is the one that lies most right, front and head.
@@ -141,7 +147,7 @@ def to_ras(image: Volume, voxels: Sequence[float]) -> np.ndarray:
 
 
 def cases(annotation: str | Path, images: str | Path, split: str | None = None) -> Iterator[Case]:
-    """The pairs with their images, one case a directed pair, observed at "baseline" and "follow-up".
+    """Yield the pairs with their images, one case per directed pair, observed at "baseline" and "follow-up".
 
     Parameters
     ----------
@@ -163,21 +169,22 @@ def cases(annotation: str | Path, images: str | Path, split: str | None = None) 
 
     for pair in read_pairs(annotation, split):
         ends = {"baseline": pair.source, "follow-up": pair.target}
-        images = {key: image(lesion.image) for key, lesion in ends.items()}
-        seen = {key: _observation(images[key], lesion) for key, lesion in ends.items()}
+        scans = {key: image(lesion.image) for key, lesion in ends.items()}
+        seen = {key: _observation(scans[key], lesion) for key, lesion in ends.items()}
         name = f"{pair.source.image.split('.')[0]}_{pair.target.image.split('.')[0]}_{pair.key}"
-        yield Case(name, images, truth_list(name, images, [Finding(label="L 1", observations=seen)]))
+        yield Case(name, scans, truth_list(name, scans, [Finding(label="L 1", observations=seen)]))
 
 
-def _observation(image: Volume, lesion: DLSLesion):
+def _observation(image: Volume, lesion: DLSLesion) -> Observation:
+    """Return one end of a pair in RAS mm; InputError when the image has other voxels than the annotation."""
     spacing = np.abs(np.asarray(image.geometry.direction)) @ image.spacing
     if not np.allclose(spacing, lesion.spacing, rtol=0.01):
         raise InputError(
-            f"{image.name} has voxels of {np.round(spacing, 4).tolist()} mm and the annotation says "
+            f"{image.name} has voxels of {np.round(spacing, 4).tolist()} mm, the annotation says "
             f"{list(lesion.spacing)}. Export it again from DeepLesion."
         )
     low = np.array(lesion.box[:3])
-    ends = to_ras(image, [low, low + lesion.box[3:]])
+    ends = to_ras(image, np.stack([low, low + lesion.box[3:]]))
     return observed(
         SOURCE,
         centre=tuple(to_ras(image, lesion.centre)),

@@ -1,6 +1,6 @@
-"""Any folder of images with masks: pairs are found by their names.
+"""Any folder of images with masks, paired by their names.
 
-Two customs are read: ``X_image.nii.gz`` beside ``X_mask.nii.gz`` (also ``_seg``, ``_label``), and nnU-Net's
+Two naming schemes are read: ``X_image.nii.gz`` beside ``X_mask.nii.gz`` (also ``_seg``, ``_label``), and nnU-Net's
 ``imagesTr/X_0000.nii.gz`` with ``labelsTr/X.nii.gz``.
 """
 
@@ -22,12 +22,12 @@ _MASKS = ("_mask", "_seg", "_label")
 
 
 def pairs(root: str | Path, ending: str = "") -> list[tuple[str, Path, Path]]:
-    """Name, image and mask of every case under `root` whose name has that ending, sorted by name.
+    """Return name, image and mask of every case under `root` whose name has that ending, sorted by name.
 
     Raises
     ------
     InputError
-        There is none, or an image has no mask (it is named).
+        No case at all, or an image without a mask (it is named).
     """
     root = existing(root, "images with their masks")
     files = {path: _stem(path) for path in sorted(root.rglob("*")) if path.name.lower().endswith(SUFFIXES)}
@@ -35,8 +35,8 @@ def pairs(root: str | Path, ending: str = "") -> list[tuple[str, Path, Path]]:
     for path, stem in files.items():
         if stem.endswith("_image"):
             name = stem.removesuffix("_image")
-            wanted = [name + end for end in _MASKS]
-            masks = [other for other, text in files.items() if text in wanted and other.parent == path.parent]
+            expected = [name + end for end in _MASKS]
+            masks = [other for other, text in files.items() if text in expected and other.parent == path.parent]
         elif stem.endswith("_0000") and path.parent.name.startswith("images"):
             name = stem.removesuffix("_0000")
             labels = path.parent.with_name(path.parent.name.replace("images", "labels", 1))
@@ -46,9 +46,7 @@ def pairs(root: str | Path, ending: str = "") -> list[tuple[str, Path, Path]]:
         if not name.endswith(ending):
             continue
         if len(masks) != 1:
-            raise InputError(
-                f"{path} has {len(masks)} masks beside it; exactly one is needed. Add it or move the image away."
-            )
+            raise InputError(f"{path} has {len(masks)} masks; exactly one is needed. Add it or move the image away.")
         found.append((str((path.parent / name).relative_to(root)), path, masks[0]))
     if not found:
         raise InputError(
@@ -58,8 +56,10 @@ def pairs(root: str | Path, ending: str = "") -> list[tuple[str, Path, Path]]:
 
 
 def cases(root: str | Path, kind: Kind = Kind.LESION, ending: str = "") -> Iterator[Case]:
-    """One case a pair. A mask of 0 and one other value is split into its connected parts, each a finding of `kind`;
-    a mask of several values is taken as one finding a value.
+    """Yield one case per pair.
+
+    A mask of 0 and one other value is split into its connected components, each a finding of `kind`; in a mask of
+    several values every value is one finding.
 
     Raises
     ------
@@ -80,4 +80,5 @@ def cases(root: str | Path, kind: Kind = Kind.LESION, ending: str = "") -> Itera
 
 
 def _stem(path: Path) -> str:
+    """Return the file's name without .nii.gz, .nrrd ..."""
     return path.name.removesuffix(".gz").rpartition(".")[0]

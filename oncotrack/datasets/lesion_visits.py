@@ -1,6 +1,6 @@
-"""Two scans of one patient whose lesions are known in both: synthetic, made from real CTs, or annotated (DLS).
+"""Two scans of one patient with known lesions in both: synthetic, made from real CTs, or annotated (DLS).
 
-Held-out sets are told apart by their seeds alone, as in `oncotrack.datasets.node_scans`.
+Held-out sets differ from training data by their seeds alone, as in `oncotrack.datasets.node_scans`.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from oncotrack.phantom.truth import Instance
 GROWN, SHRUNK, VANISHED, CONTRAST, TWINS, MOVED = "grown", "shrunk", "vanished", "contrast", "twins", "only moved"
 GROUPS = (GROWN, SHRUNK, VANISHED, CONTRAST, TWINS, MOVED)
 LEAST_RADIUS_MM = 3.5
-"""Smaller lesions are not asked for: 95 % of DLS's are larger."""
+"""Smaller lesions are not part of the ground truth: 95 % of DLS's are larger."""
 SIZE_CHANGE = 1.2
-"""Ratio of radii from which on a lesion has grown or shrunk (RECIST's 20 %)."""
+"""Least ratio of radii of a lesion that has grown or shrunk (RECIST's 20 %)."""
 TWIN_GAP_MM = 15.0
-"""A lesion whose border comes as near as this is a twin."""
+"""Largest distance between the borders of twin lesions."""
 _MARGIN_MM = 4.0
 _THICKNESS_MM = (2.0, 2.5, 3.0, 4.0, 5.0)
 
@@ -39,9 +39,16 @@ _THICKNESS_MM = (2.0, 2.5, 3.0, 4.0, 5.0)
 class VisitLesion:
     """One lesion at two visits. RAS mm.
 
-    `places` are its centres; where it is not (yet, or any more), the place of the tissue that it lay in. `radii_mm` are
-    half its long axis, None where it is not. `groups` are those of `GROUPS` that hold. `box_mm` is the size of its box
-    in the follow-up along R, A, S.
+    Parameters
+    ----------
+    places : two points
+        Its centres; at a visit without it, the position of the tissue around it.
+    radii_mm : two floats or None
+        Half its long axis; None at a visit without it.
+    groups : tuple of str
+        Those of `GROUPS` that apply.
+    box_mm : (3,) float, optional
+        Size of its box in the follow-up along R, A, S.
     """
 
     places: tuple[Point, Point]
@@ -50,8 +57,9 @@ class VisitLesion:
     box_mm: Point | None = None
 
     def reversed(self) -> VisitLesion:
-        """The same with the visits exchanged; without groups, which belong to one direction."""
-        return VisitLesion(self.places[::-1], self.radii_mm[::-1])
+        """Return the lesion with the visits exchanged, without groups: these belong to one direction."""
+        (before, after), (first, second) = self.places, self.radii_mm
+        return VisitLesion((after, before), (second, first))
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +69,15 @@ class LesionVisits:
     Parameters
     ----------
     name : str
+        Name of the pair.
     patient : str
-        What tells patients apart when results are resampled.
+        Identifies the patient when results are resampled.
     baseline, followup : Volume
+        The two scans.
     lesions : tuple of VisitLesion
-        Those that the baseline does not show are there for reading the pair backwards.
+        Those only in the follow-up serve for reading the pair backwards.
     landmarks : tuple of VisitLesion
-        Places of the anatomy that are no lesions, known in both scans; to train on, where the motion is known.
+        Anatomical positions known in both scans, for training where the motion is known.
     """
 
     name: str
@@ -78,13 +88,13 @@ class LesionVisits:
     landmarks: tuple[VisitLesion, ...] = ()
 
     @property
-    def asked(self) -> tuple[VisitLesion, ...]:
-        """The lesions that a reader would click in the baseline."""
+    def baseline_lesions(self) -> tuple[VisitLesion, ...]:
+        """The lesions that the baseline shows."""
         return tuple(lesion for lesion in self.lesions if lesion.radii_mm[0] is not None)
 
 
 def phantom_visits(seed: int, visits: int = 2) -> list[LesionVisits]:
-    """All pairs of `visits` scans of one synthetic patient: 24 to 38 cm of the trunk.
+    """Make all pairs of `visits` scans of one synthetic patient: 24 to 38 cm of the trunk.
 
     Every visit has its own motion, contrast phase, scanner and voxels: 1.2-2.3 mm in plane, 2-5 mm between slices.
     """
@@ -108,12 +118,14 @@ def phantom_visits(seed: int, visits: int = 2) -> list[LesionVisits]:
 
 
 def dls_visits(annotation: Path, images: Path, split: str | None = None) -> Iterator[LesionVisits]:
-    """The pairs of the Deep Longitudinal Study, one lesion each; see `oncotrack.datasets.dls.cases`."""
+    """Yield the pairs of the Deep Longitudinal Study, one lesion each; see `oncotrack.datasets.dls.cases`."""
     for case in dls.cases(annotation, images, split):
         (finding,) = case.truth.findings
-        seen = [finding.observations[key] for key in ("baseline", "follow-up")]
+        before, after = (finding.observations[key] for key in ("baseline", "follow-up"))
         lesion = VisitLesion(
-            tuple(point(o.centre) for o in seen), tuple(o.radius_mm for o in seen), box_mm=box_size(seen[1].box)
+            (point(before.centre), point(after.centre)),
+            (before.radius_mm, after.radius_mm),
+            box_mm=None if after.box is None else box_size(after.box),
         )
         yield LesionVisits(
             case.name, case.name.split("_")[0], case.images["baseline"], case.images["follow-up"], grouped([lesion])
@@ -127,7 +139,18 @@ def anatomical_landmarks(
     rng: np.random.Generator,
     count: int = 24,
 ) -> tuple[VisitLesion, ...]:
-    """Places where the scan (HU) has structure, and where `carry` takes them, each with a radius of 4 to 15 mm."""
+    """Draw landmarks where the baseline has structure, each with a radius of 4 to 15 mm.
+
+    Parameters
+    ----------
+    baseline, followup : Volume
+        CTs, HU.
+    carry : callable
+        Maps (N, 3) RAS points from the baseline to the follow-up.
+    rng : numpy.random.Generator
+    count : int
+        Largest number of landmarks.
+    """
     coarse = baseline.resampled(baseline.geometry.ras_aligned(4.0))
     edges = gaussian_gradient_magnitude(np.clip(coarse.array, -1000, 300), 1.0)
     edges = np.clip(edges, 0, 150) * body_mask(coarse) + 1e-9
@@ -139,23 +162,32 @@ def anatomical_landmarks(
     inside = baseline.geometry.contains(places, _MARGIN_MM) & followup.geometry.contains(there, _MARGIN_MM)
     radii = np.exp(rng.uniform(np.log(4.0), np.log(15.0), 4 * count))
     pairs = [
-        (point(a), point(b), float(r)) for a, b, r in zip(places[inside], there[inside], radii[inside], strict=True)
+        (point(a.tolist()), point(b.tolist()), float(r))
+        for a, b, r in zip(places[inside], there[inside], radii[inside], strict=True)
     ]
     return tuple(VisitLesion((a, b), (r, r)) for a, b, r in pairs[:count])
 
 
 def box_size(box: Box) -> Point:
-    """Width, depth and height of a box along R, A, S, mm."""
-    return point(np.subtract(box.high, box.low))
+    """Return width, depth and height of a box along R, A, S, mm."""
+    return point(np.subtract(box.high, box.low).tolist())
 
 
 def grouped(lesions: Sequence[VisitLesion], contrast: bool = False) -> tuple[VisitLesion, ...]:
-    """The lesions with their groups; `contrast` says that the visits differ in contrast or its phase."""
-    told = []
+    """Return the lesions with their groups.
+
+    Parameters
+    ----------
+    lesions : sequence of VisitLesion
+        All lesions of a pair; twins are found among them.
+    contrast : bool
+        Whether the visits differ in contrast or its phase.
+    """
+    result = []
     for n, lesion in enumerate(lesions):
         before, after = lesion.radii_mm
         if before is None:
-            told.append(lesion)
+            result.append(lesion)
             continue
         groups = []
         if after is None:
@@ -168,15 +200,15 @@ def grouped(lesions: Sequence[VisitLesion], contrast: bool = False) -> tuple[Vis
             groups.append(CONTRAST)
         if any(_are_near(lesion, other) for m, other in enumerate(lesions) if m != n):
             groups.append(TWINS)
-        told.append(replace(lesion, groups=tuple(groups) or (MOVED,)))
-    return tuple(told)
+        result.append(replace(lesion, groups=tuple(groups) or (MOVED,)))
+    return tuple(result)
 
 
 def _are_near(lesion: VisitLesion, other: VisitLesion) -> bool:
-    """Whether another lesion of at least half the size lies beside this one at one of the visits."""
+    """Return whether another lesion of at least half the size lies close to this one at one of the visits."""
     for visit in (0, 1):
         its, mine = other.radii_mm[visit], lesion.radii_mm[visit] or lesion.radii_mm[0]
-        if its is not None and its >= mine / 2:
+        if its is not None and mine is not None and its >= mine / 2:
             gap = float(np.linalg.norm(np.subtract(lesion.places[visit], other.places[visit]))) - its - mine
             if gap <= TWIN_GAP_MM:
                 return True
@@ -184,7 +216,7 @@ def _are_near(lesion: VisitLesion, other: VisitLesion) -> bool:
 
 
 def _lesions(patient: Patient, visits: tuple[int, int], grids: tuple[Geometry, Geometry]) -> list[VisitLesion]:
-    """What either visit shows whole and the other covers; what merged or split has no one counterpart."""
+    """Return the lesions whose position lies inside both scans, without merged and split ones, which have no single match."""
     truths = [patient.visits[visit].truth for visit in visits]
     found = []
     for deposit in patient.deposits:
@@ -193,20 +225,27 @@ def _lesions(patient: Patient, visits: tuple[int, int], grids: tuple[Geometry, G
         pair: list[Instance | None] = [truth.instance(deposit.number) for truth in truths]
         if pair == [None, None]:
             continue
-        places = [i and i.centre for i in pair]
-        for here, there in ((0, 1), (1, 0)):
-            if places[here] is None:
-                places[here] = patient.truth.correspond(places[there], visits[there], visits[here])
-        radii = [i and i.long_axis.length_mm / 2 for i in pair]
+        places = _places(patient, pair, visits)
+        before, after = (i and i.long_axis.length_mm / 2 for i in pair)
         inside = all(grid.contains(place, _MARGIN_MM) for grid, place in zip(grids, places, strict=True))
-        if inside and max(r or 0.0 for r in radii) >= LEAST_RADIUS_MM:
-            box = pair[1] and box_size(pair[1].box)
-            found.append(VisitLesion(tuple(point(place) for place in places), tuple(radii), box_mm=box))
+        if inside and max(before or 0.0, after or 0.0) >= LEAST_RADIUS_MM:
+            found.append(VisitLesion(places, (before, after), box_mm=pair[1] and box_size(pair[1].box)))
     return [lesion for lesion in found if (lesion.radii_mm[0] or LEAST_RADIUS_MM) >= LEAST_RADIUS_MM]
 
 
+def _places(patient: Patient, pair: Sequence[Instance | None], visits: tuple[int, int]) -> tuple[Point, Point]:
+    """Return the centres of a lesion; at a visit without it, the position of its tissue."""
+    before, after = pair
+    if before is None:
+        assert after is not None, "a lesion is visible at one visit at least"
+        return point(patient.truth.correspond(after.centre, visits[1], visits[0]).tolist()), point(after.centre)
+    if after is None:
+        return point(before.centre), point(patient.truth.correspond(before.centre, *visits).tolist())
+    return point(before.centre), point(after.centre)
+
+
 def _rescanned(image: Volume, rng: np.random.Generator, across: float, thickness: float) -> Volume:
-    """Half the time the same scan on larger voxels."""
+    """Return the scan, half of the time on larger voxels."""
     if rng.random() < 0.5:
         return image
     wide = across * float(rng.uniform(1.0, 1.3))

@@ -2,8 +2,8 @@
 
 S. Armato III et al., "The Lung Image Database Consortium (LIDC) and Image Database Resource Initiative (IDRI)",
 Medical Physics 38(2), 2011. Outlines are given for nodules of 3 mm and more; an outline runs through the first
-pixels **outside** the nodule (``inclusion`` TRUE) or round a hole in it (FALSE). Readers did not number nodules
-together: outlines that overlap in space are one nodule.
+pixels **outside** the nodule (``inclusion`` TRUE) or round a hole in it (FALSE). Each reader numbered nodules
+separately: outlines that overlap in space are one nodule.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Reading:
 
 
 def read_xml(path: str | Path) -> tuple[str, list[Reading]]:
-    """Series UID and readings of a LIDC annotation file.
+    """Read series UID and readings of a LIDC annotation file.
 
     Raises
     ------
@@ -76,18 +76,27 @@ def read_xml(path: str | Path) -> tuple[str, list[Reading]]:
 
 
 def _reading(reader: int, nodule: ElementTree.Element) -> Reading:
+    """Parse one nodule of one reader."""
     outlines = []
     for roi in nodule.iter("roi"):
-        pixels = np.array([(int(e.findtext("xCoord")), int(e.findtext("yCoord"))) for e in roi.iter("edgeMap")])
+        pixels = np.array([(int(_text(e, "xCoord")), int(_text(e, "yCoord"))) for e in roi.iter("edgeMap")])
         inclusion = roi.findtext("inclusion", "TRUE").strip().upper() == "TRUE"
         if len(pixels) > 2:
-            outlines.append(Outline(float(roi.findtext("imageZposition")), pixels, inclusion))
+            outlines.append(Outline(float(_text(roi, "imageZposition")), pixels, inclusion))
     malignancy = nodule.findtext("characteristics/malignancy")
     return Reading(reader, nodule.findtext("noduleID", ""), int(malignancy) if malignancy else None, tuple(outlines))
 
 
+def _text(element: ElementTree.Element, tag: str) -> str:
+    """Return the text of a child; ValueError when it is missing."""
+    text = element.findtext(tag)
+    if text is None:
+        raise ValueError(f"no {tag}")
+    return text
+
+
 def voxels(reading: Reading, image: Volume) -> np.ndarray:
-    """Flat indices of the voxels inside a reader's outlines, the outlines themselves left out.
+    """Return flat indices of the voxels inside a reader's outlines, without the outlines themselves.
 
     Raises
     ------
@@ -114,7 +123,7 @@ def voxels(reading: Reading, image: Volume) -> np.ndarray:
 
 
 def consensus(readings: Sequence[Reading], image: Volume, min_readers: int = 3) -> Volume:
-    """Label map of the nodules that `min_readers` or more outlined: voxels that half of those readers or more mark.
+    """Return a label map of the nodules outlined by at least `min_readers`: voxels marked by at least half of them.
 
     Three of four readers is LUNA16's reference standard; half of the readers is the customary consensus mask.
     """
@@ -136,12 +145,12 @@ def consensus(readings: Sequence[Reading], image: Volume, min_readers: int = 3) 
 
 
 def cases(root: str | Path, min_readers: int = 3) -> Iterator[Case]:
-    """One case a CT series that has an annotation file beside its slices (or anywhere under `root`, by series UID).
+    """Yield one case per CT series that has an annotation file anywhere under `root`, matched by series UID.
 
     Raises
     ------
     InputError
-        No annotation at all, a damaged XML file, or outlines that miss their series.
+        No annotation at all, a damaged XML file, or outlines outside their series.
     """
     root = existing(root, "the DICOM and XML files of LIDC-IDRI")
     readings: dict[str, list[Reading]] = {}
@@ -151,7 +160,7 @@ def cases(root: str | Path, min_readers: int = 3) -> Iterator[Case]:
             readings[uid] = found
     if not readings:
         raise InputError(
-            f"{root} holds no LIDC annotation files (XML with LidcReadMessage). Download them beside the scans."
+            f"{root} holds no LIDC annotation files (XML with LidcReadMessage). Download them into that folder."
         )
     for series in find_series(root):
         if series.modality == "CT" and series.series_uid in readings:

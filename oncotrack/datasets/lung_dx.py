@@ -1,4 +1,4 @@
-"""Lung-PET-CT-Dx: CT as DICOM, tumour boxes as one VOC XML file a slice, named by the slice's SOP Instance UID.
+"""Lung-PET-CT-Dx: CT as DICOM, tumour boxes as one VOC XML file per slice, named by the slice's SOP Instance UID.
 
 P. Li et al., "A large-scale CT and PET/CT dataset for lung cancer diagnosis", TCIA 2020. Boxes of neighbouring
 slices that overlap by IoU > 0.1 are one tumour.
@@ -30,13 +30,13 @@ Boxes = list[tuple[str, tuple[float, ...]]]
 
 
 def read_boxes(path: str | Path) -> Boxes:
-    """Class letter and box (x0, y0, x1, y1 pixels, both ends inside) of every object in a VOC file."""
+    """Read class letter and box (x0, y0, x1, y1 pixels, both ends inside) of every object in a VOC file."""
     try:
         root = ElementTree.parse(path).getroot()
         return [
             (
                 item.findtext("name", "").strip(),
-                tuple(float(item.findtext(f"bndbox/{end}")) for end in ("xmin", "ymin", "xmax", "ymax")),
+                tuple(float(item.findtext(f"bndbox/{end}", "")) for end in ("xmin", "ymin", "xmax", "ymax")),
             )
             for item in root.iter("object")
         ]
@@ -45,7 +45,7 @@ def read_boxes(path: str | Path) -> Boxes:
 
 
 def cases(scans: str | Path, annotations: str | Path) -> Iterator[Case]:
-    """One case a CT series that has at least one annotated slice.
+    """Yield one case per CT series that has at least one annotated slice.
 
     Raises
     ------
@@ -65,6 +65,7 @@ def cases(scans: str | Path, annotations: str | Path) -> Iterator[Case]:
 
 
 def _positions(series: Series) -> dict[str, np.ndarray]:
+    """Return the RAS position (mm) of every slice by its SOP Instance UID."""
     tags = ["SOPInstanceUID", "ImagePositionPatient", "SeriesInstanceUID"]
     headers = [
         dicom_headers().dcmread(path, stop_before_pixels=True, specific_tags=tags)
@@ -74,6 +75,7 @@ def _positions(series: Series) -> dict[str, np.ndarray]:
 
 
 def _case(series: Series, planes: dict[str, np.ndarray], marked: dict[str, Boxes]) -> Case:
+    """Read a series with its tumours."""
     ct = load_series(series.path)
     slices = {round(float(ct.geometry.to_ijk(planes[uid])[2])): boxes for uid, boxes in marked.items()}
     findings = [_finding(n, letter, boxes, ct) for n, (letter, boxes) in enumerate(stack(slices), 1)]
@@ -82,7 +84,7 @@ def _case(series: Series, planes: dict[str, np.ndarray], marked: dict[str, Boxes
 
 
 def stack(slices: dict[int, Boxes]) -> list[tuple[str, dict[int, tuple[float, ...]]]]:
-    """Link boxes of a class on neighbouring slices that overlap by IoU > 0.1: class letter and box by slice."""
+    """Link boxes of a class that overlap by IoU > 0.1 on neighbouring slices; return class letter and box by slice."""
     linked: list[tuple[str, dict[int, tuple[float, ...]]]] = []
     for k, boxes in sorted(slices.items()):
         for letter, box in boxes:
@@ -108,6 +110,7 @@ def _iou(a: tuple[float, ...], b: tuple[float, ...]) -> float:
 
 
 def _finding(number: int, letter: str, boxes: dict[int, tuple[float, ...]], ct: Volume) -> Finding:
+    """Return a tumour as a finding with a tracklet."""
     corners = np.array(list(boxes.values()))
     low = (*corners[:, :2].min(0), min(boxes))
     high = (*corners[:, 2:].max(0), max(boxes))

@@ -25,12 +25,12 @@ PATIENTS = {"MED": 90, "ABD": 86}
 
 
 def cases(scans: str | Path, masks: str | Path, region: str | None = None) -> Iterator[Case]:
-    """One case a patient; every node is a finding, its mask value its number.
+    """Yield one case per patient; every node is a finding, numbered by its mask value.
 
     Parameters
     ----------
     scans : path
-        ``CT Lymph Nodes``: a folder a patient (ABD_LYMPH_001) holding its DICOM series somewhere below.
+        ``CT Lymph Nodes``: one folder per patient (ABD_LYMPH_001) with its DICOM series somewhere below.
     masks : path
         ``MED_ABD_LYMPH_MASKS``: ABD_LYMPH_001/ABD_LYMPH_001_mask.nii.gz.
     region : {"MED", "ABD"}, optional
@@ -52,6 +52,7 @@ def cases(scans: str | Path, masks: str | Path, region: str | None = None) -> It
 
 
 def _case(patient: Path, masks: Path) -> Case:
+    """Read a patient's scan and mask."""
     name = patient.name
     series = [found for found in find_series(patient) if found.modality == "CT"]
     if len(series) != 1:
@@ -62,14 +63,14 @@ def _case(patient: Path, masks: Path) -> Case:
 
 
 def _onto(mask: Volume, ct: Volume) -> Volume:
-    """The mask's voxels on the scan's grid: axes permuted and turned as the two directions say, origins ignored."""
+    """Return the mask on the scan's grid: axes permuted and flipped by the two directions, origins ignored."""
     between = np.asarray(ct.geometry.direction).T @ np.asarray(mask.geometry.direction)
     axes = np.abs(between).argmax(axis=1)
     if sorted(axes) != [0, 1, 2]:
         raise InputError(f"{mask.name} lies oblique to its scan. Download the masks again.")
     array = mask.array.transpose([2 - axes[2 - n] for n in range(3)])
-    turned = [n for n in range(3) if between[2 - n, axes[2 - n]] < 0]
+    turned = tuple(n for n in range(3) if between[2 - n, axes[2 - n]] < 0)
     array = np.flip(array, turned)
     if array.shape != ct.array.shape:
-        raise InputError(f"{mask.name} has {array.shape} voxels and its scan {ct.array.shape}. Download both again.")
+        raise InputError(f"{mask.name} has {array.shape} voxels, its scan {ct.array.shape}. Download both again.")
     return replace(mask, array=np.ascontiguousarray(array), geometry=ct.geometry)

@@ -1,6 +1,6 @@
-"""CT and MR scans with every lymph node known: synthetic ones, and real CTs with nodes put in.
+"""CT and MR scans with known lymph nodes: synthetic scans, and real CTs with inserted nodes.
 
-Held-out sets are told apart by their seeds alone: `HELD_OUT` and above is never trained on.
+Held-out sets differ from training data by their seeds alone: seeds from `HELD_OUT` on are never trained on.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ HELD_OUT = 1_000_000
 """Seeds from here on are for validation (`HELD_OUT`) and test (`TEST`)."""
 TEST = 2_000_000
 LEAST_SHORT_MM = 3.0
-"""Nodes with a smaller short axis are drawn but not asked for."""
+"""Nodes with a smaller short axis are drawn but are not part of the ground truth."""
 LEAST_SHORT_MM_IN_MR = 5.0
 """The same for MR, whose slices are 6 mm thick and more."""
 _SLAB_MM = (80.0, 120.0)
@@ -31,7 +31,7 @@ _THICKNESS_MM = (1.0, 1.25, 2.0, 2.5, 3.0, 4.0, 5.0)
 
 
 def phantom_scan(seed: int, device: str = "cpu") -> Case:
-    """A synthetic CT of 8 to 12 cm of the trunk or neck, 0.65-0.95 mm in plane and 1-5 mm thick, with its nodes."""
+    """Make a synthetic CT of 8 to 12 cm of the trunk or neck, 0.65-0.95 mm in plane and 1-5 mm thick, with its nodes."""
     rng = np.random.default_rng([seed, 7])
     across = float(rng.uniform(0.65, 0.95))
     thickness = float(rng.choice(_THICKNESS_MM))
@@ -42,7 +42,7 @@ def phantom_scan(seed: int, device: str = "cpu") -> Case:
 
 
 def inserted_scan(volume: Volume, seed: int, count: int | None = None) -> Case:
-    """A real CT with 8 to 24 nodes (or `count`) put into its fat, half of them small; its own nodes stay unlabelled."""
+    """Insert 8 to 24 nodes (or `count`), half of them small, into the fat of a real CT; its own nodes are not labelled."""
     rng = np.random.default_rng([seed, 8])
     count = int(rng.integers(8, 25)) if count is None else count
     image, truth = insert(volume, count, seed, small=0.5)
@@ -50,7 +50,7 @@ def inserted_scan(volume: Volume, seed: int, count: int | None = None) -> Case:
 
 
 def mr_phantom_scan(seed: int, device: str = "cpu") -> Case:
-    """A synthetic T2-like MR of 15 to 19 cm of the trunk, 0.8-0.95 mm in plane and 6-8 mm thick, with its nodes."""
+    """Make a synthetic T2-like MR of 15 to 19 cm of the trunk, 0.8-0.95 mm in plane and 6-8 mm thick, with its nodes."""
     rng = np.random.default_rng([seed, 9])
     across, thickness = float(rng.uniform(0.8, 0.95)), float(rng.uniform(6.0, 8.0))
     size = (round(rng.uniform(340, 400) / across), round(rng.uniform(250, 300) / across),
@@ -61,23 +61,24 @@ def mr_phantom_scan(seed: int, device: str = "cpu") -> Case:
 
 
 def held_out(count: int, insert: Sequence[Path] = (), first: int = TEST) -> Iterator[Case]:
-    """`count` scans that nothing is trained on, one by one: synthetic, or with nodes in the CTs `insert` in turn."""
+    """Yield `count` held-out scans, from seed `first` on: synthetic, or the CTs `insert` in turn with inserted nodes."""
     volumes = [load(path) for path in insert]
     for seed in range(first, first + count):
         yield inserted_scan(volumes[seed % len(volumes)], seed) if volumes else phantom_scan(seed)
 
 
 def held_out_mr(count: int, first: int = TEST) -> Iterator[Case]:
-    """`count` synthetic MR that nothing is trained on, one by one."""
+    """Yield `count` held-out synthetic MR, from seed `first` on."""
     for seed in range(first, first + count):
         yield mr_phantom_scan(seed)
 
 
 def _case(name: str, image: Volume, truth: VisitTruth, source: str, least_mm: float = LEAST_SHORT_MM) -> Case:
+    """Return a visit as a case whose truth are its nodes with a short axis of at least `least_mm`."""
     labels = np.zeros(image.array.shape, np.int16)
     names = {}
-    wanted = [i for i in truth.instances if i.kind is Kind.LYMPH_NODE and i.short_axis.length_mm >= least_mm]
-    for n, instance in enumerate(wanted, 1):
+    targets = [i for i in truth.instances if i.kind is Kind.LYMPH_NODE and i.short_axis.length_mm >= least_mm]
+    for n, instance in enumerate(targets, 1):
         labels[truth.masks.array == instance.mask_number] = n
         names[n] = (f"LN {n}", Kind.LYMPH_NODE, instance.site)
     image = replace(image, modality=image.modality or "CT")

@@ -1,4 +1,4 @@
-"""PET/CT of autoPET, QIN-HEADNECK and their like: SUV from DICOM tags, masks as SEG or RTSTRUCT, or autoPET's NIfTI.
+"""PET/CT of autoPET, QIN-HEADNECK and similar sets: SUV from DICOM tags, masks as SEG or RTSTRUCT, or autoPET's NIfTI.
 
 S. Gatidis et al., "A whole-body FDG-PET/CT dataset with manually annotated tumor lesions", Scientific Data 9, 2022;
 R. Beichel et al., QIN-HEADNECK, TCIA 2015. SUV by body weight follows the vendor-neutral recipe of QIBA.
@@ -6,10 +6,11 @@ R. Beichel et al., QIN-HEADNECK, TCIA 2015. SUV by body weight follows the vendo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +25,12 @@ from oncotrack.images.volume import Volume
 SOURCE = "PET/CT"
 
 
-def suv_factor(headers: Sequence) -> float:
-    """What a PET series' rescaled values are multiplied by to give SUV by body weight (g/ml).
+def suv_factor(headers: Sequence[Any]) -> float:
+    """Compute the factor from a PET series' rescaled values to SUV by body weight (g/ml).
 
     ``SUV = activity [Bq/ml] * weight [g] / (dose [Bq] * 2 ** (-(scan start - injection) / half life))``; series that
     are decay-corrected to the injection (ADMIN) need no decay term. Scan start is the series time, or the first
-    acquisition when the series time was rewritten to be later (QIBA, "SUV calculation", vendor-neutral).
+    acquisition when the series time was overwritten with a later one (QIBA, "SUV calculation", vendor-neutral).
 
     Parameters
     ----------
@@ -43,11 +44,11 @@ def suv_factor(headers: Sequence) -> float:
     """
     first = headers[0]
 
-    def tag(name: str, where=first):
+    def tag(name: str, where: Any = first) -> Any:
         value = where.get(name)
         if value in (None, ""):
             raise InputError(
-                f"The PET series does not tell its {name}, so SUV cannot be computed. Export it with all tags."
+                f"The PET series lacks the tag {name}, so SUV cannot be computed. Export it with all tags."
             )
         return value
 
@@ -60,7 +61,9 @@ def suv_factor(headers: Sequence) -> float:
     if units == "CNTS" and first.get((0x7053, 0x1009)) is not None:
         scale = float(first[(0x7053, 0x1009)].value)
     elif units != "BQML":
-        raise InputError(f"The PET series is in {units}; SUV needs Bq/ml (BQML), g/ml (GML) or Philips counts.")
+        raise InputError(
+            f"The PET series is in {units}; SUV needs Bq/ml (BQML), g/ml (GML) or Philips counts. Export it again."
+        )
     corrections = set(first.get("CorrectedImage") or [])
     decay = tag("DecayCorrection")
     if not {"ATTN", "DECY"} <= corrections or decay not in ("START", "ADMIN"):
@@ -72,13 +75,16 @@ def suv_factor(headers: Sequence) -> float:
     dose, half_life = float(tag("RadionuclideTotalDose", tracer)), float(tag("RadionuclideHalfLife", tracer))
     weight = float(tag("PatientWeight")) * 1000
     if min(dose, half_life, weight) <= 0:
-        raise InputError("The PET series tells a dose, half life or weight of zero; SUV cannot be computed from it.")
+        raise InputError(
+            "The PET series gives a dose, half life or weight of zero, so SUV cannot be computed. Export it again."
+        )
     if decay == "START":
         dose *= 2 ** (-_uptake_seconds(headers, tracer, tag) / half_life)
     return scale * weight / dose
 
 
-def _uptake_seconds(headers: Sequence, tracer, tag) -> float:
+def _uptake_seconds(headers: Sequence[Any], tracer: Any, tag: Callable[..., Any]) -> float:
+    """Return the seconds from injection to scan start."""
     first = headers[0]
     series = _moment(tag("SeriesDate"), tag("SeriesTime"))
     acquired = min(_moment(h.get("AcquisitionDate") or first.SeriesDate, tag("AcquisitionTime", h)) for h in headers)
@@ -93,13 +99,14 @@ def _uptake_seconds(headers: Sequence, tracer, tag) -> float:
     return (scan - injected).total_seconds()
 
 
-def _moment(date, time) -> datetime:
+def _moment(date: object, time: object) -> datetime:
+    """Parse a DICOM date and time, without fractions of a second."""
     digits = str(time).partition(".")[0].zfill(6)
     return datetime.strptime(f"{date}{digits}", "%Y%m%d%H%M%S")
 
 
 def load_suv(folder: str | Path) -> Volume:
-    """A PET series as SUV by body weight.
+    """Read a PET series as SUV by body weight.
 
     Raises
     ------
@@ -114,14 +121,14 @@ def load_suv(folder: str | Path) -> Volume:
 
 
 def cases(root: str | Path, *, split: bool = False) -> Iterator[Case]:
-    """One case a study: "pet" in SUV and "ct" where there is one; truth and mask lie on the PET's grid.
+    """Yield one case per study: "pet" in SUV and "ct" where present; truth and mask lie on the PET's grid.
 
     Parameters
     ----------
     root : path
         Searched downwards for DICOM studies, and for autoPET's NIfTI studies (SUV.nii.gz, CTres.nii.gz, SEG.nii.gz).
     split : bool
-        Make every connected part of the masks a finding (autoPET draws all lesions as one segment); otherwise every
+        Make every connected component of the masks a finding (in autoPET all lesions are one segment); otherwise every
         segment or structure is one.
 
     Raises
@@ -148,6 +155,7 @@ def cases(root: str | Path, *, split: bool = False) -> Iterator[Case]:
 
 
 def _nifti_case(folder: Path, root: Path) -> Case:
+    """Read a NIfTI study of autoPET."""
     images = {"pet": replace(load(folder / "SUV.nii.gz"), modality="PT")}
     if (folder / "CTres.nii.gz").exists():
         images["ct"] = replace(load(folder / "CTres.nii.gz"), modality="CT")
@@ -157,6 +165,7 @@ def _nifti_case(folder: Path, root: Path) -> Case:
 
 
 def _dicom_case(study: list[Series], split: bool) -> Case:
+    """Read a DICOM study with exactly one PET series."""
     by_modality: dict[str, list[Series]] = {}
     for series in study:
         by_modality.setdefault(series.modality, []).append(series)
@@ -164,7 +173,7 @@ def _dicom_case(study: list[Series], split: bool) -> Case:
     name = pet_series.patient or pet_series.study_uid
     if len(by_modality["PT"]) > 1:
         raise InputError(
-            f"{name}: the study holds {len(by_modality['PT'])} PET series; leave the attenuation-corrected one."
+            f"{name}: the study holds {len(by_modality['PT'])} PET series. Keep only the attenuation-corrected one."
         )
     images = {"pet": load_suv(pet_series.path)}
     if "CT" in by_modality:
@@ -173,7 +182,7 @@ def _dicom_case(study: list[Series], split: bool) -> Case:
     for series in by_modality.get("RTSTRUCT", []):
         structures += _structures(series, images)
     if not structures:
-        raise InputError(f"{name}: the study has a PET but no SEG or RTSTRUCT beside it. Download its annotation too.")
+        raise InputError(f"{name}: the study has a PET but no SEG or RTSTRUCT. Download its annotation too.")
     labels = label_map(structures, images["pet"])
     if split:
         return label_case(name, images, instances(labels), "pet", SOURCE)
@@ -182,7 +191,7 @@ def _dicom_case(study: list[Series], split: bool) -> Case:
 
 
 def _structures(series: Series, images: dict[str, Volume]) -> list[Structure]:
-    """An RTSTRUCT's structures on the scan whose series it refers to; on the CT when it does not say."""
+    """Read an RTSTRUCT on the scan whose series it refers to; on the CT when it refers to none."""
     header = dicom_headers().dcmread(series.path, stop_before_pixels=True)
     text = str(header.get("ReferencedFrameOfReferenceSequence", ""))
     drawn_on = [image for image in images.values() if (image.metadata.get("series_uid") or "none") in text]

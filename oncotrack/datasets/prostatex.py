@@ -36,7 +36,7 @@ class Point:
 
 
 def read_findings(path: str | Path) -> list[Point]:
-    """The findings file: ProxID, fid, pos ("x y z", scanner mm), zone, ClinSig (absent in the test set).
+    """Read the findings file: ProxID, fid, pos ("x y z", scanner mm), zone, ClinSig (absent in the test set).
 
     Raises
     ------
@@ -57,7 +57,7 @@ def read_findings(path: str | Path) -> list[Point]:
 
 
 def cases(root: str | Path, findings: str | Path, masks: str | Path | None = None) -> Iterator[Case]:
-    """One case a patient: the axial T2 series (the last one where it was repeated), its findings, their masks.
+    """Yield one case per patient: the axial T2 series (the last one where it was repeated), its findings, their masks.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def cases(root: str | Path, findings: str | Path, masks: str | Path | None = Non
     findings : path
         ``ProstateX-Findings-Train.csv``.
     masks : path, optional
-        Folder, searched downwards, with the T2 lesion masks of Cuocolo et al. A finding without a mask stays a point.
+        Folder, searched downwards, with the T2 lesion masks of Cuocolo et al. A finding without a mask is a point.
 
     Raises
     ------
@@ -88,10 +88,12 @@ def cases(root: str | Path, findings: str | Path, masks: str | Path | None = Non
 
 
 def _is_axial_t2(series: Series) -> bool:
+    """Return whether a series is the axial T2 (t2_tse_tra)."""
     return series.modality == "MR" and series.description.lower().replace("_", "").startswith("t2tsetra")
 
 
 def _case(patient: str, image: Volume, points: list[Point], files: list[Path]) -> Case:
+    """Return a patient with its findings, drawn or as points."""
     labels = np.zeros(image.array.shape, np.uint16)
     for n, point in enumerate(points, 1):
         if not image.geometry.contains(point.position):

@@ -11,22 +11,23 @@ from oncotrack.errors import InputError
 
 
 def table_rows(path: str | Path, what: str) -> Iterator[tuple[int, dict[str, str]]]:
-    """Line number and row of a table, one by one.
+    """Yield line number and row of a table, one by one.
 
     Parameters
     ----------
     path : path
+        The table.
     what : str
-        The file that was looked for, as a reader knows it.
+        The expected file, for error messages.
 
     Raises
     ------
     InputError
-        There is no such file, or it is no table.
+        The file is missing or not a table.
     """
     path = existing_file(path, what)
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             yield from enumerate(csv.DictReader(file), 2)
     except csv.Error as error:
-        raise InputError(f"{path} is no table ({error}). Choose {what}.") from error
+        raise InputError(f"{path} is not a table ({error}). Choose {what}.") from error

@@ -1,7 +1,8 @@
-"""Two scans made of one real CT: lesions put in, moved by a known motion, and read by two other scanners.
+"""Two scans made of one real CT: lesions inserted, warped by a known motion, and rescanned by two other scanners.
 
-The motion is stronger than the synthetic patients': it leaves the affine registration the error that it has between
-real visits (DLS: 8 mm in the median, 24 mm in one of twenty).
+The motion is stronger than that of synthetic patients: after affine registration it leaves the error seen between real
+visits (DLS: 8 mm in the median, 24 mm in one of twenty). `bench.warped` makes follow-ups of real CTs too, for its own
+published figures: of Gaussian-smoothed noise instead of `phantom.motion`, without lesions, from another random stream.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.phantom import insert, warp
-from oncotrack.phantom.insert import WARP_LATTICE_MM, Implant
+from oncotrack.phantom.insert import Implant, warp_lattice
 from oncotrack.phantom.motion import Flow, body_velocity, limited, map_points
 from oncotrack.phantom.tissues import INSTANCE
 
@@ -46,7 +47,7 @@ _TWIN_SHARE = 0.3
 
 @dataclass(frozen=True)
 class Host:
-    """Where a kind of lesion may lie (HU of the smoothed scan), of what it is made, and its contrast to the host."""
+    """A host tissue: its HU in the smoothed scan, the lesion's tissue, its contrast to the host (HU), and its share."""
 
     hu: tuple[float, float]
     tissue: str
@@ -63,12 +64,19 @@ HOSTS = (
 
 
 def warped_visits(volume: Volume, seed: int) -> LesionVisits:
-    """A real CT (HU) with some 20 lesions, and its follow-up: they stay, grow, shrink, vanish or appear.
+    """Make a pair of a real CT with about 20 lesions that stay, grow, shrink, vanish or appear.
+
+    Parameters
+    ----------
+    volume : Volume
+        A CT, HU.
+    seed : int
+        Seed of lesions, motion and scanners.
 
     Raises
     ------
     InputError
-        The scan shows no tissue that a lesion could lie in.
+        The scan shows no tissue that can hold a lesion.
     """
     rng = np.random.default_rng([seed, 12])
     spacing = np.maximum(volume.spacing, np.minimum(_WORK_MM, np.max(volume.spacing)))
@@ -78,22 +86,23 @@ def warped_visits(volume: Volume, seed: int) -> LesionVisits:
     motion = _motion(work.geometry, rng)
     scans, seen = [], []
     for visit in (0, 1):
-        there = [n for n, size in enumerate(sizes) if size[visit] is not None]
-        scan, truth = insert(work, [_scaled(implants[n], sizes[n][visit]) for n in there], int(rng.integers(2**31)))
+        present = {n: size for n, pair in enumerate(sizes) if (size := pair[visit]) is not None}
+        numbers = list(present)
+        scan, truth = insert(work, [_scaled(implants[n], s) for n, s in present.items()], int(rng.integers(2**31)))
         scans.append(scan)
-        seen.append({there[i.number - INSTANCE]: i for i in truth.visits[0].instances})
+        seen.append({numbers[i.number - INSTANCE]: i for i in truth.visits[0].instances})
     moved, _ = warp(scans[1], motion=motion)
     contrast = bool(rng.random() < 0.5)
     gain = float(rng.choice([-0.3, 0.5])) if contrast else 0.0
-    images = [_rescanned(scans[0], 0.0, rng, f"{volume.name} {seed}"),
-              _rescanned(moved, gain, rng, f"{volume.name} {seed}, warped")]  # fmt: skip
+    images = (_rescanned(scans[0], 0.0, rng, f"{volume.name} {seed}"),
+              _rescanned(moved, gain, rng, f"{volume.name} {seed}, warped"))  # fmt: skip
     lesions = []
     for n in sorted(seen[0].keys() | seen[1].keys()):
-        pair = [visit.get(n) for visit in seen]
-        before, after = ((pair[k] or pair[1 - k]).centre for k in (0, 1))
-        radii = tuple(i and i.long_axis.length_mm / 2 for i in pair)
-        places = point(before), point(map_points(motion, after))
-        lesion = VisitLesion(places, radii, box_mm=pair[1] and box_size(pair[1].box))
+        first, second = (visit.get(n) for visit in seen)
+        before, after = (first or seen[1][n]).centre, (second or seen[0][n]).centre
+        radii = first and first.long_axis.length_mm / 2, second and second.long_axis.length_mm / 2
+        places = point(before), point(map_points(motion, after).tolist())
+        lesion = VisitLesion(places, radii, box_mm=second and box_size(second.box))
         is_inside = all(i.geometry.contains(p, 4.0) for i, p in zip(images, lesion.places, strict=True))
         if is_inside and (lesion.radii_mm[0] or LEAST_RADIUS_MM) >= LEAST_RADIUS_MM:
             lesions.append(lesion)
@@ -105,24 +114,24 @@ def warped_visits(volume: Volume, seed: int) -> LesionVisits:
 
 @one_thread_an_operation()
 def _motion(geometry: Geometry, rng: np.random.Generator) -> Flow:
+    """Draw a strong motion of breathing, posture and weight over an image."""
     low, high = geometry.bounds
-    size = np.ceil((high - low + 60) / WARP_LATTICE_MM).astype(int) + 1
-    lattice = Geometry(tuple(size), (WARP_LATTICE_MM,) * 3, tuple(low - 30))
+    lattice = warp_lattice(geometry)
     velocity = body_velocity(
-        rng, lattice, tuple((low + high) / 2), breath_mm=float(rng.normal() * 10), posture_mm=8.0,
+        rng, lattice, ((low + high) / 2).tolist(), breath_mm=float(rng.normal() * 10), posture_mm=8.0,
         weight=float(rng.normal() * 0.04), wobble_mm=float(rng.uniform(2.0, 7.0)),
     )  # fmt: skip
     return Flow.from_velocity(lattice, limited(velocity, _MOST_MM))
 
 
 def _implants(volume: Volume, rng: np.random.Generator) -> tuple[list[Implant], list[str]]:
-    """Lesions in fat, lung and soft tissue, a third of them with a twin beside; and what becomes of each."""
+    """Draw lesions in fat, lung and soft tissue, a third of them with a twin close by; and the fate of each."""
     coarse = volume.resampled(volume.geometry.ras_aligned(_PLACING_MM))
     small, body = gaussian_filter(coarse.array, 0.7), body_mask(coarse)
     places = [np.argwhere(body & (small > host.hu[0]) & (small < host.hu[1])) for host in HOSTS]
     shares = np.array([host.share * bool(len(found)) for host, found in zip(HOSTS, places, strict=True)])
     if not shares.any():
-        raise InputError(f"{volume.name} shows no fat, lung or soft tissue that a lesion could lie in. Choose a CT.")
+        raise InputError(f"{volume.name} shows no fat, lung or soft tissue that can hold a lesion. Choose a CT.")
     implants: list[Implant] = []
     for _ in range(60 * LESIONS):
         which = int(rng.choice(len(HOSTS), p=shares / shares.sum()))
@@ -134,7 +143,7 @@ def _implants(volume: Volume, rng: np.random.Generator) -> tuple[list[Implant], 
             way = rng.normal(size=3)
             gap = 2.2 * radius + rng.uniform(3, 10)
             beside = np.asarray(made.centre) + way / np.linalg.norm(way) * gap
-            twin = replace(made, centre=tuple(beside), shape=int(rng.integers(2**31)))
+            twin = replace(made, centre=point(beside.tolist()), shape=int(rng.integers(2**31)))
             if volume.geometry.contains(beside, 12.0) and _suits(volume, beside, HOSTS[which]):
                 _place(implants, twin, volume)
         if len(implants) >= LESIONS:
@@ -144,22 +153,32 @@ def _implants(volume: Volume, rng: np.random.Generator) -> tuple[list[Implant], 
 
 
 def _implant(host: Host, volume: Volume, place: np.ndarray, radius: float, rng: np.random.Generator) -> Implant:
+    """Draw a lesion of a radius (mm) at a place; its HU are relative to the tissue there."""
     around = place + rng.uniform(-4, 4, (64, 3))
     hu = None if host.offset is None else float(np.median(volume.sample(around))) + float(rng.uniform(*host.offset))
     short = 2 * radius * float(rng.uniform(0.65, 0.95))
     tall = 2 * radius * float(rng.uniform(0.7, 1.2))
     return Implant(
-        point(place), 2 * radius, short, tall, Kind.LESION, "inserted", host.tissue, hu, shape=int(rng.integers(2**31))
+        point(place.tolist()),
+        2 * radius,
+        short,
+        tall,
+        Kind.LESION,
+        "inserted",
+        host.tissue,
+        hu,
+        shape=int(rng.integers(2**31)),
     )
 
 
 def _suits(volume: Volume, place: np.ndarray, host: Host) -> bool:
+    """Return whether the HU at a place are about those of the host tissue."""
     low, high = host.hu
     return low - 60 < float(volume.sample(place)[0]) < high + 60
 
 
 def _place(implants: list[Implant], implant: Implant, volume: Volume) -> None:
-    """Add it where it stays clear of the others, grown ones included, and of the image's border."""
+    """Add an implant if it is clear of the others, even when they grow, and of the image's border."""
     clear = all(
         np.linalg.norm(np.subtract(implant.centre, other.centre)) > 0.55 * (implant.long_mm + other.long_mm)
         for other in implants
@@ -169,18 +188,19 @@ def _place(implants: list[Implant], implant: Implant, volume: Volume) -> None:
 
 
 def _sizes(fate: str, rng: np.random.Generator) -> tuple[float | None, float | None]:
-    """Relative sizes at both visits."""
+    """Draw the relative sizes at both visits; None where the lesion is not present."""
     change = {"same": rng.uniform(0.95, 1.06), "grows": rng.uniform(1.25, 1.7), "shrinks": rng.uniform(0.45, 0.75)}
     return (None if fate == "appears" else 1.0, None if fate == "vanishes" else change.get(fate, 1.0))
 
 
 def _scaled(implant: Implant, size: float) -> Implant:
+    """Return the implant with its lengths multiplied by `size`."""
     return replace(implant, long_mm=implant.long_mm * size, short_mm=implant.short_mm * size,
                    tall_mm=implant.tall_mm * size)  # fmt: skip
 
 
 def _rescanned(volume: Volume, gain: float, rng: np.random.Generator, name: str) -> Volume:
-    """As another scanner reads it: kernel, contrast above 60 HU changed by `gain`, voxels and noise."""
+    """Simulate another scanner: kernel, contrast above 60 HU changed by `gain`, voxels and noise."""
     array = gaussian_filter(volume.array.astype(np.float32), [0, *(float(rng.uniform(0.3, 0.9)),) * 2])
     array = np.where(array > 60, array + gain * (np.minimum(array, 300) - 60), array)
     wide = np.maximum(volume.spacing, [*(float(rng.uniform(0.7, 1.8)),) * 2, float(rng.choice([2, 2.5, 3, 4, 5]))])
@@ -191,11 +211,12 @@ def _rescanned(volume: Volume, gain: float, rng: np.random.Generator, name: str)
 
 
 def _whole(volume: Volume) -> Volume:
+    """Return the volume in whole HU."""
     return replace(volume, array=np.round(volume.array).astype(np.int16), modality="CT")
 
 
 def held_out(count: int, warp: Sequence[Path] = (), first: int = TEST) -> Iterator[LesionVisits]:
-    """`count` pairs that nothing is trained on, one by one: synthetic, or made of the CTs `warp` in turn."""
+    """Yield `count` held-out pairs, from seed `first` on: synthetic, or made of the CTs `warp` in turn."""
     volumes = [load(path) for path in warp]
     for seed in range(first, first + count):
         if volumes:

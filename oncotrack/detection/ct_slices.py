@@ -166,7 +166,9 @@ class LNSlices:
     def _patient(self) -> tuple[Geometry, np.ndarray]:
         """Coarse grid and (D, H, W) bool mask of the patient, lungs and bowel gas included.
 
-        A lung that is cut open by a round field of view counts as room air if the scan contains no values outside it.
+        The rule judges whether detections lie in the patient, so it must lose no part of them: skin, chest wall and lungs
+        that the field of view cuts open are kept. `datasets.body.body_mask` is the stricter rule for positions of synthetic
+        lesions. A lung that is cut open by a round field of view counts as room air if the scan contains no values outside it.
         """
         coarse, body, array = self._body
         # a weaker opening than in `_body`: the chest wall is thin, and an opened lung would count as room air

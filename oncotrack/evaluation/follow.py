@@ -118,7 +118,7 @@ def evaluate_follow(
             started = time.perf_counter()
             prepare(tracker, pair)
             seconds[name]["prepare"].append(registering + time.perf_counter() - started)
-            for number, lesion in enumerate(visits.asked):
+            for number, lesion in enumerate(visits.baseline_lesions):
                 lesion_result = _match_lesion(tracker, pair, visits, lesion, shifts, rng, pictures is not None)
                 results[name].append(lesion_result)
                 if number == 0:

@@ -1,4 +1,4 @@
-"""Synthetic cancer patients with full truth: anatomy, disease over time, scanners, three modalities.
+"""Synthetic cancer patients with full ground truth: anatomy, disease over time, scanners, three modalities.
 
 >>> from oncotrack.phantom import make_patient
 >>> patient = make_patient(7, visits=2, size=(96, 96, 48))

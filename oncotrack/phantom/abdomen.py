@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from oncotrack.phantom.canvas import Canvas
-from oncotrack.phantom.layers import Paint
+from oncotrack.phantom.layers import Block, Paint
 from oncotrack.phantom.shapes import ellipsoid, plane, smooth_max, smooth_min, tube
 from oncotrack.phantom.tissues import LABEL
 from oncotrack.phantom.trunk import TrunkFields
@@ -16,15 +17,17 @@ from oncotrack.phantom.viscera import Viscera, turned
 
 
 class Abdomen:
-    """Signed distances of the abdominal organs that others are cut against."""
+    """Signed distances of the abdominal organs that others are cut against; nothing where the canvas shows none."""
 
     def __init__(self, canvas: Canvas, fields: TrunkFields, viscera: Viscera) -> None:
         self.canvas, self.fields, self.viscera = canvas, fields, viscera
-        self.at = canvas.within((-142, -95, -340), (142, 122, -70))
-        if self.at is None:
+        found = canvas.within((-142, -95, -340), (142, 122, -70))
+        self.visible = found is not None
+        if found is None:
             return
-        at = self.at
+        at = self.at = found
         p = self.p = canvas.place[(slice(None), *at)]
+        self.folds, self.lobules = viscera.folds(p), viscera.lobules(p)
         self.mirrored = torch.stack([p[0].abs(), p[1], p[2]])
         self.belly = fields.belly[at]
         ripple = viscera.ripple(p)
@@ -46,29 +49,25 @@ class Abdomen:
             body = ellipsoid(p, centre, (25, 29, 54), turn) + 0.8 * ripple
             hilum = ellipsoid(p, np.add(centre, (-side * 20, 14, 0)), (17, 14, 20), turn)
             self.kidneys.append(smooth_max(body, -hilum, 6))
-            self.sinus.append(
-                ellipsoid(p, np.add(centre, (-side * 8, 6, 0)), (10, 11, 28), turn) + 3.5 * viscera.folds(p)
-            )
+            self.sinus.append(ellipsoid(p, np.add(centre, (-side * 8, 6, 0)), (10, 11, 28), turn) + 3.5 * self.folds)
         kidney = torch.minimum(*self.kidneys)
         spleen = ellipsoid(p, viscera.spleen[:3], viscera.spleen[3:], turned((0, 0, 1), 28)) + 2.0 * ripple
         stomach = tube(p, viscera.stomach[:, :3], viscera.stomach[:, 3])
-        self.stomach = torch.maximum(
-            smooth_max(stomach + 1.5 * viscera.folds(p), self.belly + 1.0, 4), -(self.liver - 1.5)
-        )
+        self.stomach = torch.maximum(smooth_max(stomach + 1.5 * self.folds, self.belly + 1.0, 4), -(self.liver - 1.5))
         spleen = smooth_max(spleen, self.belly + 0.5, 5)
         self.spleen = torch.maximum(torch.maximum(spleen, -(self.stomach - 2)), -(kidney - 4))
         self.liver = torch.maximum(self.liver, -(kidney - 3))
 
     def paint(self) -> Iterator[Paint]:
-        """All abdominal organs, back to front."""
-        if self.at is None:
+        """Yield all abdominal organs, back to front."""
+        if not self.visible:
             return
-        p, at, v = self.p, self.at, self.viscera
+        p, at = self.p, self.at
         yield Paint(
             "septum",
             torch.maximum(self.belly + 4, 10 - self.stomach),
             at,
-            sheet=v.folds(p) * 3.2 + v.lobules(p),
+            sheet=self.folds * 3.2 + self.lobules,
             thickness=0.8,
         )
         yield from self._bowel()
@@ -78,35 +77,38 @@ class Abdomen:
                 (-76, -10, -162)],
                         [13, 13.5, 9, 9.5, 10, 8.5])  # fmt: skip
         yield Paint("visceral fat", pancreas - 2, at)
-        yield Paint("pancreas", pancreas + v.lobules(p) * 2.0, at, LABEL["pancreas"], soft=0.8)
+        yield Paint("pancreas", pancreas + self.lobules * 2.0, at, LABEL["pancreas"], soft=0.8)
         yield Paint("spleen", self.spleen, at, LABEL["spleen"])
         yield from self._stomach()
         yield Paint("liver", self.liver, at, LABEL["liver"])
         cleft = torch.maximum(torch.maximum(self.liver - 1, -22 - self.liver), plane(p, (0, 10, -166), (0, -0.1, 1)))
-        yield Paint("visceral fat", cleft, at, sheet=p[0] + 12 + 0.25 * (p[1] - 40) + 2.5 * v.folds(p), thickness=1.6)
+        yield Paint("visceral fat", cleft, at, sheet=p[0] + 12 + 0.25 * (p[1] - 40) + 2.5 * self.folds, thickness=1.6)
         bladder = ellipsoid(p, (52, 44, -204), (13, 17, 27), turned((1, 0, 0), 22))
         yield Paint("liver portal", bladder - 1.5, at)
         yield Paint("bile", bladder, at, LABEL["gallbladder"])
 
     def _stomach(self) -> Iterator[Paint]:
+        """Yield the stomach: wall, content and gas."""
         p, at, v = self.p, self.at, self.viscera
         yield Paint("visceral fat", self.stomach - 1.2, at)
         yield Paint("stomach wall", self.stomach, at, LABEL["stomach"])
-        inside = self.stomach + 4.2 + 0.7 * v.lobules(p)
+        inside = self.stomach + 4.2 + 0.7 * self.lobules
         yield Paint(v.stomach_tissue, inside, at, LABEL["stomach"])
         yield Paint("gas", torch.maximum(inside, plane(p, (0, v.stomach_gas, 0), (0, -1, 0.02))), at, LABEL["stomach"])
 
     def _kidneys(self) -> Iterator[Paint]:
-        at, v = self.at, self.viscera
+        """Yield both kidneys: cortex, medulla, renal pelvis and the fat around them."""
+        at, lobules = self.at, self.lobules
         for body, sinus in zip(self.kidneys, self.sinus, strict=True):
             yield Paint("visceral fat", body - 7, at)
             yield Paint("kidney cortex", body, at, LABEL["kidney"])
-            pyramids = torch.maximum(body + 6.5 + 1.5 * v.lobules(self.p), -(v.lobules(self.p) * 4 + 6))
+            pyramids = torch.maximum(body + 6.5 + 1.5 * lobules, -(lobules * 4 + 6))
             yield Paint("kidney medulla", pyramids, at, LABEL["kidney"], soft=1.0)
             yield Paint("visceral fat", torch.maximum(sinus, body - 1), at, soft=1.0)
-            yield Paint("renal pelvis", sinus + 5.5 + 1.5 * v.lobules(self.p), at, soft=1.0)
+            yield Paint("renal pelvis", sinus + 5.5 + 1.5 * lobules, at, soft=1.0)
 
     def _adrenals(self) -> Iterator[Paint]:
+        """Yield both adrenal glands as one layer."""
         at = self.canvas.within((-55, -50, -190), (50, 20, -135))
         if at is None:
             return
@@ -118,6 +120,7 @@ class Abdomen:
         yield Paint("adrenal", torch.minimum(right, left), at, LABEL["adrenal"])
 
     def _bowel(self) -> Iterator[Paint]:
+        """Yield the loops of small bowel and the colon, cut against the solid organs."""
         v = self.viscera
         solid = torch.minimum(torch.minimum(self.liver, self.stomach), torch.minimum(*self.kidneys))
         for points, radii, content in v.loops:
@@ -148,16 +151,19 @@ class Abdomen:
             gas = torch.maximum(wall + 2.8, smooth_max(12 - p[1] + 18 * v.ripple(p), v.lobules(p) * 4 - 3, 5))
             yield Paint("gas", gas, at)
 
-    def _patch(self, points: np.ndarray, radii: np.ndarray):
+    def _patch(self, points: np.ndarray, radii: np.ndarray) -> tuple[Block, Tensor, Tensor] | None:
+        """Return the nodes round a tube, their template points, and the distance that keeps it inside the belly."""
         reach = float(radii.max()) + 8
         at = self.canvas.within(points.min(0) - reach, points.max(0) + reach)
         if at is None:
             return None
-        at = tuple(slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(at, self.at, strict=True))
-        if any(s.stop - s.start < 2 for s in at):
+        k, j, i = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(at, self.at, strict=True))
+        if any(s.stop - s.start < 2 for s in (k, j, i)):
             return None
+        at = (k, j, i)
         return at, self.canvas.place[(slice(None), *at)], self.fields.belly[at] + 3
 
 
-def _inner(at: tuple, within: tuple) -> tuple:
+def _inner(at: Block, within: Block) -> tuple[slice, ...]:
+    """Return the nodes `at` as indices into the block `within`."""
     return tuple(slice(a.start - b.start, a.stop - b.start) for a, b in zip(at, within, strict=True))

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-from scipy.ndimage import distance_transform_edt
+from scipy.ndimage import distance_transform_edt, find_objects
 
 from oncotrack.images.geometry import Geometry
 from oncotrack.phantom.abdomen import Abdomen
 from oncotrack.phantom.canvas import Canvas
-from oncotrack.phantom.draw import paint_image
+from oncotrack.phantom.draw import paint_labels
 from oncotrack.phantom.head import Head
 from oncotrack.phantom.layers import Beads, Lump, Step
 from oncotrack.phantom.limbs import Arms
@@ -20,10 +20,10 @@ from oncotrack.phantom.motion import Identity
 from oncotrack.phantom.pelvis import Pelvis
 from oncotrack.phantom.shapes import Waves
 from oncotrack.phantom.skeleton import Skeleton, build_skeleton, frames_along, paint_spine
-from oncotrack.phantom.tissues import LABEL, Phase, hu_values
+from oncotrack.phantom.tissues import LABEL, TISSUES
 from oncotrack.phantom.trunk import Trunk, TrunkFields, paint_chest, paint_wall
 from oncotrack.phantom.vessels import AIRWAY, GreatVessels, Vessel, branch_beads, grow_tree, named_vessels, path_beads
-from oncotrack.phantom.viscera import Viscera, heart_outline, paint_back, paint_heart, paint_neck
+from oncotrack.phantom.viscera import Heart, Viscera, heart_outline, paint_back, paint_heart, paint_neck
 
 SPINE_ENDS = (-378.0, 196.0)
 """Lowest and highest S (mm) of the column of vertebral bodies: sacrum and dens go on from there."""
@@ -33,7 +33,7 @@ TEMPLATE = Geometry((96, 72, 126), (4.5, 4.5, 4.5), (-213.75, -150.0, -345.0))
 
 @dataclass(frozen=True, eq=False)
 class Ends:
-    """What lies beyond the trunk."""
+    """The parts beyond the trunk."""
 
     head: Head
     pelvis: Pelvis
@@ -41,13 +41,13 @@ class Ends:
 
     @classmethod
     def random(cls, rng: np.random.Generator, trunk: Trunk) -> Ends:
-        """Ends that fit a trunk."""
+        """Draw ends that fit a trunk."""
         return cls(Head.random(rng), Pelvis.random(rng, trunk.breasts_mm > 0), Arms.of(trunk))
 
 
 @dataclass(frozen=True, eq=False)
 class Anatomy:
-    """Organs, bones and vessels of one patient in template coordinates."""
+    """Organs, bones and vessels of one patient in template coordinates; `gated` blurs the beating heart (mm)."""
 
     trunk: Trunk
     viscera: Viscera
@@ -63,8 +63,10 @@ class Anatomy:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Anatomy:
-        """A patient: organs first, then the vessel trees that fill them; head, pelvis and arms have random numbers of
-        their own, and nodes and trees know nothing of them."""
+        """Draw a patient: organs first, then the vessel trees that fill them.
+
+        Head, pelvis and arms have a random stream of their own, so that they change neither nodes nor trees.
+        """
         trunk, viscera, vessels = Trunk.random(rng), Viscera.random(rng), named_vessels(rng)
         fissures, mottle = Waves.random(rng, (90, 90, 90), 4), Waves.random(rng, (14, 14, 18), 8)
         skeleton = build_skeleton(rng, trunk)
@@ -73,21 +75,25 @@ class Anatomy:
         trees = tuple(_trees(rng, organs, vessels))
         return replace(bare, trees=trees, organs=organs, ends=Ends.random(rng.spawn(1)[0], trunk), _rooms={})
 
+    @property
+    def urine_suv(self) -> float:
+        """SUV of the urine in the bladder; that of the tissue table without a pelvis."""
+        return TISSUES["urine"].suv if self.ends is None else self.ends.pelvis.urine_suv
+
     def room(self, *organs: str) -> np.ndarray:
-        """(D, H, W) distance (mm) on the template grid from the border of some organs, inside them."""
+        """Return the distance (mm) from the border of some organs, inside them, (D, H, W) on the template grid."""
         if organs not in self._rooms:
             inside = np.isin(self.organs, [LABEL[organ] for organ in organs])
-            self._rooms[organs] = distance_transform_edt(inside).astype(np.float32) * TEMPLATE.spacing[0]
+            self._rooms[organs] = _depth(inside).astype(np.float32) * TEMPLATE.spacing[0]
         return self._rooms[organs]
 
     def label_map(self, geometry: Geometry) -> np.ndarray:
-        """(D, H, W) int16 organ labels in template coordinates."""
+        """Return (D, H, W) int16 organ labels in template coordinates."""
         canvas = Canvas(geometry, Identity())
-        nothing = torch.zeros(canvas.place.shape[1:])
-        return paint_image(canvas, self.steps(canvas), hu_values(Phase.NONE), 0.0, nothing)[1].numpy()
+        return paint_labels(canvas, self.steps(canvas)).numpy()
 
     def steps(self, canvas: Canvas, deep: tuple[Lump, ...] = (), top: tuple[Lump, ...] = ()) -> Iterator[Step]:
-        """What to paint, in order; `deep` lies under the large vessels and bones (nodes), `top` over all (lesions)."""
+        """Yield what to paint, in order; `deep` (nodes) lies under large vessels and bones, `top` (lesions) over all."""
         great = GreatVessels(canvas, self.vessels)
         heart = heart_outline(canvas, self.viscera)
         fields = TrunkFields(self.trunk, canvas, mediastinum(canvas, great, heart))
@@ -124,8 +130,28 @@ class Anatomy:
         yield from top
 
 
-def mediastinum(canvas: Canvas, great: GreatVessels, heart) -> torch.Tensor:
-    """Signed distance of everything between the lungs: what lies there, thickened by fat and rounded."""
+def _depth(inside: np.ndarray) -> np.ndarray:
+    """Return the distance (voxels, float64) of every voxel from the nearest one outside; 0 outside.
+
+    Only the box round `inside`, one voxel larger, is searched: no voxel beyond it is nearer than those on its faces.
+    """
+    depth = np.zeros(inside.shape)
+    (box,) = find_objects(inside.astype(np.uint8)) or [None]
+    if box is None:
+        return depth
+    inner = tuple(slice(max(side.start - 1, 0), side.stop + 1) for side in box)
+    if inside[inner].all():
+        return np.asarray(distance_transform_edt(inside))
+    nearest = np.asarray(distance_transform_edt(inside[inner], return_distances=False, return_indices=True))
+    squared = np.zeros(nearest.shape[1:], nearest.dtype)
+    for found, own in zip(nearest, np.ogrid[tuple(slice(n) for n in squared.shape)], strict=True):
+        squared += np.square(found - own)
+    depth[inner] = np.sqrt(squared)
+    return depth
+
+
+def mediastinum(canvas: Canvas, great: GreatVessels, heart: Heart | None) -> torch.Tensor:
+    """Return the signed distance of everything between the lungs, thickened by fat and rounded."""
     p = canvas.place
     pads = {"aorta": 1.5, "superior vena cava": 1.5, "inferior vena cava": 1.0, "oesophagus": 3.0, "airway 0": 5.0,
             "airway 1": 3.0, "airway 2": 3.0, "right superior pulmonary vein": 1.0, "left superior pulmonary vein": 1.0,
@@ -146,8 +172,10 @@ def mediastinum(canvas: Canvas, great: GreatVessels, heart) -> torch.Tensor:
     return total
 
 
-def _cloud(rng: np.random.Generator, organs: np.ndarray, label: str, count: int, keep) -> np.ndarray:
-    """`count` random points of an organ (RAS mm) where `keep` of the points holds."""
+def _cloud(
+    rng: np.random.Generator, organs: np.ndarray, label: str, count: int, keep: Callable[[np.ndarray], np.ndarray]
+) -> np.ndarray:
+    """Draw up to `count` points of an organ, (N, 3) RAS mm, for which `keep` is true."""
     index = np.argwhere(organs == LABEL[label])[:, ::-1]
     if not len(index):
         return np.zeros((0, 3))
@@ -156,7 +184,7 @@ def _cloud(rng: np.random.Generator, organs: np.ndarray, label: str, count: int,
 
 
 def _inside(beads: Beads, organs: np.ndarray) -> Beads:
-    """Beads of lung trees that lie in the lung, or in fat and vessels near its root."""
+    """Return the beads of lung trees that lie in the lung, or in fat and vessels near its root."""
     index = np.round(TEMPLATE.to_ijk(beads.centres)).astype(int)
     label = organs[tuple(np.clip(index[:, ::-1], 0, np.array(organs.shape) - 1).T)]
     root = np.isin(label, [LABEL[n] for n in ("visceral fat", "artery", "vein", "airway", "lung vessel")])
@@ -166,6 +194,7 @@ def _inside(beads: Beads, organs: np.ndarray) -> Beads:
 
 
 def _trees(rng: np.random.Generator, organs: np.ndarray, vessels: dict[str, Vessel]) -> Iterator[Beads]:
+    """Grow plaque, thin vessels and the vessel and airway trees of the organs, in the order of the random stream."""
     aorta = vessels["aorta"]
     count = rng.poisson(rng.choice([0, 5, 16]))
     if count:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from oncotrack.images.geometry import Geometry
@@ -24,6 +25,8 @@ class Canvas:
         The image's grid.
     mapping : PointMap
         From the template to the visit.
+    device : str or torch.device
+        Where fields are computed.
     """
 
     def __init__(self, geometry: Geometry, mapping: PointMap, device: str | torch.device = "cpu") -> None:
@@ -47,28 +50,26 @@ class Canvas:
         self._node_mm = float((fine * self.factor).max())
         self._sparse = self.place[:, ::4, ::4, ::4].cpu()
 
-    def within(self, low, high) -> Block | None:
-        """The coarse nodes whose template place may lie in a box (RAS mm); None when there is none."""
+    def within(self, low: ArrayLike, high: ArrayLike) -> Block | None:
+        """Return the coarse nodes whose template place may lie in a box (RAS mm); None when there is none."""
         low, high = (torch.as_tensor(np.asarray(v, float), dtype=torch.float32).view(3, 1, 1, 1) for v in (low, high))
         reach = 2.5 * self._node_mm
         hit = ((self._sparse >= low - reach) & (self._sparse <= high + reach)).all(0)
+        found = hit.nonzero()
+        if not len(found):
+            return None
         slices = []
-        for axis in range(3):
-            others = tuple(a for a in range(3) if a != axis)
-            found = hit.any(others[1]).any(others[0]).nonzero()
-            if not len(found):
-                return None
-            size = self.place.shape[axis + 1]
-            start, stop = max(4 * int(found[0]) - 4, 0), min(4 * int(found[-1]) + 5, size)
+        for first, last, size in zip(found.amin(0).tolist(), found.amax(0).tolist(), self.place.shape[1:], strict=True):
+            start, stop = max(4 * first - 4, 0), min(4 * last + 5, size)
             if stop - start < 2:
                 start, stop = max(0, stop - 2), min(size, start + 2)
             slices.append(slice(start, stop))
-        return tuple(slices)
+        return slices[0], slices[1], slices[2]
 
     def tube(
         self, points: np.ndarray, radii: np.ndarray, flat: float = 1.0, reach: float = 18.0
     ) -> tuple[Block, Tensor] | None:
-        """Nodes near a tube and its signed distance there, right up to `reach` mm from it."""
+        """Return the nodes near a tube and its signed distance there, exact up to `reach` mm from it."""
         radii = np.broadcast_to(radii, len(points))
         far = reach + float(radii.max())
         at = self.within(points.min(0) - far, points.max(0) + far)
@@ -88,4 +89,5 @@ class Canvas:
     @property
     def everywhere(self) -> Block:
         """All coarse nodes."""
-        return tuple(slice(0, n) for n in self.place.shape[1:])
+        depth, height, width = self.place.shape[1:]
+        return slice(0, depth), slice(0, height), slice(0, width)

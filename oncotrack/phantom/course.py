@@ -1,4 +1,4 @@
-"""One node or lesion over time: how it grows, shrinks, vanishes, splits, merges or appears from visit to visit."""
+"""The course of one node or lesion: it grows, shrinks, vanishes, splits, merges or appears from visit to visit."""
 
 from __future__ import annotations
 
@@ -20,12 +20,28 @@ class Deposit:
 
     Parameters
     ----------
-    number : its value in the instance masks.
-    lumps : one per visit; None where it is not there (not yet, gone, or merged).
-    fates : what happened to it between visits, one less than visits.
-    parent : number of the deposit it split from; `merged_into` : number of the one it became part of.
-    deep : whether large vessels and bones are painted over it.
-    hot : whether it takes up FDG. primary : whether it is the primary tumour.
+    number : int
+        Its value in the instance masks.
+    kind : Kind
+        Lymph node or lesion.
+    site, region : str
+        Anatomical site, and the region that sizes and counts are drawn for.
+    lumps : tuple of Lump or None
+        One per visit; None where it is not present (not yet, no longer, or merged).
+    fates : tuple of str
+        What happened to it between visits, one less than visits.
+    deep : bool
+        Whether large vessels and bones are painted over it.
+    hot : bool
+        Whether it shows FDG uptake.
+    small : bool
+        Whether it is a node of normal size.
+    primary : bool
+        Whether it is the primary tumour.
+    parent : int, optional
+        Number of the deposit it split from.
+    merged_into : int, optional
+        Number of the deposit it became part of.
     """
 
     number: int
@@ -43,7 +59,7 @@ class Deposit:
 
 
 def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) -> list[Deposit]:
-    """Give deposits of the first visit a lump (or none) at every further visit; split and new ones join the list."""
+    """Give the deposits of the first visit a lump (or none) at every later visit, and append split and new ones."""
     next_number = INSTANCE + len(deposits)
     for visit in range(1, visits):
         born: list[Deposit] = []
@@ -68,19 +84,19 @@ def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) ->
             elif fate == "vanishes":
                 after = None
             elif fate == "splits":
-                apart = np.linalg.inv(now.metric)[:, 0] * 0.62
-                after = scaled(now, 0.6, apart)
-                piece = replace(scaled(now, rng.uniform(0.45, 0.55), -apart), label=next_number)
+                shift = np.linalg.inv(now.metric)[:, 0] * 0.62
+                after = scaled(now, 0.6, shift)
+                piece = replace(scaled(now, rng.uniform(0.45, 0.55), -shift), label=next_number)
                 born.append(replace(deposit, number=next_number, lumps=(*(None,) * visit, piece), parent=deposit.number,
                                     fates=(*("absent",) * (visit - 1), "appears"), primary=False))  # fmt: skip
                 next_number += 1
             elif fate == "merges":
-                other = _neighbour(deposits, n, merging)
-                if other is None:
+                found = _neighbour(deposits, n, now, merging)
+                if found is None:
                     fate = "grows"
                     after = scaled(now, 1.3)
                 else:
-                    its = deposits[other].lumps[-1]
+                    other, its = found
                     middle = (now.centre * now.radius**3 + its.centre * its.radius**3) / (now.radius**3 + its.radius**3)
                     after = scaled(
                         replace(now, centre=middle), 1.1 * ((now.radius**3 + its.radius**3) ** (1 / 3)) / now.radius
@@ -94,11 +110,11 @@ def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) ->
                     )
             deposits[n] = replace(deposit, lumps=(*deposit.lumps, after), fates=(*deposit.fates, fate))
         for _ in range(rng.poisson(1.0)):
-            models = [d for d in deposits if d.lumps[0] is not None and not d.primary and d.merged_into is None]
+            models = [(d, d.lumps[0]) for d in deposits if not d.primary and d.merged_into is None]
+            models = [(d, first) for d, first in models if first is not None]
             if not models:
                 break
-            model = models[rng.integers(len(models))]
-            near = model.lumps[0]
+            model, near = models[rng.integers(len(models))]
             place = near.centre + unit(rng) * (near.radius + 9)
             lump = replace(
                 near, centre=place, label=next_number, metric=near.metric * near.radius / rng.uniform(3.5, 7)
@@ -110,9 +126,8 @@ def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) ->
     return deposits
 
 
-def _neighbour(deposits: list[Deposit], n: int, merging: set[int]) -> int | None:
-    """The nearest later deposit of the same region that one can grow into."""
-    mine = deposits[n].lumps[-1]
+def _neighbour(deposits: list[Deposit], n: int, mine: Lump, merging: set[int]) -> tuple[int, Lump] | None:
+    """Return index and lump of the nearest later deposit of the same region that lump `mine` can merge with."""
     best, best_gap = None, 14.0
     for m in range(n + 1, len(deposits)):
         its = deposits[m].lumps[-1]
@@ -120,11 +135,11 @@ def _neighbour(deposits: list[Deposit], n: int, merging: set[int]) -> int | None
             continue
         gap = float(np.linalg.norm(mine.centre - its.centre)) - mine.radius - its.radius
         if gap < best_gap:
-            best, best_gap = m, gap
+            best, best_gap = (m, its), gap
     return best
 
 
 def unit(rng: np.random.Generator) -> np.ndarray:
-    """A random direction (3,)."""
+    """Draw a random direction (3,)."""
     v = rng.normal(size=3)
     return v / np.linalg.norm(v)

@@ -1,4 +1,4 @@
-"""A volume as a DICOM series that any viewer opens."""
+"""Writing a volume as a DICOM series."""
 
 from __future__ import annotations
 
@@ -15,10 +15,26 @@ _CLASSES = {"CT": "1.2.840.10008.5.1.4.1.1.2", "MR": "1.2.840.10008.5.1.4.1.1.4"
 
 
 def write_series(volume: Volume, folder: str | Path, *, patient: str = "PHANTOM", visit: int = 0) -> Path:
-    """Write one file a slice (DICOM PS3.3, CT, MR or PET Image Storage, explicit little endian).
+    """Write one file per slice (DICOM PS3.3, CT, MR or PET Image Storage, explicit little endian).
 
-    CT is stored as HU with intercept -1024; MR and PET with a slope a series. UIDs follow from the content, so that the
-    same volume gives the same files.
+    CT is stored as HU with intercept -1024; MR and PET with one slope per series. UIDs are computed from the content,
+    so that the same volume gives the same files.
+
+    Parameters
+    ----------
+    volume : Volume
+        CT in HU, PET in SUV or MR.
+    folder : path
+        Where to write; it is created.
+    patient : str
+        Patient ID and name.
+    visit : int
+        Number of the visit, from 0; it becomes part of the study's UID.
+
+    Returns
+    -------
+    Path
+        The folder.
 
     Raises
     ------
@@ -29,7 +45,7 @@ def write_series(volume: Volume, folder: str | Path, *, patient: str = "PHANTOM"
     """
     try:
         from pydicom.dataset import Dataset, FileMetaDataset
-        from pydicom.uid import ExplicitVRLittleEndian
+        from pydicom.uid import UID, ExplicitVRLittleEndian
     except ImportError as error:
         raise MissingPackageError(
             "Writing DICOM needs the package pydicom. Install it: pip install pydicom."
@@ -50,8 +66,8 @@ def write_series(volume: Volume, folder: str | Path, *, patient: str = "PHANTOM"
         position = lps_to_ras(volume.geometry.to_ras((0, 0, k)))
         instance = _uid(series, k, "slice")
         meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = _CLASSES[modality]
-        meta.MediaStorageSOPInstanceUID = instance
+        meta.MediaStorageSOPClassUID = UID(_CLASSES[modality])
+        meta.MediaStorageSOPInstanceUID = UID(instance)
         meta.TransferSyntaxUID = ExplicitVRLittleEndian
         data = Dataset()
         data.file_meta = meta
@@ -100,11 +116,11 @@ def write_series(volume: Volume, folder: str | Path, *, patient: str = "PHANTOM"
     return folder
 
 
-def _uid(*parts) -> str:
-    """A DICOM UID of a 128-bit hash (PS3.5, B.2)."""
+def _uid(*parts: object) -> str:
+    """Return a DICOM UID made of a 128-bit hash of the parts (PS3.5, B.2)."""
     return f"2.25.{int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=16).digest(), 'big')}"
 
 
 def _decimal(value: float) -> str:
-    """A number as a DICOM decimal string: at most 16 characters."""
+    """Return a number as a DICOM decimal string of at most 16 characters."""
     return f"{float(value):.10g}"[:16]

@@ -1,4 +1,4 @@
-"""Nodes and lesions of one patient over all visits: where they sit, what they look like, how they change."""
+"""Nodes and lesions of one patient over all visits: site, shape and course."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oncotrack.phantom.skeleton import LEVELS, spine_axis
 from oncotrack.phantom.statistics import NodeSize, node_count, node_size, small_node_size
 from oncotrack.phantom.tissues import INSTANCE
 
-# station: region, anchor (R, A, S), spread (mm); AJCC neck levels, the IASLC mediastinal map, and the abdomen
+# for each station: region, anchor (R, A, S), spread (mm); AJCC neck levels, the IASLC mediastinal map, and the abdomen
 STATIONS: dict[str, tuple[str, tuple[float, float, float], tuple[float, float, float]]] = {
     "neck IB right": ("neck", (36, 34, 178), (5, 5, 6)), "neck IB left": ("neck", (-36, 34, 178), (5, 5, 6)),
     "neck II right": ("neck", (40, 8, 172), (6, 7, 9)), "neck II left": ("neck", (-40, 8, 172), (6, 7, 9)),
@@ -52,7 +52,7 @@ SITES = {
 def random_disease(
     rng: np.random.Generator, anatomy: Anatomy, visits: int, nodes: bool = True, lesions: bool = True
 ) -> list[Deposit]:
-    """All nodes and lesions of one patient, placed in fat or in their organ, over `visits` visits."""
+    """Draw all nodes and lesions of one patient, placed in fat or in their organ, over `visits` visits."""
     first: list[Deposit] = []
     if nodes:
         first += _nodes(rng, anatomy)
@@ -62,24 +62,24 @@ def random_disease(
 
 
 def pushes(deposits: Sequence[Deposit], visit: int, least_mm: float = 5.5) -> tuple[np.ndarray, np.ndarray]:
-    """Centres (N, 3) and radii (N,) of the deep lumps that press tissue aside at a visit."""
-    lumps = [d.lumps[visit] for d in deposits if d.deep and d.lumps[visit] is not None]
-    lumps = [lump for lump in lumps if lump.radius > least_mm]
+    """Return centres (N, 3) and radii (N,) of the deep lumps that press tissue aside at a visit."""
+    lumps = [lump for d in deposits if d.deep and (lump := d.lumps[visit]) is not None and lump.radius > least_mm]
     return np.array([lump.centre for lump in lumps]).reshape(-1, 3), np.array([lump.radius for lump in lumps])
 
 
 def _nodes(rng: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
+    """Draw the nodes of the first visit, the largest placed first."""
     room = anatomy.room("visceral fat", "fat")
     involved = {"mediastinum": 0.75, "abdomen": 0.65, "neck": 0.5, "axilla": 0.35}
-    wanted: list[tuple[str, NodeSize, bool]] = []
+    requested: list[tuple[str, NodeSize, bool]] = []
     for region, chance in involved.items():
         if rng.random() < chance:
-            wanted += [(region, node_size(rng, region), False) for _ in range(node_count(rng, region))]
+            requested += [(region, node_size(rng, region), False) for _ in range(node_count(rng, region))]
     regions = rng.choice(list(involved), size=rng.poisson(26), p=[0.34, 0.3, 0.22, 0.14])
-    wanted += [(str(region), small_node_size(rng), True) for region in regions]
-    wanted.sort(key=lambda item: -item[1].mean)
+    requested += [(str(region), small_node_size(rng), True) for region in regions]
+    requested.sort(key=lambda item: -item[1].mean)
     placed: list[Deposit] = []
-    for region, size, small in wanted:
+    for region, size, small in requested:
         names = [name for name, (where, *_) in STATIONS.items() if where == region]
         found = _free_place(rng, names, room, placed, size.mean / 2)
         if found is None:
@@ -99,18 +99,22 @@ def _nodes(rng: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
 def _free_place(
     rng: np.random.Generator, names: list[str], room: np.ndarray, placed: list[Deposit], need: float
 ) -> tuple[str, np.ndarray] | None:
-    """The best of 80 places near stations for a node of radius `need` mm, wider afield when all are taken."""
+    """Return station and centre: the best of 80 places near the stations for a node of radius `need` mm.
+
+    The search is widened three times when every place is occupied; None when it still finds none.
+    """
     anchors, spreads = (np.array([STATIONS[name][column] for name in names], float) for column in (1, 2))
-    taken = np.array([d.lumps[0].centre for d in placed]).reshape(-1, 3)
-    radii = np.array([d.lumps[0].radius for d in placed])
+    lumps = [lump for d in placed if (lump := d.lumps[0]) is not None]
+    occupied = np.array([lump.centre for lump in lumps]).reshape(-1, 3)
+    radii = np.array([lump.radius for lump in lumps])
     for wide in (1.0, 1.6, 2.4, 3.5):
         which = rng.integers(len(names), size=80)
         centres = anchors[which] + rng.normal(size=(80, 3)) * spreads[which] * (1.0 if need < 6 else 0.7) * wide
         index = np.round(TEMPLATE.to_ijk(centres)).astype(int)
-        inside = ((index >= 0) & (index < TEMPLATE.size)).all(1)
+        inside = np.all((index >= 0) & (index < TEMPLATE.size), axis=1)
         index = np.where(inside[:, None], index, 0)
         clear = np.minimum(room[index[:, 2], index[:, 1], index[:, 0]] / need, 1.0)
-        gaps = np.linalg.norm(centres[:, None] - taken, axis=-1) - radii - need
+        gaps = np.linalg.norm(centres[:, None] - occupied, axis=-1) - radii - need
         gap = gaps.min(1, initial=50.0)
         score = 1.5 * clear + 0.12 * np.minimum(gap, 2.0) + 0.2 * rng.random(80)
         score[~inside | (gap <= -0.14 * need)] = -np.inf
@@ -120,24 +124,24 @@ def _free_place(
     return None
 
 
-def _lesions(rng: np.random.Generator, anatomy: Anatomy, taken: int) -> list[Deposit]:
+def _lesions(rng: np.random.Generator, anatomy: Anatomy, nodes: int) -> list[Deposit]:
+    """Draw the lesions of the first visit; `nodes` numbers are in use."""
     counts = {
         "lung": rng.poisson(1.6), "liver": rng.poisson(1.8) if rng.random() < 0.6 else 0,
         "adrenal": int(rng.random() < 0.3), "bone": rng.poisson(0.7), "soft tissue": rng.poisson(0.5),
     }  # fmt: skip
     placed: list[Deposit] = []
-    for site, (organ, tissue, (least, most)) in SITES.items():
+    for site, (_organ, tissue, (least, most)) in SITES.items():
         for n in range(max(counts[site], 1 if site == "lung" else 0)):
-            room = anatomy.room(organ)
             primary = site == "lung" and n == 0
             size = float(np.exp(rng.uniform(np.log(least), np.log(most)))) * (1.3 if primary else 1)
-            centre = _host_place(rng, site, room, size, placed)
+            centre = _host_place(rng, site, anatomy, size, placed)
             if centre is None:
                 continue
-            label = INSTANCE + taken + len(placed)
+            label = INSTANCE + nodes + len(placed)
             rough = 0.09 if site == "lung" and size > 10 else 0.05
-            axes = size * np.array([1.0, rng.uniform(0.7, 0.95), rng.uniform(0.75, 1.1)])
-            lump = make_lump(rng, centre, *axes, tissue, label, rough)
+            short, tall = size * rng.uniform(0.7, 0.95), size * rng.uniform(0.75, 1.1)
+            lump = make_lump(rng, centre, size, short, tall, tissue, label, rough)
             if site in ("liver", "lung") and size > 22 and rng.random() < 0.4:
                 lump = replace(lump, core=("node necrosis", float(rng.uniform(0.4, 0.6)), rng.normal(size=3) * 0.1))
             placed.append(
@@ -146,7 +150,10 @@ def _lesions(rng: np.random.Generator, anatomy: Anatomy, taken: int) -> list[Dep
     return placed
 
 
-def _host_place(rng, site: str, room: np.ndarray, size: float, placed: list[Deposit]) -> np.ndarray | None:
+def _host_place(
+    rng: np.random.Generator, site: str, anatomy: Anatomy, size: float, placed: list[Deposit]
+) -> np.ndarray | None:
+    """Return a centre (RAS mm) in the organ of `site` that is clear of the other lesions; None when there is none."""
     if site == "adrenal":
         side = rng.choice([1, -1])
         return np.array([31.0, -16, -160]) if side > 0 else np.array([-33.0, -10, -164])
@@ -154,12 +161,14 @@ def _host_place(rng, site: str, room: np.ndarray, size: float, placed: list[Depo
         level = rng.choice(["T3", "T5", "T7", "T8", "T10", "T11", "L1", "L2"])
         z = LEVELS[str(level)]
         return np.array([rng.normal() * 5, float(spine_axis(z)) + rng.normal() * 3, z + rng.normal() * 3])
+    room = anatomy.room(SITES[site][0])
     index = np.argwhere(room > min(0.42 * size, 0.9 * room.max()))
     for _ in range(20):
         if not len(index):
             return None
         centre = TEMPLATE.to_ras(index[rng.integers(len(index))][::-1] + rng.uniform(-0.4, 0.4, 3))
-        gaps = [np.linalg.norm(centre - d.lumps[0].centre) - d.lumps[0].radius - size / 2 for d in placed]
+        others = [lump for d in placed if (lump := d.lumps[0]) is not None]
+        gaps = [np.linalg.norm(centre - other.centre) - other.radius - size / 2 for other in others]
         if min(gaps, default=9) > 3:
             return centre
     return None

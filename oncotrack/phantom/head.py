@@ -1,4 +1,4 @@
-"""The head: skull, brain, orbits, sinuses, jaw with teeth; and the arms beyond the trunk's.
+"""The head: skull, brain, orbits, sinuses, and the jaw with its teeth.
 
 Template coordinates as in `trunk`: C2 at S 187, foramen magnum near 232, middle of the brain at 290, vertex near 365.
 """
@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from oncotrack.phantom.canvas import Canvas
-from oncotrack.phantom.layers import Beads, Paint, Step
+from oncotrack.phantom.layers import Beads, Block, Paint, Step
 from oncotrack.phantom.shapes import Waves, ellipsoid, plane, smooth_max, smooth_min, tube
 from oncotrack.phantom.skeleton import frames_along, rod
 from oncotrack.phantom.tissues import LABEL
@@ -39,7 +39,7 @@ class Head:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Head:
-        """A plausible head."""
+        """Draw a plausible head."""
         bones = Beads.joined(_bones())
         return cls(
             float(rng.uniform(0.96, 1.04)),
@@ -52,7 +52,7 @@ class Head:
         )
 
     def shape(self, fields: TrunkFields, canvas: Canvas) -> None:
-        """Let skin and flesh of the neck go over into those of the head."""
+        """Blend skin and flesh of the neck into those of the head."""
         at = canvas.within(_LOW, _HIGH)
         if at is None:
             return
@@ -69,7 +69,7 @@ class Head:
         fields.muscle[at] = smooth_min(smooth_max(fields.muscle[at], neck + 5, 10), head + 7.5, 8)
 
     def paint(self, canvas: Canvas, fields: TrunkFields) -> Iterator[Step]:
-        """Skull with brain, face, jaw, upper spine, in order."""
+        """Yield skull with brain, face, jaw and upper spine, in order."""
         at = canvas.within(_LOW, _HIGH)
         if at is None:
             return
@@ -77,24 +77,28 @@ class Head:
         mirrored = torch.stack([p[0].abs(), p[1], p[2]])
         skin = fields.skin[at]
         cavity = self._cavity(p)
-        yield from self._skull(p, mirrored, at, skin, cavity)
-        yield from self._brain(p, mirrored, at, cavity)
-        yield from self._face(p, mirrored, at, skin)
-        yield from self._jaw(p, mirrored, at, skin)
+        gyri, cells = self.gyri(p), self.cells(p)
+        yield from self._skull(p, mirrored, at, skin, cavity, gyri, cells)
+        yield from self._brain(p, mirrored, at, cavity, gyri)
+        yield from self._face(p, mirrored, at, skin, cells)
+        yield from self._jaw(p, mirrored, at, skin, gyri, cells)
         yield self.bones
         yield self.marrow
         yield self.teeth
 
     def _cavity(self, p: Tensor) -> Tensor:
-        """Signed distance of the inside of the skull: an ellipsoid above the front fossa or above the clivus."""
+        """Return the signed distance of the inside of the skull: an ellipsoid above the front fossa or the clivus."""
         vault = ellipsoid(p, (0, 12, 290), np.array((66, 86, 64)) * self.size)
         front = plane(p, (0, 50, 268), (0, 0.34, -0.94))
         clivus = plane(p, (0, 45, 264), (0, 0.62, -0.79))
         temporal = ellipsoid(torch.stack([p[0].abs(), p[1], p[2]]), (44, 32, 268), (19, 30, 22))
         return smooth_min(smooth_max(vault, smooth_min(front, clivus, 4), 8), temporal, 5)
 
-    def _skull(self, p, mirrored, at, skin, cavity) -> Iterator[Paint]:
-        wall = torch.maximum(cavity - 6.5 - 0.8 * self.gyri(p), skin + 3.5)
+    def _skull(
+        self, p: Tensor, mirrored: Tensor, at: Block, skin: Tensor, cavity: Tensor, gyri: Tensor, cells: Tensor
+    ) -> Iterator[Paint]:
+        """Yield the skull with mastoid cells, ear canals and foramen magnum."""
+        wall = torch.maximum(cavity - 6.5 - 0.8 * gyri, skin + 3.5)
         yield Paint("cortical bone", wall, at, LABEL["bone"])
         yield Paint("marrow", torch.maximum(wall + 1.8, 1.8 - cavity), at, LABEL["bone"], soft=0.6)
         petrous = smooth_min(
@@ -103,19 +107,19 @@ class Head:
             6,
         )
         yield Paint("cortical bone", torch.maximum(petrous, skin + 5), at, LABEL["bone"])
-        cells = torch.maximum(ellipsoid(mirrored, (57, -12, 234), (11, 14, 16)), 1.0 - 3.5 * self.cells(p))
+        cells = torch.maximum(ellipsoid(mirrored, (57, -12, 234), (11, 14, 16)), 1.0 - 3.5 * cells)
         yield Paint("gas", torch.maximum(cells, skin + 8), at)
         yield Paint("gas", tube(mirrored, [(84, -2, 250), (50, 0, 250)], [3.5, 3]), at)
         foramen = torch.maximum(ellipsoid(p, (0, -8, 232), (15, 17, 400)), (p[2] - 234).abs() - 14)
         yield Paint("cerebrospinal fluid", foramen, at, LABEL["spinal canal"])
 
-    def _brain(self, p, mirrored, at, cavity) -> Iterator[Paint]:
+    def _brain(self, p: Tensor, mirrored: Tensor, at: Block, cavity: Tensor, bend: Tensor) -> Iterator[Paint]:
+        """Yield grey and white matter, ventricles, cerebellum and brain stem in their fluid."""
         brain = LABEL["brain"]
         yield Paint("cerebrospinal fluid", cavity, at, brain)
         core = ellipsoid(p, (0, 10, 288), (200, 48, 24))
         grey = cavity + 1.8
         yield Paint("grey matter", grey, at, brain)
-        bend = self.gyri(p)
         fold = bend.abs() * 4.5
         yield Paint("cerebrospinal fluid", torch.maximum(grey - 0.5, -14 - cavity), at, brain, sheet=bend * 4.5,
                     thickness=1.3)  # fmt: skip
@@ -135,7 +139,8 @@ class Head:
         yield Paint("cerebrospinal fluid", torch.maximum(torch.maximum(stem - 3, cavity), p[2] - 264), at, brain)
         yield Paint("white matter", stem, at, brain)
 
-    def _face(self, p, mirrored, at, skin) -> Iterator[Paint]:
+    def _face(self, p: Tensor, mirrored: Tensor, at: Block, skin: Tensor, cells: Tensor) -> Iterator[Paint]:
+        """Yield the bones of the face, orbits, sinuses, nose and throat."""
         bone = LABEL["bone"]
         inside = skin + 8
         middle = smooth_min(ellipsoid(p, (0, 70, 244), (38, 32, 36)), ellipsoid(p, (0, 78, 222), (28, 26, 14)), 8)
@@ -153,7 +158,6 @@ class Head:
         yield Paint("muscle", globe, at, LABEL["eye"])
         yield Paint("cerebrospinal fluid", globe + 1.4, at, LABEL["eye"])
         yield Paint("muscle", ellipsoid(mirrored, (33, 102, 266), (4.5, 2.2, 4.5)), at, LABEL["eye"])
-        cells = self.cells(p)
         for centre, radii, walls in (
             ((25, 84, 240), (14, 16, 17), 0.0), ((6, 82, 264), (7, 22, 9), 1.6), ((8, 52, 256), (9, 12, 10), 0.0),
             ((12, 102, 291), (13, 5, 11), 0.0),
@@ -168,14 +172,17 @@ class Head:
         throat = tube(p, [(0, 24, 196), (0, 28, 222), (0, 46, 240)], [8, 9, 9], flat=0.6)
         yield Paint("gas", throat, at, LABEL["airway"])
 
-    def _jaw(self, p, mirrored, at, skin) -> Iterator[Paint]:
+    def _jaw(
+        self, p: Tensor, mirrored: Tensor, at: Block, skin: Tensor, gyri: Tensor, cells: Tensor
+    ) -> Iterator[Paint]:
+        """Yield tongue, parotid glands, cheek fat and jaw."""
         tongue = ellipsoid(p, (0, 62, 205), (23, 30, 15))
         yield Paint("fat plane", tongue - 2.0, at)
         yield Paint("muscle", tongue, at, LABEL["muscle"])
-        yield Paint("fat plane", tongue + 2, at, sheet=p[0] + 1.5 * self.gyri(p), thickness=1.2)
+        yield Paint("fat plane", tongue + 2, at, sheet=p[0] + 1.5 * gyri, thickness=1.2)
         parotid = torch.maximum(ellipsoid(mirrored, (58, 10, 214), (10, 18, 26)), 3 - tube(mirrored, _JAW[:3], 9))
-        yield Paint("gland", torch.maximum(parotid + 0.8 * self.cells(p), skin + 4), at, LABEL["gland"])
-        pad = ellipsoid(mirrored, (44, 70, 222), (11, 17, 17)) + 1.5 * self.gyri(p)
+        yield Paint("gland", torch.maximum(parotid + 0.8 * cells, skin + 4), at, LABEL["gland"])
+        pad = ellipsoid(mirrored, (44, 70, 222), (11, 17, 17)) + 1.5 * gyri
         yield Paint("fat", pad, at)
         jaw = tube(mirrored, _JAW, [5, 5, 7, 8, 9, 9.5])
         yield Paint("cortical bone", jaw, at, LABEL["bone"])
@@ -183,7 +190,7 @@ class Head:
 
 
 def _bones() -> Iterator[Beads]:
-    """Atlas and dens."""
+    """Yield atlas and dens."""
     yield rod([(0, 8, 190), (0, 9, 205), (0, 9, 217)], [(6, 6), (5.5, 5.5), (4, 4)], up=(0, 1, 0))
     angle = np.linspace(0, 2 * np.pi, 17)
     ring = np.stack([25 * np.sin(angle), -6 + 22 * np.cos(angle), np.full(17, 209.0)], 1)
@@ -194,7 +201,7 @@ def _bones() -> Iterator[Beads]:
 
 
 def _teeth(rng: np.random.Generator) -> Beads:
-    """Two arches of teeth, some lost."""
+    """Draw two arches of teeth, some of them missing."""
     angle = np.radians(np.linspace(-78, 78, 14))
     arches = [np.stack([27 * np.sin(angle), 66 + 32 * np.cos(angle), np.full(14, z)], 1) for z in (213.0, 198.0)]
     centres = np.concatenate(arches)[rng.random(28) < 0.9]

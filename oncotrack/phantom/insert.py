@@ -1,4 +1,4 @@
-"""Real scans made into truth: nodes and lesions put into a real CT, and a real CT moved by a known motion."""
+"""Ground truth from real scans: nodes and lesions inserted into a real CT, and a real CT warped by a known motion."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import torch.nn.functional as F
 from scipy.ndimage import gaussian_filter
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Kind
+from oncotrack.findings.finding import Kind, point
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import measure_masks
 from oncotrack.networks.threads import one_thread_an_operation
+from oncotrack.phantom.layers import Block
 from oncotrack.phantom.lumps import centred, make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
 from oncotrack.phantom.statistics import node_size, small_node_size
@@ -27,9 +28,24 @@ WARP_LATTICE_MM = 10.0
 
 @dataclass(frozen=True)
 class Implant:
-    """What to put into a real CT. Lengths in mm; `hu` None takes that of `tissue` in the scan's `phase`.
+    """A node or lesion to insert into a real CT.
 
-    `shape` is the seed of its bumps: implants of one shape and other sizes are one lesion at several visits.
+    Parameters
+    ----------
+    centre : (3,) float
+        RAS mm.
+    long_mm, short_mm, tall_mm : float
+        Axes of the middle axial section and extent along S, mm.
+    kind : Kind
+        Lymph node or lesion.
+    site : str
+        Anatomical site for the truth.
+    tissue : str
+        A key of `tissues.TISSUES`.
+    hu : float, optional
+        Mean HU; that of `tissue` in the scan's phase when missing.
+    shape : int, optional
+        Seed of the surface's bumps: implants of the same shape and other sizes are one lesion at several visits.
     """
 
     centre: tuple[float, float, float]
@@ -46,20 +62,30 @@ class Implant:
 def insert(
     volume: Volume, implants: Sequence[Implant] | int, seed: int = 0, *, phase: str = "portal", small: float = 0.0
 ) -> tuple[Volume, Truth]:
-    """Put nodes or lesions into a real CT, with soft borders and the scan's own noise.
+    """Insert nodes or lesions into a real CT, with soft borders and the scan's own noise.
 
     The new tissue has a blended border one pixel wide and its own smooth texture; its noise is the residual of the
     scan's most homogeneous soft-tissue patch, so that strength and spectrum match.
 
     Parameters
     ----------
-    volume : a CT, HU.
-    implants : what to put where; or a number of nodes that are placed in fat at random.
-    small : share of those nodes that are small (3-10 mm) instead of enlarged.
+    volume : Volume
+        A CT, HU.
+    implants : sequence of Implant, or int
+        What to insert; or a number of nodes that are placed in fat at random.
+    seed : int
+        Seed of places, shapes and noise.
+    phase : str
+        Contrast phase of the scan, a value of `Phase`.
+    small : float
+        Share of random nodes that are small (3-10 mm) instead of enlarged.
 
     Returns
     -------
-    A new volume (the same voxels where nothing was put) and its truth, one visit.
+    Volume
+        The CT with the implants; all other voxels are unchanged.
+    Truth
+        Its truth, one visit.
 
     Raises
     ------
@@ -72,12 +98,13 @@ def insert(
     array = volume.array.copy()
     masks = np.zeros(volume.array.shape, np.int16)
     values = hu_values(Phase(phase))
-    residual = _noise_source(volume, rng) if len(implants) else None
+    residual = _noise_source(volume, rng) if len(implants) else np.zeros((1, 1, 1), np.float32)
     details = []
     for n, implant in enumerate(implants):
         if not volume.geometry.contains(implant.centre):
             raise InputError(
-                f"The place {tuple(round(float(c)) for c in implant.centre)} (R A S, mm) lies outside {volume.name}."
+                f"The place {tuple(round(float(c)) for c in implant.centre)} (R A S, mm) lies outside {volume.name}. "
+                "Choose a centre inside the image."
             )
         number = INSTANCE + n
         shaping = rng if implant.shape is None else np.random.default_rng(implant.shape)
@@ -123,26 +150,40 @@ def insert(
 def warp(
     volume: Volume, seed: int = 0, *, most_mm: float = 25.0, motion: PointMap | None = None, masks: Volume | None = None
 ) -> tuple[Volume, Truth]:
-    """A follow-up of a real scan by a known smooth motion.
+    """Make a follow-up of a real scan by a known smooth motion.
+
+    It differs from `bench.warped.warped_copy`, whose figures are published, in its random stream and interpolation: here
+    a diffeomorphic flow of breathing, posture and weight with trilinear sampling on the scan's own grid; there
+    Gaussian-smoothed noise, another kernel, contrast, noise and voxels.
 
     Parameters
     ----------
-    motion : from the scan to its follow-up; random (breathing, posture, weight, at most `most_mm`) when missing.
-    masks : instance numbers on the scan's grid, carried along (nearest voxel).
+    volume : Volume
+        The scan.
+    seed : int
+        Seed of a random motion.
+    most_mm : float
+        Largest displacement of a random motion.
+    motion : PointMap, optional
+        From the scan to its follow-up; random (breathing, posture, weight) when missing.
+    masks : Volume, optional
+        Instance numbers on the scan's grid, warped with it (nearest voxel).
 
     Returns
     -------
-    The follow-up on the scan's own grid, and the truth of both: visit 0 is the scan, visit 1 the follow-up.
+    Volume
+        The follow-up on the scan's own grid.
+    Truth
+        Visit 0 is the scan, visit 1 the follow-up.
     """
     rng = np.random.default_rng(seed)
     if motion is None:
         low, high = volume.geometry.bounds
-        size = np.ceil((high - low + 60) / WARP_LATTICE_MM).astype(int) + 1
-        lattice = Geometry(tuple(size), (WARP_LATTICE_MM,) * 3, tuple(low - 30))
+        lattice = warp_lattice(volume.geometry)
         velocity = body_velocity(
             rng,
             lattice,
-            tuple((low + high) / 2),
+            ((low + high) / 2).tolist(),
             breath_mm=float(rng.normal() * 8),
             posture_mm=6.0,
             weight=float(rng.normal() * 0.03),
@@ -177,8 +218,17 @@ def warp(
     )
 
 
+def warp_lattice(geometry: Geometry) -> Geometry:
+    """Return a RAS-aligned lattice that reaches 30 mm beyond an image, for the velocity of its motion."""
+    low, high = geometry.bounds
+    columns, rows, slices = (int(n) + 1 for n in np.ceil((high - low + 60) / WARP_LATTICE_MM))
+    return Geometry(
+        (columns, rows, slices), (WARP_LATTICE_MM, WARP_LATTICE_MM, WARP_LATTICE_MM), point((low - 30).tolist())
+    )
+
+
 def pull_coordinates(geometry: Geometry, motion: PointMap) -> torch.Tensor:
-    """(1, D, H, W, 3) sampling grid, in [-1, 1], of where each voxel of the follow-up comes from."""
+    """Return the sampling grid, (1, D, H, W, 3) in [-1, 1]: the scan's position of each voxel of the follow-up."""
     axes = [torch.arange(n, dtype=torch.float32) for n in geometry.shape]
     out = torch.empty(1, *geometry.shape, 3)
     forth = torch.as_tensor(geometry.ijk_to_ras, dtype=torch.float32)
@@ -192,34 +242,34 @@ def pull_coordinates(geometry: Geometry, motion: PointMap) -> torch.Tensor:
     return out
 
 
-def _around(geometry: Geometry, centre, half_mm) -> tuple[tuple[slice, slice, slice], np.ndarray]:
-    """Array slices round a centre and the (d, h, w, 3) RAS offsets (mm) of their voxels."""
+def _around(geometry: Geometry, centre: np.ndarray, half_mm: np.ndarray) -> tuple[Block, np.ndarray]:
+    """Return array slices round a centre and the (d, h, w, 3) RAS offsets (mm) of their voxels."""
     middle = geometry.to_ijk(centre)
     half = np.abs(geometry.ras_to_ijk[:3, :3]) @ (np.asarray(half_mm) + 2)
     low = np.maximum(np.floor(middle - half), 0).astype(int)
     high = np.minimum(np.ceil(middle + half) + 1, geometry.size).astype(int)
     k, j, i = np.meshgrid(*[np.arange(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)], indexing="ij")
     offset = geometry.to_ras(np.stack([i, j, k], -1)) - np.asarray(centre)
-    return tuple(slice(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)), offset
+    return (slice(low[2], high[2]), slice(low[1], high[1]), slice(low[0], high[0])), offset
 
 
 def _noise_source(volume: Volume, rng: np.random.Generator) -> np.ndarray:
-    """(d, h, w) residual of a homogeneous soft-tissue patch: the scan's own noise."""
+    """Return the scan's own noise: the (d, h, w) residual of its most homogeneous soft-tissue patch."""
     array = volume.array.astype(np.float32)
-    want = np.minimum((5, 24, 24), array.shape)
+    wide = np.minimum((5, 24, 24), array.shape)
     best, best_std = None, np.inf
     soft = np.argwhere((array[::2, ::8, ::8] > 10) & (array[::2, ::8, ::8] < 170)) * (2, 8, 8)
     for start in soft[rng.permutation(len(soft))[:400]]:
-        start = np.minimum(start, np.array(array.shape) - want)
-        part = array[tuple(slice(a, a + n) for a, n in zip(start, want, strict=True))]
+        start = np.minimum(start, np.array(array.shape) - wide)
+        part = array[tuple(slice(a, a + n) for a, n in zip(start, wide, strict=True))]
         middle = float(np.median(part))
         if 10 < middle < 200 and part.std() < best_std:
             best, best_std = part - gaussian_filter(part, (0, 6, 6)), float(part.std())
-    return best if best is not None else rng.normal(size=want).astype(np.float32) * 10
+    return best if best is not None else rng.normal(size=wide).astype(np.float32) * 10
 
 
-def _patch(source: np.ndarray, shape, rng: np.random.Generator) -> np.ndarray:
-    """Noise of any shape from a source patch: mirrored tiling from a random start."""
+def _patch(source: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+    """Return noise of any shape: the source patch, mirrored and tiled from a random start."""
     start = rng.integers(0, source.shape)
     pads = [(0, max(int(s + n - m), 0)) for s, n, m in zip(start, shape, source.shape, strict=True)]
     tiled = np.pad(source, pads, mode="symmetric")
@@ -227,13 +277,14 @@ def _patch(source: np.ndarray, shape, rng: np.random.Generator) -> np.ndarray:
 
 
 def _random_implants(volume: Volume, count: int, rng: np.random.Generator, small_share: float) -> list[Implant]:
+    """Draw up to `count` nodes in fat that do not overlap."""
     if count <= 0:
         return []
     step = np.maximum(np.round(3 / np.asarray(volume.spacing[::-1])), 1).astype(int)
     small = gaussian_filter(volume.array[:: step[0], :: step[1], :: step[2]].astype(np.float32), 1)
     fat = np.argwhere((small > -125) & (small < -60)) * step
     if not len(fat):
-        raise InputError(f"{volume.name} shows no fat to place nodes in; say where they shall lie.")
+        raise InputError(f"{volume.name} shows no fat to place nodes in. Give the places of the implants.")
     implants: list[Implant] = []
     for _ in range(50 * count):
         centre = volume.geometry.to_ras(fat[rng.integers(len(fat))][::-1])
@@ -241,7 +292,7 @@ def _random_implants(volume: Volume, count: int, rng: np.random.Generator, small
         if volume.geometry.contains(centre, 12) and all(
             np.linalg.norm(centre - i.centre) > (i.long_mm + size.long) / 2 for i in implants
         ):
-            implants.append(Implant(tuple(centre), size.long, size.short, size.tall))
+            implants.append(Implant(point(centre.tolist()), size.long, size.short, size.tall))
         if len(implants) == count:
             break
     return implants

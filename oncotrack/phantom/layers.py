@@ -1,4 +1,4 @@
-"""What can be painted: large smooth shapes, strings of beads, and lumps (nodes and lesions)."""
+"""Objects that can be painted: large smooth shapes, strings of beads, and lumps (nodes and lesions)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,16 @@ Block = tuple[slice, slice, slice]
 
 @dataclass(frozen=True, eq=False)
 class Paint:
-    """One layer: everything where `sdf` is negative becomes `tissue`.
+    """One layer: `tissue` wherever `sdf` is negative.
 
     Parameters
     ----------
+    tissue : str
+        A key of `tissues.TISSUES`.
     sdf : (d, h, w) Tensor
         Signed distance (mm) on the coarse nodes `at`.
+    at : Block
+        Slices of the coarse nodes along k, j, i.
     sheet : (d, h, w) Tensor, optional
         A field whose zero level, `thickness` mm thick, is painted instead of the whole inside.
     label : int
@@ -60,7 +64,7 @@ class Beads:
     cylinder: bool = False
 
     def shrunk(self, tissue: str, by_mm: float, label: int | None = None) -> Beads:
-        """The inside of a shell: all cross-section radii less `by_mm`; beads that vanish are dropped."""
+        """Return the inside of a shell: cross-section radii reduced by `by_mm`, beads without extent dropped."""
         radii = self.radii.copy()
         radii[:, :2] -= by_mm
         if not self.cylinder:
@@ -71,25 +75,29 @@ class Beads:
 
     @staticmethod
     def joined(parts: Iterable[Beads]) -> Beads:
-        """One set of several of the same tissue and kind."""
+        """Return one set made of several of the same tissue and kind."""
         parts = list(parts)
-        stack = [np.concatenate([getattr(part, name) for part in parts]) for name in ("centres", "frames", "radii")]
-        return Beads(parts[0].tissue, *stack, parts[0].label, parts[0].cylinder)
+        centres, frames, radii = (
+            np.concatenate([getattr(part, name) for part in parts]) for name in ("centres", "frames", "radii")
+        )
+        return Beads(parts[0].tissue, centres, frames, radii, parts[0].label, parts[0].cylinder)
 
 
 @dataclass(frozen=True, eq=False)
 class Lump:
-    """One node or lesion: an ellipsoid, sheared along the body, with a bumpy surface and perhaps another core.
+    """One node or lesion: an ellipsoid, sheared along the body, with a bumpy surface and optionally a core.
 
     Parameters
     ----------
     centre : (3,) ndarray, RAS mm, template coordinates
     metric : (3, 3) ndarray
-        Takes mm from the centre to a ball of radius 1.
+        Maps mm from the centre to a ball of radius 1.
     bumps : (M, 5) ndarray
         Rows (kx, ky, kz, phase, amplitude) of the relative change of radius with direction.
     core : (tissue, relative radius, (3,) offset in ball units), optional
-    taper : exponent of its profile along the body: 2 for an ellipsoid, less for pointed ends.
+        Tissue of the core, and its size and position.
+    taper : float
+        Exponent of the profile along the body: 2 for an ellipsoid, less for pointed ends.
     """
 
     tissue: str
@@ -106,7 +114,7 @@ class Lump:
         return float(np.linalg.det(self.metric) ** (-1 / 3))
 
     def level(self, offset: Tensor) -> Tensor:
-        """Distance in ball units, 1 on the surface, of (..., 3) mm from the centre."""
+        """Return the distance in ball units, 1 on the surface, of (..., 3) mm from the centre."""
         q = offset @ torch.as_tensor(self.metric.T, dtype=offset.dtype, device=offset.device)
         across = q[..., :2].square().sum(-1).sqrt()
         d = (across**self.taper + q[..., 2].abs() ** self.taper) ** (1 / self.taper)
@@ -117,7 +125,7 @@ class Lump:
 
     @property
     def half_extent(self) -> np.ndarray:
-        """(3,) mm it may reach along R, A, S."""
+        """Largest extent from the centre along R, A, S, (3,) mm."""
         inverse = np.linalg.inv(self.metric)
         return np.sqrt((inverse**2).sum(1)) * (1 + np.abs(self.bumps[:, 4]).sum())
 

@@ -29,7 +29,7 @@ class Arms:
 
     @classmethod
     def of(cls, trunk: Trunk) -> Arms:
-        """The arms of a trunk, which decides how they lie."""
+        """Return the arms of a trunk, raised or lowered as the trunk says."""
         shafts = [[(174, -10, 170), (188, 6, 360)]] if trunk.arms_up else [
             [(194, -20, -76), (214, -20, -225)], [(206, -14, -236), (214, 2, -455)], [(222, -24, -230), (230, 4, -455)],
         ]  # fmt: skip
@@ -41,7 +41,7 @@ class Arms:
         return cls(_UP if trunk.arms_up else _DOWN, bones, bones.shrunk("yellow marrow", 3.0, LABEL["bone"]))
 
     def shape(self, fields: TrunkFields, canvas: Canvas) -> None:
-        """Lengthen the arms of the trunk."""
+        """Extend the arms of the trunk in `fields`."""
         points, radii = self.path[:, :3], self.path[:, 3]
         reach = np.abs(points).max(0) + 60
         low, high = points[:, 2].min() - 40, points[:, 2].max() + 40

@@ -1,25 +1,26 @@
-"""Shapes of nodes and lesions: bumpy ellipsoids, and nodes whose measured size is the one that was asked for."""
+"""Shapes of nodes and lesions: bumpy ellipsoids, and nodes of a given measured size."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.statistics import NodeSize
 
 _READ_LONG = 1.035
-"""The longest of many diameters on voxels over that of the smooth surface."""
+"""Ratio of the longest of many diameters on voxels to that of the smooth surface."""
 _CHORD = 1.0
-"""By how much of its roughness a chord across the long axis falls short of the width there."""
+"""Shortening of a chord across the long axis relative to the width there, in units of the roughness."""
 _TIP_MM = 0.8
-"""Half width (mm) at which a node's pointed ends are lost between voxels."""
+"""Half width (mm) below which a node's pointed ends fall between voxels."""
 _TAPERS = np.linspace(1.15, 4.0, 58)
 
 
 def _profile_volume(taper: np.ndarray) -> np.ndarray:
-    """Volume of the body |across|^t + |z|^t < 1 over that of the unit ball."""
+    """Return the volume of the body |across|^t + |z|^t < 1 relative to that of the unit ball."""
     z = (np.arange(400) + 0.5) / 400
     return 1.5 * ((1 - z[None] ** taper[:, None]) ** (2 / taper[:, None])).mean(1)
 
@@ -29,7 +30,7 @@ _TAPER_VOLUMES = _profile_volume(_TAPERS)
 
 def make_lump(
     rng: np.random.Generator,
-    centre,
+    centre: ArrayLike,
     long: float,
     short: float,
     tall: float,
@@ -40,13 +41,26 @@ def make_lump(
     angle: float | None = None,
     lean: float = 0.28,
 ) -> Lump:
-    """A lump whose middle axial section has axes `long` x `short` and which is `tall` mm high.
+    """Draw a lump with axes `long` x `short` in its middle axial section and height `tall`, mm.
 
     Parameters
     ----------
-    rough : relative height of its bumps.
-    angle : of the long axis from the patient's right (radians); random when missing.
-    lean : standard deviation of how far its sections shift for each mm along the body.
+    rng : numpy.random.Generator
+        Source of lean, bumps and a missing angle.
+    centre : (3,) float
+        RAS mm, template coordinates.
+    long, short, tall : float
+        Axes of the middle section and height, mm.
+    tissue : str
+        A key of `tissues.TISSUES`.
+    label : int
+        Instance number.
+    rough : float
+        Relative height of its bumps.
+    angle : float, optional
+        Of the long axis from the patient's right (radians); random when missing.
+    lean : float
+        Standard deviation of the shift of its sections per mm along the body.
     """
     angle = rng.uniform(0, np.pi) if angle is None else angle
     c, s = np.cos(angle), np.sin(angle)
@@ -60,11 +74,11 @@ def make_lump(
     return Lump(tissue, label, np.asarray(centre, float), metric, bumps)
 
 
-def node_lump(rng: np.random.Generator, centre, size: NodeSize, tissue: str, label: int) -> Lump:
-    """A node, bumpier the larger it is, whose surface has the axes, height and volume of `size`.
+def node_lump(rng: np.random.Generator, centre: ArrayLike, size: NodeSize, tissue: str, label: int) -> Lump:
+    """Draw a node whose surface has the axes, height and volume of `size`; larger nodes are bumpier.
 
-    Bumps and pointed ends change what a reader measures; so the body is measured on its surface and its axes and the
-    exponent of its profile (`taper`) are corrected, three times.
+    Bumps and pointed ends change what a reader measures. The body is therefore measured on its surface, and its axes
+    and the exponent of its profile (`taper`) are corrected, three times.
     """
     rough = float(np.clip(0.025 + 0.0018 * size.long, 0.03, 0.078))
     lump = make_lump(
@@ -78,14 +92,21 @@ def node_lump(rng: np.random.Generator, centre, size: NodeSize, tissue: str, lab
         lump = replace(lump, metric=lump.metric / ratio[:, None])
         if size.volume is not None:
             now = np.interp(lump.taper, _TAPERS, _TAPER_VOLUMES)
-            wanted = now * size.volume / (volume * ratio.prod())
-            lump = replace(lump, taper=float(np.interp(wanted, _TAPER_VOLUMES, _TAPERS)))
+            target = now * size.volume / (volume * ratio.prod())
+            lump = replace(lump, taper=float(np.interp(target, _TAPER_VOLUMES, _TAPERS)))
     return lump
 
 
 def surface_size(lump: Lump) -> tuple[float, float, float, float, bool]:
-    """Longest axial diameter, chord across it, height (mm) and volume (mm3) that a reader would measure of a lump,
-    from points of its surface; and whether it is longer along its second axis than along its first."""
+    """Compute the size that a reader would measure of a lump from points of its surface.
+
+    Returns
+    -------
+    long, short, tall, volume : float
+        Longest axial diameter, chord across it and height, mm; volume, mm3.
+    turned : bool
+        Whether the lump is longer along its second axis than along its first.
+    """
     latitude = np.linspace(-1, 1, 21)[1:-1]
     turn = np.arange(36) * 2 * np.pi / 36
     t = lump.taper
@@ -113,12 +134,12 @@ def surface_size(lump: Lump) -> tuple[float, float, float, float, bool]:
 
 
 def _swell(lump: Lump, unit: np.ndarray) -> np.ndarray:
-    """Relative radius of the surface in (..., 3) directions of the metric's frame."""
+    """Return the relative radius of the surface in (..., 3) directions of the metric's frame."""
     return 1 + (np.sin(unit @ lump.bumps[:, :3].T + lump.bumps[:, 3]) * lump.bumps[:, 4]).sum(-1)
 
 
 def centred(lump: Lump) -> Lump:
-    """An ellipsoidal lump moved so that its centroid lies where its centre was: bumps outweigh one another."""
+    """Return an ellipsoidal lump moved so that its centroid, which bumps shift, lies where its centre was."""
     n = np.arange(400) + 0.5
     height, turn = 1 - n / 200, n * np.pi * (1 + 5**0.5)
     ring = np.sqrt(1 - height**2)
@@ -128,6 +149,6 @@ def centred(lump: Lump) -> Lump:
     return replace(lump, centre=lump.centre - np.linalg.inv(lump.metric) @ shift)
 
 
-def scaled(lump: Lump, factor: float, shift=(0, 0, 0)) -> Lump:
-    """The same lump `factor` times as large, moved by `shift` mm."""
-    return replace(lump, metric=lump.metric / factor, centre=lump.centre + shift)
+def scaled(lump: Lump, factor: float, shift: ArrayLike = (0, 0, 0)) -> Lump:
+    """Return the same lump `factor` times as large, moved by `shift` mm."""
+    return replace(lump, metric=lump.metric / factor, centre=lump.centre + np.asarray(shift))

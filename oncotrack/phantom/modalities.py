@@ -28,7 +28,7 @@ class Modality:
 
     @staticmethod
     def grid(modality: str, ct: Geometry) -> Geometry:
-        """A modality's own grid over the CT's field of view."""
+        """Return a modality's own grid over the CT's field of view."""
         if modality == "PT":
             return ct.with_spacing(np.maximum(ct.spacing, PET_MM))
         if modality == "MR":
@@ -44,7 +44,7 @@ def pet_image(
     rng: np.random.Generator,
     urine_suv: float,
 ) -> tuple[np.ndarray, Tensor]:
-    """(D, H, W) float32 SUV with the scanner's blur and noise, and the label map."""
+    """Return (D, H, W) float32 SUV with the scanner's blur and noise, and the label map."""
     image, labels = paint_image(canvas, steps, suv_values(urine_suv), 0.0, mottle)
     image.mul_(float(rng.lognormal(0, 0.08)))
     noise = 0.22 * float(rng.uniform(0.7, 1.3)) * image.clamp_min(0.02).sqrt()
@@ -56,7 +56,7 @@ def pet_image(
 def mr_image(
     canvas: Canvas, steps: Sequence[Step], mottle: Tensor, generator: torch.Generator, rng: np.random.Generator
 ) -> tuple[np.ndarray, Tensor]:
-    """(D, H, W) float32 T2-like signal with a bias field and Rician noise, and the label map."""
+    """Return (D, H, W) float32 T2-like signal with a bias field and Rician noise, and the label map."""
     image, labels = paint_image(canvas, steps, t2_values(), 2.0, mottle)
     knots = torch.as_tensor(rng.normal(size=(1, 1, 4, 4, 4)), dtype=torch.float32, device=image.device) * 0.28
     bias = F.interpolate(knots, size=image.shape, mode="trilinear", align_corners=True)[0, 0]
@@ -66,8 +66,8 @@ def mr_image(
     return torch.sqrt((image + real).square() + imaginary.square()).cpu().numpy().astype(np.float32), labels
 
 
-def blurred(image: Tensor, sigma_voxels) -> Tensor:
-    """Gaussian blur of (D, H, W) with a sigma along x, y, z, in voxels."""
+def blurred(image: Tensor, sigma_voxels: Sequence[float] | np.ndarray) -> Tensor:
+    """Return a Gaussian blur of (D, H, W) with a sigma along x, y, z, in voxels."""
     out = image[None, None]
     for axis, sigma in zip((4, 3, 2), sigma_voxels, strict=True):
         reach = max(int(np.ceil(3 * float(sigma))), 1)

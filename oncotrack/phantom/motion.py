@@ -1,4 +1,4 @@
-"""Smooth, invertible motion: how the template becomes a patient, and how the patient moves between visits.
+"""Smooth, invertible motion: from the template to a patient, and of a patient between visits.
 
 A motion is the flow of a stationary velocity field (Arsigny et al. 2006, "A log-Euclidean framework for statistics on
 diffeomorphisms"), integrated by scaling and squaring; it is therefore a diffeomorphism. Points are tensors (3, ...)
@@ -14,48 +14,51 @@ from typing import Protocol
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from oncotrack.images.geometry import Geometry
 
 
 class PointMap(Protocol):
-    """Anything that carries points both ways."""
+    """A map of points with its inverse."""
 
     def forward(self, p: Tensor) -> Tensor:
-        """Where (3, ...) points go."""
+        """Return the transformed points, (3, ...) RAS mm."""
+        ...
 
     def inverse(self, p: Tensor) -> Tensor:
-        """Where (3, ...) points come from."""
+        """Return the points that are mapped to `p`, (3, ...) RAS mm."""
+        ...
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Nothing moves."""
+    """The identity."""
 
     def forward(self, p: Tensor) -> Tensor:
-        """The same points."""
+        """Return the same points."""
         return p
 
     def inverse(self, p: Tensor) -> Tensor:
-        """The same points."""
+        """Return the same points."""
         return p
 
 
 @dataclass(frozen=True)
 class Chain:
-    """One map after another, first to last."""
+    """Several maps, applied first to last."""
 
     maps: tuple[PointMap, ...]
 
     def forward(self, p: Tensor) -> Tensor:
-        """Where points go."""
+        """Return the transformed points, (3, ...) RAS mm."""
         for each in self.maps:
             p = each.forward(p)
         return p
 
     def inverse(self, p: Tensor) -> Tensor:
-        """Where points come from."""
+        """Return the points that are mapped to `p`, (3, ...) RAS mm."""
         for each in reversed(self.maps):
             p = each.inverse(p)
         return p
@@ -68,9 +71,9 @@ class Flow:
     Parameters
     ----------
     lattice : Geometry
-        RAS-aligned grid; outside it the border's displacement goes on.
+        RAS-aligned grid; beyond it the displacement of its border holds.
     there, back : (3, D, H, W) Tensor
-        Displacement of the map and a first guess of its inverse's.
+        Displacement of the map, and of the backward flow that starts the inversion.
     """
 
     lattice: Geometry
@@ -83,15 +86,15 @@ class Flow:
         return cls(lattice, _exponential(lattice, velocity, steps), _exponential(lattice, -velocity, steps))
 
     def to(self, device: str | torch.device) -> Flow:
-        """The same motion on another device."""
+        """Return the same motion on another device."""
         return Flow(self.lattice, self.there.to(device), self.back.to(device))
 
     def forward(self, p: Tensor) -> Tensor:
-        """Where points go."""
+        """Return the transformed points, (3, ...) RAS mm."""
         return p + _sample(self.lattice, self.there, p)
 
     def inverse(self, p: Tensor, rounds: int = 4) -> Tensor:
-        """Where points come from: fixed-point iterations of x = y - u(x) from the backward flow."""
+        """Return the points that are mapped to `p`: fixed-point iterations of x = p - u(x) from the backward flow."""
         x = p + _sample(self.lattice, self.back, p)
         for _ in range(rounds):
             x = p - _sample(self.lattice, self.there, x)
@@ -100,7 +103,7 @@ class Flow:
 
 @dataclass(frozen=True, eq=False)
 class Push:
-    """Room made for growing lumps: tissue at distance d of a lump of radius R is pressed outwards.
+    """Displacement by growing lumps: tissue at distance d from a lump of radius R is pressed outwards.
 
     The inverse map is closed: d_before = d (1 - s exp(-(d / (1.3 R))^2)), which is increasing for s < 1; the forward
     map solves it by fixed-point iterations. Lumps act one after the other.
@@ -118,7 +121,7 @@ class Push:
     strength: float = 0.65
 
     def inverse(self, p: Tensor) -> Tensor:
-        """Where points come from."""
+        """Return the points that are mapped to `p`, (3, ...) RAS mm."""
         p = p.clone()
         flat = p.view(3, -1)
         for centre, radius in zip(self.centres[::-1], self.radii[::-1], strict=True):
@@ -126,7 +129,7 @@ class Push:
         return p
 
     def forward(self, p: Tensor) -> Tensor:
-        """Where points go."""
+        """Return the transformed points, (3, ...) RAS mm."""
         p = p.clone()
         flat = p.view(3, -1)
         for centre, radius in zip(self.centres, self.radii, strict=True):
@@ -134,11 +137,12 @@ class Push:
         return p
 
     def _apply(self, flat: Tensor, centre: np.ndarray, radius: float, forward: bool) -> None:
-        q = flat - torch.as_tensor(centre, dtype=flat.dtype, device=flat.device)[:, None]
-        near = (q.abs().amax(0) < 4.0 * radius).nonzero()[:, 0]
+        """Move (3, N) points in place by one lump."""
+        middle = torch.as_tensor(centre, dtype=flat.dtype, device=flat.device)
+        near = _within(flat, middle, 4.0 * radius)
         if not len(near):
             return
-        q = q[:, near]
+        q = flat[:, near] - middle[:, None]
         before = after = q.square().sum(0).sqrt().clamp_min(1e-6)
         if forward:
             low, high = before, before + radius
@@ -151,11 +155,20 @@ class Push:
         flat[:, near] += q * (after / before - 1)
 
     def _shrunk(self, d: Tensor, radius: float) -> Tensor:
+        """Return the distance before the push of points at distance `d` after it."""
         return d * (1 - self.strength * torch.exp(-((d / (1.3 * radius)) ** 2)))
 
 
-def map_points(mapping: PointMap, points_ras, inverse: bool = False) -> np.ndarray:
-    """Carry (..., 3) RAS points with a map; returns (..., 3) float64."""
+def _within(flat: Tensor, middle: Tensor, reach: float) -> Tensor:
+    """Return the indices of those (3, N) points that lie less than `reach` mm from `middle` along every axis."""
+    near = ((flat[2] - middle[2]).abs_() < reach).nonzero()[:, 0]
+    for axis in (1, 0):
+        near = near[(flat[axis, near] - middle[axis]).abs_() < reach]
+    return near
+
+
+def map_points(mapping: PointMap, points_ras: ArrayLike, inverse: bool = False) -> np.ndarray:
+    """Transform (..., 3) RAS points with a map or its inverse; returns (..., 3) float64."""
     points = np.asarray(points_ras, float)
     p = torch.as_tensor(np.moveaxis(points, -1, 0).reshape(3, -1), dtype=torch.float64)
     moved = (mapping.inverse if inverse else mapping.forward)(p)
@@ -172,15 +185,22 @@ def body_velocity(
     weight: float = 0.0,
     wobble_mm: float = 0.0,
 ) -> Tensor:
-    """(3, D, H, W) velocity (mm) on a lattice.
+    """Draw a (3, D, H, W) velocity (mm) on a lattice.
 
     Parameters
     ----------
-    middle : (3,) RAS mm of the body's middle at the carina.
-    breath_mm : motion of the diaphragm towards the feet; the belly comes forward by a third.
-    posture_mm : size of shifts and turns of the whole body and of its bends along the spine.
-    weight : relative gain of girth; fat gains most.
-    wobble_mm : standard deviation of smooth random motion at 45 and 90 mm wavelength scale.
+    rng : numpy.random.Generator
+    lattice : Geometry
+    middle : (3,) float
+        RAS mm of the body's middle at the carina.
+    breath_mm : float
+        Motion of the diaphragm towards the feet; the belly comes forward by a third.
+    posture_mm : float
+        Size of shifts and turns of the whole body and of its bends along the spine.
+    weight : float
+        Relative gain of girth; fat gains most.
+    wobble_mm : float
+        Standard deviation of smooth random motion at wavelengths of 45 and 90 mm.
     """
     z, y, x = np.meshgrid(
         *[lattice.origin[a] + lattice.spacing[a] * np.arange(lattice.size[a]) for a in (2, 1, 0)], indexing="ij"
@@ -213,12 +233,13 @@ def body_velocity(
 
 
 def limited(velocity: Tensor, most_mm: float) -> Tensor:
-    """The velocity scaled down so that no point of the lattice moves faster than `most_mm`."""
+    """Return the velocity scaled down so that no point of the lattice moves faster than `most_mm`."""
     top = float(velocity.square().sum(0).sqrt().max())
     return velocity * min(1.0, most_mm / max(top, 1e-6))
 
 
 def _exponential(lattice: Geometry, velocity: Tensor, steps: int) -> Tensor:
+    """Return the displacement after unit time, (3, D, H, W) mm, by scaling and squaring."""
     u = velocity / 2**steps
     axes = [lattice.origin[a] + lattice.spacing[a] * torch.arange(lattice.size[a], device=u.device) for a in range(3)]
     z, y, x = torch.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
@@ -229,7 +250,7 @@ def _exponential(lattice: Geometry, velocity: Tensor, steps: int) -> Tensor:
 
 
 def _sample(lattice: Geometry, field: Tensor, p: Tensor) -> Tensor:
-    """Trilinear (3, ...) values of a lattice field (3, D, H, W) at points (3, ...)."""
+    """Return trilinear (3, ...) values of a lattice field (3, D, H, W) at points (3, ...)."""
     field = field.to(p)
     size = torch.as_tensor(lattice.size, dtype=p.dtype, device=p.device).view(3, 1)
     origin = torch.as_tensor(lattice.origin, dtype=p.dtype, device=p.device).view(3, 1)

@@ -1,4 +1,4 @@
-"""Sizes of phantom nodes, measured on their voxel masks as the real ones were."""
+"""Sizes of phantom nodes, measured on voxel masks as the real nodes were."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.disease import random_disease
 from oncotrack.phantom.layers import Lump
-from oncotrack.phantom.patient import make_patient
 from oncotrack.phantom.statistics import NODES
 
 MEASURES = (
@@ -28,7 +27,7 @@ MEASURES = (
     "volume_mm3",
 )
 DISEASES = 64
-"""Courses of disease that are drawn in each surveyed body."""
+"""Patients whose nodes are drawn in each surveyed body."""
 SURVEY_SPACING = (0.8, 0.8, 1.5)
 """Voxels (mm) on which lone nodes are measured; those of the real scans are 0.7-0.9 mm in plane and 1-2 mm thick."""
 
@@ -36,22 +35,27 @@ Sizes = dict[str, dict[str, np.ndarray]]
 
 
 def measured_nodes(bodies: int, seed: int, progress: Progress | None = None) -> Sizes:
-    """By region: every measure of `NODES` over enlarged nodes, each drawn alone, and nodes a patient.
+    """Measurement enlarged nodes, each drawn alone; also their number per patient.
 
     Parameters
     ----------
-    bodies : anatomies; each takes `DISEASES` patients' nodes.
+    bodies : int
+        Anatomies; the nodes of `DISEASES` patients are drawn in each.
+    seed : int
+        Seed of all bodies.
+    progress : Progress, optional
+        Called after each body.
+
+    Returns
+    -------
+    dict of str to dict of str to (N,) ndarray
+        By region, every measure of `NODES`.
     """
     return _collected(_lone_nodes(bodies, seed, progress))
 
 
-def painted_nodes(patients: int, seed: int) -> Sizes:
-    """The same over whole CTs (1.5 x 1.5 x 1.9 mm), where airways, bones, vessels and other nodes cut into nodes."""
-    return _collected(_painted_nodes(patients, seed))
-
-
 def lone_measure(lump: Lump) -> Measurement | None:
-    """What a reader would measure on the voxels of one lump that nothing covers."""
+    """Measurement the voxels of one lump that nothing covers, as a reader would; None when it has none."""
     reach = lump.half_extent + 2 * np.asarray(SURVEY_SPACING)
     size = np.ceil(2 * reach / SURVEY_SPACING).astype(int)
     geometry = Geometry(tuple(size), SURVEY_SPACING, tuple(lump.centre - reach))
@@ -62,6 +66,7 @@ def lone_measure(lump: Lump) -> Measurement | None:
 
 
 def _lone_nodes(bodies: int, seed: int, progress: Progress | None) -> Iterator[list[tuple[str, Measurement]]]:
+    """Yield region and measure of the enlarged nodes of each patient."""
     with one_thread_an_operation():
         for n in range(bodies):
             rng = np.random.default_rng([seed, n])
@@ -69,19 +74,15 @@ def _lone_nodes(bodies: int, seed: int, progress: Progress | None) -> Iterator[l
             for _ in range(DISEASES):
                 deposits = random_disease(rng, anatomy, 1, lesions=False)
                 enlarged = [d for d in deposits if not d.small and d.region in NODES]
-                measures = [(d.region, lone_measure(d.lumps[0])) for d in enlarged]
+                lumps = [(d.region, d.lumps[0]) for d in enlarged]
+                measures = [(region, lone_measure(lump)) for region, lump in lumps if lump is not None]
                 yield [(region, measure) for region, measure in measures if measure is not None]
             if progress is not None:
                 progress((n + 1) / bodies, "Measuring nodes")
 
 
-def _painted_nodes(patients: int, seed: int) -> Iterator[list[tuple[str, Measurement]]]:
-    for n in range(patients):
-        patient = make_patient(seed + n, visits=1, size=(256, 208, 260), spacing=(1.5, 1.5, 1.9), lesions=False)
-        yield [(i.region, i) for i in patient.visits[0].truth.instances if not i.small and i.region in NODES]
-
-
 def _collected(patients: Iterator[list[tuple[str, Measurement]]]) -> Sizes:
+    """Gather the patients' nodes into one table a region."""
     found: dict[str, dict[str, list[float]]] = {
         region: {m: [] for m in (*MEASURES, "nodes_per_patient")} for region in NODES
     }
@@ -97,6 +98,7 @@ def _collected(patients: Iterator[list[tuple[str, Measurement]]]) -> Sizes:
 
 
 def _sizes(i: Measurement) -> tuple[float, ...]:
+    """Return the values of `MEASURES`."""
     long, short = i.long_axis.length_mm, i.short_axis.length_mm
     extent = np.subtract(i.box.high, i.box.low)
     return (long, short, long / max(short, 1e-3), *extent, i.volume_mm3)

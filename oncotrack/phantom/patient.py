@@ -1,8 +1,8 @@
-"""The entry point: a synthetic cancer patient over time."""
+"""The entry point: a synthetic cancer patient at several visits."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import TimePoint
+from oncotrack.findings.finding import TimePoint, point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -21,6 +21,7 @@ from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.course import Deposit
 from oncotrack.phantom.disease import pushes, random_disease
 from oncotrack.phantom.draw import paint_image
+from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.modalities import Modality, mr_image, pet_image
 from oncotrack.phantom.motion import Chain, Flow, PointMap, Push, body_velocity, limited
 from oncotrack.phantom.scanner import Scanner
@@ -29,13 +30,14 @@ from oncotrack.phantom.truth import Instance, Truth, VisitTruth
 
 LATTICE = Geometry((53, 42, 81), (10.0, 10.0, 10.0), (-260.0, -190.0, -420.0))
 MOST_MOTION_MM = 25.0
+_LPS = ((-1.0, 0.0, 0.0), (0.0, -1.0, 0.0), (0.0, 0.0, 1.0))
 REACH = {"trunk": (-305.0, 195.0), "whole-body": (-640.0, 310.0)}
 """Lowest and highest S (mm, template) of a region: L4 to C2; mid-thigh to the middle of the brain."""
 
 
 @dataclass(frozen=True, eq=False)
 class Visit:
-    """One visit's images by modality, how they were taken, and their truth (on the first modality's grid)."""
+    """One visit: images by modality, phase and scanner, and the ground truth (on the first modality's grid)."""
 
     images: dict[str, Volume]
     truth: VisitTruth
@@ -51,7 +53,7 @@ class Visit:
 
 @dataclass(frozen=True, eq=False)
 class Patient:
-    """A synthetic patient: the visits and what is true of them."""
+    """A synthetic patient: the visits and the course of every node and lesion."""
 
     seed: int
     visits: tuple[Visit, ...]
@@ -59,7 +61,7 @@ class Patient:
 
     @cached_property
     def truth(self) -> Truth:
-        """Truth over all visits."""
+        """Ground truth over all visits."""
         return Truth(tuple(visit.truth for visit in self.visits))
 
     @property
@@ -96,21 +98,34 @@ def make_patient(
     nodes: bool = True,
     lesions: bool = True,
 ) -> Patient:
-    """A synthetic patient. The same arguments give the same patient (bit for bit on one device and torch version).
+    """Make a synthetic patient; the same arguments give the same patient, bit for bit on one device and torch version.
 
     Parameters
     ----------
     seed : int
-    visits : number of scans over time.
-    size : (3,) voxels along i (left), j (back), k (up).
-    spacing : (3,) mm; when missing, the grid covers the region: of the trunk most, at least 0.5 mm in plane and 0.8 to
+        Seed of everything that is random.
+    visits : int
+        Number of scans over time.
+    size : (3,) int
+        Voxels along i (left), j (back), k (up).
+    spacing : (3,) float, optional
+        Millimetres. When missing, the grid covers the region: of the trunk most, at least 0.5 mm in plane and 0.8 to
         5 mm between slices; of the whole body all, arms included.
-    region : "trunk" (neck to upper abdomen) or "whole-body" (brain to mid-thigh, as PET/CT is taken). The patient
-        is the same; a grid of any size and spacing shows what it covers, from the vertex to the knees.
-    modalities : "CT", "PT" (FDG, SUV), "MR" (T2-like).
-    phase : contrast phase of all visits; random for each when missing.
-    scanner : CT protocol of all visits; random for each when missing.
-    motion_mm : largest displacement between visits.
+    region : {"trunk", "whole-body"}
+        Neck to upper abdomen, or brain to mid-thigh, as PET/CT is acquired. The patient is the same; a grid of any
+        size and spacing shows what it covers, from the vertex to the knees.
+    modalities : sequence of {"CT", "PT", "MR"}
+        Images of each visit: HU, FDG SUV, T2-like signal.
+    phase : str, optional
+        Contrast phase of all visits, a value of `Phase`; random for each when missing.
+    scanner : Scanner, optional
+        CT protocol of all visits; random for each when missing.
+    device : str
+        torch device to draw on.
+    motion_mm : float
+        Largest displacement between visits.
+    nodes, lesions : bool
+        Whether to draw any.
 
     Raises
     ------
@@ -119,11 +134,11 @@ def make_patient(
     """
     unknown = [m for m in modalities if m not in ("CT", "PT", "MR")]
     if unknown or not modalities:
-        raise InputError(f"The phantom cannot draw {unknown or 'nothing'}; choose from CT, PT, MR.")
+        raise InputError(f"The phantom cannot draw {unknown or 'nothing'}. Choose from CT, PT and MR.")
     if phase is not None and phase not in {p.value for p in Phase}:
-        raise InputError(f'"{phase}" is not a contrast phase; choose from {", ".join(p.value for p in Phase)}.')
+        raise InputError(f'"{phase}" is not a contrast phase. Choose from {", ".join(p.value for p in Phase)}.')
     if region not in REACH:
-        raise InputError(f'"{region}" is not a region of the phantom; choose from {", ".join(REACH)}.')
+        raise InputError(f'"{region}" is not a region of the phantom. Choose from {", ".join(REACH)}.')
     if visits < 1 or min(size) < 4:
         raise InputError("A phantom needs at least one visit and four voxels along each axis.")
     with one_thread_an_operation():
@@ -131,8 +146,20 @@ def make_patient(
 
 
 def _made(
-    seed, visits, size, spacing, region, modalities, phase, scanner, device, motion_mm, nodes, lesions
+    seed: int,
+    visits: int,
+    size: Sequence[int],
+    spacing: Sequence[float] | None,
+    region: str,
+    modalities: Sequence[str],
+    phase: str | None,
+    scanner: Scanner | None,
+    device: str,
+    motion_mm: float,
+    nodes: bool,
+    lesions: bool,
 ) -> Patient:
+    """Make a patient from checked arguments; those of `make_patient`."""
     rng = np.random.default_rng(seed)
     anatomy = Anatomy.random(rng)
     deposits = tuple(random_disease(rng, anatomy, visits, nodes, lesions))
@@ -151,7 +178,7 @@ def _made(
 
 
 def drawing_job(seed: int, *, size: Sequence[int], device: str) -> Callable[[], torch.Tensor]:
-    """A function that draws the same CT visit anew at each call (for timing): motion, painting, scanner."""
+    """Return a function that draws the same CT visit again at each call (for timing): motion, painting, scanner."""
     rng = np.random.default_rng(seed)
     anatomy = Anatomy.random(rng)
     deposits = tuple(random_disease(rng, anatomy, 1))
@@ -174,6 +201,7 @@ def drawing_job(seed: int, *, size: Sequence[int], device: str) -> Callable[[], 
 
 
 def _visit_motion(rng: np.random.Generator, most_mm: float) -> Flow:
+    """Draw the motion of a later visit: breathing, posture, weight."""
     velocity = body_velocity(
         rng,
         LATTICE,
@@ -187,6 +215,7 @@ def _visit_motion(rng: np.random.Generator, most_mm: float) -> Flow:
 
 
 def _mapping(deposits: Sequence[Deposit], visit: int, body: Flow, motion: Flow | None, device: str) -> PointMap:
+    """Return the map from the template to a visit: growing lumps, the patient's body, the visit's motion."""
     centres, radii = pushes(deposits, visit)
     maps: list[PointMap] = [Push(centres, radii)] if len(radii) else []
     maps += [each.to(device) for each in (body, motion) if each is not None]
@@ -194,30 +223,42 @@ def _mapping(deposits: Sequence[Deposit], visit: int, body: Flow, motion: Flow |
 
 
 def _grid(rng: np.random.Generator, size: Sequence[int], spacing: Sequence[float] | None, region: str) -> Geometry:
-    size = np.asarray(size, int)
+    """Place a grid of LPS axes on the region, moved a little at random."""
+    width, depth, height = (int(n) for n in size)
     lowest, highest = REACH[region]
     reach = highest - lowest
     if spacing is None and region == "whole-body":
-        spacing = (500.0 / size[0], 500.0 / size[1], reach / size[2])
+        spacing = (500.0 / width, 500.0 / depth, reach / height)
     elif spacing is None:
-        across = max(float(rng.uniform(345, 410)) / size[0], 0.5)
-        along = float(np.clip(rng.uniform(0.8, 0.98) * reach / size[2], 0.8, 5.0))
-        spacing = (across, across * size[0] / size[1] if size[0] != size[1] else across, along)
-    spacing = np.asarray(spacing, float)
-    extent = size * spacing
+        across = max(float(rng.uniform(345, 410)) / width, 0.5)
+        along = float(np.clip(rng.uniform(0.8, 0.98) * reach / height, 0.8, 5.0))
+        spacing = (across, across * width / depth if width != depth else across, along)
+    voxel = np.asarray(spacing, float)
+    extent = np.array((width, depth, height)) * voxel
     free = max(reach - extent[2], 0.0)
     bottom = lowest + free * rng.uniform(0, 1) if extent[2] < reach else (lowest + highest - extent[2]) / 2
     centre = np.array([rng.normal() * 5, 2 + rng.normal() * 5, bottom + extent[2] / 2])
-    direction = np.diag([-1.0, -1.0, 1.0])
-    origin = centre - direction @ (spacing * (size - 1) / 2)
-    return Geometry(tuple(size), tuple(spacing), tuple(origin), direction)
+    origin = centre - np.array(_LPS) @ (voxel * (np.array((width, depth, height)) - 1) / 2)
+    return Geometry((width, depth, height), point(voxel.tolist()), point(origin.tolist()), _LPS)
 
 
-def _visit(rng, anatomy, deposits, n, geometry, mapping, phase, scanner, modalities, device) -> Visit:
+def _visit(
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    deposits: Sequence[Deposit],
+    n: int,
+    geometry: Geometry,
+    mapping: PointMap,
+    phase: Phase,
+    scanner: Scanner,
+    modalities: Sequence[str],
+    device: str,
+) -> Visit:
+    """Draw the images of visit `n` and its truth."""
     generator = torch.Generator(device=device).manual_seed(int(rng.integers(2**62)))
     date = f"2026{1 + (3 * n) % 12:02d}15" if n < 4 else f"{2026 + n // 4}{1 + (3 * n) % 12:02d}15"
     images: dict[str, Volume] = {}
-    masks = organs = None
+    truth: VisitTruth | None = None
     for modality in modalities:
         grid = Modality.grid(modality, geometry)
         canvas = Canvas(grid, mapping, device)
@@ -229,33 +270,35 @@ def _visit(rng, anatomy, deposits, n, geometry, mapping, phase, scanner, modalit
             array = drawn.cpu().numpy().astype(np.int16)
         else:
             drawing = (canvas, painting, mottle, generator, rng)
-            urine = anatomy.ends.pelvis.urine_suv
-            array, labels = pet_image(*drawing, urine) if modality == "PT" else mr_image(*drawing)
+            array, labels = pet_image(*drawing, anatomy.urine_suv) if modality == "PT" else mr_image(*drawing)
         name = f"phantom t{n} {modality}"
         images[modality] = Volume(array, grid, name, modality, {"date": date})
-        if masks is None:
+        if truth is None:
             found = labels.cpu().numpy()
             masks = Volume(np.where(found >= INSTANCE, found, 0).astype(np.int16), grid, f"{name} nodes and lesions")
             organs = Volume(np.where(found >= INSTANCE, 0, found).astype(np.int16), grid, f"{name} organs")
-    truth = VisitTruth(masks, organs, tuple(_instances(deposits, n, masks)), mapping)
+            truth = VisitTruth(masks, organs, tuple(_instances(deposits, n, masks)), mapping)
+    if truth is None:
+        raise InputError("A visit needs at least one modality. Choose from CT, PT and MR.")
     return Visit(images, truth, phase, scanner, date)
 
 
-def _lumps(deposits: Sequence[Deposit], visit: int) -> tuple[tuple, tuple]:
-    deep = tuple(d.lumps[visit] for d in deposits if d.deep and d.lumps[visit] is not None)
-    top = tuple(d.lumps[visit] for d in deposits if not d.deep and d.lumps[visit] is not None)
+def _lumps(deposits: Sequence[Deposit], visit: int) -> tuple[tuple[Lump, ...], tuple[Lump, ...]]:
+    """Return the lumps of a visit below (`deep`) and above vessels and bones."""
+    deep, top = (
+        tuple(lump for d in deposits if d.deep is below and (lump := d.lumps[visit]) is not None)
+        for below in (True, False)
+    )
     return deep, top
 
 
-def _instances(deposits: Sequence[Deposit], visit: int, masks: Volume):
+def _instances(deposits: Sequence[Deposit], visit: int, masks: Volume) -> Iterator[Instance]:
+    """Yield the deposits that a visit shows, measured on their masks; merged ones with the mask they are part of."""
     measured = measure_masks(masks)
     for deposit in deposits:
-        merged = deposit.merged_into is not None and deposit.lumps[visit] is None and visit > 0
-        shown = (
-            deposit.merged_into
-            if merged and any(lump is not None for lump in deposit.lumps[:visit])
-            else deposit.number
-        )
+        shown = deposit.number
+        if deposit.merged_into is not None and deposit.lumps[visit] is None and visit > 0:
+            shown = deposit.merged_into if any(lump is not None for lump in deposit.lumps[:visit]) else shown
         found = measured.get(shown)
         if found is None or (deposit.lumps[visit] is None and shown == deposit.number):
             continue

@@ -1,4 +1,4 @@
-"""A synthetic patient's files: images, masks, findings and the truth."""
+"""Writing a synthetic patient: images, masks, findings and the ground truth."""
 
 from __future__ import annotations
 
@@ -13,16 +13,29 @@ from oncotrack.phantom.tissues import ORGANS
 
 
 def write_patient(patient: Patient, folder: str | Path, *, dicom: bool = False) -> Path:
-    """Write a patient.
+    """Write a patient's images, masks, findings and ground truth.
 
     Files: ``t<n>_<modality>.nii.gz``, ``t<n>_masks.nii.gz`` (instances), ``t<n>_organs.nii.gz``,
     ``t<n>_tumour.nii.gz``, ``findings.json`` (a FindingList) and ``truth.json`` (sites, fates, organ names, and where
     the findings' centres lie at the other visits); with `dicom`, also a folder ``t<n>_<modality>_dicom`` each.
 
+    Parameters
+    ----------
+    patient : Patient
+    folder : path
+        Where to write; it is created.
+    dicom : bool
+        Write each image as a DICOM series too.
+
+    Returns
+    -------
+    Path
+        The folder.
+
     Raises
     ------
     OutputError
-        When the folder cannot be written.
+        The folder cannot be written.
     """
     folder = Path(folder)
     for n, visit in enumerate(patient.visits):
@@ -42,7 +55,7 @@ _PLAIN = ("number", "mask_number", "site", "region", "fate", "hot", "primary", "
 
 
 def truth_document(patient: Patient) -> dict:
-    """What ``truth.json`` holds."""
+    """Return the content of ``truth.json``."""
     truth = patient.truth
     visits = []
     for n, visit in enumerate(patient.visits):

@@ -22,7 +22,7 @@ _WING = np.array([
 
 @dataclass(frozen=True, eq=False)
 class PelvicBones:
-    """Bones drawn as beads: shells first, then what is inside them."""
+    """Bones drawn as beads: shells and their marrow."""
 
     cortex: Beads
     marrow: Beads
@@ -34,7 +34,7 @@ class PelvicBones:
 
 
 def build_pelvic_bones() -> PelvicBones:
-    """Sacrum, hip bones and femora."""
+    """Build sacrum, hip bones and femora."""
     bones, shafts, wings = list(_sacrum()), [], []
     for side in (1, -1):
         bones += _ring(side)
@@ -56,6 +56,7 @@ def build_pelvic_bones() -> PelvicBones:
 
 
 def _sacrum() -> list[Beads]:
+    """Build sacrum and coccyx."""
     path = [(0, -26, -358), (0, -36, -376), (0, -58, -402), (0, -74, -428), (0, -76, -452), (0, -62, -472)]
     return [
         rod(path, [(47, 17), (44, 16), (35, 13), (25, 10), (11, 7), (5, 4)], up=(0, 1, 0)),
@@ -64,7 +65,7 @@ def _sacrum() -> list[Beads]:
 
 
 def _ring(side: int) -> list[Beads]:
-    """Pubis, ischium and the column behind the hip joint; femoral head, neck and trochanters."""
+    """Build pubis, ischium and the column behind the hip joint; femoral head, neck and trochanters."""
     s = side
 
     def at(*points: tuple[float, float, float]) -> list[tuple[float, float, float]]:
@@ -87,6 +88,7 @@ def _ring(side: int) -> list[Beads]:
 
 
 def _femur(side: int) -> Beads:
+    """Build the shaft of a femur."""
     x, y, z = HIP
     path = [(x + 42, y - 12, z - 28), (x + 38, y - 10, z - 60), (x + 30, y - 2, z - 120), (x + 10, y + 6, z - 300)]
     path = [(side * px, py, pz) for px, py, pz in path]
@@ -94,7 +96,7 @@ def _femur(side: int) -> Beads:
 
 
 def _wing(side: int) -> Beads:
-    """A thin bowed plate, thicker at its rim, of overlapping discs."""
+    """Build the iliac wing: a thin bowed plate of overlapping discs, thicker at its rim."""
     table = _WING[np.argsort(_WING[:, 0])]
     z, t = np.meshgrid(np.arange(-418.0, -304.0, 3.5), np.linspace(0, 1, 34), indexing="ij")
     back_x, back_y, front_x, front_y, bow = (PchipInterpolator(table[:, 0], table[:, n])(z) for n in range(1, 6))

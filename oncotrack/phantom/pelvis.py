@@ -22,7 +22,7 @@ from oncotrack.phantom.trunk import TrunkFields
 from oncotrack.phantom.vessels import path_beads
 
 HIGHEST = -306.0
-"""Height (mm) above which the trunk is as it was."""
+"""Height (mm) above which the trunk is unchanged."""
 _LOW, _HIGH = (-420.0, -260.0, -1400.0), (420.0, 260.0, HIGHEST)
 # height: half width, front, back of the flesh without its fat (mm)
 _FLESH = np.array([
@@ -48,12 +48,7 @@ _VESSELS: dict[str, list[list[tuple[float, float, float, float]]]] = {
 
 @dataclass(frozen=True, eq=False)
 class Pelvis:
-    """Everything random about one patient's pelvis.
-
-    Parameters
-    ----------
-    urine_suv : FDG in the bladder.
-    """
+    """Everything random about one patient's pelvis; `urine_suv` is the FDG uptake of the bladder."""
 
     bladder: np.ndarray
     urine_suv: float
@@ -67,7 +62,7 @@ class Pelvis:
 
     @classmethod
     def random(cls, rng: np.random.Generator, female: bool) -> Pelvis:
-        """A plausible pelvis."""
+        """Draw a plausible pelvis."""
         sigmoid = np.array([(-104, -8, -296, 15), (-100, 8, -330, 14), (-84, 26, -362, 13), (-46, 26, -384, 13),
                             (-8, 2, -372, 13), (14, -22, -384, 13), (4, -46, -404, 14), (0, -54, -436, 16),
                             (0, -44, -466, 13), (0, -44, -498, 5)], float)  # fmt: skip
@@ -88,7 +83,7 @@ class Pelvis:
         )
 
     def shape(self, fields: TrunkFields, canvas: Canvas) -> None:
-        """Let the trunk's skin, flesh and cavity go over into those of the pelvis and the thighs."""
+        """Blend the trunk's skin, flesh and cavity into those of the pelvis and the thighs."""
         at = canvas.within(_LOW, _HIGH)
         if at is None:
             return
@@ -113,19 +108,21 @@ class Pelvis:
         fields.belly[at] = torch.maximum(fields.cage[at] + 1.5, fields.dome[at] + 1.0)
 
     def paint(self, canvas: Canvas, fields: TrunkFields) -> Iterator[Step]:
-        """Soft parts, back to front."""
+        """Yield the soft tissues, back to front."""
         at = canvas.within((-200, -150, -760), (200, 140, HIGHEST + 30))
         if at is None:
             return
         p = canvas.place[(slice(None), *at)]
         mirrored = torch.stack([p[0].abs(), p[1], p[2]])
-        yield from self._muscles(p, mirrored, at, fields)
-        yield from self._bowel(p, at, fields)
-        yield from self._organs(p, mirrored, at)
+        ripple, lobules = self.ripple(p), self.lobules(p)
+        bladder = self._bladder(p, ripple)
+        yield from self._muscles(p, mirrored, at, fields, ripple)
+        yield from self._bowel(p, at, fields, bladder, ripple, lobules)
+        yield from self._organs(p, mirrored, at, bladder, ripple, lobules)
         yield from self.vessels.values()
 
     def paint_bones(self, canvas: Canvas) -> Iterator[Step]:
-        """Hip joints and bones."""
+        """Yield hip joints and bones."""
         at = canvas.within((-150, -110, -760), (150, 70, HIGHEST + 10))
         if at is None:
             return
@@ -148,9 +145,8 @@ class Pelvis:
         symphysis = ellipsoid(p, (0, 45, -464), (3.2, 12, 20))
         yield Paint("disc", symphysis, at)
 
-    def _muscles(self, p: Tensor, mirrored: Tensor, at: Block, fields: TrunkFields) -> Iterator[Paint]:
-        """Fat between the muscles; iliopsoas, obturator and the pelvic floor."""
-        ripple = self.ripple(p)
+    def _muscles(self, p: Tensor, mirrored: Tensor, at: Block, fields: TrunkFields, ripple: Tensor) -> Iterator[Paint]:
+        """Yield the fat between the muscles, iliopsoas, obturator and the pelvic floor."""
         flesh = fields.muscle[at]
         low = torch.maximum(flesh + 1.5, mirrored[2] - HIGHEST + 30)
         outside = torch.maximum(low, 8 - fields.cage[at])
@@ -179,10 +175,12 @@ class Pelvis:
         floor = tube(mirrored, [(3, -62, -476), (14, -30, -484), (8, 18, -482)], [6, 6, 5])
         yield Paint("muscle", floor, at, LABEL["muscle"])
 
-    def _bowel(self, p: Tensor, at: Block, fields: TrunkFields) -> Iterator[Paint]:
-        """Loops of small bowel, caecum, sigmoid and rectum with stool and gas."""
-        label, lobules, ripple = LABEL["bowel"], self.lobules(p), self.ripple(p)
-        room = smooth_max(fields.cage[at] + 3, self._bladder(p).neg() + 4, 6)
+    def _bowel(
+        self, p: Tensor, at: Block, fields: TrunkFields, bladder: Tensor, ripple: Tensor, lobules: Tensor
+    ) -> Iterator[Paint]:
+        """Yield loops of small bowel, caecum, sigmoid and rectum with stool and gas."""
+        label = LABEL["bowel"]
+        room = smooth_max(fields.cage[at] + 3, bladder.neg() + 4, 6)
         yield Paint("septum", torch.maximum(room + 3, p[2] - HIGHEST), at, sheet=ripple * 4 + lobules, thickness=0.9)
         for path in self.loops:
             wall = smooth_max(tube(p, path[:, :3], path[:, 3]), room, 4)
@@ -190,38 +188,40 @@ class Pelvis:
             yield Paint("bowel wall", wall, at, label)
             yield Paint("bowel content", wall + 2.4 + lobules, at, label, soft=1.0)
         for path in self.colon:
-            low = torch.maximum(room, HIGHEST + 24 - p[2]) if path is self.colon[1] else self._bladder(p).neg() + 3
+            low = torch.maximum(room, HIGHEST + 24 - p[2]) if path is self.colon[1] else bladder.neg() + 3
             wall = smooth_max(tube(p, path[:, :3], path[:, 3]) + ripple, low, 4)
             yield Paint("visceral fat", wall - 3.0, at)
             yield Paint("bowel wall", wall, at, label)
             yield Paint("stool", wall + 2.8, at, label, soft=0.5)
             yield Paint("gas", torch.maximum(wall + 3.2, smooth_max(18 * ripple + 4, lobules * 4 - 2, 5)), at)
 
-    def _organs(self, p: Tensor, mirrored: Tensor, at: Block) -> Iterator[Paint]:
-        """Bladder; uterus or prostate with seminal vesicles."""
-        bladder = self._bladder(p)
+    def _organs(
+        self, p: Tensor, mirrored: Tensor, at: Block, bladder: Tensor, ripple: Tensor, lobules: Tensor
+    ) -> Iterator[Paint]:
+        """Yield bladder, and uterus or prostate with seminal vesicles."""
         if self.female:
             body = smooth_min(
                 ellipsoid(p, (4, -12, -412), (26, 21, 27)), ellipsoid(p, (0, -18, -446), (14, 12, 22)), 12
             )
-            body = torch.maximum(body + 1.2 * self.ripple(p), 2 - bladder)
+            body = torch.maximum(body + 1.2 * ripple, 2 - bladder)
             yield Paint("visceral fat", body - 1.5, at)
             yield Paint("uterus", body, at, LABEL["uterus"], soft=0.8)
             yield Paint("stomach content", ellipsoid(p, (4, -12, -412), (11, 2.5, 12)), at, soft=1.0)
         else:
-            yield Paint("prostate", ellipsoid(mirrored, (16, -22, -452), (14, 6, 7)) + self.lobules(p), at)
-            gland = ellipsoid(p, (0, -4, -474), (22, 17, 18)) + 0.6 * self.lobules(p)
+            yield Paint("prostate", ellipsoid(mirrored, (16, -22, -452), (14, 6, 7)) + lobules, at)
+            gland = ellipsoid(p, (0, -4, -474), (22, 17, 18)) + 0.6 * lobules
             yield Paint("prostate", gland, at, LABEL["prostate"])
         yield Paint("visceral fat", bladder - 1.5, at)
         yield Paint("bladder wall", bladder, at, LABEL["bladder"])
         yield Paint("urine", bladder + 3.2, at, LABEL["bladder"])
 
-    def _bladder(self, p: Tensor) -> Tensor:
-        return ellipsoid(p, (0, 12, -462 + float(self.bladder[2])), self.bladder) + 1.0 * self.ripple(p)
+    def _bladder(self, p: Tensor, ripple: Tensor) -> Tensor:
+        """Return the signed distance of the bladder."""
+        return ellipsoid(p, (0, 12, -462 + float(self.bladder[2])), self.bladder) + 1.0 * ripple
 
 
 def _flesh(p: Tensor) -> Tensor:
-    """Signed distance of a superellipse whose size changes with height."""
+    """Return the signed distance of a superellipse whose size changes with height."""
     order = np.argsort(_FLESH[:, 0])
     heights = np.arange(-560.0, -299.0, 2.0)
     at = ((p[2] - float(heights[0])) / 2).clamp(0, len(heights) - 1).long()
@@ -235,6 +235,7 @@ def _flesh(p: Tensor) -> Tensor:
 
 
 def _loops(rng: np.random.Generator) -> list[np.ndarray]:
+    """Draw loops of small bowel: points and radius, (K, 4) each."""
     loops = []
     for centre in [
         (x, y, z) for z in (-330, -356, -384) for y in (24, 52) for x in (-44, -8, 28, 58) if y < 52 or z > -370
@@ -248,6 +249,7 @@ def _loops(rng: np.random.Generator) -> list[np.ndarray]:
 
 
 def _both_sides(tissue: str, paths: list[list[tuple[float, float, float, float]]]) -> Beads:
+    """Return the vessels of both sides; the first point of the first path lies in the middle."""
     parts = []
     for side in (1, -1):
         for path in paths:

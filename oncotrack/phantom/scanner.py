@@ -1,4 +1,4 @@
-"""What a CT scanner adds to the body: table, blur of its kernel, correlated noise, streaks, a cropped field of view.
+"""Simulation of a CT scanner: table, kernel blur, correlated noise, streaks, a cropped field of view.
 
 Noise has the spectrum of filtered back-projection, a ramp times the kernel's window (Riederer et al. 1978, "The noise
 power spectrum in computed X-ray tomography", Phys Med Biol 23), and rays through much tissue carry more of it: it is
@@ -7,6 +7,7 @@ made as two parts, one of vertical and one of horizontal frequencies, each as st
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,13 +27,20 @@ class Scanner:
 
     Parameters
     ----------
-    kernel : one of `KERNELS`.
-    noise_hu : standard deviation in the middle of an average body.
-    streaks : strength of beam hardening between dense bones, 1 is mild.
-    table_gap_mm : cushion between the patient's back and the table; None for no table.
-    table_bend : how much the table curves up beside the patient (1/mm).
-    circle : whether the field of view is a circle.
-    padding : HU outside that circle.
+    kernel : str
+        A key of `KERNELS`.
+    noise_hu : float
+        Standard deviation in the middle of an average body.
+    streaks : float
+        Strength of beam hardening between dense bones; 1 is mild.
+    table_gap_mm : float, optional
+        Cushion between the patient's back and the table; None for no table.
+    table_bend : float
+        Curvature of the table at the patient's sides (1/mm).
+    circle : bool
+        Whether the field of view is a circle.
+    padding : float
+        HU outside that circle.
     """
 
     kernel: str = "soft"
@@ -45,7 +53,7 @@ class Scanner:
 
     @classmethod
     def random(cls, rng: np.random.Generator, slice_mm: float) -> Scanner:
-        """A plausible protocol; thin slices and sharp kernels are noisier."""
+        """Draw a plausible protocol; thin slices and sharp kernels are noisier."""
         kernel = str(rng.choice(["soft", "medium", "sharp"], p=[0.55, 0.27, 0.18]))
         base = {"soft": 9.5, "medium": 14.0, "sharp": 24.0}[kernel]
         noise = base * float(rng.lognormal(0, 0.25)) * float(np.clip(np.sqrt(2.5 / slice_mm), 0.7, 1.5))
@@ -59,7 +67,7 @@ class Scanner:
         )
 
     def image(self, hu: Tensor, geometry: Geometry, generator: torch.Generator) -> Tensor:
-        """(D, H, W) HU as this scanner shows them, rounded to whole HU."""
+        """Return (D, H, W) HU as this scanner reconstructs them, rounded to whole HU."""
         hu = self._with_table(hu, geometry)
         rays = _ray_weights(hu, geometry)
         out = self._streaked(hu)
@@ -74,14 +82,19 @@ class Scanner:
             out.masked_fill_(~_circle(geometry, hu.device), self.padding)
         return out.round_().clamp_(-1024, 3071)
 
-    def noise(self, shape, geometry: Geometry, generator: torch.Generator, device="cpu") -> Tensor:
-        """Noise alone, (D, H, W) of unit standard deviation, with this kernel's spectrum."""
+    def noise(
+        self, shape: Sequence[int], geometry: Geometry, generator: torch.Generator, device: str | torch.device = "cpu"
+    ) -> Tensor:
+        """Return noise alone, (D, H, W) of unit standard deviation, with this kernel's spectrum."""
         weights = torch.ones(shape[0], shape[1], 1, device=device), torch.ones(shape[0], 1, shape[2], device=device)
         return Scanner(self.kernel, 1.0)._kernelled(
             torch.zeros(shape, device=device), geometry.spacing, weights, generator
         )
 
-    def _kernelled(self, hu: Tensor, spacing, rays, generator: torch.Generator) -> Tensor:
+    def _kernelled(
+        self, hu: Tensor, spacing: Sequence[float], rays: tuple[Tensor, ...], generator: torch.Generator
+    ) -> Tensor:
+        """Return slices with the kernel's blur and noise; `rays` scale the noise of rows and columns."""
         cut, blur = KERNELS[self.kernel]
         height, width = hu.shape[1:]
         fy = torch.fft.fftfreq(height, spacing[1], device=hu.device)[:, None]
@@ -102,6 +115,7 @@ class Scanner:
         return smooth + self.noise_hu * (vertical * rays[0] + horizontal * rays[1])
 
     def _with_table(self, hu: Tensor, geometry: Geometry) -> Tensor:
+        """Return the image with the table in the air below the patient."""
         if self.table_gap_mm is None:
             return hu.clone()
         i = torch.arange(geometry.size[0], device=hu.device, dtype=torch.float32)
@@ -124,7 +138,7 @@ class Scanner:
         return hu + (flat + 1000) * air * (y < table + 60)
 
     def _streaked(self, hu: Tensor) -> Tensor:
-        """Dark bands between dense bones in a row (shoulders, spine), a few HU."""
+        """Return the image with dark bands of a few HU between dense bones in a row (shoulders, spine)."""
         bone = (hu - 250).clamp_(0, 900)
         out = hu
         if self.streaks:
@@ -137,7 +151,7 @@ class Scanner:
 
 
 def _ray_weights(hu: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
-    """Noise strength of horizontal rays (D, H, 1) and vertical rays (D, 1, W), 1 through 300 and 220 mm of water."""
+    """Return the noise strength of horizontal (D, H, 1) and vertical rays (D, 1, W), 1 through 300 and 220 mm of water."""
     water = ((hu + 1000) / 1000).clamp(0, 3)
     across = water.sum(2, keepdim=True) * geometry.spacing[0]
     along = water.sum(1, keepdim=True) * geometry.spacing[1]
@@ -148,7 +162,8 @@ def _ray_weights(hu: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
     return rows, pool(columns, 9, 1, 4, count_include_pad=False)
 
 
-def _circle(geometry: Geometry, device) -> Tensor:
+def _circle(geometry: Geometry, device: torch.device) -> Tensor:
+    """Return the (1, H, W) mask of the round field of view."""
     i = (torch.arange(geometry.size[0], device=device) + 0.5) / geometry.size[0] * 2 - 1
     j = (torch.arange(geometry.size[1], device=device) + 0.5) / geometry.size[1] * 2 - 1
     return (i[None].square() + j[:, None].square() <= 1.0)[None]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 
 from oncotrack.phantom.canvas import Canvas
@@ -31,18 +32,13 @@ RIB_MIDDLE = 4.8
 """Distance (mm) of a rib's middle from the pleura."""
 
 
-def spine_axis(height) -> np.ndarray:
-    """A coordinate (mm) of the middle of the vertebral bodies at heights (mm)."""
+def spine_axis(height: ArrayLike) -> np.ndarray:
+    """Return the A coordinate (mm) of the middle of the vertebral bodies at heights (mm)."""
     return _AXIS(height)
 
 
-def spine_front(height) -> np.ndarray:
-    """A coordinate (mm) of the front of the vertebral bodies."""
-    return _AXIS(height) + _DEPTH(height)
-
-
 def paint_spine(canvas: Canvas, ends: tuple[float, float] | None = None) -> Iterator[Paint]:
-    """Vertebral bodies with cortical shell and marrow, discs, canal and cord; `ends`: the column's lowest and highest S."""
+    """Yield vertebral bodies, discs, canal and cord; `ends` are the lowest and highest S (mm) of the column."""
     at = canvas.within((-34, -75, -480), (34, 30, 250))
     if at is None:
         return
@@ -51,7 +47,7 @@ def paint_spine(canvas: Canvas, ends: tuple[float, float] | None = None) -> Iter
     heights = np.arange(-480.0, 260.0, 2.0)
     position = ((z + 480) / 2).clamp(0, len(heights) - 1).long()
 
-    def by_height(values) -> torch.Tensor:
+    def by_height(values: ArrayLike) -> torch.Tensor:
         return torch.as_tensor(np.asarray(values, float), dtype=z.dtype, device=z.device)[position]
 
     names = sorted(LEVELS.values())
@@ -96,7 +92,7 @@ class Skeleton:
 
 
 def build_skeleton(rng: np.random.Generator, trunk: Trunk) -> Skeleton:
-    """Bones that fit a trunk."""
+    """Build bones that fit a trunk."""
     bones: list[Beads] = []
     for name, height in LEVELS.items():
         if name != "S1":
@@ -119,11 +115,17 @@ def build_skeleton(rng: np.random.Generator, trunk: Trunk) -> Skeleton:
 
 
 def rod(
-    points, radii, up=(0.0, 0.0, 1.0), tissue: str = "cortical bone", step: float = 3.0, label: str = "bone"
+    points: ArrayLike,
+    radii: ArrayLike,
+    up: ArrayLike = (0.0, 0.0, 1.0),
+    tissue: str = "cortical bone",
+    step: float = 3.0,
+    label: str = "bone",
 ) -> Beads:
-    """A tube of elliptic section along (K, 3) `points`: `radii` (K, 2) are its half axes across and along `up`."""
+    """Return a tube of elliptic section along (K, 3) `points`; `radii` (K, 2) are its half axes across and along `up`."""
+    points = np.asarray(points, float)
     radii = np.broadcast_to(np.asarray(radii, float), (len(points), 2))
-    path = smooth_path(np.concatenate([np.asarray(points, float), radii], 1), step)
+    path = smooth_path(np.concatenate([points, radii], 1), step)
     where, across = path[:, :3], path[:, 3:]
     along = np.gradient(where, axis=0)
     frames = frames_along(along, up)
@@ -131,8 +133,8 @@ def rod(
     return Beads(tissue, where, frames, np.concatenate([across, gap[:, None] * 0.95 + 0.3], 1), LABEL[label], True)
 
 
-def frames_along(along: np.ndarray, up=(0.0, 0.0, 1.0)) -> np.ndarray:
-    """(N, 3, 3) frames: rows are a side axis, the axis nearest `up`, and the direction itself."""
+def frames_along(along: np.ndarray, up: ArrayLike = (0.0, 0.0, 1.0)) -> np.ndarray:
+    """Return (N, 3, 3) frames: rows are a side axis, the axis nearest `up`, and the direction itself."""
     along = along / np.maximum(np.linalg.norm(along, axis=1, keepdims=True), 1e-9)
     up = np.broadcast_to(np.asarray(up, float), along.shape)
     side = np.cross(up, along)
@@ -143,7 +145,7 @@ def frames_along(along: np.ndarray, up=(0.0, 0.0, 1.0)) -> np.ndarray:
 
 
 def _posterior(name: str, z: float, rng: np.random.Generator) -> list[Beads]:
-    """Pedicles, laminae, facets, transverse and spinous processes of one vertebra."""
+    """Build pedicles, laminae, facets, transverse and spinous processes of one vertebra."""
     y, w, d = float(_AXIS(z)), float(_WIDTH(z)), float(_DEPTH(z))
     neck, lumbar = name[0] == "C", name[0] == "L"
     back = y - d
@@ -172,6 +174,7 @@ def _posterior(name: str, z: float, rng: np.random.Generator) -> list[Beads]:
 
 
 def _ribs(trunk: Trunk, rng: np.random.Generator) -> tuple[list[Beads], list[Beads]]:
+    """Build the ribs and their cartilage."""
     ribs, cartilage = [], []
     ends = [30, 33, 30, 30, 31, 32, 35, 46, 56, 66, 96, 128]
     drops = [26, 44, 54, 58, 62, 66, 72, 80, 84, 82, 60, 34]
@@ -193,6 +196,7 @@ def _ribs(trunk: Trunk, rng: np.random.Generator) -> tuple[list[Beads], list[Bea
 
 
 def _cartilage(trunk: Trunk, n: int, s: int, start: np.ndarray) -> Beads:
+    """Build the cartilage from the end of rib `n` to the sternum or to the costal arch."""
     notch = [52, 20, 2, -16, -32, -46, -56, -62, -70, -80][n]
     if n < 7:
         end_phi, end_z = np.arcsin(min(19 / 100, 1)), notch
@@ -207,7 +211,9 @@ def _cartilage(trunk: Trunk, n: int, s: int, start: np.ndarray) -> Beads:
 
 
 def _sternum(trunk: Trunk) -> list[Beads]:
-    def front(z):
+    """Build manubrium, body and xiphoid as one plate."""
+
+    def front(z: float) -> float:
         return float(trunk.on_cage(0.0, z, RIB_MIDDLE + 1)[1])
 
     plates = [(64, 24), (56, 30), (40, 26), (22, 17), (14, 15), (-20, 17), (-52, 19), (-72, 15), (-84, 6), (-104, 4)]
@@ -217,6 +223,7 @@ def _sternum(trunk: Trunk) -> list[Beads]:
 
 
 def _shoulder_girdle(trunk: Trunk) -> tuple[list[Beads], list[Beads]]:
+    """Build clavicles, spines of the scapulae and humeri; and the plates of the scapulae."""
     bones, plates = [], []
     lift = 8 if trunk.arms_up else 0
     for s in (-1, 1):
@@ -236,7 +243,7 @@ def _shoulder_girdle(trunk: Trunk) -> tuple[list[Beads], list[Beads]]:
         inner, outer = trunk.on_cage(s * np.radians(149), 46, 20), trunk.on_cage(s * np.radians(118), 66, 34)
         bones.append(
             rod(
-                [inner, (inner + outer) / 2 + [s * 6, -8, 0], outer, (s * 158, -38, 92 + lift)],
+                np.array([inner, (inner + outer) / 2 + [s * 6, -8, 0], outer, (s * 158, -38, 92 + lift)]),
                 [(4, 5), (5, 8), (7, 7), (10, 5)],
             )
         )

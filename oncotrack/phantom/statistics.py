@@ -1,9 +1,9 @@
-"""Sizes and counts of real lymph nodes, and how phantom nodes are drawn from them.
+"""Sizes and counts of real lymph nodes, and the distributions that phantom nodes are drawn from.
 
 Source of `NODES`: 932 annotated nodes of the public "CT Lymph Nodes" collection (National Institutes of Health, The
 Cancer Imaging Archive; Roth et al., MICCAI 2014), measured on its masks: mediastinum 375 nodes in 90 patients,
 abdomen 557 nodes in 85. Figures are the 5th, 25th, 50th, 75th and 95th percentiles. Neck and axilla have no public
-masks of that kind: they take the mediastinum's shape at 0.7 of its size. `SMALL_SHORT_MM`: the small nodes that
+masks of that kind: they have the mediastinum's shape at 0.7 of its size. `SMALL_SHORT_MM`: the small nodes that
 LN-Tracker's data sets add (Yu et al. 2025, LN-Tracker, section 1: nodes of 3-10 mm dominate oncology follow-up).
 """
 
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from math import erf, sqrt
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 PERCENTILES = (5, 25, 50, 75, 95)
 NODES: dict[str, dict[str, tuple[float, ...]]] = {
@@ -45,25 +46,30 @@ _LEAN = {"abdomen": 0.35, "mediastinum": 0.32}
 REGION_SCALE = {"neck": ("mediastinum", 0.7), "axilla": ("mediastinum", 0.7)}
 
 
-def quantile(table: tuple[float, ...], u) -> np.ndarray:
-    """The value at quantiles u in [0, 1], log-linear between the tabled percentiles and a little beyond."""
-    table = np.asarray(table, float)
-    low, high = table[0] ** 1.4 / table[1] ** 0.4, table[4] ** 1.35 / table[3] ** 0.35
+def quantile(table: tuple[float, ...], u: ArrayLike) -> np.ndarray:
+    """Return the value at quantiles u in [0, 1], log-linear between the tabled percentiles and extrapolated a little."""
+    known = np.asarray(table, float)
+    low, high = known[0] ** 1.4 / known[1] ** 0.4, known[4] ** 1.35 / known[3] ** 0.35
     q = np.array([0, *PERCENTILES, 100]) / 100
-    return np.exp(np.interp(u, q, np.log([low, *table, high])))
+    return np.exp(np.interp(np.asarray(u, float), q, np.log([low, *known, high])))
 
 
 @dataclass(frozen=True)
 class NodeSize:
-    """What is asked of one node.
+    """The requested size of one node.
 
     Parameters
     ----------
-    long, short : axes in the axial slice (mm).
-    tall : extent along the body (mm).
-    volume : mm3; None leaves the shape as it is.
-    angle : of the long axis from the patient's right (radians).
-    lean : standard deviation of how far its sections shift for each mm along the body.
+    long, short : float
+        Axes in the axial slice (mm).
+    tall : float
+        Extent along the body (mm).
+    volume : float, optional
+        mm3; None leaves the shape unchanged.
+    angle : float, optional
+        Of the long axis from the patient's right (radians).
+    lean : float
+        Standard deviation of the shift of its sections per mm along the body.
     """
 
     long: float
@@ -80,7 +86,7 @@ class NodeSize:
 
 
 def node_size(rng: np.random.Generator, region: str) -> NodeSize:
-    """An enlarged node: long axis, aspect, height and volume drawn together from a Gaussian copula on the table.
+    """Draw an enlarged node: long axis, aspect, height and volume together from a Gaussian copula on the table.
 
     Longer nodes are taller (`_TALLER`) and a little flatter (`_FLATTER`); the volume's quantile is that of the product
     of the three axes, so that nodes of extreme axes are not of extreme volume as well. The correlations are those
@@ -108,14 +114,14 @@ def node_size(rng: np.random.Generator, region: str) -> NodeSize:
 
 
 def small_node_size(rng: np.random.Generator) -> NodeSize:
-    """The same of a small node: short axis 3-10 mm, small ones more often."""
+    """Draw a small node: short axis 3-10 mm, small ones more often."""
     short = float(np.clip(SMALL_SHORT_MM[0] * np.exp(rng.exponential(0.45)), *SMALL_SHORT_MM))
     long = short * float(np.clip(quantile(NODES["abdomen"]["axial_aspect"], rng.random()), 1.0, 2.2))
     return NodeSize(long, short, short * float(rng.uniform(0.9, 1.9)))
 
 
 def node_count(rng: np.random.Generator, region: str) -> int:
-    """Enlarged nodes of a region in one patient that has any; the tabled numbers are the most frequent ones."""
+    """Draw the number of enlarged nodes of a region in a patient that has any; tabled numbers are most frequent."""
     source, _ = REGION_SCALE.get(region, (region, 1.0))
     u = rng.random()
     knots = np.array([0, *PERCENTILES, 100]) / 100
@@ -126,4 +132,5 @@ def node_count(rng: np.random.Generator, region: str) -> int:
 
 
 def _normal_cdf(x: float) -> float:
+    """Return the cumulative standard normal distribution."""
     return 0.5 * (1 + erf(x / sqrt(2)))

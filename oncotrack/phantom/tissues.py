@@ -1,4 +1,4 @@
-"""What each tissue looks like: HU in four contrast phases, SUV, and T2-weighted signal; and the organ labels.
+"""Tissue properties: HU in four contrast phases, SUV and T2-weighted signal; and the organ labels.
 
 HU were checked against crude regions of real scans (LIDC-IDRI-0314, CRLM-CT-1004, Lung-PET-CT-Dx A0001 and
 TotalSegmentator's example), SUV against Zincirkeser et al. 2007 ("Standardized uptake values of normal organs on
@@ -12,7 +12,7 @@ from enum import Enum
 
 
 class Phase(str, Enum):
-    """When after the injection of contrast the scan was taken."""
+    """Contrast phase of a CT."""
 
     NONE = "none"
     ARTERIAL = "arterial"
@@ -31,6 +31,7 @@ class Tissue:
 
 
 def _same(hu: float, grain: float, suv: float, t2: float) -> Tissue:
+    """Return a tissue of the same HU in all phases."""
     return Tissue((hu, hu, hu, hu), grain, suv, t2)
 
 
@@ -117,17 +118,17 @@ INSTANCE = 1000
 
 
 def hu_values(phase: Phase) -> dict[str, tuple[float, float]]:
-    """Mean HU and grain of every tissue in a contrast phase."""
+    """Return mean HU and grain of every tissue in a contrast phase."""
     column = list(Phase).index(Phase(phase))
     return {name: (tissue.hu[column], tissue.grain) for name, tissue in TISSUES.items()}
 
 
 def suv_values(urine: float) -> dict[str, tuple[float, float]]:
-    """Mean SUV and its texture; that of `urine` in the bladder differs most between patients."""
+    """Return mean SUV and texture of every tissue; `urine` is the SUV of the bladder, which varies most."""
     suv = {name: tissue.suv for name, tissue in TISSUES.items()} | {"urine": urine}
     return {name: (value, 0.08 * value) for name, value in suv.items()}
 
 
 def t2_values() -> dict[str, tuple[float, float]]:
-    """T2-like signal and its texture."""
+    """Return T2-like signal and texture of every tissue."""
     return {name: (tissue.t2, 0.05 * tissue.t2) for name, tissue in TISSUES.items()}

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import ArrayLike
 from scipy.interpolate import PchipInterpolator
 from torch import Tensor
 
@@ -34,7 +35,7 @@ RIB_DEPTH = 9.5
 
 @dataclass(frozen=True, eq=False)
 class Trunk:
-    """One patient's wall.
+    """One patient's body wall.
 
     Parameters
     ----------
@@ -56,7 +57,7 @@ class Trunk:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Trunk:
-        """A plausible wall; women have breasts, fat runs from lean to obese."""
+        """Draw a plausible wall; women have breasts, fat varies from lean to obese."""
         fat = float(np.clip(rng.lognormal(np.log(13), 0.45), 6, 34))
         breasts = float(rng.uniform(15, 34)) if rng.random() < 0.45 else 0.0
         muscular = float(rng.uniform(0.8, 1.2))
@@ -73,8 +74,8 @@ class Trunk:
             float(rng.uniform(-4, 4)),
         )
 
-    def cage_radius(self, angle, height, channel: int = 0) -> np.ndarray:
-        """Cage radius (or another channel) at angles from the front (radians) and heights (mm)."""
+    def cage_radius(self, angle: ArrayLike, height: ArrayLike, channel: int = 0) -> np.ndarray:
+        """Return the cage radius (or another channel) at angles from the front (radians) and heights (mm)."""
         from scipy.ndimage import map_coordinates
 
         a = np.mod(np.asarray(angle, float), 2 * np.pi) / (2 * np.pi) * _ANGLES
@@ -84,8 +85,8 @@ class Trunk:
         found = map_coordinates(padded, at.reshape(2, -1), order=1, mode="nearest")
         return found.reshape(at.shape[1:])
 
-    def on_cage(self, angle, height, outwards=0.0) -> np.ndarray:
-        """(..., 3) points on the pleura moved `outwards` mm; angle 0 is the front, pi/2 the patient's right."""
+    def on_cage(self, angle: ArrayLike, height: ArrayLike, outwards: float | np.ndarray = 0.0) -> np.ndarray:
+        """Return (..., 3) points on the pleura moved `outwards` mm; angle 0 is the front, pi/2 the patient's right."""
         radius = self.cage_radius(angle, height) + outwards
         middle = self.cage_radius(0, height, 4)
         return np.stack(
@@ -94,10 +95,12 @@ class Trunk:
 
 
 def _bump(value: np.ndarray, middle: float, width: float) -> np.ndarray:
+    """Return a Gaussian bump of height 1."""
     return np.exp(-(((value - middle) / width) ** 2))
 
 
 def _table(rng: np.random.Generator, fat: float, breasts: float, muscular: float) -> np.ndarray:
+    """Draw the table of a `Trunk`."""
     order = np.argsort(_CAGE[:, 0])
     half, front, back = (PchipInterpolator(_CAGE[order, 0], _CAGE[order, c])(_HEIGHTS)[:, None] for c in (1, 2, 3))
     middle = (front + back) / 2 - 6
@@ -163,7 +166,7 @@ class TrunkFields:
         self.belly = torch.maximum(self.cage + 1.5, self.dome + 1.0)
 
     def _dome(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
-        """Signed height above the diaphragm, corrected for its slope; positive in the chest."""
+        """Return the signed height above the diaphragm, corrected for its slope; positive in the chest."""
         right, left = self.trunk.dome
         r2 = ((x - 66) / 68).square() + ((y - 8) / 88).square()
         l2 = ((x + 66) / 66).square() + ((y - 2) / 86).square()
@@ -176,7 +179,7 @@ class TrunkFields:
 
 
 def _lookup(table: Tensor, angle: Tensor, z: Tensor) -> Tensor:
-    """(C, ...) table values at angles and heights."""
+    """Return (C, ...) table values at angles and heights."""
     u = (torch.remainder(angle, 2 * torch.pi) / (2 * torch.pi)) * 2 - 1
     v = (z - float(_HEIGHTS[0])) / 6.0 / (table.shape[1] - 1) * 2 - 1
     grid = torch.stack([u, v], -1).reshape(1, 1, -1, 2)
@@ -185,7 +188,7 @@ def _lookup(table: Tensor, angle: Tensor, z: Tensor) -> Tensor:
 
 
 def paint_wall(fields: TrunkFields, canvas: Canvas) -> Iterator[Paint]:
-    """Skin, fat with its septa, muscles with the fat planes between them."""
+    """Yield skin, fat with its septa, and muscles with the fat planes between them."""
     at = canvas.everywhere
     trunk, p = fields.trunk, fields.p
     yield Paint("skin", fields.skin, at, LABEL["skin"])
@@ -208,7 +211,7 @@ def paint_wall(fields: TrunkFields, canvas: Canvas) -> Iterator[Paint]:
 
 
 def _paint_belly_wall(fields: TrunkFields, canvas: Canvas, bends: Tensor, gate: Tensor) -> Iterator[Paint]:
-    """Fat between transversus, internal and external oblique at the flanks; the straight muscles' edges in front."""
+    """Yield the fat between transversus and obliques at the flanks, and the edges of the straight muscles in front."""
     at = canvas.within((-220, -140, -480), (220, 160, -150))
     if at is None:
         return
@@ -227,7 +230,7 @@ def _paint_belly_wall(fields: TrunkFields, canvas: Canvas, bends: Tensor, gate: 
 
 
 def paint_chest(fields: TrunkFields, canvas: Canvas, fissures: Waves) -> Iterator[Paint]:
-    """Fat inside the cage, lungs with fissures, the diaphragm."""
+    """Yield the fat inside the cage, lungs with fissures, and the diaphragm."""
     at = canvas.everywhere
     p = fields.p
     yield Paint("visceral fat", torch.maximum(fields.cage + 0.5, p[2] - 100), at, LABEL["visceral fat"])
@@ -243,7 +246,7 @@ def paint_chest(fields: TrunkFields, canvas: Canvas, fissures: Waves) -> Iterato
 
 
 def neck_muscles(trunk: Trunk) -> list[tuple[np.ndarray, np.ndarray, float]]:
-    """Tubes (points, radii, flatness) of the paired muscles beside neck and spine, right side."""
+    """Return tubes (points, radii, flatness) of the paired muscles at neck and spine, right side."""
     return [
         (np.array([(54, -22, 235), (46, 6, 170), (30, 34, 115), (14, 54, 74)]), np.array([8, 9.5, 8.5, 6]), 0.8),
         (np.array([(24, -6, 170), (34, 2, 130), (44, 12, 92), (58, 14, 72)]), np.array([6, 8, 8, 6]), 1.0),

@@ -1,4 +1,4 @@
-"""What is known of a phantom, an insertion or a warp: the same object for all three."""
+"""Ground truth of a phantom, an insertion or a warp, in one form for all three."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from oncotrack.findings.finding import Axis, Box, Finding, Kind, Observation, Provenance, Role, State, TimePoint
+from oncotrack.findings.finding import Axis, Box, Finding, Kind, Observation, Provenance, Role, State, TimePoint, point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
@@ -18,8 +19,8 @@ from oncotrack.phantom.motion import PointMap, map_points
 class Instance:
     """One node or lesion at one visit, measured on its mask. RAS mm.
 
-    `number` is its value in the instance mask and the same at all visits; merged deposits keep their own number and
-    point at the mask of `mask_number`.
+    `number` is its value in the instance mask and the same at all visits; a merged deposit keeps its own number and
+    `mask_number` is the value of the mask that it is part of.
     """
 
     number: int
@@ -50,7 +51,8 @@ class VisitTruth:
         Instance numbers (`tissues.INSTANCE` upwards), 0 elsewhere.
     organs : Volume of int16
         Organ labels (`tissues.ORGANS`), 0 where not known.
-    instances : what is visible at this visit.
+    instances : tuple of Instance
+        The nodes and lesions that are visible at this visit.
     mapping : PointMap
         From the common frame (template, or first visit) to this visit.
     """
@@ -62,12 +64,12 @@ class VisitTruth:
 
     @property
     def tumour(self) -> Volume:
-        """uint8 mask of every lesion and of the nodes that take up FDG or are enlarged."""
+        """uint8 mask of every lesion and of the nodes that show FDG uptake or are enlarged."""
         numbers = [i.mask_number for i in self.instances if i.kind is Kind.LESION or i.hot or not i.small]
         return replace(self.masks, array=np.isin(self.masks.array, numbers).astype(np.uint8))
 
     def instance(self, number: int) -> Instance | None:
-        """The instance of that number, if it is visible."""
+        """Return the instance of that number; None when it is not visible."""
         return next((i for i in self.instances if i.number == number), None)
 
 
@@ -77,13 +79,13 @@ class Truth:
 
     visits: tuple[VisitTruth, ...]
 
-    def correspond(self, points_ras, source: int = 0, target: int = 1) -> np.ndarray:
-        """Where the tissue at (..., 3) RAS points of visit `source` lies at visit `target`."""
+    def correspond(self, points_ras: ArrayLike, source: int = 0, target: int = 1) -> np.ndarray:
+        """Return the positions at visit `target` of the tissue at (..., 3) RAS points of visit `source`."""
         common = map_points(self.visits[source].mapping, points_ras, inverse=True)
         return map_points(self.visits[target].mapping, common)
 
     def findings(self, time_points: Sequence[TimePoint] | None = None) -> FindingList:
-        """All instances as one list of findings with accepted observations; gone ones are absent."""
+        """Return all instances as findings with accepted observations; those no longer visible are absent."""
         if time_points is None:
             time_points = [
                 TimePoint(f"t{n}", "baseline" if n == 0 else f"follow-up {n}") for n in range(len(self.visits))
@@ -93,8 +95,7 @@ class Truth:
         findings = []
         for number in numbers:
             seen = [visit.instance(number) for visit in self.visits]
-            first = next(n for n, i in enumerate(seen) if i)
-            instance = seen[first]
+            first, instance = next((n, i) for n, i in enumerate(seen) if i)
             counts[instance.kind] += 1
             label = f"{'LN' if instance.kind is Kind.LYMPH_NODE else 'L'} {counts[instance.kind]}"
             observations = {}
@@ -102,9 +103,9 @@ class Truth:
                 if here is not None:
                     observations[time_point.id] = observation(here)
                 elif n > first:
-                    place = self.correspond(seen[first].centre, first, n)
+                    place = self.correspond(instance.centre, first, n)
                     observations[time_point.id] = Observation(
-                        centre=tuple(place), state=State.ABSENT, provenance=_SOURCE
+                        centre=point(place.tolist()), state=State.ABSENT, provenance=_SOURCE
                     )
             findings.append(Finding(label=label, kind=instance.kind, uid=f"2.25.{10**12 + number}", site=instance.site,
                                     role=_role(instance, first), observations=observations))  # fmt: skip
@@ -115,7 +116,7 @@ _SOURCE = Provenance(method="phantom truth", when="2026-01-01T00:00:00+00:00")
 
 
 def observation(instance: Instance) -> Observation:
-    """An instance as an accepted observation."""
+    """Return an instance as an accepted observation."""
     return Observation(
         centre=instance.centre,
         state=State.ACCEPTED,
@@ -130,7 +131,7 @@ def observation(instance: Instance) -> Observation:
 
 
 def _role(instance: Instance, first_visit: int) -> Role:
-    """RECIST 1.1: new after baseline; target from 15 mm short axis (nodes) or 10 mm long axis (lesions)."""
+    """Return the RECIST 1.1 role: new after baseline; target from 15 mm short axis (nodes) or 10 mm long axis (lesions)."""
     if first_visit:
         return Role.NEW
     if instance.kind is Kind.LYMPH_NODE:

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from oncotrack.phantom.canvas import Canvas
-from oncotrack.phantom.layers import Beads, Paint
+from oncotrack.phantom.layers import Beads, Block, Paint
 from oncotrack.phantom.shapes import smooth_min, smooth_path
 from oncotrack.phantom.skeleton import frames_along
 from oncotrack.phantom.tissues import LABEL
@@ -26,7 +27,7 @@ THIN_MM = 4.2
 
 @dataclass(frozen=True, eq=False)
 class Vessel:
-    """A named tube: (K, 3) points, (K,) radii, what fills it; `pad` mm of fat keep the lung away."""
+    """A named tube: (K, 3) points and (K,) radii, mm, its tissue and label; `pad` mm of fat lie between it and the lung."""
 
     name: str
     tissue: str
@@ -102,13 +103,10 @@ _NAMED: dict[str, tuple[tuple[str, str], list[tuple[float, float, float, float]]
     "inferior mesenteric artery": (_A, [(-6, 18, -246, 1.9), (-14, 24, -270, 1.8), (-22, 22, -312, 1.6)]),
     "inferior mesenteric vein": (_V, [(-24, 14, -182, 2), (-28, 18, -220, 2.2), (-30, 18, -312, 2)]),
 }  # fmt: skip
-_TREES = {
-    "right pulmonary artery": 44, "left pulmonary artery": 48,
-}  # fmt: skip
 
 
 def named_vessels(rng: np.random.Generator) -> dict[str, Vessel]:
-    """The large vessels of one patient: calibres and courses vary."""
+    """Draw the large vessels of one patient; calibres and courses vary."""
     wide = {"artery": rng.uniform(0.9, 1.2), "vein": rng.uniform(0.88, 1.18)}
     vessels = {}
     for name, ((tissue, label), table) in _NAMED.items():
@@ -130,12 +128,12 @@ OESOPHAGUS = np.array(
 
 
 class GreatVessels:
-    """Signed distances of large vessels, windpipe and gullet on a canvas, for the mediastinum and the painting."""
+    """Signed distances of large vessels, trachea and oesophagus on a canvas."""
 
     def __init__(self, canvas: Canvas, vessels: dict[str, Vessel]) -> None:
         self.canvas = canvas
         self.vessels = {n: v for n, v in vessels.items() if not v.thin}
-        self.parts: dict[str, tuple[tuple, Tensor]] = {}
+        self.tubes: dict[str, tuple[Block, Tensor]] = {}
         for name, vessel in self.vessels.items():
             self._add(name, vessel.points, vessel.radii)
         for n, branch in enumerate(AIRWAY):
@@ -143,31 +141,32 @@ class GreatVessels:
         self._add("oesophagus", OESOPHAGUS[:, :3], OESOPHAGUS[:, 3] * 1.12, flat=0.72)
 
     def _add(self, name: str, points: np.ndarray, radii: np.ndarray, flat: float = 1.0) -> None:
+        """Add a tube when the canvas shows it."""
         found = self.canvas.tube(points, radii, flat)
         if found is not None:
-            self.parts[name] = found
+            self.tubes[name] = found
 
     def union(self, pads: dict[str, float], default: float) -> Tensor:
-        """All parts as one rounded shape over the whole canvas, each `pad` mm thicker."""
+        """Return all tubes as one rounded shape over the whole canvas, each thickened by its pad (mm)."""
         total = torch.full(self.canvas.place.shape[1:], 60.0, device=self.canvas.device)
-        for name, (at, sdf) in self.parts.items():
+        for name, (at, sdf) in self.tubes.items():
             total[at] = smooth_min(total[at], sdf - pads.get(name, default), 9)
         return total
 
     def paint(self) -> Iterator[Paint]:
-        """Vessels with blood; the oesophagus; then airways with walls."""
+        """Yield the vessels."""
         for name, vessel in self.vessels.items():
-            if name in self.parts:
-                at, sdf = self.parts[name]
+            if name in self.tubes:
+                at, sdf = self.tubes[name]
                 yield Paint(vessel.tissue, sdf, at, LABEL[vessel.label])
 
     def paint_tubes(self, gas: float) -> Iterator[Paint]:
-        """Oesophagus (with a little gas) and the large airways."""
-        if "oesophagus" in self.parts:
-            at, sdf = self.parts["oesophagus"]
+        """Yield the oesophagus, with gas `gas` mm inside its surface, and the large airways with their walls."""
+        if "oesophagus" in self.tubes:
+            at, sdf = self.tubes["oesophagus"]
             yield Paint("oesophagus", sdf, at, LABEL["oesophagus"])
             yield Paint("gas", sdf + gas, at)
-        airways = [self.parts[f"airway {n}"] for n in range(3) if f"airway {n}" in self.parts]
+        airways = [self.tubes[f"airway {n}"] for n in range(3) if f"airway {n}" in self.tubes]
         for at, sdf in airways:
             yield Paint("airway wall", sdf - 1.6, at)
         for at, sdf in airways:
@@ -185,7 +184,31 @@ def grow_tree(
     reach: float = 0.42,
     power: float = 3.0,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Branches that fill a point cloud: starts (N, 3), ends (N, 3), radii (N, 2) at start and end, mm."""
+    """Grow branches that fill a point cloud.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+    root, heading : (3,) ndarray
+        Start (RAS mm) and direction of the trunk.
+    cloud : (M, 3) ndarray
+        Points to reach, RAS mm.
+    radius : float
+        Of the trunk, mm.
+    thinnest : float
+        Radius (mm) below which growth ends.
+    reach : float
+        Share of the way to the cloud's centre that a branch covers.
+    power : float
+        Exponent with which radii add up at a fork.
+
+    Returns
+    -------
+    starts, ends : (N, 3) ndarray
+        RAS mm.
+    radii : (N, 2) ndarray
+        At start and end, mm.
+    """
     total = len(cloud)
     starts, ends, radii = [], [], []
     stack = [(np.asarray(root, float), np.asarray(heading, float), cloud)]
@@ -194,21 +217,23 @@ def grow_tree(
         r = radius * (len(points) / total) ** (1 / power)
         if len(points) < 2 or r < thinnest:
             continue
-        towards = points.mean(0) - place
-        distance = float(np.linalg.norm(towards))
+        middle = points.mean(0)
+        towards = middle - place
+        distance = sqrt(towards.dot(towards))
         direction = towards / max(distance, 1e-6) + 0.35 * heading
-        direction /= np.linalg.norm(direction)
+        direction /= sqrt(direction.dot(direction))
         step = direction * max(reach * distance, 1.2 * r)
-        middle = place + step / 2 + rng.normal(size=3) * 0.06 * np.linalg.norm(step)
+        bend = place + step / 2 + rng.normal(size=3) * 0.06 * sqrt(step.dot(step))
         end = place + step
-        starts += [place, middle]
-        ends += [middle, end]
+        starts += [place, bend]
+        ends += [bend, end]
         radii += [(r, r * 0.97), (r * 0.97, r * 0.92)]
-        spread = points - points.mean(0)
-        spread -= np.outer(spread @ direction, direction) * 0.7
+        spread = points - middle
+        spread -= ((spread @ direction)[:, None] * direction) * 0.7
         axis = np.linalg.eigh(spread.T @ spread)[1][:, 2]
         side = spread @ axis
-        cut = np.sort(side)[int((len(side) - 1) * rng.uniform(0.32, 0.68))]
+        rank = int((len(side) - 1) * rng.uniform(0.32, 0.68))
+        cut = np.partition(side, rank)[rank]
         for part in (points[side <= cut], points[side > cut]):
             if len(part):
                 stack.append((end, direction, part))
@@ -216,7 +241,7 @@ def grow_tree(
 
 
 def branch_beads(starts: np.ndarray, ends: np.ndarray, radii: np.ndarray, tissue: str, label: int) -> Beads:
-    """Short cylinders, at most 4 mm or 1.2 radii long, along straight branches; they overlap a little at the bends."""
+    """Return short cylinders along straight (N, 3) branches, at most 4 mm or 1.2 radii long, overlapping at the bends."""
     length = np.linalg.norm(ends - starts, axis=1)
     count = np.maximum(np.ceil(length / np.maximum(1.2 * radii.mean(1), 4.0)).astype(int), 1)
     which = np.repeat(np.arange(len(count)), count)
@@ -229,5 +254,5 @@ def branch_beads(starts: np.ndarray, ends: np.ndarray, radii: np.ndarray, tissue
 
 
 def path_beads(points: np.ndarray, radii: np.ndarray, tissue: str, label: int) -> Beads:
-    """Beads along a thin vessel's points."""
+    """Return beads along a thin vessel: (K, 3) points and (K,) radii, mm."""
     return branch_beads(points[:-1], points[1:], np.stack([radii[:-1], radii[1:]], 1), tissue, label)

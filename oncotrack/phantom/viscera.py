@@ -7,18 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 from torch import Tensor
 
 from oncotrack.phantom.canvas import Canvas
-from oncotrack.phantom.layers import Paint
+from oncotrack.phantom.layers import Block, Paint
 from oncotrack.phantom.shapes import Waves, ellipsoid, plane, smooth_min, smooth_path, tube
 from oncotrack.phantom.skeleton import spine_axis
 from oncotrack.phantom.tissues import LABEL
 from oncotrack.phantom.trunk import TrunkFields, neck_muscles
 
 
-def turned(axis, degrees: float) -> np.ndarray:
-    """(3, 3) rows: the axes of a body turned by `degrees` about an axis."""
+def turned(axis: ArrayLike, degrees: float) -> np.ndarray:
+    """Return the axes of a body turned by `degrees` about an axis, (3, 3), one a row."""
     from scipy.spatial.transform import Rotation
 
     axis = np.asarray(axis, float)
@@ -46,7 +47,7 @@ class Viscera:
 
     @classmethod
     def random(cls, rng: np.random.Generator) -> Viscera:
-        """Plausible organs."""
+        """Draw plausible organs."""
         fill = rng.uniform(0.75, 1.2)
         stomach = np.array([(-56, 0, -112, 20), (-58, 6, -130, 29), (-64, 22, -152, 31), (-58, 42, -178, 27),
                 (-36, 56, -200, 22),
@@ -83,6 +84,7 @@ class Viscera:
 
 
 def _small_bowel(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray, str]]:
+    """Draw loops of small bowel: points (K, 3), radii (K,) and content."""
     loops = [(smooth_path([(26, 42, -194, 11), (40, 28, -200, 12), (44, 14, -224, 12), (34, 10, -246, 12),
             (6, 19, -252, 11),
                            (-22, 24, -240, 11), (-30, 30, -212, 11)], 7.0), "bowel content")]  # fmt: skip
@@ -103,8 +105,11 @@ def _small_bowel(rng: np.random.Generator) -> list[tuple[np.ndarray, np.ndarray,
     return [(path[:, :3], path[:, 3], content) for path, content in loops]
 
 
-def heart_outline(canvas: Canvas, viscera: Viscera) -> tuple[tuple, Tensor, dict[str, Tensor], Tensor] | None:
-    """Nodes, the whole heart's signed distance, its chambers', and that of the planes of its outer grooves."""
+Heart = tuple[Block, Tensor, dict[str, Tensor], Tensor]
+
+
+def heart_outline(canvas: Canvas, viscera: Viscera) -> Heart | None:
+    """Return the heart: its nodes, and the signed distances of the whole, its chambers and the planes of its grooves."""
     at = canvas.within((-105, -40, -150), (75, 105, 0))
     if at is None:
         return None
@@ -132,8 +137,8 @@ def heart_outline(canvas: Canvas, viscera: Viscera) -> tuple[tuple, Tensor, dict
     return at, whole, chambers, grooves
 
 
-def paint_heart(outline, gated: float) -> Iterator[Paint]:
-    """Myocardium, the blood of the chambers, fat and vessels of the grooves; `gated` blurs the moving walls (mm)."""
+def paint_heart(outline: Heart, gated: float) -> Iterator[Paint]:
+    """Yield myocardium, blood of the chambers, fat and vessels of the grooves; `gated` blurs the moving walls (mm)."""
     at, whole, chambers, grooves = outline
     yield Paint("myocardium", whole, at, LABEL["heart"], soft=gated)
     for name, sdf in chambers.items():
@@ -147,17 +152,18 @@ def paint_heart(outline, gated: float) -> Iterator[Paint]:
 
 
 def paint_neck(canvas: Canvas, fields: TrunkFields, viscera: Viscera) -> Iterator[Paint]:
-    """Fat bed of the neck, its muscles, larynx, thyroid and salivary glands."""
+    """Yield the fat of the neck, its muscles, larynx, thyroid and salivary glands."""
     at = canvas.within((-75, -85, 50), (75, 90, 250))
     if at is None:
         return
     p = canvas.place[(slice(None), *at)]
     bed = tube(p, [(0, 30, 64), (0, 24, 100), (0, 18, 160), (0, 16, 240)], [34, 44, 46, 46], flat=0.75)
-    yield Paint("visceral fat", bed + viscera.folds(p), at, LABEL["visceral fat"])
+    folds, lobules = viscera.folds(p), viscera.lobules(p)
+    yield Paint("visceral fat", bed + folds, at, LABEL["visceral fat"])
     mirrored = torch.stack([p[0].abs(), p[1], p[2]])
     skin = fields.skin[at] + 4.5
     for points, radii, flat in neck_muscles(fields.trunk):
-        each = torch.maximum(tube(mirrored, points, radii, flat=flat) + 0.5 * viscera.folds(p), skin)
+        each = torch.maximum(tube(mirrored, points, radii, flat=flat) + 0.5 * folds, skin)
         yield Paint("fat plane", each - 1.2, at)
         yield Paint("muscle", each, at, LABEL["muscle"])
     cuff = tube(p, [(0, 22, 165), (0, 22, 205), (0, 22, 240)], [17, 19, 20], flat=0.8)
@@ -169,15 +175,15 @@ def paint_neck(canvas: Canvas, fields: TrunkFields, viscera: Viscera) -> Iterato
         (tube(p, [(0, 30, 128), (0, 30, 158)], [15, 17]).abs() - 1.8), plane(p, (0, 20, 0), (0, -1, 0))
     )
     yield Paint("cartilage", shield, at, LABEL["cartilage"])
-    lobes = ellipsoid(mirrored, (19, 22, 106), (9, 11, 24)) + viscera.lobules(p) * 0.6
+    lobes = ellipsoid(mirrored, (19, 22, 106), (9, 11, 24)) + lobules * 0.6
     isthmus = tube(mirrored, [(0, 32, 100), (14, 26, 102)], [4.5, 5])
     yield Paint("thyroid", smooth_min(lobes, isthmus, 4), at, LABEL["thyroid"])
-    glands = ellipsoid(mirrored, (36, 26, 186), (11, 14, 15)) + viscera.lobules(p) * 0.8
+    glands = ellipsoid(mirrored, (36, 26, 186), (11, 14, 15)) + lobules * 0.8
     yield Paint("gland", glands, at, LABEL["gland"])
 
 
 def paint_back(canvas: Canvas, viscera: Viscera, muscular: float = 1.0) -> Iterator[Paint]:
-    """Erector spinae, psoas and quadratus lumborum of both sides."""
+    """Yield erector spinae, psoas and quadratus lumborum of both sides."""
     at = canvas.within((-85, -115, -480), (85, 30, 120))
     if at is None:
         return
@@ -188,7 +194,8 @@ def paint_back(canvas: Canvas, viscera: Viscera, muscular: float = 1.0) -> Itera
     wide = np.array([13, 15, 17, 18, 21, 25, 28, 29, 26], float) * muscular
     deep = np.array([36, 38, 40, 41, 42, 42, 42, 42, 40], float)
     spine = np.stack([middle, spine_axis(heights) - deep, heights], 1)
-    erector = tube(mirrored, spine, wide, flat=0.72) + 0.8 * viscera.folds(p)
+    folds = viscera.folds(p)
+    erector = tube(mirrored, spine, wide, flat=0.72) + 0.8 * folds
     yield Paint("fat plane", erector - 0.6, at)
     yield Paint("muscle", erector, at, LABEL["muscle"])
     yield Paint(
@@ -198,7 +205,7 @@ def paint_back(canvas: Canvas, viscera: Viscera, muscular: float = 1.0) -> Itera
         sheet=(mirrored[0] - 26 - 0.08 * (p[1] + 80) + 4 * viscera.ripple(p)),
         thickness=1.2,
     )
-    yield Paint("fat plane", erector + 3, at, sheet=viscera.folds(p) * 6 + viscera.lobules(p) * 1.2, thickness=0.6)
+    yield Paint("fat plane", erector + 3, at, sheet=folds * 6 + viscera.lobules(p) * 1.2, thickness=0.6)
     psoas_z = np.array([-185, -215, -250, -300, -380], float)
     psoas = np.stack([np.array([22, 29, 34, 38, 42]), spine_axis(psoas_z) + np.array([2, 2, 2, 4, 14]), psoas_z], 1)
     yield Paint("muscle", tube(mirrored, psoas, np.array([5, 10, 14, 18, 19]) * muscular), at, LABEL["muscle"])
