@@ -1,6 +1,6 @@
 """LN-Tracker: find the lymph nodes of a CT and correct their boxes slice by slice.
 
-A face for `oncotrack.scene.detection.detection.DetectionScene`.
+The panel of `oncotrack.scene.detection.detection.DetectionScene`.
 """
 
 import sys
@@ -24,6 +24,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import NODES  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
 BUTTONS = {
     "detectButton": "detect",
@@ -51,7 +52,7 @@ HANDLERS = {"detect": "_detect", "merge": "_merge", "export_nodes": "_export"}
 
 
 class LNTracker(ScriptedLoadableModule):
-    """What Slicer's module list shows."""
+    """The module's entry in Slicer's module list."""
 
     def __init__(self, parent):
         super().__init__(parent)
@@ -61,21 +62,22 @@ class LNTracker(ScriptedLoadableModule):
         parent.contributors = ["OncoTrack contributors"]
         parent.helpText = (
             "Choose a CT and press Find lymph nodes: every node of the scan is boxed in 3D and on each of its slices. "
-            "Raise the least score to see fewer. Drag the handles of a slice box where it is wrong; split, merge, cut and "
-            "follow nodes further; accept or reject them. Every edit can be undone and is saved with the scene."
-            "<p><b>The network was trained on synthetic scans and on nodes put into real ones: check every node, and look "
-            "for those it missed. For research use only. Not a medical device.</b></p>"
+            "Raise the minimum score to see fewer. Drag the handles of a slice box where it is wrong; split, merge, cut and "
+            "extend nodes; accept or reject them. Every edit can be undone and is saved with the scene."
+            "<p><b>The network was trained on synthetic scans and on nodes inserted into real CTs: check every node, and "
+            "look for missed nodes. For research use only. Not a medical device.</b></p>"
             '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
         parent.acknowledgementText = (
             "The network follows LN-Tracker, which follows nodes through the slices with the queries of a detection "
             "transformer; sizes are called enlarged and measurable after RECIST 1.1 (Schwartz et al., 2009)."
         )
+        register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "LNTracker.png", scans=1)
 
 
 @parameterNodeWrapper
 class LNTrackerParameters:
-    """What the panel remembers, in the scene."""
+    """The panel's parameters, stored in the scene."""
 
     scan: slicer.vtkMRMLScalarVolumeNode
     threshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
@@ -86,13 +88,13 @@ class LNTrackerParameters:
 
 
 class LNTrackerLogic(ScriptedLoadableModuleLogic):
-    """Gives the widget its parameters and its session."""
+    """Provides the widget's parameters and its session."""
 
     def getParameterNode(self):
         return LNTrackerParameters(super().getParameterNode())
 
     def new_session(self, detectors=None):
-        """The nodes of Slicer's scene; needs the packages."""
+        """Return the lymph node session of Slicer's scene; needs the packages."""
         from oncotrack.scene.detection.detection import DetectionScene
 
         return DetectionScene(slicer.mrmlScene, detectors=detectors)
@@ -118,15 +120,15 @@ class LNTrackerWidget(PanelWidget):
         return packages.sentence_on_detection()
 
     def show_parameters(self):
-        session, wanted = self.session, self.parameters
-        if wanted.scan is not session.scan:
-            self.act("set_scan", wanted.scan)
-            if wanted.scan:
-                slicer.util.setSliceViewerLayers(background=wanted.scan, fit=True)
-        if wanted.threshold != session.threshold:
-            session.threshold = wanted.threshold
+        session, parameters = self.session, self.parameters
+        if parameters.scan is not session.scan:
+            self.act("set_scan", parameters.scan)
+            if parameters.scan:
+                slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
+        if parameters.threshold != session.threshold:
+            session.threshold = parameters.threshold
         else:
-            session.changed.emit()  # the session does not tell of filters and order
+            session.changed.emit()  # the session has no signal for filters and order
 
     def show_session(self):
         from oncotrack.scene.detection import panel as detection_panel
@@ -152,7 +154,7 @@ class LNTrackerWidget(PanelWidget):
 
     def _show_mergeable(self, choices):
         chosen = self.ui.mergeComboBox
-        if choices == self._mergeable:  # as while the reader scrolls: the choice stays
+        if choices == self._mergeable:  # as while the reader scrolls: keep the choice
             return
         self._mergeable, uid = choices, chosen.currentData
         chosen.clear()
@@ -163,12 +165,12 @@ class LNTrackerWidget(PanelWidget):
     def _show_nodes(self):
         from oncotrack.scene.detection.panel import lines, steps
 
-        wanted = self.parameters
-        chosen = lines(self.session, wanted.shown, wanted.size, wanted.order, wanted.is_reversed)
-        self.session.listed = steps(chosen, wanted.shown)
+        parameters = self.parameters
+        chosen = lines(self.session, parameters.shown, parameters.size, parameters.order, parameters.is_reversed)
+        self.session.listed = steps(chosen, parameters.shown)
         self.show_lines(self.ui.nodeTable, chosen)
 
-    # what asks first
+    # commands that ask first
 
     def _detect(self):
         from oncotrack.findings.tracklet_edits import Rerun
@@ -177,7 +179,7 @@ class LNTrackerWidget(PanelWidget):
         if self.session.has_decisions:
             box = qt.QMessageBox(slicer.util.mainWindow())
             box.setWindowTitle("LN-Tracker")
-            box.setText("Nodes of this scan were accepted, edited or rejected. What becomes of them?")
+            box.setText("Nodes of this scan were accepted, edited or rejected. What should happen to them?")
             keep = box.addButton("Keep them", qt.QMessageBox.AcceptRole)
             replace = box.addButton("Replace them", qt.QMessageBox.DestructiveRole)
             box.addButton(qt.QMessageBox.Cancel)
@@ -197,7 +199,7 @@ class LNTrackerWidget(PanelWidget):
 
 
 class LNTrackerTest(ScriptedLoadableModuleTest):
-    """Adds a node to a made-up patient in Slicer's own scene, edits its boxes and takes it back."""
+    """Adds a node to a simulated patient in Slicer's own scene, edits its boxes and undoes it."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()

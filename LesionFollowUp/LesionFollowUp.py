@@ -1,6 +1,6 @@
 """Lesion Follow-Up: click a lesion in the baseline, see its match in the follow-up.
 
-A face for `oncotrack.scene.followup.follow_up.FollowUpScene`. What needs packages that Slicer lacks is imported when the module
+The panel of `oncotrack.scene.followup.follow_up.FollowUpScene`. What needs packages that Slicer lacks is imported when the module
 is entered, so that Slicer starts without them.
 """
 
@@ -25,6 +25,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import FINDINGS, VIEW  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
 BUTTONS = {
     "registerButton": "register",
@@ -59,7 +60,7 @@ HANDLERS = {
 
 
 class LesionFollowUp(ScriptedLoadableModule):
-    """What Slicer's module list shows."""
+    """The module's entry in Slicer's module list."""
 
     def __init__(self, parent):
         super().__init__(parent)
@@ -77,22 +78,12 @@ class LesionFollowUp(ScriptedLoadableModule):
             "Registration by elastix (Klein et al., 2010); self-similarity descriptors after MIND (Heinrich et al., "
             "2012); the anatomy map after Deep Lesion Tracker (Cai et al., 2021)."
         )
-        slicer.app.connect("startupCompleted()", register_sample_data)
-
-
-def register_sample_data():
-    """Offer the public sample scans in the Sample Data module."""
-    from SampleData import SampleDataLogic
-
-    from oncotrack.scene.nodes.sample_data import sources
-
-    for source in sources(_HERE / "Resources" / "Icons" / "LesionFollowUp.png"):
-        SampleDataLogic.registerCustomSampleDataSource(**source)
+        register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "LesionFollowUp.png")
 
 
 @parameterNodeWrapper
 class LesionFollowUpParameters:
-    """What the panel remembers, in the scene."""
+    """The panel's parameters, stored in the scene."""
 
     baseline: slicer.vtkMRMLScalarVolumeNode
     followup: slicer.vtkMRMLScalarVolumeNode
@@ -103,13 +94,13 @@ class LesionFollowUpParameters:
 
 
 class LesionFollowUpLogic(ScriptedLoadableModuleLogic):
-    """Gives the widget its parameters and its session."""
+    """Provides the widget's parameters and its session."""
 
     def getParameterNode(self):
         return LesionFollowUpParameters(super().getParameterNode())
 
     def new_session(self):
-        """The findings of Slicer's scene, with the methods that can be used; needs the packages."""
+        """Return the follow-up session of Slicer's scene, with the methods that can be used; needs the packages."""
         from oncotrack.scene.files.packages import trackers
         from oncotrack.scene.followup.follow_up import FollowUpScene
 
@@ -152,13 +143,13 @@ class LesionFollowUpWidget(PanelWidget):
         return packages.sentence()
 
     def show_parameters(self):
-        session, wanted = self.session, self.parameters
-        if (wanted.baseline, wanted.followup) != (session.baseline, session.followup):
-            self.act("set_scans", wanted.baseline, wanted.followup)
+        session, parameters = self.session, self.parameters
+        if (parameters.baseline, parameters.followup) != (session.baseline, session.followup):
+            self.act("set_scans", parameters.baseline, parameters.followup)
             with session.linking.paused():
                 slicer.util.resetSliceViews()
-        session.layers.is_map_shown = wanted.is_map_shown
-        session.linking.is_enabled = wanted.are_views_linked
+        session.layers.is_map_shown = parameters.is_map_shown
+        session.linking.is_enabled = parameters.are_views_linked
         self._show_lesions()
 
     def show_session(self):
@@ -193,7 +184,7 @@ class LesionFollowUpWidget(PanelWidget):
     def done(self, outcome):
         from oncotrack.scene.followup.panel import method_tip, verdict
 
-        if isinstance(outcome, str):  # the name of a method that is ready
+        if isinstance(outcome, str):  # the name of a loaded method
             return method_tip(self.session, outcome)
         return verdict(self.session) or "The rows are linked now."
 
@@ -210,7 +201,7 @@ class LesionFollowUpWidget(PanelWidget):
             self.session.layers.hide_probability()
         else:
             self.act("map_probability")
-        self.ui.probabilityButton.checked = self.session.layers.is_probability_shown  # until the map has come
+        self.ui.probabilityButton.checked = self.session.layers.is_probability_shown  # until the map is computed
 
     def _add_visit(self):
         volume = self.ui.visitSelector.currentNode()
@@ -257,7 +248,7 @@ class LesionFollowUpWidget(PanelWidget):
 
 
 class LesionFollowUpTest(ScriptedLoadableModuleTest):
-    """Follows one lesion of a made-up patient in Slicer's own scene."""
+    """Follows one lesion of a simulated patient in Slicer's own scene."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()

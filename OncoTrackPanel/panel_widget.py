@@ -1,4 +1,4 @@
-"""What the panels of OncoTrack's modules have in common: a session, a worker, messages, shortcuts and the scene.
+"""The base class of the modules' panels: session, worker, messages, shortcuts and scene events.
 
 What needs packages that Slicer lacks is imported when a module is entered, so that Slicer starts without them.
 """
@@ -37,37 +37,41 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._gui_tag, self._lines, self._shortcuts = None, [], []
         super().__init__(parent)
 
-    # what a module fills in
+    # to be defined by a module
 
     def connect_panel(self):
         """Connect the widgets that are no command's button."""
         raise NotImplementedError
+
+    def new_session(self):
+        """Return the session that the panel drives."""
+        return self.logic.new_session()
 
     def connect_session(self):
         """Connect the session's own signals; `changed` and `refused` are connected."""
         raise NotImplementedError
 
     def missing_packages(self):
-        """A sentence on what cannot be done for lack of packages; "" when everything is installed."""
+        """Return a sentence on what cannot be done for lack of packages; "" when everything is installed."""
         raise NotImplementedError
 
     def show_parameters(self):
-        """Bring the session up to `parameters`, and the panel with it."""
+        """Update the session from `parameters`, and the panel with it."""
         raise NotImplementedError
 
     def show_session(self):
-        """Bring the panel up to the session; `parameters` are there."""
+        """Update the panel from the session; `parameters` is not None."""
         raise NotImplementedError
 
     def possible(self):
-        """Names of the actions that are possible now."""
+        """Return the session's methods that are possible now."""
         raise NotImplementedError
 
     def done(self, outcome):
-        """A sentence on what a task has brought."""
+        """Return a sentence on the outcome of a task."""
         raise NotImplementedError
 
-    # what Slicer calls
+    # called by Slicer
 
     def setup(self):
         super().setup()
@@ -113,10 +117,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             shortcut.setParent(None)
         self._shortcuts = []
 
-    # for the module
+    # for modules
 
     def act(self, name, *arguments):
-        """Call a method of the session; what goes wrong is said, long work goes to the worker."""
+        """Call a method of the session; errors are shown, tasks go to the worker."""
         from oncotrack.errors import OncoTrackError
         from oncotrack.scene.nodes.tasks import Task
 
@@ -126,13 +130,17 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.complain(error)
             return
         if isinstance(outcome, Task):
-            self._show_busy(True)
-            self.ui.progressBar.value = 0
-            outcome.submit(self.pump.worker, self.complain, self._show_progress, lambda done: self.say(self.done(done)))
-            self.pump.start()
+            self.submit(outcome)
+
+    def submit(self, task):
+        """Queue a task for the worker and show its progress."""
+        self._show_busy(True)
+        self.ui.progressBar.value = 0
+        task.submit(self.pump.worker, self.complain, self._show_progress, lambda done: self.say(self.done(done)))
+        self.pump.start()
 
     def show_lines(self, table, lines):
-        """Put the lines of a `*_panel` into a table, of which the first column can be typed in, and mark the current."""
+        """Show the lines of a session in a table whose first column can be edited, and select the current one."""
         was_blocked = table.blockSignals(True)
         if lines != self._lines:
             self._lines = lines
@@ -164,17 +172,19 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         table.setColumnCount(len(columns))
         table.setHorizontalHeaderLabels(columns)
         table.connect("itemSelectionChanged()", lambda: self._on_row_chosen(table))
-        table.connect("itemClicked(QTableWidgetItem*)", lambda _item: self._on_row_chosen(table))  # chosen already, too
+        table.connect(
+            "itemClicked(QTableWidgetItem*)", lambda _item: self._on_row_chosen(table)
+        )  # also when it is selected already
         table.connect("itemChanged(QTableWidgetItem*)", self._on_name_typed)
 
     def complain(self, error):
-        """Say what went wrong."""
+        """Show an error."""
         from oncotrack.errors import Cancelled
 
         self.say(str(error), is_problem=not isinstance(error, Cancelled))
 
     def say(self, sentence, is_problem=False):
-        """Show a sentence, with an icon that tells news from problems."""
+        """Show a message, with an icon for information or for a problem."""
         kind = qt.QStyle.SP_MessageBoxWarning if is_problem else qt.QStyle.SP_MessageBoxInformation
         self.ui.messageIcon.setPixmap(slicer.app.style().standardIcon(kind).pixmap(20, 20))
         self.ui.messageLabel.text = sentence
@@ -202,7 +212,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         timer.setInterval(TimerDispatcher.TICK_MS)
         self.pump = TimerDispatcher(timer, lambda: self._show_busy(False))
         timer.connect("timeout()", self.pump.tick)
-        self.session = self.logic.new_session()
+        self.session = self.new_session()
         self.session.changed.connect(self._on_session_changed)
         self.session.refused.connect(self.complain)
         self.connect_session()
@@ -239,7 +249,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameters = parameters
         if parameters:
             if self.session:
-                self._on_session_changed()  # a reopened scene knows its scan by itself
+                self._on_session_changed()  # a reopened scene has its own choice of scans
             self._gui_tag = parameters.connectGui(self.ui)
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters_changed)
             self._on_parameters_changed()
@@ -267,7 +277,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _on_name_typed(self, item):
         self.act("rename", item.text(), self._lines[item.row()].uid)
-        self._lines = []  # what was typed may have been refused
+        self._lines = []  # the new name may have been refused
         self._on_session_changed()
 
     # the panel and the scene

@@ -1,6 +1,6 @@
-"""RECIST Pseudo-Mask: draw two diameters on a lesion and get its mask, which follows them; masks give diameters back.
+"""RECIST Pseudo-Mask: draw two diameters on a lesion and get its mask, or measure diameters on a mask.
 
-A face for `oncotrack.scene.masks.recist.RecistScene`.
+The panel of `oncotrack.scene.masks.recist.RecistScene`.
 """
 
 import sys
@@ -24,6 +24,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import MASKS  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
 BUTTONS = {
     "drawButton": "draw_axes",
@@ -58,7 +59,7 @@ HANDLERS = {
 
 
 class RECISTPseudoMask(ScriptedLoadableModule):
-    """What Slicer's module list shows."""
+    """The module's entry in Slicer's module list."""
 
     def __init__(self, parent):
         super().__init__(parent)
@@ -67,10 +68,10 @@ class RECISTPseudoMask(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["OncoTrack contributors"]
         parent.helpText = (
-            "Press Draw axes and click both ends of a lesion's two diameters in any slice view, in either order: its mask "
-            "is drawn at once and follows while an end is dragged. Carry it to 3D, paint in it with the Segment Editor, "
-            "accept or reject it; a painted mask is measured again. Propose gives a finding of the other modules its "
-            "axes and mask. Every edit can be undone and is saved with the scene."
+            "Press Draw diameters and click both ends of a lesion's two diameters in any slice view, in either order: its "
+            "mask is drawn at once and follows while an end is dragged. Extend it to 3D, paint in it with the Segment "
+            "Editor, accept or reject it; a painted mask is measured again. Suggest diameters and mask does so for a "
+            "finding of the other modules. Every edit can be undone and is saved with the scene."
             "<p><b>For research use only. Not a medical device.</b></p>"
             '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
@@ -78,11 +79,12 @@ class RECISTPseudoMask(ScriptedLoadableModule):
             "Pseudo-masks follow S. Wang et al. (Medical Image Analysis, 2022), by GrabCut (Rother et al., 2004); "
             "diameters are measured after RECIST 1.1 (Eisenhauer et al., 2009)."
         )
+        register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "RECISTPseudoMask.png", scans=1)
 
 
 @parameterNodeWrapper
 class RECISTPseudoMaskParameters:
-    """What the panel remembers, in the scene."""
+    """The panel's parameters, stored in the scene."""
 
     scan: slicer.vtkMRMLScalarVolumeNode
     kind: Annotated[str, Choice(list(choices.KINDS))] = choices.KINDS[-1]
@@ -90,16 +92,16 @@ class RECISTPseudoMaskParameters:
 
 
 class RECISTPseudoMaskLogic(ScriptedLoadableModuleLogic):
-    """Gives the widget its parameters and its session."""
+    """Provides the widget's parameters and its session."""
 
     def getParameterNode(self):
         return RECISTPseudoMaskParameters(super().getParameterNode())
 
-    def new_session(self):
-        """The masks of Slicer's scene; needs the packages."""
+    def new_session(self, **options):
+        """Return the masks session of Slicer's scene; `options` as for RecistScene. Needs the packages."""
         from oncotrack.scene.masks.recist import RecistScene
 
-        return RecistScene(slicer.mrmlScene, later=lambda function: qt.QTimer.singleShot(0, function))
+        return RecistScene(slicer.mrmlScene, later=lambda function: qt.QTimer.singleShot(0, function), **options)
 
 
 class RECISTPseudoMaskWidget(PanelWidget):
@@ -112,10 +114,11 @@ class RECISTPseudoMaskWidget(PanelWidget):
     def connect_panel(self):
         self.connect_table(self.ui.maskTable, choices.MASK_COLUMNS)
 
+    def new_session(self):
+        return self.logic.new_session(submit=self.submit)
+
     def connect_session(self):
-        self.session.told.connect(self.say)
-        self.session.seeded.connect(lambda uid, axes: self.act("carry", uid, axes))
-        self.session.reshaped.connect(lambda uid, axes: self.act("recarry", uid, axes))
+        self.session.warned.connect(self.say)
 
     def missing_packages(self):
         from oncotrack.scene.files import packages
@@ -125,12 +128,12 @@ class RECISTPseudoMaskWidget(PanelWidget):
     def show_parameters(self):
         from oncotrack.findings.finding import Kind
 
-        session, wanted = self.session, self.parameters
-        if wanted.scan is not session.scan:
-            self.act("set_scan", wanted.scan)
-            if wanted.scan:
-                slicer.util.setSliceViewerLayers(background=wanted.scan, fit=True)
-        session.kind, session.is_square = Kind(wanted.kind), wanted.is_square
+        session, parameters = self.session, self.parameters
+        if parameters.scan is not session.scan:
+            self.act("set_scan", parameters.scan)
+            if parameters.scan:
+                slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
+        session.kind, session.is_square = Kind(parameters.kind), parameters.is_square
 
     def show_session(self):
         from oncotrack.scene.masks import panel as recist_panel
@@ -156,8 +159,8 @@ class RECISTPseudoMaskWidget(PanelWidget):
     # files and painting
 
     def _measure_table(self):
-        kinds = "Tables of axes (*.csv *.json)"
-        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of axes", "", kinds)
+        kinds = "Tables of diameters (*.csv *.json)"
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of diameters", "", kinds)
         if path:
             self.act("batch", Path(path))
 
@@ -173,7 +176,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
             self.act("export", Path(folder))
 
     def _paint(self):
-        """Open the current mask in the Segment Editor; what is painted there is measured at once."""
+        """Open the current mask in the Segment Editor; painted masks are measured at once."""
         segmentation, scan, uid = self.session.segmentation, self.session.scan, self.session.current.uid
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
@@ -183,7 +186,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
 
 
 class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
-    """Measures a lesion of a made-up patient in Slicer's own scene and takes it back."""
+    """Measures a lesion of a simulated patient in Slicer's own scene and undoes it."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()

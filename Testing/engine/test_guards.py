@@ -341,7 +341,7 @@ def test_every_bound_parameter_is_a_field_and_every_field_is_used(folder):
     assert bound(folder) <= set(fields)
     unbound = {name for name in fields if name not in bound(folder)}
     for name in unbound:
-        assert re.search(rf"(self\.parameters|wanted)\.{name}\b", source), f"{name} is neither bound nor read"
+        assert re.search(rf"(self\.parameters|parameters)\.{name}\b", source), f"{name} is neither bound nor read"
 
 
 @module_folders
@@ -361,7 +361,8 @@ sys.meta_path.insert(0, Blocker())
 for name in (*brought, "slicer.parameterNodeWrapper", "slicer.ScriptedLoadableModule", "slicer.util"):
     sys.modules[name] = MagicMock()
 for name in ("ScriptedLoadableModule", "ScriptedLoadableModuleLogic", "ScriptedLoadableModuleTest", "ScriptedLoadableModuleWidget"):
-    setattr(sys.modules["slicer.ScriptedLoadableModule"], name, type(name, (), {{}}))
+    made = type(name, (), {{"__init__": lambda self, parent=None: None}})
+    setattr(sys.modules["slicer.ScriptedLoadableModule"], name, made)
 sys.modules["slicer.util"].VTKObservationMixin = type("VTKObservationMixin", (), {{}})
 sys.path[:0] = [{str(folder)!r}, {str(REPOSITORY)!r}]
 import {folder.name}
@@ -370,6 +371,9 @@ print(sorted(name for name in sys.modules if name.startswith("oncotrack")), widg
 missing = [name for name in widget.handlers.values() if not hasattr(widget, name)]
 assert not missing, missing
 assert set(widget.handlers) <= set(widget.buttons.values())
+{folder.name}.{folder.name}(MagicMock())
+(startup,) = sys.modules["slicer"].app.connect.call_args_list
+assert startup.args[0] == "startupCompleted()", "the module offers its sample data then"
 """
     run = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
@@ -410,14 +414,16 @@ def test_a_module_has_the_classes_that_slicer_looks_for(folder):
 def test_the_follow_up_panel_calls_what_the_session_has():
     folder = REPOSITORY / "LesionFollowUp"
     calls = called(folder, "session")
-    assert calls <= has("followup/review_commands", "followup/follow_tasks", "followup/follow_up")
+    assert calls <= has(
+        "session/finding_commands", "followup/review_commands", "followup/follow_tasks", "followup/follow_up"
+    )
     known = strings(PACKAGE / "scene" / "followup" / "panel.py") | {"set_visits"}  # the last one is always possible
     assert {offered(folder)[button].action for button in literal(folder, "BUTTONS")} <= known, "never enabled"
 
 
 def test_the_detection_panel_calls_what_the_session_has():
     folder = REPOSITORY / "LNTracker"
-    methods = has("session/scan_session", "detection/detection") | {
+    methods = has("session/finding_commands", "session/scan_session", "detection/detection") | {
         f"editor.{name}" for name in has("detection/tracklet_editor")
     }
     assert called(folder, "session", "editor") <= methods
@@ -428,7 +434,9 @@ def test_the_detection_panel_calls_what_the_session_has():
 
 def test_the_mask_panel_calls_what_the_session_has():
     folder = REPOSITORY / "RECISTPseudoMask"
-    assert called(folder, "session") <= has("session/scan_session", "masks/mask_editing", "masks/recist")
+    assert called(folder, "session") <= has(
+        "session/finding_commands", "session/scan_session", "masks/mask_editing", "masks/recist"
+    )
     known = strings(PACKAGE / "scene" / "masks" / "panel.py")
     assert {command.action for command in offered(folder).values()} <= known, "never enabled"
 
@@ -441,8 +449,8 @@ def test_what_panels_share_calls_what_every_session_has():
         if isinstance(node, ast.Attribute) and getattr(node.value, "attr", "") == "session"
     }
     assert {"enter", "leave", "close", "changed"} <= owned
-    assert owned <= has("session/scan_session") & has(
-        "followup/review_commands", "followup/follow_tasks", "followup/follow_up"
+    assert owned <= has("session/finding_commands", "session/scan_session") & has(
+        "session/finding_commands", "followup/review_commands", "followup/follow_tasks", "followup/follow_up"
     )
 
 

@@ -1,4 +1,4 @@
-"""What a panel shows is what the session knows, and a button is lit when it would do something."""
+"""The contents of a follow-up panel, and the commands that are possible."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_reader_who_says_absent_is_quoted_as_such(followed):
     assert cells(followed)[0][1] == "absent"
 
 
-def test_the_filter_lets_its_states_through_only(followed):
+def test_the_filter_shows_its_states_only(followed):
     followed.findings.add(followed.baseline_id, Observation(centre=(5.0, 5.0, 5.0)))
     assert [c[1] for c in cells(followed)] == ["proposed", "not followed"]
     assert len(cells(followed, "to review")) == 2
@@ -118,8 +118,10 @@ def test_the_layout_node_learns_the_rows_once(scene):
     assert root is not None, "Slicer's own parser reads it"
 
 
-def test_every_sample_is_offered_with_its_hashes(tmp_path):
-    (pair,) = sources(tmp_path / "icon.png")
+def test_every_sample_is_offered_with_its_hashes_and_a_module_for_one_scan_gets_the_baseline(tmp_path):
+    (pair,) = sources("Lesion Follow-Up", tmp_path / "icon.png")
+    (alone,) = sources("LN-Tracker", tmp_path / "icon.png", scans=1)
+    assert (alone["category"], alone["fileNames"]) == ("LN-Tracker", pair["fileNames"][:1])
     assert pair["sampleName"] == "lung-pair"
     assert len(pair["uris"]) == len(pair["fileNames"]) == len(pair["nodeNames"]) == len(pair["checksums"]) == 2
     assert all(value.startswith("SHA256:") and len(value) == 71 for value in pair["checksums"])

@@ -1,4 +1,4 @@
-"""Long work leaves the scene alone until it has succeeded."""
+"""Tasks change the scene only when they have succeeded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Failing:
 
 @pytest.fixture
 def posted():
-    """A worker whose answers wait until the test, as the interface's thread, takes them."""
+    """Return a worker whose results wait until the test, as the GUI thread, handles them."""
     waiting = []
     worker = Worker(waiting.append)
 
@@ -79,6 +79,37 @@ def test_a_failed_run_takes_the_placed_point_away_again(session, lesion, posted)
     assert "same patient" in str(errors[0])
 
 
+def test_a_clicked_place_is_marked_while_its_task_runs_and_becomes_the_finding(session, lesion):
+    placed = []
+    keep = placed.append
+    session.placed.connect(keep)
+    task = session.place(lesion)
+    node = session.nodes.centres(session.baseline_id)
+    assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == ["..."]
+    assert not len(session.findings) and not placed, "no signal asks for the task a second time"
+    finding = task.run()
+    assert finding.at(session.baseline_id).centre == lesion
+    assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == ["L 1 ok"]
+
+
+def test_a_failed_search_removes_the_mark_of_the_clicked_place(session, lesion):
+    session.method.factories["failing"] = Failing
+    session.method.name = "failing"
+    task = session.place(lesion)
+    with pytest.raises(RegistrationError):
+        task.run()
+    assert session.nodes.centres(session.baseline_id).GetNumberOfControlPoints() == 0
+
+
+def test_a_click_without_a_follow_up_is_refused_and_leaves_no_mark(scene, make_phantom, trackers):
+    session = FollowUpScene(scene, trackers=trackers)
+    session.set_scans(add_volume(scene, make_phantom()), None)
+    with pytest.raises(InputError, match="no follow-up scan"):
+        session.place((0, 0, 0))
+    assert not scene.GetNodesByClass("vtkMRMLMarkupsFiducialNode").GetNumberOfItems()
+    session.close()
+
+
 def test_a_cancelled_run_leaves_everything_as_it_was(session, lesion, posted, scene):
     worker, finish = posted
     done, errors = threading.Event(), []
@@ -90,7 +121,7 @@ def test_a_cancelled_run_leaves_everything_as_it_was(session, lesion, posted, sc
     assert everything(scene) == before
 
 
-def test_a_defect_while_a_result_is_taken_up_is_said_and_the_work_ends(posted):
+def test_a_defect_while_a_result_is_applied_is_reported_and_abandons_the_task(posted):
     worker, finish = posted
     done, errors, abandoned = threading.Event(), [], []
     task = Task("Counting", lambda _progress: 3, lambda _result: {}["nothing"], lambda: abandoned.append(True))
@@ -144,7 +175,7 @@ def test_the_registration_node_moves_the_baseline_onto_the_follow_up(session, le
     assert np.allclose(moved.to_ras(still.to_ijk(lesion)), truth.to_followup(lesion))
 
 
-def test_a_click_outside_the_baseline_is_said_in_a_sentence(session):
+def test_a_click_outside_the_baseline_is_refused(session):
     with pytest.raises(InputError, match="outside CT 2025"):
         session.follow((500.0, 0.0, 0.0)).run()
     assert len(session.findings) == 0
@@ -191,7 +222,7 @@ def test_a_third_scan_gets_its_own_time_point(session, lesion, truth, make_phant
     assert session.match is None
 
 
-def test_the_anatomy_map_lies_on_the_follow_up_with_its_peak_at_the_guess(session, lesion, truth, view):
+def test_the_anatomy_map_has_its_peak_at_the_registration_estimate(session, lesion, truth, view):
     followup_view = view("FollowUpAxial")
     session.layers.show_scans()
     session.follow(lesion, radius_mm=5.0).run()

@@ -1,4 +1,4 @@
-"""What is laid over the scans for the current finding: the match's alternatives, and one of two maps."""
+"""Overlays of the current finding: the match's alternatives, and the anatomy or the probability map."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import MatchEvidence
 from oncotrack.images.volume import Volume
 from oncotrack.networks.heatmap import anatomy_map
-from oncotrack.scene.nodes.fiducials import marked
+from oncotrack.scene.nodes.fiducials import label_with_state
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.volumes import to_volume
@@ -24,7 +24,7 @@ PROBABILITY = NodeKey("probability map")
 
 
 class Overlays:
-    """Shows both scans in their rows and, over the follow-up, where the current finding was expected or may be."""
+    """Both scans in their rows, with the current finding's overlays on the follow-up."""
 
     changed = Signal()
 
@@ -34,11 +34,11 @@ class Overlays:
         self._is_map_shown = False
         self._mapped: tuple | None = None
         self._probability_of: tuple | None = None
-        self._letters = AlternativeLabels(followup)
+        self._labels = AlternativeLabels(followup)
 
     def close(self) -> None:
-        """Look at no view any more; what is drawn stays."""
-        self._letters.close()
+        """Stop observing the views; what is drawn stays."""
+        self._labels.close()
 
     @property
     def is_map_shown(self) -> bool:
@@ -60,7 +60,7 @@ class Overlays:
         return self._probability_of is not None
 
     def show_probability(self, uid: str, probability: Volume) -> None:
-        """Lay a finding's probability map (0 to 1) over the follow-up, until something else is looked at or it is moved."""
+        """Show a finding's probability map (0 to 1) over the follow-up, until another finding is chosen or this one is moved."""
         if self._nodes.current is None or self._nodes.current.uid != uid:
             return
         self._is_map_shown = False
@@ -72,7 +72,7 @@ class Overlays:
         self.changed.emit()
 
     def hide_probability(self) -> None:
-        """Take the probability map away."""
+        """Hide the probability map."""
         if self._probability_of is not None:
             self._probability_of = None
             self._nodes.parts.remove(PROBABILITY)
@@ -80,15 +80,15 @@ class Overlays:
             self.changed.emit()
 
     def show_scans(self) -> None:
-        """Put each scan, with its layer, into its row; to be called again when views were opened."""
+        """Show each scan, with its overlay, in its row; to be called again when views were opened."""
         for row in (self._baseline, self._followup):
             row.set_group()
-        self._letters.watch()
+        self._labels.watch()
         self._baseline.show(self._choice.baseline, None, 0.0)
         self._followup.show(self._choice.followup, self._layer(), OPACITY)
 
     def draw(self) -> None:
-        """Bring the layers up to the current finding."""
+        """Update the overlays to the current finding."""
         self._draw_alternatives()
         if self._probability_of not in (None, self._looked_at()):
             self.hide_probability()
@@ -125,7 +125,9 @@ class Overlays:
         current, time_point = self._nodes.current, self._choice.followup_id
         draw_alternatives(node, current, time_point)
         match = current.at(time_point) if current else None
-        self._letters.draw(node, match.centre if match else None, marked(current.label, match) if match else "")
+        self._labels.draw(
+            node, match.centre if match else None, label_with_state(current.label, match) if match else ""
+        )
 
     def _draw_anatomy(self) -> None:
         evidence, followup = self._evidence(), self._choice.followup
@@ -134,14 +136,14 @@ class Overlays:
             return
         try:
             geometry = to_volume(followup).geometry
-        except InputError:  # said in full when something is matched
+        except InputError:  # reported at the next search
             self._mapped = None
             return
-        wanted = evidence.expected, evidence.radius_mm, geometry
-        if wanted == self._mapped and self._nodes.parts.find(MAP):
+        target = evidence.expected, evidence.radius_mm, geometry
+        if target == self._mapped and self._nodes.parts.find(MAP):
             return
         self._draw_map(MAP, "Anatomy map", anatomy_map(geometry, evidence.expected, evidence.radius_mm))
-        self._mapped = wanted
+        self._mapped = target
 
     def _draw_map(self, key: NodeKey, name: str, volume: Volume) -> slicer.vtkMRMLScalarVolumeNode:
         parts = self._nodes.parts

@@ -1,4 +1,4 @@
-"""Two lines that a reader draws on a lesion, in either order, before they are a finding."""
+"""Two lines that a reader draws on a lesion, in either order, before they become a finding."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ from oncotrack.scene.views.mouse_mode import is_placing, place_into, stop_placin
 
 LINES = NodeKey("first axis"), NodeKey("second axis")
 _NAMES = "One axis", "Other axis"
-_HINTS = "Click both ends of one axis in a slice.", "Click both ends of the other axis, across the first one."
-_WAITING = "Drag the ends of the two lines until they fit, or begin again."
+_HINTS = "Click both ends of one diameter in a slice.", "Click both ends of the other diameter, across the first one."
+_WAITING = "Drag the ends of the two lines until they fit, or start again."
 
 
 class AxesDraft:
-    """Takes four clicks. Lines that no mask can be made of stay, to be dragged until they fit.
+    """Asks for four clicks. Lines from which no mask can be made stay, to be dragged until they fit.
 
     Parameters
     ----------
     nodes : FindingNodes
-        Whose scene is drawn in.
+        The nodes of the scene.
     take : callable
-        Called with the axes when both lines are drawn; what it refuses by an OncoTrackError is told by `refused`.
+        Called with the axes when both lines are drawn; an OncoTrackError that it raises is emitted by `refused`.
     """
 
     changed = Signal()
-    """There is another `hint`."""
+    """`hint` has changed."""
     refused = Signal()
-    """(OncoTrackError): nothing can be made of these lines."""
+    """(OncoTrackError): no finding can be made from these lines."""
 
     def __init__(self, nodes: FindingNodes, take: Callable[[RecistAxes], None]) -> None:
         self._nodes, self._take = nodes, take
@@ -46,11 +46,11 @@ class AxesDraft:
 
     @property
     def hint(self) -> str:
-        """What the reader does next; "" while nothing is drawn."""
+        """What the reader should do next; "" while nothing is drawn."""
         return (*_HINTS, _WAITING)[len(self._drawn())] if self._is_begun else ""
 
     def begin(self) -> None:
-        """The next four clicks in a slice view draw two lines; what was begun before is dropped."""
+        """Make the next four clicks in a slice view draw two lines; unfinished lines are discarded."""
         self.cancel()
         self._is_begun = True
         interaction = self._nodes.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
@@ -58,28 +58,28 @@ class AxesDraft:
         self._place(0)
 
     def cancel(self) -> None:
-        """Take the lines away; the mouse moves about again."""
+        """Remove the lines, and return to navigation with the mouse."""
         if self._is_begun:
             self._is_begun = False
             self._observers.clear()
             stop_placing(self._nodes.scene)
             for node in self._lines():
-                node.RemoveAllControlPoints()  # the nodes stay: one of them may be what is clicked right now
+                node.RemoveAllControlPoints()  # the nodes stay: one of them may be handling a click now
             self.changed.emit()
 
     def close(self) -> None:
-        """Take the lines out of the scene."""
+        """Remove the lines from the scene."""
         self.cancel()
         for key in LINES:
             self._nodes.parts.remove(key)
 
-    # inside
+    # private
 
     def _lines(self) -> list[slicer.vtkMRMLMarkupsLineNode]:
         return [node for node in map(self._nodes.parts.find, LINES) if node is not None]
 
     def _drawn(self) -> list[Axis]:
-        """The lines that have both ends."""
+        """Return the lines that have both ends."""
         return [axis for node in self._lines() if (axis := read_axis(node)) is not None]
 
     def _place(self, index: int) -> None:
@@ -103,7 +103,7 @@ class AxesDraft:
         return node
 
     def _place_next(self) -> None:
-        # Slicer leaves its mode for placing after the second point, and only then can another line be begun
+        # Slicer leaves place mode after the second point; only then can the other line be started
         if self._is_begun and len(self._drawn()) == 1 and not is_placing(self._nodes.scene):
             self._place(1)
 

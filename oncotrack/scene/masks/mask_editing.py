@@ -1,4 +1,4 @@
-"""Editing the masks of one scan's findings: each edit is one command of the list."""
+"""Editing of the masks of one scan's findings; each edit is one command on the list."""
 
 from __future__ import annotations
 
@@ -27,33 +27,35 @@ _REACH_MM = 5.0  # of a click on a finding whose size is not known
 
 
 class MaskEditing(ScanSession):
-    """One scan, its findings, and masks made from their axes.
+    """One scan, its findings, and the masks made from their axes.
 
     Parameters
     ----------
     scene : vtkMRMLScene
     slice_nodes : callable, optional
         The slice nodes that show the scan; all of the scene's when missing.
+    submit : callable, optional
+        Queues the task that an edit in a view needs; without it the task runs at once.
 
     Attributes
     ----------
     kind : Kind
         What newly drawn axes measure.
     is_square : bool
-        Whether the short axis of drawn and dragged axes is turned upright on the long one.
+        Whether the short axis of drawn and dragged axes is made perpendicular to the long one.
     """
 
-    told = Signal()
-    """(sentence): what was drawn is allowed, but unusual."""
-    reshaped = Signal()
-    """(uid, RecistAxes): the axes of a mask in 3D were changed; submit `recarry(uid, axes)`."""
+    warned = Signal()
+    """(sentence): a warning that what was drawn is unusual."""
 
     def __init__(
         self,
         scene: slicer.vtkMRMLScene,
         slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
+        submit: Callable[[Task], object] = Task.run,
     ) -> None:
         super().__init__(scene, MEASURED, slice_nodes)
+        self._submit = submit
         self.kind, self.is_square = Kind.LESION, False
 
     # the list
@@ -66,17 +68,17 @@ class MaskEditing(ScanSession):
 
     @property
     def current(self) -> Finding | None:
-        """The finding the reader works on, when it is seen on this scan."""
+        """The finding the reader works on, if it lies on this scan."""
         current = self.nodes.current
         return current if current is not None and current.at(self.time_point) is not None else None
 
     @property
     def seen(self) -> Observation | None:
-        """What is seen of it on this scan."""
+        """The current finding's observation on this scan, or None."""
         return self.current.at(self.time_point) if self.current else None
 
     def at(self, ras: Sequence[float]) -> Finding | None:
-        """The finding that a place (RAS mm) belongs to: the nearest whose middle lies closer than its radius."""
+        """Return the finding at a place (RAS mm): the nearest whose centre lies closer than its radius."""
         reach = {
             finding.uid: (math.dist(seen.centre, ras), seen.radius_mm or _REACH_MM)
             for finding, seen in self.findings.observations_at(self.time_point)
@@ -87,38 +89,38 @@ class MaskEditing(ScanSession):
     # masks
 
     def propose(self, uid: str = "") -> None:
-        """Give a finding of any tool the axes and the mask that its axes, slice boxes or box suggest."""
+        """Give a finding of any tool the axes and the mask that follow from its axes, slice boxes or box."""
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
         seen, image = finding.at(self.time_point), self._scan.image()
         mask = pseudo_mask(image, propose_axes(seen))
         axes = measure(mask).axes
         self._observe(
-            finding.uid, with_mask(seen, pseudo_mask(image, axes), axes), f"propose a mask of {finding.label}"
+            finding.uid, with_mask(seen, pseudo_mask(image, axes), axes), f"suggest a mask of {finding.label}"
         )
 
     def make_mask(self) -> None:
-        """The current finding's mask in one slice again, from its axes."""
-        self._remask(axes_of(self._finding(""), self.time_point), "make the mask of")
+        """Replace the current finding's mask by one in a single slice, made from its axes."""
+        self._remask(axes_of(self._finding(""), self.time_point), "rebuild the mask of")
 
     def square(self) -> None:
-        """Turn the short axis of the current finding upright on the long one; a mask in 3D is `reshaped`."""
+        """Make the current finding's short axis perpendicular to the long one; a mask in 3D is made again by a task."""
         axes = axes_of(self._finding(""), self.time_point)
-        self._reshape(axes.perpendicular(), "square the axes of")
+        self._reshape(axes.perpendicular(), "turn the diameters of")
 
     def remeasure(self) -> None:
-        """Give the current finding the axes that its mask measures."""
+        """Replace the current finding's axes by those measured on its mask."""
         finding = self._finding("")
         mask = self._need_mask(finding).mask.volume()
         self._observe(finding.uid, with_painted_mask(self.seen, mask), f"measure the mask of {finding.label}")
 
     def drop_mask(self) -> None:
-        """Take the mask away; the axes stay."""
+        """Remove the mask; the axes stay."""
         finding = self._finding("")
         self._observe(finding.uid, without_mask(self._need_mask(finding)), f"delete the mask of {finding.label}")
 
     def carry(self, uid: str = "", *more: RecistAxes) -> Task:
-        """Carry a finding's mask through the slices next to its axes; applying gives the finding.
+        """Extend a finding's mask to the slices next to its axes; applying returns the finding.
 
         Parameters
         ----------
@@ -135,12 +137,12 @@ class MaskEditing(ScanSession):
         finding = self._finding(uid)
         drawn = (axes_of(finding, self.time_point), *more)
         longest = max(drawn, key=lambda each: each.long.length_mm)
-        return self._carrying(finding, drawn, lambda seen, mask: with_mask(seen, mask, longest), "carry {} to 3D")
+        return self._carrying(finding, drawn, lambda seen, mask: with_mask(seen, mask, longest), "extend {} to 3D")
 
     def recarry(self, uid: str, axes: RecistAxes) -> Task:
-        """Give a finding other axes and carry its mask from them, one step of undo; applying gives the finding.
+        """Give a finding other axes and make its 3D mask from them, one step of undo; applying returns the finding.
 
-        Axes that were drawn on further slices do not count any more. Until it is applied the finding is as it was.
+        Axes that were drawn on other slices are discarded. Until the task is applied the finding is unchanged.
         """
         finding = self._finding(uid)
 
@@ -148,10 +150,10 @@ class MaskEditing(ScanSession):
             self._warn(axes)
             return edited_by_reader(with_mask(seen, mask, axes))
 
-        return self._carrying(finding, (axes,), edited, "change the axes of {} in 3D")
+        return self._carrying(finding, (axes,), edited, "change the diameters of {} in 3D")
 
     def add(self, seen: Observation, label: str = "", kind: Kind | None = None) -> Finding:
-        """A new finding of this scan, one step of undo."""
+        """Add a finding on this scan, one step of undo."""
         findings, kind = self.findings, kind or self.kind
         taken = {finding.label for finding in findings}
         label = label if label and label not in taken else findings.next_label(kind)
@@ -159,7 +161,7 @@ class MaskEditing(ScanSession):
             self._scan.name_time_point()
             return findings.add(self.time_point, seen, kind=kind, label=label)
 
-    # inside
+    # private
 
     def _carrying(
         self,
@@ -176,16 +178,16 @@ class MaskEditing(ScanSession):
         def apply(mask: Volume) -> Finding:
             known = self.findings[finding.uid].at(time_point) if finding.uid in self.findings else None
             if not self._scan.is_still(image) or known != seen:
-                raise InputError(f"{finding.label} was changed meanwhile, so what was carried was dropped.")
+                raise InputError(f"{finding.label} was changed meanwhile, so the new mask was discarded. Try again.")
             self._observe(finding.uid, observed(seen, mask), text.format(finding.label))
             return self.findings[finding.uid]
 
-        return Task(f"Carrying {finding.label} to 3D", work, apply)
+        return Task(f"Extending the mask of {finding.label} to 3D", work, apply)
 
     def _reshape(self, axes: RecistAxes, what: str) -> None:
-        """Other axes for the current finding: its mask stays in one slice or, where it is in 3D, is `reshaped`."""
+        """Give the current finding other axes. A mask in one slice is made at once, one in 3D by a task."""
         if is_carried(self.seen):
-            self.reshaped.emit(self._finding("").uid, axes)
+            self._submit(self.recarry(self._finding("").uid, axes))
         else:
             self._remask(axes, what)
 
@@ -200,7 +202,7 @@ class MaskEditing(ScanSession):
 
     def _warn(self, axes: RecistAxes) -> None:
         for sentence in axes.warnings():
-            self.told.emit(sentence)
+            self.warned.emit(sentence)
 
     def _observe(self, uid: str, seen: Observation, text: str) -> None:
         self.findings.observe(uid, self.time_point, seen, text)
@@ -208,5 +210,5 @@ class MaskEditing(ScanSession):
     def _need_mask(self, finding: Finding) -> Observation:
         seen = finding.at(self.time_point)
         if seen is None or seen.mask is None:
-            raise InputError(f"{finding.label} has no mask on this scan. Make one from its axes first.")
+            raise InputError(f"{finding.label} has no mask on this scan. Make one from its diameters first.")
         return seen

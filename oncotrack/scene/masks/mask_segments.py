@@ -1,4 +1,4 @@
-"""Masks of findings as segments: one segmentation a scan, one segment a finding; a brush on a segment is read back."""
+"""Masks of findings as segments: one segmentation per scan, one segment per finding; painted segments are read back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHOWN = "OncoTrack.shown"
 
 
 class MaskSegments:
-    """Draws the masks of the list, and tells what a brush changed.
+    """Draws the masks of the list, and emits the changes that a reader paints.
 
     A segment's id is its finding's uid, its name the finding's label. What a segment shows is remembered in a tag, so
     that masks are not drawn again on every change.
@@ -39,7 +39,7 @@ class MaskSegments:
     Parameters
     ----------
     nodes : FindingNodes
-        Whose `drawn` they follow.
+        Their `drawn` signal triggers an update.
     """
 
     with_painted_mask = Signal()
@@ -57,27 +57,27 @@ class MaskSegments:
         nodes.replaced.connect(self._observers.clear)
 
     def close(self) -> None:
-        """Look at no segment any more; they stay."""
+        """Stop observing the segments; they stay."""
         self._nodes.drawn.disconnect(self.draw)
         self._nodes.replaced.disconnect(self._observers.clear)
         self._observers.clear()
 
     def node(self, time_point: str) -> slicer.vtkMRMLSegmentationNode | None:
-        """The segmentation of a scan, if there is one."""
+        """Return the segmentation of a scan, or None."""
         return self._nodes.parts.find(NodeKey(MASKS, time_point))
 
     def draw(self) -> None:
-        """Make the segments those of the list."""
-        wanted: dict[str, dict[str, tuple[Finding, Observation]]] = {}
+        """Update the segments from the list."""
+        target: dict[str, dict[str, tuple[Finding, Observation]]] = {}
         for finding in self._nodes.findings:
             for time_point, seen in finding.observations.items():
                 if seen.mask is not None:
-                    wanted.setdefault(time_point, {})[finding.uid] = finding, seen
+                    target.setdefault(time_point, {})[finding.uid] = finding, seen
         there = {key.time_point for key, _node in self._nodes.parts if key.part == MASKS}
         was, self._is_drawing = self._is_drawing, True
         try:
-            for time_point in wanted.keys() | there:
-                self._draw_scan(time_point, wanted.get(time_point, {}))
+            for time_point in target.keys() | there:
+                self._draw_scan(time_point, target.get(time_point, {}))
         finally:
             self._is_drawing = was
 
@@ -90,9 +90,9 @@ class MaskSegments:
             segment.SetTag(_SHOWN, "preview")
             self._is_drawing = was
 
-    # inside
+    # private
 
-    def _draw_scan(self, time_point: str, wanted: dict[str, tuple[Finding, Observation]]) -> None:
+    def _draw_scan(self, time_point: str, target: dict[str, tuple[Finding, Observation]]) -> None:
         node = self.node(time_point) or self._make(time_point)
         self._watch(node, time_point)
         segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
@@ -100,10 +100,10 @@ class MaskSegments:
         display.SetViewNodeIDs(list(views.get(time_point, ())))
         node.SetDisplayVisibility(not views or time_point in views)
         is_solid = False
-        for uid in set(segmentation.GetSegmentIDs()) - wanted.keys():
-            if _tag(segmentation.GetSegment(uid)):  # segments that a reader adds are the reader's
+        for uid in set(segmentation.GetSegmentIDs()) - target.keys():
+            if _tag(segmentation.GetSegment(uid)):  # segments that a reader added stay
                 segmentation.RemoveSegment(uid)
-        for uid, (finding, seen) in wanted.items():
+        for uid, (finding, seen) in target.items():
             segment = segmentation.GetSegment(uid)
             digest = _digest(seen.mask)
             if segment is None or _tag(segment) != digest:
@@ -111,12 +111,12 @@ class MaskSegments:
                 segment.AddRepresentation(_LABELMAP, to_oriented(seen.mask.volume()))
                 segment.SetTag(_SHOWN, digest)
                 segmentation.RemoveRepresentation(_SURFACE)
-            self._dress(display, segment, finding, seen)
+            self._update(display, segment, finding, seen)
             is_solid |= min(seen.mask.geometry.size) > 1
         if is_solid and not segmentation.ContainsRepresentation(_SURFACE):
             segmentation.CreateRepresentation(_SURFACE)
 
-    def _dress(self, display, segment, finding: Finding, seen: Observation) -> None:
+    def _update(self, display, segment, finding: Finding, seen: Observation) -> None:
         current = self._nodes.current
         is_current = current is not None and finding.uid == current.uid
         is_rejected = seen.state is State.REJECTED
@@ -141,7 +141,7 @@ class MaskSegments:
             put_into_study(node, known)
         return node
 
-    # a hand on a segment
+    # edits by a reader
 
     def _watch(self, node: slicer.vtkMRMLSegmentationNode, time_point: str) -> None:
         segmentation = node.GetSegmentation()
@@ -163,7 +163,7 @@ class MaskSegments:
             if mask is None:
                 self.with_painted_mask.emit(time_point, uid, None)
             elif not (packed := PackedMask.of(mask)).is_same(seen.mask):
-                segment.SetTag(_SHOWN, _digest(packed))  # it shows that already
+                segment.SetTag(_SHOWN, _digest(packed))  # already drawn
                 self.with_painted_mask.emit(time_point, uid, mask)
 
     def _read_removed(self, node: slicer.vtkMRMLSegmentationNode, time_point: str) -> None:
@@ -197,7 +197,7 @@ def _new_segment(segmentation: slicer.vtkSegmentation, uid: str, name: str) -> s
 
 
 def to_oriented(mask: Volume) -> slicer.vtkOrientedImageData:
-    """A mask as a segment holds it."""
+    """Convert a mask to a segment's image."""
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(*mask.geometry.size)
     voxels = np.ascontiguousarray(mask.array, np.uint8)
@@ -207,7 +207,7 @@ def to_oriented(mask: Volume) -> slicer.vtkOrientedImageData:
 
 
 def from_segment(node: slicer.vtkMRMLSegmentationNode, uid: str) -> Volume | None:
-    """A segment's voxels where they lie in the world; None when none is painted."""
+    """Return a segment's voxels in world coordinates; None when the segment is empty."""
     image = slicer.vtkOrientedImageData()
     if not node.GetBinaryLabelmapRepresentation(uid, image) or image.IsEmpty():
         return None

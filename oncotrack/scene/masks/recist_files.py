@@ -1,4 +1,4 @@
-"""Masks in and out of a session: a table of axes, a segmentation, and what other programs and trainings read."""
+"""Import and export of masks: tables of axes, segmentations, training pairs."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from oncotrack.scene.masks.mask_editing import MaskEditing
 
 SEGMENTATION, TABLE, FINDINGS, PAIRS = "masks.seg.nrrd", "masks.csv", "findings.json", "pairs"
-_MOVED = "The scan was changed meanwhile, so what was read for it was dropped; begin again."
+_MOVED = "The scan was changed meanwhile, so the import was discarded. Start again."
 
 
 @dataclass(frozen=True)
 class ImportResult:
-    """What a table or a segmentation brought: labels of new and of changed findings, and a sentence for each refusal."""
+    """The outcome of an import: labels of new and of changed findings, and a sentence for each refusal."""
 
     new: tuple[str, ...]
     changed: tuple[str, ...] = ()
@@ -40,13 +40,13 @@ class ImportResult:
 
 
 def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
-    """A finding with its mask for every row of a table of axes; applying gives an `ImportResult`, one step of undo.
+    """Add a finding with its mask for every row of a table of axes, one step of undo; applying returns the outcome.
 
     Parameters
     ----------
     table : Path
-        CSV or .mrk.json, as `oncotrack.masks.axes_table.read_table` reads them. A row that no mask can be made of is
-        told and does not stop the others.
+        CSV or .mrk.json, as `oncotrack.masks.axes_table.read_table` reads them. A row from which no mask can be
+        made is reported in the outcome and does not stop the others.
     """
     image = scan.image()
 
@@ -66,9 +66,9 @@ def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
 
 
 def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Task:
-    """Write the masks that are not rejected for other programs; applying gives the files' paths.
+    """Write the masks that are not rejected for other programs; applying returns the files' paths.
 
-    `SEGMENTATION` holds one segment a finding, as Slicer and DICOM SEG writers read it; `TABLE` the axes and volumes;
+    `SEGMENTATION` holds one segment per finding, as Slicer and DICOM SEG writers read it; `TABLE` the axes and volumes;
     `FINDINGS` the whole list; the folder `PAIRS` an image and its mask for each finding, to train with.
 
     Raises
@@ -81,7 +81,7 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
     chosen = [each for each in session.shown if _is_exported(each, time_point)]
     kind = Kind.LYMPH_NODE if all(each.kind is Kind.LYMPH_NODE for each in chosen) else Kind.LESION
     if not chosen:
-        raise InputError("There are no masks to export. Draw the axes of a lesion first.")
+        raise InputError("There are no masks to export. Draw the diameters of a lesion first.")
 
     def work(progress: Progress) -> tuple[Path, ...]:
         progress(0.1, "Writing the segmentation")
@@ -100,7 +100,7 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
 
 
 def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Path) -> Task:
-    """A finding for every segment of a file; applying gives an `ImportResult`, one step of undo.
+    """Add a finding for every segment of a file, one step of undo; applying returns the outcome.
 
     A segment with the label of a finding of this scan becomes that finding's mask; axes are measured.
     """
@@ -114,7 +114,7 @@ def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Pat
         if not scan.is_still(image):
             raise InputError(_MOVED)
         new, changed, refused = [], [], []
-        with session.findings.group(f"take the masks of {path.name}"):
+        with session.findings.group(f"import the masks of {path.name}"):
             for label, mask in masks.items():
                 try:
                     _take(session, image, label, mask, new, changed)

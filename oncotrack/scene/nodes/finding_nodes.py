@@ -1,4 +1,4 @@
-"""The scene's nodes are views of one `FindingList`: the list draws them, a hand on them becomes a command."""
+"""The scene's nodes as views of one `FindingList`: they are drawn from it, and a reader's edit of a node becomes a command."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Finding, Point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.scene.nodes.fiducials import (
-    discard_placed,
+    discard_pending,
     draw_centres,
+    draw_pending,
     place_in_views,
     read_centres,
     style_centres,
     take_placed,
 )
 from oncotrack.scene.nodes.list_node import need_list_node, read_current, read_list, store_current, store_list
+from oncotrack.scene.nodes.markup_edits import MarkupEdits
 from oncotrack.scene.nodes.node_registry import LIST, PART, NodeKey, NodeRegistry, key_of
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.shapes import (
-    BOX,
     CLASSES,
     FIELDS,
-    LONG_AXIS,
     OUTLINE,
     draw_shape,
     drop_shape,
     read_shape,
+    shapes_of,
     style_shape,
 )
 from oncotrack.scene.nodes.time_points import leave_study, put_into_study
 
 CENTRES = "centres"
-_MARKUP_EVENTS = ("PointModifiedEvent", "PointRemovedEvent", "PointPositionDefinedEvent")
 
 
 class FindingNodes:
-    """Keeps the findings of a scene and their nodes in step, both ways.
+    """The findings of a scene and the nodes that show them, kept in step both ways.
 
     Parameters
     ----------
     scene : vtkMRMLScene
-        A list that was saved in it is taken over.
+        A list of findings saved in it is read.
     views : mapping of time point id to view node ids, optional
         Where a time point's marks are drawn; everywhere for those that are missing.
 
@@ -53,35 +53,38 @@ class FindingNodes:
     ----------
     findings : FindingList
         Every change goes through its commands. Closing or opening a scene puts another list here.
-    takes_shape : callable
-        A tool may put here what it does with a shape that a hand changed: (key, node) to whether it took it.
+    shape_listeners : list of callable
+        Called with (key, node) when a reader changed a shape; each returns whether it has handled the change. Where none
+        has, the new shape becomes a command.
     problem : OncoTrackError or None
-        Why the list that the scene was saved with could not be taken over; its node stays as it is.
+        Why the list that the scene was saved with could not be read; its node stays as it is.
     """
 
     changed = Signal()
-    """Findings, or which of them is the current one, are others than before."""
+    """The findings, or the choice of the current one, have changed."""
     replaced = Signal()
     """`findings` is another list: the scene was closed, or one with findings was opened. `changed` follows."""
     placed = Signal()
     """(time point id, position): a reader placed a point that is not a finding yet."""
     refused = Signal()
-    """(OncoTrackError): an edit in the scene was not possible and has been taken back."""
+    """(OncoTrackError): an edit in the scene was not possible and has been undone."""
     dragging = Signal()
-    """(Key): a hand that holds a node moved it; it becomes a command when the hand lets go."""
+    """(NodeKey): a node is being dragged; it becomes a command when it is released."""
     drawn = Signal()
-    """The nodes show the list now; who dresses them further does so here."""
+    """The nodes show the list now; listeners may refine their display."""
 
     def __init__(self, scene: slicer.vtkMRMLScene, views: Mapping[str, tuple[str, ...]] | None = None) -> None:
         self.scene = scene
         self.views: dict[str, tuple[str, ...]] = dict(views or {})
         self.parts = NodeRegistry(scene)
         self.findings = FindingList()
-        self.takes_shape: Callable[[NodeKey, slicer.vtkMRMLNode], bool] = lambda _key, _node: False
+        self.shape_listeners: list[Callable[[NodeKey, slicer.vtkMRMLNode], bool]] = []
         self.problem: OncoTrackError | None = None
         self._current = self._previous = ""
         self._is_drawing = False
-        self._dragged: set[slicer.vtkMRMLNode] = set()
+        self._edits = MarkupEdits()
+        self._edits.edited.connect(self._on_edited)
+        self._edits.dragging.connect(self._on_dragging)
         self._observers = Observers()
         self._observers.add_with_node(scene, scene.NodeAboutToBeRemovedEvent, self._on_node_leaving)
         self._observers.add_with_node(scene, scene.NodeRemovedEvent, self._on_node_removed)
@@ -90,8 +93,9 @@ class FindingNodes:
         self._take_over(self._stored())
 
     def close(self) -> None:
-        """Stop looking at the scene and the list; the nodes stay as they are."""
+        """Stop observing the scene and the list; the nodes stay as they are."""
         self._observers.clear()
+        self._edits.clear()
         self.findings.changed.disconnect(self._on_list_changed)
 
     # the current finding
@@ -114,7 +118,7 @@ class FindingNodes:
     # nodes
 
     def centres(self, time_point: str) -> slicer.vtkMRMLMarkupsFiducialNode:
-        """The fiducial list of a time point, made when there is none; new points in it are `placed`."""
+        """Return the fiducial list of a time point, created when there is none; new points in it are `placed`."""
         key = NodeKey(CENTRES, time_point)
         node = self.parts.find(key)
         if node is None:
@@ -123,11 +127,11 @@ class FindingNodes:
                 node = self.parts.need(key, "vtkMRMLMarkupsFiducialNode", f"Findings {name}")
                 style_centres(node, self.views.get(time_point, ()))
                 self._into_study(node, time_point)
-        self._watch(node)
+        self._edits.watch(node)
         return node
 
     def list_node(self) -> slicer.vtkMRMLTextNode:
-        """The text node that holds the list as JSON, so that a saved scene keeps it."""
+        """Return the text node that holds the list as JSON, so that a saved scene keeps it."""
         return need_list_node(self.parts)
 
     def set_views(self, views: Mapping[str, tuple[str, ...]]) -> None:
@@ -144,46 +148,47 @@ class FindingNodes:
         with self.drawing():
             self.drawn.emit()
 
-    def discard_placed(self, time_point: str, at: Point) -> None:
-        """Take away a `placed` point that did not become a finding."""
+    def mark_pending(self, time_point: str, at: Point) -> None:
+        """Mark a place (RAS mm) whose finding is being searched for; adding the finding replaces the mark."""
+        node = self.centres(time_point)
+        with self.drawing():
+            draw_pending(node, at)
+
+    def discard_pending(self, time_point: str, at: Point) -> None:
+        """Remove the mark of a place that did not become a finding."""
         node = self.parts.find(NodeKey(CENTRES, time_point))
         if node is not None:
             with self.drawing():
-                discard_placed(node, at)
+                discard_pending(node, at)
 
     def draw(self) -> None:
-        """Make every node show what the list says; a node under the reader's hand waits until it is let go."""
+        """Update every node from the list; a node that is being dragged is updated when it is released."""
         if self.scene.IsClosing() or self.scene.IsImporting():
             return
         with self.drawing():
             for time_point in {each for finding in self.findings for each in finding.observations}:
                 self.centres(time_point)
             for key, node in self.parts:
-                if key.part == CENTRES and node not in self._dragged:
+                if key.part == CENTRES and not self._edits.is_held(node):
                     draw_centres(node, self.findings, key.time_point, self._current)
             self._draw_shapes()
             self.drawn.emit()
 
     def _draw_shapes(self) -> None:
-        wanted = {}
-        for finding in self.findings:
-            for time_point, observation in finding.observations.items():
-                for part, field in FIELDS.items():
-                    if getattr(observation, field) is not None:
-                        wanted[NodeKey(part, time_point, finding.uid)] = finding, observation
+        target = shapes_of(self.findings)
         for key, _node in self.parts:
-            if key.part in FIELDS and key not in wanted:
+            if key.part in FIELDS and key not in target:
                 self.parts.remove(key)
-        for key, (finding, observation) in wanted.items():
+        for key, (finding, observation) in target.items():
             node = self.parts.find(key)
             if node is None:
                 node = self.parts.need(key, CLASSES[key.part], finding.label)
                 style_shape(node, key.part, self.views.get(key.time_point, ()))
                 self._into_study(node, key.time_point)
-            if node not in self._dragged:
+            if not self._edits.is_held(node):
                 draw_shape(node, key.part, finding, observation, finding.uid == self._current)
             if key.part != OUTLINE:
-                self._watch(node)
+                self._edits.watch(node)
 
     def _stored(self) -> FindingList:
         self.problem = None
@@ -191,23 +196,23 @@ class FindingNodes:
             return read_list(self.parts)
         except InputError as error:
             node = self.parts.find(LIST)
-            node.SetAttribute(PART, "unreadable list")  # kept as it is: a newer OncoTrack may read it
-            self.parts.forget(node)
+            node.SetAttribute(PART, "unreadable list")  # kept: a newer OncoTrack may read it
+            self.parts.unregister(node)
             self.problem = error
             self.refused.emit(error)
             return FindingList()
 
-    # what happens
+    # events
 
     def _take_over(self, findings: FindingList) -> None:
         self.findings.changed.disconnect(self._on_list_changed)
         self.findings = findings
         self.findings.changed.connect(self._on_list_changed)
         self._current = read_current(self.parts, findings)
-        self._dragged.clear()
+        self._edits.release_all()
         for key, node in self.parts:
             if key.part == CENTRES:
-                self._watch(node)
+                self._edits.watch(node)
         self.replaced.emit()
         if len(findings):
             self.draw()
@@ -222,19 +227,26 @@ class FindingNodes:
         self.draw()
         self.changed.emit()
 
-    def _on_markup(self, node: slicer.vtkMRMLMarkupsNode) -> None:
-        if self._is_drawing or self.scene.IsClosing() or self.scene.IsImporting():
-            return
-        key = next((key for key, known in self.parts if known is node), None)
-        if key is None or node in self._dragged:
-            if key is not None:
-                self.dragging.emit(key)
+    def _is_read(self) -> bool:
+        return not (self._is_drawing or self.scene.IsClosing() or self.scene.IsImporting())
+
+    def _key(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
+        return next((key for key, known in self.parts if known is node), None)
+
+    def _on_dragging(self, node: slicer.vtkMRMLMarkupsNode) -> None:
+        if self._is_read() and (key := self._key(node)) is not None:
+            self.dragging.emit(key)
+
+    def _on_edited(self, node: slicer.vtkMRMLMarkupsNode) -> None:
+        if not self._is_read() or (key := self._key(node)) is None:
             return
         try:
             if key.part == CENTRES:
                 self._read_centres(node, key.time_point)
-            elif key.finding in self.findings and not self.takes_shape(key, node):
-                read_shape(node, key.part, self.findings, key.finding, key.time_point)
+            elif key.finding in self.findings:
+                handled = [listener(key, node) for listener in self.shape_listeners]
+                if not any(handled):
+                    read_shape(node, key.part, self.findings, key.finding, key.time_point)
         except OncoTrackError as error:
             self.refused.emit(error)
         self.draw()
@@ -252,23 +264,13 @@ class FindingNodes:
         for at in placed:
             self.placed.emit(time_point, at)
 
-    def _on_drag(self, node: slicer.vtkMRMLMarkupsNode, has_begun: bool) -> None:
-        if node.IsA(CLASSES[LONG_AXIS]):  # its length, while it changes
-            node.GetDisplayNode().SetPropertiesLabelVisibility(has_begun)
-        if has_begun:
-            self._dragged.add(node)
-        else:
-            self._dragged.discard(node)
-            self._on_markup(node)
-
     def _on_node_leaving(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
         if not self.scene.IsClosing() and key_of(node) is not None:
             leave_study(node)
 
     def _on_node_removed(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
-        self._observers.drop(node)
-        self._dragged.discard(node)
-        key = self.parts.forget(node)
+        self._edits.drop(node)
+        key = self.parts.unregister(node)
         if key is None or self._is_drawing or self.scene.IsClosing():
             return
         if key.part in FIELDS and key.finding in self.findings:
@@ -285,17 +287,7 @@ class FindingNodes:
             self.parts = parts
             self._take_over(self._stored())
 
-    # inside
-
-    def _watch(self, node: slicer.vtkMRMLMarkupsNode) -> None:
-        if self._observers.watches(node):
-            return
-        for event in _MARKUP_EVENTS:
-            self._observers.add(node, getattr(node, event), lambda caller, _: self._on_markup(caller))
-        if node.IsA(CLASSES[BOX]):
-            self._observers.add(node, "ModifiedEvent", lambda caller, _: self._on_markup(caller))
-        self._observers.add(node, node.PointStartInteractionEvent, lambda caller, _: self._on_drag(caller, True))
-        self._observers.add(node, node.PointEndInteractionEvent, lambda caller, _: self._on_drag(caller, False))
+    # private
 
     def _into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
         for known in self.findings.time_points:
@@ -304,7 +296,7 @@ class FindingNodes:
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
-        """Change nodes inside without that being taken for a hand's edit."""
+        """Change nodes inside this context without the changes being read back as a reader's edits."""
         was, self._is_drawing = self._is_drawing, True
         try:
             yield

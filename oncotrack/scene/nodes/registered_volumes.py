@@ -15,7 +15,7 @@ from oncotrack.scene.nodes.transforms import draw_registration, matrix_of, read_
 
 
 class RegisteredVolumes:
-    """An earlier and a later scan; whoever changes a volume or corrects the registration by hand is heeded.
+    """An earlier and a later scan; volumes and registration are read again when their nodes change.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class RegisteredVolumes:
         self._drawn: Registration | None = None
 
     def scans(self) -> ScanSnapshot:
-        """Both for the engine: the same object until a volume, or the registration by hand, was changed.
+        """Return both scans for the engine: the same object until a volume or the registration node is changed.
 
         Raises
         ------
@@ -42,9 +42,9 @@ class RegisteredVolumes:
         """
         if self._scans and not self._scans.is_of(*self.volumes):
             self._nodes.parts.remove(self._key)
-            self._forget()
+            self._clear()
         if self._scans and self._drawn and not self._is_as_drawn():
-            self._forget()
+            self._clear()
         if self._scans is None:
             node = self._nodes.parts.find(self._key)
             self._drawn = read_registration(node) if node else None
@@ -53,13 +53,13 @@ class RegisteredVolumes:
 
     @property
     def registration(self) -> Registration | None:
-        """Earlier to later scan as the transform node says; None while there is none that fits the scans."""
+        """Earlier to later scan, from the transform node; None while there is none that fits the scans."""
         node = self._nodes.parts.find(self._key)
         try:
             if node is None or (self._scans and not self._scans.is_of(*self.volumes)):
                 return None
             return self._drawn if self._drawn and self._is_as_drawn() else read_registration(node)
-        except InputError:  # said in full by `scans`, when something is matched
+        except InputError:  # reported by `scans`, at the next search
             return None
 
     def draw(self, registration: Registration) -> None:
@@ -72,7 +72,7 @@ class RegisteredVolumes:
         if not self._is_as_drawn():
             draw_registration(node, registration)
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._scans = self._drawn = None
 
     @property

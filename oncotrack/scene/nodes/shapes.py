@@ -1,4 +1,4 @@
-"""What a finding measures: its 3D box, its two RECIST axes and its slice outlines, drawn and read back."""
+"""A finding's 3D box, RECIST axes and slice outlines as nodes, drawn and read back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from vtk.util.numpy_support import numpy_to_vtk
 from oncotrack.findings.finding import Axis, Box, Finding, Observation, Provenance, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.tracklet import Tracklet
-from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, marked, style_points
+from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, label_with_state, style_points
+from oncotrack.scene.nodes.node_registry import NodeKey
 
 BOX, LONG_AXIS, SHORT_AXIS, OUTLINE = "box", "long axis", "short axis", "outline"
 """Parts that one finding at one time point may have, each a node of its own."""
@@ -30,8 +31,19 @@ _NEAR_MM = 1e-4
 _SHOWN = "OncoTrack.shown"
 
 
+def shapes_of(findings: FindingList) -> dict[NodeKey, tuple[Finding, Observation]]:
+    """Return the findings and observations that need a shape node, by the node's key."""
+    return {
+        NodeKey(part, time_point, finding.uid): (finding, observation)
+        for finding in findings
+        for time_point, observation in finding.observations.items()
+        for part, field in FIELDS.items()
+        if getattr(observation, field) is not None
+    }
+
+
 def style_shape(node: slicer.vtkMRMLDisplayableNode, part: str, view_ids: tuple[str, ...]) -> None:
-    """Give a new node its looks, in the given views (in all when empty)."""
+    """Set the display properties of a new node, in the given views (in all when empty)."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetViewNodeIDs(list(view_ids))
@@ -52,7 +64,7 @@ def style_shape(node: slicer.vtkMRMLDisplayableNode, part: str, view_ids: tuple[
 def draw_shape(
     node: slicer.vtkMRMLDisplayableNode, part: str, finding: Finding, observation: Observation, is_current: bool
 ) -> None:
-    """Make the node show that part of the observation."""
+    """Update a node from the part of the observation that it shows."""
     name = f"{finding.label} {part}"
     if part == BOX:
         if finding.site:
@@ -64,7 +76,9 @@ def draw_shape(
         _draw_outline(node, observation.tracklet)
     else:
         draw_axis(node, getattr(observation, FIELDS[part]))
-        _label_axis(node, marked(finding.label, observation) if part == LONG_AXIS and observation.mask else "")
+        _label_axis(
+            node, label_with_state(finding.label, observation) if part == LONG_AXIS and observation.mask else ""
+        )
     if node.GetName() != name:
         node.SetName(name)
     colour = CURRENT_COLOUR if is_current else OTHER_COLOUR
@@ -72,7 +86,7 @@ def draw_shape(
     display.SetColor(*colour)
     display.SetSelectedColor(*colour)
     if part == BOX:
-        # what slice boxes or a mask measure is not dragged itself; in slices those are drawn, and edited
+        # a box that follows from slice boxes or a mask cannot be dragged; those are drawn, and edited, in slices
         is_own = observation.tracklet is None and observation.mask is None
         display.SetHandlesInteractive(is_current and is_own)
         display.SetVisibility2D(is_own)
@@ -81,7 +95,7 @@ def draw_shape(
 def read_shape(
     node: slicer.vtkMRMLDisplayableNode, part: str, findings: FindingList, uid: str, time_point: str
 ) -> None:
-    """Make what a hand did to the node one command; nothing happens when it still shows what the list says."""
+    """Turn a reader's edit of the node into one command; does nothing when the node still agrees with the list."""
     observation = findings[uid].at(time_point)
     old = getattr(observation, FIELDS[part])
     if part == BOX:
@@ -105,7 +119,7 @@ def read_shape(
 
 
 def drop_shape(part: str, findings: FindingList, uid: str, time_point: str) -> None:
-    """A reader deleted the node: the finding loses that part, and with its slice boxes all, until undo."""
+    """Remove a part from a finding after its node was deleted; without its slice boxes a finding leaves the scan."""
     observation = findings[uid].at(time_point)
     if observation is None:
         return
@@ -117,7 +131,7 @@ def drop_shape(part: str, findings: FindingList, uid: str, time_point: str) -> N
 
 
 def outline(tracklet: Tracklet) -> vtk.vtkPolyData:
-    """Flat plates, one a slice box, half the slice step thick each way, so that a slice view cuts their outline."""
+    """Return flat plates, one per slice box, half the slice step thick each way, whose outline a slice view cuts."""
     append = vtk.vtkAppendPolyData()
     half = np.asarray(tracklet.step) * 0.499
     for box in tracklet.boxes:
@@ -150,7 +164,7 @@ def _draw_box(node: slicer.vtkMRMLMarkupsROINode, box: Box) -> None:
         node.SetCenterWorld(*box.centre)
         node.SetSizeWorld(*(high - low for low, high in zip(box.low, box.high, strict=True)))
     if node.GetNthControlPointVisibility(0):
-        node.SetNthControlPointVisibility(0, False)  # the finding's own mark lies there and moves the box along
+        node.SetNthControlPointVisibility(0, False)  # the finding's own point is there, and moves the box
 
 
 def _read_box(node: slicer.vtkMRMLMarkupsROINode) -> Box | None:
@@ -162,7 +176,7 @@ def _read_box(node: slicer.vtkMRMLMarkupsROINode) -> Box | None:
 
 
 def draw_axis(node: slicer.vtkMRMLMarkupsLineNode, axis: Axis) -> None:
-    """Make the node show this line."""
+    """Update the line node from an axis."""
     shown = read_axis(node)
     if shown is not None and max(map(math.dist, (shown.start, shown.end), (axis.start, axis.end))) < _NEAR_MM:
         return
@@ -176,7 +190,7 @@ def draw_axis(node: slicer.vtkMRMLMarkupsLineNode, axis: Axis) -> None:
 
 
 def _label_axis(node: slicer.vtkMRMLMarkupsLineNode, text: str) -> None:
-    """Write beside the end that lies on the right of the picture, where the text does not cover the lesion."""
+    """Label the end that lies on the right of the picture, where the text does not cover the lesion."""
     axis = read_axis(node)
     right = 0 if axis.start[0] < axis.end[0] else 1
     for index in range(2):
@@ -187,7 +201,7 @@ def _label_axis(node: slicer.vtkMRMLMarkupsLineNode, text: str) -> None:
 
 
 def read_axis(node: slicer.vtkMRMLMarkupsLineNode) -> Axis | None:
-    """The line that the node shows, RAS mm; None while it has not both ends."""
+    """Return the line that the node shows, RAS mm; None while it lacks an end."""
     if node.GetNumberOfDefinedControlPoints() != 2:
         return None
     ends = []

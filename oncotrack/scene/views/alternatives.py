@@ -1,4 +1,4 @@
-"""Other places the matcher considered for the current finding: points that can be looked at and not dragged."""
+"""Alternative match positions of the current finding, drawn as locked points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oncotrack.scene.nodes.fiducials import OTHER_COLOUR, style_points
 
 
 def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
-    """Crosses without a dot, locked; each view has a display of its own, so that it can leave the letters out."""
+    """Draw locked crosses, with one display node per view, so that each view can hide the letters."""
     node.CreateDefaultDisplayNodes()
     while node.GetNumberOfDisplayNodes() < len(view_ids):
         display = node.GetScene().AddNewNodeByClass(node.GetDisplayNode().GetClassName())
@@ -23,7 +23,7 @@ def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[
         display.SetGlyphScale(2.0)
         display.SetSelectedColor(*OTHER_COLOUR)
         display.SetTextScale(2.5)
-        display.GetTextProperty().SetVerticalJustificationToTop()  # below its point: above one lies the match's label
+        display.GetTextProperty().SetVerticalJustificationToTop()  # below its point: the match's label is above its own
     node.SetLocked(True)
 
 
@@ -35,7 +35,7 @@ def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding 
     observation = finding.at(time_point) if finding else None
     evidence = observation.evidence if observation else None
     alternatives = evidence.alternatives if evidence else ()
-    wanted = [
+    target = [
         (alternative_letter(index), alternative.centre, f"score {alternative.score:.2f}")
         for index, alternative in enumerate(alternatives, 1)
     ]
@@ -47,11 +47,11 @@ def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding 
         )
         for n in range(node.GetNumberOfControlPoints())
     ]
-    if shown == wanted:
+    if shown == target:
         return
     was = node.StartModify()
     node.RemoveAllControlPoints()
-    for label, centre, score in wanted:
+    for label, centre, score in target:
         index = node.AddControlPoint(vtk.vtkVector3d(*centre), label)
         node.SetNthControlPointDescription(index, score)
     node.EndModify(was)
