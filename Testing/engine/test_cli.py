@@ -197,10 +197,14 @@ def test_a_file_in_place_of_the_results_folder_is_reported_at_once(oncotrack, co
     assert (done.code, "is a file" in done.err) == (2, True), done.err
 
 
-def test_an_error_that_names_a_parameter_gets_the_option_as_a_hint(oncotrack, scans):
-    done = oncotrack("detect", scans.baseline, "--device", "abacus")
+@pytest.mark.parametrize(("option", "message"), [("device", "no device"), ("method", "no detector")])
+def test_an_error_that_names_a_parameter_ends_with_the_option_to_use(oncotrack, scans, option, message):
+    done = oncotrack("detect", scans.baseline, f"--{option}", "abacus")
     assert done.code == 2
-    assert 'no device "abacus"' in done.err and done.err.endswith("Use the option --device.\n")
+    assert f'{message} "abacus"' in done.err and done.err.endswith(f"Use the option --{option}.\n")
+
+
+def test_the_hint_names_the_option_as_it_is_spelled_on_the_command_line():
     assert option_hint(InputError("Wrong.", parameter="learning_rate")) == " Use the option --learning-rate."
     assert option_hint(InputError("Wrong.", parameter="part")) == " Use the option --stage."
     assert option_hint(InputError("Wrong.")) == ""

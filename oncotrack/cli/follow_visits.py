@@ -68,7 +68,7 @@ def follow_visits(
     lines = {"Visit 1": format_position(point)}
     for link in chain:
         lines[f"Visit {link.visit + 1}"] = (
-            f"{format_position(link.match.position)}  ({cycle_error(link.match.cycle_error_mm)})"
+            f"{format_position(link.match.position)}  {cycle_error(link.match.cycle_error_mm)}".rstrip()
             if link.match.found
             else f"not found. {link.match.reason}"
         )

@@ -191,5 +191,7 @@ def tracker(name: str = DEFAULT_METHOD) -> Tracker:
         Its weights are missing.
     """
     if name not in METHOD_INFO:
-        raise InputError(f'There is no follow-up method "{name}". Choose one of: {", ".join(METHODS)}.')
+        raise InputError(
+            f'There is no follow-up method "{name}". Choose one of: {", ".join(METHODS)}.', parameter="method"
+        )
     return METHOD_INFO[name].make()
