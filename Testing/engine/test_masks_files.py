@@ -204,7 +204,7 @@ def test_pseudo_masks_are_judged_beside_what_needs_no_image(tmp_path):
     assert slices["pseudo-mask"]["ASD"] < 0.5
     assert slices["ellipse"]["Dice"] > 93 > slices["RECIST box"]["Dice"] > 75, "pi / 4 of a box is its ellipse"
     assert deep["pseudo-mask"]["Dice"] > 80
-    off = evaluate_pseudo_masks(folder.cases(tmp_path), wobble=2.0, in_3d=False)
+    off = evaluate_pseudo_masks(folder.cases(tmp_path), jitter_voxels=2.0, in_3d=False)
     assert off["in slice"]["ellipse"]["Dice"] < slices["ellipse"]["Dice"]
     with pytest.raises(InputError, match="no lesion with a short axis"):
         evaluate_pseudo_masks(folder.cases(tmp_path), least_short_mm=50)

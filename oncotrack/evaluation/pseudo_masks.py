@@ -43,7 +43,7 @@ def evaluate_pseudo_masks(
     *,
     count: int = 0,
     least_short_mm: float = LEAST_SHORT_MM,
-    wobble: float = 0.0,
+    jitter_voxels: float = 0.0,
     in_3d: bool = True,
     progress: Progress = silent,
 ) -> dict:
@@ -57,7 +57,7 @@ def evaluate_pseudo_masks(
         Number of cases, for the progress; 0 if unknown.
     least_short_mm : float
         Lesions with a shorter short axis are left out.
-    wobble : float
+    jitter_voxels : float
         Standard deviation of the random displacement of every end of an axis in its slice, voxels. A careful reader has
         about 1.
     in_3d : bool
@@ -80,7 +80,7 @@ def evaluate_pseudo_masks(
     flat: dict[str, list] = {}
     deep: dict[str, list] = {}
     per_case = []
-    for sample in samples(_with_progress(cases, count, progress), least_short_mm, wobble):
+    for sample in samples(_with_progress(cases, count, progress), least_short_mm, jitter_voxels):
         layer = _layer(sample)
         row = {"case": sample.name, "long_mm": sample.axes.long.length_mm, "short_mm": sample.axes.short.length_mm}
         for name, shape in IN_SLICE.items():
@@ -94,7 +94,7 @@ def evaluate_pseudo_masks(
         per_case.append({key: None if isinstance(v, float) and np.isnan(v) else v for key, v in row.items()})
     if not per_case:
         raise InputError(f"There is no lesion with a short axis of {least_short_mm:g} mm or more to make a mask of.")
-    result = {"task": "pseudo-masks", "findings": len(per_case), "wobble": wobble}
+    result = {"task": "pseudo-masks", "findings": len(per_case), "wobble": jitter_voxels}
     in_slice = {name: _summary(values) for name, values in flat.items()}
     first = in_slice["pseudo-mask"]
     result |= {metric: first[metric] for metric in _METRICS}
@@ -112,14 +112,14 @@ def _with_progress(cases: Iterable[Case], count: int, progress: Progress) -> Ite
         progress(done / max(count, done + 1), case.name)
 
 
-def samples(cases: Iterable[Case], least_short_mm: float, wobble: float = 0.0) -> Iterator[Sample]:
+def samples(cases: Iterable[Case], least_short_mm: float, jitter_voxels: float = 0.0) -> Iterator[Sample]:
     """Yield the lesions of cases that are large enough, with the axes measured on their masks.
 
     Parameters
     ----------
     cases : iterable of Case
         With masks.
-    least_short_mm, wobble : float
+    least_short_mm, jitter_voxels : float
         See `evaluate_pseudo_masks`.
     """
     for case in cases:
@@ -135,7 +135,7 @@ def samples(cases: Iterable[Case], least_short_mm: float, wobble: float = 0.0) -
                 if measured.short_axis.length_mm < least_short_mm:
                     continue
                 name = f"{case.name}, {finding.label}"
-                axes = _displace(measured.axes, image, across, wobble, name)
+                axes = _displace(measured.axes, image, across, jitter_voxels, name)
                 if axes is not None:
                     yield Sample(name, part, truth, axes, across)
 
@@ -150,13 +150,13 @@ def _crop(image: Volume, labels: Volume, value: int) -> tuple[Volume, Volume]:
     return image.cropped(low - margin, high + margin), truth
 
 
-def _displace(axes: RecistAxes, image: Volume, across: int, wobble: float, name: str) -> RecistAxes | None:
+def _displace(axes: RecistAxes, image: Volume, across: int, jitter_voxels: float, name: str) -> RecistAxes | None:
     """Displace the ends of the axes randomly, as a reader might draw them; None if they can then not be used."""
-    if not wobble:
+    if not jitter_voxels:
         return axes
     rng = np.random.default_rng(list(name.encode()))
     ijk = image.geometry.to_ijk(axes.ends)
-    ijk[:, [axis for axis in range(3) if axis != across]] += wobble * rng.normal(size=(4, 2))
+    ijk[:, [axis for axis in range(3) if axis != across]] += jitter_voxels * rng.normal(size=(4, 2))
     ends = image.geometry.to_ras(ijk)
     try:
         return RecistAxes.of(ends[:2], ends[2:]).checked(image.geometry)

@@ -73,7 +73,7 @@ def masks(
     found, count = _cases(data, scans, cases, validation)
     with progress_bar() as progress:
         result = evaluate_pseudo_masks(
-            found, count=count, least_short_mm=least_short, wobble=jitter, in_3d=in_3d, progress=progress
+            found, count=count, least_short_mm=least_short, jitter_voxels=jitter, in_3d=in_3d, progress=progress
         )
     if out is not None:
         for path in write_report(result, out):
