@@ -43,6 +43,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Connect the widgets that are no command's button."""
         raise NotImplementedError
 
+    def new_session(self):
+        """Return the session that the panel drives."""
+        return self.logic.new_session()
+
     def connect_session(self):
         """Connect the session's own signals; `changed` and `refused` are connected."""
         raise NotImplementedError
@@ -126,10 +130,14 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self.complain(error)
             return
         if isinstance(outcome, Task):
-            self._show_busy(True)
-            self.ui.progressBar.value = 0
-            outcome.submit(self.pump.worker, self.complain, self._show_progress, lambda done: self.say(self.done(done)))
-            self.pump.start()
+            self.submit(outcome)
+
+    def submit(self, task):
+        """Queue a task for the worker and show its progress."""
+        self._show_busy(True)
+        self.ui.progressBar.value = 0
+        task.submit(self.pump.worker, self.complain, self._show_progress, lambda done: self.say(self.done(done)))
+        self.pump.start()
 
     def show_lines(self, table, lines):
         """Put the lines of a `*_panel` into a table, of which the first column can be typed in, and mark the current."""
@@ -202,7 +210,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         timer.setInterval(TimerDispatcher.TICK_MS)
         self.pump = TimerDispatcher(timer, lambda: self._show_busy(False))
         timer.connect("timeout()", self.pump.tick)
-        self.session = self.logic.new_session()
+        self.session = self.new_session()
         self.session.changed.connect(self._on_session_changed)
         self.session.refused.connect(self.complain)
         self.connect_session()

@@ -95,11 +95,11 @@ class RECISTPseudoMaskLogic(ScriptedLoadableModuleLogic):
     def getParameterNode(self):
         return RECISTPseudoMaskParameters(super().getParameterNode())
 
-    def new_session(self):
-        """The masks of Slicer's scene; needs the packages."""
+    def new_session(self, **options):
+        """Return the masks of Slicer's scene; `options` as for RecistScene. Needs the packages."""
         from oncotrack.scene.masks.recist import RecistScene
 
-        return RecistScene(slicer.mrmlScene, later=lambda function: qt.QTimer.singleShot(0, function))
+        return RecistScene(slicer.mrmlScene, later=lambda function: qt.QTimer.singleShot(0, function), **options)
 
 
 class RECISTPseudoMaskWidget(PanelWidget):
@@ -112,10 +112,11 @@ class RECISTPseudoMaskWidget(PanelWidget):
     def connect_panel(self):
         self.connect_table(self.ui.maskTable, choices.MASK_COLUMNS)
 
+    def new_session(self):
+        return self.logic.new_session(submit=self.submit)
+
     def connect_session(self):
         self.session.told.connect(self.say)
-        self.session.seeded.connect(lambda uid, axes: self.act("carry", uid, axes))
-        self.session.reshaped.connect(lambda uid, axes: self.act("recarry", uid, axes))
 
     def missing_packages(self):
         from oncotrack.scene.files import packages

@@ -76,6 +76,20 @@ def test_the_end_of_an_axis_can_be_dragged(nodes, view):
     assert np.allclose(line.GetNthControlPointPositionWorld(1), LONG.end)
 
 
+def test_several_tools_can_listen_to_a_shape_and_one_that_handles_it_is_enough(nodes):
+    heard = []
+    listeners = [lambda key, _node, name=name: bool(heard.append((name, key.part))) for name in ("first", "second")]
+    nodes.shape_listeners += listeners
+    line = only(nodes.scene, "vtkMRMLMarkupsLineNode", "LN 1 long axis")
+    line.SetNthControlPointPositionWorld(1, 14, 8, 0)
+    assert heard == [("first", "long axis"), ("second", "long axis")]
+    assert np.allclose(seen(nodes).long_axis.end, (14, 8, 0)), "neither has handled it, so it becomes a command"
+    nodes.shape_listeners.append(lambda _key, _node: True)
+    line.SetNthControlPointPositionWorld(1, 8, 7, 0)
+    assert len(heard) == 4
+    assert np.allclose(seen(nodes).long_axis.end, (14, 8, 0)), "it was handled"
+
+
 def test_a_face_of_a_box_without_slice_boxes_can_be_dragged(nodes, view):
     nodes.findings.observe(nodes.current.uid, "t0", replace(seen(nodes), tracklet=None))
     axial = view("Red")
@@ -157,7 +171,7 @@ def test_placing_a_point_asks_for_a_finding_and_can_be_taken_back(nodes):
     centres.AddControlPointWorld(vtk.vtkVector3d(20, 20, 0))
     assert asked == [("t0", (20, 20, 0))]
     assert len(nodes.findings) == 1
-    nodes.discard_placed("t0", (20, 20, 0))
+    nodes.discard_pending("t0", (20, 20, 0))
     assert centres.GetNumberOfControlPoints() == 1
 
 

@@ -37,9 +37,15 @@ def axes(at=MIDDLE, long: float = 18.0, short: float = 14.0) -> dict[str, Axis]:
 
 
 @pytest.fixture
-def session(scene, make_phantom):
+def submitted():
+    """The tasks that edits in the views have submitted; the tests run them."""
+    return []
+
+
+@pytest.fixture
+def session(scene, make_phantom, submitted):
     """One lesion with its mask in one slice."""
-    session = RecistScene(scene)
+    session = RecistScene(scene, submit=submitted.append)
     session.set_scan(add_volume(scene, make_phantom()))
     session.nodes.select(session.add(Observation(centre=tuple(MIDDLE), **axes())).uid)
     session.make_mask()
@@ -108,12 +114,10 @@ def test_carrying_can_be_cancelled_and_does_not_overwrite_newer_edits(session):
 
 
 @pytest.fixture
-def reshaped(session):
-    """The tasks that changed axes of a mask in 3D ask for."""
-    tasks = []
+def in_3d(session):
+    """The session, with the mask in 3D."""
     session.carry().run()
-    session.reshaped.connect(lambda uid, axes: tasks.append(session.recarry(uid, axes)))
-    return tasks
+    return session
 
 
 def stretched(session, by_mm: float):
@@ -122,11 +126,11 @@ def stretched(session, by_mm: float):
     line.SetNthControlPointPositionWorld(1, *np.add(session.seen.long_axis.end, (by_mm, 0, 0)))
 
 
-def test_a_mask_in_3d_whose_axis_is_dragged_is_carried_again_as_one_command(session, reshaped):
+def test_a_dragged_diameter_of_a_3d_mask_submits_the_task_that_makes_the_mask_again(session, in_3d, submitted):
     was = session.seen
     stretched(session, -4.0)
-    (task,) = reshaped
-    assert session.seen == was, "nothing is decided before it is carried"
+    (task,) = submitted
+    assert session.seen == was, "nothing changes before the task has succeeded"
     finding = undone_and_redone(session, task.run)
     seen = finding.at(session.time_point)
     assert seen.long_axis.length_mm == pytest.approx(14.0)
@@ -135,7 +139,7 @@ def test_a_mask_in_3d_whose_axis_is_dragged_is_carried_again_as_one_command(sess
     assert seen.volume_mm3 < was.volume_mm3
 
 
-def test_when_it_cannot_be_carried_again_axes_and_mask_stay(session, reshaped):
+def test_when_that_task_is_cancelled_diameters_and_mask_stay(session, in_3d, submitted):
     was, voxels = session.seen, shown(session).array.sum()
     stretched(session, -4.0)
 
@@ -143,18 +147,43 @@ def test_when_it_cannot_be_carried_again_axes_and_mask_stay(session, reshaped):
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        reshaped[0].run(stop)
+        submitted[0].run(stop)
     line = session.nodes.parts.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
     assert session.seen == was and line.GetLineLengthWorld() == pytest.approx(18.0)
     assert shown(session).array.sum() == voxels
 
 
-def test_a_mask_in_3d_stays_so_when_its_axes_are_squared_and_one_slice_stays_one(session, reshaped):
+def test_a_3d_mask_stays_in_3d_when_its_diameters_are_made_perpendicular_and_one_slice_stays_one(
+    session, in_3d, submitted
+):
     session.square()
-    assert len(reshaped) == 1
+    assert len(submitted) == 1
     session.make_mask()
     session.square()
-    assert len(reshaped) == 1 and session.seen.mask.geometry.size[2] == 1
+    assert len(submitted) == 1 and session.seen.mask.geometry.size[2] == 1
+
+
+def test_without_a_submit_a_dragged_diameter_of_a_3d_mask_makes_the_mask_again_at_once(scene, session, in_3d):
+    session.close()
+    again = RecistScene(scene)
+    stretched(again, -4.0)
+    assert again.seen.long_axis.length_mm == pytest.approx(14.0)
+    assert again.seen.mask.geometry.size[2] >= 3
+    again.close()
+
+
+def test_diameters_drawn_on_a_second_slice_submit_the_task_that_uses_both(session, submitted, view):
+    axial = view("Red")
+    axial.composite.SetBackgroundVolumeID(session.scan.GetID())
+    axial.node.JumpSliceByCentering(*(MIDDLE + np.array((0, 0, 4.0))))
+    session.draw_more_axes()
+    with axial._view.render_blocked():
+        for end in ((-7.0, 0, 4.0), (7.0, 0, 4.0), (0, -5.0, 4.0), (0, 5.0, 4.0)):
+            axial.click(MIDDLE + end)
+    (task,) = submitted
+    seen = task.run().at(session.time_point)
+    assert seen.long_axis.length_mm == pytest.approx(18.0), "the longer pair is the finding's"
+    assert seen.mask.geometry.size[2] >= 3
 
 
 def test_axes_on_a_second_slice_carry_from_both(session):

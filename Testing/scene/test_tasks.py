@@ -79,6 +79,37 @@ def test_a_failed_run_takes_the_placed_point_away_again(session, lesion, posted)
     assert "same patient" in str(errors[0])
 
 
+def test_a_clicked_place_is_marked_while_its_task_runs_and_becomes_the_finding(session, lesion):
+    placed = []
+    keep = placed.append
+    session.placed.connect(keep)
+    task = session.place(lesion)
+    node = session.nodes.centres(session.baseline_id)
+    assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == ["..."]
+    assert not len(session.findings) and not placed, "no signal asks for the task a second time"
+    finding = task.run()
+    assert finding.at(session.baseline_id).centre == lesion
+    assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == ["L 1 ok"]
+
+
+def test_a_failed_search_removes_the_mark_of_the_clicked_place(session, lesion):
+    session.method.factories["failing"] = Failing
+    session.method.name = "failing"
+    task = session.place(lesion)
+    with pytest.raises(RegistrationError):
+        task.run()
+    assert session.nodes.centres(session.baseline_id).GetNumberOfControlPoints() == 0
+
+
+def test_a_click_without_a_follow_up_is_refused_and_leaves_no_mark(scene, make_phantom, trackers):
+    session = FollowUpScene(scene, trackers=trackers)
+    session.set_scans(add_volume(scene, make_phantom()), None)
+    with pytest.raises(InputError, match="no follow-up scan"):
+        session.place((0, 0, 0))
+    assert not scene.GetNodesByClass("vtkMRMLMarkupsFiducialNode").GetNumberOfItems()
+    session.close()
+
+
 def test_a_cancelled_run_leaves_everything_as_it_was(session, lesion, posted, scene):
     worker, finish = posted
     done, errors = threading.Event(), []

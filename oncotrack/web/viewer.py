@@ -73,7 +73,6 @@ class Viewer:
             for view in self.views.slices()
         ]
         self.session.changed.connect(self.refresh)
-        self.session.placed.connect(self._on_placed)
         self.session.refused.connect(lambda error: self.say(str(error), "error"))
         self.tools: Sequence[Tool] = tools_for(self, TOOLS)
         self.commands: dict[str, Command] = {each.name: each for tool in self.tools for each in tool.commands}
@@ -202,7 +201,4 @@ class Viewer:
 
     def _on_tissue(self, at: Point) -> None:
         if self.state.is_following and self.state.has_scans:
-            self.attempt(self.session.place, at)
-
-    def _on_placed(self, at: Point) -> None:
-        self.submit(self.session.follow(at))
+            self.attempt(lambda: self.submit(self.session.place(at)))

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 import slicer
-import vtk
 from undo_stack import Signal
 
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Observation, Point, Provenance, Role, State, TimePoint, point
 from oncotrack.findings.finding_list import FindingList
-from oncotrack.followup.tracker import Tracker
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Tracker
 from oncotrack.registration.registration import Registration
 from oncotrack.scene.followup.chain_task import ChainTasks
 from oncotrack.scene.followup.follow_tasks import FollowTasks
@@ -19,6 +18,7 @@ from oncotrack.scene.followup.match_task import MatchTasks
 from oncotrack.scene.followup.overlays import Overlays
 from oncotrack.scene.followup.tracking_method import TRACKERS, TrackingMethod
 from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
+from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.time_point_selection import TimePointSelection
 from oncotrack.scene.views.linking import LinkedRows
 from oncotrack.scene.views.mouse_mode import place_into, stop_placing
@@ -47,9 +47,9 @@ class FollowUpScene(FollowTasks):
     changed = Signal()
     """Anything that a panel shows may be different now."""
     placed = Signal()
-    """(position): a reader placed a point in the baseline; submit `follow(position)`."""
+    """(position): a reader placed a point in the baseline by Slicer's place mode; submit `follow(position)`."""
     refused = Signal()
-    """(OncoTrackError): an edit in the scene was not possible and has been taken back."""
+    """(OncoTrackError): an edit in the scene was not possible and has been undone."""
 
     def __init__(
         self,
@@ -205,10 +205,14 @@ class FollowUpScene(FollowTasks):
         self._choice.scans()
         place_into(self.nodes.centres(self.baseline_id))
 
-    def place(self, at: Sequence[float]) -> None:
-        """Place a point (RAS mm) in the baseline as a click in place mode does; `placed` follows."""
+    def place(self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM) -> Task:
+        """Mark a baseline point (RAS mm) at once, and return the task that searches for it in the follow-up.
+
+        When the task fails or is cancelled, the mark is removed.
+        """
         self._choice.scans()
-        self.nodes.centres(self.baseline_id).AddControlPointWorld(vtk.vtkVector3d(*point(at)))
+        self.nodes.mark_pending(self.baseline_id, point(at))
+        return self.follow(at, radius_mm)
 
     def stop_placing(self) -> None:
         """The mouse moves about again."""

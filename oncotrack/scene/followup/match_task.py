@@ -56,7 +56,7 @@ class MatchTasks:
             return findings[finding.uid]
 
         def abandon() -> None:
-            self._nodes.discard_placed(time_point, at)
+            self._nodes.discard_pending(time_point, at)
 
         try:
             return self._task("Following the lesion", [(at, radius_mm)], apply, abandon)

@@ -44,13 +44,13 @@ class AxesHandles:
         self._nodes, self._scan, self._later = nodes, scan, later
         self._preview, self._change = preview, change
         self._held: NodeKey | None = None
-        nodes.takes_shape = self._take
+        nodes.shape_listeners.append(self._on_released)
         nodes.dragging.connect(self._on_move)
 
     def close(self) -> None:
         """Look at no line any more."""
         self._nodes.dragging.disconnect(self._on_move)
-        self._nodes.takes_shape = lambda _key, _node: False
+        self._nodes.shape_listeners.remove(self._on_released)
 
     def _on_move(self, key: NodeKey) -> None:
         if self._is_ours(key):
@@ -68,7 +68,7 @@ class AxesHandles:
         except OncoTrackError:
             return  # said when the end is let go
 
-    def _take(self, key: NodeKey, _node: slicer.vtkMRMLMarkupsLineNode) -> bool:
+    def _on_released(self, key: NodeKey, _node: slicer.vtkMRMLMarkupsLineNode) -> bool:
         if not self._is_ours(key):
             return False
         self._held = None

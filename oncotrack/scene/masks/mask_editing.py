@@ -34,6 +34,8 @@ class MaskEditing(ScanSession):
     scene : vtkMRMLScene
     slice_nodes : callable, optional
         The slice nodes that show the scan; all of the scene's when missing.
+    submit : callable, optional
+        Queues the task that an edit in a view needs; without it the task runs at once.
 
     Attributes
     ----------
@@ -45,15 +47,15 @@ class MaskEditing(ScanSession):
 
     told = Signal()
     """(sentence): what was drawn is allowed, but unusual."""
-    reshaped = Signal()
-    """(uid, RecistAxes): the axes of a mask in 3D were changed; submit `recarry(uid, axes)`."""
 
     def __init__(
         self,
         scene: slicer.vtkMRMLScene,
         slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
+        submit: Callable[[Task], object] = Task.run,
     ) -> None:
         super().__init__(scene, MEASURED, slice_nodes)
+        self._submit = submit
         self.kind, self.is_square = Kind.LESION, False
 
     # the list
@@ -102,7 +104,7 @@ class MaskEditing(ScanSession):
         self._remask(axes_of(self._finding(""), self.time_point), "make the mask of")
 
     def square(self) -> None:
-        """Turn the short axis of the current finding upright on the long one; a mask in 3D is `reshaped`."""
+        """Turn the short axis of the current finding upright on the long one; a mask in 3D is made again by a task."""
         axes = axes_of(self._finding(""), self.time_point)
         self._reshape(axes.perpendicular(), "square the axes of")
 
@@ -183,9 +185,9 @@ class MaskEditing(ScanSession):
         return Task(f"Carrying {finding.label} to 3D", work, apply)
 
     def _reshape(self, axes: RecistAxes, what: str) -> None:
-        """Other axes for the current finding: its mask stays in one slice or, where it is in 3D, is `reshaped`."""
+        """Give the current finding other axes. A mask in one slice is made at once, one in 3D by a task."""
         if is_carried(self.seen):
-            self.reshaped.emit(self._finding("").uid, axes)
+            self._submit(self.recarry(self._finding("").uid, axes))
         else:
             self._remask(axes, what)
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import slicer
-from undo_stack import Signal
 
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.images.volume import Volume
@@ -37,6 +36,9 @@ class RecistScene(MaskEditing):
     scene : vtkMRMLScene
     slice_nodes : callable, optional
         The slice nodes that show the scan; all of the scene's when missing.
+    submit : callable, optional
+        Queues the task that an edit in a view needs, as when the end of a diameter of a 3D mask is dragged; without it
+        the task runs at once.
     later : callable, optional
         Runs a function when the events that wait now were handled; while an end point is dragged, the mask is then
         drawn once for all of them.
@@ -47,17 +49,15 @@ class RecistScene(MaskEditing):
         Whether a click on the centre of a finding proposes its mask.
     """
 
-    seeded = Signal()
-    """(uid, RecistAxes): a reader drew axes on another slice of a finding; submit `carry(uid, axes)`."""
-
     def __init__(
         self,
         scene: slicer.vtkMRMLScene,
         *,
         slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
+        submit: Callable[[Task], object] = Task.run,
         later: Later = at_once,
     ) -> None:
-        super().__init__(scene, slice_nodes)
+        super().__init__(scene, slice_nodes, submit)
         self.is_entered = False
         self._reseeded = ""
         self._segments = MaskSegments(self.nodes)
@@ -112,7 +112,7 @@ class RecistScene(MaskEditing):
         self._draft.begin()
 
     def draw_more_axes(self) -> None:
-        """The next four clicks draw a second pair of axes of the current finding, on another slice; see `seeded`."""
+        """The next four clicks draw a second pair of axes of the current finding, on another slice; the mask is then made from both."""
         axes_of(self._finding(""), self.time_point)
         self._draft.begin()
         self._reseeded = self.current.uid
@@ -141,7 +141,7 @@ class RecistScene(MaskEditing):
         axes = self._squared(axes).checked(self._scan.image().geometry)
         if self._reseeded:
             uid, self._reseeded = self._reseeded, ""
-            self.seeded.emit(uid, axes)
+            self._submit(self.carry(uid, axes))
             return
         finding = self.add(with_mask(None, pseudo_mask(self._scan.image(), axes), axes))
         self.nodes.select(finding.uid)

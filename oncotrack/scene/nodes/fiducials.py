@@ -1,6 +1,6 @@
-"""Where the findings are: one fiducial list a time point, drawn from the list and read back after a hand moved points.
+"""The findings' positions as one fiducial list per time point, drawn from the list of findings and read back after a reader's edit.
 
-A point's description holds the finding's tracking UID. Its label tells the state in words, never by colour alone.
+A point's description holds the finding's tracking UID. Its label gives the state in words, never by colour alone.
 """
 
 from __future__ import annotations
@@ -34,19 +34,19 @@ Edit = Callable[[], object]
 
 
 def marked(label: str, observation: Observation) -> str:
-    """A finding's label with its state and diameters: "L 1 ?" is proposed, "L 1 ok 14.6 x 8.2 mm" accepted."""
+    """Return a finding's label with its state and diameters: "L 1 ?" is proposed, "L 1 ok 14.6 x 8.2 mm" accepted."""
     axes = (observation.long_axis, observation.short_axis)
     lengths = " x ".join(f"{axis.length_mm:.1f}" for axis in axes if axis)
     return f"{label} {_MARKS[observation.state]}" + (f" {lengths} mm" if lengths else "")
 
 
 def unmarked(text: str) -> str:
-    """The label in what a reader typed over "L 1 ? 14.6 mm": what `marked` adds is not part of it."""
+    """Return the label without what `marked` adds: "L 1" for "L 1 ? 14.6 mm"."""
     return _ADDED.sub("", text.strip()).strip()
 
 
 def style_centres(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
-    """Small open crosses that leave the lesion to be seen, in the given views (in all when empty)."""
+    """Draw the points as small open crosses, which leave the lesion visible, in the given views (in all when empty)."""
     node.CreateDefaultDisplayNodes()
     node.SetControlPointLabelFormat("...")
     style_points(node.GetDisplayNode(), ())
@@ -68,7 +68,7 @@ def place_in_views(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str,
 
 
 def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str, ...]) -> None:
-    """How OncoTrack draws points."""
+    """Give points OncoTrack's glyph, text size and colours, in the given views (in all when empty)."""
     display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.CrossDot2D)
     display.SetGlyphScale(2.5)
     display.SetTextScale(3.0)
@@ -84,7 +84,7 @@ def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str,
 
 
 def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str) -> None:
-    """Make the points those of the list; a point that a reader is placing is left alone."""
+    """Draw one point per finding of the list; a point that a reader is placing stays as it is."""
     wanted = {finding.uid: finding for finding in findings if finding.at(time_point)}
     for index in reversed(range(node.GetNumberOfControlPoints())):
         uid = node.GetNthControlPointDescription(index)
@@ -111,7 +111,7 @@ def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList,
 def read_centres(
     node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str
 ) -> Iterator[tuple[str, Edit]]:
-    """What a hand changed since the points were drawn: the command for each change, with its text."""
+    """Yield a text and a command for each change that a reader made since the points were drawn."""
     for finding in findings:
         observation = finding.at(time_point)
         if observation is None:
@@ -127,22 +127,31 @@ def read_centres(
             yield f"rename {finding.label}", partial(findings.rename, finding.uid, unmarked(label))
 
 
+def draw_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
+    """Mark a place (RAS mm) whose finding is being searched for."""
+    _mark_pending(node, node.AddControlPointWorld(vtk.vtkVector3d(*at)))
+
+
 def take_placed(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList) -> list[Point]:
-    """Points that a reader placed since the last call; they wait, locked, for their finding."""
+    """Mark the points that a reader placed since the last call as pending, and return their positions (RAS mm)."""
     placed = []
     for index in range(node.GetNumberOfControlPoints()):
         uid = node.GetNthControlPointDescription(index)
         is_copy = uid in findings and index != _index(node, uid)
         if _is_defined(node, index) and (not uid or is_copy):
-            node.SetNthControlPointDescription(index, PENDING)
-            node.SetNthControlPointLocked(index, True)
-            node.SetNthControlPointLabel(index, "...")
+            _mark_pending(node, index)
             placed.append(_position(node, index))
     return placed
 
 
-def discard_placed(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
-    """Take a placed point away again that did not become a finding."""
+def _mark_pending(node: slicer.vtkMRMLMarkupsFiducialNode, index: int) -> None:
+    node.SetNthControlPointDescription(index, PENDING)
+    node.SetNthControlPointLocked(index, True)
+    node.SetNthControlPointLabel(index, "...")
+
+
+def discard_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
+    """Remove a pending point that did not become a finding."""
     index = _adopted(node, at)
     if index >= 0:
         node.RemoveNthControlPoint(index)

@@ -1,4 +1,4 @@
-"""The scene's nodes are views of one `FindingList`: the list draws them, a hand on them becomes a command."""
+"""The scene's nodes as views of one `FindingList`: they are drawn from it, and a reader's edit of a node becomes a command."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Finding, Point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.scene.nodes.fiducials import (
-    discard_placed,
+    discard_pending,
     draw_centres,
+    draw_pending,
     place_in_views,
     read_centres,
     style_centres,
@@ -40,12 +41,12 @@ _MARKUP_EVENTS = ("PointModifiedEvent", "PointRemovedEvent", "PointPositionDefin
 
 
 class FindingNodes:
-    """Keeps the findings of a scene and their nodes in step, both ways.
+    """The findings of a scene and the nodes that show them, kept in step both ways.
 
     Parameters
     ----------
     scene : vtkMRMLScene
-        A list that was saved in it is taken over.
+        A list of findings saved in it is read.
     views : mapping of time point id to view node ids, optional
         Where a time point's marks are drawn; everywhere for those that are missing.
 
@@ -53,31 +54,32 @@ class FindingNodes:
     ----------
     findings : FindingList
         Every change goes through its commands. Closing or opening a scene puts another list here.
-    takes_shape : callable
-        A tool may put here what it does with a shape that a hand changed: (key, node) to whether it took it.
+    shape_listeners : list of callable
+        Called with (key, node) when a reader changed a shape; each returns whether it has handled the change. Where none
+        has, the new shape becomes a command.
     problem : OncoTrackError or None
-        Why the list that the scene was saved with could not be taken over; its node stays as it is.
+        Why the list that the scene was saved with could not be read; its node stays as it is.
     """
 
     changed = Signal()
-    """Findings, or which of them is the current one, are others than before."""
+    """The findings, or the choice of the current one, have changed."""
     replaced = Signal()
     """`findings` is another list: the scene was closed, or one with findings was opened. `changed` follows."""
     placed = Signal()
     """(time point id, position): a reader placed a point that is not a finding yet."""
     refused = Signal()
-    """(OncoTrackError): an edit in the scene was not possible and has been taken back."""
+    """(OncoTrackError): an edit in the scene was not possible and has been undone."""
     dragging = Signal()
-    """(Key): a hand that holds a node moved it; it becomes a command when the hand lets go."""
+    """(NodeKey): a node is being dragged; it becomes a command when it is released."""
     drawn = Signal()
-    """The nodes show the list now; who dresses them further does so here."""
+    """The nodes show the list now; listeners may refine their display."""
 
     def __init__(self, scene: slicer.vtkMRMLScene, views: Mapping[str, tuple[str, ...]] | None = None) -> None:
         self.scene = scene
         self.views: dict[str, tuple[str, ...]] = dict(views or {})
         self.parts = NodeRegistry(scene)
         self.findings = FindingList()
-        self.takes_shape: Callable[[NodeKey, slicer.vtkMRMLNode], bool] = lambda _key, _node: False
+        self.shape_listeners: list[Callable[[NodeKey, slicer.vtkMRMLNode], bool]] = []
         self.problem: OncoTrackError | None = None
         self._current = self._previous = ""
         self._is_drawing = False
@@ -90,7 +92,7 @@ class FindingNodes:
         self._take_over(self._stored())
 
     def close(self) -> None:
-        """Stop looking at the scene and the list; the nodes stay as they are."""
+        """Stop observing the scene and the list; the nodes stay as they are."""
         self._observers.clear()
         self.findings.changed.disconnect(self._on_list_changed)
 
@@ -114,7 +116,7 @@ class FindingNodes:
     # nodes
 
     def centres(self, time_point: str) -> slicer.vtkMRMLMarkupsFiducialNode:
-        """The fiducial list of a time point, made when there is none; new points in it are `placed`."""
+        """Return the fiducial list of a time point, created when there is none; new points in it are `placed`."""
         key = NodeKey(CENTRES, time_point)
         node = self.parts.find(key)
         if node is None:
@@ -127,7 +129,7 @@ class FindingNodes:
         return node
 
     def list_node(self) -> slicer.vtkMRMLTextNode:
-        """The text node that holds the list as JSON, so that a saved scene keeps it."""
+        """Return the text node that holds the list as JSON, so that a saved scene keeps it."""
         return need_list_node(self.parts)
 
     def set_views(self, views: Mapping[str, tuple[str, ...]]) -> None:
@@ -144,15 +146,21 @@ class FindingNodes:
         with self.drawing():
             self.drawn.emit()
 
-    def discard_placed(self, time_point: str, at: Point) -> None:
-        """Take away a `placed` point that did not become a finding."""
+    def mark_pending(self, time_point: str, at: Point) -> None:
+        """Mark a place (RAS mm) whose finding is being searched for; adding the finding replaces the mark."""
+        node = self.centres(time_point)
+        with self.drawing():
+            draw_pending(node, at)
+
+    def discard_pending(self, time_point: str, at: Point) -> None:
+        """Remove the mark of a place that did not become a finding."""
         node = self.parts.find(NodeKey(CENTRES, time_point))
         if node is not None:
             with self.drawing():
-                discard_placed(node, at)
+                discard_pending(node, at)
 
     def draw(self) -> None:
-        """Make every node show what the list says; a node under the reader's hand waits until it is let go."""
+        """Update every node from the list; a node that is being dragged is updated when it is released."""
         if self.scene.IsClosing() or self.scene.IsImporting():
             return
         with self.drawing():
@@ -233,8 +241,10 @@ class FindingNodes:
         try:
             if key.part == CENTRES:
                 self._read_centres(node, key.time_point)
-            elif key.finding in self.findings and not self.takes_shape(key, node):
-                read_shape(node, key.part, self.findings, key.finding, key.time_point)
+            elif key.finding in self.findings:
+                handled = [listener(key, node) for listener in self.shape_listeners]
+                if not any(handled):
+                    read_shape(node, key.part, self.findings, key.finding, key.time_point)
         except OncoTrackError as error:
             self.refused.emit(error)
         self.draw()
@@ -304,7 +314,7 @@ class FindingNodes:
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
-        """Change nodes inside without that being taken for a hand's edit."""
+        """Change nodes inside this context without the changes being read back as a reader's edits."""
         was, self._is_drawing = self._is_drawing, True
         try:
             yield

@@ -1,4 +1,4 @@
-"""What is seen of a finding once it has a mask: axes, volume and place are those of the mask, all else stays."""
+"""Observations with, or without, a mask: axes, volume and centre are measured on the mask, all else is kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from oncotrack.masks.recist import measure
 
 
 def with_mask(old: Observation | None, mask: Volume, axes: RecistAxes) -> Observation:
-    """An observation with another mask.
+    """Return an observation with another mask.
 
     Slice boxes that a detector drew stay, and with them box and centre; state, score and evidence stay too.
 
@@ -42,17 +42,17 @@ def with_mask(old: Observation | None, mask: Volume, axes: RecistAxes) -> Observ
 
 
 def with_painted_mask(old: Observation, mask: Volume) -> Observation:
-    """The same for a mask that a hand painted: its axes are measured on it."""
+    """Return an observation with a mask that a reader painted; its axes are measured on the mask."""
     return edited_by_reader(with_mask(old, mask, measure(mask).axes))
 
 
 def without_mask(old: Observation) -> Observation:
-    """The same without the mask, by a hand; its axes stay."""
+    """Return the observation without its mask, as edited by a reader; the axes stay."""
     return edited_by_reader(replace(old, mask=None, volume_mm3=None))
 
 
 def is_carried(seen: Observation) -> bool:
-    """Whether a mask leaves the slice of its axes."""
+    """Return whether a mask extends beyond the slice of its axes."""
     if seen.mask is None or seen.long_axis is None or seen.short_axis is None:
         return False
     axes, mask = RecistAxes.of(seen.long_axis, seen.short_axis), seen.mask.volume()
@@ -62,7 +62,7 @@ def is_carried(seen: Observation) -> bool:
 
 
 def axes_of(finding: Finding, time_point: str) -> RecistAxes:
-    """The two axes of a finding on a scan; InputError when it has none."""
+    """Return the two axes of a finding on a scan; InputError when it has none."""
     seen = finding.at(time_point)
     if seen is None or seen.long_axis is None or seen.short_axis is None:
         raise InputError(f"{finding.label} has no axes on this scan. Draw them, or have them proposed.")

@@ -1,4 +1,4 @@
-"""Which node shows what: every node OncoTrack makes says so in its attributes, so a reopened scene is recognised."""
+"""The nodes of a scene by what they show, which is stored in their attributes and so survives saving and reopening."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PART, TIME_POINT, FINDING = "OncoTrack.part", "OncoTrack.timePoint", "OncoTrack.
 
 @dataclass(frozen=True)
 class NodeKey:
-    """What a node shows: a part, of one time point and one finding where the part has them."""
+    """What a node shows: a part ("centres", "box" ...), with its time point and finding where the part has them."""
 
     part: str
     time_point: str = ""
@@ -24,18 +24,18 @@ LIST = NodeKey("list")
 
 
 def key_of(node: slicer.vtkMRMLNode) -> NodeKey | None:
-    """What a node says it shows, or None when OncoTrack did not make it."""
+    """Return what a node shows according to its attributes, or None when OncoTrack did not create it."""
     part = node.GetAttribute(PART)
     return NodeKey(part, node.GetAttribute(TIME_POINT) or "", node.GetAttribute(FINDING) or "") if part else None
 
 
 class NodeRegistry:
-    """The nodes of one scene that show findings, by what they show.
+    """The nodes of one scene that OncoTrack created, by their key.
 
     Parameters
     ----------
     scene : vtkMRMLScene
-        Searched once; later changes are told through `forget`.
+        Searched once; a node that leaves the scene later must be unregistered.
     """
 
     def __init__(self, scene: slicer.vtkMRMLScene) -> None:
@@ -51,11 +51,11 @@ class NodeRegistry:
         return iter(list(self._nodes.items()))
 
     def find(self, key: NodeKey) -> slicer.vtkMRMLNode | None:
-        """The node that shows `key`, if there is one."""
+        """Return the node that shows `key`, or None."""
         return self._nodes.get(key)
 
     def need(self, key: NodeKey, class_name: str, name: str) -> slicer.vtkMRMLNode:
-        """The node that shows `key`, made when there is none."""
+        """Return the node that shows `key`, created when there is none."""
         node = self._nodes.get(key)
         if node is None:
             node = self._scene.CreateNodeByClass(class_name)
@@ -68,14 +68,14 @@ class NodeRegistry:
         return node
 
     def forget(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
-        """Say that a node left the scene; returns what it showed when it was one of these."""
+        """Remove a node that left the scene from the registry; returns its key, or None when it was not registered."""
         key = next((key for key, known in self._nodes.items() if known is node), None)
         if key is not None:
             del self._nodes[key]
         return key
 
     def remove(self, key: NodeKey) -> None:
-        """Take the node that shows `key` out of the scene."""
+        """Remove the node that shows `key` from the scene."""
         node = self._nodes.pop(key, None)
         if node is not None and node.GetScene() is self._scene:
             self._scene.RemoveNode(node)

@@ -1,4 +1,4 @@
-"""VTK observers that can all be taken away again."""
+"""VTK observers that can be removed together."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import vtk
 
 
 class Observers:
-    """The observers of one object; `clear` removes every one of them."""
+    """A set of observers; `clear` removes every one of them."""
 
     def __init__(self) -> None:
         self._tags: list[tuple[vtk.vtkObject, int]] = []
@@ -28,7 +28,7 @@ class Observers:
         self._tags.append((watched, watched.AddObserver(event, forward)))
 
     def watches(self, watched: vtk.vtkObject) -> bool:
-        """Whether anything of this object is observed."""
+        """Return whether any event of this object is observed."""
         return any(known is watched for known, _tag in self._tags)
 
     def drop(self, watched: vtk.vtkObject) -> None:

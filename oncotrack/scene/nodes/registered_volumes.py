@@ -15,7 +15,7 @@ from oncotrack.scene.nodes.transforms import draw_registration, matrix_of, read_
 
 
 class RegisteredVolumes:
-    """An earlier and a later scan; whoever changes a volume or corrects the registration by hand is heeded.
+    """An earlier and a later scan; volumes and registration are read again when their nodes change.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class RegisteredVolumes:
         self._drawn: Registration | None = None
 
     def scans(self) -> ScanSnapshot:
-        """Both for the engine: the same object until a volume, or the registration by hand, was changed.
+        """Return both scans for the engine: the same object until a volume or the registration node is changed.
 
         Raises
         ------
@@ -53,7 +53,7 @@ class RegisteredVolumes:
 
     @property
     def registration(self) -> Registration | None:
-        """Earlier to later scan as the transform node says; None while there is none that fits the scans."""
+        """Earlier to later scan, from the transform node; None while there is none that fits the scans."""
         node = self._nodes.parts.find(self._key)
         try:
             if node is None or (self._scans and not self._scans.is_of(*self.volumes)):

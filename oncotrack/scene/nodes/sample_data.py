@@ -9,7 +9,7 @@ from oncotrack.samples import catalogue
 
 
 def sources(thumbnail: Path) -> list[dict[str, Any]]:
-    """What ``SampleDataLogic.registerCustomSampleDataSource`` takes, one entry a sample: both scans, checked by hash."""
+    """Return the arguments of ``SampleDataLogic.registerCustomSampleDataSource`` for each sample: both scans, checked by hash."""
     return [
         {
             "category": "OncoTrack",

@@ -1,4 +1,4 @@
-"""The two scans as the engine sees them, for as long as their nodes stay as they were."""
+"""Two scans as the engine uses them, valid while their nodes do not change."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oncotrack.scene.nodes.volumes import stamp, to_volume
 
 
 class ScanSnapshot:
-    """Baseline and follow-up taken out of their nodes; made on the interface's thread, used on any.
+    """Baseline and follow-up read from their nodes; made on the GUI thread, used on any.
 
     Raises
     ------
@@ -34,17 +34,17 @@ class ScanSnapshot:
         self._given = registration
 
     def is_of(self, baseline: slicer.vtkMRMLVolumeNode | None, followup: slicer.vtkMRMLVolumeNode | None) -> bool:
-        """Whether these nodes still hold the same voxels in the same place."""
+        """Return whether these nodes still hold the same voxels in the same place."""
         return None not in (baseline, followup) and self._stamps == (stamp(baseline), stamp(followup))
 
     @cached_property
     def pair(self) -> ScanPair:
-        """Both scans, checked, with what trackers computed from them; takes a second: ask on the worker's thread."""
+        """Both scans, checked, with what trackers computed from them; takes a second, so use it on the worker's thread."""
         return ScanPair(*self._volumes, self._given)
 
     @property
     def registration(self) -> Registration | None:
-        """The registration when it is known, without computing anything."""
+        """The registration if it is known already; nothing is computed."""
         if "pair" in self.__dict__ and self.pair.is_registered:
             return self.pair.registration()
         return self._given

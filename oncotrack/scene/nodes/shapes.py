@@ -1,4 +1,4 @@
-"""What a finding measures: its 3D box, its two RECIST axes and its slice outlines, drawn and read back."""
+"""A finding's 3D box, RECIST axes and slice outlines as nodes, drawn and read back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHOWN = "OncoTrack.shown"
 
 
 def style_shape(node: slicer.vtkMRMLDisplayableNode, part: str, view_ids: tuple[str, ...]) -> None:
-    """Give a new node its looks, in the given views (in all when empty)."""
+    """Set the display properties of a new node, in the given views (in all when empty)."""
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetViewNodeIDs(list(view_ids))
@@ -52,7 +52,7 @@ def style_shape(node: slicer.vtkMRMLDisplayableNode, part: str, view_ids: tuple[
 def draw_shape(
     node: slicer.vtkMRMLDisplayableNode, part: str, finding: Finding, observation: Observation, is_current: bool
 ) -> None:
-    """Make the node show that part of the observation."""
+    """Update a node from the part of the observation that it shows."""
     name = f"{finding.label} {part}"
     if part == BOX:
         if finding.site:
@@ -81,7 +81,7 @@ def draw_shape(
 def read_shape(
     node: slicer.vtkMRMLDisplayableNode, part: str, findings: FindingList, uid: str, time_point: str
 ) -> None:
-    """Make what a hand did to the node one command; nothing happens when it still shows what the list says."""
+    """Turn a reader's edit of the node into one command; does nothing when the node still agrees with the list."""
     observation = findings[uid].at(time_point)
     old = getattr(observation, FIELDS[part])
     if part == BOX:
@@ -105,7 +105,7 @@ def read_shape(
 
 
 def drop_shape(part: str, findings: FindingList, uid: str, time_point: str) -> None:
-    """A reader deleted the node: the finding loses that part, and with its slice boxes all, until undo."""
+    """Remove a part from a finding after its node was deleted; without its slice boxes a finding leaves the scan."""
     observation = findings[uid].at(time_point)
     if observation is None:
         return
@@ -117,7 +117,7 @@ def drop_shape(part: str, findings: FindingList, uid: str, time_point: str) -> N
 
 
 def outline(tracklet: Tracklet) -> vtk.vtkPolyData:
-    """Flat plates, one a slice box, half the slice step thick each way, so that a slice view cuts their outline."""
+    """Return flat plates, one per slice box, half the slice step thick each way, whose outline a slice view cuts."""
     append = vtk.vtkAppendPolyData()
     half = np.asarray(tracklet.step) * 0.499
     for box in tracklet.boxes:
@@ -162,7 +162,7 @@ def _read_box(node: slicer.vtkMRMLMarkupsROINode) -> Box | None:
 
 
 def draw_axis(node: slicer.vtkMRMLMarkupsLineNode, axis: Axis) -> None:
-    """Make the node show this line."""
+    """Update the line node from an axis."""
     shown = read_axis(node)
     if shown is not None and max(map(math.dist, (shown.start, shown.end), (axis.start, axis.end))) < _NEAR_MM:
         return
@@ -176,7 +176,7 @@ def draw_axis(node: slicer.vtkMRMLMarkupsLineNode, axis: Axis) -> None:
 
 
 def _label_axis(node: slicer.vtkMRMLMarkupsLineNode, text: str) -> None:
-    """Write beside the end that lies on the right of the picture, where the text does not cover the lesion."""
+    """Label the end that lies on the right of the picture, where the text does not cover the lesion."""
     axis = read_axis(node)
     right = 0 if axis.start[0] < axis.end[0] else 1
     for index in range(2):
@@ -187,7 +187,7 @@ def _label_axis(node: slicer.vtkMRMLMarkupsLineNode, text: str) -> None:
 
 
 def read_axis(node: slicer.vtkMRMLMarkupsLineNode) -> Axis | None:
-    """The line that the node shows, RAS mm; None while it has not both ends."""
+    """Return the line that the node shows, RAS mm; None while it lacks an end."""
     if node.GetNumberOfDefinedControlPoints() != 2:
         return None
     ends = []

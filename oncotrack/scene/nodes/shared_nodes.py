@@ -1,4 +1,4 @@
-"""One list of findings a scene, whoever works on it: following and detecting in one scene draw and edit the same nodes."""
+"""One `FindingNodes` per scene, shared by all sessions that work on it and counted, because no single object owns them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _shared: list[tuple[FindingNodes, int]] = []
 
 
 def share_nodes(scene: slicer.vtkMRMLScene) -> FindingNodes:
-    """The scene's findings and their nodes, opened by the first who asks; each who asks gives them back."""
+    """Return the scene's findings and their nodes, opened by the first caller; each caller must release them."""
     for index, (nodes, users) in enumerate(_shared):
         if nodes.scene is scene:
             _shared[index] = nodes, users + 1
@@ -20,7 +20,7 @@ def share_nodes(scene: slicer.vtkMRMLScene) -> FindingNodes:
 
 
 def release_nodes(nodes: FindingNodes) -> None:
-    """Give them back; after the last one has, the scene is not looked at any more."""
+    """Release shared nodes; after the last caller has, the scene is no longer observed."""
     for index, (known, users) in enumerate(_shared):
         if known is nodes:
             _shared[index] = nodes, users - 1

@@ -1,4 +1,4 @@
-"""The table that a reader sees: one row a finding."""
+"""The table of findings in the scene, one row per finding."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from oncotrack.findings.finding_list import FindingList
 
 
 def rows(findings: FindingList) -> list[list[str]]:
-    """Heading and one row a finding, as text; lengths in mm, positions RAS mm, empty where nothing is known."""
+    """Return the headings and one row per finding, as text; lengths in mm, positions RAS mm, empty where unknown."""
     heading = ["Label", "Kind", "Site", "Role"]
     for time_point in findings.time_points:
         heading += [
@@ -31,7 +31,7 @@ def rows(findings: FindingList) -> list[list[str]]:
 
 
 def draw_table(node: slicer.vtkMRMLTableNode, findings: FindingList) -> None:
-    """Write the rows; the node is locked, for the list is edited elsewhere."""
+    """Write the rows into a table node, which is locked: the list is edited elsewhere."""
     table = vtk.vtkTable()
     heading, *body = rows(findings)
     for index, title in enumerate(heading):
@@ -46,7 +46,7 @@ def draw_table(node: slicer.vtkMRMLTableNode, findings: FindingList) -> None:
 
 
 def to_csv(findings: FindingList) -> str:
-    """The rows as comma-separated text (RFC 4180)."""
+    """Return the rows as comma-separated text (RFC 4180)."""
     text = io.StringIO()
     csv.writer(text).writerows(rows(findings))
     return text.getvalue()

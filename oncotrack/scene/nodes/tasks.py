@@ -1,4 +1,4 @@
-"""Long work for a panel: what runs on the worker, and what then happens in the scene."""
+"""Long-running work: a part for a worker thread and a part that then changes the scene."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Task:
     abandon: Callable[[], None] = _nothing
 
     def run(self, progress: Progress = silent) -> Any:
-        """Do all of it here and now; returns what `apply` returns."""
+        """Run both halves now, on this thread; returns what `apply` returns."""
         try:
             return self.apply(self.work(progress))
         except BaseException:
@@ -40,7 +40,7 @@ class Task:
         progress: Progress = silent,
         done: Callable[[Any], None] = lambda _result: None,
     ) -> Job:
-        """Queue it; then `done(what apply returned)` or `failed(error)`, `Cancelled` too, on the interface's thread."""
+        """Queue the task; `done(what apply returned)` or `failed(error)`, `Cancelled` too, follows on the GUI thread."""
 
         def give_up(error: OncoTrackError) -> None:
             self.abandon()

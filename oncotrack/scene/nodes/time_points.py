@@ -1,4 +1,4 @@
-"""The patient's scans: each is a time point of the findings, and a study of the subject hierarchy."""
+"""The patient's scans as time points of the findings and as studies of the subject hierarchy."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _UID = "OncoTrack"
 
 
 def time_point_id(volume: slicer.vtkMRMLVolumeNode | None) -> str:
-    """Id of the time point that a volume is; "" while it is none."""
+    """Return the id of a volume's time point; "" when it has none."""
     return (volume.GetAttribute(TIME_POINT) or "") if volume else ""
 
 
 def need_time_point_id(volume: slicer.vtkMRMLVolumeNode, findings: FindingList) -> str:
-    """The same, given to the volume when it has none: "t0", "t1", ... that neither list nor scene uses."""
+    """Return the id of a volume's time point; without one it gets the first of "t0", "t1" ... that is unused."""
     if not time_point_id(volume):
         used = {time_point.id for time_point in findings.time_points} | set(volumes_by_time_point(volume.GetScene()))
         volume.SetAttribute(TIME_POINT, next(name for n in range(len(used) + 1) if (name := f"t{n}") not in used))
@@ -28,7 +28,7 @@ def need_time_point_id(volume: slicer.vtkMRMLVolumeNode, findings: FindingList) 
 
 
 def volumes_by_time_point(scene: slicer.vtkMRMLScene) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
-    """The scans of a scene by the id of their time point."""
+    """Return the scans of a scene by the id of their time point."""
     nodes = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
     nodes.UnRegister(None)
     volumes = (nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems()))
@@ -36,7 +36,7 @@ def volumes_by_time_point(scene: slicer.vtkMRMLScene) -> dict[str, slicer.vtkMRM
 
 
 def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList, label: str) -> TimePoint:
-    """The time point that the list has for a volume, else a new one: "baseline", or "baseline 2" beside another."""
+    """Return the list's time point for a volume, else a new one: "baseline", or "baseline 2" if that label is used."""
     known = {time_point.id: time_point for time_point in findings.time_points}
     if time_point_id(volume) in known:
         return known[time_point_id(volume)]
@@ -56,7 +56,7 @@ def name_in_list(findings: FindingList, scans: Sequence[TimePoint]) -> None:
 
 
 def study_item(scene: slicer.vtkMRMLScene, time_point: TimePoint) -> int:
-    """The subject hierarchy's study of a time point, made on the first call."""
+    """Return the subject hierarchy's study of a time point, created on the first call."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
     item = hierarchy.GetItemByUID(_UID, time_point.id)
     name = f"{time_point.label} {time_point.date}".strip()
@@ -69,7 +69,7 @@ def study_item(scene: slicer.vtkMRMLScene, time_point: TimePoint) -> int:
 
 
 def put_into_study(node: slicer.vtkMRMLNode, time_point: TimePoint) -> None:
-    """Show a node below its time point's study; a scan that a DICOM study holds already stays there."""
+    """Put a node below its time point's study; a scan that belongs to a DICOM study already stays there."""
     scene = node.GetScene()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
     item = hierarchy.GetItemByDataNode(node)
@@ -81,7 +81,7 @@ def put_into_study(node: slicer.vtkMRMLNode, time_point: TimePoint) -> None:
 
 
 def leave_study(node: slicer.vtkMRMLNode) -> None:
-    """Take a node that is about to leave the scene out of the subject hierarchy; in the desktop Slicer may be first."""
+    """Remove a node that is about to leave the scene from the subject hierarchy, unless Slicer has done so already."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
     item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
     if item:

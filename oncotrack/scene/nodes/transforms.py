@@ -14,19 +14,19 @@ _SIMILARITY, _OVERLAP = "OncoTrack.similarity", "OncoTrack.overlap"
 
 
 def draw_registration(node: slicer.vtkMRMLLinearTransformNode, registration: Registration) -> None:
-    """Write it: a volume put under the node moves from the baseline's place to the follow-up's."""
+    """Write the registration: a volume put under the node moves from the baseline's place to the follow-up's."""
     node.SetMatrixTransformToParent(to_vtk(registration.matrix))
     node.SetAttribute(_SIMILARITY, f"{registration.similarity:.6g}")
     node.SetAttribute(_OVERLAP, f"{registration.overlap:.6g}")
 
 
 def read_registration(node: slicer.vtkMRMLLinearTransformNode) -> Registration:
-    """The registration that the node holds, a reader's correction of it included."""
+    """Return the registration in the node, with a reader's corrections."""
     return Registration(matrix_of(node), _number(node, _SIMILARITY), _number(node, _OVERLAP))
 
 
 def matrix_of(node: slicer.vtkMRMLTransformNode) -> np.ndarray:
-    """(4, 4) baseline RAS to follow-up RAS, mm; InputError when it cannot be used."""
+    """Return the (4, 4) matrix from baseline RAS to follow-up RAS, mm; InputError when it cannot be inverted."""
     matrix = vtk.vtkMatrix4x4()
     node.GetMatrixTransformToParent(matrix)
     array = to_numpy(matrix)

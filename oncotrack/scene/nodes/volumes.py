@@ -1,4 +1,4 @@
-"""Images in the scene: a `Volume` becomes a node, a node becomes a `Volume`."""
+"""Conversion between `Volume` and volume nodes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STORED = ("date", "series_uid")
 
 
 def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str = "") -> slicer.vtkMRMLScalarVolumeNode:
-    """A new volume node with the same voxels in the same place, shown in grey; CT in a soft tissue window."""
+    """Add a volume node with the same voxels in the same place, shown in grey; CT in a soft tissue window."""
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name or volume.name)
     set_volume(node, volume)
     node.SetAttribute(f"{_PREFIX}modality", volume.modality or None)
@@ -34,7 +34,7 @@ def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str = "") -> sl
 
 
 def set_volume(node: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
-    """Put other voxels, and where they lie, into a node."""
+    """Replace the voxels of a node and their geometry."""
     array = np.ascontiguousarray(volume.array)
     if array.dtype == bool:
         array = array.astype(np.uint8)
@@ -52,7 +52,7 @@ def set_volume(node: slicer.vtkMRMLScalarVolumeNode, volume: Volume) -> None:
 
 
 def to_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
-    """The node's voxels, without a copy and read-only, where they lie in the world: linear transforms count.
+    """Return the node's voxels, not copied and read-only, in world coordinates: linear parent transforms are applied.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def to_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
 
 
 def ijk_to_world(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
-    """(4, 4) matrix from voxel indices to world RAS mm, parent transforms included; InputError when they bend."""
+    """Return the (4, 4) matrix from voxel indices to world RAS mm; InputError for a non-linear parent transform."""
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     parent = node.GetParentTransformNode()
@@ -93,17 +93,17 @@ def ijk_to_world(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
 
 
 def modality(node: slicer.vtkMRMLVolumeNode) -> str:
-    """DICOM modality of a volume node ("CT", "MR"), or ""."""
+    """Return the DICOM modality of a volume node ("CT", "MR"), or ""."""
     return node.GetAttribute(f"{_PREFIX}modality") or _dicom(node, "DICOM.Modality")
 
 
 def date(node: slicer.vtkMRMLVolumeNode) -> str:
-    """When the scan was taken, YYYYMMDD, or ""."""
+    """Return the scan's date, YYYYMMDD, or ""."""
     return node.GetAttribute(f"{_PREFIX}date") or ""
 
 
 def stamp(node: slicer.vtkMRMLVolumeNode) -> tuple:
-    """Something that changes whenever the voxels are others, or lie elsewhere in the world."""
+    """Return a value that changes whenever the voxels or their place in the world change."""
     image = node.GetImageData()
     scalars = image and image.GetPointData().GetScalars()
     voxels = (scalars.GetAddressAsString("vtkObject"), scalars.GetMTime()) if scalars else ()
@@ -117,12 +117,12 @@ def _dicom(node: slicer.vtkMRMLNode, attribute: str) -> str:
 
 
 def to_vtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:
-    """A (4, 4) array as a VTK matrix."""
+    """Convert a (4, 4) array to a VTK matrix."""
     result = vtk.vtkMatrix4x4()
     result.DeepCopy(np.asarray(matrix, float).ravel().tolist())
     return result
 
 
 def to_numpy(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
-    """A VTK matrix as a (4, 4) array."""
+    """Convert a VTK matrix to a (4, 4) array."""
     return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])

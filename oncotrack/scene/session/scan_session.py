@@ -35,7 +35,7 @@ class ScanSession:
     changed = Signal()
     """Anything that a panel shows may be different now."""
     refused = Signal()
-    """(OncoTrackError): an edit in the scene was not possible and has been taken back."""
+    """(OncoTrackError): an edit in the scene was not possible and has been undone."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The letters of the alternatives: shown in each slice view, but where one would cover the match's label."""
+"""The letters of the alternatives, hidden in slice views where one would cover the match's label."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _NEAR_SLICES = 1.0
 
 
 class AlternativeLabels:
-    """Takes the letters out of views that are too small for them; the crosses stay, and zooming in brings them back.
+    """Hides the letters in views that are too small for them; the crosses stay, and zooming in shows the letters again.
 
     Parameters
     ----------
     row : ViewRow
-        Whose views are looked at.
+        The row of views.
     """
 
     def __init__(self, row: ViewRow) -> None:
@@ -33,17 +33,17 @@ class AlternativeLabels:
         self._observers = Observers()
 
     def close(self) -> None:
-        """Look at no view any more."""
+        """Stop observing the views."""
         self._observers.clear()
 
     def watch(self) -> None:
-        """Look at the views that are open now."""
+        """Observe the views that are open now."""
         for view in self._row.slices():
             if not self._observers.watches(view):
                 self._observers.add(view, vtk.vtkCommand.ModifiedEvent, lambda caller, _: self._show(caller))
 
     def draw(self, node: slicer.vtkMRMLMarkupsFiducialNode, match: Point | None, label: str) -> None:
-        """Keep this node's letters, drawn by a display for each view, off the label of the match (RAS mm)."""
+        """Show this node's letters, which have one display node per view, where they do not cover the match's label."""
         self._node, self._match, self._label = node, match, label
         for view in self._row.slices():
             self._show(view)
@@ -77,7 +77,7 @@ class AlternativeLabels:
 
 
 def _shown(view: slicer.vtkMRMLSliceNode, place: Point) -> tuple[float, float] | None:
-    """Where a view shows a place (RAS mm), in pixels; None when it lies on another slice."""
+    """Return a place's position (RAS mm) in a view's pixels; None when it lies on another slice."""
     to_xy = vtk.vtkMatrix4x4()
     vtk.vtkMatrix4x4.Invert(view.GetXYToRAS(), to_xy)
     x, y, z, _ = to_xy.MultiplyPoint([*place, 1.0])

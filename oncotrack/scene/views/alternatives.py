@@ -1,4 +1,4 @@
-"""Other places the matcher considered for the current finding: points that can be looked at and not dragged."""
+"""Alternative match positions of the current finding, drawn as locked points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oncotrack.scene.nodes.fiducials import OTHER_COLOUR, style_points
 
 
 def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
-    """Crosses without a dot, locked; each view has a display of its own, so that it can leave the letters out."""
+    """Draw locked crosses, with one display node per view, so that each view can hide the letters."""
     node.CreateDefaultDisplayNodes()
     while node.GetNumberOfDisplayNodes() < len(view_ids):
         display = node.GetScene().AddNewNodeByClass(node.GetDisplayNode().GetClassName())

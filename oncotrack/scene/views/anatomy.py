@@ -19,7 +19,7 @@ _PLASMA = np.array(
 
 
 def draw_map(node: slicer.vtkMRMLScalarVolumeNode, colours: slicer.vtkMRMLColorTableNode, anatomy_map: Volume) -> None:
-    """Put the map (peak 1) into its node; where it is below 0.1 nothing covers the scan."""
+    """Put the map (peak 1) into its node; below 0.1 it is transparent."""
     if colours.GetNumberOfColors() != 256:
         draw_colours(colours)
     set_volume(node, anatomy_map)
@@ -35,7 +35,7 @@ def draw_map(node: slicer.vtkMRMLScalarVolumeNode, colours: slicer.vtkMRMLColorT
 
 
 def draw_colours(node: slicer.vtkMRMLColorTableNode) -> None:
-    """A perceptual colour map of 256 steps."""
+    """Fill a colour node with a perceptual colour map of 256 steps."""
     node.SetTypeToUser()
     node.SetNumberOfColors(256)
     stops = np.linspace(0, 255, len(_PLASMA))

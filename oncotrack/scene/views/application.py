@@ -1,4 +1,4 @@
-"""A scene with the logics that Slicer's own application would give it: for tests, the command line and the browser."""
+"""A scene with the module logics of Slicer's own application, for tests, the command line and the browser."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import os
 import sys
 import tempfile
+import weakref
 from dataclasses import dataclass, field
 
 import slicer
@@ -13,6 +14,7 @@ import slicer
 from oncotrack.errors import MissingPackageError
 
 _MODULE_LOGICS = {
+    "Units": "vtkSlicerUnitsLogic",
     "Markups": "vtkSlicerMarkupsLogic",
     "Volumes": "vtkSlicerVolumesLogic",
     "Models": "vtkSlicerModelsLogic",
@@ -32,15 +34,22 @@ _GL_LIBRARIES = {
 
 @dataclass(frozen=True)
 class Application:
-    """A scene, its application logic, and what must live as long as they do."""
+    """A scene, its application logic, and what must live as long as they do.
+
+    The scene is emptied when this object is deleted: destroyed together with its selection node, markups would print
+    warnings.
+    """
 
     scene: slicer.vtkMRMLScene
     logic: slicer.vtkSlicerApplicationLogic
     kept: tuple = field(default=(), repr=False)
 
+    def __post_init__(self) -> None:
+        weakref.finalize(self, self.scene.Clear, 0)
+
 
 def new_scene() -> Application:
-    """An empty scene that can hold, show, save and read everything OncoTrack makes. Slicer desktop has its own."""
+    """Return an empty scene that can hold, show, save and read everything OncoTrack makes. Slicer desktop has its own."""
     scene = slicer.vtkMRMLScene()
     crosshair = slicer.vtkMRMLCrosshairNode()
     crosshair.SetCrosshairName("default")
@@ -56,7 +65,7 @@ def new_scene() -> Application:
 
 
 def complete(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:
-    """Give a scene the logics that it lacks to hold, save and read what OncoTrack makes; keep what is returned alive."""
+    """Add the module logics that a scene needs to hold, save and read OncoTrack's nodes; keep the returned objects alive."""
     kept = []
     for name, class_name in _MODULE_LOGICS.items():
         if logic.GetModuleLogic(name):
@@ -71,7 +80,7 @@ def complete(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic
 
 
 def _bundle_reader(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:
-    """What `ReadFromMRB` looks for: a remote reader with a cache folder, and its manager."""
+    """Return what `ReadFromMRB` needs: a remote reader with a cache folder, and its manager."""
     cache = tempfile.TemporaryDirectory(prefix="oncotrack-cache-")
     remote = slicer.vtkMRMLRemoteIOLogic()
     remote.SetMRMLScene(scene)
@@ -86,7 +95,7 @@ def _bundle_reader(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicatio
 
 
 def check_drawing() -> None:
-    """Look for an OpenGL library, without which VTK ends the process at the first picture.
+    """Check for an OpenGL library, without which VTK ends the process at the first picture.
 
     Raises
     ------

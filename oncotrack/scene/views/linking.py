@@ -1,4 +1,4 @@
-"""Two rows of slice views that move together: a place in one scan is shown as the corresponding place in the other."""
+"""Linked scrolling: two rows of slice views show corresponding places of their scans."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class LinkedRows:
         self._take_crosshair()
 
     def close(self) -> None:
-        """Unlink and take the marks away."""
+        """Unlink the rows and remove the marks."""
         self.is_enabled = False
         self._observers.clear()
 
@@ -87,7 +87,7 @@ class LinkedRows:
             self._shift = np.asarray(followup, float) - registration.to_followup(baseline)
 
     def corresponding(self, ras: Sequence[float], *, of_followup: bool = False) -> Point | None:
-        """Where a place of one scan lies in the other, RAS mm; None while nothing is registered."""
+        """Return the corresponding place in the other scan, RAS mm; None while nothing is registered."""
         registration = self._registration()
         if registration is None:
             return None
@@ -111,14 +111,14 @@ class LinkedRows:
             node.SetDisplayVisibility(True)
 
     def hide_crosshair(self) -> None:
-        """Take the marks of the crosshair away."""
+        """Hide the marks of the crosshair."""
         parts = NodeRegistry(self._scene)
         for index in (0, 1):
             parts.remove(NodeKey(CROSSHAIR, str(index)))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Move views inside without the other row following."""
+        """Move views inside this context without the other row following."""
         was, self._is_busy = self._is_busy, True
         try:
             yield

@@ -1,4 +1,4 @@
-"""What the left mouse button does in the views, by Slicer's own modes: place a point, set the window, move about."""
+"""The mode of the left mouse button in the views: place a point, set window and level, or navigate."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import slicer
 
 
 def place_into(node: slicer.vtkMRMLMarkupsNode) -> None:
-    """The next click in a slice view adds a point to `node`."""
+    """Make the next click in a slice view add a point to `node`."""
     scene = node.GetScene()
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
     selection.SetReferenceActivePlaceNodeClassName(node.GetClassName())
@@ -17,24 +17,24 @@ def place_into(node: slicer.vtkMRMLMarkupsNode) -> None:
 
 
 def adjust_window(scene: slicer.vtkMRMLScene) -> None:
-    """A left drag in a slice view changes the window of its scan: sideways the width, up and down the level."""
+    """Make a left drag in a slice view change its scan's window (sideways) and level (up and down)."""
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     interaction.SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.AdjustWindowLevel)
 
 
 def is_adjusting_window(scene: slicer.vtkMRMLScene) -> bool:
-    """Whether the left mouse button sets the window."""
+    """Return whether the left mouse button sets window and level."""
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     return interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.AdjustWindowLevel
 
 
 def is_placing(scene: slicer.vtkMRMLScene) -> bool:
-    """Whether the next click places a point."""
+    """Return whether the next click places a point."""
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     return interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.Place
 
 
 def stop_placing(scene: slicer.vtkMRMLScene) -> None:
-    """The mouse scrolls and drags again."""
+    """Return to navigation with the mouse."""
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
     interaction.SetCurrentInteractionMode(slicer.vtkMRMLInteractionNode.ViewTransform)

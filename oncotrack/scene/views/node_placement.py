@@ -1,4 +1,4 @@
-"""Where a reader clicks to add a node: a point that is taken away again as soon as it is placed."""
+"""One click in a slice view, read from a fiducial point that is removed as soon as it is placed."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ SEED = NodeKey("new node")
 
 
 class NodePlacement:
-    """Takes one click at a time.
+    """Asks for one click at a time.
 
     Parameters
     ----------
     nodes : FindingNodes
-        Whose scene is clicked in.
+        The nodes of the scene.
     """
 
     placed = Signal()
@@ -31,11 +31,11 @@ class NodePlacement:
         self._observers = Observers()
 
     def begin(self) -> None:
-        """The next click in a slice view is `placed`."""
+        """Make the next click in a slice view `placed`."""
         place_into(self._nodes.parts.find(SEED) or self._make())
 
     def close(self) -> None:
-        """Take the node out of the scene."""
+        """Remove the node from the scene."""
         self._observers.clear()
         self._nodes.parts.remove(SEED)
 

@@ -1,4 +1,4 @@
-"""The box of one slice as something to take hold of: an ROI that lies in the plane that the reader looks at."""
+"""The box of one slice with handles: an ROI in the plane of the slice view."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class SliceBoxHandle:
     Parameters
     ----------
     nodes : FindingNodes
-        Whose scene the ROI lives in; it is not saved.
+        The nodes of the scene; the ROI is not saved with it.
     """
 
     edited = Signal()
-    """(str, SliceBox): a hand let go of the box of the finding with this uid."""
+    """(str, SliceBox): a reader has dragged the box of the finding with this uid."""
 
     def __init__(self, nodes: FindingNodes) -> None:
         self._nodes = nodes
@@ -65,14 +65,14 @@ class SliceBoxHandle:
         node.EndModify(was)
 
     def hide(self) -> None:
-        """Show none; while it is dragged it stays."""
+        """Hide the box, unless it is being dragged."""
         if not self._is_busy:
             self._shown = None
             if (node := self._nodes.parts.find(SLICE_BOX)) is not None:
                 node.SetDisplayVisibility(False)
 
     def close(self) -> None:
-        """Take it out of the scene."""
+        """Remove the box from the scene."""
         self._observers.clear()
         self._nodes.parts.remove(SLICE_BOX)
 

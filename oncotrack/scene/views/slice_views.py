@@ -1,4 +1,4 @@
-"""Which slice of a tracklet's grid the reader looks at."""
+"""The slice views of one scan and the slice of a tracklet's grid that they show."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class SliceViews:
             self._watch(node)
 
     def close(self) -> None:
-        """Look at no view any more."""
+        """Stop observing the views."""
         self._observers.clear()
 
     def along(self, tracklet: Tracklet) -> list[slicer.vtkMRMLSliceNode]:
-        """The views that show the tracklet's slices face on."""
+        """Return the views that are parallel to the tracklet's slices."""
         normal = np.cross(tracklet.u_axis, tracklet.v_axis)
         return [node for node in self._nodes() if abs(_column(node, 2) @ normal) > _PARALLEL]
 
@@ -64,14 +64,14 @@ class SliceViews:
 
 
 def all_slice_nodes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceNode]:
-    """Every slice node of a scene."""
+    """Return every slice node of a scene."""
     nodes = scene.GetNodesByClass("vtkMRMLSliceNode")
     nodes.UnRegister(None)
     return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
 
 
 def centre(node: slicer.vtkMRMLSliceNode) -> np.ndarray:
-    """(3,) RAS mm of the middle of what a view shows."""
+    """Return the centre of what a view shows, (3,) RAS mm."""
     return _column(node, 3)
 
 

@@ -26,7 +26,7 @@ class ViewRow:
 
     @property
     def view_ids(self) -> tuple[str, ...]:
-        """Ids of the views' nodes, whether or not they are open yet; 3D views that show this time point too."""
+        """Ids of the nodes of all views, 3D views included, whether or not they are open yet."""
         return self.slice_ids + tuple(f"vtkMRMLViewNode{name}" for name in self.names_3d)
 
     @property
@@ -35,16 +35,16 @@ class ViewRow:
         return tuple(f"vtkMRMLSliceNode{name}" for name in self.names)
 
     def slices(self) -> list[slicer.vtkMRMLSliceNode]:
-        """The slice nodes that exist, in the order of the names."""
+        """Return the slice nodes that exist, in the order of the names."""
         nodes = (self.scene.GetSingletonNode(name, "vtkMRMLSliceNode") for name in self.names)
         return [node for node in nodes if node]
 
     def slice_at(self, index: int) -> slicer.vtkMRMLSliceNode | None:
-        """The slice node of the view at a place in the row."""
+        """Return the slice node at an index of the row, or None."""
         return self.scene.GetSingletonNode(self.names[index], "vtkMRMLSliceNode")
 
     def index_of(self, node: slicer.vtkMRMLSliceNode | None) -> int:
-        """Which place of the row a slice node has; -1 when it is not in it."""
+        """Return the index of a slice node in the row; -1 when it is not in it."""
         name = node.GetLayoutName() if node else ""
         return self.names.index(name) if name in self.names else -1
 

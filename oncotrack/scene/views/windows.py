@@ -1,4 +1,4 @@
-"""Window and level of both scans together: the presets readers know, and MR where no preset fits."""
+"""Window and level of both scans: presets for CT, and a window from the voxels for MR."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def is_ct(volume: slicer.vtkMRMLVolumeNode) -> bool:
 
 
 def set_window(volumes: Iterable[slicer.vtkMRMLVolumeNode], width: float, level: float) -> None:
-    """Show all of them alike."""
+    """Show all volumes with the same window and level."""
     for volume in volumes:
         display = volume.GetDisplayNode()
         display.SetAutoWindowLevel(False)
@@ -48,19 +48,19 @@ def set_window(volumes: Iterable[slicer.vtkMRMLVolumeNode], width: float, level:
 
 
 def own_window(volume: slicer.vtkMRMLVolumeNode) -> tuple[float, float]:
-    """Width and level between the 1st and 99th percentile of the voxels, for MR and whatever has no HU."""
+    """Return width and level between the 1st and 99th percentile of the voxels, for images without HU."""
     voxels = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars())
     low, high = np.percentile(voxels[:: max(1, len(voxels) // 200_000)], (1, 99))
     return max(float(high - low), 1.0), float(low + high) / 2
 
 
 class WindowLink:
-    """Follows the window of two scans, whoever changes it, and gives one the window of the other.
+    """Keeps the window and level of two scans the same, whatever changes one of them.
 
     Attributes
     ----------
     is_enabled : bool
-        Whether both are shown alike.
+        Whether both scans are shown with the same window.
     """
 
     changed = Signal()
@@ -73,7 +73,7 @@ class WindowLink:
         self._observers = Observers()
 
     def watch(self, volumes: Iterable[slicer.vtkMRMLVolumeNode]) -> None:
-        """Look at these scans from now on, and at no others."""
+        """Observe these scans, and no others."""
         self.close()
         self._displays = tuple(volume.GetDisplayNode() for volume in volumes)
         self._known = [_window(display) for display in self._displays]
@@ -81,7 +81,7 @@ class WindowLink:
             self._observers.add(display, vtk.vtkCommand.ModifiedEvent, lambda caller, _: self._on_display(caller))
 
     def close(self) -> None:
-        """Look at no scan any more."""
+        """Stop observing the scans."""
         self._observers.clear()
 
     def _on_display(self, changed: slicer.vtkMRMLScalarVolumeDisplayNode) -> None:

@@ -12,7 +12,6 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.findings.finding import Kind, Point
-from oncotrack.masks.axes import RecistAxes
 from oncotrack.scene.masks import panel
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.tasks import Task
@@ -48,7 +47,7 @@ class MasksTool(ScanTool):
 
     def __init__(self, viewer: Viewer) -> None:
         super().__init__(viewer)
-        session = RecistScene(viewer.app.scene, slice_nodes=self._slice_nodes, later=self._later)
+        session = RecistScene(viewer.app.scene, slice_nodes=self._slice_nodes, submit=self._submit, later=self._later)
         self._list = MaskList(viewer, session)
         self._card = MaskCard(viewer, session, self._do)
         self._files = MaskFiles(viewer, session, self._tell)
@@ -57,8 +56,6 @@ class MasksTool(ScanTool):
         viewer.takes_click[self.name] = self._on_click
         self._session.refused.connect(lambda error: viewer.say(str(error), "error"))
         self._session.told.connect(viewer.say)
-        self._session.seeded.connect(partial(self._carry, "carry"))
-        self._session.reshaped.connect(partial(self._carry, "recarry"))
         viewer.state.change("tab")(self._on_tab)
         viewer.state.change("mask_kind", "is_mask_square")(self._on_option)
         self._refresh()
@@ -154,8 +151,8 @@ class MasksTool(ScanTool):
             self._viewer.attempt(self._session.nodes.select if has_mask else self._session.propose, finding.uid)
         return True
 
-    def _carry(self, name: str, uid: str, axes: RecistAxes) -> None:
-        self._viewer.attempt(self._do, name, uid, axes)
+    def _submit(self, task: Task) -> None:
+        self._viewer.submit(task, self._tell)
 
     def _later(self, function: Callable[[], None]) -> None:
         asyncio.get_event_loop().call_later(_PAUSE_S, partial(self._viewer.attempt, function))
