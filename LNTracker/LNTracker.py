@@ -1,6 +1,6 @@
 """LN-Tracker: find the lymph nodes of a CT and correct their boxes slice by slice.
 
-A face for `oncotrack.scene.detection.detection.DetectionScene`.
+The panel of `oncotrack.scene.detection.detection.DetectionScene`.
 """
 
 import sys
@@ -51,7 +51,7 @@ HANDLERS = {"detect": "_detect", "merge": "_merge", "export_nodes": "_export"}
 
 
 class LNTracker(ScriptedLoadableModule):
-    """What Slicer's module list shows."""
+    """The module's entry in Slicer's module list."""
 
     def __init__(self, parent):
         super().__init__(parent)
@@ -75,7 +75,7 @@ class LNTracker(ScriptedLoadableModule):
 
 @parameterNodeWrapper
 class LNTrackerParameters:
-    """What the panel remembers, in the scene."""
+    """The panel's parameters, stored in the scene."""
 
     scan: slicer.vtkMRMLScalarVolumeNode
     threshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
@@ -86,13 +86,13 @@ class LNTrackerParameters:
 
 
 class LNTrackerLogic(ScriptedLoadableModuleLogic):
-    """Gives the widget its parameters and its session."""
+    """Provides the widget's parameters and its session."""
 
     def getParameterNode(self):
         return LNTrackerParameters(super().getParameterNode())
 
     def new_session(self, detectors=None):
-        """The nodes of Slicer's scene; needs the packages."""
+        """Return the lymph node session of Slicer's scene; needs the packages."""
         from oncotrack.scene.detection.detection import DetectionScene
 
         return DetectionScene(slicer.mrmlScene, detectors=detectors)
@@ -126,7 +126,7 @@ class LNTrackerWidget(PanelWidget):
         if wanted.threshold != session.threshold:
             session.threshold = wanted.threshold
         else:
-            session.changed.emit()  # the session does not tell of filters and order
+            session.changed.emit()  # the session has no signal for filters and order
 
     def show_session(self):
         from oncotrack.scene.detection import panel as detection_panel
@@ -197,7 +197,7 @@ class LNTrackerWidget(PanelWidget):
 
 
 class LNTrackerTest(ScriptedLoadableModuleTest):
-    """Adds a node to a made-up patient in Slicer's own scene, edits its boxes and takes it back."""
+    """Adds a node to a simulated patient in Slicer's own scene, edits its boxes and undoes it."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()

@@ -1,6 +1,6 @@
 """Lesion Follow-Up: click a lesion in the baseline, see its match in the follow-up.
 
-A face for `oncotrack.scene.followup.follow_up.FollowUpScene`. What needs packages that Slicer lacks is imported when the module
+The panel of `oncotrack.scene.followup.follow_up.FollowUpScene`. What needs packages that Slicer lacks is imported when the module
 is entered, so that Slicer starts without them.
 """
 
@@ -59,7 +59,7 @@ HANDLERS = {
 
 
 class LesionFollowUp(ScriptedLoadableModule):
-    """What Slicer's module list shows."""
+    """The module's entry in Slicer's module list."""
 
     def __init__(self, parent):
         super().__init__(parent)
@@ -92,7 +92,7 @@ def register_sample_data():
 
 @parameterNodeWrapper
 class LesionFollowUpParameters:
-    """What the panel remembers, in the scene."""
+    """The panel's parameters, stored in the scene."""
 
     baseline: slicer.vtkMRMLScalarVolumeNode
     followup: slicer.vtkMRMLScalarVolumeNode
@@ -103,13 +103,13 @@ class LesionFollowUpParameters:
 
 
 class LesionFollowUpLogic(ScriptedLoadableModuleLogic):
-    """Gives the widget its parameters and its session."""
+    """Provides the widget's parameters and its session."""
 
     def getParameterNode(self):
         return LesionFollowUpParameters(super().getParameterNode())
 
     def new_session(self):
-        """The findings of Slicer's scene, with the methods that can be used; needs the packages."""
+        """Return the follow-up session of Slicer's scene, with the methods that can be used; needs the packages."""
         from oncotrack.scene.files.packages import trackers
         from oncotrack.scene.followup.follow_up import FollowUpScene
 
@@ -257,7 +257,7 @@ class LesionFollowUpWidget(PanelWidget):
 
 
 class LesionFollowUpTest(ScriptedLoadableModuleTest):
-    """Follows one lesion of a made-up patient in Slicer's own scene."""
+    """Follows one lesion of a simulated patient in Slicer's own scene."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()

@@ -1,4 +1,4 @@
-"""What the panels of OncoTrack's modules have in common: a session, a worker, messages, shortcuts and the scene.
+"""The base class of the modules' panels: session, worker, messages, shortcuts and scene events.
 
 What needs packages that Slicer lacks is imported when a module is entered, so that Slicer starts without them.
 """
@@ -52,23 +52,23 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         raise NotImplementedError
 
     def missing_packages(self):
-        """A sentence on what cannot be done for lack of packages; "" when everything is installed."""
+        """Return a sentence on what cannot be done for lack of packages; "" when everything is installed."""
         raise NotImplementedError
 
     def show_parameters(self):
-        """Bring the session up to `parameters`, and the panel with it."""
+        """Update the session from `parameters`, and the panel with it."""
         raise NotImplementedError
 
     def show_session(self):
-        """Bring the panel up to the session; `parameters` are there."""
+        """Update the panel from the session; `parameters` is not None."""
         raise NotImplementedError
 
     def possible(self):
-        """Names of the actions that are possible now."""
+        """Return the session's methods that are possible now."""
         raise NotImplementedError
 
     def done(self, outcome):
-        """A sentence on what a task has brought."""
+        """Return a sentence on the outcome of a task."""
         raise NotImplementedError
 
     # what Slicer calls
@@ -120,7 +120,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # for the module
 
     def act(self, name, *arguments):
-        """Call a method of the session; what goes wrong is said, long work goes to the worker."""
+        """Call a method of the session; errors are shown, tasks go to the worker."""
         from oncotrack.errors import OncoTrackError
         from oncotrack.scene.nodes.tasks import Task
 
@@ -140,7 +140,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.pump.start()
 
     def show_lines(self, table, lines):
-        """Put the lines of a `*_panel` into a table, of which the first column can be typed in, and mark the current."""
+        """Show the lines of a session in a table whose first column can be edited, and select the current one."""
         was_blocked = table.blockSignals(True)
         if lines != self._lines:
             self._lines = lines
@@ -176,13 +176,13 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         table.connect("itemChanged(QTableWidgetItem*)", self._on_name_typed)
 
     def complain(self, error):
-        """Say what went wrong."""
+        """Show an error."""
         from oncotrack.errors import Cancelled
 
         self.say(str(error), is_problem=not isinstance(error, Cancelled))
 
     def say(self, sentence, is_problem=False):
-        """Show a sentence, with an icon that tells news from problems."""
+        """Show a message, with an icon for information or for a problem."""
         kind = qt.QStyle.SP_MessageBoxWarning if is_problem else qt.QStyle.SP_MessageBoxInformation
         self.ui.messageIcon.setPixmap(slicer.app.style().standardIcon(kind).pixmap(20, 20))
         self.ui.messageLabel.text = sentence

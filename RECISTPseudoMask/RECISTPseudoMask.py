@@ -1,6 +1,6 @@
-"""RECIST Pseudo-Mask: draw two diameters on a lesion and get its mask, which follows them; masks give diameters back.
+"""RECIST Pseudo-Mask: draw two diameters on a lesion and get its mask, or measure diameters on a mask.
 
-A face for `oncotrack.scene.masks.recist.RecistScene`.
+The panel of `oncotrack.scene.masks.recist.RecistScene`.
 """
 
 import sys
@@ -58,7 +58,7 @@ HANDLERS = {
 
 
 class RECISTPseudoMask(ScriptedLoadableModule):
-    """What Slicer's module list shows."""
+    """The module's entry in Slicer's module list."""
 
     def __init__(self, parent):
         super().__init__(parent)
@@ -82,7 +82,7 @@ class RECISTPseudoMask(ScriptedLoadableModule):
 
 @parameterNodeWrapper
 class RECISTPseudoMaskParameters:
-    """What the panel remembers, in the scene."""
+    """The panel's parameters, stored in the scene."""
 
     scan: slicer.vtkMRMLScalarVolumeNode
     kind: Annotated[str, Choice(list(choices.KINDS))] = choices.KINDS[-1]
@@ -90,13 +90,13 @@ class RECISTPseudoMaskParameters:
 
 
 class RECISTPseudoMaskLogic(ScriptedLoadableModuleLogic):
-    """Gives the widget its parameters and its session."""
+    """Provides the widget's parameters and its session."""
 
     def getParameterNode(self):
         return RECISTPseudoMaskParameters(super().getParameterNode())
 
     def new_session(self, **options):
-        """Return the masks of Slicer's scene; `options` as for RecistScene. Needs the packages."""
+        """Return the masks session of Slicer's scene; `options` as for RecistScene. Needs the packages."""
         from oncotrack.scene.masks.recist import RecistScene
 
         return RecistScene(slicer.mrmlScene, later=lambda function: qt.QTimer.singleShot(0, function), **options)
@@ -116,7 +116,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
         return self.logic.new_session(submit=self.submit)
 
     def connect_session(self):
-        self.session.told.connect(self.say)
+        self.session.warned.connect(self.say)
 
     def missing_packages(self):
         from oncotrack.scene.files import packages
@@ -174,7 +174,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
             self.act("export", Path(folder))
 
     def _paint(self):
-        """Open the current mask in the Segment Editor; what is painted there is measured at once."""
+        """Open the current mask in the Segment Editor; painted masks are measured at once."""
         segmentation, scan, uid = self.session.segmentation, self.session.scan, self.session.current.uid
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
@@ -184,7 +184,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
 
 
 class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
-    """Measures a lesion of a made-up patient in Slicer's own scene and takes it back."""
+    """Measures a lesion of a simulated patient in Slicer's own scene and undoes it."""
 
     def setUp(self):
         slicer.mrmlScene.Clear()

@@ -10,6 +10,23 @@ from pathlib import Path
 from oncotrack.errors import OutputError
 
 
+def folder_beside(target: Path) -> Path:
+    """Create a temporary folder in the folder of `target`, which is created too; the caller removes it.
+
+    Raises
+    ------
+    OutputError
+        When the folder cannot be made or written to.
+    """
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=".oncotrack-", dir=target.parent))
+    except OSError as error:
+        raise OutputError(
+            f"{target} cannot be written: {error.strerror or error}. Choose a folder you may write to."
+        ) from error
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path of the same name; when the block succeeds it replaces the target, otherwise it is removed.
@@ -25,13 +42,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         The folder cannot be made or written to.
     """
     target = Path(path).absolute()
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".oncotrack-", dir=target.parent))
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written: {error.strerror or error}. Choose a folder you may write to."
-        ) from error
+    folder = folder_beside(target)
     temporary = folder / target.name
     try:
         yield temporary

@@ -410,14 +410,16 @@ def test_a_module_has_the_classes_that_slicer_looks_for(folder):
 def test_the_follow_up_panel_calls_what_the_session_has():
     folder = REPOSITORY / "LesionFollowUp"
     calls = called(folder, "session")
-    assert calls <= has("followup/review_commands", "followup/follow_tasks", "followup/follow_up")
+    assert calls <= has(
+        "session/finding_commands", "followup/review_commands", "followup/follow_tasks", "followup/follow_up"
+    )
     known = strings(PACKAGE / "scene" / "followup" / "panel.py") | {"set_visits"}  # the last one is always possible
     assert {offered(folder)[button].action for button in literal(folder, "BUTTONS")} <= known, "never enabled"
 
 
 def test_the_detection_panel_calls_what_the_session_has():
     folder = REPOSITORY / "LNTracker"
-    methods = has("session/scan_session", "detection/detection") | {
+    methods = has("session/finding_commands", "session/scan_session", "detection/detection") | {
         f"editor.{name}" for name in has("detection/tracklet_editor")
     }
     assert called(folder, "session", "editor") <= methods
@@ -428,7 +430,9 @@ def test_the_detection_panel_calls_what_the_session_has():
 
 def test_the_mask_panel_calls_what_the_session_has():
     folder = REPOSITORY / "RECISTPseudoMask"
-    assert called(folder, "session") <= has("session/scan_session", "masks/mask_editing", "masks/recist")
+    assert called(folder, "session") <= has(
+        "session/finding_commands", "session/scan_session", "masks/mask_editing", "masks/recist"
+    )
     known = strings(PACKAGE / "scene" / "masks" / "panel.py")
     assert {command.action for command in offered(folder).values()} <= known, "never enabled"
 
@@ -441,8 +445,8 @@ def test_what_panels_share_calls_what_every_session_has():
         if isinstance(node, ast.Attribute) and getattr(node.value, "attr", "") == "session"
     }
     assert {"enter", "leave", "close", "changed"} <= owned
-    assert owned <= has("session/scan_session") & has(
-        "followup/review_commands", "followup/follow_tasks", "followup/follow_up"
+    assert owned <= has("session/finding_commands", "session/scan_session") & has(
+        "session/finding_commands", "followup/review_commands", "followup/follow_tasks", "followup/follow_up"
     )
 
 

@@ -237,7 +237,7 @@ def view(application):
 def know_registration(session: FollowUpScene, registration: Registration) -> None:
     """Give the session a registration as a reader would: by its transform node."""
     session._choice.draw_registration(registration)
-    session._choice.forget()
+    session._choice.clear_cache()
 
 
 @pytest.fixture

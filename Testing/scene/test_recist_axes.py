@@ -24,7 +24,7 @@ class Reading:
         self.session = RecistScene(scene, **options)
         self.said: list[str] = []
         self.session.refused.connect(lambda error: self.said.append(str(error)))
-        self.session.told.connect(self.said.append)
+        self.session.warned.connect(self.said.append)
         self.session.set_scan(add_volume(scene, volume))
         self.session.enter()
 

@@ -317,7 +317,7 @@ def test_without_a_scan_each_thing_says_so(scene):
     session = RecistScene(scene)
     assert possible(session) == frozenset()
     for call in (session.draw_axes, lambda: session.export("x"), session.make_mask):
-        with pytest.raises(InputError, match=r"Load one|Nothing is chosen"):
+        with pytest.raises(InputError, match=r"Load one|No finding is chosen"):
             call()
     assert session.nodes.parts.find(NodeKey(MASKS, "")) is None
     session.close()

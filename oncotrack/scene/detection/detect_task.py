@@ -1,4 +1,4 @@
-"""Detecting as a task: the detector runs beside the interface, what it finds becomes one command on the list."""
+"""The task that detects: the detector runs on the worker, its findings become one command on the list."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ FACTORIES: Mapping[str, Callable[[], Detector]] = {name: partial(make_detector, 
 
 
 class DetectTasks:
-    """Makes the task that looks through a scan.
+    """Makes the task that detects lymph nodes in a scan.
 
     Parameters
     ----------
     nodes : FindingNodes
-    scan : ReadingScan
+    scan : SingleScanSelection
     detectors : mapping of name to factory
         The one that suits the scan is used, else the first. A factory may load weights: it is called on the worker, once.
     go_to : callable
-        Shows a finding by its uid, after the scan was looked through.
+        Shows a finding by its uid, after detection.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class DetectTasks:
         self._made: dict[str, Detector] = {}
 
     def detector(self, image: Volume) -> Detector:
-        """The detector of a scan, made on the first call, which may take seconds: ask on the worker's thread.
+        """Return the detector for a scan; loading it may take seconds, so call it on the worker's thread.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class DetectTasks:
         return self._made[name]
 
     def detect(self, rerun: Rerun | None) -> Task:
-        """See `DetectionScene.detect`."""
+        """Return the task of `DetectionScene.detect`."""
         image, time_point = self._scan.image(), self._scan.time_point
         if rerun is None and has_decisions(self._nodes.findings, time_point):
             raise InputError(

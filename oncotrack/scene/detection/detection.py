@@ -1,4 +1,4 @@
-"""Finding the lymph nodes of a scan and correcting them: what the desktop module and the browser both drive."""
+"""The lymph node session, used by the desktop module and the browser."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from oncotrack.scene.views.node_placement import NodePlacement
 
 
 class DetectionScene(ScanSession):
-    """One scan in a scene and the lymph nodes found in it.
+    """One scan in a scene and its lymph nodes.
 
-    Every method runs on the interface's thread; long work comes back as a `Task`.
+    Every method runs on the GUI thread; methods that run long return a `Task`.
 
     Parameters
     ----------
@@ -67,17 +67,17 @@ class DetectionScene(ScanSession):
         self.nodes.draw()
 
     def enter(self) -> None:
-        """See `ScanSession.enter`; boxes get handles."""
+        """Do as `ScanSession.enter`, and give boxes their handles."""
         super().enter()
         self.editor.is_enabled = True
 
     def leave(self) -> None:
-        """See `ScanSession.leave`; boxes have no handles any more."""
+        """Do as `ScanSession.leave`, and remove the boxes' handles."""
         self.editor.is_enabled = False
         super().leave()
 
     def close(self) -> None:
-        """Stop looking at the scene; the nodes stay."""
+        """Stop observing the scene; the nodes stay."""
         self._seed.close()
         self._looks.close()
         self.editor.close()
@@ -91,17 +91,17 @@ class DetectionScene(ScanSession):
         return has_decisions(self.findings, self.time_point)
 
     def detect(self, rerun: Rerun | None = None) -> Task:
-        """Find the nodes of the scan; applying makes findings of them, one step of undo, and returns those.
+        """Find the nodes of the scan; applying adds them as findings, one step of undo, and returns them.
 
         Parameters
         ----------
         rerun : Rerun, optional
-            What becomes of a reader's decisions; must be said when there are any.
+            What happens to a reader's decisions; required when there are any.
 
         Raises
         ------
         InputError
-            There is no scan, or `has_decisions` and nothing was said.
+            There is no scan, or `has_decisions` and `rerun` is None.
         """
         return self._detecting.detect(rerun)
 
@@ -141,7 +141,7 @@ class DetectionScene(ScanSession):
     # in the views
 
     def at(self, ras: Sequence[float]) -> Finding | None:
-        """The shown node whose slice box a place (RAS mm) lies in; the smallest where several do."""
+        """Return the shown node whose slice box contains a place (RAS mm); the smallest of several."""
         hits = []
         for finding in self.shown:
             tracklet = finding.at(self.time_point).tracklet
@@ -152,12 +152,12 @@ class DetectionScene(ScanSession):
         return min(hits, key=lambda hit: hit[0], default=(0, None))[1]
 
     def begin_placing(self) -> None:
-        """The reader's next click in a slice view places a new node."""
+        """Make the reader's next click in a slice view place a new node."""
         self._scan.image()
         self._seed.begin()
 
     def export(self, folder: Path) -> Task:
-        """Write the nodes that are shown, without the rejected, for other programs; applying gives the files' paths.
+        """Write the shown nodes that are not rejected, for other programs; applying returns the files' paths.
 
         See `oncotrack.findings.node_files.write_nodes`. InputError when there are none.
         """

@@ -1,4 +1,4 @@
-"""Which of the detected nodes are drawn: a score threshold hides proposals at once, and nothing else."""
+"""The display of the detected nodes: proposals below a score threshold are hidden."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 
 
 class NodeDisplay:
-    """Dresses the nodes of one scan after they were drawn.
+    """Sets the visibility of one scan's nodes after they were drawn.
 
     Proposals below the threshold are hidden, rejected ones unless they are the current one. Axes without a mask are
     edges of the boxes and would lie under their handles, so they are not drawn. Centres that belong to slice boxes
@@ -24,7 +24,7 @@ class NodeDisplay:
     Parameters
     ----------
     nodes : FindingNodes
-    scan : ReadingScan
+    scan : SingleScanSelection
     editor : TrackletEditor
     """
 
@@ -39,7 +39,7 @@ class NodeDisplay:
         editor.moved.connect(self._dress)
 
     def close(self) -> None:
-        """Leave the nodes as they are."""
+        """Stop observing; the nodes stay as they are."""
         self._nodes.drawn.disconnect(self._dress)
         self._editor.moved.disconnect(self._dress)
         self._observers.clear()
@@ -55,7 +55,7 @@ class NodeDisplay:
         self._dress()
 
     def is_shown(self, finding: Finding) -> bool:
-        """Whether a node of this scan is drawn."""
+        """Return whether a node of this scan is drawn."""
         seen = finding.at(self._scan.time_point)
         if seen.state is State.REJECTED:
             return self._nodes.current is not None and finding.uid == self._nodes.current.uid

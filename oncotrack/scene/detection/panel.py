@@ -1,4 +1,4 @@
-"""What a detection panel shows and lets a reader do, in words; no toolkit knows more than this."""
+"""The contents of a detection panel as text, and the commands that are possible, for every user interface."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class NodeLine:
 def lines(
     session: DetectionScene, shown: str = "all", size: str = "any size", order: str = "score", is_reversed: bool = False
 ) -> list[NodeLine]:
-    """The nodes that threshold and filters let through, in the order asked for; rejected ones come with their filter."""
+    """Return the nodes that threshold and filters let through, sorted; rejected ones only with their filter."""
     key, largest_first = ORDERS[order]
     drawn = {finding.uid for finding in session.shown}
     chosen = [
@@ -56,12 +56,12 @@ def lines(
 
 
 def steps(chosen: Sequence[NodeLine], shown: str) -> list[str]:
-    """The uids that `next` and `previous` go through: all lines; rejected nodes, which no view draws, by their filter only."""
+    """Return the uids that `next` and `previous` visit: all lines, rejected nodes only with their filter."""
     return [line.uid for line in chosen if shown == "rejected" or line.cells[1] != State.REJECTED.value]
 
 
 def summary(session: DetectionScene) -> str:
-    """How many nodes there are, as a sentence; "" while there are none."""
+    """Return a sentence with the number of nodes; "" while there are none."""
     seen = [finding.at(session.time_point) for finding in session.here]
     if not seen:
         return ""
@@ -75,7 +75,7 @@ def summary(session: DetectionScene) -> str:
 
 
 def done(session: DetectionScene, outcome: object) -> str:
-    """What a task that was just applied has brought, as a sentence."""
+    """Return a sentence on the outcome of a task that was just applied."""
     if isinstance(outcome, Finding):
         count = len(outcome.at(session.time_point).tracklet.boxes)
         return f"{outcome.label} has boxes on {count} slice{'s' * (count != 1)} now."
@@ -92,7 +92,7 @@ def size_word(seen: Observation) -> str:
 
 
 def slice_words(session: DetectionScene) -> str:
-    """What the slice in view holds of the current node; "" without one."""
+    """Return a sentence on the current node's box in the slice in view; "" without a node."""
     finding, index = session.current, session.editor.slice_index
     if finding is None:
         return ""
@@ -108,12 +108,12 @@ def slice_words(session: DetectionScene) -> str:
 
 
 def mergeable(session: DetectionScene) -> list[tuple[str, str]]:
-    """Uid and words of the findings that the current one can be merged with, nearest first."""
+    """Return uid and label of the findings that the current one can be merged with, nearest first."""
     return [(each.uid, each.label) for each in session.editor.mergeable()]
 
 
 def possible(session: DetectionScene) -> frozenset[str]:
-    """What a reader can do now, by names that begin at the session ("accept", "editor.split")."""
+    """Return the session's methods that are possible now ("accept", "editor.split")."""
     names = set()
     if session.scan is not None:
         names |= {"detect", "begin_placing"}

@@ -1,4 +1,4 @@
-"""Editing the slice boxes of the current finding, on the slice that the reader looks at."""
+"""Editing of the current finding's slice boxes on the slice in view."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ _MERGEABLE = 8
 
 
 class TrackletEditor:
-    """Move, resize and delete slice boxes, add, split, merge, trim and extend nodes; each is one undoable command.
+    """Moves, resizes and deletes slice boxes, adds, splits, merges, trims and extends nodes; each edit is one undoable command.
 
     Parameters
     ----------
     nodes : FindingNodes
-    scan : ReadingScan
+    scan : SingleScanSelection
     views : SliceViews
     detector : callable
-        Gives the detector of a scan, which follows boxes through its slices; called on the worker's thread.
+        Returns the detector of a scan, which follows boxes through its slices; called on the worker's thread.
     """
 
     moved = Signal()
-    """The reader looks at another slice of the current finding."""
+    """Another slice of the current finding is in view."""
     refused = Signal()
     """(OncoTrackError): an edit was not possible."""
 
@@ -56,7 +56,7 @@ class TrackletEditor:
         self._was_at: tuple[str, int | None] = ("", None)
 
     def close(self) -> None:
-        """Take the handles away."""
+        """Remove the handles."""
         self._views.moved.disconnect(self._on_moved)
         self._handle.close()
 
@@ -76,7 +76,7 @@ class TrackletEditor:
 
     @property
     def slice_index(self) -> int | None:
-        """The slice of its grid that the reader looks at; None while no view shows that grid face on."""
+        """Index of the slice in view; None while no view is parallel to the tracklet's slices."""
         tracklet = self.tracklet
         faces = self._views.along(tracklet) if tracklet else []
         return tracklet.flat(centre(faces[0]))[2] if faces else None
@@ -89,7 +89,7 @@ class TrackletEditor:
 
     @property
     def is_enabled(self) -> bool:
-        """Whether boxes get handles at all; not while the reader works with another tool."""
+        """Whether boxes get handles; False while the reader works with another tool."""
         return self._is_enabled
 
     @is_enabled.setter
@@ -100,7 +100,7 @@ class TrackletEditor:
 
     @property
     def has_handles(self) -> bool:
-        """Whether there is a box with handles on the slice that the reader looks at."""
+        """Whether there is a box with handles on the slice in view."""
         return self._is_enabled and self.box is not None
 
     @property
@@ -116,14 +116,14 @@ class TrackletEditor:
         self._retrace(self._need().with_box(box), f"{'add' if is_new else 'change'} a slice box of")
 
     def add_box(self) -> None:
-        """Copy the nearest box to the slice that the reader looks at."""
+        """Copy the nearest box to the slice in view."""
         index = self._here()
         if self.tracklet.at(index):
             raise InputError(f"{self.finding.label} has a box on this slice already. Drag it.")
         self.set_box(replace(self.tracklet.nearest(index), slice_index=index, score=None))
 
     def delete_box(self) -> None:
-        """Delete the box of the slice that the reader looks at; the last one takes the finding along."""
+        """Delete the box of the slice in view; with the last one the finding is removed from the scan."""
         index, finding = self._box_here(), self.finding
         if len(self.tracklet.boxes) == 1:
             self._nodes.findings.remove_from_scan(finding.uid, self._scan.time_point)
@@ -131,7 +131,7 @@ class TrackletEditor:
             self._retrace(self.tracklet.without_box(index), "delete a slice box of")
 
     def split(self) -> None:
-        """Two findings: the slices below this one, and from it upwards."""
+        """Split the current finding in two: the slices below this one, and this slice and those above."""
         index = self._here()
         _kept, new = edits.split(self._nodes.findings, self.finding.uid, self._scan.time_point, index)
         self._nodes.select(new.uid)
@@ -145,12 +145,12 @@ class TrackletEditor:
         self._trim(is_lower=not self.counts_upwards)
 
     def merge(self, uid: str) -> None:
-        """Make the current finding and another one the same node."""
+        """Merge another finding into the current one."""
         self._need()
         edits.merge(self._nodes.findings, self.finding.uid, uid, self._scan.time_point)
 
     def mergeable(self) -> tuple[Finding, ...]:
-        """The nearest findings that the current one can be merged with, nearest first."""
+        """Return the findings that the current one can be merged with, nearest first."""
         mine, time_point = self.finding, self._scan.time_point
         if mine is None:
             return ()
@@ -165,7 +165,7 @@ class TrackletEditor:
         return tuple(sorted(others, key=lambda each: math.dist(each.at(time_point).centre, place))[:_MERGEABLE])
 
     def add_node(self, at: Sequence[float]) -> Finding:
-        """A new lymph node of one slice box round a place, RAS mm."""
+        """Add a lymph node with one slice box around a place, RAS mm."""
         at, image = point(at), self._scan.image()
         if not image.geometry.contains(at):
             raise InputError(f"This place lies outside of {image.name}. Click inside the scan.")
@@ -182,12 +182,12 @@ class TrackletEditor:
         return finding
 
     def extend_up(self) -> Task:
-        """Follow the box of this slice towards the head anew; those towards the feet stay."""
+        """Search the node again from this slice towards the head; its boxes towards the feet stay."""
         is_up = self.counts_upwards
         return self.follow(up=is_up, down=not is_up)
 
     def extend_down(self) -> Task:
-        """Follow the box of this slice towards the feet anew; those towards the head stay."""
+        """Search the node again from this slice towards the feet; its boxes towards the head stay."""
         is_up = self.counts_upwards
         return self.follow(up=not is_up, down=is_up)
 
@@ -219,7 +219,7 @@ class TrackletEditor:
     # the handles
 
     def draw(self, is_shown: bool) -> None:
-        """Put the handles on the box of the slice in view, if the current finding is shown; called as nodes are drawn."""
+        """Put the handles on the box of the slice in view, if the current finding is shown; called when nodes are drawn."""
         self._is_shown = is_shown
         box = self.box if is_shown and self._is_enabled else None
         if box is None:
@@ -279,7 +279,7 @@ class TrackletEditor:
             )
 
     def _grid(self) -> Tracklet:
-        """The slices that boxes are drawn on: those of the nodes that are there, else the scan's nearest to axial."""
+        """Return the slice grid for new boxes: that of existing nodes, else the scan's grid that is nearest to axial."""
         time_point = self._scan.time_point
         known = edits.detected_nodes(self._nodes.findings, time_point)
         if known:

@@ -1,4 +1,4 @@
-"""A scene file written without any interface: the scans, their registrations, and the findings."""
+"""Writing of a scene file from the command line: scans, registrations and findings."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write_scene(
         nodes = [add_volume(application.scene, volume) for volume in visits]
         session.set_visits(nodes)
         known = {(nodes[a], nodes[b]): registration for (a, b), registration in registrations.items()}
-        session.take_up(findings, known)
+        session.load_findings(findings, known)
         return save_scene(application.scene, path)
     finally:
         session.close()

@@ -1,4 +1,4 @@
-"""Installing what OncoTrack needs into Slicer's own Python, once and only when the reader agrees."""
+"""Installation of OncoTrack's packages into Slicer's Python, after the reader has agreed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _UNMEASURED = (
 
 
 class Refused(Exception):
-    """The reader said no."""
+    """Raised when the reader declines the installation."""
 
 
 Installer = Callable[[Sequence[str]], None]
@@ -44,31 +44,31 @@ Installer = Callable[[Sequence[str]], None]
 
 
 def lacks_required() -> bool:
-    """Whether something is missing without which no lesion can be followed."""
+    """Return whether a package is missing without which no lesion can be followed."""
     return bool(missing(required()))
 
 
 def lacks_torch() -> bool:
-    """Whether the methods that need PyTorch cannot be used."""
+    """Return whether PyTorch is missing, which some methods need."""
     return bool(missing([TORCH]))
 
 
 def sentence() -> str:
-    """What a reader should know before beginning; "" when everything is installed."""
+    """Return a sentence on what cannot be done for lack of packages; "" when everything is installed."""
     if lacks_required():
         return _NEEDED
     return _WITHOUT_TORCH if lacks_torch() else ""
 
 
 def sentence_on_detection() -> str:
-    """The same for finding lymph nodes."""
+    """Return the same sentence for lymph node detection."""
     if lacks_required():
         return _NEEDED
     return _UNDETECTED if lacks_torch() else ""
 
 
 def sentence_on_masks() -> str:
-    """The same for measuring lesions, which needs no PyTorch."""
+    """Return the same sentence for measuring lesions, which needs no PyTorch."""
     return _UNMEASURED if lacks_required() else ""
 
 
@@ -92,7 +92,7 @@ def install(packages: Installer, torch: Installer) -> None:
 
 
 def trackers() -> dict[str, Callable]:
-    """The methods that can be used with what is installed, by name; the default comes first."""
+    """Return the methods that can be used with the installed packages, by name; the default comes first."""
     from oncotrack.followup.methods import METHOD_INFO
     from oncotrack.scene.followup.tracking_method import TRACKERS
 
@@ -101,7 +101,7 @@ def trackers() -> dict[str, Callable]:
 
 
 def slicer_packages(requirements: Sequence[str]) -> None:
-    """An `Installer` that uses Slicer's pip; from Slicer 5.12 its own dialog asks."""
+    """Install requirements with Slicer's pip, after asking; from Slicer 5.12 its own dialog asks."""
     import slicer.util
 
     try:
@@ -121,7 +121,7 @@ def slicer_packages(requirements: Sequence[str]) -> None:
 
 
 def slicer_torch(requirements: Sequence[str]) -> None:
-    """An `Installer` that asks Slicer's PyTorch extension."""
+    """Install PyTorch with Slicer's PyTorch extension."""
     try:
         import PyTorchUtils
     except ImportError as error:

@@ -1,6 +1,6 @@
-"""Scenes on disk: one .mrb file that holds the images, every mark, and the list of findings.
+"""Saving and opening scenes: one .mrb file with the images, every mark and the list of findings.
 
-MRML is written and read on the interface's thread; packing and unpacking, which take nearly all the time, run on any.
+MRML is written and read on the GUI thread; packing and unpacking, which take nearly all the time, run on any.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 
 import slicer
 
+from oncotrack.atomic import folder_beside
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError, OutputError
 from oncotrack.scene.nodes.tasks import Task
@@ -37,13 +38,7 @@ def saving(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
     target = Path(path).absolute()
     if target.suffix.lower() != ".mrb":
         raise InputError(f"A scene is saved as an .mrb file; {target.name} is not one. Choose another name.")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=".oncotrack-", dir=target.parent))
-    except OSError as error:
-        raise OutputError(
-            f"{target} cannot be written: {error.strerror or error}. Choose a folder you may write to."
-        ) from error
+    folder = folder_beside(target)
     packed, parts = folder / target.name, folder / "parts" / target.stem
 
     def abandon() -> None:
@@ -101,12 +96,12 @@ def opening(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
 
 
 def save_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> Path:
-    """Do all of `saving` here and now; returns the file's path."""
+    """Run `saving` on this thread; returns the file's path."""
     return saving(scene, path).run()
 
 
 def open_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> None:
-    """Do all of `opening` here and now."""
+    """Run `opening` on this thread."""
     opening(scene, path).run()
 
 
@@ -123,7 +118,7 @@ def _write_parts(scene: slicer.vtkMRMLScene, folder: Path, target: Path) -> None
 
 
 def _store_volumes_raw(scene: slicer.vtkMRMLScene) -> None:
-    """Let voxels be written as they are: compressing them, on the interface's thread, is what takes so long."""
+    """Have voxels written uncompressed: compressing them on the GUI thread takes most of the time."""
     volumes = scene.GetNodesByClass("vtkMRMLVolumeNode")
     volumes.UnRegister(None)
     for index in range(volumes.GetNumberOfItems()):

@@ -1,4 +1,4 @@
-"""Findings followed through all visits, as tasks; what a reader decided at a visit is where the chain goes on from."""
+"""Tasks that follow findings through all visits; where a reader has decided, the chain continues from that decision."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ChainTasks:
     Parameters
     ----------
     nodes : FindingNodes
-    choice : ScanChoice
+    choice : TimePointSelection
     method : TrackingMethod
     go_to : callable
         Shows a finding by its uid, after it was followed.

@@ -1,4 +1,4 @@
-"""The long work of a follow-up session: each method gives a `Task` that matches, and changes the scene when it is done."""
+"""The part of a follow-up session that runs long: each method returns a `Task` that matches and then changes the scene."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from oncotrack.scene.nodes.tasks import Task
 
 
 class FollowTasks(ReviewCommands):
-    """The part of a follow-up session that looks for lesions in other scans.
+    """The part of a follow-up session that searches for lesions in other scans.
 
     Attributes
     ----------
     method : TrackingMethod
-        Which tracker looks.
+        The tracker in use.
     baseline_id : str
-        Time point of the scan that lesions are looked for from.
+        Time point of the scan in which lesions were marked.
     followup : vtkMRMLScalarVolumeNode or None
     visits : tuple of vtkMRMLScalarVolumeNode
     time_points : tuple of TimePoint
-    layers : Layers
+    layers : Overlays
     """
 
     method: TrackingMethod
@@ -44,32 +44,32 @@ class FollowTasks(ReviewCommands):
     _chaining: ChainTasks
 
     def choose_method(self, name: str) -> Task:
-        """Look with another tracker from now on; nothing is looked for again. What cannot be used is taken back."""
+        """Use another tracker for later searches; when it cannot be used, the one before is restored."""
         return self.method.choose(name)
 
     def register(self) -> Task:
-        """Bring the scans into correspondence, so that the rows are linked before any lesion is followed."""
+        """Register the scans, so that the rows are linked before any lesion is followed."""
         return self._matching.register()
 
     def follow(
         self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, *, kind: Kind = Kind.LESION, label: str = ""
     ) -> Task:
-        """Make a finding of a baseline point (RAS mm) and look for it in the follow-up; applying gives the finding."""
+        """Search the follow-up for the lesion at a baseline point (RAS mm); applying adds a finding and returns it."""
         return self._matching.follow(at, radius_mm, kind, label)
 
     def follow_again(self, uid: str = "") -> Task:
-        """Look again for a finding (the current one by default), from where it now lies in the baseline."""
+        """Search again for a finding (the current one by default), from its present position in the baseline."""
         finding = self._finding(uid)
         return self._matching.follow_findings([finding], f"match {finding.label} again")
 
     def follow_missing(self) -> Task:
-        """Look for every baseline finding that has nothing in the follow-up yet, as one step of undo."""
+        """Search for every baseline finding that has no observation in the follow-up yet, as one step of undo."""
         if not (missing := self.missing):
             raise InputError("Every finding of the baseline has been followed already.")
         return self._matching.follow_findings(missing, f"follow {len(missing)} findings")
 
     def rematch(self) -> Task:
-        """Look again, say by another method, for every match that no reader has decided about, as one step of undo."""
+        """Search again for every finding whose match no reader has decided on, as one step of undo."""
         if not (undecided := self.undecided):
             raise InputError("There is no match that is not decided about; what a reader said is not looked for again.")
         return self._matching.follow_findings(undecided, f"match {len(undecided)} findings again")
@@ -86,7 +86,7 @@ class FollowTasks(ReviewCommands):
         return self._chaining.follow(seen, f"follow {len(seen)} findings through the visits")
 
     def follow_onward(self, uid: str = "") -> Task:
-        """Follow a finding anew from where it lies in the follow-up's row, which may have been corrected, onward."""
+        """Follow a finding again from its position in the follow-up's row, which may have been corrected, to later visits."""
         finding, visits = self._finding(uid), self.visits
         if self.followup is None:
             raise InputError("There is no follow-up scan yet. Choose a baseline and a follow-up.")
@@ -99,24 +99,24 @@ class FollowTasks(ReviewCommands):
         return self._chaining.follow([finding], f"follow {finding.label} from here on", visits.index(self.followup))
 
     def map_probability(self, uid: str = "") -> Task:
-        """Lay over the follow-up where the method takes a finding (the current one by default) to be."""
+        """Compute and show the probability map of a finding (the current one by default) over the follow-up."""
         finding = self._finding(uid)
         return self._matching.map_probability(finding, partial(self.layers.show_probability, finding.uid))
 
     @property
     def seen(self) -> tuple[Finding, ...]:
-        """Findings that are seen at a visit at least."""
+        """Findings that are present at one visit at least."""
         ids = [visit.id for visit in self.time_points]
         return tuple(f for f in self.findings if any(seen and seen.is_there for seen in map(f.at, ids)))
 
     @property
     def missing(self) -> tuple[Finding, ...]:
-        """Findings of the baseline that were not looked for in the follow-up yet."""
+        """Baseline findings without an observation in the follow-up."""
         return tuple(f for f in self.findings if f.at(self.baseline_id) and not f.at(self.followup_id))
 
     @property
     def undecided(self) -> tuple[Finding, ...]:
-        """Findings of the baseline whose match no reader has decided about."""
+        """Baseline findings whose match no reader has decided on."""
         return tuple(
             f
             for f in self.findings

@@ -1,4 +1,4 @@
-"""Following lesions in a scene: what the desktop module and the browser both drive."""
+"""The follow-up session, used by the desktop module and the browser."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _Scan = slicer.vtkMRMLScalarVolumeNode
 class FollowUpScene(FollowTasks):
     """The scans of one patient in a scene, two of them side by side, and the lesions followed from one to the other.
 
-    Every method runs on the interface's thread; long work comes back as a `Task`.
+    Every method runs on the GUI thread; methods that run long return a `Task`.
 
     Parameters
     ----------
     scene : vtkMRMLScene
-        One that was saved with findings is taken up where it was left.
+        The findings that it was saved with are restored.
     trackers : mapping of name to factory, optional
         The methods to choose from; the first is the default. A factory may load weights: it is called on the worker.
     baseline_views, followup_views : sequence of str
@@ -80,7 +80,7 @@ class FollowUpScene(FollowTasks):
         self._on_changed()
 
     def close(self) -> None:
-        """Stop looking at the scene; the nodes stay."""
+        """Stop observing the scene; the nodes stay."""
         self.linking.close()
         self.layers.changed.disconnect(self.changed.emit)
         self.layers.close()
@@ -92,17 +92,17 @@ class FollowUpScene(FollowTasks):
         release_nodes(self.nodes)
 
     def enter(self) -> None:
-        """Show the chosen scans and their marks in the rows, whatever was shown there; `leave` ends it."""
+        """Show the chosen scans and their marks in the rows, until `leave`."""
         self._show_rows()
 
     def leave(self) -> None:
-        """The mouse moves about again, and the rows scroll each for itself."""
+        """Return to navigation with the mouse, and unlink the rows."""
         self.stop_placing()
         self.linking.is_enabled = False
 
     @property
     def problem(self) -> OncoTrackError | None:
-        """Why the findings that the scene was saved with could not be read, to be shown once; None when all is well."""
+        """Why the findings that the scene was saved with could not be read, to be shown once; None when they could."""
         return self.nodes.problem
 
     # scans
@@ -138,15 +138,15 @@ class FollowUpScene(FollowTasks):
 
     @property
     def registration(self) -> Registration | None:
-        """Baseline to follow-up as its transform node says, or None while there is none that fits the scans."""
+        """Baseline to follow-up, from the transform node; None while there is none that fits the scans."""
         return self._choice.registration
 
     def unmatched_time_points(self, findings: FindingList) -> tuple[TimePoint, ...]:
-        """Time points of another list, say one from disk, whose scans are not the chosen ones."""
+        """Return the time points of another list, for example one from disk, whose scans are not the chosen ones."""
         return self._choice.unmatched_time_points(findings)
 
-    def take_up(self, findings: FindingList, registrations: Mapping[tuple[_Scan, _Scan], Registration]) -> None:
-        """Show what was found outside the scene: a list on the time points of the visits, and their registrations."""
+    def load_findings(self, findings: FindingList, registrations: Mapping[tuple[_Scan, _Scan], Registration]) -> None:
+        """Replace the findings by a list on the time points of the visits, and draw their registrations."""
         self.findings.load_json(findings.to_json())
         for pair, registration in registrations.items():
             self._choice.pair(*pair).draw(registration)
@@ -160,11 +160,11 @@ class FollowUpScene(FollowTasks):
 
     @property
     def time_points(self) -> tuple[TimePoint, ...]:
-        """The visits as the list of findings names them, or will."""
+        """The visits as time points, whether or not the list of findings has them yet."""
         return self._choice.time_points
 
     def set_visits(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
-        """Say which scans, earliest first, lesions are followed through; two of them stay, or come, into the rows."""
+        """Choose the scans, earliest first, through which lesions are followed; two of them are shown in the rows."""
         self._choice.choose_visits(volumes)
         if self.baseline is None or self.followup is None:
             self.show_visit(1)
@@ -192,16 +192,8 @@ class FollowUpScene(FollowTasks):
                 if (seen := finding.at(time_point)) is not None:
                     row.jump(seen.centre)
 
-    def next(self) -> None:
-        """Go to the next finding; after the last comes the first."""
-        self._step(1)
-
-    def previous(self) -> None:
-        """Go to the finding before; before the first comes the last."""
-        self._step(-1)
-
     def begin_placing(self) -> None:
-        """The reader's next click in a slice view places a point in the baseline."""
+        """Make the reader's next click in a slice view place a point in the baseline."""
         self._choice.scans()
         place_into(self.nodes.centres(self.baseline_id))
 
@@ -215,7 +207,7 @@ class FollowUpScene(FollowTasks):
         return self.follow(at, radius_mm)
 
     def stop_placing(self) -> None:
-        """The mouse moves about again."""
+        """Return to navigation with the mouse."""
         stop_placing(self.scene)
 
     def _step(self, by: int) -> None:
@@ -235,7 +227,7 @@ class FollowUpScene(FollowTasks):
             self.linking.anchor()
 
     def _on_replaced(self) -> None:
-        self._choice.forget()
+        self._choice.clear_cache()
         self._show_rows()
 
     def _show_rows(self) -> None:

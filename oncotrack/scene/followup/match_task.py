@@ -1,4 +1,4 @@
-"""Matching as tasks: the tracker runs beside the interface, its answer becomes one command on the list."""
+"""Tasks that match: the tracker runs on the worker, its result becomes one command on the list."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _REGISTERING = 0.5  # part of the progress bar
 
 
 class MatchTasks:
-    """Makes the tasks that look for baseline findings in the follow-up.
+    """Makes the tasks that search for baseline findings in the follow-up.
 
     Parameters
     ----------
     nodes : FindingNodes
-    choice : ScanChoice
+    choice : TimePointSelection
     method : TrackingMethod
-        Whatever is in use when a task is made does it.
+        A task uses the tracker that is in use when the task is made.
     go_to : callable
         Shows a finding by its uid, after it was matched.
     """
@@ -40,7 +40,7 @@ class MatchTasks:
         self._nodes, self._choice, self._method, self._go_to = nodes, choice, method, go_to
 
     def follow(self, at: Sequence[float], radius_mm: float, kind: Kind, label: str) -> Task:
-        """Look for what lies at a baseline point (RAS mm); applying adds a finding with both places and returns it."""
+        """Search for the lesion at a baseline point (RAS mm); applying adds a finding with both positions and returns it."""
         at, time_point = point(at), self._choice.baseline_id
 
         def apply(matches: list[Match]) -> Finding:
@@ -65,7 +65,7 @@ class MatchTasks:
             raise
 
     def register(self) -> Task:
-        """Register the scans, warm the method up, and draw the registration; applying returns it."""
+        """Register the scans and prepare the method; applying draws the registration and returns it."""
         scans, method = self._choice.scans(), self._method.name
 
         def apply(registration: Registration) -> Registration:
@@ -83,9 +83,9 @@ class MatchTasks:
         return Task("Registering the scans", work, apply)
 
     def follow_findings(self, findings: Sequence[Finding], text: str) -> Task:
-        """Look for findings from where they lie in the baseline, as one step of undo; applying returns them.
+        """Search for findings from their baseline positions, as one step of undo; applying returns them.
 
-        When it is cancelled nothing has changed, neither is anything kept of those that were matched by then.
+        When it is cancelled nothing has changed: the matches found so far are discarded.
         """
 
         def apply(matches: list[Match]) -> tuple[Finding, ...]:
@@ -100,7 +100,7 @@ class MatchTasks:
         return self._task("Matching", [self._lesion(finding) for finding in findings], apply)
 
     def map_probability(self, finding: Finding, show: Callable[[Volume], None]) -> Task:
-        """Compute where the method takes a finding to be in the follow-up; applying calls `show` with the map."""
+        """Compute the probability map of a finding in the follow-up; applying calls `show` with it."""
         scans, method, (at, radius_mm) = self._choice.scans(), self._method.name, self._lesion(finding)
         title = self._method.about(method).title
 

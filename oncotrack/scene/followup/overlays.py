@@ -1,4 +1,4 @@
-"""What is laid over the scans for the current finding: the match's alternatives, and one of two maps."""
+"""Overlays of the current finding: the match's alternatives, and the anatomy or the probability map."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PROBABILITY = NodeKey("probability map")
 
 
 class Overlays:
-    """Shows both scans in their rows and, over the follow-up, where the current finding was expected or may be."""
+    """Both scans in their rows, with the current finding's overlays on the follow-up."""
 
     changed = Signal()
 
@@ -37,7 +37,7 @@ class Overlays:
         self._letters = AlternativeLabels(followup)
 
     def close(self) -> None:
-        """Look at no view any more; what is drawn stays."""
+        """Stop observing the views; what is drawn stays."""
         self._letters.close()
 
     @property
@@ -60,7 +60,7 @@ class Overlays:
         return self._probability_of is not None
 
     def show_probability(self, uid: str, probability: Volume) -> None:
-        """Lay a finding's probability map (0 to 1) over the follow-up, until something else is looked at or it is moved."""
+        """Show a finding's probability map (0 to 1) over the follow-up, until another finding is chosen or this one is moved."""
         if self._nodes.current is None or self._nodes.current.uid != uid:
             return
         self._is_map_shown = False
@@ -72,7 +72,7 @@ class Overlays:
         self.changed.emit()
 
     def hide_probability(self) -> None:
-        """Take the probability map away."""
+        """Hide the probability map."""
         if self._probability_of is not None:
             self._probability_of = None
             self._nodes.parts.remove(PROBABILITY)
@@ -80,7 +80,7 @@ class Overlays:
             self.changed.emit()
 
     def show_scans(self) -> None:
-        """Put each scan, with its layer, into its row; to be called again when views were opened."""
+        """Show each scan, with its overlay, in its row; to be called again when views were opened."""
         for row in (self._baseline, self._followup):
             row.set_group()
         self._letters.watch()
@@ -88,7 +88,7 @@ class Overlays:
         self._followup.show(self._choice.followup, self._layer(), OPACITY)
 
     def draw(self) -> None:
-        """Bring the layers up to the current finding."""
+        """Update the overlays to the current finding."""
         self._draw_alternatives()
         if self._probability_of not in (None, self._looked_at()):
             self.hide_probability()
@@ -134,7 +134,7 @@ class Overlays:
             return
         try:
             geometry = to_volume(followup).geometry
-        except InputError:  # said in full when something is matched
+        except InputError:  # shown when something is matched
             self._mapped = None
             return
         wanted = evidence.expected, evidence.radius_mm, geometry

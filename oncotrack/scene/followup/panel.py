@@ -1,4 +1,4 @@
-"""What a follow-up panel shows and lets a reader do, in words; no toolkit knows more than this."""
+"""The contents of a follow-up panel as text, and the commands that are possible, for every user interface."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class LesionLine:
 
 
 def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
-    """The lesions that the state filter `shown` lets through, in the list's order."""
+    """Return the lesions that the state filter `shown` lets through, in the list's order."""
     chosen = SHOWN[shown]
     result = []
     for finding in session.findings:
@@ -50,7 +50,7 @@ def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
 
 
 def verdict(session: FollowUpScene, finding: Finding | None = None) -> str:
-    """What there is to say of a finding's match (the current one by default), as a sentence; "" without a finding."""
+    """Return a sentence about a finding's match (the current one by default); "" without a finding."""
     finding = finding or session.current
     if finding is None:
         return ""
@@ -64,7 +64,7 @@ def verdict(session: FollowUpScene, finding: Finding | None = None) -> str:
 
 
 def alternatives(session: FollowUpScene) -> list[str]:
-    """The current match's alternatives as the views letter them, with score and distance from the match."""
+    """Return the current match's alternatives by their letters in the views, with score and distance from the match."""
     match = session.match
     known = match.evidence.alternatives if match and match.evidence else ()
     return [
@@ -75,19 +75,19 @@ def alternatives(session: FollowUpScene) -> list[str]:
 
 
 def visit_table(session: FollowUpScene) -> tuple[list[str], list[VisitLine]]:
-    """Headings and rows of the lesions over time, a column a visit; without rows while there are fewer than three visits."""
+    """Return headings and rows of the lesions over time, a column per visit; no rows while there are fewer than three visits."""
     visits = session.time_points
     return headings(visits), visit_rows(visits, session.findings.findings) if len(visits) > 2 else []
 
 
 def method_tip(session: FollowUpScene, name: str = "") -> str:
-    """What a method (the one in use by default) is, and what to keep in mind with it."""
+    """Return a method's description (the one in use by default) and its limits."""
     about = session.method.about(name or session.method.name)
     return " ".join(text for text in (about.about, about.caution) if text)
 
 
 def possible(session: FollowUpScene) -> frozenset[str]:
-    """Names of the methods of `FollowUpScene` that a reader can use now, so that a panel can dim the rest."""
+    """Return the methods of `FollowUpScene` that are possible now; a panel disables the others."""
     names = set()
     both = session.baseline is not None and session.followup is not None
     if both:
@@ -127,7 +127,7 @@ def _possible_with_current(session: FollowUpScene) -> set[str]:
 
 
 def own_volumes(session: FollowUpScene) -> list[str]:
-    """Ids of the volumes that OncoTrack draws itself, which are no scans to choose from."""
+    """Return the ids of the volumes that OncoTrack created, which must not be offered as scans."""
     return [node.GetID() for _key, node in session.nodes.parts if node.IsA("vtkMRMLVolumeNode")]
 
 

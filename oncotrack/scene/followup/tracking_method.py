@@ -1,4 +1,4 @@
-"""The method of following that a reader chose: kept in the scene, made once, taken back when it cannot be used."""
+"""The tracking method that a reader chose: stored in the scene, loaded once, reset when it cannot be used."""
 
 from __future__ import annotations
 
@@ -60,16 +60,16 @@ class TrackingMethod:
             self.changed.emit()
 
     def about(self, name: str) -> Method:
-        """What a reader is told of a method."""
+        """Return a method's title, description and limits."""
         return METHOD_INFO.get(name) or Method(name, "", self.factories[name])
 
     @property
     def may_map(self) -> bool:
-        """Whether the tracker in use gives probability maps; True while it was not made yet, for it is not known then."""
+        """Whether the tracker in use gives probability maps; True while it is not loaded, when that is unknown."""
         return isinstance(self._made.get(self.name), SupportsProbabilityMap | None)
 
     def choose(self, name: str) -> Task:
-        """Use another tracker; when it cannot be made (no weights, say) or that is cancelled, the one before is back."""
+        """Use another tracker; when it cannot be loaded or the task is cancelled, the one before is restored."""
         before = self.name
         self.name = name
 
@@ -80,7 +80,7 @@ class TrackingMethod:
         return Task(f"Preparing {self.about(name).title}", lambda progress: self._prepare(name, progress), _use, back)
 
     def tracker(self, name: str) -> Tracker:
-        """A tracker; made, which may take long, on the first call."""
+        """Return a tracker; it is loaded, which may take long, on the first call."""
         if name not in self._made:
             self._made[name] = self.factories[name]()
         return self._made[name]

@@ -1,4 +1,4 @@
-"""Two lines that a reader draws on a lesion, in either order, before they are a finding."""
+"""Two lines that a reader draws on a lesion, in either order, before they become a finding."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ _WAITING = "Drag the ends of the two lines until they fit, or begin again."
 
 
 class AxesDraft:
-    """Takes four clicks. Lines that no mask can be made of stay, to be dragged until they fit.
+    """Asks for four clicks. Lines from which no mask can be made stay, to be dragged until they fit.
 
     Parameters
     ----------
     nodes : FindingNodes
-        Whose scene is drawn in.
+        The nodes of the scene.
     take : callable
-        Called with the axes when both lines are drawn; what it refuses by an OncoTrackError is told by `refused`.
+        Called with the axes when both lines are drawn; an OncoTrackError that it raises is emitted by `refused`.
     """
 
     changed = Signal()
-    """There is another `hint`."""
+    """`hint` has changed."""
     refused = Signal()
-    """(OncoTrackError): nothing can be made of these lines."""
+    """(OncoTrackError): no finding can be made from these lines."""
 
     def __init__(self, nodes: FindingNodes, take: Callable[[RecistAxes], None]) -> None:
         self._nodes, self._take = nodes, take
@@ -46,11 +46,11 @@ class AxesDraft:
 
     @property
     def hint(self) -> str:
-        """What the reader does next; "" while nothing is drawn."""
+        """What the reader should do next; "" while nothing is drawn."""
         return (*_HINTS, _WAITING)[len(self._drawn())] if self._is_begun else ""
 
     def begin(self) -> None:
-        """The next four clicks in a slice view draw two lines; what was begun before is dropped."""
+        """Make the next four clicks in a slice view draw two lines; unfinished lines are discarded."""
         self.cancel()
         self._is_begun = True
         interaction = self._nodes.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
@@ -58,7 +58,7 @@ class AxesDraft:
         self._place(0)
 
     def cancel(self) -> None:
-        """Take the lines away; the mouse moves about again."""
+        """Remove the lines, and return to navigation with the mouse."""
         if self._is_begun:
             self._is_begun = False
             self._observers.clear()
@@ -68,7 +68,7 @@ class AxesDraft:
             self.changed.emit()
 
     def close(self) -> None:
-        """Take the lines out of the scene."""
+        """Remove the lines from the scene."""
         self.cancel()
         for key in LINES:
             self._nodes.parts.remove(key)
@@ -79,7 +79,7 @@ class AxesDraft:
         return [node for node in map(self._nodes.parts.find, LINES) if node is not None]
 
     def _drawn(self) -> list[Axis]:
-        """The lines that have both ends."""
+        """Return the lines that have both ends."""
         return [axis for node in self._lines() if (axis := read_axis(node)) is not None]
 
     def _place(self, index: int) -> None:

@@ -1,4 +1,4 @@
-"""Axes as something to drag: the mask follows while a hand holds an end, and both become one command when it lets go."""
+"""Dragging of axes: the mask follows while an end is held; both become one command when it is released."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from oncotrack.scene.nodes.shapes import LONG_AXIS, SHORT_AXIS, read_axis
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 
 Later = Callable[[Callable[[], None]], None]
-"""Runs a function on the interface's thread as soon as the events that wait now were handled."""
+"""Runs a function on the GUI thread after the events that wait now were handled."""
 _NEAR_MM = 1e-4
 
 
 class AxesHandles:
-    """Watches the lines of one scan's findings that have a mask.
+    """Observes the axes of one scan's findings that have a mask.
 
     Parameters
     ----------
     nodes : FindingNodes
-    scan : ReadingScan
+    scan : SingleScanSelection
     preview, change : callable
         Called with a finding's uid and its axes as they lie now: while they are dragged, at most once for all the moves
-        that wait, and when they are let go.
+        that wait, and when they are released.
     later : callable
     """
 
@@ -48,7 +48,7 @@ class AxesHandles:
         nodes.dragging.connect(self._on_move)
 
     def close(self) -> None:
-        """Look at no line any more."""
+        """Stop observing the lines."""
         self._nodes.dragging.disconnect(self._on_move)
         self._nodes.shape_listeners.remove(self._on_released)
 
@@ -66,7 +66,7 @@ class AxesHandles:
             if (axes := self._axes(held)) is not None:
                 self._preview(held.finding, axes)
         except OncoTrackError:
-            return  # said when the end is let go
+            return  # shown when the end is released
 
     def _on_released(self, key: NodeKey, _node: slicer.vtkMRMLMarkupsLineNode) -> bool:
         if not self._is_ours(key):
@@ -86,7 +86,7 @@ class AxesHandles:
         return seen is not None and seen.mask is not None
 
     def _axes(self, key: NodeKey) -> RecistAxes | None:
-        """Both lines of a finding as they lie now; None while one is missing."""
+        """Return both lines of a finding as they are now; None while one is missing."""
         nodes = (self._nodes.parts.find(NodeKey(part, key.time_point, key.finding)) for part in (LONG_AXIS, SHORT_AXIS))
         lines = [axis for node in nodes if node is not None and (axis := read_axis(node)) is not None]
         return RecistAxes.of(*lines) if len(lines) == 2 else None

@@ -1,4 +1,4 @@
-"""How a finding with a mask is marked: its axes carry the label, and its centre, which would cover it, is not drawn."""
+"""The display of findings with a mask: the axes carry the label, and the centre, which would cover the lesion, is hidden."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class MaskDisplay:
     Parameters
     ----------
     nodes : FindingNodes
-        Whose `drawn` is followed.
+        Their `drawn` signal triggers an update.
     """
 
     clicked = Signal()
@@ -27,12 +27,12 @@ class MaskDisplay:
         self._hidden: set[tuple[str, str]] = set()
         self._observers = Observers()
         nodes.drawn.connect(self._dress)
-        nodes.replaced.connect(self._forget)
+        nodes.replaced.connect(self._on_replaced)
 
     def close(self) -> None:
-        """Leave the centres as they are."""
+        """Stop observing; the centres stay as they are."""
         self._nodes.drawn.disconnect(self._dress)
-        self._nodes.replaced.disconnect(self._forget)
+        self._nodes.replaced.disconnect(self._on_replaced)
         self._observers.clear()
 
     def _dress(self) -> None:
@@ -66,6 +66,6 @@ class MaskDisplay:
         if uid in self._nodes.findings and (time_point, uid) not in self._hidden:
             self.clicked.emit(time_point, uid)
 
-    def _forget(self) -> None:
+    def _on_replaced(self) -> None:
         self._hidden = set()
         self._observers.clear()

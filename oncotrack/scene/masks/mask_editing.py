@@ -1,4 +1,4 @@
-"""Editing the masks of one scan's findings: each edit is one command of the list."""
+"""Editing of the masks of one scan's findings; each edit is one command on the list."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _REACH_MM = 5.0  # of a click on a finding whose size is not known
 
 
 class MaskEditing(ScanSession):
-    """One scan, its findings, and masks made from their axes.
+    """One scan, its findings, and the masks made from their axes.
 
     Parameters
     ----------
@@ -42,11 +42,11 @@ class MaskEditing(ScanSession):
     kind : Kind
         What newly drawn axes measure.
     is_square : bool
-        Whether the short axis of drawn and dragged axes is turned upright on the long one.
+        Whether the short axis of drawn and dragged axes is made perpendicular to the long one.
     """
 
-    told = Signal()
-    """(sentence): what was drawn is allowed, but unusual."""
+    warned = Signal()
+    """(sentence): a warning that what was drawn is unusual."""
 
     def __init__(
         self,
@@ -68,17 +68,17 @@ class MaskEditing(ScanSession):
 
     @property
     def current(self) -> Finding | None:
-        """The finding the reader works on, when it is seen on this scan."""
+        """The finding the reader works on, if it lies on this scan."""
         current = self.nodes.current
         return current if current is not None and current.at(self.time_point) is not None else None
 
     @property
     def seen(self) -> Observation | None:
-        """What is seen of it on this scan."""
+        """The current finding's observation on this scan, or None."""
         return self.current.at(self.time_point) if self.current else None
 
     def at(self, ras: Sequence[float]) -> Finding | None:
-        """The finding that a place (RAS mm) belongs to: the nearest whose middle lies closer than its radius."""
+        """Return the finding at a place (RAS mm): the nearest whose centre lies closer than its radius."""
         reach = {
             finding.uid: (math.dist(seen.centre, ras), seen.radius_mm or _REACH_MM)
             for finding, seen in self.findings.observations_at(self.time_point)
@@ -89,7 +89,7 @@ class MaskEditing(ScanSession):
     # masks
 
     def propose(self, uid: str = "") -> None:
-        """Give a finding of any tool the axes and the mask that its axes, slice boxes or box suggest."""
+        """Give a finding of any tool the axes and the mask that follow from its axes, slice boxes or box."""
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
         seen, image = finding.at(self.time_point), self._scan.image()
@@ -100,27 +100,27 @@ class MaskEditing(ScanSession):
         )
 
     def make_mask(self) -> None:
-        """The current finding's mask in one slice again, from its axes."""
+        """Replace the current finding's mask by one in a single slice, made from its axes."""
         self._remask(axes_of(self._finding(""), self.time_point), "make the mask of")
 
     def square(self) -> None:
-        """Turn the short axis of the current finding upright on the long one; a mask in 3D is made again by a task."""
+        """Make the current finding's short axis perpendicular to the long one; a mask in 3D is made again by a task."""
         axes = axes_of(self._finding(""), self.time_point)
         self._reshape(axes.perpendicular(), "square the axes of")
 
     def remeasure(self) -> None:
-        """Give the current finding the axes that its mask measures."""
+        """Replace the current finding's axes by those measured on its mask."""
         finding = self._finding("")
         mask = self._need_mask(finding).mask.volume()
         self._observe(finding.uid, with_painted_mask(self.seen, mask), f"measure the mask of {finding.label}")
 
     def drop_mask(self) -> None:
-        """Take the mask away; the axes stay."""
+        """Remove the mask; the axes stay."""
         finding = self._finding("")
         self._observe(finding.uid, without_mask(self._need_mask(finding)), f"delete the mask of {finding.label}")
 
     def carry(self, uid: str = "", *more: RecistAxes) -> Task:
-        """Carry a finding's mask through the slices next to its axes; applying gives the finding.
+        """Extend a finding's mask to the slices next to its axes; applying returns the finding.
 
         Parameters
         ----------
@@ -140,9 +140,9 @@ class MaskEditing(ScanSession):
         return self._carrying(finding, drawn, lambda seen, mask: with_mask(seen, mask, longest), "carry {} to 3D")
 
     def recarry(self, uid: str, axes: RecistAxes) -> Task:
-        """Give a finding other axes and carry its mask from them, one step of undo; applying gives the finding.
+        """Give a finding other axes and make its 3D mask from them, one step of undo; applying returns the finding.
 
-        Axes that were drawn on further slices do not count any more. Until it is applied the finding is as it was.
+        Axes that were drawn on other slices are discarded. Until the task is applied the finding is unchanged.
         """
         finding = self._finding(uid)
 
@@ -153,7 +153,7 @@ class MaskEditing(ScanSession):
         return self._carrying(finding, (axes,), edited, "change the axes of {} in 3D")
 
     def add(self, seen: Observation, label: str = "", kind: Kind | None = None) -> Finding:
-        """A new finding of this scan, one step of undo."""
+        """Add a finding on this scan, one step of undo."""
         findings, kind = self.findings, kind or self.kind
         taken = {finding.label for finding in findings}
         label = label if label and label not in taken else findings.next_label(kind)
@@ -202,7 +202,7 @@ class MaskEditing(ScanSession):
 
     def _warn(self, axes: RecistAxes) -> None:
         for sentence in axes.warnings():
-            self.told.emit(sentence)
+            self.warned.emit(sentence)
 
     def _observe(self, uid: str, seen: Observation, text: str) -> None:
         self.findings.observe(uid, self.time_point, seen, text)

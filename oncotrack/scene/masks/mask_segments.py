@@ -1,4 +1,4 @@
-"""Masks of findings as segments: one segmentation a scan, one segment a finding; a brush on a segment is read back."""
+"""Masks of findings as segments: one segmentation per scan, one segment per finding; painted segments are read back."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SHOWN = "OncoTrack.shown"
 
 
 class MaskSegments:
-    """Draws the masks of the list, and tells what a brush changed.
+    """Draws the masks of the list, and emits the changes that a reader paints.
 
     A segment's id is its finding's uid, its name the finding's label. What a segment shows is remembered in a tag, so
     that masks are not drawn again on every change.
@@ -39,7 +39,7 @@ class MaskSegments:
     Parameters
     ----------
     nodes : FindingNodes
-        Whose `drawn` they follow.
+        Their `drawn` signal triggers an update.
     """
 
     with_painted_mask = Signal()
@@ -57,17 +57,17 @@ class MaskSegments:
         nodes.replaced.connect(self._observers.clear)
 
     def close(self) -> None:
-        """Look at no segment any more; they stay."""
+        """Stop observing the segments; they stay."""
         self._nodes.drawn.disconnect(self.draw)
         self._nodes.replaced.disconnect(self._observers.clear)
         self._observers.clear()
 
     def node(self, time_point: str) -> slicer.vtkMRMLSegmentationNode | None:
-        """The segmentation of a scan, if there is one."""
+        """Return the segmentation of a scan, or None."""
         return self._nodes.parts.find(NodeKey(MASKS, time_point))
 
     def draw(self) -> None:
-        """Make the segments those of the list."""
+        """Update the segments from the list."""
         wanted: dict[str, dict[str, tuple[Finding, Observation]]] = {}
         for finding in self._nodes.findings:
             for time_point, seen in finding.observations.items():
@@ -197,7 +197,7 @@ def _new_segment(segmentation: slicer.vtkSegmentation, uid: str, name: str) -> s
 
 
 def to_oriented(mask: Volume) -> slicer.vtkOrientedImageData:
-    """A mask as a segment holds it."""
+    """Convert a mask to a segment's image."""
     image = slicer.vtkOrientedImageData()
     image.SetDimensions(*mask.geometry.size)
     voxels = np.ascontiguousarray(mask.array, np.uint8)
@@ -207,7 +207,7 @@ def to_oriented(mask: Volume) -> slicer.vtkOrientedImageData:
 
 
 def from_segment(node: slicer.vtkMRMLSegmentationNode, uid: str) -> Volume | None:
-    """A segment's voxels where they lie in the world; None when none is painted."""
+    """Return a segment's voxels in world coordinates; None when the segment is empty."""
     image = slicer.vtkOrientedImageData()
     if not node.GetBinaryLabelmapRepresentation(uid, image) or image.IsEmpty():
         return None

@@ -1,4 +1,4 @@
-"""What a panel of masks shows and lets a reader do, in words; no toolkit knows more than this."""
+"""The contents of a masks panel as text, and the commands that are possible, for every user interface."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ class MaskLine:
 
 
 def lines(session: RecistScene) -> list[MaskLine]:
-    """The findings of the scan, in the list's order."""
+    """Return the findings of the scan, in the list's order."""
     return [_line(finding, finding.at(session.time_point)) for finding in session.shown]
 
 
 def summary(session: RecistScene) -> str:
-    """How many findings there are, as a sentence; "" while there are none."""
+    """Return a sentence with the number of findings; "" while there are none."""
     seen = [finding.at(session.time_point) for finding in session.shown]
     masks = sum(each.mask is not None for each in seen)
     return f"{_count(len(seen), 'finding')}, {_count(masks, 'mask')}." if seen else ""
 
 
 def current_words(session: RecistScene) -> str:
-    """What the current finding measures, as a sentence; "" without one."""
+    """Return a sentence with the current finding's measurements; "" without one."""
     finding, seen = session.current, session.seen
     if finding is None:
         return ""
@@ -58,7 +58,7 @@ def mask_word(seen: Observation) -> str:
 
 
 def done(session: RecistScene, outcome: object) -> str:
-    """What a task that was just applied has brought, as a sentence."""
+    """Return a sentence on the outcome of a task that was just applied."""
     if isinstance(outcome, Finding):
         return f"The mask of {outcome.label} lies {mask_word(outcome.at(session.time_point))} now."
     if isinstance(outcome, Taken):
@@ -71,7 +71,7 @@ def done(session: RecistScene, outcome: object) -> str:
 
 
 def possible(session: RecistScene) -> frozenset[str]:
-    """Names of the methods of `RecistScene` that a reader can use now, so that a panel can dim the rest."""
+    """Return the methods of `RecistScene` that are possible now; a panel disables the others."""
     names = set()
     if session.scan is not None:
         names |= {"draw_axes", "batch", "take_segmentation"}

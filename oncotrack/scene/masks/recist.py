@@ -1,4 +1,4 @@
-"""Measuring the lesions of a scan: two diameters become a mask, a mask becomes diameters. For desktop and browser."""
+"""The masks session, used by the desktop module and the browser: masks from two diameters, diameters from masks."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from oncotrack.scene.nodes.tasks import Task
 
 
 def at_once(function: Callable[[], None]) -> None:
-    """A `Later` for where no events wait."""
+    """Run a function at once: a `Later` for use without an event loop."""
     function()
 
 
 class RecistScene(MaskEditing):
     """One scan in a scene and the masks of its lesions.
 
-    Every method runs on the interface's thread; long work comes back as a `Task`. Every edit is one command of the list.
+    Every method runs on the GUI thread; methods that run long return a `Task`. Every edit is one command of the list.
 
     Parameters
     ----------
@@ -40,7 +40,7 @@ class RecistScene(MaskEditing):
         Queues the task that an edit in a view needs, as when the end of a diameter of a 3D mask is dragged; without it
         the task runs at once.
     later : callable, optional
-        Runs a function when the events that wait now were handled; while an end point is dragged, the mask is then
+        Runs a function after the events that wait now were handled; while an end point is dragged, the mask is then
         drawn once for all of them.
 
     Attributes
@@ -75,7 +75,7 @@ class RecistScene(MaskEditing):
         self.nodes.draw()
 
     def close(self) -> None:
-        """Stop looking at the scene; the nodes stay."""
+        """Stop observing the scene; the nodes stay."""
         self._draft.close()
         self._handles.close()
         self._segments.close()
@@ -83,12 +83,12 @@ class RecistScene(MaskEditing):
         super().close()
 
     def enter(self) -> None:
-        """Draw the scan's marks in all views; a click on a finding proposes its mask. `leave` ends it."""
+        """Draw the scan's marks in all views, and propose a mask at a click on a finding, until `leave`."""
         self.is_entered = True
         super().enter()
 
     def leave(self) -> None:
-        """Drop what is being drawn; draw marks where they were drawn before."""
+        """Discard unfinished lines, and draw marks where they were drawn before `enter`."""
         self.is_entered = False
         self._draft.cancel()
         super().leave()
@@ -102,29 +102,29 @@ class RecistScene(MaskEditing):
 
     @property
     def hint(self) -> str:
-        """What a reader who draws axes does next; "" while none are drawn."""
+        """What a reader who draws axes should do next; "" while none are drawn."""
         return self._draft.hint
 
     def draw_axes(self) -> None:
-        """The next four clicks in a slice view draw the two axes of a new finding."""
+        """Make the next four clicks in a slice view draw the two axes of a new finding."""
         self._scan.image()
         self._reseeded = ""
         self._draft.begin()
 
     def draw_more_axes(self) -> None:
-        """The next four clicks draw a second pair of axes of the current finding, on another slice; the mask is then made from both."""
+        """Make the next four clicks draw a second pair of axes of the current finding; its mask is then made from both."""
         axes_of(self._finding(""), self.time_point)
         self._draft.begin()
         self._reseeded = self.current.uid
 
     def cancel_drawing(self) -> None:
-        """Drop lines that are no finding yet."""
+        """Discard lines that are no finding yet."""
         self._draft.cancel()
 
     # files
 
     def batch(self, table: Path) -> Task:
-        """A finding with its mask for every row of a table of axes; see `recist_files.batch`."""
+        """Add a finding with its mask for every row of a table of axes; see `recist_files.batch`."""
         return recist_files.batch(self, self._scan, table)
 
     def export(self, folder: Path) -> Task:
@@ -132,7 +132,7 @@ class RecistScene(MaskEditing):
         return recist_files.export(self, self._scan, folder)
 
     def take_segmentation(self, path: Path) -> Task:
-        """A finding for every segment of a file; see `recist_files.take_segmentation`."""
+        """Add a finding for every segment of a file; see `recist_files.take_segmentation`."""
         return recist_files.take_segmentation(self, self._scan, path)
 
     # inside

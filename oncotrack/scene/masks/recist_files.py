@@ -1,4 +1,4 @@
-"""Masks in and out of a session: a table of axes, a segmentation, and what other programs and trainings read."""
+"""Import and export of masks: tables of axes, segmentations, training pairs."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _MOVED = "The scan was changed meanwhile, so what was read for it was dropped; b
 
 @dataclass(frozen=True)
 class Taken:
-    """What a table or a segmentation brought: labels of new and of changed findings, and a sentence for each refusal."""
+    """The outcome of an import: labels of new and of changed findings, and a sentence for each refusal."""
 
     new: tuple[str, ...]
     changed: tuple[str, ...] = ()
@@ -40,13 +40,13 @@ class Taken:
 
 
 def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
-    """A finding with its mask for every row of a table of axes; applying gives what was `Taken`, one step of undo.
+    """Add a finding with its mask for every row of a table of axes, one step of undo; applying returns the outcome.
 
     Parameters
     ----------
     table : Path
-        CSV or .mrk.json, as `oncotrack.masks.axes_table.read_table` reads them. A row that no mask can be made of is
-        told and does not stop the others.
+        CSV or .mrk.json, as `oncotrack.masks.axes_table.read_table` reads them. A row from which no mask can be
+        made is reported in the outcome and does not stop the others.
     """
     image = scan.image()
 
@@ -66,7 +66,7 @@ def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
 
 
 def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Task:
-    """Write the masks that are not rejected for other programs; applying gives the files' paths.
+    """Write the masks that are not rejected for other programs; applying returns the files' paths.
 
     `SEGMENTATION` holds one segment a finding, as Slicer and DICOM SEG writers read it; `TABLE` the axes and volumes;
     `FINDINGS` the whole list; the folder `PAIRS` an image and its mask for each finding, to train with.
@@ -100,7 +100,7 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
 
 
 def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Path) -> Task:
-    """A finding for every segment of a file; applying gives what was `Taken`, one step of undo.
+    """Add a finding for every segment of a file, one step of undo; applying returns the outcome.
 
     A segment with the label of a finding of this scan becomes that finding's mask; axes are measured.
     """

@@ -21,13 +21,12 @@ from oncotrack.scene.nodes.fiducials import (
     take_placed,
 )
 from oncotrack.scene.nodes.list_node import need_list_node, read_current, read_list, store_current, store_list
+from oncotrack.scene.nodes.markup_edits import MarkupEdits
 from oncotrack.scene.nodes.node_registry import LIST, PART, NodeKey, NodeRegistry, key_of
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.shapes import (
-    BOX,
     CLASSES,
     FIELDS,
-    LONG_AXIS,
     OUTLINE,
     draw_shape,
     drop_shape,
@@ -37,7 +36,6 @@ from oncotrack.scene.nodes.shapes import (
 from oncotrack.scene.nodes.time_points import leave_study, put_into_study
 
 CENTRES = "centres"
-_MARKUP_EVENTS = ("PointModifiedEvent", "PointRemovedEvent", "PointPositionDefinedEvent")
 
 
 class FindingNodes:
@@ -83,7 +81,9 @@ class FindingNodes:
         self.problem: OncoTrackError | None = None
         self._current = self._previous = ""
         self._is_drawing = False
-        self._dragged: set[slicer.vtkMRMLNode] = set()
+        self._edits = MarkupEdits()
+        self._edits.edited.connect(self._on_edited)
+        self._edits.dragging.connect(self._on_dragging)
         self._observers = Observers()
         self._observers.add_with_node(scene, scene.NodeAboutToBeRemovedEvent, self._on_node_leaving)
         self._observers.add_with_node(scene, scene.NodeRemovedEvent, self._on_node_removed)
@@ -94,6 +94,7 @@ class FindingNodes:
     def close(self) -> None:
         """Stop observing the scene and the list; the nodes stay as they are."""
         self._observers.clear()
+        self._edits.clear()
         self.findings.changed.disconnect(self._on_list_changed)
 
     # the current finding
@@ -125,7 +126,7 @@ class FindingNodes:
                 node = self.parts.need(key, "vtkMRMLMarkupsFiducialNode", f"Findings {name}")
                 style_centres(node, self.views.get(time_point, ()))
                 self._into_study(node, time_point)
-        self._watch(node)
+        self._edits.watch(node)
         return node
 
     def list_node(self) -> slicer.vtkMRMLTextNode:
@@ -167,7 +168,7 @@ class FindingNodes:
             for time_point in {each for finding in self.findings for each in finding.observations}:
                 self.centres(time_point)
             for key, node in self.parts:
-                if key.part == CENTRES and node not in self._dragged:
+                if key.part == CENTRES and not self._edits.is_held(node):
                     draw_centres(node, self.findings, key.time_point, self._current)
             self._draw_shapes()
             self.drawn.emit()
@@ -188,10 +189,10 @@ class FindingNodes:
                 node = self.parts.need(key, CLASSES[key.part], finding.label)
                 style_shape(node, key.part, self.views.get(key.time_point, ()))
                 self._into_study(node, key.time_point)
-            if node not in self._dragged:
+            if not self._edits.is_held(node):
                 draw_shape(node, key.part, finding, observation, finding.uid == self._current)
             if key.part != OUTLINE:
-                self._watch(node)
+                self._edits.watch(node)
 
     def _stored(self) -> FindingList:
         self.problem = None
@@ -200,7 +201,7 @@ class FindingNodes:
         except InputError as error:
             node = self.parts.find(LIST)
             node.SetAttribute(PART, "unreadable list")  # kept as it is: a newer OncoTrack may read it
-            self.parts.forget(node)
+            self.parts.unregister(node)
             self.problem = error
             self.refused.emit(error)
             return FindingList()
@@ -212,10 +213,10 @@ class FindingNodes:
         self.findings = findings
         self.findings.changed.connect(self._on_list_changed)
         self._current = read_current(self.parts, findings)
-        self._dragged.clear()
+        self._edits.release_all()
         for key, node in self.parts:
             if key.part == CENTRES:
-                self._watch(node)
+                self._edits.watch(node)
         self.replaced.emit()
         if len(findings):
             self.draw()
@@ -230,13 +231,18 @@ class FindingNodes:
         self.draw()
         self.changed.emit()
 
-    def _on_markup(self, node: slicer.vtkMRMLMarkupsNode) -> None:
-        if self._is_drawing or self.scene.IsClosing() or self.scene.IsImporting():
-            return
-        key = next((key for key, known in self.parts if known is node), None)
-        if key is None or node in self._dragged:
-            if key is not None:
-                self.dragging.emit(key)
+    def _is_read(self) -> bool:
+        return not (self._is_drawing or self.scene.IsClosing() or self.scene.IsImporting())
+
+    def _key(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
+        return next((key for key, known in self.parts if known is node), None)
+
+    def _on_dragging(self, node: slicer.vtkMRMLMarkupsNode) -> None:
+        if self._is_read() and (key := self._key(node)) is not None:
+            self.dragging.emit(key)
+
+    def _on_edited(self, node: slicer.vtkMRMLMarkupsNode) -> None:
+        if not self._is_read() or (key := self._key(node)) is None:
             return
         try:
             if key.part == CENTRES:
@@ -262,23 +268,13 @@ class FindingNodes:
         for at in placed:
             self.placed.emit(time_point, at)
 
-    def _on_drag(self, node: slicer.vtkMRMLMarkupsNode, has_begun: bool) -> None:
-        if node.IsA(CLASSES[LONG_AXIS]):  # its length, while it changes
-            node.GetDisplayNode().SetPropertiesLabelVisibility(has_begun)
-        if has_begun:
-            self._dragged.add(node)
-        else:
-            self._dragged.discard(node)
-            self._on_markup(node)
-
     def _on_node_leaving(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
         if not self.scene.IsClosing() and key_of(node) is not None:
             leave_study(node)
 
     def _on_node_removed(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
-        self._observers.drop(node)
-        self._dragged.discard(node)
-        key = self.parts.forget(node)
+        self._edits.drop(node)
+        key = self.parts.unregister(node)
         if key is None or self._is_drawing or self.scene.IsClosing():
             return
         if key.part in FIELDS and key.finding in self.findings:
@@ -296,16 +292,6 @@ class FindingNodes:
             self._take_over(self._stored())
 
     # inside
-
-    def _watch(self, node: slicer.vtkMRMLMarkupsNode) -> None:
-        if self._observers.watches(node):
-            return
-        for event in _MARKUP_EVENTS:
-            self._observers.add(node, getattr(node, event), lambda caller, _: self._on_markup(caller))
-        if node.IsA(CLASSES[BOX]):
-            self._observers.add(node, "ModifiedEvent", lambda caller, _: self._on_markup(caller))
-        self._observers.add(node, node.PointStartInteractionEvent, lambda caller, _: self._on_drag(caller, True))
-        self._observers.add(node, node.PointEndInteractionEvent, lambda caller, _: self._on_drag(caller, False))
 
     def _into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
         for known in self.findings.time_points:

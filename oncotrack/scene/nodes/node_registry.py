@@ -67,7 +67,7 @@ class NodeRegistry:
             self._nodes[key] = node = self._scene.AddNode(node)
         return node
 
-    def forget(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
+    def unregister(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
         """Remove a node that left the scene from the registry; returns its key, or None when it was not registered."""
         key = next((key for key, known in self._nodes.items() if known is node), None)
         if key is not None:

@@ -42,9 +42,9 @@ class RegisteredVolumes:
         """
         if self._scans and not self._scans.is_of(*self.volumes):
             self._nodes.parts.remove(self._key)
-            self._forget()
+            self._clear()
         if self._scans and self._drawn and not self._is_as_drawn():
-            self._forget()
+            self._clear()
         if self._scans is None:
             node = self._nodes.parts.find(self._key)
             self._drawn = read_registration(node) if node else None
@@ -59,7 +59,7 @@ class RegisteredVolumes:
             if node is None or (self._scans and not self._scans.is_of(*self.volumes)):
                 return None
             return self._drawn if self._drawn and self._is_as_drawn() else read_registration(node)
-        except InputError:  # said in full by `scans`, when something is matched
+        except InputError:  # shown by `scans`, when something is matched
             return None
 
     def draw(self, registration: Registration) -> None:
@@ -72,7 +72,7 @@ class RegisteredVolumes:
         if not self._is_as_drawn():
             draw_registration(node, registration)
 
-    def _forget(self) -> None:
+    def _clear(self) -> None:
         self._scans = self._drawn = None
 
     @property

@@ -17,7 +17,7 @@ def _nothing() -> None:
 @dataclass(frozen=True)
 class Task:
     """Work in two halves. `work(progress)` touches no scene and runs on any thread; `apply(result)` and `abandon()`
-    run on the interface's thread. When the work fails or is cancelled, the scene is as it was before.
+    run on the GUI thread. When the work fails or is cancelled, the scene is as it was before.
     """
 
     text: str

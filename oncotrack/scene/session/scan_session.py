@@ -1,4 +1,4 @@
-"""Reading one scan of a scene: its findings in a list, gone through one by one, decided about and edited."""
+"""A reading session on one scan: its findings, visited in order, decided on and edited."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 import slicer
 from undo_stack import Signal
 
-from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings.finding import Finding, State
-from oncotrack.findings.finding_list import FindingList
+from oncotrack.errors import OncoTrackError
+from oncotrack.findings.finding import Finding
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
+from oncotrack.scene.session.finding_commands import FindingCommands
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 from oncotrack.scene.views.mouse_mode import stop_placing
 from oncotrack.scene.views.slice_views import SliceViews, all_slice_nodes
 
 
-class ScanSession:
-    """What every tool that reads one scan lets a reader do.
+class ScanSession(FindingCommands):
+    """The base of the sessions that work on one scan.
 
     It shares the list of findings with whatever else works on the scene. A tool says in `current` and `shown` which of
     them are its own.
@@ -55,7 +55,7 @@ class ScanSession:
         self._wire((self.nodes.changed, self.changed.emit), (self.nodes.refused, self.refused.emit))
 
     def close(self) -> None:
-        """Stop looking at the scene; the nodes stay."""
+        """Stop observing the scene; the nodes stay."""
         for signal, slot in self._wires:
             signal.disconnect(slot)
         self._views.close()
@@ -63,18 +63,18 @@ class ScanSession:
 
     @property
     def problem(self) -> OncoTrackError | None:
-        """Why the findings that the scene was saved with could not be read, to be shown once; None when all is well."""
+        """Why the findings that the scene was saved with could not be read, to be shown once; None when they could."""
         return self.nodes.problem
 
     # the scan
 
     @property
     def scan(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """The volume that is looked at."""
+        """The scan's volume node, or None."""
         return self._scan.volume
 
     def set_scan(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
-        """Look at another volume; findings of other scans stay in the list."""
+        """Choose the scan; findings of other scans stay in the list."""
         if volume is not self.scan:
             self._scan.choose(volume)
             if self._left_views is not None:
@@ -88,13 +88,13 @@ class ScanSession:
         return self._scan.time_point
 
     def enter(self) -> None:
-        """Draw the scan's nodes in all views, for as long as nothing else is worked on; `leave` ends it."""
+        """Draw only the scan's nodes, in all views, until `leave`."""
         if self._left_views is None:
             self._left_views = dict(self.nodes.views)
         self.nodes.set_views({self.time_point: ()} if self.time_point else {})
 
     def leave(self) -> None:
-        """Draw marks where they were drawn before; the mouse moves about again."""
+        """Draw marks where they were drawn before `enter`, and return to navigation with the mouse."""
         stop_placing(self.scene)
         if self._left_views is not None:
             self.nodes.set_views(self._left_views)
@@ -103,23 +103,18 @@ class ScanSession:
     # the list
 
     @property
-    def findings(self) -> FindingList:
-        """The list behind the nodes, with undo and redo."""
-        return self.nodes.findings
-
-    @property
-    def current(self) -> Finding | None:
-        """The finding the reader works on."""
-        raise NotImplementedError
+    def decided_time_point(self) -> str:
+        """Time point of the scan."""
+        return self.time_point
 
     @property
     def shown(self) -> tuple[Finding, ...]:
-        """The findings that are gone through."""
+        """The findings that the session lists."""
         raise NotImplementedError
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """Uids in the order in which `next` and `previous` go: the one that a panel gave, else that of `shown`."""
+        """Uids in the order of `next` and `previous`: set by a panel, else that of `shown`."""
         return tuple(finding.uid for finding in self.shown) if self._listed is None else self._listed
 
     @listed.setter
@@ -127,29 +122,9 @@ class ScanSession:
         self._listed = tuple(uids)
         self._count_before()
 
-    def accept(self, uid: str = "") -> None:
-        """It is one."""
-        self.findings.set_state(self._finding(uid).uid, self.time_point, State.ACCEPTED, "reader")
-
-    def reject(self, uid: str = "") -> None:
-        """It is none, and is not to be proposed again."""
-        self.findings.set_state(self._finding(uid).uid, self.time_point, State.REJECTED, "reader")
-
     def remove_from_scan(self, uid: str = "") -> None:
         """Remove a finding from this scan; it stays in the list while it lies on another scan."""
         self.findings.remove_from_scan(self._finding(uid).uid, self.time_point)
-
-    def rename(self, label: str, uid: str = "") -> None:
-        """Give a finding another label."""
-        self.findings.rename(self._finding(uid).uid, label)
-
-    def undo(self) -> None:
-        """Take the last edit back."""
-        self.findings.undo()
-
-    def redo(self) -> None:
-        """Do it again."""
-        self.findings.redo()
 
     # moving about
 
@@ -160,27 +135,12 @@ class ScanSession:
         if (seen := finding.at(self.time_point)) is not None:
             self._views.jump(seen.centre)
 
-    def next(self) -> None:
-        """Go to the next finding of the list; after the last comes the first."""
-        self._step(1)
-
-    def previous(self) -> None:
-        """Go to the one before; before the first comes the last."""
-        self._step(-1)
-
     # inside
 
     def _wire(self, *wires: tuple[Signal, Callable]) -> None:
         for signal, slot in wires:
             signal.connect(slot)
         self._wires.extend(wires)
-
-    def _finding(self, uid: str) -> Finding:
-        if uid:
-            return self.findings[uid]
-        if self.current is None:
-            raise InputError("Nothing is chosen. Choose a line in the list.")
-        return self.current
 
     def _step(self, by: int) -> None:
         self._count_before()
@@ -192,7 +152,7 @@ class ScanSession:
             self.go_to(here)
 
     def _count_before(self) -> None:
-        """A decision moves the current finding in the list or out of it: `next` goes on from where it was."""
+        """Remember the current finding's place in the list, so that `next` continues there after a decision has moved it."""
         here = self.current.uid if self.current else ""
         uids = [uid for uid in self.listed if uid in self.findings]
         others = [uid for uid in uids if uid != here]

@@ -1,4 +1,4 @@
-"""The scan that one tool reads. The choice is kept in the scene, beside baseline and follow-up."""
+"""The scan that a single-scan session works on, stored in the scene beside baseline and follow-up."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oncotrack.scene.nodes.volumes import stamp, to_volume
 from oncotrack.scene.session.time_point_selection import ROLES
 
 DETECTED, MEASURED = "OncoTrack.detected", "OncoTrack.measured"
-"""What is done to a scan: its nodes are looked for, its lesions are measured."""
+"""References of the list's text node to the scan of the detection and of the masks session."""
 
 
 class SingleScanSelection:
@@ -51,14 +51,14 @@ class SingleScanSelection:
         return time_point_id(self.volume)
 
     def choose(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
-        """Look at this volume from now on; findings of other scans stay in the list."""
+        """Choose this volume; findings of other scans stay in the list."""
         if volume:
             need_time_point_id(volume, self._nodes.findings)
             put_into_study(volume, time_point_of(volume, self._nodes.findings, self._label(volume)))
         self._nodes.list_node().SetNodeReferenceID(self._role, volume.GetID() if volume else None)
 
     def image(self) -> Volume:
-        """The voxels for the engine; the same object until the volume was changed.
+        """Return the image for the engine: the same object until the volume is changed.
 
         Raises
         ------
@@ -73,11 +73,11 @@ class SingleScanSelection:
         return self._image[1]
 
     def is_still(self, image: Volume) -> bool:
-        """Whether the chosen volume still holds what `image` returned."""
+        """Return whether the chosen volume still holds what `image` returned."""
         return self.volume is not None and self._image is not None and self.image() is image
 
     def name_time_point(self) -> None:
-        """Say in the list which scan it is; to be grouped with the first finding on it."""
+        """Add the scan to the list's time points; to be grouped with the first finding on it."""
         findings, volume = self._nodes.findings, self.volume
         if all(known.id != self.time_point for known in findings.time_points):
             scan = time_point_of(volume, findings, self._label(volume))

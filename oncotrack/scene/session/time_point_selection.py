@@ -1,4 +1,4 @@
-"""Which volumes of the scene are the patient's visits, and which two of them are baseline and follow-up.
+"""The volumes of the scene that are the patient's visits, and the two of them that are baseline and follow-up.
 
 The choice is kept in the scene itself (references of the list's text node), so that a saved scene reopens with it.
 """
@@ -34,7 +34,7 @@ ROLES = {_BASELINE: "baseline", _FOLLOWUP: "follow-up"}
 
 
 class TimePointSelection:
-    """Baseline and follow-up of the findings in a scene, and every other visit.
+    """Baseline, follow-up and every other visit of the findings in a scene.
 
     Parameters
     ----------
@@ -84,11 +84,11 @@ class TimePointSelection:
 
     @property
     def time_points(self) -> tuple[TimePoint, ...]:
-        """The visits as the list of findings names them, or will."""
+        """The visits as time points, whether or not the list of findings has them yet."""
         return tuple(time_point for _volume, time_point in self._time_points())
 
     def choose_visits(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
-        """Take these volumes, earliest first, as the patient's visits."""
+        """Choose the patient's visits, earliest first."""
         node = self._nodes.list_node()
         node.RemoveNodeReferenceIDs(_VISIT)
         for volume in volumes:
@@ -98,18 +98,18 @@ class TimePointSelection:
     def choose(
         self, baseline: slicer.vtkMRMLScalarVolumeNode | None, followup: slicer.vtkMRMLScalarVolumeNode | None
     ) -> None:
-        """Take these volumes; each gets a time point of its own and a study in the subject hierarchy."""
+        """Choose baseline and follow-up; each gets a time point of its own and a study in the subject hierarchy."""
         node = self._nodes.list_node()
         for role, volume in ((_BASELINE, baseline), (_FOLLOWUP, followup)):
             node.SetNodeReferenceID(role, volume.GetID() if volume else None)
         self._into_studies()
 
-    def forget(self) -> None:
-        """Drop what was computed from the scans; the next `scans` reads them anew."""
+    def clear_cache(self) -> None:
+        """Discard what was computed from the scans; the next `scans` reads them again."""
         self._pairs.clear()
 
     def pair(self, earlier: slicer.vtkMRMLScalarVolumeNode, later: slicer.vtkMRMLScalarVolumeNode) -> RegisteredVolumes:
-        """Two scans, with what was computed from them for as long as both are in the scene."""
+        """Return a pair of scans with what was computed from them, cached while both are in the scene."""
         self._pairs = {
             ids: pair for ids, pair in self._pairs.items() if all(volume.GetScene() for volume in pair.volumes)
         }
@@ -119,7 +119,7 @@ class TimePointSelection:
         return self._pairs[ids]
 
     def scans(self) -> ScanSnapshot:
-        """Baseline and follow-up for the engine; InputError when one is not chosen, or cannot be used."""
+        """Return baseline and follow-up for the engine; InputError when one is not chosen, or cannot be used."""
         baseline, followup = self.baseline, self.followup
         if baseline is None or followup is None:
             missing = "baseline" if baseline is None else "follow-up"
@@ -128,7 +128,7 @@ class TimePointSelection:
 
     @property
     def registration(self) -> Registration | None:
-        """Baseline to follow-up as its transform node says; None while there is none that fits the scans."""
+        """Baseline to follow-up, from the transform node; None while there is none that fits the scans."""
         if self.baseline is None or self.followup is None:
             return None
         return self.pair(self.baseline, self.followup).registration
@@ -138,7 +138,7 @@ class TimePointSelection:
         self.pair(self.baseline, self.followup).draw(registration)
 
     def name_time_points(self) -> None:
-        """Say in the list which scans the visits are, in their order; to be grouped with the first finding on them."""
+        """Add the visits to the list's time points, in order; to be grouped with the first finding on them."""
         findings, order = self._nodes.findings, [time_point_id(volume) for volume in self.visits]
         known = {time_point.id for time_point in findings.time_points}
         for volume, time_point in self._time_points():
@@ -151,7 +151,7 @@ class TimePointSelection:
             findings.set_time_points(ordered)
 
     def unmatched_time_points(self, findings: FindingList) -> tuple[TimePoint, ...]:
-        """Time points of another list whose scans are not the chosen ones; a scan without a fingerprint may be any."""
+        """Return the time points of another list whose scans are not the chosen ones; without a fingerprint a scan matches any."""
         chosen = {time_point_id(volume): volume for volume in self.visits}
         used = {each for finding in findings for each in finding.observations}
         return tuple(

@@ -36,8 +36,8 @@ _GL_LIBRARIES = {
 class Application:
     """A scene, its application logic, and what must live as long as they do.
 
-    The scene is emptied when this object is deleted: destroyed together with its selection node, markups would print
-    warnings.
+    Markups leave the scene when this object is deleted: if they were destroyed together with its selection node, Slicer
+    would print a warning for each of their measurements.
     """
 
     scene: slicer.vtkMRMLScene
@@ -45,7 +45,7 @@ class Application:
     kept: tuple = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
-        weakref.finalize(self, self.scene.Clear, 0)
+        weakref.finalize(self, _remove_markups, self.scene)
 
 
 def new_scene() -> Application:
@@ -77,6 +77,15 @@ def complete(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic
         kept.append(module_logic)
     slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
     return (*kept, *_bundle_reader(scene, logic))
+
+
+def _remove_markups(scene: slicer.vtkMRMLScene) -> None:
+    scene.StartState(slicer.vtkMRMLScene.CloseState)
+    nodes = scene.GetNodesByClass("vtkMRMLMarkupsNode")
+    nodes.UnRegister(None)
+    for node in [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]:
+        scene.RemoveNode(node)
+    scene.EndState(slicer.vtkMRMLScene.CloseState)
 
 
 def _bundle_reader(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:

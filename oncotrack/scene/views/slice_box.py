@@ -36,11 +36,6 @@ class SliceBoxHandle:
         self._is_busy = False
         self._observers = Observers()
 
-    @property
-    def is_held(self) -> bool:
-        """Whether a hand drags it now."""
-        return self._is_busy
-
     def show(
         self, uid: str, tracklet: Tracklet, box: SliceBox, place: np.ndarray, view_ids: tuple[str, ...], label: str
     ) -> None:

@@ -55,7 +55,7 @@ class MasksTool(ScanTool):
         self._follow(session)
         viewer.takes_click[self.name] = self._on_click
         self._session.refused.connect(lambda error: viewer.say(str(error), "error"))
-        self._session.told.connect(viewer.say)
+        self._session.warned.connect(viewer.say)
         viewer.state.change("tab")(self._on_tab)
         viewer.state.change("mask_kind", "is_mask_square")(self._on_option)
         self._refresh()

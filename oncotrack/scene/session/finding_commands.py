@@ -1,0 +1,82 @@
+"""The commands on the list of findings that every session has."""
+
+from __future__ import annotations
+
+from oncotrack.errors import InputError
+from oncotrack.findings.finding import Finding, State
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.scene.nodes.finding_nodes import FindingNodes
+
+
+class FindingCommands:
+    """Decisions on the findings at one time point; each command is one step of undo.
+
+    The base of `ScanSession` and of the chain ReviewCommands <- FollowTasks <- FollowUpScene. A subclass sets `nodes`,
+    and defines `current`, `decided_time_point`, `go_to` and `_step`.
+
+    Attributes
+    ----------
+    nodes : FindingNodes
+    """
+
+    nodes: FindingNodes
+
+    @property
+    def findings(self) -> FindingList:
+        """The list behind the nodes, with undo and redo."""
+        return self.nodes.findings
+
+    @property
+    def current(self) -> Finding | None:
+        """The finding the reader works on."""
+        raise NotImplementedError
+
+    @property
+    def decided_time_point(self) -> str:
+        """Time point of the observations that `accept` and `reject` decide on."""
+        raise NotImplementedError
+
+    def accept(self, uid: str = "") -> None:
+        """Accept a finding (the current one by default) at the decided time point."""
+        self._decide(uid, State.ACCEPTED)
+
+    def reject(self, uid: str = "") -> None:
+        """Reject a finding at the decided time point; a later run of a detector does not propose it again."""
+        self._decide(uid, State.REJECTED)
+
+    def rename(self, label: str, uid: str = "") -> None:
+        """Give a finding another label."""
+        self.findings.rename(self._finding(uid).uid, label)
+
+    def undo(self) -> None:
+        """Undo the last edit."""
+        self.findings.undo()
+
+    def redo(self) -> None:
+        """Redo the last edit that was undone."""
+        self.findings.redo()
+
+    def go_to(self, uid: str = "") -> None:
+        """Make a finding the current one and centre the views on it."""
+        raise NotImplementedError
+
+    def next(self) -> None:
+        """Go to the next finding of the list; after the last comes the first."""
+        self._step(1)
+
+    def previous(self) -> None:
+        """Go to the previous finding; before the first comes the last."""
+        self._step(-1)
+
+    def _step(self, by: int) -> None:
+        raise NotImplementedError
+
+    def _decide(self, uid: str, state: State) -> None:
+        self.findings.set_state(self._finding(uid).uid, self.decided_time_point, state, "reader")
+
+    def _finding(self, uid: str) -> Finding:
+        if uid:
+            return self.findings[uid]
+        if self.current is None:
+            raise InputError("No finding is chosen. Choose one in the list, or mark one in a scan.")
+        return self.current
