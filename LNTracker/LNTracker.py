@@ -24,6 +24,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import NODES  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
 BUTTONS = {
     "detectButton": "detect",
@@ -71,6 +72,7 @@ class LNTracker(ScriptedLoadableModule):
             "The network follows LN-Tracker, which follows nodes through the slices with the queries of a detection "
             "transformer; sizes are called enlarged and measurable after RECIST 1.1 (Schwartz et al., 2009)."
         )
+        register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "LNTracker.png", scans=1)
 
 
 @parameterNodeWrapper

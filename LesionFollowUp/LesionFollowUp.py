@@ -25,6 +25,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import FINDINGS, VIEW  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
 BUTTONS = {
     "registerButton": "register",
@@ -77,17 +78,7 @@ class LesionFollowUp(ScriptedLoadableModule):
             "Registration by elastix (Klein et al., 2010); self-similarity descriptors after MIND (Heinrich et al., "
             "2012); the anatomy map after Deep Lesion Tracker (Cai et al., 2021)."
         )
-        slicer.app.connect("startupCompleted()", register_sample_data)
-
-
-def register_sample_data():
-    """Offer the public sample scans in the Sample Data module."""
-    from SampleData import SampleDataLogic
-
-    from oncotrack.scene.nodes.sample_data import sources
-
-    for source in sources(_HERE / "Resources" / "Icons" / "LesionFollowUp.png"):
-        SampleDataLogic.registerCustomSampleDataSource(**source)
+        register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "LesionFollowUp.png")
 
 
 @parameterNodeWrapper

@@ -24,6 +24,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import MASKS  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
 BUTTONS = {
     "drawButton": "draw_axes",
@@ -78,6 +79,7 @@ class RECISTPseudoMask(ScriptedLoadableModule):
             "Pseudo-masks follow S. Wang et al. (Medical Image Analysis, 2022), by GrabCut (Rother et al., 2004); "
             "diameters are measured after RECIST 1.1 (Eisenhauer et al., 2009)."
         )
+        register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "RECISTPseudoMask.png", scans=1)
 
 
 @parameterNodeWrapper

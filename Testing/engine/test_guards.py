@@ -361,7 +361,8 @@ sys.meta_path.insert(0, Blocker())
 for name in (*brought, "slicer.parameterNodeWrapper", "slicer.ScriptedLoadableModule", "slicer.util"):
     sys.modules[name] = MagicMock()
 for name in ("ScriptedLoadableModule", "ScriptedLoadableModuleLogic", "ScriptedLoadableModuleTest", "ScriptedLoadableModuleWidget"):
-    setattr(sys.modules["slicer.ScriptedLoadableModule"], name, type(name, (), {{}}))
+    made = type(name, (), {{"__init__": lambda self, parent=None: None}})
+    setattr(sys.modules["slicer.ScriptedLoadableModule"], name, made)
 sys.modules["slicer.util"].VTKObservationMixin = type("VTKObservationMixin", (), {{}})
 sys.path[:0] = [{str(folder)!r}, {str(REPOSITORY)!r}]
 import {folder.name}
@@ -370,6 +371,9 @@ print(sorted(name for name in sys.modules if name.startswith("oncotrack")), widg
 missing = [name for name in widget.handlers.values() if not hasattr(widget, name)]
 assert not missing, missing
 assert set(widget.handlers) <= set(widget.buttons.values())
+{folder.name}.{folder.name}(MagicMock())
+(startup,) = sys.modules["slicer"].app.connect.call_args_list
+assert startup.args[0] == "startupCompleted()", "the module offers its sample data then"
 """
     run = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

@@ -79,13 +79,18 @@ _FROM_TRAME_SLICER = "WindowResizeEvent will not be generated"
 
 
 class View:
-    """One slice view with its displayable managers, its picture and its mouse."""
+    """One slice view with its displayable managers, its picture and its mouse.
+
+    It renders when a picture or a press of the mouse needs it, and not at every change of a node.
+    """
 
     def __init__(self, application, name: str, orientation: str = "Axial", size: int = 320) -> None:
-        from trame_slicer.views import SliceView
+        from trame_slicer.views import NoScheduleRendering, SliceView
 
         check_drawing()
-        self._view = SliceView(application.scene, application.logic, name)
+        self._view = SliceView(
+            application.scene, application.logic, name, scheduled_render_strategy=NoScheduleRendering()
+        )
         self._view.set_orientation(orientation)
         self._view.render_window().SetSize(size, size)
         self._view.update_size(size, size)

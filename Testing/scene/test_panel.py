@@ -118,8 +118,10 @@ def test_the_layout_node_learns_the_rows_once(scene):
     assert root is not None, "Slicer's own parser reads it"
 
 
-def test_every_sample_is_offered_with_its_hashes(tmp_path):
-    (pair,) = sources(tmp_path / "icon.png")
+def test_every_sample_is_offered_with_its_hashes_and_a_module_for_one_scan_gets_the_baseline(tmp_path):
+    (pair,) = sources("Lesion Follow-Up", tmp_path / "icon.png")
+    (alone,) = sources("LN-Tracker", tmp_path / "icon.png", scans=1)
+    assert (alone["category"], alone["fileNames"]) == ("LN-Tracker", pair["fileNames"][:1])
     assert pair["sampleName"] == "lung-pair"
     assert len(pair["uris"]) == len(pair["fileNames"]) == len(pair["nodeNames"]) == len(pair["checksums"]) == 2
     assert all(value.startswith("SHA256:") and len(value) == 71 for value in pair["checksums"])

@@ -43,9 +43,8 @@ class Reading:
         self.click(view, *axes, at=at)
 
     def click(self, view, *axes, at=MIDDLE) -> None:
-        with view._view.render_blocked():  # a picture for every node that changes would take long
-            for end in (end for axis in axes for end in axis):
-                view.click(at + end)
+        for end in (end for axis in axes for end in axis):
+            view.click(at + end)
 
     def is_one_undoable_edit(self, edit):
         before = self.session.findings.findings
@@ -69,8 +68,7 @@ def axial(view):
 
 @pytest.fixture
 def reading(scene, make_phantom, axial):
-    with axial._view.render_blocked():
-        reading = Reading(scene, make_phantom())
+    reading = Reading(scene, make_phantom())
     axial.composite.SetBackgroundVolumeID(reading.session.scan.GetID())
     axial.node.JumpSliceByCentering(*MIDDLE)
     yield reading
@@ -146,8 +144,7 @@ def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
 
     axial = view("Green")
     waiting = []
-    with axial._view.render_blocked():
-        reading = Reading(scene, make_phantom(), later=waiting.append)
+    reading = Reading(scene, make_phantom(), later=waiting.append)
     axial.node.JumpSliceByCentering(*MIDDLE)
     reading.draw(axial, LONG, SHORT)
     made = []
@@ -238,19 +235,16 @@ def test_axes_can_be_drawn_on_a_coronal_slice(reading, view):
 
 
 def test_a_finding_of_another_tool_gets_axes_and_mask_by_one_call(reading, axial):
-    with axial._view.render_blocked():
-        session, box = reading.session, Box(tuple(MIDDLE - (8, 7, 6)), tuple(np.add(MIDDLE, (8, 7, 6))))
-        seen = Observation(
-            centre=box.centre, state=State.ACCEPTED, box=box, score=0.7, provenance=Provenance("lntracker")
-        )
-        finding = session.findings.add(session.time_point, seen, kind=Kind.LYMPH_NODE)
-        assert session.at(np.add(MIDDLE, (1, 1, 0))).uid == finding.uid
-        reading.is_one_undoable_edit(lambda: session.propose(finding.uid))
-        new = session.findings[finding.uid].at(session.time_point)
-        assert (new.state, new.score) == (State.ACCEPTED, 0.7), "what was decided stays decided"
-        assert new.provenance.method == "lntracker, RECIST pseudo-mask"
-        assert 8 < new.short_axis.length_mm <= new.long_axis.length_mm < 24
-        assert new.mask is not None
+    session, box = reading.session, Box(tuple(MIDDLE - (8, 7, 6)), tuple(np.add(MIDDLE, (8, 7, 6))))
+    seen = Observation(centre=box.centre, state=State.ACCEPTED, box=box, score=0.7, provenance=Provenance("lntracker"))
+    finding = session.findings.add(session.time_point, seen, kind=Kind.LYMPH_NODE)
+    assert session.at(np.add(MIDDLE, (1, 1, 0))).uid == finding.uid
+    reading.is_one_undoable_edit(lambda: session.propose(finding.uid))
+    new = session.findings[finding.uid].at(session.time_point)
+    assert (new.state, new.score) == (State.ACCEPTED, 0.7), "what was decided stays decided"
+    assert new.provenance.method == "lntracker, RECIST pseudo-mask"
+    assert 8 < new.short_axis.length_mm <= new.long_axis.length_mm < 24
+    assert new.mask is not None
 
 
 def test_a_click_on_the_mark_of_a_finding_proposes_its_mask(reading, axial):
@@ -269,18 +263,17 @@ def test_a_click_on_the_mark_of_a_finding_proposes_its_mask(reading, axial):
 def test_accept_reject_delete_and_go_on(drawn, axial):
     session = drawn.session
     drawn.draw(axial, LONG, SHORT, at=np.add(MIDDLE, (-25, 5, 0)))
-    with axial._view.render_blocked():
-        assert [line.cells[0] for line in lines(session)] == ["L 1", "L 2"]
-        session.next()
-        assert session.current.label == "L 1"
-        session.accept()
-        session.next()
-        session.reject()
-        session.next()
-        node = session.nodes.parts.find(NodeKey(MASKS, session.time_point))
-        shown = [node.GetDisplayNode().GetSegmentVisibility(finding.uid) for finding in session.shown]
-        assert shown == [True, False], "a rejected mask is hidden"
-        session.remove_from_scan()
-        assert [line.cells[1] for line in lines(session)] == ["rejected"]
-        session.undo()
-        assert len(lines(session)) == 2
+    assert [line.cells[0] for line in lines(session)] == ["L 1", "L 2"]
+    session.next()
+    assert session.current.label == "L 1"
+    session.accept()
+    session.next()
+    session.reject()
+    session.next()
+    node = session.nodes.parts.find(NodeKey(MASKS, session.time_point))
+    shown = [node.GetDisplayNode().GetSegmentVisibility(finding.uid) for finding in session.shown]
+    assert shown == [True, False], "a rejected mask is hidden"
+    session.remove_from_scan()
+    assert [line.cells[1] for line in lines(session)] == ["rejected"]
+    session.undo()
+    assert len(lines(session)) == 2

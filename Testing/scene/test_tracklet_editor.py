@@ -98,8 +98,7 @@ def test_moving_a_view_along_a_node_tells_the_panel(reading):
 
 def test_a_corner_and_the_middle_can_be_dragged(scene, make_phantom, view):
     axial = view("Green")
-    with axial._view.render_blocked():
-        reading = Reading(scene, make_phantom())
+    reading = Reading(scene, make_phantom())
     session, editor = reading.session, reading.editor
     axial.node.JumpSliceByCentering(0, 0, 5)
     axial.picture()
@@ -159,8 +158,7 @@ def test_the_handles_go_when_the_module_is_left_and_come_back(reading):
 
 def test_a_click_adds_a_node_that_is_followed_through_the_slices(scene, make_phantom, view):
     axial = view("Green")
-    with axial._view.render_blocked():
-        reading = Reading(scene, make_phantom())
+    reading = Reading(scene, make_phantom())
     session = reading.session
     session.placed.connect(lambda finding: session.follow_new(finding.uid).run())
     axial.node.JumpSliceByCentering(0, 0, 5)

@@ -8,17 +8,30 @@ from typing import Any
 from oncotrack.samples import catalogue
 
 
-def sources(thumbnail: Path) -> list[dict[str, Any]]:
-    """Return the arguments of ``SampleDataLogic.registerCustomSampleDataSource`` for each sample: both scans, checked by hash."""
-    return [
-        {
-            "category": "OncoTrack",
-            "sampleName": sample.name,
-            "uris": [sample.base_url + file for file in (sample.baseline, sample.followup)],
-            "fileNames": [sample.baseline, sample.followup],
-            "nodeNames": [Path(file).stem for file in (sample.baseline, sample.followup)],
-            "checksums": [f"SHA256:{sample.sha256[file]}" for file in (sample.baseline, sample.followup)],
-            "thumbnailFileName": str(thumbnail),
-        }
-        for sample in catalogue()
-    ]
+def sources(category: str, thumbnail: Path, scans: int = 2) -> list[dict[str, Any]]:
+    """Return the arguments of ``SampleDataLogic.registerCustomSampleDataSource`` for each sample.
+
+    Parameters
+    ----------
+    category : str
+        The heading in the Sample Data module.
+    thumbnail : Path
+        The sample's picture.
+    scans : int
+        2 for baseline and follow-up, 1 for the baseline alone. Downloads are checked by hash.
+    """
+    result = []
+    for sample in catalogue():
+        files = (sample.baseline, sample.followup)[:scans]
+        result.append(
+            {
+                "category": category,
+                "sampleName": sample.name,
+                "uris": [sample.base_url + file for file in files],
+                "fileNames": list(files),
+                "nodeNames": [Path(file).stem for file in files],
+                "checksums": [f"SHA256:{sample.sha256[file]}" for file in files],
+                "thumbnailFileName": str(thumbnail),
+            }
+        )
+    return result
