@@ -62,10 +62,10 @@ class LNTracker(ScriptedLoadableModule):
         parent.contributors = ["OncoTrack contributors"]
         parent.helpText = (
             "Choose a CT and press Find lymph nodes: every node of the scan is boxed in 3D and on each of its slices. "
-            "Raise the least score to see fewer. Drag the handles of a slice box where it is wrong; split, merge, cut and "
-            "follow nodes further; accept or reject them. Every edit can be undone and is saved with the scene."
-            "<p><b>The network was trained on synthetic scans and on nodes put into real ones: check every node, and look "
-            "for those it missed. For research use only. Not a medical device.</b></p>"
+            "Raise the minimum score to see fewer. Drag the handles of a slice box where it is wrong; split, merge, cut and "
+            "extend nodes; accept or reject them. Every edit can be undone and is saved with the scene."
+            "<p><b>The network was trained on synthetic scans and on nodes inserted into real CTs: check every node, and "
+            "look for missed nodes. For research use only. Not a medical device.</b></p>"
             '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
         parent.acknowledgementText = (
@@ -120,13 +120,13 @@ class LNTrackerWidget(PanelWidget):
         return packages.sentence_on_detection()
 
     def show_parameters(self):
-        session, wanted = self.session, self.parameters
-        if wanted.scan is not session.scan:
-            self.act("set_scan", wanted.scan)
-            if wanted.scan:
-                slicer.util.setSliceViewerLayers(background=wanted.scan, fit=True)
-        if wanted.threshold != session.threshold:
-            session.threshold = wanted.threshold
+        session, parameters = self.session, self.parameters
+        if parameters.scan is not session.scan:
+            self.act("set_scan", parameters.scan)
+            if parameters.scan:
+                slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
+        if parameters.threshold != session.threshold:
+            session.threshold = parameters.threshold
         else:
             session.changed.emit()  # the session has no signal for filters and order
 
@@ -165,9 +165,9 @@ class LNTrackerWidget(PanelWidget):
     def _show_nodes(self):
         from oncotrack.scene.detection.panel import lines, steps
 
-        wanted = self.parameters
-        chosen = lines(self.session, wanted.shown, wanted.size, wanted.order, wanted.is_reversed)
-        self.session.listed = steps(chosen, wanted.shown)
+        parameters = self.parameters
+        chosen = lines(self.session, parameters.shown, parameters.size, parameters.order, parameters.is_reversed)
+        self.session.listed = steps(chosen, parameters.shown)
         self.show_lines(self.ui.nodeTable, chosen)
 
     # what asks first
@@ -179,7 +179,7 @@ class LNTrackerWidget(PanelWidget):
         if self.session.has_decisions:
             box = qt.QMessageBox(slicer.util.mainWindow())
             box.setWindowTitle("LN-Tracker")
-            box.setText("Nodes of this scan were accepted, edited or rejected. What becomes of them?")
+            box.setText("Nodes of this scan were accepted, edited or rejected. What should happen to them?")
             keep = box.addButton("Keep them", qt.QMessageBox.AcceptRole)
             replace = box.addButton("Replace them", qt.QMessageBox.DestructiveRole)
             box.addButton(qt.QMessageBox.Cancel)

@@ -143,13 +143,13 @@ class LesionFollowUpWidget(PanelWidget):
         return packages.sentence()
 
     def show_parameters(self):
-        session, wanted = self.session, self.parameters
-        if (wanted.baseline, wanted.followup) != (session.baseline, session.followup):
-            self.act("set_scans", wanted.baseline, wanted.followup)
+        session, parameters = self.session, self.parameters
+        if (parameters.baseline, parameters.followup) != (session.baseline, session.followup):
+            self.act("set_scans", parameters.baseline, parameters.followup)
             with session.linking.paused():
                 slicer.util.resetSliceViews()
-        session.layers.is_map_shown = wanted.is_map_shown
-        session.linking.is_enabled = wanted.are_views_linked
+        session.layers.is_map_shown = parameters.is_map_shown
+        session.linking.is_enabled = parameters.are_views_linked
         self._show_lesions()
 
     def show_session(self):

@@ -68,10 +68,10 @@ class RECISTPseudoMask(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["OncoTrack contributors"]
         parent.helpText = (
-            "Press Draw axes and click both ends of a lesion's two diameters in any slice view, in either order: its mask "
-            "is drawn at once and follows while an end is dragged. Carry it to 3D, paint in it with the Segment Editor, "
-            "accept or reject it; a painted mask is measured again. Propose gives a finding of the other modules its "
-            "axes and mask. Every edit can be undone and is saved with the scene."
+            "Press Draw diameters and click both ends of a lesion's two diameters in any slice view, in either order: its "
+            "mask is drawn at once and follows while an end is dragged. Extend it to 3D, paint in it with the Segment "
+            "Editor, accept or reject it; a painted mask is measured again. Suggest diameters and mask does so for a "
+            "finding of the other modules. Every edit can be undone and is saved with the scene."
             "<p><b>For research use only. Not a medical device.</b></p>"
             '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
@@ -128,12 +128,12 @@ class RECISTPseudoMaskWidget(PanelWidget):
     def show_parameters(self):
         from oncotrack.findings.finding import Kind
 
-        session, wanted = self.session, self.parameters
-        if wanted.scan is not session.scan:
-            self.act("set_scan", wanted.scan)
-            if wanted.scan:
-                slicer.util.setSliceViewerLayers(background=wanted.scan, fit=True)
-        session.kind, session.is_square = Kind(wanted.kind), wanted.is_square
+        session, parameters = self.session, self.parameters
+        if parameters.scan is not session.scan:
+            self.act("set_scan", parameters.scan)
+            if parameters.scan:
+                slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
+        session.kind, session.is_square = Kind(parameters.kind), parameters.is_square
 
     def show_session(self):
         from oncotrack.scene.masks import panel as recist_panel
@@ -159,8 +159,8 @@ class RECISTPseudoMaskWidget(PanelWidget):
     # files and painting
 
     def _measure_table(self):
-        kinds = "Tables of axes (*.csv *.json)"
-        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of axes", "", kinds)
+        kinds = "Tables of diameters (*.csv *.json)"
+        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of diameters", "", kinds)
         if path:
             self.act("batch", Path(path))
 

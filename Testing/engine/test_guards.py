@@ -341,7 +341,7 @@ def test_every_bound_parameter_is_a_field_and_every_field_is_used(folder):
     assert bound(folder) <= set(fields)
     unbound = {name for name in fields if name not in bound(folder)}
     for name in unbound:
-        assert re.search(rf"(self\.parameters|wanted)\.{name}\b", source), f"{name} is neither bound nor read"
+        assert re.search(rf"(self\.parameters|parameters)\.{name}\b", source), f"{name} is neither bound nor read"
 
 
 @module_folders

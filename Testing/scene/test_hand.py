@@ -10,7 +10,7 @@ import vtk
 
 from oncotrack.findings.finding import Axis, Box, Observation, State, TimePoint
 from oncotrack.findings.tracklet import SliceBox, Tracklet
-from oncotrack.scene.nodes.fiducials import marked, unmarked
+from oncotrack.scene.nodes.fiducials import label_with_state, label_without_state
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 
 # beside the centre: where both lie under the mouse, it is chance which one is taken
@@ -143,7 +143,7 @@ def test_typing_over_a_label_renames(nodes):
     centres = nodes.centres("t0")
     centres.SetNthControlPointLabel(0, "Axilla left ?")
     assert nodes.findings.findings[0].label == "Axilla left"
-    assert centres.GetNthControlPointLabel(0) == marked("Axilla left", seen(nodes))
+    assert centres.GetNthControlPointLabel(0) == label_with_state("Axilla left", seen(nodes))
 
 
 def test_a_label_that_is_taken_is_put_back_with_a_sentence(nodes):
@@ -160,7 +160,10 @@ def test_a_label_that_is_taken_is_put_back_with_a_sentence(nodes):
 def test_a_label_survives_its_marks(label):
     for state in State:
         for axes in ({}, {"long_axis": LONG}, {"long_axis": LONG, "short_axis": SHORT}):
-            assert unmarked(marked(label, Observation(centre=(0, 0, 0), state=state, **axes))) == label
+            assert (
+                label_without_state(label_with_state(label, Observation(centre=(0, 0, 0), state=state, **axes)))
+                == label
+            )
 
 
 def test_placing_a_point_asks_for_a_finding_and_can_be_taken_back(nodes):

@@ -88,7 +88,7 @@ def test_two_lines_drawn_in_either_order_become_a_finding_with_its_mask(reading,
     reading.session.draw_axes()
     assert reading.session.hint.startswith("Click both ends of one")
     reading.click(axial, order[0])
-    assert "other axis" in reading.session.hint
+    assert "other diameter" in reading.session.hint
     assert not len(reading.session.findings), "one line is no finding yet"
     reading.click(axial, order[1])
     assert reading.session.hint == ""

@@ -54,7 +54,7 @@ def draw(reader, at, axes=(LONG, SHORT)) -> None:
     """Click the ends of both axes."""
     press(reader, "draw")
     for number, axis in enumerate(axes):
-        reader.until(f"s('mask_hint').includes('{('one axis', 'other axis')[number]}')")
+        reader.until(f"s('mask_hint').includes('{('one diameter', 'other diameter')[number]}')")
         for end in axis:
             x, y = reader.pixel(VIEW, np.add(at, end))
             reader.page.mouse.move(x - 3, y)

@@ -14,6 +14,6 @@ NODE_ORDERS = ("score", "size", "label", "state", "position")
 KINDS = ("lymph node", "lesion")
 """What drawn diameters measure."""
 
-LESION_COLUMNS = ("Lesion", "State", "Trust", "Axes (mm)")
+LESION_COLUMNS = ("Lesion", "State", "Reverse check", "Diameters (mm)")
 NODE_COLUMNS = ("Node", "State", "Score", "Short (mm)", "Long (mm)", "Slices", "Volume (ml)", "RECIST size")
 MASK_COLUMNS = ("Finding", "State", "Long (mm)", "Short (mm)", "Volume (ml)", "Mask")

@@ -70,7 +70,7 @@ class DetectTasks:
         image, time_point = self._scan.image(), self._scan.time_point
         if rerun is None and has_decisions(self._nodes.findings, time_point):
             raise InputError(
-                "Nodes of this scan were accepted, edited or rejected. Say whether a new run keeps or replaces them."
+                "Nodes of this scan were accepted, edited or rejected. Choose whether a new run keeps or replaces them."
             )
 
         def work(progress: Progress) -> list[Finding]:
@@ -79,7 +79,7 @@ class DetectTasks:
 
         def apply(proposed: list[Finding]) -> tuple[Finding, ...]:
             if not self._scan.is_still(image) or time_point != self._scan.time_point:
-                raise InputError("The scan was changed meanwhile, so what was found in it was dropped; detect again.")
+                raise InputError("The scan was changed meanwhile, so the result was discarded. Detect again.")
             findings = self._nodes.findings
             with findings.group("detect lymph nodes"):
                 self._scan.name_time_point()
@@ -88,4 +88,4 @@ class DetectTasks:
                 self._go_to(taken[0].uid)
             return taken
 
-        return Task("Looking for lymph nodes", work, apply)
+        return Task("Searching for lymph nodes", work, apply)

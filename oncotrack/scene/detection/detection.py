@@ -56,13 +56,13 @@ class DetectionScene(ScanSession):
         super().__init__(scene, DETECTED, slice_nodes)
         self._detecting = DetectTasks(self.nodes, self._scan, detectors or FACTORIES, self.go_to)
         self.editor = TrackletEditor(self.nodes, self._scan, self._views, self._detecting.detector)
-        self._looks = NodeDisplay(self.nodes, self._scan, self.editor)
-        self._seed = NodePlacement(self.nodes)
+        self._display = NodeDisplay(self.nodes, self._scan, self.editor)
+        self._placement = NodePlacement(self.nodes)
         self._wire(
             (self.editor.refused, self.refused.emit),
             (self.editor.moved, self.changed.emit),
-            (self._looks.clicked, self.nodes.select),
-            (self._seed.placed, self._on_placed),
+            (self._display.clicked, self.nodes.select),
+            (self._placement.placed, self._on_placed),
         )
         self.nodes.draw()
 
@@ -78,8 +78,8 @@ class DetectionScene(ScanSession):
 
     def close(self) -> None:
         """Stop observing the scene; the nodes stay."""
-        self._seed.close()
-        self._looks.close()
+        self._placement.close()
+        self._display.close()
         self.editor.close()
         super().close()
 
@@ -120,7 +120,7 @@ class DetectionScene(ScanSession):
     @property
     def shown(self) -> tuple[Finding, ...]:
         """Those that the score threshold lets through."""
-        return tuple(finding for finding in self.here if self._looks.is_shown(finding))
+        return tuple(finding for finding in self.here if self._display.is_shown(finding))
 
     @property
     def current(self) -> Finding | None:
@@ -130,12 +130,12 @@ class DetectionScene(ScanSession):
     @property
     def threshold(self) -> float:
         """Proposals of a lower score (0 to 1) are hidden, not deleted."""
-        return self._looks.threshold
+        return self._display.threshold
 
     @threshold.setter
     def threshold(self, score: float) -> None:
-        if score != self._looks.threshold:
-            self._looks.threshold = score
+        if score != self._display.threshold:
+            self._display.threshold = score
             self.changed.emit()
 
     # in the views
@@ -154,7 +154,7 @@ class DetectionScene(ScanSession):
     def begin_placing(self) -> None:
         """Make the reader's next click in a slice view place a new node."""
         self._scan.image()
-        self._seed.begin()
+        self._placement.begin()
 
     def export(self, folder: Path) -> Task:
         """Write the shown nodes that are not rejected, for other programs; applying returns the files' paths.

@@ -35,13 +35,13 @@ class NodeDisplay:
         self._nodes, self._scan, self._editor = nodes, scan, editor
         self._threshold = 0.0
         self._observers = Observers()
-        nodes.drawn.connect(self._dress)
-        editor.moved.connect(self._dress)
+        nodes.drawn.connect(self._update)
+        editor.moved.connect(self._update)
 
     def close(self) -> None:
         """Stop observing; the nodes stay as they are."""
-        self._nodes.drawn.disconnect(self._dress)
-        self._editor.moved.disconnect(self._dress)
+        self._nodes.drawn.disconnect(self._update)
+        self._editor.moved.disconnect(self._update)
         self._observers.clear()
 
     @property
@@ -52,7 +52,7 @@ class NodeDisplay:
     @threshold.setter
     def threshold(self, score: float) -> None:
         self._threshold = score
-        self._dress()
+        self._update()
 
     def is_shown(self, finding: Finding) -> bool:
         """Return whether a node of this scan is drawn."""
@@ -61,7 +61,7 @@ class NodeDisplay:
             return self._nodes.current is not None and finding.uid == self._nodes.current.uid
         return seen.state is not State.PROPOSED or seen.score is None or seen.score >= self._threshold
 
-    def _dress(self) -> None:
+    def _update(self) -> None:
         time_point, views = self._scan.time_point, self._nodes.views
         if not time_point or (views and time_point not in views):
             self._editor.draw(False)
@@ -75,10 +75,10 @@ class NodeDisplay:
                     is_drawn = shown[key.finding] and (has_mask or key.part not in (LONG_AXIS, SHORT_AXIS))
                     if bool(node.GetDisplayVisibility()) != is_drawn:
                         node.SetDisplayVisibility(is_drawn)
-            self._dress_centres(shown, current if self._editor.has_handles else "")
+            self._update_centres(shown, current if self._editor.has_handles else "")
             self._editor.draw(shown.get(current, False))
 
-    def _dress_centres(self, shown: dict[str, bool], edited: str) -> None:
+    def _update_centres(self, shown: dict[str, bool], edited: str) -> None:
         node = self._nodes.parts.find(NodeKey(CENTRES, self._scan.time_point))
         if node is None:
             return

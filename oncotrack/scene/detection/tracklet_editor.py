@@ -16,7 +16,7 @@ from oncotrack.findings.finding import Finding, Kind, Observation, Provenance, S
 from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.images.volume import Volume
-from oncotrack.scene.nodes.fiducials import marked
+from oncotrack.scene.nodes.fiducials import label_with_state
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
@@ -211,7 +211,7 @@ class TrackletEditor:
             findings, time_point = self._nodes.findings, self._scan.time_point
             seen = findings[finding.uid].at(time_point) if finding.uid in findings else None
             if not self._scan.is_still(image) or seen is None or seen.tracklet != tracklet:
-                raise InputError(f"{finding.label} was changed meanwhile, so what was followed was dropped.")
+                raise InputError(f"{finding.label} was changed meanwhile, so the new boxes were discarded. Try again.")
             return edits.replace_tracklet(findings, finding.uid, time_point, followed, f"follow {finding.label}")
 
         return Task(f"Following {finding.label}", work, apply)
@@ -226,7 +226,7 @@ class TrackletEditor:
             self._handle.hide()
             return
         faces, finding = self._views.along(self.tracklet), self.finding
-        label = marked(finding.label, finding.at(self._scan.time_point))
+        label = label_with_state(finding.label, finding.at(self._scan.time_point))
         self._handle.show(
             finding.uid, self.tracklet, box, centre(faces[0]), tuple(face.GetID() for face in faces), label
         )

@@ -131,15 +131,15 @@ def slicer_torch(requirements: Sequence[str]) -> None:
         raise Refused
 
 
-def _install(wanted: list[str], installer: Installer, refused: str, failed: str) -> None:
-    if not wanted:
+def _install(requirements: list[str], installer: Installer, refused: str, failed: str) -> None:
+    if not requirements:
         return
     try:
-        installer(wanted)
+        installer(requirements)
     except Refused as error:
         raise MissingPackageError(refused) from error
     except (subprocess.CalledProcessError, OSError) as error:
         raise MissingPackageError(failed) from error
     importlib.invalidate_caches()
-    if missing(wanted):
+    if missing(requirements):
         raise MissingPackageError(failed)

@@ -43,9 +43,7 @@ class ChainTasks:
         ids = [time_point_id(volume) for volume in visits]
         chains = [self._known(finding, ids, first) for finding in findings]
         if len(visits) < 2:
-            raise InputError(
-                "There are not two visits yet. Choose the scans that the lesion is to be followed through."
-            )
+            raise InputError("Two visits are needed. Choose the scans in which the lesion is to be found.")
         pairs = {
             (earlier, later): self._choice.pair(visits[earlier], visits[later])
             for later in range(1, len(visits))
@@ -61,7 +59,7 @@ class ChainTasks:
 
         def apply(links: list[tuple[Link, ...]]) -> tuple[Finding, ...]:
             if any(not scans[key].is_of(*pair.volumes) for key, pair in pairs.items()):
-                raise InputError("The scans were changed meanwhile, so the matches were dropped; follow again.")
+                raise InputError("The scans were changed meanwhile, so the matches were discarded. Search again.")
             known = self._nodes.findings
             for key, pair in pairs.items():
                 if (registration := scans[key].registration) is not None:
@@ -89,7 +87,7 @@ class ChainTasks:
                 known[visit] = None
         if not any(known.values()):
             raise InputError(
-                f"{finding.label} is not seen at any visit, so it cannot be followed. Put it where it is, or click it in "
+                f"{finding.label} is not seen at any visit, so it cannot be followed. Mark its position, or click it in "
                 "the baseline."
             )
         return known

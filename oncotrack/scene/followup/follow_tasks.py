@@ -71,7 +71,7 @@ class FollowTasks(ReviewCommands):
     def rematch(self) -> Task:
         """Search again for every finding whose match no reader has decided on, as one step of undo."""
         if not (undecided := self.undecided):
-            raise InputError("There is no match that is not decided about; what a reader said is not looked for again.")
+            raise InputError("Every match has been accepted, rejected or edited already; those are not searched again.")
         return self._matching.follow_findings(undecided, f"match {len(undecided)} findings again")
 
     def follow_through(self, uid: str = "") -> Task:
@@ -82,7 +82,7 @@ class FollowTasks(ReviewCommands):
     def follow_all_through(self) -> Task:
         """Follow every finding through all later visits, as one step of undo."""
         if not (seen := self.seen):
-            raise InputError("There is no finding yet that is seen at a visit. Click a lesion in the baseline first.")
+            raise InputError("No finding lies at any visit yet. Click a lesion in the baseline first.")
         return self._chaining.follow(seen, f"follow {len(seen)} findings through the visits")
 
     def follow_onward(self, uid: str = "") -> Task:
@@ -94,7 +94,7 @@ class FollowTasks(ReviewCommands):
         if seen is None or not seen.is_there:
             raise InputError(
                 f"{finding.label} is not seen in {self.followup.GetName()}, so it cannot be followed from there. "
-                "Put it where it is first, or follow it through all visits."
+                "Mark its position there first, or find it in every visit."
             )
         return self._chaining.follow([finding], f"follow {finding.label} from here on", visits.index(self.followup))
 

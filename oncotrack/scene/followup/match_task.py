@@ -114,7 +114,7 @@ class MatchTasks:
             self._check(scans)
             show(probability)
 
-        return Task("Mapping the probability", work, apply)
+        return Task("Computing the probability map", work, apply)
 
     def _lesion(self, finding: Finding) -> tuple[Point, float]:
         seen = finding.at(self._choice.baseline_id)
@@ -149,4 +149,4 @@ class MatchTasks:
 
     def _check(self, scans: ScanSnapshot) -> None:
         if not scans.is_of(self._choice.baseline, self._choice.followup):
-            raise InputError("The scans were changed meanwhile, so the match was dropped; match again.")
+            raise InputError("The scans were changed meanwhile, so the match was discarded. Search again.")

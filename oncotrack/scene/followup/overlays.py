@@ -9,7 +9,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import MatchEvidence
 from oncotrack.images.volume import Volume
 from oncotrack.networks.heatmap import anatomy_map
-from oncotrack.scene.nodes.fiducials import marked
+from oncotrack.scene.nodes.fiducials import label_with_state
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.volumes import to_volume
@@ -34,11 +34,11 @@ class Overlays:
         self._is_map_shown = False
         self._mapped: tuple | None = None
         self._probability_of: tuple | None = None
-        self._letters = AlternativeLabels(followup)
+        self._labels = AlternativeLabels(followup)
 
     def close(self) -> None:
         """Stop observing the views; what is drawn stays."""
-        self._letters.close()
+        self._labels.close()
 
     @property
     def is_map_shown(self) -> bool:
@@ -83,7 +83,7 @@ class Overlays:
         """Show each scan, with its overlay, in its row; to be called again when views were opened."""
         for row in (self._baseline, self._followup):
             row.set_group()
-        self._letters.watch()
+        self._labels.watch()
         self._baseline.show(self._choice.baseline, None, 0.0)
         self._followup.show(self._choice.followup, self._layer(), OPACITY)
 
@@ -125,7 +125,9 @@ class Overlays:
         current, time_point = self._nodes.current, self._choice.followup_id
         draw_alternatives(node, current, time_point)
         match = current.at(time_point) if current else None
-        self._letters.draw(node, match.centre if match else None, marked(current.label, match) if match else "")
+        self._labels.draw(
+            node, match.centre if match else None, label_with_state(current.label, match) if match else ""
+        )
 
     def _draw_anatomy(self) -> None:
         evidence, followup = self._evidence(), self._choice.followup
@@ -137,11 +139,11 @@ class Overlays:
         except InputError:  # shown when something is matched
             self._mapped = None
             return
-        wanted = evidence.expected, evidence.radius_mm, geometry
-        if wanted == self._mapped and self._nodes.parts.find(MAP):
+        target = evidence.expected, evidence.radius_mm, geometry
+        if target == self._mapped and self._nodes.parts.find(MAP):
             return
         self._draw_map(MAP, "Anatomy map", anatomy_map(geometry, evidence.expected, evidence.radius_mm))
-        self._mapped = wanted
+        self._mapped = target
 
     def _draw_map(self, key: NodeKey, name: str, volume: Volume) -> slicer.vtkMRMLScalarVolumeNode:
         parts = self._nodes.parts

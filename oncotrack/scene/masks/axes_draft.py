@@ -19,8 +19,8 @@ from oncotrack.scene.views.mouse_mode import is_placing, place_into, stop_placin
 
 LINES = NodeKey("first axis"), NodeKey("second axis")
 _NAMES = "One axis", "Other axis"
-_HINTS = "Click both ends of one axis in a slice.", "Click both ends of the other axis, across the first one."
-_WAITING = "Drag the ends of the two lines until they fit, or begin again."
+_HINTS = "Click both ends of one diameter in a slice.", "Click both ends of the other diameter, across the first one."
+_WAITING = "Drag the ends of the two lines until they fit, or start again."
 
 
 class AxesDraft:

@@ -26,16 +26,16 @@ class MaskDisplay:
         self._nodes = nodes
         self._hidden: set[tuple[str, str]] = set()
         self._observers = Observers()
-        nodes.drawn.connect(self._dress)
+        nodes.drawn.connect(self._update)
         nodes.replaced.connect(self._on_replaced)
 
     def close(self) -> None:
         """Stop observing; the centres stay as they are."""
-        self._nodes.drawn.disconnect(self._dress)
+        self._nodes.drawn.disconnect(self._update)
         self._nodes.replaced.disconnect(self._on_replaced)
         self._observers.clear()
 
-    def _dress(self) -> None:
+    def _update(self) -> None:
         with_mask = {
             (time_point, finding.uid)
             for finding in self._nodes.findings

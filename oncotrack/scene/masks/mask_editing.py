@@ -96,17 +96,17 @@ class MaskEditing(ScanSession):
         mask = pseudo_mask(image, proposed_axes(seen))
         axes = measure(mask).axes
         self._observe(
-            finding.uid, with_mask(seen, pseudo_mask(image, axes), axes), f"propose a mask of {finding.label}"
+            finding.uid, with_mask(seen, pseudo_mask(image, axes), axes), f"suggest a mask of {finding.label}"
         )
 
     def make_mask(self) -> None:
         """Replace the current finding's mask by one in a single slice, made from its axes."""
-        self._remask(axes_of(self._finding(""), self.time_point), "make the mask of")
+        self._remask(axes_of(self._finding(""), self.time_point), "rebuild the mask of")
 
     def square(self) -> None:
         """Make the current finding's short axis perpendicular to the long one; a mask in 3D is made again by a task."""
         axes = axes_of(self._finding(""), self.time_point)
-        self._reshape(axes.perpendicular(), "square the axes of")
+        self._reshape(axes.perpendicular(), "turn the diameters of")
 
     def remeasure(self) -> None:
         """Replace the current finding's axes by those measured on its mask."""
@@ -137,7 +137,7 @@ class MaskEditing(ScanSession):
         finding = self._finding(uid)
         drawn = (axes_of(finding, self.time_point), *more)
         longest = max(drawn, key=lambda each: each.long.length_mm)
-        return self._carrying(finding, drawn, lambda seen, mask: with_mask(seen, mask, longest), "carry {} to 3D")
+        return self._carrying(finding, drawn, lambda seen, mask: with_mask(seen, mask, longest), "extend {} to 3D")
 
     def recarry(self, uid: str, axes: RecistAxes) -> Task:
         """Give a finding other axes and make its 3D mask from them, one step of undo; applying returns the finding.
@@ -150,7 +150,7 @@ class MaskEditing(ScanSession):
             self._warn(axes)
             return edited_by_reader(with_mask(seen, mask, axes))
 
-        return self._carrying(finding, (axes,), edited, "change the axes of {} in 3D")
+        return self._carrying(finding, (axes,), edited, "change the diameters of {} in 3D")
 
     def add(self, seen: Observation, label: str = "", kind: Kind | None = None) -> Finding:
         """Add a finding on this scan, one step of undo."""
@@ -178,11 +178,11 @@ class MaskEditing(ScanSession):
         def apply(mask: Volume) -> Finding:
             known = self.findings[finding.uid].at(time_point) if finding.uid in self.findings else None
             if not self._scan.is_still(image) or known != seen:
-                raise InputError(f"{finding.label} was changed meanwhile, so what was carried was dropped.")
+                raise InputError(f"{finding.label} was changed meanwhile, so the new mask was discarded. Try again.")
             self._observe(finding.uid, observed(seen, mask), text.format(finding.label))
             return self.findings[finding.uid]
 
-        return Task(f"Carrying {finding.label} to 3D", work, apply)
+        return Task(f"Extending the mask of {finding.label} to 3D", work, apply)
 
     def _reshape(self, axes: RecistAxes, what: str) -> None:
         """Give the current finding other axes. A mask in one slice is made at once, one in 3D by a task."""
@@ -210,5 +210,5 @@ class MaskEditing(ScanSession):
     def _need_mask(self, finding: Finding) -> Observation:
         seen = finding.at(self.time_point)
         if seen is None or seen.mask is None:
-            raise InputError(f"{finding.label} has no mask on this scan. Make one from its axes first.")
+            raise InputError(f"{finding.label} has no mask on this scan. Make one from its diameters first.")
         return seen

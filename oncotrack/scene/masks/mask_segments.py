@@ -68,16 +68,16 @@ class MaskSegments:
 
     def draw(self) -> None:
         """Update the segments from the list."""
-        wanted: dict[str, dict[str, tuple[Finding, Observation]]] = {}
+        target: dict[str, dict[str, tuple[Finding, Observation]]] = {}
         for finding in self._nodes.findings:
             for time_point, seen in finding.observations.items():
                 if seen.mask is not None:
-                    wanted.setdefault(time_point, {})[finding.uid] = finding, seen
+                    target.setdefault(time_point, {})[finding.uid] = finding, seen
         there = {key.time_point for key, _node in self._nodes.parts if key.part == MASKS}
         was, self._is_drawing = self._is_drawing, True
         try:
-            for time_point in wanted.keys() | there:
-                self._draw_scan(time_point, wanted.get(time_point, {}))
+            for time_point in target.keys() | there:
+                self._draw_scan(time_point, target.get(time_point, {}))
         finally:
             self._is_drawing = was
 
@@ -92,7 +92,7 @@ class MaskSegments:
 
     # inside
 
-    def _draw_scan(self, time_point: str, wanted: dict[str, tuple[Finding, Observation]]) -> None:
+    def _draw_scan(self, time_point: str, target: dict[str, tuple[Finding, Observation]]) -> None:
         node = self.node(time_point) or self._make(time_point)
         self._watch(node, time_point)
         segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
@@ -100,10 +100,10 @@ class MaskSegments:
         display.SetViewNodeIDs(list(views.get(time_point, ())))
         node.SetDisplayVisibility(not views or time_point in views)
         is_solid = False
-        for uid in set(segmentation.GetSegmentIDs()) - wanted.keys():
+        for uid in set(segmentation.GetSegmentIDs()) - target.keys():
             if _tag(segmentation.GetSegment(uid)):  # segments that a reader adds are the reader's
                 segmentation.RemoveSegment(uid)
-        for uid, (finding, seen) in wanted.items():
+        for uid, (finding, seen) in target.items():
             segment = segmentation.GetSegment(uid)
             digest = _digest(seen.mask)
             if segment is None or _tag(segment) != digest:
@@ -111,12 +111,12 @@ class MaskSegments:
                 segment.AddRepresentation(_LABELMAP, to_oriented(seen.mask.volume()))
                 segment.SetTag(_SHOWN, digest)
                 segmentation.RemoveRepresentation(_SURFACE)
-            self._dress(display, segment, finding, seen)
+            self._update(display, segment, finding, seen)
             is_solid |= min(seen.mask.geometry.size) > 1
         if is_solid and not segmentation.ContainsRepresentation(_SURFACE):
             segmentation.CreateRepresentation(_SURFACE)
 
-    def _dress(self, display, segment, finding: Finding, seen: Observation) -> None:
+    def _update(self, display, segment, finding: Finding, seen: Observation) -> None:
         current = self._nodes.current
         is_current = current is not None and finding.uid == current.uid
         is_rejected = seen.state is State.REJECTED

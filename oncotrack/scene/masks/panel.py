@@ -40,13 +40,15 @@ def current_words(session: RecistScene) -> str:
     if finding is None:
         return ""
     if seen.long_axis is None or seen.short_axis is None:
-        return f"{finding.label} has no axes here: draw them, or press Propose."
+        return f"{finding.label} has no diameters here: draw them, or press Suggest diameters and mask."
     words = f"{finding.label}: {seen.long_axis.length_mm:.1f} x {seen.short_axis.length_mm:.1f} mm"
     words += f", mask {mask_word(seen)}" if seen.mask else ", no mask"
     if seen.volume_mm3:
         words += f", {seen.volume_mm3 / 1000:.2f} ml"
     off = RecistAxes.of(seen.long_axis, seen.short_axis).off_perpendicular
-    return words + (f". The axes are {off:.0f} degrees off the right angle." if off > PERPENDICULAR_WITHIN else ".")
+    return words + (
+        f". The diameters are {off:.0f} degrees off the right angle." if off > PERPENDICULAR_WITHIN else "."
+    )
 
 
 def mask_word(seen: Observation) -> str:
@@ -60,7 +62,7 @@ def mask_word(seen: Observation) -> str:
 def done(session: RecistScene, outcome: object) -> str:
     """Return a sentence on the outcome of a task that was just applied."""
     if isinstance(outcome, Finding):
-        return f"The mask of {outcome.label} lies {mask_word(outcome.at(session.time_point))} now."
+        return f"The mask of {outcome.label} is {mask_word(outcome.at(session.time_point))} now."
     if isinstance(outcome, Taken):
         parts = [f"{_count(len(outcome.new), 'new finding')}"]
         parts += [f"{_count(len(outcome.changed), 'changed mask')}"] * bool(outcome.changed)

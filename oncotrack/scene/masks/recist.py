@@ -61,14 +61,14 @@ class RecistScene(MaskEditing):
         self.is_entered = False
         self._reseeded = ""
         self._segments = MaskSegments(self.nodes)
-        self._looks = MaskDisplay(self.nodes)
+        self._display = MaskDisplay(self.nodes)
         self._draft = AxesDraft(self.nodes, self._on_drawn)
         self._handles = AxesHandles(self.nodes, self._scan, self._preview, self._on_dragged, later)
         self._wire(
             (self._segments.with_painted_mask, self._on_brushed),
             (self._segments.renamed, self._on_renamed),
             (self._segments.deleted, self._on_deleted),
-            (self._looks.clicked, self._on_clicked),
+            (self._display.clicked, self._on_clicked),
             (self._draft.changed, self.changed.emit),
             (self._draft.refused, self.refused.emit),
         )
@@ -79,7 +79,7 @@ class RecistScene(MaskEditing):
         self._draft.close()
         self._handles.close()
         self._segments.close()
-        self._looks.close()
+        self._display.close()
         super().close()
 
     def enter(self) -> None:
@@ -156,7 +156,7 @@ class RecistScene(MaskEditing):
 
     def _on_dragged(self, uid: str, axes: RecistAxes) -> None:
         self.nodes.select(uid)
-        self._reshape(self._squared(axes).checked(self._scan.image().geometry), "change the axes of")
+        self._reshape(self._squared(axes).checked(self._scan.image().geometry), "change the diameters of")
 
     def _preview(self, uid: str, axes: RecistAxes) -> None:
         self._segments.preview(self.time_point, uid, pseudo_mask(self._scan.image(), self._squared(axes)))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from oncotrack.scene.masks.mask_editing import MaskEditing
 
 SEGMENTATION, TABLE, FINDINGS, PAIRS = "masks.seg.nrrd", "masks.csv", "findings.json", "pairs"
-_MOVED = "The scan was changed meanwhile, so what was read for it was dropped; begin again."
+_MOVED = "The scan was changed meanwhile, so the import was discarded. Start again."
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
     chosen = [each for each in session.shown if _is_exported(each, time_point)]
     kind = Kind.LYMPH_NODE if all(each.kind is Kind.LYMPH_NODE for each in chosen) else Kind.LESION
     if not chosen:
-        raise InputError("There are no masks to export. Draw the axes of a lesion first.")
+        raise InputError("There are no masks to export. Draw the diameters of a lesion first.")
 
     def work(progress: Progress) -> tuple[Path, ...]:
         progress(0.1, "Writing the segmentation")
@@ -114,7 +114,7 @@ def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Pat
         if not scan.is_still(image):
             raise InputError(_MOVED)
         new, changed, refused = [], [], []
-        with session.findings.group(f"take the masks of {path.name}"):
+        with session.findings.group(f"import the masks of {path.name}"):
             for label, mask in masks.items():
                 try:
                     _take(session, image, label, mask, new, changed)

@@ -33,15 +33,15 @@ _NEAR_MM = 1e-4
 Edit = Callable[[], object]
 
 
-def marked(label: str, observation: Observation) -> str:
+def label_with_state(label: str, observation: Observation) -> str:
     """Return a finding's label with its state and diameters: "L 1 ?" is proposed, "L 1 ok 14.6 x 8.2 mm" accepted."""
     axes = (observation.long_axis, observation.short_axis)
     lengths = " x ".join(f"{axis.length_mm:.1f}" for axis in axes if axis)
     return f"{label} {_MARKS[observation.state]}" + (f" {lengths} mm" if lengths else "")
 
 
-def unmarked(text: str) -> str:
-    """Return the label without what `marked` adds: "L 1" for "L 1 ? 14.6 mm"."""
+def label_without_state(text: str) -> str:
+    """Return the label without what `label_with_state` adds: "L 1" for "L 1 ? 14.6 mm"."""
     return _ADDED.sub("", text.strip()).strip()
 
 
@@ -85,12 +85,12 @@ def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str,
 
 def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str) -> None:
     """Draw one point per finding of the list; a point that a reader is placing stays as it is."""
-    wanted = {finding.uid: finding for finding in findings if finding.at(time_point)}
+    target = {finding.uid: finding for finding in findings if finding.at(time_point)}
     for index in reversed(range(node.GetNumberOfControlPoints())):
         uid = node.GetNthControlPointDescription(index)
-        if uid and uid != PENDING and (uid not in wanted or index != _index(node, uid)):
+        if uid and uid != PENDING and (uid not in target or index != _index(node, uid)):
             node.RemoveNthControlPoint(index)
-    for uid, finding in wanted.items():
+    for uid, finding in target.items():
         observation = finding.at(time_point)
         index = _index(node, uid)
         if index < 0:
@@ -101,7 +101,7 @@ def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList,
             node.SetNthControlPointLocked(index, False)
         if _distance(node, index, observation.centre) > _NEAR_MM:
             node.SetNthControlPointPositionWorld(index, *observation.centre)
-        label = marked(finding.label, observation)
+        label = label_with_state(finding.label, observation)
         if node.GetNthControlPointLabel(index) != label:
             node.SetNthControlPointLabel(index, label)
         if bool(node.GetNthControlPointSelected(index)) != (uid == current):
@@ -123,8 +123,8 @@ def read_centres(
         if _distance(node, index, observation.centre) > _NEAR_MM:
             yield f"move {finding.label}", partial(findings.move, finding.uid, time_point, _position(node, index))
         label = node.GetNthControlPointLabel(index)
-        if label != marked(finding.label, observation) and unmarked(label) != finding.label:
-            yield f"rename {finding.label}", partial(findings.rename, finding.uid, unmarked(label))
+        if label != label_with_state(finding.label, observation) and label_without_state(label) != finding.label:
+            yield f"rename {finding.label}", partial(findings.rename, finding.uid, label_without_state(label))
 
 
 def draw_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:

@@ -174,16 +174,16 @@ class FindingNodes:
             self.drawn.emit()
 
     def _draw_shapes(self) -> None:
-        wanted = {}
+        target = {}
         for finding in self.findings:
             for time_point, observation in finding.observations.items():
                 for part, field in FIELDS.items():
                     if getattr(observation, field) is not None:
-                        wanted[NodeKey(part, time_point, finding.uid)] = finding, observation
+                        target[NodeKey(part, time_point, finding.uid)] = finding, observation
         for key, _node in self.parts:
-            if key.part in FIELDS and key not in wanted:
+            if key.part in FIELDS and key not in target:
                 self.parts.remove(key)
-        for key, (finding, observation) in wanted.items():
+        for key, (finding, observation) in target.items():
             node = self.parts.find(key)
             if node is None:
                 node = self.parts.need(key, CLASSES[key.part], finding.label)

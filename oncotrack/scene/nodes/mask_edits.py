@@ -65,5 +65,7 @@ def axes_of(finding: Finding, time_point: str) -> RecistAxes:
     """Return the two axes of a finding on a scan; InputError when it has none."""
     seen = finding.at(time_point)
     if seen is None or seen.long_axis is None or seen.short_axis is None:
-        raise InputError(f"{finding.label} has no axes on this scan. Draw them, or have them proposed.")
+        raise InputError(
+            f"{finding.label} has no diameters on this scan. Draw them, or press Suggest diameters and mask."
+        )
     return RecistAxes.of(seen.long_axis, seen.short_axis)

@@ -14,7 +14,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from oncotrack.findings.finding import Axis, Box, Finding, Observation, Provenance, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.tracklet import Tracklet
-from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, marked, style_points
+from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, label_with_state, style_points
 
 BOX, LONG_AXIS, SHORT_AXIS, OUTLINE = "box", "long axis", "short axis", "outline"
 """Parts that one finding at one time point may have, each a node of its own."""
@@ -64,7 +64,9 @@ def draw_shape(
         _draw_outline(node, observation.tracklet)
     else:
         draw_axis(node, getattr(observation, FIELDS[part]))
-        _label_axis(node, marked(finding.label, observation) if part == LONG_AXIS and observation.mask else "")
+        _label_axis(
+            node, label_with_state(finding.label, observation) if part == LONG_AXIS and observation.mask else ""
+        )
     if node.GetName() != name:
         node.SetName(name)
     colour = CURRENT_COLOUR if is_current else OTHER_COLOUR

@@ -35,7 +35,7 @@ def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding 
     observation = finding.at(time_point) if finding else None
     evidence = observation.evidence if observation else None
     alternatives = evidence.alternatives if evidence else ()
-    wanted = [
+    target = [
         (alternative_letter(index), alternative.centre, f"score {alternative.score:.2f}")
         for index, alternative in enumerate(alternatives, 1)
     ]
@@ -47,11 +47,11 @@ def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding 
         )
         for n in range(node.GetNumberOfControlPoints())
     ]
-    if shown == wanted:
+    if shown == target:
         return
     was = node.StartModify()
     node.RemoveAllControlPoints()
-    for label, centre, score in wanted:
+    for label, centre, score in target:
         index = node.AddControlPoint(vtk.vtkVector3d(*centre), label)
         node.SetNthControlPointDescription(index, score)
     node.EndModify(was)
