@@ -54,7 +54,7 @@ class AffineTracker:
 def phantom(
     lesion=LESION, geometry: Geometry | None = None, name: str = "CT", body=(0.0, 0.0, 0.0), seed: int = 3
 ) -> Volume:
-    """A 64 x 64 x 40 block of soft tissue in air (HU, 1.5 x 1.5 x 2 mm) with noise and one bright blob."""
+    """Make a 64 x 64 x 40 block of soft tissue in air (HU, 1.5 x 1.5 x 2 mm) with noise and one bright blob."""
     geometry = geometry or Geometry((64, 64, 40), (1.5, 1.5, 2.0), (-47.25, -47.25, -39.0))
     k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
     place = geometry.to_ras(np.stack([i, j, k], -1))
@@ -130,14 +130,14 @@ class View:
         interactor.InvokeEvent(event)
 
     def click(self, ras) -> None:
-        """Press and let go."""
+        """Press and release."""
         self.mouse("MouseMoveEvent", ras)
         self._view.render()
         self.mouse("LeftButtonPressEvent", ras)
         self.mouse("LeftButtonReleaseEvent", ras)
 
     def drag(self, start, stop, while_held=lambda: None) -> None:
-        """Press at one place, move in steps, let go at another."""
+        """Press at one place, move in steps, release at another."""
         self.mouse("MouseMoveEvent", start)
         self._view.render()
         self.mouse("LeftButtonPressEvent", start)
@@ -183,13 +183,13 @@ def lesion() -> tuple[float, float, float]:
 
 @pytest.fixture
 def truth() -> Registration:
-    """The registration that the follow-up was made with."""
+    """Return the registration that the follow-up was made with."""
     return shifted_registration()
 
 
 @pytest.fixture
 def trackers() -> dict:
-    """The affine tracker alone."""
+    """Return the affine tracker alone."""
     return {"affine": AffineTracker}
 
 
@@ -212,7 +212,7 @@ def real_session(scene):
 
 @pytest.fixture
 def application():
-    """An empty scene with its logics."""
+    """Return an empty scene with its logics."""
     application = new_scene()
     application.logic.SetSliceLogics(vtk.vtkCollection())
     application.logic.SetViewLogics(vtk.vtkCollection())
@@ -221,13 +221,13 @@ def application():
 
 @pytest.fixture
 def scene(application):
-    """An empty scene."""
+    """Return an empty scene."""
     return application.scene
 
 
 @pytest.fixture
 def view(application):
-    """Opens slice views by name and orientation."""
+    """Return a function that opens slice views by name and orientation."""
     opened = []
 
     def open_view(name: str, orientation: str = "Axial", **options) -> View:
@@ -247,7 +247,7 @@ def know_registration(session: FollowUpScene, registration: Registration) -> Non
 
 @pytest.fixture
 def session(scene):
-    """Both scans chosen, the registration known, the affine tracker at hand."""
+    """Choose both scans, with a known registration and the affine tracker."""
     session = FollowUpScene(scene, trackers={"affine": AffineTracker})
     baseline = add_volume(scene, phantom(name="CT 2025"))
     moved = tuple(shifted_registration().to_followup(LESION))

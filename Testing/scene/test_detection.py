@@ -1,4 +1,4 @@
-"""The nodes of a scan as a reader gets, sifts and keeps them: detecting, deciding, detecting again, saving."""
+"""Detection in a scene: detecting, filtering, deciding, detecting again, saving."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PLACES = (((12.0, -8.0, 6.0), 8.5), ((-15.0, 5.0, -4.0), 6.0), ((-10.0, -12.0, 1
 
 @pytest.fixture
 def nodes_at():
-    """The stand-in for the trained detector; its places can be changed between runs."""
+    """Replace the trained detector by a stand-in whose places can be changed between runs."""
     return KnownNodes(PLACES)
 
 
@@ -49,7 +49,7 @@ def session(scene, make_phantom, nodes_at):
 
 @pytest.fixture
 def found(session):
-    """The four nodes have been found."""
+    """Detect the four nodes."""
     session.detect().run()
     return session
 
@@ -77,12 +77,12 @@ def is_drawn(session, label, part="outline"):
 
 
 def test_one_task_finds_every_node_with_progress_by_slice(session):
-    said = []
-    taken = session.detect().run(lambda fraction, text: said.append(text))
+    messages = []
+    taken = session.detect().run(lambda fraction, text: messages.append(text))
     assert labels(session) == ["LN 1", "LN 2", "LN 3", "LN 4"]
     assert [finding.uid for finding in taken] == [finding.uid for finding in session.here]
-    assert "Slice 1 of 40" in said
-    assert "Slice 40 of 40" in said
+    assert "Slice 1 of 40" in messages
+    assert "Slice 40 of 40" in messages
     assert session.current.label == "LN 1"
     assert session.findings.time_points[0].fingerprint, "the list says which scan it was"
     session.undo()
@@ -158,7 +158,7 @@ def test_rejected_nodes_are_not_drawn_but_listed_as_such(found):
     assert "1 rejected" in summary(found)
 
 
-def test_a_new_run_keeps_what_was_decided_and_proposes_no_rejected_node_again(found, nodes_at):
+def test_a_new_run_keeps_decisions_and_proposes_no_rejected_node(found, nodes_at):
     found.accept(named(found, "LN 1").uid)
     found.reject(named(found, "LN 2").uid)
     kept = named(found, "LN 1"), named(found, "LN 2")
@@ -269,7 +269,7 @@ def test_the_list_is_sorted_and_filtered(found):
     assert "by known" in tip
 
 
-def test_sizes_are_said_in_words(found):
+def test_sizes_have_recist_names(found):
     words = [size_word(finding.at(found.time_point)) for finding in found.here]
     shorts = [finding.at(found.time_point).short_axis.length_mm for finding in found.here]
     assert words == ["measurable" if mm >= 15 else "enlarged" if mm >= 10 else "" for mm in shorts]
@@ -314,7 +314,7 @@ def test_next_goes_on_in_the_list_after_a_decision_took_a_node_out_of_it(found):
     found.changed.disconnect(show)
 
 
-def test_next_goes_on_where_a_decision_moved_the_node_and_begins_anew_in_another_list(found):
+def test_next_continues_where_a_decision_moved_the_node(found):
     def show() -> None:
         found.listed = steps(lines(found, order="state"), "all")
 
@@ -359,7 +359,7 @@ def test_only_what_can_be_done_is_offered(session):
     assert "detect" not in possible(session)
 
 
-def test_no_scan_and_a_changed_scan_are_said(session):
+def test_no_scan_and_a_changed_scan_are_refused(session):
     task = session.detect()
     session.set_scan(None)
     with pytest.raises(InputError, match="changed meanwhile"):
@@ -428,6 +428,6 @@ def test_the_export_can_be_read_by_others(found, tmp_path):
     assert (tmp_path / "out" / TABLE).read_text().count("\n") == 3
 
 
-def test_nothing_to_export_is_said(session, tmp_path):
+def test_nothing_to_export_is_refused(session, tmp_path):
     with pytest.raises(InputError, match="no nodes"):
         session.export(tmp_path).run()

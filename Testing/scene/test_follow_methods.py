@@ -1,4 +1,4 @@
-"""A reader chooses how lesions are looked for, tracks all of them, looks again, and sees where the method looked."""
+"""Methods of following in a scene: choosing one, finding all lesions, searching again, maps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def aside(trackers):
 
 @pytest.fixture
 def two(session, aside):
-    """The session with the second method to choose, and three findings of a detector."""
+    """Return the session with a second method to choose, and three findings of a detector."""
     session.method.factories["aside"] = aside
     for at in PLACES:
         session.findings.add(session.baseline_id, Observation(centre=at))
@@ -84,7 +84,7 @@ def test_a_method_without_weights_says_so_and_the_one_before_is_back(two):
     with pytest.raises(WeightsError, match="no weights"):
         two.choose_method("dlt").run()
     assert two.method.name == "affine"
-    assert changes == ["dlt", "affine"], "a selector is told both times"
+    assert changes == ["dlt", "affine"], "a selector is updated both times"
     with pytest.raises(InputError, match="no method magic"):
         two.choose_method("magic")
 
@@ -119,10 +119,10 @@ def test_looking_again_leaves_what_a_reader_decided(two):
 
 def test_all_findings_are_tracked_in_one_go_and_one_undo(two):
     two.choose_method("aside").run()
-    told = []
-    two.follow_missing().run(lambda fraction, text: told.append(text))
+    messages = []
+    two.follow_missing().run(lambda fraction, text: messages.append(text))
     assert all(match.provenance.method == "aside" for match in matches(two))
-    assert {"Lesion 1", "Lesion 2", "Lesion 3"} <= set(told)
+    assert {"Lesion 1", "Lesion 2", "Lesion 3"} <= set(messages)
     two.undo()
     assert matches(two) == [None] * 3
 

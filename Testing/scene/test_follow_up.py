@@ -62,7 +62,7 @@ def test_a_click_in_the_baseline_view_brings_the_match_and_a_drag_edits_it(sessi
     assert np.allclose(position(match_node), target, atol=0.5)
 
 
-def test_leaving_lets_the_rows_go_and_entering_shows_the_scans_again(session, view):
+def test_leaving_unlinks_the_rows_and_entering_shows_the_scans_again(session, view):
     session.linking.is_enabled = True
     session.begin_placing()
     session.leave()
@@ -84,7 +84,7 @@ def test_a_click_on_a_mark_without_moving_it_changes_nothing(followed, view):
     assert followed.findings.to_json() == text
 
 
-def test_states_are_told_in_words(followed):
+def test_labels_contain_the_state(followed):
     node = followed.nodes.centres(followed.followup_id)
     for act, label in (
         (followed.accept, "L 1 ok"),
@@ -166,7 +166,9 @@ def test_a_saved_scene_reopens_with_everything_in_it(followed, tmp_path, truth, 
     open_scene(other.scene, path)
     nodes_in_file = other.scene.GetNumberOfNodes()
     again = FollowUpScene(other.scene, trackers=trackers)
-    assert other.scene.GetNumberOfNodes() == nodes_in_file, "the nodes of the file are found again, not made anew"
+    assert other.scene.GetNumberOfNodes() == nodes_in_file, (
+        "the nodes of the file are found again, not created a second time"
+    )
     assert again.findings.to_json() == json
     assert (again.baseline.GetName(), again.followup.GetName()) == ("CT 2025", "CT 2026")
     assert np.allclose(again.registration.affine, truth.affine)

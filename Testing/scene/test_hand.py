@@ -1,4 +1,4 @@
-"""What a hand does to the nodes becomes commands on the list, and what the list says is drawn."""
+"""A reader's edits of nodes become commands on the list, and the list is drawn."""
 
 from __future__ import annotations
 
@@ -77,16 +77,16 @@ def test_the_end_of_an_axis_can_be_dragged(nodes, view):
 
 
 def test_several_tools_can_listen_to_a_shape_and_one_that_handles_it_is_enough(nodes):
-    heard = []
-    listeners = [lambda key, _node, name=name: bool(heard.append((name, key.part))) for name in ("first", "second")]
+    calls = []
+    listeners = [lambda key, _node, name=name: bool(calls.append((name, key.part))) for name in ("first", "second")]
     nodes.shape_listeners += listeners
     line = only(nodes.scene, "vtkMRMLMarkupsLineNode", "LN 1 long axis")
     line.SetNthControlPointPositionWorld(1, 14, 8, 0)
-    assert heard == [("first", "long axis"), ("second", "long axis")]
+    assert calls == [("first", "long axis"), ("second", "long axis")]
     assert np.allclose(seen(nodes).long_axis.end, (14, 8, 0)), "neither has handled it, so it becomes a command"
     nodes.shape_listeners.append(lambda _key, _node: True)
     line.SetNthControlPointPositionWorld(1, 8, 7, 0)
-    assert len(heard) == 4
+    assert len(calls) == 4
     assert np.allclose(seen(nodes).long_axis.end, (14, 8, 0)), "it was handled"
 
 
@@ -166,13 +166,13 @@ def test_a_label_survives_its_marks(label):
             )
 
 
-def test_placing_a_point_asks_for_a_finding_and_can_be_taken_back(nodes):
-    asked = []
-    keep = lambda *what: asked.append(what)  # noqa: E731
+def test_a_placed_point_is_pending_and_can_be_discarded(nodes):
+    calls = []
+    keep = lambda *what: calls.append(what)  # noqa: E731
     nodes.placed.connect(keep)
     centres = nodes.centres("t0")
     centres.AddControlPointWorld(vtk.vtkVector3d(20, 20, 0))
-    assert asked == [("t0", (20, 20, 0))]
+    assert calls == [("t0", (20, 20, 0))]
     assert len(nodes.findings) == 1
     nodes.discard_pending("t0", (20, 20, 0))
     assert centres.GetNumberOfControlPoints() == 1
@@ -233,7 +233,7 @@ def test_the_outline_is_cut_on_its_slices_only(nodes, view):
         assert np.isclose(bounds[1] - bounds[0], width)
 
 
-def test_the_table_tells_what_a_reader_wants_to_know(nodes):
+def test_the_table_has_label_state_and_measurements(nodes):
     table = nodes.scene.GetFirstNodeByName("Findings table").GetTable()
     row = {table.GetColumnName(n): table.GetValue(0, n).ToString() for n in range(table.GetNumberOfColumns())}
     assert row["Label"] == "LN 1"
@@ -274,7 +274,7 @@ def test_marks_under_a_transform_are_read_in_the_world(nodes):
     assert np.allclose(seen(nodes).centre, (1, 2, 3))
 
 
-def test_a_list_of_a_newer_version_is_kept_and_said(scene, nodes):
+def test_a_list_of_a_newer_version_is_kept_and_reported(scene, nodes):
     text = nodes.findings.to_json().replace('"version": 1', '"version": 99').replace('"version":1', '"version":99')
     node = nodes.list_node()
     nodes.close()

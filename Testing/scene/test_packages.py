@@ -1,4 +1,4 @@
-"""Installing asks, and whatever the answer is, the reader learns what works."""
+"""Installation of packages: it asks, and says what works without them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABSENT = "no-such-package-of-oncotrack>=1"
 
 @pytest.fixture
 def lacking(monkeypatch):
-    """Something that is required is missing; returns what the installers were asked for."""
+    """Something that is required is missing; returns the requirements that the installers got."""
     monkeypatch.setattr(packages, "required", lambda: ["numpy>=1.26", ABSENT])
     return []
 

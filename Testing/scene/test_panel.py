@@ -1,4 +1,4 @@
-"""What a panel shows is what the session knows, and a button is lit when it would do something."""
+"""The contents of a follow-up panel, and the commands that are possible."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_a_reader_who_says_absent_is_quoted_as_such(followed):
     assert cells(followed)[0][1] == "absent"
 
 
-def test_the_filter_lets_its_states_through_only(followed):
+def test_the_filter_shows_its_states_only(followed):
     followed.findings.add(followed.baseline_id, Observation(centre=(5.0, 5.0, 5.0)))
     assert [c[1] for c in cells(followed)] == ["proposed", "not followed"]
     assert len(cells(followed, "to review")) == 2

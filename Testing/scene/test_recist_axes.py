@@ -18,13 +18,13 @@ LONG, SHORT = ((-9.0, 0, 0), (9.0, 0, 0)), ((0, -7.0, 0), (0, 7.0, 0))
 
 
 class Reading:
-    """A session with one scan, and what it said."""
+    """A session with one scan, and its messages."""
 
     def __init__(self, scene, volume, **options) -> None:
         self.session = RecistScene(scene, **options)
-        self.said: list[str] = []
-        self.session.refused.connect(lambda error: self.said.append(str(error)))
-        self.session.warned.connect(self.said.append)
+        self.messages: list[str] = []
+        self.session.refused.connect(lambda error: self.messages.append(str(error)))
+        self.session.warned.connect(self.messages.append)
         self.session.set_scan(add_volume(scene, volume))
         self.session.enter()
 
@@ -33,7 +33,7 @@ class Reading:
         return self.session.seen
 
     def segment(self) -> set[tuple[float, ...]]:
-        """The places (RAS mm) inside the current finding's segment."""
+        """Return the places (RAS mm) inside the current finding's segment."""
         node = self.session.nodes.parts.find(NodeKey(MASKS, self.session.time_point))
         mask = from_segment(node, self.session.current.uid)
         return set(map(tuple, mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]).round(2).tolist()))
@@ -60,7 +60,7 @@ class Reading:
 
 @pytest.fixture
 def axial(view):
-    """An axial view of the lesion's middle."""
+    """Return an axial view of the lesion's centre."""
     axial = view("Green")
     axial.node.JumpSliceByCentering(*MIDDLE)
     return axial
@@ -104,7 +104,7 @@ def test_two_lines_drawn_in_either_order_become_a_finding_with_its_mask(reading,
     assert len(reading.segment()) == inside.array.sum()
     changed = (axial.picture() != before).any(-1)
     assert changed.sum() > 300
-    assert not reading.said
+    assert not reading.messages
 
 
 def test_what_was_drawn_is_one_step_of_undo_and_leaves_no_line_behind(reading, axial):
@@ -153,7 +153,7 @@ def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
         monkeypatch.setattr(module, "pseudo_mask", lambda *a, **k: made.append(1) or original(*a, **k))
     end = MIDDLE + LONG[1]
     axial.drag(end, np.add(end, (-4, 0, 0)), lambda: [waiting.pop()() for _ in range(len(waiting))])
-    assert len(made) == 2, "one for four moves, one when it was let go"
+    assert len(made) == 2, "one for four moves, one when it was released"
     reading.session.close()
 
 
@@ -169,7 +169,7 @@ def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
 def test_lines_that_do_not_fit_get_a_sentence_and_wait_to_be_dragged(reading, axial, one, other, sentence):
     axial.node.SetFieldOfView(200, 200, 1)
     reading.draw(axial, one, other)
-    assert len(reading.said) == 1 and sentence in reading.said[0]
+    assert len(reading.messages) == 1 and sentence in reading.messages[0]
     assert not len(reading.session.findings)
     assert "Drag the ends" in reading.session.hint
     assert "cancel_drawing" in possible(reading.session)
@@ -191,18 +191,18 @@ def test_axes_of_two_slices_and_of_no_length_are_refused(reading, axial):
     reading.click(axial, LONG)
     axial.node.JumpSliceByCentering(*np.add(MIDDLE, (0, 0, 8)))
     reading.click(axial, SHORT, at=np.add(MIDDLE, (0, 0, 8)))
-    assert "two slices" in reading.said[-1]
+    assert "two slices" in reading.messages[-1]
     axial.node.JumpSliceByCentering(*MIDDLE)
     reading.draw(axial, LONG, ((0, 0, 0), (0, 0.1, 0)))
-    assert "has no length" in reading.said[-1]
+    assert "has no length" in reading.messages[-1]
 
 
-def test_a_drag_that_makes_no_sense_is_taken_back(drawn, axial):
+def test_an_impossible_drag_is_undone(drawn, axial):
     was = drawn.session.findings.findings
     end = MIDDLE + SHORT[1]
     axial.drag(end, np.add(end, (0, -18, 0)))
     assert drawn.session.findings.findings == was
-    assert "do not cross" in drawn.said[-1]
+    assert "do not cross" in drawn.messages[-1]
     line = drawn.session.scene.GetFirstNodeByName("L 1 short axis")
     assert line.GetLineLengthWorld() == pytest.approx(drawn.seen.short_axis.length_mm)
 
@@ -210,7 +210,7 @@ def test_a_drag_that_makes_no_sense_is_taken_back(drawn, axial):
 def test_slanted_axes_are_warned_of_and_squared_on_request(reading, axial):
     slanted = ((-4.0, -7.0, 0), (4.0, 7.0, 0))
     reading.draw(axial, LONG, slanted)
-    assert "degrees off the right angle" in reading.said[-1]
+    assert "degrees off the right angle" in reading.messages[-1]
     assert "degrees off" in current_words(reading.session)
     length = reading.seen.short_axis.length_mm
     reading.is_one_undoable_edit(reading.session.square)
@@ -231,7 +231,7 @@ def test_axes_can_be_drawn_on_a_coronal_slice(reading, view):
     reading.draw(coronal, LONG, ((0, 0, -7), (0, 0, 7)))
     assert reading.session.current.label == "LN 1"
     assert reading.seen.mask.geometry.size[1] == 1, "one row of the image: its coronal slice"
-    assert not reading.said
+    assert not reading.messages
 
 
 def test_a_finding_of_another_tool_gets_axes_and_mask_by_one_call(reading, axial):

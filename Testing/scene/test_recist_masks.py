@@ -1,4 +1,4 @@
-"""Masks in the scene: carried, painted, measured, undone, saved, reopened, exported and taken up again."""
+"""Masks in the scene: extended to 3D, painted, measured, undone, saved, reopened, exported and imported."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def axes(at=MIDDLE, long: float = 18.0, short: float = 14.0) -> dict[str, Axis]:
 
 @pytest.fixture
 def submitted():
-    """The tasks that edits in the views have submitted; the tests run them."""
+    """Return the tasks that edits in the views have submitted; the tests run them."""
     return []
 
 
@@ -54,13 +54,13 @@ def session(scene, make_phantom, submitted):
 
 
 def shown(session, label: str = "L 1"):
-    """What a finding's segment holds."""
+    """Return the voxels of a finding's segment."""
     finding = next(each for each in session.findings if each.label == label)
     return from_segment(session.segmentation, finding.uid)
 
 
 def paint(session, inside: np.ndarray) -> None:
-    """What the Segment Editor does at the end of a stroke: another labelmap for the segment."""
+    """Replace the segment's labelmap, as the Segment Editor does at the end of a stroke."""
     mask = session.seen.mask.volume()
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     image = to_oriented(replace(mask, array=inside.astype(np.uint8)))
@@ -82,9 +82,9 @@ def undone_and_redone(session, edit):
 
 
 def test_a_mask_is_carried_to_3d_as_one_command_with_progress(session):
-    told = []
+    messages = []
     flat = session.seen
-    finding = undone_and_redone(session, lambda: session.carry().run(lambda part, text: told.append((part, text))))
+    finding = undone_and_redone(session, lambda: session.carry().run(lambda part, text: messages.append((part, text))))
     seen = finding.at(session.time_point)
     layers = seen.mask.geometry.size[2]
     assert layers >= 3 and f"in {layers} slices" in done(session, finding)
@@ -93,7 +93,7 @@ def test_a_mask_is_carried_to_3d_as_one_command_with_progress(session):
     assert np.ptp([seen.box.low[2], seen.box.high[2]]) == pytest.approx(2.0 * layers)
     assert shown(session).array.sum() == seen.mask.volume().array.sum()
     assert session.segmentation.GetSegmentation().ContainsRepresentation("Closed surface"), "3D views show it"
-    assert len(told) > 1 and all(0 <= part <= 1 for part, _text in told)
+    assert len(messages) > 1 and all(0 <= part <= 1 for part, _text in messages)
 
 
 def test_carrying_can_be_cancelled_and_does_not_overwrite_newer_edits(session):
@@ -115,13 +115,13 @@ def test_carrying_can_be_cancelled_and_does_not_overwrite_newer_edits(session):
 
 @pytest.fixture
 def in_3d(session):
-    """The session, with the mask in 3D."""
+    """Return the session, with the mask in 3D."""
     session.carry().run()
     return session
 
 
 def stretched(session, by_mm: float):
-    """What a hand does that lengthens the long axis."""
+    """Lengthen the long axis, as a reader who drags its end."""
     line = session.nodes.parts.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
     line.SetNthControlPointPositionWorld(1, *np.add(session.seen.long_axis.end, (by_mm, 0, 0)))
 
@@ -208,12 +208,12 @@ def test_a_painted_mask_is_measured_and_is_one_command(session):
     assert shown(session).array.sum() == was.mask.volume().array.sum(), "the segment goes back too"
 
 
-def test_an_emptied_mask_is_told_and_a_deleted_or_renamed_segment_is_a_command(session):
-    said = []
-    session.refused.connect(lambda error: said.append(str(error)))
+def test_an_emptied_mask_is_refused_and_a_deleted_or_renamed_segment_is_a_command(session):
+    messages = []
+    session.refused.connect(lambda error: messages.append(str(error)))
     before = session.findings.findings
     paint(session, np.zeros(session.seen.mask.geometry.shape))
-    assert session.findings.findings == before and "empty" in said[-1]
+    assert session.findings.findings == before and "empty" in messages[-1]
     session.nodes.draw()
     segmentation, uid = session.segmentation.GetSegmentation(), session.current.uid
     segmentation.GetSegment(uid).SetName("left adrenal")

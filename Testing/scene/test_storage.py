@@ -1,12 +1,13 @@
-"""Scenes on disk are whole or not there."""
+"""A scene file is complete or not written."""
 
 from __future__ import annotations
 
+import sys
 import zipfile
 
 import pytest
 
-from oncotrack.errors import Cancelled, InputError, OutputError
+from oncotrack.errors import Cancelled, InputError, MissingPackageError, OutputError
 from oncotrack.scene.files.storage import open_scene, opening, save_scene, saving
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.views.application import check_drawing, new_scene
@@ -14,7 +15,7 @@ from oncotrack.scene.views.application import check_drawing, new_scene
 
 @pytest.fixture
 def saved(scene, make_phantom, tmp_path):
-    """A scene with one volume, on disk."""
+    """Save a scene with one volume."""
     add_volume(scene, make_phantom(name="CT"))
     return save_scene(scene, tmp_path / "folder" / "patient.mrb")
 
@@ -34,7 +35,7 @@ def test_another_suffix_is_refused(scene, tmp_path):
         save_scene(scene, tmp_path / "patient.zip")
 
 
-def test_a_folder_that_cannot_be_made_is_said(scene, tmp_path):
+def test_a_folder_that_cannot_be_made_is_refused(scene, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="Choose a folder"):
         save_scene(scene, tmp_path / "file" / "patient.mrb")
@@ -58,7 +59,7 @@ def test_a_damaged_file_is_refused(saved, scene, tmp_path):
         open_scene(scene, broken)
 
 
-def test_a_file_that_is_not_there_is_said(scene, tmp_path):
+def test_a_missing_file_is_refused(scene, tmp_path):
     with pytest.raises(InputError, match="no file"):
         open_scene(scene, tmp_path / "none.mrb")
 
@@ -69,8 +70,12 @@ def test_a_volume_comes_back(saved):
     assert other.scene.GetFirstNodeByName("CT").GetImageData().GetDimensions() == (64, 64, 40)
 
 
-def test_drawing_is_possible_here():
+def test_drawing_is_possible_here_and_a_missing_library_is_an_error(monkeypatch):
     check_drawing()
+    monkeypatch.setattr("ctypes.CDLL", lambda _name: (_ for _ in ()).throw(OSError()))
+    if sys.platform.startswith("linux"):
+        with pytest.raises(MissingPackageError, match="OpenGL library is missing"):
+            check_drawing()
 
 
 def cancel(fraction, _text):

@@ -1,4 +1,4 @@
-"""Long work leaves the scene alone until it has succeeded."""
+"""Tasks change the scene only when they have succeeded."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Failing:
 
 @pytest.fixture
 def posted():
-    """A worker whose answers wait until the test, as the interface's thread, takes them."""
+    """Return a worker whose results wait until the test, as the GUI thread, handles them."""
     waiting = []
     worker = Worker(waiting.append)
 
@@ -121,7 +121,7 @@ def test_a_cancelled_run_leaves_everything_as_it_was(session, lesion, posted, sc
     assert everything(scene) == before
 
 
-def test_a_defect_while_a_result_is_taken_up_is_said_and_the_work_ends(posted):
+def test_a_defect_while_a_result_is_applied_is_reported_and_abandons_the_task(posted):
     worker, finish = posted
     done, errors, abandoned = threading.Event(), [], []
     task = Task("Counting", lambda _progress: 3, lambda _result: {}["nothing"], lambda: abandoned.append(True))
@@ -175,7 +175,7 @@ def test_the_registration_node_moves_the_baseline_onto_the_follow_up(session, le
     assert np.allclose(moved.to_ras(still.to_ijk(lesion)), truth.to_followup(lesion))
 
 
-def test_a_click_outside_the_baseline_is_said_in_a_sentence(session):
+def test_a_click_outside_the_baseline_is_refused(session):
     with pytest.raises(InputError, match="outside CT 2025"):
         session.follow((500.0, 0.0, 0.0)).run()
     assert len(session.findings) == 0
@@ -222,7 +222,7 @@ def test_a_third_scan_gets_its_own_time_point(session, lesion, truth, make_phant
     assert session.match is None
 
 
-def test_the_anatomy_map_lies_on_the_follow_up_with_its_peak_at_the_guess(session, lesion, truth, view):
+def test_the_anatomy_map_has_its_peak_at_the_registration_estimate(session, lesion, truth, view):
     followup_view = view("FollowUpAxial")
     session.layers.show_scans()
     session.follow(lesion, radius_mm=5.0).run()

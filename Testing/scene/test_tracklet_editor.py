@@ -1,4 +1,4 @@
-"""Correcting the slice boxes of a node by hand: each edit on real nodes, undone, redone, saved and reopened."""
+"""Editing of slice boxes on real nodes: each edit is undone, redone, saved and reopened."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def test_the_handles_lie_on_the_box_of_the_slice_in_view(reading):
     assert "no box on slice 30" in slice_words(reading.session)
 
 
-def test_moving_a_view_along_a_node_tells_the_panel(reading):
-    told = []
-    reading.session.changed.connect(lambda: told.append(reading.editor.slice_index))
+def test_moving_a_view_along_a_node_updates_the_panel(reading):
+    messages = []
+    reading.session.changed.connect(lambda: messages.append(reading.editor.slice_index))
     reading.show(MIDDLE + 1)
-    assert told == [MIDDLE + 1]
+    assert messages == [MIDDLE + 1]
     reading.view.JumpSliceByCentering(30, 0, 7.3)
-    assert told == [MIDDLE + 1], "the same slice, elsewhere"
+    assert messages == [MIDDLE + 1], "the same slice, elsewhere"
 
 
 def test_a_corner_and_the_middle_can_be_dragged(scene, make_phantom, view):
@@ -128,10 +128,10 @@ def test_a_corner_and_the_middle_can_be_dragged(scene, make_phantom, view):
     session.close()
 
 
-def test_a_box_that_is_let_go_of_after_another_node_was_chosen_goes_to_neither(reading):
+def test_a_box_dragged_while_another_node_was_chosen_changes_neither(reading):
     """A run that ends while a hand holds a box chooses another node."""
-    session, told = reading.session, []
-    session.refused.connect(lambda error: told.append(str(error)))
+    session, messages = reading.session, []
+    session.refused.connect(lambda error: messages.append(str(error)))
     roi = session.scene.GetFirstNodeByName("Slice box")
     known = session.findings.findings
     roi.InvokeEvent(roi.PointStartInteractionEvent)
@@ -139,7 +139,7 @@ def test_a_box_that_is_let_go_of_after_another_node_was_chosen_goes_to_neither(r
     session.nodes.select(known[1].uid)
     roi.InvokeEvent(roi.PointEndInteractionEvent)
     assert session.findings.findings == known
-    assert "Another node" in told[0]
+    assert "Another node" in messages[0]
     session.nodes.select(known[0].uid)
     assert roi.GetSize()[0] < 30
 
@@ -260,7 +260,7 @@ def test_a_node_is_trimmed_from_either_end(reading):
     assert reading.of("LN 1").box.high[2] == pytest.approx(-39 + 2 * slices[-2] + 1)
 
 
-def test_head_and_feet_are_told_apart_when_slices_count_downwards(scene, make_phantom):
+def test_head_and_feet_are_right_when_slices_count_downwards(scene, make_phantom):
     flipped = Geometry((64, 64, 40), (1.5, 1.5, 2.0), (-47.25, -47.25, 39.0), ((1, 0, 0), (0, 1, 0), (0, 0, -1)))
     reading = Reading(scene, make_phantom(geometry=flipped), places=[((12.0, -8.0, 5.0), 8.5)])
     reading.view.JumpSliceByCentering(0, 0, 5)

@@ -1,4 +1,4 @@
-"""Lesions are followed through many visits; what a reader corrects at one is where the chain goes on from."""
+"""Lesions followed through many visits: the chain continues from a reader's corrections."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def shifted(steps: int) -> Registration:
 
 
 def add_visits(session, make_phantom, lesion, count: int = 4):
-    """Scans of a patient who lies 5.4 mm further on at each, with registrations that are known."""
+    """Add scans of a patient who lies 5.4 mm further on at each, with known registrations."""
     volumes = [
         add_volume(session.scene, make_phantom(tuple(lesion + n * SHIFT), name=f"CT {n + 1}")) for n in range(count)
     ]

@@ -1,4 +1,4 @@
-"""A volume goes into the scene and comes back where it was, also oblique and under a transform."""
+"""Volumes in the scene: voxels and geometry are kept, also oblique and under a transform."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_the_array_is_not_copied_and_cannot_be_written(scene, oblique):
         volume.array[0, 0, 0] = 1
 
 
-def test_a_stamp_tells_other_voxels_and_another_place(scene, oblique):
+def test_a_stamp_changes_with_the_voxels_and_their_place(scene, oblique):
     node = add_volume(scene, oblique)
     stamps = [stamp(node)]
     assert stamp(node) == stamps[0]
