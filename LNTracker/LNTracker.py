@@ -154,7 +154,7 @@ class LNTrackerWidget(PanelWidget):
 
     def _show_mergeable(self, choices):
         chosen = self.ui.mergeComboBox
-        if choices == self._mergeable:  # as while the reader scrolls: the choice stays
+        if choices == self._mergeable:  # as while the reader scrolls: keep the choice
             return
         self._mergeable, uid = choices, chosen.currentData
         chosen.clear()
@@ -170,7 +170,7 @@ class LNTrackerWidget(PanelWidget):
         self.session.listed = steps(chosen, parameters.shown)
         self.show_lines(self.ui.nodeTable, chosen)
 
-    # what asks first
+    # commands that ask first
 
     def _detect(self):
         from oncotrack.findings.tracklet_edits import Rerun

@@ -184,7 +184,7 @@ class LesionFollowUpWidget(PanelWidget):
     def done(self, outcome):
         from oncotrack.scene.followup.panel import method_tip, verdict
 
-        if isinstance(outcome, str):  # the name of a method that is ready
+        if isinstance(outcome, str):  # the name of a loaded method
             return method_tip(self.session, outcome)
         return verdict(self.session) or "The rows are linked now."
 
@@ -201,7 +201,7 @@ class LesionFollowUpWidget(PanelWidget):
             self.session.layers.hide_probability()
         else:
             self.act("map_probability")
-        self.ui.probabilityButton.checked = self.session.layers.is_probability_shown  # until the map has come
+        self.ui.probabilityButton.checked = self.session.layers.is_probability_shown  # until the map is computed
 
     def _add_visit(self):
         volume = self.ui.visitSelector.currentNode()

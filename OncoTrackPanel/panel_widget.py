@@ -37,7 +37,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._gui_tag, self._lines, self._shortcuts = None, [], []
         super().__init__(parent)
 
-    # what a module fills in
+    # to be defined by a module
 
     def connect_panel(self):
         """Connect the widgets that are no command's button."""
@@ -71,7 +71,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Return a sentence on the outcome of a task."""
         raise NotImplementedError
 
-    # what Slicer calls
+    # called by Slicer
 
     def setup(self):
         super().setup()
@@ -117,7 +117,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             shortcut.setParent(None)
         self._shortcuts = []
 
-    # for the module
+    # for modules
 
     def act(self, name, *arguments):
         """Call a method of the session; errors are shown, tasks go to the worker."""
@@ -172,7 +172,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         table.setColumnCount(len(columns))
         table.setHorizontalHeaderLabels(columns)
         table.connect("itemSelectionChanged()", lambda: self._on_row_chosen(table))
-        table.connect("itemClicked(QTableWidgetItem*)", lambda _item: self._on_row_chosen(table))  # chosen already, too
+        table.connect(
+            "itemClicked(QTableWidgetItem*)", lambda _item: self._on_row_chosen(table)
+        )  # also when it is selected already
         table.connect("itemChanged(QTableWidgetItem*)", self._on_name_typed)
 
     def complain(self, error):
@@ -247,7 +249,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameters = parameters
         if parameters:
             if self.session:
-                self._on_session_changed()  # a reopened scene knows its scan by itself
+                self._on_session_changed()  # a reopened scene has its own choice of scans
             self._gui_tag = parameters.connectGui(self.ui)
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters_changed)
             self._on_parameters_changed()
@@ -275,7 +277,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _on_name_typed(self, item):
         self.act("rename", item.text(), self._lines[item.row()].uid)
-        self._lines = []  # what was typed may have been refused
+        self._lines = []  # the new name may have been refused
         self._on_session_changed()
 
     # the panel and the scene

@@ -80,7 +80,7 @@ COMMANDS = (
     ),
     ReaderCommand("undo", "Undo", "Undo the last edit.", _ALL, "Ctrl+Z"),
     ReaderCommand("redo", "Redo", "Redo the last edit that was undone.", _ALL, "Ctrl+Y"),
-    # moving about and naming
+    # navigating and naming
     ReaderCommand("previous", "Previous", "Go to the previous finding of the list.", _ALL, "P"),
     ReaderCommand("next", "Next", "Go to the next finding of the list.", _ALL, "N"),
     ReaderCommand("go_to", "Go to", "Show the finding in the views.", _ALL),

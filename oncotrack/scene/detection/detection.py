@@ -173,7 +173,7 @@ class DetectionScene(ScanSession):
 
         return Task("Writing the nodes", work, lambda paths: paths)
 
-    # inside
+    # private
 
     def _on_placed(self, at: tuple[float, float, float]) -> None:
         try:

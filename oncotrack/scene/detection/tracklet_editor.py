@@ -60,7 +60,7 @@ class TrackletEditor:
         self._views.moved.disconnect(self._on_moved)
         self._handle.close()
 
-    # where the reader is
+    # the current finding and slice
 
     @property
     def finding(self) -> Finding | None:
@@ -247,7 +247,7 @@ class TrackletEditor:
             self._was_at = here
             self.moved.emit()
 
-    # inside
+    # private
 
     def _need(self) -> Tracklet:
         if self.tracklet is None:

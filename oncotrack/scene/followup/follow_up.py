@@ -181,7 +181,7 @@ class FollowUpScene(FollowTasks):
         if self.current:
             self.go_to()
 
-    # moving about
+    # navigation
 
     def go_to(self, uid: str = "") -> None:
         """Make a finding the current one and centre each row on its place there."""
@@ -216,7 +216,7 @@ class FollowUpScene(FollowTasks):
             here = uids.index(self.current.uid) if self.current else -by
             self.go_to(uids[(here + by) % len(uids)])
 
-    # inside
+    # private
 
     def _anchor(self) -> None:
         seen = self.current.at(self.baseline_id) if self.current else None

@@ -45,8 +45,8 @@ class MatchTasks:
 
         def apply(matches: list[Match]) -> Finding:
             findings = self._nodes.findings
-            hand = Provenance(reader="reader")
-            seen = Observation(centre=at, state=State.ACCEPTED, radius_mm=radius_mm, provenance=hand)
+            reader = Provenance(reader="reader")
+            seen = Observation(centre=at, state=State.ACCEPTED, radius_mm=radius_mm, provenance=reader)
             name = label or findings.next_label(kind)
             with findings.group(f"add {name}"):
                 self._choice.name_time_points()

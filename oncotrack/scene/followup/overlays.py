@@ -136,7 +136,7 @@ class Overlays:
             return
         try:
             geometry = to_volume(followup).geometry
-        except InputError:  # shown when something is matched
+        except InputError:  # reported at the next search
             self._mapped = None
             return
         target = evidence.expected, evidence.radius_mm, geometry

@@ -64,7 +64,7 @@ class AxesDraft:
             self._observers.clear()
             stop_placing(self._nodes.scene)
             for node in self._lines():
-                node.RemoveAllControlPoints()  # the nodes stay: one of them may be what is clicked right now
+                node.RemoveAllControlPoints()  # the nodes stay: one of them may be handling a click now
             self.changed.emit()
 
     def close(self) -> None:
@@ -73,7 +73,7 @@ class AxesDraft:
         for key in LINES:
             self._nodes.parts.remove(key)
 
-    # inside
+    # private
 
     def _lines(self) -> list[slicer.vtkMRMLMarkupsLineNode]:
         return [node for node in map(self._nodes.parts.find, LINES) if node is not None]
@@ -103,7 +103,7 @@ class AxesDraft:
         return node
 
     def _place_next(self) -> None:
-        # Slicer leaves its mode for placing after the second point, and only then can another line be begun
+        # Slicer leaves place mode after the second point; only then can the other line be started
         if self._is_begun and len(self._drawn()) == 1 and not is_placing(self._nodes.scene):
             self._place(1)
 

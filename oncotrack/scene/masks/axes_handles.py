@@ -66,7 +66,7 @@ class AxesHandles:
             if (axes := self._axes(held)) is not None:
                 self._preview(held.finding, axes)
         except OncoTrackError:
-            return  # shown when the end is released
+            return  # reported when the end is released
 
     def _on_released(self, key: NodeKey, _node: slicer.vtkMRMLMarkupsLineNode) -> bool:
         if not self._is_ours(key):

@@ -161,7 +161,7 @@ class MaskEditing(ScanSession):
             self._scan.name_time_point()
             return findings.add(self.time_point, seen, kind=kind, label=label)
 
-    # inside
+    # private
 
     def _carrying(
         self,

@@ -90,7 +90,7 @@ class MaskSegments:
             segment.SetTag(_SHOWN, "preview")
             self._is_drawing = was
 
-    # inside
+    # private
 
     def _draw_scan(self, time_point: str, target: dict[str, tuple[Finding, Observation]]) -> None:
         node = self.node(time_point) or self._make(time_point)
@@ -101,7 +101,7 @@ class MaskSegments:
         node.SetDisplayVisibility(not views or time_point in views)
         is_solid = False
         for uid in set(segmentation.GetSegmentIDs()) - target.keys():
-            if _tag(segmentation.GetSegment(uid)):  # segments that a reader adds are the reader's
+            if _tag(segmentation.GetSegment(uid)):  # segments that a reader added stay
                 segmentation.RemoveSegment(uid)
         for uid, (finding, seen) in target.items():
             segment = segmentation.GetSegment(uid)
@@ -141,7 +141,7 @@ class MaskSegments:
             put_into_study(node, known)
         return node
 
-    # a hand on a segment
+    # edits by a reader
 
     def _watch(self, node: slicer.vtkMRMLSegmentationNode, time_point: str) -> None:
         segmentation = node.GetSegmentation()
@@ -163,7 +163,7 @@ class MaskSegments:
             if mask is None:
                 self.with_painted_mask.emit(time_point, uid, None)
             elif not (packed := PackedMask.of(mask)).is_same(seen.mask):
-                segment.SetTag(_SHOWN, _digest(packed))  # it shows that already
+                segment.SetTag(_SHOWN, _digest(packed))  # already drawn
                 self.with_painted_mask.emit(time_point, uid, mask)
 
     def _read_removed(self, node: slicer.vtkMRMLSegmentationNode, time_point: str) -> None:

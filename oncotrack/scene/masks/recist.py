@@ -29,7 +29,7 @@ def at_once(function: Callable[[], None]) -> None:
 class RecistScene(MaskEditing):
     """One scan in a scene and the masks of its lesions.
 
-    Every method runs on the GUI thread; methods that run long return a `Task`. Every edit is one command of the list.
+    Every method runs on the GUI thread; methods that run long return a `Task`. Every edit is one command on the list.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ class RecistScene(MaskEditing):
         """Add a finding for every segment of a file; see `recist_files.take_segmentation`."""
         return recist_files.take_segmentation(self, self._scan, path)
 
-    # inside
+    # private
 
     def _on_drawn(self, axes: RecistAxes) -> None:
         axes = self._squared(axes).checked(self._scan.image().geometry)

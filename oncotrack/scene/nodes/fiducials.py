@@ -78,7 +78,7 @@ def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str,
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(True)
     text = display.GetTextProperty()
-    text.SetBackgroundColor(0.0, 0.0, 0.0)  # so that it reads on bone as on lung
+    text.SetBackgroundColor(0.0, 0.0, 0.0)  # readable on bone and on lung
     text.SetBackgroundOpacity(0.5)
     display.SetViewNodeIDs(list(view_ids))
 

@@ -31,6 +31,7 @@ from oncotrack.scene.nodes.shapes import (
     draw_shape,
     drop_shape,
     read_shape,
+    shapes_of,
     style_shape,
 )
 from oncotrack.scene.nodes.time_points import leave_study, put_into_study
@@ -174,12 +175,7 @@ class FindingNodes:
             self.drawn.emit()
 
     def _draw_shapes(self) -> None:
-        target = {}
-        for finding in self.findings:
-            for time_point, observation in finding.observations.items():
-                for part, field in FIELDS.items():
-                    if getattr(observation, field) is not None:
-                        target[NodeKey(part, time_point, finding.uid)] = finding, observation
+        target = shapes_of(self.findings)
         for key, _node in self.parts:
             if key.part in FIELDS and key not in target:
                 self.parts.remove(key)
@@ -200,13 +196,13 @@ class FindingNodes:
             return read_list(self.parts)
         except InputError as error:
             node = self.parts.find(LIST)
-            node.SetAttribute(PART, "unreadable list")  # kept as it is: a newer OncoTrack may read it
+            node.SetAttribute(PART, "unreadable list")  # kept: a newer OncoTrack may read it
             self.parts.unregister(node)
             self.problem = error
             self.refused.emit(error)
             return FindingList()
 
-    # what happens
+    # events
 
     def _take_over(self, findings: FindingList) -> None:
         self.findings.changed.disconnect(self._on_list_changed)
@@ -291,7 +287,7 @@ class FindingNodes:
             self.parts = parts
             self._take_over(self._stored())
 
-    # inside
+    # private
 
     def _into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
         for known in self.findings.time_points:

@@ -59,7 +59,7 @@ class RegisteredVolumes:
             if node is None or (self._scans and not self._scans.is_of(*self.volumes)):
                 return None
             return self._drawn if self._drawn and self._is_as_drawn() else read_registration(node)
-        except InputError:  # shown by `scans`, when something is matched
+        except InputError:  # reported by `scans`, at the next search
             return None
 
     def draw(self, registration: Registration) -> None:

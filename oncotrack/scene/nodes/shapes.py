@@ -15,6 +15,7 @@ from oncotrack.findings.finding import Axis, Box, Finding, Observation, Provenan
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, label_with_state, style_points
+from oncotrack.scene.nodes.node_registry import NodeKey
 
 BOX, LONG_AXIS, SHORT_AXIS, OUTLINE = "box", "long axis", "short axis", "outline"
 """Parts that one finding at one time point may have, each a node of its own."""
@@ -28,6 +29,17 @@ CLASSES = {
 }
 _NEAR_MM = 1e-4
 _SHOWN = "OncoTrack.shown"
+
+
+def shapes_of(findings: FindingList) -> dict[NodeKey, tuple[Finding, Observation]]:
+    """Return the findings and observations that need a shape node, by the node's key."""
+    return {
+        NodeKey(part, time_point, finding.uid): (finding, observation)
+        for finding in findings
+        for time_point, observation in finding.observations.items()
+        for part, field in FIELDS.items()
+        if getattr(observation, field) is not None
+    }
 
 
 def style_shape(node: slicer.vtkMRMLDisplayableNode, part: str, view_ids: tuple[str, ...]) -> None:
@@ -74,7 +86,7 @@ def draw_shape(
     display.SetColor(*colour)
     display.SetSelectedColor(*colour)
     if part == BOX:
-        # what slice boxes or a mask measure is not dragged itself; in slices those are drawn, and edited
+        # a box that follows from slice boxes or a mask cannot be dragged; those are drawn, and edited, in slices
         is_own = observation.tracklet is None and observation.mask is None
         display.SetHandlesInteractive(is_current and is_own)
         display.SetVisibility2D(is_own)
@@ -152,7 +164,7 @@ def _draw_box(node: slicer.vtkMRMLMarkupsROINode, box: Box) -> None:
         node.SetCenterWorld(*box.centre)
         node.SetSizeWorld(*(high - low for low, high in zip(box.low, box.high, strict=True)))
     if node.GetNthControlPointVisibility(0):
-        node.SetNthControlPointVisibility(0, False)  # the finding's own mark lies there and moves the box along
+        node.SetNthControlPointVisibility(0, False)  # the finding's own point is there, and moves the box
 
 
 def _read_box(node: slicer.vtkMRMLMarkupsROINode) -> Box | None:

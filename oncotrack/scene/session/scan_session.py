@@ -47,7 +47,7 @@ class ScanSession(FindingCommands):
         self.nodes: FindingNodes = share_nodes(scene)
         self._listed: tuple[str, ...] | None = None
         self._others: tuple[str, list[str]] = ("", [])  # the current finding, and the list without it
-        self._before = 0  # how many of those come before it, also once it has moved or left the list
+        self._before = 0  # how many of those precede it, also after it has moved or left the list
         self._left_views: dict[str, tuple[str, ...]] | None = None
         self._scan = SingleScanSelection(self.nodes, role)
         self._views = SliceViews(scene, slice_nodes or (lambda: all_slice_nodes(scene)))
@@ -126,7 +126,7 @@ class ScanSession(FindingCommands):
         """Remove a finding from this scan; it stays in the list while it lies on another scan."""
         self.findings.remove_from_scan(self._finding(uid).uid, self.time_point)
 
-    # moving about
+    # navigation
 
     def go_to(self, uid: str = "") -> None:
         """Make a finding the current one and centre the views on it."""
@@ -135,7 +135,7 @@ class ScanSession(FindingCommands):
         if (seen := finding.at(self.time_point)) is not None:
             self._views.jump(seen.centre)
 
-    # inside
+    # private
 
     def _wire(self, *wires: tuple[Signal, Callable]) -> None:
         for signal, slot in wires:

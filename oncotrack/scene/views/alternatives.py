@@ -23,7 +23,7 @@ def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[
         display.SetGlyphScale(2.0)
         display.SetSelectedColor(*OTHER_COLOUR)
         display.SetTextScale(2.5)
-        display.GetTextProperty().SetVerticalJustificationToTop()  # below its point: above one lies the match's label
+        display.GetTextProperty().SetVerticalJustificationToTop()  # below its point: the match's label is above its own
     node.SetLocked(True)
 
 
