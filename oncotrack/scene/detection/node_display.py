@@ -18,8 +18,8 @@ class NodeDisplay:
     """Sets the visibility of one scan's nodes after they were drawn.
 
     Proposals below the threshold are hidden, rejected ones unless they are the current one. Axes without a mask are
-    edges of the boxes and would lie under their handles, so they are not drawn. Centres that belong to slice boxes
-    cannot be dragged, for the boxes are; where the boxes' handles are in view, they take the centre's place.
+    edges of the boxes and would lie under their handles, so they are hidden. A node with slice boxes is moved by its
+    boxes, so its centre is locked, and hidden where the handles of a box are in view.
 
     Parameters
     ----------

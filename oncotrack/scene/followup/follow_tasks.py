@@ -21,6 +21,8 @@ from oncotrack.scene.nodes.tasks import Task
 class FollowTasks(ReviewCommands):
     """The part of a follow-up session that searches for lesions in other scans.
 
+    `FollowUpScene`, the only subclass, defines the attributes below.
+
     Attributes
     ----------
     method : TrackingMethod

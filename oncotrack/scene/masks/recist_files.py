@@ -68,7 +68,7 @@ def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
 def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Task:
     """Write the masks that are not rejected for other programs; applying returns the files' paths.
 
-    `SEGMENTATION` holds one segment a finding, as Slicer and DICOM SEG writers read it; `TABLE` the axes and volumes;
+    `SEGMENTATION` holds one segment per finding, as Slicer and DICOM SEG writers read it; `TABLE` the axes and volumes;
     `FINDINGS` the whole list; the folder `PAIRS` an image and its mask for each finding, to train with.
 
     Raises

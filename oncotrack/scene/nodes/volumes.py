@@ -57,7 +57,7 @@ def to_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
     Raises
     ------
     InputError
-        When there are no voxels, several numbers a voxel, or a transform that bends the image.
+        There are no voxels, several numbers per voxel, or a non-linear transform.
     """
     image, name = node.GetImageData(), node.GetName() or "The image"
     if image is None or image.GetPointData().GetScalars() is None:

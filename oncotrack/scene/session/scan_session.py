@@ -20,8 +20,8 @@ from oncotrack.scene.views.slice_views import SliceViews, all_slice_nodes
 class ScanSession(FindingCommands):
     """The base of the sessions that work on one scan.
 
-    It shares the list of findings with whatever else works on the scene. A tool says in `current` and `shown` which of
-    them are its own.
+    It shares the list of findings with all other sessions on the scene. A subclass defines its own findings by `current`
+    and `shown`.
 
     Parameters
     ----------

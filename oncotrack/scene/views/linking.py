@@ -78,7 +78,7 @@ class LinkedRows:
     def anchor(self, baseline: Sequence[float] | None = None, followup: Sequence[float] | None = None) -> None:
         """Correct the registration by a shift, so that the current lesion's two places correspond exactly.
 
-        Without points the registration counts as it is.
+        Without points the registration is used unchanged.
         """
         registration = self._registration()
         if baseline is None or followup is None or registration is None:
