@@ -1,4 +1,4 @@
-"""The page's frame: the bar of commands, the views, the tools' tabs, progress and messages. It knows no tool by name."""
+"""The page's frame: the bar of commands, the views, the tools' tabs, progress and messages; independent of any one tool."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from oncotrack.web.viewer import Viewer
 _PANEL_PX = 330
 
 
-def build(viewer: Viewer) -> VAppLayout:
-    """Make the page of a viewer."""
+def build(viewer: Viewer, page: VAppLayout) -> None:
+    """Replace the content of a page by that of a viewer."""
     viewer.state.key_titles = {command.name: command.title for command in viewer.commands.values() if command.key}
     viewer.state.change("tab")(lambda tab, **_state: _give_keys(viewer, tab))
     viewer.state.tab = viewer.tools[0].name if viewer.tools else ""
     _give_keys(viewer, viewer.state.tab)
-    with VAppLayout(viewer.server, theme="dark") as layout:
+    page.root.clear()
+    with page:
         with v.VAppBar(flat=True, border="b", height=48):
             html.Span("OncoTrack", classes="text-subtitle-1 font-weight-medium mx-3")
             for tool in viewer.tools:
@@ -46,17 +47,16 @@ def build(viewer: Viewer) -> VAppLayout:
             with html.Div(
                 classes=("is_windowing ? 'views is-windowing' : is_following ? 'views is-following' : 'views'",)
             ):
-                viewer.views.layout.initialize_layout_grid(layout)
+                viewer.views.layout.initialize_layout_grid(page)
             _hint()
             _progress(viewer)
             _autosave(viewer)
         _message()
         _question(viewer)
-    return layout
 
 
 def _give_keys(viewer: Viewer, tab: str) -> None:
-    """A key that several tools have is the open tab's, else that of the first of them."""
+    """Assign a key that several tools have to the tool of the open tab, else to the first of them."""
     keys = {}
     for tool in sorted(viewer.tools, key=lambda tool: tool.name != tab):
         for command in tool.commands:
@@ -127,13 +127,13 @@ def _autosave(viewer: Viewer) -> None:
     with html.Div(classes="job", v_if=("autosaved.text && !job.text",), **raw(role="status")):
         v.VIcon("mdi-history")
         html.Span("{{ autosaved.text }}", style="flex: 1;")
-        for name, title in (("take", "Take them up"), ("drop", "Set aside")):
+        for name, title in (("restore", "Restore"), ("discard", "Discard (a backup is kept)")):
             v.VBtn(
                 title,
                 size="small",
                 variant="outlined",
                 click=(viewer.run, f"['{name} autosave']"),
-                v_if=("autosaved.fits" if name == "take" else "true",),
+                v_if=("autosaved.fits" if name == "restore" else "true",),
                 **raw(data_autosave=name),
             )
 
@@ -165,5 +165,5 @@ def _question(viewer: Viewer) -> None:
         v.VCardText("{{ ask.text }}")
         with v.VCardActions():
             v.VSpacer()
-            v.VBtn("Keep them", click=(viewer.attempt_answer, "[false]"))
-            v.VBtn("Open anyway", color="amber", click=(viewer.attempt_answer, "[true]"), **raw(data_answer="yes"))
+            v.VBtn("Keep findings", click=(viewer.run, "['answer', false]"))
+            v.VBtn("Open and replace", color="amber", click=(viewer.run, "['answer', true]"), **raw(data_answer="yes"))

@@ -1,4 +1,4 @@
-"""Finding lymph nodes: one button, the list of nodes with its score threshold and filters, and their slice boxes."""
+"""Detecting lymph nodes: the detect button, the list of nodes with score threshold and filters, their slice boxes."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from oncotrack.scene.detection.detection import DetectionScene
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.views.mouse_mode import is_placing
 from oncotrack.web.attributes import raw
+from oncotrack.web.display import Display
+from oncotrack.web.files import Files
 from oncotrack.web.panels.node_list import NodeList
 from oncotrack.web.panels.scan_tool import NODES, ScanTool
 from oncotrack.web.panels.tracklet_card import TrackletCard
@@ -38,20 +40,23 @@ _RERUNS = ((Rerun.KEEP, "Keep decisions"), (Rerun.REPLACE, "Replace all"))
 
 
 class DetectionTool(ScanTool):
-    """The nodes of one scan; while its tab is open, a click in a slice chooses a node and follows no lesion.
+    """Tab of the nodes of one scan; while it is open, a click in a slice selects a node and follows no lesion.
 
     Parameters
     ----------
     viewer : Viewer
+    display : Display
+    files : Files
     """
 
     part, name, title, icon = NODES, "nodes", "Nodes", "mdi-line-scan"
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, display: Display, files: Files) -> None:
         super().__init__(viewer)
+        self._display, self._files = display, files
         session = DetectionScene(viewer.app.scene, slice_nodes=self._slice_nodes)
         self._list = NodeList(viewer, session)
-        self._card = TrackletCard(viewer, session, self._do)
+        self._card = TrackletCard(viewer, session, self._do, self.can)
         viewer.state.is_rerun_asked = False
         self._follow(session)
         viewer.takes_click[self.name] = self._on_click
@@ -62,8 +67,8 @@ class DetectionTool(ScanTool):
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Detecting, deciding, moving about; the edits of slice boxes come from their card."""
-        do, prefix, can = self._do, NODES.prefix, NODES.can
+        """Detecting, deciding, moving between nodes, the edits of slice boxes."""
+        do, prefix, can = self._do, NODES.prefix, self.can
         return (
             Command(f"{prefix}detect", "Find the lymph nodes of the scan", self.icon, self._detect, "d", can("detect")),
             Command(f"{prefix}add", "Add a node: click its middle in a slice", "mdi-plus-circle-outline", self._add, "i",
@@ -77,17 +82,17 @@ class DetectionTool(ScanTool):
             Command(f"{prefix}rename", "Rename the node", "mdi-pencil", self._rename, is_in_bar=False),
             Command(f"{prefix}scan", "Choose the scan", "mdi-image", self._choose_scan, is_in_bar=False),
             Command(f"{prefix}export", "Export the shown nodes: boxes, table, label map of ellipses, findings",
-                    "mdi-export", self._export, enabled=can("export"), is_in_bar=False),
+                    "mdi-export", self._export, is_possible=can("export"), is_in_bar=False),
         )  # fmt: skip
 
     def build(self) -> None:
-        """The scan, the button, the list, the slice boxes, the question before a new run."""
+        """Create the choice of the scan, the buttons, the list, the slice boxes and the question before a new run."""
         commands = {command.name: command for command in self.commands}
         self._scans()
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
             for name, title in (("detect", "Find lymph nodes"), ("add", "Add node"), ("export", "Export")):
                 NODES.button(self._viewer, commands[NODES.prefix + name], title)
-        html.P("Open a scan in the tab Files.", v_if=(f"!{NODES.can('detect')} && !job.text",))
+        html.P("Open a scan in the tab Files.", v_if=("!node_possible.includes('detect') && !job.text",))
         html.P(CAUTION, classes="more", v_if=("has_scans",), **raw(data_caution="yes"))
         with html.Div(v_if=("node_summary",)):
             self._list.build()
@@ -113,12 +118,12 @@ class DetectionTool(ScanTool):
                     v.VBtn(title, click=(self._viewer.run, f"['{NODES.prefix}rerun', '{rerun.value}']"),
                            **raw(data_rerun=rerun.value))  # fmt: skip
 
-    # what a reader does
+    # commands
 
     def _do(self, name: str, *arguments: Any) -> None:
         outcome = attrgetter(name)(self._session)(*arguments)
         if isinstance(outcome, Task):
-            self._viewer.submit(outcome, self._tell)
+            self._viewer.submit(outcome, self._show_outcome)
 
     def _detect(self) -> None:
         if self._session.has_decisions:
@@ -132,16 +137,17 @@ class DetectionTool(ScanTool):
 
     def _add(self) -> None:
         was_placing = is_placing(self._session.scene)
-        self._viewer.display.set_windowing(False)
+        self._display.set_windowing(False)
         if not was_placing:
             self._session.begin_placing()
             self._viewer.say("Click the middle of the node in a slice.")
 
     def _export(self) -> None:
-        files = self._viewer.files
-        self._viewer.submit(self._session.export(files.out), lambda paths: files.tell(*(path.name for path in paths)))
+        self._viewer.submit(
+            self._session.export(self._files.out), lambda paths: self._files.show_saved(*(path.name for path in paths))
+        )
 
-    # what happens
+    # events
 
     def _refresh(self) -> None:
         self._list.refresh()
@@ -151,15 +157,15 @@ class DetectionTool(ScanTool):
     def _possible(self) -> frozenset[str]:
         return panel.possible(self._session)
 
-    def _tell(self, outcome: Finding | tuple[Finding, ...]) -> None:
+    def _show_outcome(self, outcome: Finding | tuple[Finding, ...]) -> None:
         self._viewer.say(panel.done(self._session, outcome))
 
     def _on_found(self, taken: tuple[Finding, ...]) -> None:
         self._viewer.state.tab = self.name
-        self._tell(taken)
+        self._show_outcome(taken)
 
     def _on_tab(self, tab: str, **_state: object) -> None:
-        """Where another tool takes the clicks, the handles of boxes would lie in its way."""
+        """Hide the handles of boxes on tabs whose tool takes the clicks itself."""
         self._session.editor.is_enabled = tab == self.name or tab not in self._viewer.takes_click
 
     def _on_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:

@@ -1,4 +1,4 @@
-"""Following lesions: the list of findings, the current one's match, and their commands."""
+"""Following lesions: the list of findings, the match of the current one, and their commands."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.web.attributes import raw
+from oncotrack.web.display import Display
 from oncotrack.web.panels.match_card import MatchCard
 from oncotrack.web.panels.method_card import MethodCard
 from oncotrack.web.panels.rename_field import rename_field
@@ -23,40 +24,41 @@ _SHOWN = "findings.filter(each => shown_state === 'all' || each.state === shown_
 
 
 class FindingsTool:
-    """The list with state, trust and axes; a click goes there.
+    """Tab of the findings with state, cycle error and axes; a click on a row goes to its finding.
 
     Parameters
     ----------
     viewer : Viewer
+    display : Display
     """
 
     name, title, icon = "findings", "Findings", "mdi-format-list-bulleted"
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer, self._session = viewer, viewer.session
-        self._method, self._card, self._visits = MethodCard(viewer), MatchCard(viewer), VisitCard(viewer)
+    def __init__(self, viewer: Viewer, display: Display) -> None:
+        self._viewer, self._display, self._session = viewer, display, viewer.session
+        self._method, self._card, self._visits = MethodCard(viewer), MatchCard(viewer), VisitCard(viewer, display)
         viewer.state.update({"shown_state": "all", "renaming": "", "new_label": ""})
 
     @property
     def commands(self) -> Sequence[Command]:
-        """From following to redo."""
+        """Following, deciding, moving between findings, undo and redo."""
         session = self._session
-        one, matched = "findings.length > 0", "!!match.label"
+        can = self._viewer.can
         return (
             Command("follow", "Follow: click a lesion in the baseline", "mdi-crosshairs-gps", self._toggle, "f",
                     active="is_following && !is_windowing"),
-            Command("previous", "Previous finding", "mdi-chevron-left", session.previous, "p", one),
-            Command("next", "Next finding", "mdi-chevron-right", session.next, "n", one),
-            Command("accept", "Accept the match", "mdi-check-circle", session.accept, "a", matched),
-            Command("reject", "Reject the match", "mdi-close-circle-outline", session.reject, "r", matched),
+            Command("previous", "Previous finding", "mdi-chevron-left", session.previous, "p", can("previous")),
+            Command("next", "Next finding", "mdi-chevron-right", session.next, "n", can("next")),
+            Command("accept", "Accept the match", "mdi-check-circle", session.accept, "a", can("accept")),
+            Command("reject", "Reject the match", "mdi-close-circle-outline", session.reject, "r", can("reject")),
             Command("absent", "Lesion is absent in the follow-up", "mdi-minus-circle-outline", session.mark_absent, "x",
-                    matched),
+                    can("mark_absent")),
             Command("swap", "Swap the match with its best alternative", "mdi-swap-horizontal", self._swap, "s",
-                    "match.label && match.alternatives.length > 0"),
-            Command("undo", "Undo", "mdi-undo", session.undo, "Ctrl+z", "can_undo"),
-            Command("redo", "Redo", "mdi-redo", session.redo, "Ctrl+y", "can_redo"),
-            Command("redo too", "Redo", "mdi-redo", session.redo, "Ctrl+Shift+z", "can_redo", is_in_bar=False),
-            Command("delete", "Delete the finding", "mdi-delete", session.remove_everywhere, "Delete", one, is_in_bar=False),
+                    can("take_alternative")),
+            Command("undo", "Undo", "mdi-undo", session.undo, "Ctrl+z", can("undo")),
+            Command("redo", "Redo", "mdi-redo", session.redo, "Ctrl+y", can("redo")),
+            Command("redo too", "Redo", "mdi-redo", session.redo, "Ctrl+Shift+z", can("redo"), is_in_bar=False),
+            Command("delete", "Delete the finding", "mdi-delete", session.delete, "Delete", can("delete"), is_in_bar=False),
             Command("go", "Go to the finding", "mdi-target", session.go_to, is_in_bar=False),
             Command("rename", "Rename the finding", "mdi-pencil", self._rename, is_in_bar=False),
             Command("take", "Take an alternative", "mdi-swap-horizontal", session.take_alternative, is_in_bar=False),
@@ -133,7 +135,7 @@ class FindingsTool:
     def _toggle(self) -> None:
         state = self._viewer.state
         state.is_following = state.is_windowing or not state.is_following
-        self._viewer.display.set_windowing(False)
+        self._display.set_windowing(False)
 
     def _swap(self) -> None:
         self._session.take_alternative(0)

@@ -1,4 +1,4 @@
-"""The mask of the current finding: what it measures, and what can be done to it."""
+"""The mask of the current finding: its measurements and edits."""
 
 from __future__ import annotations
 
@@ -38,23 +38,27 @@ class MaskCard:
     viewer : Viewer
     session : RecistScene
     do : callable
-        Runs a method of the session by its name; long work goes to the worker.
+        Runs a method of the session by its name; long work is queued.
+    can : callable
+        Returns a function that tells whether a method of the session can be used now.
     """
 
-    def __init__(self, viewer: Viewer, session: RecistScene, do: Callable[..., None]) -> None:
-        self._viewer, self._session, self._do = viewer, session, do
+    def __init__(
+        self, viewer: Viewer, session: RecistScene, do: Callable[..., None], can: Callable[[str], Callable[[], bool]]
+    ) -> None:
+        self._viewer, self._session, self._do, self._can = viewer, session, do, can
         viewer.state.mask_words = ""
 
     @property
     def commands(self) -> Sequence[Command]:
         """One for each edit."""
         return tuple(
-            Command(MASKS.prefix + name, tip, icon, partial(self._do, name), key, MASKS.can(name), is_in_bar=False)
+            Command(MASKS.prefix + name, tip, icon, partial(self._do, name), key, self._can(name), is_in_bar=False)
             for name, _title, tip, icon, key in _EDITS
         )
 
     def build(self) -> None:
-        """The measures in words, the edits."""
+        """Create the measurements and the edits."""
         commands = {command.name: command for command in self.commands}
         with html.Div(v_if=("mask_words",), **raw(data_mask_words="yes")):
             html.P("{{ mask_words }}")
@@ -64,5 +68,5 @@ class MaskCard:
                     MASKS.button(self._viewer, commands[MASKS.prefix + name], title)
 
     def refresh(self) -> None:
-        """Bring the words up to the scene."""
+        """Update the measurements from the session."""
         self._viewer.state.mask_words = panel.current_words(self._session)

@@ -1,4 +1,4 @@
-"""Measuring lesions: two drawn diameters become a mask that follows them, in one slice and through the others."""
+"""Measuring lesions: two drawn diameters become a mask, in one slice and extended to 3D."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from oncotrack.scene.masks import panel
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
+from oncotrack.web.display import Display
+from oncotrack.web.files import Files
 from oncotrack.web.panels.mask_card import MaskCard
 from oncotrack.web.panels.mask_files import MaskFiles
 from oncotrack.web.panels.mask_list import MaskList
@@ -32,25 +34,28 @@ _ACTIONS = (
     ("reject", "Reject the finding: its mask is hidden and not exported", "mdi-close-circle-outline", "r"),
     ("remove_from_scan", "Remove from this scan", "mdi-delete", "Delete"),
 )
-_PAUSE_S = 0.03  # drags come faster than masks are made
+_PAUSE_S = 0.03  # drag events arrive faster than masks are computed
 
 
 class MasksTool(ScanTool):
-    """The masks of one scan; while its tab is open, a click on a finding proposes its mask and follows no lesion.
+    """Tab of the masks of one scan; while it is open, a click on a finding proposes its mask and follows no lesion.
 
     Parameters
     ----------
     viewer : Viewer
+    display : Display
+    files : Files
     """
 
     part, name, title, icon = MASKS, "masks", "Masks", "mdi-ruler"
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, display: Display, files: Files) -> None:
         super().__init__(viewer)
+        self._display = display
         session = RecistScene(viewer.app.scene, slice_nodes=self._slice_nodes, submit=self._submit, later=self._later)
         self._list = MaskList(viewer, session)
-        self._card = MaskCard(viewer, session, self._do)
-        self._files = MaskFiles(viewer, session, self._tell)
+        self._card = MaskCard(viewer, session, self._do, self.can)
+        self._files = MaskFiles(viewer, files, session, self._show_outcome, self.can)
         viewer.state.update({"mask_hint": "", "mask_kind": session.kind.value, "is_mask_square": session.is_square})
         self._follow(session)
         viewer.takes_click[self.name] = self._on_click
@@ -62,8 +67,8 @@ class MasksTool(ScanTool):
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Drawing, deciding, moving about; edits of a mask and files come from their own parts of the panel."""
-        do, prefix, can = self._do, MASKS.prefix, MASKS.can
+        """Drawing, deciding, moving between findings, the edits of a mask, import and export."""
+        do, prefix, can = self._do, MASKS.prefix, self.can
         return (
             Command(f"{prefix}draw", "Draw the two axes of a lesion: four clicks in a slice", self.icon, self._draw, "d",
                     can("draw_axes")),
@@ -79,10 +84,10 @@ class MasksTool(ScanTool):
         )  # fmt: skip
 
     def build(self) -> None:
-        """The scan, drawing, the list, the current mask, files."""
+        """Create the choice of the scan, drawing, the list, the current mask, import and export."""
         commands = {command.name: command for command in self.commands}
         self._scans()
-        html.P("Open a scan in the tab Files.", v_if=(f"!{MASKS.can('draw_axes')} && !job.text",))
+        html.P("Open a scan in the tab Files.", v_if=("!mask_possible.includes('draw_axes') && !job.text",))
         with html.Div(classes="d-flex align-center", style="gap: 6px;"):
             MASKS.button(self._viewer, commands[f"{MASKS.prefix}draw"], "Draw axes")
             v.VSelect(
@@ -104,23 +109,23 @@ class MasksTool(ScanTool):
         self._card.build()
         self._files.build()
 
-    # what a reader does
+    # commands
 
     def _do(self, name: str, *arguments: Any) -> None:
         outcome = getattr(self._session, name)(*arguments)
         if isinstance(outcome, Task):
-            self._viewer.submit(outcome, self._tell)
+            self._viewer.submit(outcome, self._show_outcome)
 
     def _draw(self) -> None:
         self._viewer.state.tab = self.name
-        self._viewer.display.set_windowing(False)
+        self._display.set_windowing(False)
         self._session.draw_axes()
 
     def _choose_scan(self, role: str) -> None:
         self._session.cancel_drawing()
         super()._choose_scan(role)
 
-    # what happens
+    # events
 
     def _refresh(self) -> None:
         super()._refresh()
@@ -131,7 +136,7 @@ class MasksTool(ScanTool):
     def _possible(self) -> frozenset[str]:
         return panel.possible(self._session)
 
-    def _tell(self, outcome: object) -> None:
+    def _show_outcome(self, outcome: object) -> None:
         self._viewer.say(panel.done(self._session, outcome))
 
     def _on_option(self, mask_kind: str, is_mask_square: bool, **_state: object) -> None:
@@ -152,7 +157,7 @@ class MasksTool(ScanTool):
         return True
 
     def _submit(self, task: Task) -> None:
-        self._viewer.submit(task, self._tell)
+        self._viewer.submit(task, self._show_outcome)
 
     def _later(self, function: Callable[[], None]) -> None:
         asyncio.get_event_loop().call_later(_PAUSE_S, partial(self._viewer.attempt, function))

@@ -1,4 +1,4 @@
-"""The current finding's match: how far it can be trusted, and what else it might be."""
+"""The match of the current finding: its cycle error and its alternatives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class MatchCard:
-    """Shows the state's `match`, below the list.
+    """The state's `match`, below the list of findings.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class MatchCard:
         self._viewer = viewer
 
     def build(self) -> None:
-        """Place, trust, reason, alternatives to take, the maps."""
+        """Create position, cycle error, reason, maps and alternatives."""
         with html.Div(v_if=("match.label",), **raw(data_match=("match.label",))):
             html.H2("Match of {{ match.label }} in the follow-up")
             html.Div("{{ match.place }}", classes="quiet")

@@ -1,4 +1,4 @@
-"""How lesions are looked for: the method, and the commands that look for many at once."""
+"""Matching of lesions: the method, and the commands that match many findings at once."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 
 class MethodCard:
-    """The method's selector with a line of what it is, and what follows many findings.
+    """Choice of the method with its description, and the commands that match many findings.
 
     Parameters
     ----------
     viewer : Viewer
-        Its state gets `method`, `method_tip` and `possible`: names of what can be done now.
+        Its state gets `method` and `method_tip`.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -33,19 +33,19 @@ class MethodCard:
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Tracking all findings, and looking again."""
+        """Matching all findings, for the first time or again."""
         session = self._session
         return (
             Command("track all", "Track all findings that were not followed yet", "mdi-magnify-expand",
-                    lambda: self._viewer.submit(session.follow_missing()), "t", "possible.includes('follow_missing')",
+                    lambda: self._viewer.submit(session.follow_missing()), "t", self._viewer.can("follow_missing"),
                     is_in_bar=False),
             Command("rematch", "Look again for every match that is not decided about, by the chosen method",
-                    "mdi-refresh", lambda: self._viewer.submit(session.rematch()), "", "possible.includes('rematch')",
+                    "mdi-refresh", lambda: self._viewer.submit(session.rematch()), "", self._viewer.can("rematch"),
                     is_in_bar=False),
         )  # fmt: skip
 
     def build(self) -> None:
-        """Selector, its line, two buttons."""
+        """Create the selector, the description and two buttons."""
         session = self._session
         items = [{"title": session.method.about(name).title, "value": name} for name in session.method.names]
         v.VSelect(
@@ -73,11 +73,10 @@ class MethodCard:
                 )
 
     def refresh(self) -> None:
-        """Bring the page up to the session."""
+        """Update the page's state from the session."""
         state = self._viewer.state
         state.method = self._session.method.name
         state.method_tip = panel.method_tip(self._session)
-        state.possible = sorted(panel.possible(self._session))
 
     def _on_method(self, method: str, **_state: object) -> None:
         if method != self._session.method.name:

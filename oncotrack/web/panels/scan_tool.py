@@ -1,4 +1,4 @@
-"""What the tools share that work on one scan: their commands' names, which scan it is, and the rows of its findings."""
+"""Base of the tools that work on one scan: names of their commands, choice of the scan, rows of its findings."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.web.attributes import raw
-from oncotrack.web.files import BASELINE, FOLLOWUP
 from oncotrack.web.panels.command_button import command_button
 from oncotrack.web.panels.rename_field import rename_field
+from oncotrack.web.roles import BASELINE, FOLLOWUP
 from oncotrack.web.table_rows import STATES
 from oncotrack.web.tools import Command
 
@@ -25,32 +25,32 @@ ICONS = {state.value: icon for state, (_words, icon) in STATES.items()}
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the panel by what it lists ("node"): names of its commands and of what the page knows of it."""
+    """Names that a tool uses on the page, derived from what it lists ("node" or "mask")."""
 
     what: str
 
     @property
     def prefix(self) -> str:
-        """The names of its commands begin with it, so that they stand beside those of other tools."""
+        """First part of the names of its commands, which distinguishes them from those of other tools."""
         return f"{self.what}s."
 
-    def can(self, action: str) -> str:
-        """Whether a method of its scene ("accept", "editor.split") is possible now, as the page's expression."""
-        return f"{self.what}_possible.includes('{action}')"
-
     def button(self, viewer: Viewer, command: Command, title: str = "") -> None:
-        """A button that runs a command; its icon alone without a title."""
+        """Create a button that runs a command; without a title it shows the icon alone."""
         named = {f"data_{self.what}_command": command.name.removeprefix(self.prefix)}
         command_button(viewer, command, title, **named)
 
     def rows(self, viewer: Viewer, title: Callable[[], None], more: str, buttons: Callable[[], None]) -> None:
-        """One row for each of the state's ``nodes`` (``masks``); a click goes there, the pencil renames.
+        """Create one row for each of the state's ``nodes`` (``masks``); a click goes to it, the pencil renames it.
 
         Parameters
         ----------
-        title : makes what follows the name
-        more : the second line, as the page's text
-        buttons : makes what stands before the pencil
+        viewer : Viewer
+        title : callable
+            Creates the elements after the name.
+        more : str
+            The second line, as a template of the page.
+        buttons : callable
+            Creates the buttons before the pencil.
         """
         go = f"['{self.prefix}go', row.uid]"
         with html.Div(
@@ -79,7 +79,7 @@ class Part:
                 self.row_button("Rename", "mdi-pencil", "rename", click="renaming = row.uid; new_label = row.label")
 
     def row_button(self, title: str, icon: str, action: str, **how: object) -> None:
-        """A small button in a row."""
+        """Create a small button in a row."""
         named = {f"data_{self.what}_action": action}
         v.VBtn(icon=icon, size="x-small", variant="text", title=title, **how, **raw(aria_label=title, **named))
 
@@ -88,11 +88,12 @@ NODES, MASKS = Part("node"), Part("mask")
 
 
 class ScanTool:
-    """A tool whose scene works on one of the two scans, which the reader chooses.
+    """Base of a tool whose session works on one of the two scans, which the reader chooses.
 
     Attributes
     ----------
-    part : its names
+    part : Part
+        Its names.
     """
 
     part: Part
@@ -100,9 +101,10 @@ class ScanTool:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer: Viewer = viewer
         self._session: Any = None
+        self._possible_now: frozenset[str] = frozenset()
 
     def _follow(self, session: Any) -> None:
-        """Show the scene's changes, and those of the scans."""
+        """Connect the panel to its session and to changes of the scans."""
         self._session = session
         self._viewer.state.update({f"{self.part.what}_scan": BASELINE, f"{self.part.what}_possible": []})
         session.changed.connect(self._refresh)
@@ -110,7 +112,7 @@ class ScanTool:
         self._viewer.server.controller.on_server_exited.add(self._on_exit)
 
     def _scans(self) -> None:
-        """The choice between the two scans."""
+        """Create the choice between the two scans."""
         what, prefix = self.part.what, self.part.prefix
         with v.VBtnToggle(
             model_value=(f"{what}_scan",), density="compact", variant="outlined", divided=True, mandatory=True,
@@ -124,12 +126,18 @@ class ScanTool:
         state, follow = self._viewer.state, self._viewer.session
         if self._session.scan not in (follow.baseline, follow.followup):
             self._session.set_scan(follow.baseline or follow.followup)
-        state[f"{self.part.what}_possible"] = sorted(self._possible())
+        self._possible_now = self._possible()
+        state[f"{self.part.what}_possible"] = sorted(self._possible_now)
         state[f"{self.part.what}_scan"] = FOLLOWUP if self._is_followup else BASELINE
+        self._viewer.refresh_commands()
 
     def _possible(self) -> frozenset[str]:
-        """Methods of the scene that are possible now."""
+        """Return the names of the session's methods that can be used now."""
         raise NotImplementedError
+
+    def can(self, name: str) -> Callable[[], bool]:
+        """Return a function that tells whether a method of the session ("accept", "editor.split") can be used now."""
+        return lambda: name in self._possible_now
 
     def _choose_scan(self, role: str) -> None:
         self._session.set_scan(getattr(self._viewer.session, role))

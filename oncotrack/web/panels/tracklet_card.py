@@ -1,4 +1,4 @@
-"""The slice boxes of the current node: what the slice in view holds, and what can be done to it."""
+"""The slice boxes of the current node: a description of the box in the slice shown, and its edits."""
 
 from __future__ import annotations
 
@@ -38,27 +38,37 @@ class TrackletCard:
     viewer : Viewer
     session : DetectionScene
     do : callable
-        Runs a method of the session by its name; long work goes to the worker.
+        Runs a method of the session by its name; long work is queued.
+    can : callable
+        Returns a function that tells whether a method of the session can be used now.
     """
 
-    def __init__(self, viewer: Viewer, session: DetectionScene, do: Callable[..., None]) -> None:
-        self._viewer, self._session, self._do = viewer, session, do
+    def __init__(
+        self,
+        viewer: Viewer,
+        session: DetectionScene,
+        do: Callable[..., None],
+        can: Callable[[str], Callable[[], bool]],
+    ) -> None:
+        self._viewer, self._session, self._do, self._can = viewer, session, do, can
         viewer.state.update({"node_slice": "", "mergeable": [], "merge_with": None})
+        viewer.state.change("merge_with")(lambda **_state: viewer.refresh_commands())
 
     @property
     def commands(self) -> Sequence[Command]:
-        """One for each edit."""
+        """One for each edit, and merging."""
         edits = (
-            Command(f"{NODES.prefix}{name}", tip, icon, partial(self._do, f"editor.{name}"), key, NODES.can(f"editor.{name}"),
+            Command(f"{NODES.prefix}{name}", tip, icon, partial(self._do, f"editor.{name}"), key, self._can(f"editor.{name}"),
                     is_in_bar=False)
             for name, _title, tip, icon, key in _EDITS
         )  # fmt: skip
+        can_merge = self._can("editor.merge")
         merge = Command(f"{NODES.prefix}merge", "Make both the same node", "mdi-call-merge", self._merge,
-                        enabled=f"{NODES.can('editor.merge')} && !!merge_with", is_in_bar=False)  # fmt: skip
+                        is_possible=lambda: can_merge() and bool(self._viewer.state.merge_with), is_in_bar=False)  # fmt: skip
         return (*edits, merge)
 
     def build(self) -> None:
-        """The slice in words, the edits, the node to merge with."""
+        """Create the description of the slice, the edits and the choice of the node to merge with."""
         commands = {command.name: command for command in self.commands}
         with html.Div(v_if=("node_slice",), **raw(data_node_slice="yes")):
             html.H2("Boxes in the slices")
@@ -75,7 +85,7 @@ class TrackletCard:
                 NODES.button(self._viewer, commands[f"{NODES.prefix}merge"], "Merge")
 
     def refresh(self) -> None:
-        """Bring the state up to the scene."""
+        """Update the page's state from the session."""
         state = self._viewer.state
         state.node_slice = panel.slice_words(self._session)
         choices = [{"title": words, "value": uid} for uid, words in panel.mergeable(self._session)]
