@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from trame.ui.vuetify3 import VAppLayout
@@ -18,9 +17,9 @@ from oncotrack.web.viewer import Viewer
 
 
 def compose(
-    server: Server, page: VAppLayout, folders: Folders, out: Path, given: Mapping[str, Path], reader: ReadAhead
+    server: Server, page: VAppLayout, folders: Folders, out: Path, reader: ReadAhead
 ) -> tuple[Viewer, Files]:
-    """Create the viewer on the running event loop, fill the page and open what the viewer was started with.
+    """Create the viewer on the running event loop and fill the page.
 
     Parameters
     ----------
@@ -32,8 +31,6 @@ def compose(
         Where the page may open files from.
     out : Path
         Where results and the autosave are written.
-    given : mapping of role to Path
-        Scans to open.
     reader : ReadAhead
         Reads scans.
     """
@@ -42,5 +39,4 @@ def compose(
     files = Files(viewer, display, folders, out, reader)
     viewer.add(*tools_of(viewer, display, files))
     build(viewer, page)
-    viewer.attempt(files.open_first, given)
     return viewer, files

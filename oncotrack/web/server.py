@@ -18,6 +18,7 @@ from oncotrack.web.read_ahead import ReadAhead
 from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
 
 OUT = "oncotrack-results"
+_FLUSH_S = 0.02  # the browser receives the page before its scans are added to the scene
 _PAGE = Path(__file__).parent / "page"
 _MODULE = {
     "serve": {"__oncotrack": str(_PAGE)},
@@ -131,10 +132,11 @@ class _Service:
         try:
             parts = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
             with self._server.state:
-                self._viewer, files = parts.compose(
-                    self._server, self._page, self._folders, self._out, self._given, self._reader
-                )
+                self._viewer, files = parts.compose(self._server, self._page, self._folders, self._out, self._reader)
             self._routes.open(self._viewer, files)
+            await asyncio.sleep(_FLUSH_S)
+            with self._server.state:
+                self._viewer.attempt(files.open_first, self._given)
         except Exception as error:
             self._failure = error
             await self._server.stop()

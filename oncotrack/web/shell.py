@@ -17,9 +17,9 @@ _PANEL_PX = 330
 def build(viewer: Viewer, page: VAppLayout) -> None:
     """Replace the content of a page by that of a viewer."""
     viewer.state.key_titles = {command.name: command.title for command in viewer.commands.values() if command.key}
-    viewer.state.change("tab")(lambda tab, **_state: _give_keys(viewer, tab))
-    viewer.state.tab = viewer.tools[0].name if viewer.tools else ""
-    _give_keys(viewer, viewer.state.tab)
+    viewer.state.change("tab")(lambda tab, **_state: _on_tab(viewer, tab))
+    viewer.state.tab, viewer.state.opened_tabs = viewer.tools[0].name, []
+    _on_tab(viewer, viewer.state.tab)
     page.root.clear()
     with page:
         with v.VAppBar(flat=True, border="b", height=48):
@@ -41,7 +41,11 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
                         style="min-width: 0; padding: 0 6px; letter-spacing: 0;",
                     )
             for tool in viewer.tools:
-                with html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), **raw(data_panel=tool.name)):
+                # a panel is created on the page when its tab is first opened
+                with (
+                    html.Div(v_if=(f"tab === '{tool.name}' || opened_tabs.includes('{tool.name}')",)),
+                    html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), **raw(data_panel=tool.name)),
+                ):
                     tool.build()
         with v.VMain(style="height: 100vh;"), html.Div(style="position: relative; height: 100%;"):
             with html.Div(
@@ -55,8 +59,10 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
         _question(viewer)
 
 
-def _give_keys(viewer: Viewer, tab: str) -> None:
+def _on_tab(viewer: Viewer, tab: str) -> None:
     """Assign a key that several tools have to the tool of the open tab, else to the first of them."""
+    if tab not in viewer.state.opened_tabs:
+        viewer.state.opened_tabs = [*viewer.state.opened_tabs, tab]
     keys = {}
     for tool in sorted(viewer.tools, key=lambda tool: tool.name != tab):
         for command in tool.commands:
@@ -127,12 +133,12 @@ def _autosave(viewer: Viewer) -> None:
     with html.Div(classes="job", v_if=("autosaved.text && !job.text",), **raw(role="status")):
         v.VIcon("mdi-history")
         html.Span("{{ autosaved.text }}", style="flex: 1;")
-        for name, title in (("restore", "Restore"), ("discard", "Discard (a backup is kept)")):
+        for name in ("restore", "discard"):
             v.VBtn(
-                title,
+                viewer.commands[f"{name}_autosave"].title,
                 size="small",
                 variant="outlined",
-                click=(viewer.run, f"['{name} autosave']"),
+                click=(viewer.run, f"['{name}_autosave']"),
                 v_if=("autosaved.fits" if name == "restore" else "true",),
                 **raw(data_autosave=name),
             )

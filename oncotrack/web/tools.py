@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from oncotrack.scene.commands import ReaderCommand
+
 
 def _always() -> bool:
     return True
@@ -20,7 +22,9 @@ class Command:
     name : str
         Unique among all tools; the page sends it to the server.
     title : str
-        What the command does, for the tooltip.
+        Text of its button.
+    tooltip : str
+        What it does, with its key.
     icon : str
         Name of a Material Design icon.
     run : callable
@@ -37,6 +41,7 @@ class Command:
 
     name: str
     title: str
+    tooltip: str
     icon: str
     run: Callable[..., object]
     key: str = ""
@@ -45,14 +50,35 @@ class Command:
     is_in_bar: bool = True
 
     @property
-    def tooltip(self) -> str:
-        """The title, with its key."""
-        return f"{self.title} ({self.key.upper() if len(self.key) == 1 else self.key})" if self.key else self.title
-
-    @property
     def enabled(self) -> str:
         """The page's expression for `is_possible`."""
         return f"enabled.includes('{self.name}')"
+
+
+def page_command(
+    entry: ReaderCommand,
+    icon: str,
+    run: Callable[..., object],
+    is_possible: Callable[[], bool] = _always,
+    *,
+    prefix: str = "",
+    active: str = "",
+    is_in_bar: bool = False,
+) -> Command:
+    """Create the page's command for an entry of the table that desktop and browser share.
+
+    Parameters
+    ----------
+    entry : ReaderCommand
+        Gives name, title, tooltip and key.
+    icon, run, is_possible, active, is_in_bar
+        As in `Command`.
+    prefix : str
+        Before the name, where several tools have a command of that name.
+    """
+    return Command(
+        prefix + entry.name, entry.title, entry.tooltip, icon, run, entry.browser_key, is_possible, active, is_in_bar
+    )
 
 
 class Tool(Protocol):

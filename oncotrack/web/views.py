@@ -119,6 +119,8 @@ class Views:
         self.view_3d: ThreeDView = app.view_manager.get_view(VIEW_3D)
         draw = factories[-1].get_factory_view(VIEW_3D).view_adapter.schedule_render
         self.view_3d.set_scheduled_render(_DelayedRendering(draw, is_busy))
+        self._is_busy = is_busy
+        self._scan_3d: tuple[slicer.vtkMRMLScalarVolumeNode, str] | None = None
         node = self.view_3d.get_view_node()
         node.SetVolumeRenderingQuality(slicer.vtkMRMLViewNode.Adaptive)
         node.SetExpectedFPS(_FPS_3D)
@@ -169,7 +171,25 @@ class Views:
             view.fit_view_to_content()
 
     def show_3d(self, volume: slicer.vtkMRMLScalarVolumeNode | None, preset: str) -> None:
-        """Render only this scan in the 3D view, by the named preset of Slicer."""
+        """Render only this scan in the 3D view, by the named preset of Slicer, once no long work runs.
+
+        The first volume rendering takes a second or more, during which the page does not answer.
+        """
+        is_waiting = self._scan_3d is not None
+        self._scan_3d = volume, preset
+        if not is_waiting:
+            asyncio.get_event_loop().call_later(_PAUSE_S, self._show_3d)
+
+    def _show_3d(self) -> None:
+        if self._is_busy():
+            asyncio.get_event_loop().call_later(_PAUSE_S, self._show_3d)
+            return
+        (volume, preset), self._scan_3d = self._scan_3d, None
+        if volume is None or self._app.scene.IsNodePresent(volume):
+            with self.blocked():
+                self._render_3d(volume, preset)
+
+    def _render_3d(self, volume: slicer.vtkMRMLScalarVolumeNode | None, preset: str) -> None:
         rendering = self._app.volume_rendering
         shown = self._app.scene.GetNodesByClass("vtkMRMLVolumeRenderingDisplayNode")
         shown.UnRegister(None)
@@ -185,7 +205,6 @@ class Views:
             rendering.apply_preset(display, preset)
         display.SetVisibility(True)
         if is_new:
-            self.view_3d.render()
             self.view_3d.fit_view_to_content()
 
     def reset(self, name: str) -> None:

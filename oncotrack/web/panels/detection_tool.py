@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import slicer
 from trame.widgets import html
@@ -16,7 +14,6 @@ from oncotrack.findings.finding import Finding, Point
 from oncotrack.findings.tracklet_edits import Rerun
 from oncotrack.scene.detection import panel
 from oncotrack.scene.detection.detection import DetectionScene
-from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.views.mouse_mode import is_placing
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
@@ -30,11 +27,11 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _ACTIONS = (
-    ("previous", "Previous node of the list", "mdi-chevron-left", "p"),
-    ("next", "Next node of the list", "mdi-chevron-right", "n"),
-    ("accept", "Accept the node", "mdi-check-circle", "a"),
-    ("reject", "Reject the node: it is not proposed again", "mdi-close-circle-outline", "r"),
-    ("remove_from_scan", "Remove from this scan: a new run may propose it again", "mdi-delete", "Delete"),
+    ("previous", "mdi-chevron-left"),
+    ("next", "mdi-chevron-right"),
+    ("accept", "mdi-check-circle"),
+    ("reject", "mdi-close-circle-outline"),
+    ("remove_from_scan", "mdi-delete"),
 )
 _RERUNS = ((Rerun.KEEP, "Keep decisions"), (Rerun.REPLACE, "Replace all"))
 
@@ -56,7 +53,7 @@ class DetectionTool(ScanTool):
         self._display, self._files = display, files
         session = DetectionScene(viewer.app.scene, slice_nodes=self._slice_nodes)
         self._list = NodeList(viewer, session)
-        self._card = TrackletCard(viewer, session, self._do, self.can)
+        self._card = TrackletCard(viewer, session, self._do, self.make_command)
         viewer.state.is_rerun_asked = False
         self._follow(session)
         viewer.takes_click[self.name] = self._on_click
@@ -68,21 +65,18 @@ class DetectionTool(ScanTool):
     @property
     def commands(self) -> Sequence[Command]:
         """Detecting, deciding, moving between nodes, the edits of slice boxes."""
-        do, prefix, can = self._do, NODES.prefix, self.can
         return (
-            Command(f"{prefix}detect", "Find the lymph nodes of the scan", self.icon, self._detect, "d", can("detect")),
-            Command(f"{prefix}add", "Add a node: click its middle in a slice", "mdi-plus-circle-outline", self._add, "i",
-                    can("begin_placing"), is_in_bar=False),
-            *(Command(prefix + action, title, icon, partial(do, action), key, can(action), is_in_bar=False)
-              for action, title, icon, key in _ACTIONS),
+            self.make_command("detect", self.icon, self._detect, is_in_bar=True),
+            self.make_command("add_node", "mdi-plus-circle-outline", self._add),
+            *(self.make_command(name, icon) for name, icon in _ACTIONS),
             *self._card.commands,
             *self._list.commands,
-            Command(f"{prefix}rerun", "Find them again", "mdi-refresh", self._rerun, is_in_bar=False),
-            Command(f"{prefix}go", "Go to the node", "mdi-target", partial(do, "go_to"), is_in_bar=False),
-            Command(f"{prefix}rename", "Rename the node", "mdi-pencil", self._rename, is_in_bar=False),
-            Command(f"{prefix}scan", "Choose the scan", "mdi-image", self._choose_scan, is_in_bar=False),
-            Command(f"{prefix}export", "Export the shown nodes: boxes, table, label map of ellipses, findings",
-                    "mdi-export", self._export, is_possible=can("export"), is_in_bar=False),
+            self.make_command("go_to", "mdi-target", is_always_possible=True),
+            self.make_command("rename", "mdi-pencil", self._rename, is_always_possible=True),
+            self.make_command("choose_scan", "mdi-image", self._choose_scan, is_always_possible=True),
+            self.make_command("export_nodes", "mdi-export", self._export),
+            Command(f"{NODES.prefix}rerun", "Find again", "Search for lymph nodes again.", "mdi-refresh", self._rerun,
+                    is_in_bar=False),
         )  # fmt: skip
 
     def build(self) -> None:
@@ -90,15 +84,15 @@ class DetectionTool(ScanTool):
         commands = {command.name: command for command in self.commands}
         self._scans()
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
-            for name, title in (("detect", "Find lymph nodes"), ("add", "Add node"), ("export", "Export")):
-                NODES.button(self._viewer, commands[NODES.prefix + name], title)
+            for name in ("detect", "add_node", "export_nodes"):
+                NODES.button(self._viewer, commands[NODES.prefix + name], has_title=True)
         html.P("Open a scan in the tab Files.", v_if=("!node_possible.includes('detect') && !job.text",))
         html.P(CAUTION, classes="more", v_if=("has_scans",), **raw(data_caution="yes"))
         with html.Div(v_if=("node_summary",)):
             self._list.build()
             with html.Div(classes="d-flex my-1"):
-                for action, *_rest in _ACTIONS:
-                    NODES.button(self._viewer, commands[NODES.prefix + action])
+                for name, _icon in _ACTIONS:
+                    NODES.button(self._viewer, commands[NODES.prefix + name])
         self._card.build()
         self._question()
 
@@ -119,11 +113,6 @@ class DetectionTool(ScanTool):
                            **raw(data_rerun=rerun.value))  # fmt: skip
 
     # commands
-
-    def _do(self, name: str, *arguments: Any) -> None:
-        outcome = attrgetter(name)(self._session)(*arguments)
-        if isinstance(outcome, Task):
-            self._viewer.submit(outcome, self._show_outcome)
 
     def _detect(self) -> None:
         if self._session.has_decisions:

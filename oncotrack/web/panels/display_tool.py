@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import VIEW, commands_of
 from oncotrack.scene.views.windows import WINDOWS
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
+
+_TABLE = commands_of(VIEW)
 
 
 class DisplayTool:
@@ -37,24 +40,22 @@ class DisplayTool:
         """Maps, window, link, presets."""
         session = self._session
         windows = (
-            Command(f"window {number}", window.name, "mdi-contrast", partial(self._display.use_preset, window.name),
-                    str(number), self._has_scan, is_in_bar=False)
+            Command(f"window {number}", window.name, f"{window.name} ({number})", "mdi-contrast",
+                    partial(self._display.use_preset, window.name), str(number), self._has_scan, is_in_bar=False)
             for number, window in enumerate(WINDOWS, 1)
         )  # fmt: skip
         return (
-            Command("map", "Show where the match was expected (anatomy map)", "mdi-blur", self._toggle_map, "m",
-                    self._viewer.can("accept"), "is_map_shown"),
-            Command("probability", "Show where the method takes the lesion to be (probability map)", "mdi-chart-bell-curve",
-                    self._toggle_probability, "b", self._can_show_probability,
-                    "is_probability_shown", is_in_bar=False),
-            Command("window", "Set the window with the left mouse button: sideways width, up and down level",
-                    "mdi-contrast-circle", self._toggle_windowing, "w", self._has_scan,
-                    "is_windowing"),
-            Command("same window", "Same window for both scans", "mdi-equal", self._display.toggle_same,
-                    is_in_bar=False),
-            Command("link", "Link the two scans", "mdi-link-variant", self._toggle_link, "l", lambda: session.registration is not None,
-                    "is_linked && has_registration"),
-            Command("register", "Register the scans", "mdi-vector-link", self._viewer.register, is_in_bar=False),
+            page_command(_TABLE["show_anatomy_map"], "mdi-blur", self._toggle_map, self._viewer.can("accept"),
+                         active="is_map_shown", is_in_bar=True),
+            page_command(_TABLE["show_probability"], "mdi-chart-bell-curve", self._toggle_probability,
+                         self._can_show_probability, active="is_probability_shown"),
+            page_command(_TABLE["set_window"], "mdi-contrast-circle", self._toggle_windowing, self._has_scan,
+                         active="is_windowing", is_in_bar=True),
+            page_command(_TABLE["same_window"], "mdi-equal", self._display.toggle_same),
+            page_command(_TABLE["link_views"], "mdi-link-variant", self._toggle_link,
+                         lambda: session.registration is not None, active="is_linked && has_registration",
+                         is_in_bar=True),
+            page_command(_TABLE["register"], "mdi-vector-link", self._viewer.register),
             *windows,
         )  # fmt: skip
 
@@ -76,18 +77,18 @@ class DisplayTool:
         html.P("Width {{ Math.round(window_width) }}, level {{ Math.round(window_level) }}", classes="quiet")
         v.VCheckbox(
             model_value=("is_same_window",),
-            label="Same window for both scans",
+            label=_TABLE["same_window"].tip,
             density="compact",
             hide_details=True,
             disabled=("!has_scans",),
-            click=(self._viewer.run, "['same window']"),
+            click=(self._viewer.run, "['same_window']"),
             **raw(data_same_window="yes"),
         )
         html.H2("Link between the scans")
         html.P("The scans are not registered, so the views move one by one.", v_if=("has_scans && !has_registration",))
         html.P("A place in one scan shows the corresponding place in the other.", v_if=("has_registration",))
         v.VBtn(
-            "Register the scans",
+            _TABLE["register"].title,
             size="small",
             variant="tonal",
             v_if=("has_scans && !has_registration",),

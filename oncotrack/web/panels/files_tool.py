@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import FILES, commands_of
 from oncotrack.web.attributes import raw
 from oncotrack.web.files import Files
 from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_TABLE = commands_of(FILES)
 _SCANS = ".nii,.gz,.nrrd,.nhdr,.mha,.mhd,.raw,.zraw,.dcm,.mrb,.json"
 
 
@@ -38,18 +40,14 @@ class FilesTool:
         """Saving, opening, the autosave."""
         files = self._files
         return (
-            Command("save", "Save the findings", "mdi-content-save", files.save_findings, "Ctrl+s", self._has_findings,
-                    "unsaved"),
-            Command("save scene", "Save the scene", "mdi-package-down", files.save_scene,
-                    is_possible=self._has_scan, is_in_bar=False),
-            Command("report", "Write the report", "mdi-file-chart", files.save_report,
-                    is_possible=self._has_findings, is_in_bar=False),
-            Command("open", "Open a path", "mdi-folder-open", files.open_typed, is_in_bar=False),
-            Command("restore autosave", "Restore the findings that were not saved", "mdi-history",
-                    files.restore_autosave, is_in_bar=False),
-            Command("discard autosave", "Discard the findings that were not saved; a backup is kept", "mdi-close",
-                    files.discard_autosave, is_in_bar=False),
-            Command("answer", "Answer the question", "mdi-help", files.answer, is_in_bar=False),
+            page_command(_TABLE["save_findings"], "mdi-content-save", files.save_findings, self._has_findings,
+                         active="unsaved", is_in_bar=True),
+            page_command(_TABLE["save_scene"], "mdi-package-down", files.save_scene, self._has_scan),
+            page_command(_TABLE["save_report"], "mdi-file-chart", files.save_report, self._has_findings),
+            page_command(_TABLE["open"], "mdi-folder-open", files.open_typed),
+            page_command(_TABLE["restore_autosave"], "mdi-history", files.restore_autosave),
+            page_command(_TABLE["discard_autosave"], "mdi-close", files.discard_autosave),
+            Command("answer", "Answer", "Answer the question.", "mdi-help", files.answer, is_in_bar=False),
         )  # fmt: skip
 
     def build(self) -> None:
@@ -93,9 +91,9 @@ class FilesTool:
         html.H2("Save")
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
             for name, title in (
-                ("save", "Findings (.json, .csv)"),
-                ("save scene", "Scene (.mrb)"),
-                ("report", "Report"),
+                ("save_findings", "Findings (.json, .csv)"),
+                ("save_scene", "Scene (.mrb)"),
+                ("save_report", "Report"),
             ):
                 v.VBtn(
                     title, size="small", variant="tonal", disabled=(f"!enabled.includes('{name}')",), click=(run, f"['{name}']"),

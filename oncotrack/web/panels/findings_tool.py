@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import FINDINGS, commands_of
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
 from oncotrack.web.panels.match_card import MatchCard
@@ -15,11 +16,12 @@ from oncotrack.web.panels.method_card import MethodCard
 from oncotrack.web.panels.rename_field import rename_field
 from oncotrack.web.panels.visit_card import VisitCard
 from oncotrack.web.table_rows import STATES, UNMATCHED
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_TABLE = commands_of(FINDINGS)
 _SHOWN = "findings.filter(each => shown_state === 'all' || each.state === shown_state)"
 
 
@@ -44,25 +46,29 @@ class FindingsTool:
         """Following, deciding, moving between findings, undo and redo."""
         session = self._session
         can = self._viewer.can
+        decided = (
+            ("previous", "mdi-chevron-left", session.previous),
+            ("next", "mdi-chevron-right", session.next),
+            ("accept", "mdi-check-circle", session.accept),
+            ("reject", "mdi-close-circle-outline", session.reject),
+            ("mark_absent", "mdi-minus-circle-outline", session.mark_absent),
+            ("swap", "mdi-swap-horizontal", self._swap),
+            ("undo", "mdi-undo", session.undo),
+            ("redo", "mdi-redo", session.redo),
+        )
+        redo = _TABLE["redo"]
         return (
-            Command("follow", "Follow: click a lesion in the baseline", "mdi-crosshairs-gps", self._toggle, "f",
-                    active="is_following && !is_windowing"),
-            Command("previous", "Previous finding", "mdi-chevron-left", session.previous, "p", can("previous")),
-            Command("next", "Next finding", "mdi-chevron-right", session.next, "n", can("next")),
-            Command("accept", "Accept the match", "mdi-check-circle", session.accept, "a", can("accept")),
-            Command("reject", "Reject the match", "mdi-close-circle-outline", session.reject, "r", can("reject")),
-            Command("absent", "Lesion is absent in the follow-up", "mdi-minus-circle-outline", session.mark_absent, "x",
-                    can("mark_absent")),
-            Command("swap", "Swap the match with its best alternative", "mdi-swap-horizontal", self._swap, "s",
-                    can("take_alternative")),
-            Command("undo", "Undo", "mdi-undo", session.undo, "Ctrl+z", can("undo")),
-            Command("redo", "Redo", "mdi-redo", session.redo, "Ctrl+y", can("redo")),
-            Command("redo too", "Redo", "mdi-redo", session.redo, "Ctrl+Shift+z", can("redo"), is_in_bar=False),
-            Command("delete", "Delete the finding", "mdi-delete", session.delete, "Delete", can("delete"), is_in_bar=False),
-            Command("go", "Go to the finding", "mdi-target", session.go_to, is_in_bar=False),
-            Command("rename", "Rename the finding", "mdi-pencil", self._rename, is_in_bar=False),
-            Command("take", "Take an alternative", "mdi-swap-horizontal", session.take_alternative, is_in_bar=False),
-            Command("again", "Look for the finding again", "mdi-refresh", self._again, is_in_bar=False),
+            page_command(_TABLE["place_lesion"], "mdi-crosshairs-gps", self._toggle,
+                         active="is_following && !is_windowing", is_in_bar=True),
+            *(page_command(_TABLE[name], icon, run, can(_TABLE[name].action), is_in_bar=True)
+              for name, icon, run in decided),
+            Command("redo_alias", redo.title, redo.tooltip, "mdi-redo", session.redo, "Ctrl+Shift+z", can("redo"),
+                    is_in_bar=False),
+            page_command(_TABLE["remove_everywhere"], "mdi-delete", session.remove_everywhere, can("remove_everywhere")),
+            page_command(_TABLE["go_to"], "mdi-target", session.go_to),
+            page_command(_TABLE["rename"], "mdi-pencil", self._rename),
+            page_command(_TABLE["take_alternative"], "mdi-swap-horizontal", session.take_alternative),
+            page_command(_TABLE["search_again"], "mdi-refresh", self._again, can("follow_again")),
             *self._method.commands,
             *self._visits.commands,
         )  # fmt: skip
@@ -102,9 +108,9 @@ class FindingsTool:
             key="row.uid",
             classes=("row.is_current ? 'finding current' : 'finding'",),
             tabindex="0",
-            click=(self._viewer.run, "['go', row.uid]"),
+            click=(self._viewer.run, "['go_to', row.uid]"),
             **raw(
-                "@keydown.enter.self=\"trigger('oncotrack.command', ['go', row.uid])\"",
+                "@keydown.enter.self=\"trigger('oncotrack.command', ['go_to', row.uid])\"",
                 role="button",
                 data_finding=("row.label",),
                 data_state=("row.state",),
@@ -120,7 +126,7 @@ class FindingsTool:
                 html.Div("{{ row.axes }}", classes="more", v_if=("row.axes",))
             for action, icon, title in (
                 ("renaming = row.uid; new_label = row.label", "mdi-pencil", "Rename"),
-                (None, "mdi-delete-outline", "Delete; undo brings it back"),
+                (None, "mdi-delete-outline", _TABLE["remove_everywhere"].title),
             ):
                 with html.Span(**raw('@click.stop=""')):
                     v.VBtn(
@@ -128,8 +134,8 @@ class FindingsTool:
                         size="x-small",
                         variant="text",
                         title=title,
-                        click=action or (self._viewer.run, "['delete', row.uid]"),
-                        **raw(aria_label=title, data_row_action=title.split(";")[0].lower()),
+                        click=action or (self._viewer.run, "['remove_everywhere', row.uid]"),
+                        **raw(aria_label=title, data_row_action=title.split()[0].lower()),
                     )
 
     def _toggle(self) -> None:

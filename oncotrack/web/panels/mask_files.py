@@ -1,4 +1,4 @@
-"""Importing masks from a table of axes or a segmentation, and exporting them."""
+"""Importing masks from a table of diameters or a segmentation, and exporting them."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ class MaskFiles:
     session : RecistScene
     show_outcome : callable
         Shows the result of a task as a message.
-    can : callable
-        Returns a function that tells whether a method of the session can be used now.
+    make_command : callable
+        `ScanTool.make_command` of the tool.
     """
 
     def __init__(
@@ -39,10 +39,10 @@ class MaskFiles:
         files: Files,
         session: RecistScene,
         show_outcome: Callable[[object], None],
-        can: Callable[[str], Callable[[], bool]],
+        make_command: Callable[..., Command],
     ) -> None:
         self._viewer, self._files, self._session, self._show_outcome = viewer, files, session, show_outcome
-        self._can = can
+        self._make_command = make_command
         viewer.state.change("mask_file")(lambda **_state: viewer.refresh_commands())
         viewer.state.mask_file = ""
 
@@ -50,34 +50,30 @@ class MaskFiles:
     def commands(self) -> Sequence[Command]:
         """Export, measurement of a table, import of a segmentation."""
         return (
-            Command(f"{MASKS.prefix}export", "Export the masks: segmentation, table, training pairs, findings", "mdi-export",
-                    self._export, is_possible=self._can("export"), is_in_bar=False),
-            Command(f"{MASKS.prefix}batch", "Measure every row of a table of axes (CSV, .mrk.json)", "mdi-table",
-                    self._batch, is_possible=self._with_file("batch"), is_in_bar=False),
-            Command(f"{MASKS.prefix}import", "Import the segments of a file (.seg.nrrd)", "mdi-import", self._import,
-                    is_possible=self._with_file("take_segmentation"), is_in_bar=False),
-        )  # fmt: skip
+            self._make_command("export_masks", "mdi-export", self._export),
+            self._make_command("measure_table", "mdi-table", self._measure_table, self._is_file_named),
+            self._make_command("import_masks", "mdi-import", self._import, self._is_file_named),
+        )
 
     def build(self) -> None:
         """Create the path and the three buttons."""
         commands = {command.name: command for command in self.commands}
         html.H2("Files", classes="mt-2")
         v.VTextField(
-            v_model=("mask_file",), label="Table of axes, or segmentation", density="compact", variant="outlined",
+            v_model=("mask_file",), label="Table of diameters, or segmentation", density="compact", variant="outlined",
             hide_details=True, title="In one of the folders OncoTrack was started with", **raw(data_mask_file="yes"),
         )  # fmt: skip
         with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
-            for name, title in (("batch", "Measure rows"), ("import", "Import masks"), ("export", "Export")):
-                MASKS.button(self._viewer, commands[MASKS.prefix + name], title)
+            for name in ("measure_table", "import_masks", "export_masks"):
+                MASKS.button(self._viewer, commands[MASKS.prefix + name], has_title=True)
 
-    def _with_file(self, name: str) -> Callable[[], bool]:
-        can = self._can(name)
-        return lambda: can() and bool(self._viewer.state.mask_file)
+    def _is_file_named(self) -> bool:
+        return bool(self._viewer.state.mask_file)
 
     def _path(self) -> Path:
         return self._files.allowed(self._viewer.state.mask_file)
 
-    def _batch(self) -> None:
+    def _measure_table(self) -> None:
         self._viewer.submit(self._session.batch(self._path()), self._show_outcome)
 
     def _import(self) -> None:

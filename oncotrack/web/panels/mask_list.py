@@ -56,6 +56,6 @@ class MaskList:
             )
 
     def _propose_button(self) -> None:
-        MASKS.row_button("Propose its axes and mask", "mdi-auto-fix", "propose",
-                         click=(self._viewer.run, f"['{MASKS.prefix}propose', row.uid]"),
+        MASKS.row_button(MASKS.table["suggest"].title, "mdi-auto-fix", "suggest",
+                         click=(self._viewer.run, f"['{MASKS.prefix}suggest', row.uid]"),
                          v_if=(f"row.mask === '{panel.NO_MASK}'",))  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import slicer
 from trame.widgets import html
@@ -14,7 +14,6 @@ from trame.widgets import vuetify3 as v
 from oncotrack.findings.finding import Kind, Point
 from oncotrack.scene.masks import panel
 from oncotrack.scene.masks.recist import RecistScene
-from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
 from oncotrack.web.files import Files
@@ -28,11 +27,11 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _ACTIONS = (
-    ("previous", "Previous finding", "mdi-chevron-left", "p"),
-    ("next", "Next finding", "mdi-chevron-right", "n"),
-    ("accept", "Accept the finding", "mdi-check-circle", "a"),
-    ("reject", "Reject the finding: its mask is hidden and not exported", "mdi-close-circle-outline", "r"),
-    ("remove_from_scan", "Remove from this scan", "mdi-delete", "Delete"),
+    ("previous", "mdi-chevron-left"),
+    ("next", "mdi-chevron-right"),
+    ("accept", "mdi-check-circle"),
+    ("reject", "mdi-close-circle-outline"),
+    ("remove_from_scan", "mdi-delete"),
 )
 _PAUSE_S = 0.03  # drag events arrive faster than masks are computed
 
@@ -54,8 +53,8 @@ class MasksTool(ScanTool):
         self._display = display
         session = RecistScene(viewer.app.scene, slice_nodes=self._slice_nodes, submit=self._submit, later=self._later)
         self._list = MaskList(viewer, session)
-        self._card = MaskCard(viewer, session, self._do, self.can)
-        self._files = MaskFiles(viewer, files, session, self._show_outcome, self.can)
+        self._card = MaskCard(viewer, session, self.make_command)
+        self._files = MaskFiles(viewer, files, session, self._show_outcome, self.make_command)
         viewer.state.update({"mask_hint": "", "mask_kind": session.kind.value, "is_mask_square": session.is_square})
         self._follow(session)
         viewer.takes_click[self.name] = self._on_click
@@ -68,20 +67,16 @@ class MasksTool(ScanTool):
     @property
     def commands(self) -> Sequence[Command]:
         """Drawing, deciding, moving between findings, the edits of a mask, import and export."""
-        do, prefix, can = self._do, MASKS.prefix, self.can
         return (
-            Command(f"{prefix}draw", "Draw the two axes of a lesion: four clicks in a slice", self.icon, self._draw, "d",
-                    can("draw_axes")),
-            Command(f"{prefix}cancel", "Drop the lines", "mdi-close", partial(do, "cancel_drawing"), "Escape",
-                    can("cancel_drawing"), is_in_bar=False),
-            *(Command(prefix + action, title, icon, partial(do, action), key, can(action), is_in_bar=False)
-              for action, title, icon, key in _ACTIONS),
+            self.make_command("draw_axes", self.icon, self._draw, is_in_bar=True),
+            self.make_command("cancel_drawing", "mdi-close"),
+            *(self.make_command(name, icon) for name, icon in _ACTIONS),
             *self._card.commands,
             *self._files.commands,
-            Command(f"{prefix}go", "Go to the finding", "mdi-target", partial(do, "go_to"), is_in_bar=False),
-            Command(f"{prefix}rename", "Rename the finding", "mdi-pencil", self._rename, is_in_bar=False),
-            Command(f"{prefix}scan", "Choose the scan", "mdi-image", self._choose_scan, is_in_bar=False),
-        )  # fmt: skip
+            self.make_command("go_to", "mdi-target", is_always_possible=True),
+            self.make_command("rename", "mdi-pencil", self._rename, is_always_possible=True),
+            self.make_command("choose_scan", "mdi-image", self._choose_scan, is_always_possible=True),
+        )
 
     def build(self) -> None:
         """Create the choice of the scan, drawing, the list, the current mask, import and export."""
@@ -89,32 +84,27 @@ class MasksTool(ScanTool):
         self._scans()
         html.P("Open a scan in the tab Files.", v_if=("!mask_possible.includes('draw_axes') && !job.text",))
         with html.Div(classes="d-flex align-center", style="gap: 6px;"):
-            MASKS.button(self._viewer, commands[f"{MASKS.prefix}draw"], "Draw axes")
+            MASKS.button(self._viewer, commands[f"{MASKS.prefix}draw_axes"], has_title=True)
             v.VSelect(
                 v_model=("mask_kind",), items=("mask_kinds", [kind.value for kind in Kind]), density="compact",
                 variant="outlined", hide_details=True, label="of a", **raw(data_mask_kind="yes"),
             )  # fmt: skip
         v.VCheckbox(
-            v_model=("is_mask_square",), label="Keep the short axis upright on the long one", density="compact",
+            v_model=("is_mask_square",), label="Keep the short diameter perpendicular to the long one", density="compact",
             hide_details=True, **raw(data_mask_square="yes"),
         )  # fmt: skip
         with html.Div(v_if=("mask_hint",), classes="d-flex align-center", **raw(role="status", data_mask_hint="yes")):
             html.Span("{{ mask_hint }}", classes="finding-text")
-            MASKS.button(self._viewer, commands[f"{MASKS.prefix}cancel"])
+            MASKS.button(self._viewer, commands[f"{MASKS.prefix}cancel_drawing"])
         with html.Div(v_if=("mask_summary",)):
             self._list.build()
             with html.Div(classes="d-flex my-1"):
-                for action, *_rest in _ACTIONS:
-                    MASKS.button(self._viewer, commands[MASKS.prefix + action])
+                for name, _icon in _ACTIONS:
+                    MASKS.button(self._viewer, commands[MASKS.prefix + name])
         self._card.build()
         self._files.build()
 
     # commands
-
-    def _do(self, name: str, *arguments: Any) -> None:
-        outcome = getattr(self._session, name)(*arguments)
-        if isinstance(outcome, Task):
-            self._viewer.submit(outcome, self._show_outcome)
 
     def _draw(self) -> None:
         self._viewer.state.tab = self.name

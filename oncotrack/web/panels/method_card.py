@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import FINDINGS, commands_of
 from oncotrack.scene.followup import panel
 from oncotrack.web.attributes import raw
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
+
+_TABLE = commands_of(FINDINGS)
 
 
 class MethodCard:
@@ -35,13 +38,11 @@ class MethodCard:
     def commands(self) -> Sequence[Command]:
         """Matching all findings, for the first time or again."""
         session = self._session
+        can, submit = self._viewer.can, self._viewer.submit
         return (
-            Command("track all", "Track all findings that were not followed yet", "mdi-magnify-expand",
-                    lambda: self._viewer.submit(session.follow_missing()), "t", self._viewer.can("follow_missing"),
-                    is_in_bar=False),
-            Command("rematch", "Look again for every match that is not decided about, by the chosen method",
-                    "mdi-refresh", lambda: self._viewer.submit(session.rematch()), "", self._viewer.can("rematch"),
-                    is_in_bar=False),
+            page_command(_TABLE["find_all"], "mdi-magnify-expand", lambda: submit(session.follow_missing()),
+                         can("follow_missing")),
+            page_command(_TABLE["search_all_again"], "mdi-refresh", lambda: submit(session.rematch()), can("rematch")),
         )  # fmt: skip
 
     def build(self) -> None:
@@ -60,12 +61,12 @@ class MethodCard:
         )
         html.Div("{{ method_tip }}", classes="quiet mb-1")
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
-            for command, title in zip(self.commands, ("Track all (T)", "Rematch"), strict=True):
+            for command in self.commands:
                 v.VBtn(
-                    title,
+                    command.title,
                     size="small",
                     variant="tonal",
-                    title=command.title,
+                    title=command.tooltip,
                     prepend_icon=command.icon,
                     disabled=(f"!({command.enabled}) || !!job.text",),
                     click=(self._viewer.run, f"['{command.name}']"),

@@ -12,10 +12,12 @@ from oncotrack.scene.detection import panel
 from oncotrack.scene.detection.detection import DetectionScene
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.scan_tool import ICONS, NODES
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
+
+_REVERSE = NODES.table["reverse_order"]
 
 
 class NodeList:
@@ -46,9 +48,7 @@ class NodeList:
     @property
     def commands(self) -> Sequence[Command]:
         """Reversing the order."""
-        return (
-            Command(f"{NODES.prefix}reverse", "Reverse the order", "mdi-swap-vertical", self._reverse, is_in_bar=False),
-        )
+        return (page_command(_REVERSE, "mdi-swap-vertical", self._reverse, prefix=NODES.prefix),)
 
     def refresh(self) -> None:
         """Update the rows from the session."""
@@ -91,8 +91,8 @@ class NodeList:
                 )  # fmt: skip
             v.VBtn(
                 icon=("is_node_order_reversed ? 'mdi-sort-ascending' : 'mdi-sort-descending'",), size="small",
-                variant="text", click=(self._viewer.run, f"['{NODES.prefix}reverse']"),
-                **raw(title="Reverse the order", aria_label="Reverse the order", data_node_reverse="yes"),
+                variant="text", click=(self._viewer.run, f"['{NODES.prefix}reverse_order']"),
+                **raw(title=_REVERSE.tooltip, aria_label=_REVERSE.tooltip, data_node_reverse="yes"),
             )  # fmt: skip
         with html.Div(style="max-height: 28vh; overflow-y: auto;"):
             NODES.rows(

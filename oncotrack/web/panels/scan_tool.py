@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import slicer
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import ReaderCommand, commands_of
+from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.command_button import command_button
 from oncotrack.web.panels.rename_field import rename_field
 from oncotrack.web.roles import BASELINE, FOLLOWUP
 from oncotrack.web.table_rows import STATES
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
@@ -30,14 +34,19 @@ class Part:
     what: str
 
     @property
+    def table(self) -> dict[str, ReaderCommand]:
+        """Its commands, by name."""
+        return commands_of(f"{self.what}s")
+
+    @property
     def prefix(self) -> str:
         """First part of the names of its commands, which distinguishes them from those of other tools."""
         return f"{self.what}s."
 
-    def button(self, viewer: Viewer, command: Command, title: str = "") -> None:
-        """Create a button that runs a command; without a title it shows the icon alone."""
+    def button(self, viewer: Viewer, command: Command, *, has_title: bool = False) -> None:
+        """Create a button that runs a command, with its title or its icon alone."""
         named = {f"data_{self.what}_command": command.name.removeprefix(self.prefix)}
-        command_button(viewer, command, title, **named)
+        command_button(viewer, command, command.title if has_title else "", **named)
 
     def rows(self, viewer: Viewer, title: Callable[[], None], more: str, buttons: Callable[[], None]) -> None:
         """Create one row for each of the state's ``nodes`` (``masks``); a click goes to it, the pencil renames it.
@@ -52,7 +61,7 @@ class Part:
         buttons : callable
             Creates the buttons before the pencil.
         """
-        go = f"['{self.prefix}go', row.uid]"
+        go = f"['{self.prefix}go_to', row.uid]"
         with html.Div(
             v_for=(f"row in {self.what}s",),
             key="row.uid",
@@ -119,7 +128,7 @@ class ScanTool:
             v_if=("has_scans",), classes="mb-2",
         ):  # fmt: skip
             for role, title in ((BASELINE, "Baseline"), (FOLLOWUP, "Follow-up")):
-                v.VBtn(title, value=role, size="small", click=(self._viewer.run, f"['{prefix}scan', '{role}']"),
+                v.VBtn(title, value=role, size="small", click=(self._viewer.run, f"['{prefix}choose_scan', '{role}']"),
                        **raw(**{f"data_{what}_scan": role}))  # fmt: skip
 
     def _refresh(self) -> None:
@@ -135,9 +144,37 @@ class ScanTool:
         """Return the names of the session's methods that can be used now."""
         raise NotImplementedError
 
-    def can(self, name: str) -> Callable[[], bool]:
-        """Return a function that tells whether a method of the session ("accept", "editor.split") can be used now."""
-        return lambda: name in self._possible_now
+    def make_command(
+        self,
+        name: str,
+        icon: str,
+        run: Callable[..., object] | None = None,
+        also: Callable[[], bool] | None = None,
+        *,
+        is_in_bar: bool = False,
+        is_always_possible: bool = False,
+    ) -> Command:
+        """Create the command of that name from the shared table.
+
+        Without `run` it calls the session's method; with `also` it is possible only while that holds too.
+        """
+        entry = self.part.table[name]
+
+        def is_possible() -> bool:
+            return is_always_possible or (entry.action in self._possible_now and (also is None or also()))
+
+        run = run or partial(self._do, entry.action)
+        return page_command(entry, icon, run, is_possible, prefix=self.part.prefix, is_in_bar=is_in_bar)
+
+    def _do(self, name: str, *arguments: Any) -> None:
+        """Call a method of the session ("accept", "editor.split"); long work is queued."""
+        outcome = attrgetter(name)(self._session)(*arguments)
+        if isinstance(outcome, Task):
+            self._viewer.submit(outcome, self._show_outcome)
+
+    def _show_outcome(self, outcome: Any) -> None:
+        """Show the result of a task as a message."""
+        raise NotImplementedError
 
     def _choose_scan(self, role: str) -> None:
         self._session.set_scan(getattr(self._viewer.session, role))
