@@ -16,9 +16,7 @@ from oncotrack.web.shell import build
 from oncotrack.web.viewer import Viewer
 
 
-def compose(
-    server: Server, page: VAppLayout, folders: Folders, out: Path, reader: ReadAhead
-) -> tuple[Viewer, Files]:
+def compose(server: Server, page: VAppLayout, folders: Folders, out: Path, reader: ReadAhead) -> tuple[Viewer, Files]:
     """Create the viewer on the running event loop and fill the page.
 
     Parameters

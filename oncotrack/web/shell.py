@@ -72,19 +72,18 @@ def _on_tab(viewer: Viewer, tab: str) -> None:
 
 def _button(viewer: Viewer, command: Command) -> None:
     colour = {"color": (f"{command.active} ? 'amber-lighten-2' : undefined",)} if command.active else {}
-    with v.VBtn(
+    text = {"undo": "undo_text", "redo": "redo_text"}.get(command.name)
+    title = f"{text} + ' ({command.key})'" if text else f"'{command.tooltip}'"
+    v.VBtn(
         icon=command.icon,
         size="small",
         variant=(f"{command.active} ? 'tonal' : 'text'",) if command.active else "text",
         disabled=(f"!({command.enabled})",),
         click=(viewer.run, f"['{command.name}']"),
         **colour,
+        title=(title,),
         **raw(aria_label=command.tooltip, data_command=command.name),
-    ):
-        v.VIcon(command.icon)
-        text = {"undo": "undo_text", "redo": "redo_text"}.get(command.name)
-        shown = f"{text} + ' ({command.key})'" if text else f"'{command.tooltip}'"
-        v.VTooltip(activator="parent", location="bottom", text=(shown,))
+    )
 
 
 def _windows(viewer: Viewer) -> None:
@@ -92,16 +91,15 @@ def _windows(viewer: Viewer) -> None:
         model_value=("window_name",), density="compact", variant="outlined", divided=True, classes="mr-3"
     ):
         for number, window in enumerate(WINDOWS, 1):
-            with v.VBtn(
+            v.VBtn(
                 window.name,
                 value=window.name,
                 size="small",
                 disabled=("!scan_names[0] && !scan_names[1]",),
                 click=(viewer.run, f"['window {number}']"),
+                title=f"{window.name}: width {window.width:g}, level {window.level:g} HU ({number})",
                 **raw(data_window=window.name),
-            ):
-                tip = f"'{window.name}: width {window.width:g}, level {window.level:g} HU ({number})'"
-                v.VTooltip(activator="parent", location="bottom", text=(tip,))
+            )
 
 
 def _hint() -> None:

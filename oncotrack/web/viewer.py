@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from oncotrack.web.work import Work
 
 _log = logging.getLogger(__name__)
 _SENT_S = 0.15  # by then the page shows what was sent to it
+_PAGE_S = 2.0  # long work at the start waits no longer for the page
 _DRAG_S = 10.0  # a key waits no longer for the end of the drag before it
 
 
@@ -158,9 +158,8 @@ class Viewer:
         """Register the two scans, which links their views; on request not before the page shows them."""
         task = self.session.register()
         if when_drawn:
-            is_drawn = threading.Event()
-            self._loop.call_later(_SENT_S, is_drawn.set)
-            task = replace(task, work=lambda progress, work=task.work: is_drawn.wait() and work(progress))
+            work = task.work
+            task = replace(task, work=lambda progress: (self.views.wait_until_sized(_PAGE_S), work(progress))[1])
         self.submit(task, lambda _registration: self.refresh())
 
     def refresh(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -90,6 +91,8 @@ class Views:
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
         self._state.views, self._state.mouse_releases = {}, 0
+        self._sized: set[SliceView] = set()
+        self._are_all_sized = threading.Event()
         self._size_before: dict[SliceView, tuple[int, int]] = {}
         factories = []
         for kind, view_type, quality in (
@@ -136,6 +139,7 @@ class Views:
             ).SetAdjustForegroundWindowLevelEnabled(False)
             view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._show_place(view))
             view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
+            view.interactor().AddObserver("WindowResizeEvent", lambda *_, view=view: self._on_size(view))
 
     def slices(self) -> list[SliceView]:
         """The six slice views."""
@@ -150,6 +154,10 @@ class Views:
                 before = view.set_render_blocked(True)
                 stack.callback(view.set_render_blocked, before)
             yield
+
+    def wait_until_sized(self, seconds: float) -> None:
+        """Wait until the page has given the slice views their sizes and shows them; for a thread other than the page's."""
+        self._are_all_sized.wait(seconds)
 
     def arrange(self, *, is_one_scan: bool) -> None:
         """Lay out the views of the baseline alone or of both scans; a change fits the views to the whole scans."""
@@ -210,6 +218,12 @@ class Views:
     def reset(self, name: str) -> None:
         """Fit one view to its whole scan."""
         self._app.view_manager.get_view(name).fit_view_to_content()
+
+    def _on_size(self, view: SliceView) -> None:
+        self._sized.add(view)
+        shown = set(self._app.view_manager.get_current_view_ids())
+        if shown - {VIEW_3D} <= {each.get_singleton_tag() for each in self._sized}:
+            asyncio.get_event_loop().call_later(_PAUSE_S, self._are_all_sized.set)
 
     def _count_release(self, *_event: object) -> None:
         self._state.mouse_releases += 1
