@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import importlib.util
 import os
@@ -129,6 +130,7 @@ class _Service:
         self._start = self._loop.create_task(self._open_viewer())
 
     async def _open_viewer(self) -> None:
+        gc.disable()  # the many objects that imports create are not garbage
         try:
             parts = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
             with self._server.state:
@@ -140,6 +142,9 @@ class _Service:
         except Exception as error:
             self._failure = error
             await self._server.stop()
+        finally:
+            gc.freeze()
+            gc.enable()
 
 
 def _check_address(host: str, port: int) -> None:

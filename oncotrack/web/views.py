@@ -50,6 +50,18 @@ _FPS_3D = 5.0
 _PAUSE_S = 0.2
 
 
+class _RenderingWhenSized(ScheduledRenderStrategy):
+    """Rendering that starts once the page has given the view its size; a new size is rendered anyway."""
+
+    def __init__(self, draw: Callable[[], None], is_sized: Callable[[], bool]) -> None:
+        super().__init__()
+        self._draw, self._is_sized = draw, is_sized
+
+    def schedule_render(self) -> None:
+        if self._is_sized():
+            self._draw()
+
+
 class _DelayedRendering(ScheduledRenderStrategy):
     """Rendering that starts a little later than requested, and not while long work runs."""
 
@@ -91,7 +103,6 @@ class Views:
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
         self._state.views, self._state.mouse_releases = {}, 0
-        self._sized: set[SliceView] = set()
         self._are_all_sized = threading.Event()
         self._size_before: dict[SliceView, tuple[int, int]] = {}
         factories = []
@@ -118,6 +129,9 @@ class Views:
         self.layout.register_layout(_TWO_SCANS, _two_scans())
         self.layout.register_layout(_ONE_SCAN, _one_scan())
         self.layout.set_layout(_TWO_SCANS)
+        self._unsized = set(self.slices())
+        for view in self.slices():
+            view.interactor().AddObserver(vtk.vtkCommand.WindowResizeEvent, lambda *_, view=view: self._note_size(view))
         vtk.vtkObject.GlobalWarningDisplayOn()
         self.view_3d: ThreeDView = app.view_manager.get_view(VIEW_3D)
         draw = factories[-1].get_factory_view(VIEW_3D).view_adapter.schedule_render
@@ -133,13 +147,16 @@ class Views:
         interactor.SetDesiredUpdateRate(_FPS_3D)
         self.view_3d.render_window().SetDesiredUpdateRate(_FPS_3D)
         for view in self.slices():
+            adapter = factories[0].get_factory_view(view.get_singleton_tag()).view_adapter
+            view.set_scheduled_render(
+                _RenderingWhenSized(adapter.schedule_render, lambda view=view: view not in self._unsized)
+            )
             # dragging sets the window of the scan, not of the anatomy map above it
             view.get_displayable_manager_by_class(
                 slicer.vtkMRMLScalarBarDisplayableManager
             ).SetAdjustForegroundWindowLevelEnabled(False)
             view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._show_place(view))
             view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
-            view.interactor().AddObserver("WindowResizeEvent", lambda *_, view=view: self._on_size(view))
 
     def slices(self) -> list[SliceView]:
         """The six slice views."""
@@ -219,10 +236,11 @@ class Views:
         """Fit one view to its whole scan."""
         self._app.view_manager.get_view(name).fit_view_to_content()
 
-    def _on_size(self, view: SliceView) -> None:
-        self._sized.add(view)
+    def _note_size(self, view: SliceView) -> None:
+        """Set `_are_all_sized` a little after the last slice view has got its size from the page."""
+        self._unsized.discard(view)
         shown = set(self._app.view_manager.get_current_view_ids())
-        if shown - {VIEW_3D} <= {each.get_singleton_tag() for each in self._sized}:
+        if not any(each.get_singleton_tag() in shown for each in self._unsized):
             asyncio.get_event_loop().call_later(_PAUSE_S, self._are_all_sized.set)
 
     def _count_release(self, *_event: object) -> None:
@@ -231,8 +249,8 @@ class Views:
 
     def _show_place(self, view: SliceView) -> None:
         node = view.get_view_node()
-        name = node.GetLayoutName()
-        if self._size_before.get(view, node.GetDimensions()[:2]) != node.GetDimensions()[:2]:
+        name, size = node.GetLayoutName(), node.GetDimensions()[:2]
+        if size != self._size_before.get(view, size):
             del self._size_before[view]
             asyncio.get_event_loop().call_soon(view.fit_view_to_content)  # after Slicer has finished its own fitting
         inverse = vtk.vtkMatrix4x4()
@@ -242,7 +260,7 @@ class Views:
         letter = letters[bool(offset < 0)]
         place = {
             "place": f"{letter} {abs(offset):.1f} mm",
-            "size": list(node.GetDimensions()[:2]),
+            "size": list(size),
             "ras_to_xy": [round(inverse.GetElement(row, column), 6) for row in range(4) for column in range(4)],
         }
         if place != self._state.views.get(name):

@@ -24,7 +24,7 @@ def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str = "") -> sl
     node.SetAttribute(f"{_PREFIX}modality", volume.modality or None)
     for key in _STORED:
         node.SetAttribute(_PREFIX + key, volume.metadata.get(key) or None)
-    if volume.modality == "CT":  # a default display node would first compute a window from the histogram
+    if volume.is_ct:  # a default display node would first compute a window from the histogram
         display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
         display.SetAutoWindowLevel(False)
         display.SetWindowLevel(*SOFT_TISSUE)
