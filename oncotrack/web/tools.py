@@ -15,7 +15,7 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class Command:
-    """Something a reader can do.
+    """A command of the reader.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Command:
     key : str
         A key as browsers name it, after "Ctrl+" where needed ("n", "Ctrl+z"); empty for none.
     is_possible : callable
-        Whether the command can be used now; asked again when its key arrives.
+        Whether the command can be used now; checked again when its key arrives.
     active : str
         Expression over the page's state: whether the button is highlighted.
     is_in_bar : bool

@@ -159,7 +159,7 @@ class Views:
             view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
 
     def slices(self) -> list[SliceView]:
-        """The six slice views."""
+        """Return the six slice views."""
         return [self._app.view_manager.get_view(name) for name in BASELINE_VIEWS + FOLLOWUP_VIEWS]
 
     @contextmanager

@@ -7,7 +7,7 @@
   const chosen = (element) => byMouse && element.closest?.(".v-select");
   const typing = (element) => element && !chosen(element) && (element.isContentEditable ||
     (/^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName) && !/^(checkbox|radio|button|range)$/.test(element.type)));
-  const asked = () => document.querySelector(".v-dialog.v-overlay--active, .v-menu.v-overlay--active");
+  const isQuestionOpen = () => document.querySelector(".v-dialog.v-overlay--active, .v-menu.v-overlay--active");
 
   function nameOf(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -30,11 +30,11 @@
 
   window.addEventListener("keydown", function (event) {
     byMouse = byMouse && event.key !== "Tab";
-    if (chosen(event.target) && !asked() && /^\S$/.test(event.key) && !event.ctrlKey && !event.metaKey) {
+    if (chosen(event.target) && !isQuestionOpen() && /^\S$/.test(event.key) && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       event.stopPropagation();
     }
-    if (typing(event.target) || asked() || event.altKey || event.repeat && !/^(n|p)$/.test(event.key)) return;
+    if (typing(event.target) || isQuestionOpen() || event.altKey || event.repeat && !/^(n|p)$/.test(event.key)) return;
     const command = (state("keys") || {})[nameOf(event)];
     if (!command) return;
     event.preventDefault();

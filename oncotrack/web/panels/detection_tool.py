@@ -54,7 +54,7 @@ class DetectionTool(ScanTool):
         session = DetectionScene(viewer.app.scene, slice_nodes=self._slice_nodes)
         self._list = NodeList(viewer, session)
         self._card = TrackletCard(viewer, session, self._do, self.make_command)
-        viewer.state.is_rerun_asked = False
+        viewer.state.is_rerun_question_open = False
         self._follow(session)
         viewer.takes_click[self.name] = self._on_click
         self._session.placed.connect(self._on_placed)
@@ -98,15 +98,15 @@ class DetectionTool(ScanTool):
 
     def _question(self) -> None:
         with (
-            v.VDialog(v_model=("is_rerun_asked",), max_width=480),
+            v.VDialog(v_model=("is_rerun_question_open",), max_width=480),
             v.VCard(title="Nodes were corrected", **raw(data_rerun_question="yes")),
         ):
             v.VCardText(
                 "Nodes of this scan were accepted, edited or rejected. Keep these decisions and propose nothing at "
-                "their places, or replace all nodes? Undo takes either back."
+                "their positions, or replace all nodes? Undo restores the list."
             )
             with v.VCardActions():
-                v.VBtn("Cancel", click="is_rerun_asked = false")
+                v.VBtn("Cancel", click="is_rerun_question_open = false")
                 v.VSpacer()
                 for rerun, title in _RERUNS:
                     v.VBtn(title, click=(self._viewer.run, f"['{NODES.prefix}rerun', '{rerun.value}']"),
@@ -116,12 +116,12 @@ class DetectionTool(ScanTool):
 
     def _detect(self) -> None:
         if self._session.has_decisions:
-            self._viewer.state.is_rerun_asked = True
+            self._viewer.state.is_rerun_question_open = True
         else:
             self._viewer.submit(self._session.detect(), self._on_found)
 
     def _rerun(self, rerun: str) -> None:
-        self._viewer.state.is_rerun_asked = False
+        self._viewer.state.is_rerun_question_open = False
         self._viewer.submit(self._session.detect(Rerun(rerun)), self._on_found)
 
     def _add(self) -> None:

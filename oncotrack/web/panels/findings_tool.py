@@ -74,7 +74,7 @@ class FindingsTool:
         )  # fmt: skip
 
     def build(self) -> None:
-        """The method, the filter, the rows, the match and the visits below."""
+        """Create the method, the filter, the rows, the match and the visits."""
         self._method.build()
         html.P(
             "No findings yet. Click a lesion in the baseline: its match appears in the follow-up.",

@@ -14,6 +14,7 @@ from trame.widgets import vuetify3 as v
 from oncotrack.findings.finding import Kind, Point
 from oncotrack.scene.masks import panel
 from oncotrack.scene.masks.recist import RecistScene
+from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
 from oncotrack.web.files import Files
