@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.ndimage import binary_dilation, find_objects, label, map_coordinates
-from scipy.spatial import ConvexHull, QhullError
-from skimage.measure import find_contours
+import scipy
+import skimage
 
 _MOST_POINTS = 200  # of an outline, when the longest line between hull points leaves the mask
 _AT_ONCE = 64  # lines that are looked at closely
@@ -25,7 +24,7 @@ def outlines(mask: np.ndarray) -> list[np.ndarray]:
     list of (N, 2) ndarray
         Column and row, first point = last point; holes have outlines of their own.
     """
-    return [line[:, ::-1] - 1 for line in find_contours(np.pad(mask, 1).astype(np.float32), 0.5)]
+    return [line[:, ::-1] - 1 for line in skimage.measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5)]
 
 
 def diameters(mask: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
@@ -46,9 +45,9 @@ def diameters(mask: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
         Long and short axis: two points each, mm along columns and rows from the centre of pixel (0, 0).
     """
     spacing = np.asarray(spacing, float)
-    pieces, _ = label(mask, np.ones((3, 3)))
+    pieces, _ = scipy.ndimage.label(mask, np.ones((3, 3)))
     found = []
-    for n, where in enumerate(find_objects(pieces), 1):
+    for n, where in enumerate(scipy.ndimage.find_objects(pieces), 1):
         piece = np.pad(pieces[where] == n, 1)
         corner = np.array([where[1].start - 1, where[0].start - 1]) * spacing
         lines = [line * spacing for line in outlines(piece)]
@@ -65,8 +64,8 @@ def _longest(mask: np.ndarray, lines: list[np.ndarray], spacing: np.ndarray) -> 
     """(2, 2) ends of the longest line between outline points (mm) that stays inside the mask, whose edge is empty."""
     points = np.concatenate([line[:-1] for line in lines])
     try:
-        hull = points[ConvexHull(points).vertices]
-    except QhullError:  # all points on a line
+        hull = points[scipy.spatial.ConvexHull(points).vertices]
+    except scipy.spatial.QhullError:  # all points on a line
         hull = points
     pair = _longest_pair(mask, hull, hull, spacing, first=_AT_ONCE)
     if pair is not None:
@@ -102,7 +101,7 @@ def _longest_pair(mask, ones: np.ndarray, others: np.ndarray, spacing, first: in
 
 def _glance(mask: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """(N,) bool: lines between (N, 2) pixels that may stay inside, as a few places on them tell."""
-    wide = binary_dilation(mask, np.ones((3, 3)))
+    wide = scipy.ndimage.binary_dilation(mask, np.ones((3, 3)))
     places = np.linspace(0, 1, _GLANCES)[1:-1, None, None] * (ends - starts) + starts
     columns, rows = np.moveaxis(np.round(places).astype(int), -1, 0)
     return wide[rows, columns].all(0)
@@ -112,7 +111,7 @@ def _stay_inside(mask: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.n
     """(N,) bool: which lines between (N, 2) pixels do not leave the mask, looked at twice a pixel."""
     steps = int(np.abs(ends - starts).max() * 2) + 1
     places = starts + np.linspace(0, 1, steps + 1)[:, None, None] * (ends - starts)
-    share = map_coordinates(mask.astype(np.float32), places[..., ::-1].reshape(-1, 2).T, order=1)
+    share = scipy.ndimage.map_coordinates(mask.astype(np.float32), places[..., ::-1].reshape(-1, 2).T, order=1)
     return (share.reshape(places.shape[:2]) > _INSIDE).all(0)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.plane import Region
@@ -89,12 +89,12 @@ def bounded_by(mask: np.ndarray, far: np.ndarray, blur: float, trust: float = TR
     blur : float
         Standard deviation of G, pixels.
     """
-    share = ndimage.gaussian_filter(mask.astype(np.float32), blur)
+    share = scipy.ndimage.gaussian_filter(mask.astype(np.float32), blur)
     return connected(share - 0.5 + trust * (1 - far) > 0, far < 0.3)
 
 
 def connected(inside: np.ndarray, seed: np.ndarray) -> np.ndarray:
     """The parts of `inside` that touch `seed`, with holes filled; (H, W) bool."""
-    numbers, _ = ndimage.label(inside)
+    numbers, _ = scipy.ndimage.label(inside)
     kept = np.isin(numbers, np.unique(numbers[seed & inside])) & inside
-    return ndimage.binary_fill_holes(kept)
+    return scipy.ndimage.binary_fill_holes(kept)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -110,8 +110,8 @@ def to_voxels(image: Geometry, region: Region, mask: np.ndarray, name: str = "ma
     here = (layer >= 0) & (layer < region.grid.size[2])
     width = max(round(min(image.spacing) / region.pixel_mm), 1)
     share = mask.reshape(region.grid.shape).astype(np.float32)
-    share = ndimage.uniform_filter(share, (1, width, width), mode="constant")
+    share = scipy.ndimage.uniform_filter(share, (1, width, width), mode="constant")
     array = np.zeros(part.shape, np.uint8)
     places = np.stack([layer[here], place[here][:, 1], place[here][:, 0]])
-    array[here] = ndimage.map_coordinates(share, places, order=1, mode="constant") >= 0.5
+    array[here] = scipy.ndimage.map_coordinates(share, places, order=1, mode="constant") >= 0.5
     return Volume(array, part, name)

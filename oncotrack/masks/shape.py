@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.masks.ellipse import radius_of_mask
 
@@ -51,7 +51,7 @@ class Shape:
     def __init__(self, mask: np.ndarray) -> None:
         self.reach = radius_of_mask(mask)
         self._area = int(mask.sum())
-        self._centre = ndimage.center_of_mass(mask)[::-1]
+        self._centre = scipy.ndimage.center_of_mass(mask)[::-1]
         self.radius = float(np.sqrt(self._area / np.pi))
         farthest = int(min(np.ceil(_SHIFTED * self.radius), min(mask.shape) // 2 - 1))
         self.shifts = np.arange(-farthest, farthest + 1)
@@ -82,7 +82,7 @@ class Shape:
         inside = self._moved(mask, Place(share))
         ring = self._moved((self.reach > RING[0]) & (self.reach < RING[1]), Place(share))
         weights = inside - OPPOSED * ring * (inside.sum() / max(float(ring.sum()), 1.0))
-        rows, columns = ndimage.find_objects((weights != 0).astype(np.uint8))[0]
+        rows, columns = scipy.ndimage.find_objects((weights != 0).astype(np.uint8))[0]
         return weights[rows, columns], columns.start, rows.start
 
     def _sums(self, ratios: np.ndarray, weights: np.ndarray, column: int, row: int) -> np.ndarray:
@@ -120,7 +120,7 @@ class Likeness:
         self.overlap = float(np.minimum(inside, outside).sum())
         """How alike lesion and surroundings are: 0 (apart) to 1."""
         inside, outside = (
-            (1 - unseen) * ndimage.gaussian_filter1d(part, 1.0, mode="nearest") + unseen / _BINS
+            (1 - unseen) * scipy.ndimage.gaussian_filter1d(part, 1.0, mode="nearest") + unseen / _BINS
             for part, unseen in zip((inside, outside), UNSEEN, strict=True)
         )
         self._ratios = np.log(inside / outside).astype(np.float32)
