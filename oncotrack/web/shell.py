@@ -106,7 +106,7 @@ def _hint() -> None:
     with html.Div(
         classes="hint", v_if=("is_following && !is_windowing && has_scans && !findings.length && !job.text",)
     ):
-        html.Span("Click a lesion here to follow it")
+        html.Span("Click a lesion here to find it in the follow-up")
 
 
 def _progress(viewer: Viewer) -> None:

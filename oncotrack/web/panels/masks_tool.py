@@ -88,7 +88,7 @@ class MasksTool(ScanTool):
             MASKS.button(self._viewer, commands[f"{MASKS.prefix}draw_axes"], has_title=True)
             v.VSelect(
                 v_model=("mask_kind",), items=("mask_kinds", [kind.value for kind in Kind]), density="compact",
-                variant="outlined", hide_details=True, label="of a", **raw(data_mask_kind="yes"),
+                variant="outlined", hide_details=True, label="Kind", **raw(data_mask_kind="yes"),
             )  # fmt: skip
         v.VCheckbox(
             v_model=("is_mask_square",), label="Keep the short diameter perpendicular to the long one", density="compact",

@@ -52,7 +52,7 @@ class MethodCard:
         v.VSelect(
             v_model=("method",),
             items=("methods", items),
-            label="Method of following",
+            label="Method",
             density="compact",
             variant="outlined",
             hide_details=True,
