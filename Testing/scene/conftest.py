@@ -21,7 +21,8 @@ from oncotrack.images.volume import Volume
 from oncotrack.registration.registration import Registration
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.nodes.volumes import add_volume
-from oncotrack.scene.views.application import check_drawing, new_scene
+from oncotrack.scene.views.application import new_scene
+from oncotrack.scene.views.opengl import check_drawing
 
 LESION = (12.0, -8.0, 6.0)
 SHIFT = (4.0, -3.0, 5.0)

@@ -10,7 +10,8 @@ import pytest
 from oncotrack.errors import Cancelled, InputError, MissingPackageError, OutputError
 from oncotrack.scene.files.storage import open_scene, opening, save_scene, saving
 from oncotrack.scene.nodes.volumes import add_volume
-from oncotrack.scene.views.application import check_drawing, new_scene
+from oncotrack.scene.views.application import new_scene
+from oncotrack.scene.views.opengl import check_drawing
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""A real viewer in a process of its own, driven by a real browser on the loopback."""
+"""A real viewer in its own process, driven by a real browser on the loopback."""
 
 from __future__ import annotations
 
@@ -23,22 +23,33 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-_WAIT_MS = 60_000  # a shared machine may be slow; nothing here is a measure
+_WAIT_MS = 60_000  # a shared machine may be slow; no test measures time
 LESIONS = np.array([(35.0, 20.0, 5.0), (-42.0, 12.0, 20.0), (10.0, -28.0, -20.0), (-20.0, 35.0, -8.0)])
 _LISTEN = """(() => {
     let shown = "";
-    window.said = [];
+    window.messages = [];
     new MutationObserver(() => {
         const now = document.querySelector("[role=alert][data-message]")?.innerText ?? "";
-        if (now && now !== shown) window.said.push(now);
+        if (now && now !== shown) window.messages.push(now);
         shown = now;
     }).observe(document, {subtree: true, childList: true, characterData: true});
 })()"""
+TESTING = Path(__file__).resolve().parents[1]
+RADIUS = 9.0
+"""Of the lymph nodes that the known detector finds, mm."""
+_KNOWN_NODES = """
+import sys, time
+sys.path.insert(0, {testing!r})
+from stand_in_detector import KnownNodes
+from oncotrack.scene.detection import detection
+places = [(tuple(at), {radius}) for at in {places}]
+detection.FACTORIES = {{"known": lambda: KnownNodes(places, lambda _index: time.sleep(0.02))}}
+"""
 _SERVE = "import sys, json, pathlib; from oncotrack.web import serve; a = json.loads(sys.argv[1]); serve(*a.pop('scans'), **a)"
 
 
 def body(rng: np.random.Generator) -> Volume:
-    """A CT-like trunk (HU) of 192 x 192 x 141 mm with vessels, a spine and round lesions at `LESIONS`."""
+    """Return a CT-like trunk (HU) of 192 x 192 x 141 mm with vessels, a spine and round lesions at `LESIONS`."""
     geometry = Geometry((96, 96, 48), (2.0, 2.0, 3.0), (-95.0, -95.0, -70.5))
     k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
     place = geometry.to_ras(np.stack([i, j, k], -1))
@@ -58,7 +69,7 @@ def body(rng: np.random.Generator) -> Volume:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two scans on disk, with where each baseline lesion lies in the follow-up."""
+    """Two scans on disk, with the position of each baseline lesion in both (RAS mm)."""
 
     baseline: Path
     followup: Path
@@ -68,7 +79,7 @@ class Pair:
 
 @pytest.fixture(scope="session")
 def pair(tmp_path_factory) -> Pair:
-    """A synthetic patient and another day's scan of the same, moved by up to 9 mm."""
+    """Write two scans of a synthetic patient, deformed by up to 9 mm."""
     folder, rng = tmp_path_factory.mktemp("scans"), np.random.default_rng(7)
     before = body(rng)
     after, motion = warped_copy(before, rng, largest_mm=9.0, spacing=(2.0, 2.0, 3.0), noise_hu=10.0)
@@ -77,7 +88,7 @@ def pair(tmp_path_factory) -> Pair:
 
 
 class Server:
-    """`oncotrack.web.serve` in a process of its own, after a `prelude` of Python."""
+    """`oncotrack.web.serve` in its own process, after a `prelude` of Python."""
 
     def __init__(self, scans: list[Path], out: Path, cache: Path, prelude: str = "", **options: Any) -> None:
         self.out, self._log = out, out.with_suffix(".log")
@@ -86,7 +97,7 @@ class Server:
             **os.environ,
             "VTK_DEFAULT_OPENGL_WINDOW": "vtkOSOpenGLRenderWindow",
             "ONCOTRACK_CACHE": str(cache),
-            "TMPDIR": str(out.parent),  # some are killed, and leave there what they would have deleted
+            "TMPDIR": str(out.parent),  # killed servers leave their temporary files there
         }
         with self._log.open("w") as log:
             self.process = subprocess.Popen(
@@ -96,31 +107,31 @@ class Server:
 
     @property
     def log(self) -> str:
-        """What it printed."""
+        """Its output."""
         return self._log.read_text()
 
     @property
-    def kept(self) -> dict:
-        """The findings as the server keeps them on disk, read there and not from the page."""
+    def autosaved(self) -> dict:
+        """The autosaved findings, read from disk and not from the page."""
         return json.loads((self.out / "findings.autosave.json").read_text())
 
     def stop(self, how: int = signal.SIGINT) -> int:
-        """End it, by default as Ctrl+C does."""
+        """Stop the process, by default as Ctrl+C does, and return its exit code."""
         self.process.send_signal(how)
         return self.process.wait(20)
 
     def _wait_for_url(self) -> str:
-        for _ in range(1200):  # two minutes: as above
+        for _ in range(2400):
             if found := re.search(r"http://\S+", self.log):
                 return found.group(0)
             if self.process.poll() is not None:
                 break
-            time.sleep(0.1)
+            time.sleep(0.05)
         raise AssertionError(f"the viewer did not start: {self.log}")
 
 
 class Reader:
-    """Someone at the page: sees its state, clicks where a place of the patient is shown."""
+    """A reader at the page: reads its state, and clicks at positions of the patient."""
 
     def __init__(self, page) -> None:
         self.page = page
@@ -131,7 +142,7 @@ class Reader:
         page.on("dialog", lambda dialog: dialog.accept())
 
     def state(self, name: str) -> Any:
-        """A value of the page's state."""
+        """Return a value of the page's state."""
         return self.page.evaluate(f"JSON.parse(JSON.stringify(trame.state.get('{name}') ?? null))")
 
     def until(self, condition: str, timeout: int = _WAIT_MS) -> None:
@@ -143,15 +154,29 @@ class Reader:
         )
 
     def open(self, url: str) -> None:
-        """Go there and wait until both scans are shown, linked and at rest."""
+        """Open the page and wait until both scans are shown, linked and at rest."""
         self.page.goto(url)
-        self.until("s('has_registration') && !s('job').text && s('views').FollowUpAxial")
+        self.until("s('has_registration') && !s('job').text")
+        self.until_shown(7)
+
+    def open_one_scan(self, url: str) -> None:
+        """Open the page and wait until the baseline alone is shown and at rest."""
+        self.page.goto(url)
+        self.until("s('scan_names')[0] && !s('job').text && s('views').BaselineAxial")
+        self.until_shown(4)
+
+    def until_shown(self, count: int) -> None:
+        """Wait until so many views show pictures of their own size."""
         self.page.wait_for_function(
-            "[...document.querySelectorAll('.layout-grid-item')].filter(e => e.querySelector('img')?.naturalWidth).length >= 7"
+            """count => [...document.querySelectorAll('.layout-grid-item')].filter(view => {
+                const picture = view.querySelector('img'), width = picture?.naturalWidth;
+                return width && Math.abs(width - picture.getBoundingClientRect().width) < 4;
+            }).length >= count""",
+            arg=count,
         )
 
     def command(self, name: str) -> None:
-        """Press a command's button in the bar."""
+        """Click a command's button in the bar."""
         self.page.locator(f"[data-command='{name}']").click()
 
     def tab(self, title: str) -> None:
@@ -159,7 +184,7 @@ class Reader:
         self.page.get_by_role("tab", name=title).click()
 
     def pixel(self, view: str, ras) -> tuple[float, float]:
-        """Where a view shows a place (RAS mm), on the page."""
+        """Return the position on the page where a view shows a position of the patient (RAS mm)."""
         shown = self.state("views")[view]
         box = self.page.locator(f".layout-grid-item:has([data-view='{view}'])").bounding_box()
         matrix = np.reshape(shown["ras_to_xy"], (4, 4))
@@ -169,7 +194,7 @@ class Reader:
         return box["x"] + frame[1] + x, box["y"] + frame[0] + height - y
 
     def scroll_to(self, view: str, ras, axis: int = 2) -> None:
-        """Turn the wheel over a view until it shows the slice of a place."""
+        """Turn the wheel over a view until it shows the slice of a position."""
         for _ in range(120):
             matrix = np.linalg.inv(np.reshape(self.state("views")[view]["ras_to_xy"], (4, 4)))
             away = ras[axis] - matrix[axis, 3]
@@ -182,11 +207,11 @@ class Reader:
         raise AssertionError(f"{view} never showed {ras}")
 
     def picture(self, view: str, other_than: bytes | None = None) -> bytes:
-        """What a view shows once it is at rest; waits until that is something else than `other_than`."""
+        """Return a screenshot of a view at rest; waits until it differs from `other_than`."""
         place = self.page.locator(f".layout-grid-item:has([data-view='{view}'])")
         deadline, last = time.monotonic() + _WAIT_MS / 1000, None
         while time.monotonic() < deadline:
-            self.page.wait_for_timeout(350)
+            self.page.wait_for_timeout(250)  # a view sends its picture at rest within 0.2 s of the last change
             shown = place.screenshot()
             if shown == last != other_than:
                 return shown
@@ -194,23 +219,25 @@ class Reader:
         raise AssertionError(f"{view} still shows what it showed" if last == other_than else f"{view} never rests")
 
     def click(self, view: str, ras) -> None:
-        """Click where a view shows a place."""
+        """Click at a position of the patient."""
         self.page.mouse.click(*self.pixel(view, ras))
 
     def drag(self, view: str, start, stop) -> None:
-        """Take what lies at one place to another."""
-        (x0, y0), (x1, y1) = self.pixel(view, start), self.pixel(view, stop)
+        """Drag from one position of the patient to another."""
+        self.drag_pixels(self.pixel(view, start), self.pixel(view, stop))
+
+    def drag_pixels(self, start: tuple[float, float], stop: tuple[float, float]) -> None:
+        """Drag from one position on the page to another, in steps."""
+        (x0, y0), (x1, y1) = start, stop
         self.page.mouse.move(x0 - 3, y0)
         self.page.mouse.move(x0, y0)
-        self.page.wait_for_timeout(250)
         self.page.mouse.down()
         for part in (0.3, 0.6, 1.0):
             self.page.mouse.move(x0 + part * (x1 - x0), y0 + part * (y1 - y0))
-            self.page.wait_for_timeout(60)
         self.page.mouse.up()
 
     def cancel(self, words: str) -> None:
-        """Press Cancel as soon as the work of that name is under way; from within the page, for short work."""
+        """Click Cancel as soon as the work of that name has started; from within the page, for short work."""
         self.page.evaluate(
             """words => new Promise((done, fail) => {
                 const started = Date.now();
@@ -225,7 +252,7 @@ class Reader:
         )
 
     def follow(self, pair: Pair, number: int) -> dict:
-        """Click a baseline lesion and wait for its match; returns its row."""
+        """Click a baseline lesion, wait for its match and return its row."""
         count = len(self.state("findings"))
         self.scroll_to("BaselineAxial", pair.lesions[number])
         self.click("BaselineAxial", pair.lesions[number])
@@ -233,24 +260,28 @@ class Reader:
         return self.state("findings")[-1]
 
     def clear(self) -> None:
-        """Delete every finding, close messages, and come back to the list."""
+        """Delete every finding, close messages, and return to the list."""
         for row in self.state("findings"):
-            self.page.evaluate("uid => trame.trigger('oncotrack.command', ['delete', uid])", row["uid"])
+            self.delete(row["uid"])
         self.until("s('findings').length === 0")
         self.close_message()
         self.tab("Findings")
 
+    def delete(self, uid: str) -> None:
+        """Delete a finding."""
+        self.page.evaluate("uid => trame.trigger('oncotrack.command', ['remove_everywhere', uid])", uid)
+
     def close_message(self) -> None:
-        """Close the sentence that is shown."""
+        """Close the message that is shown."""
         self.page.evaluate("trame.state.set('message_closed', trame.state.get('message').number)")
 
     def message(self, part: str) -> str:
-        """Wait for a sentence that holds `part`; one that was shown and has gone again since the last one counts."""
-        heard = self.page.wait_for_function(
-            "part => { const n = said.findIndex(text => text.includes(part)); return n >= 0 && said.splice(0, n + 1).pop(); }",
+        """Return the next message that contains `part`; one that was shown and has closed meanwhile counts."""
+        message = self.page.wait_for_function(
+            "part => { const n = messages.findIndex(text => text.includes(part)); return n >= 0 && messages.splice(0, n + 1).pop(); }",
             arg=part,
         )
-        return heard.json_value()
+        return message.json_value()
 
     def _middle(self, view: str) -> tuple[float, float]:
         box = self.page.locator(f".layout-grid-item:has([data-view='{view}'])").bounding_box()
@@ -259,7 +290,7 @@ class Reader:
 
 @pytest.fixture(scope="session")
 def browser():
-    """Debian's chromium, or a skip in one line."""
+    """Start Debian's chromium, or skip."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     pytest.importorskip("trame_slicer", reason="trame-slicer is not installed: pip install 'oncotrack[web]'")
     if CHROMIUM is None:
@@ -274,19 +305,19 @@ def browser():
 
 @pytest.fixture(scope="session")
 def make_reader():
-    """Puts a reader before a page."""
+    """Return the class `Reader`, for tests with a page of their own."""
     return Reader
 
 
 @pytest.fixture(scope="session")
 def cache(tmp_path_factory) -> Path:
-    """Where registrations are kept during the tests."""
+    """Return the cache folder of registrations, shared by the servers of the tests."""
     return tmp_path_factory.mktemp("cache")
 
 
 @pytest.fixture(scope="session")
 def start(cache, browser):
-    """Starts servers, and ends them with the session."""
+    """Yield a function that starts a server; servers still running are killed at the end of the session."""
     servers = []
 
     def start_server(scans, out: Path, **options) -> Server:
@@ -300,14 +331,26 @@ def start(cache, browser):
 
 
 @pytest.fixture(scope="session")
-def server(start, pair, tmp_path_factory) -> Server:
-    """The viewer of the synthetic pair, shared by the tests."""
-    return start([pair.baseline, pair.followup], tmp_path_factory.mktemp("results") / "out")
+def known_nodes() -> str:
+    """Return the prelude of a server whose detector finds the lesions of the baseline, with a pause at every slice."""
+    return _KNOWN_NODES.format(testing=str(TESTING), radius=RADIUS, places=LESIONS.tolist())
+
+
+@pytest.fixture(scope="session")
+def server(start, pair, known_nodes, tmp_path_factory) -> Server:
+    """Start the viewer of the synthetic pair, shared by the tests; in the end its log must be free of errors."""
+    server = start([pair.baseline, pair.followup], tmp_path_factory.mktemp("results") / "out", prelude=known_nodes)
+    yield server
+    assert server.stop() == 0
+    # a page that was closed while the server wrote to it is no error
+    closed = r"Traceback \(most recent call last\):(?:(?!Traceback).)*?ConnectionResetError: Cannot write to closing transport"
+    log = re.sub(closed, "", server.log, flags=re.DOTALL)
+    assert not re.search(r'File ".*oncotrack/|\bERR\|', log), log
 
 
 @pytest.fixture(scope="session")
 def context(browser, server):
-    """The one browser that was let in."""
+    """Open the one browser that the shared server admits."""
     context = browser.new_context(viewport={"width": 1366, "height": 768})
     page = context.new_page()
     page.goto(server.url)
@@ -318,7 +361,7 @@ def context(browser, server):
 
 @pytest.fixture
 def reader(context, server):
-    """A fresh page with an empty list."""
+    """Open a fresh page of the shared server, with an empty list of findings."""
     page = context.new_page()
     reader = Reader(page)
     reader.open(server.url.split("?")[0])

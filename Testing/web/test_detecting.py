@@ -1,43 +1,30 @@
-"""Lymph nodes in the browser with one scan open: detected, corrected with a real mouse, saved. The detector is known."""
+"""Lymph nodes in the browser with one scan: detecting, correcting with the mouse, saving. The detector is known."""
 
 from __future__ import annotations
 
 import csv
 import json
-import signal
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-TESTING = Path(__file__).resolve().parents[1]
-RADIUS = 9.0
 NEW = (-4.0, 8.0, 4.5)
-"""A place in the slice of the first node where nothing was detected."""
-_PRELUDE = """
-import sys, time
-sys.path.insert(0, {testing!r})
-from stand_in_detector import KnownNodes
-from oncotrack.scene import detection
-places = [(tuple(at), {radius}) for at in {places}]
-detection.FACTORIES = {{"known": lambda: KnownNodes(places, lambda _index: time.sleep(0.02))}}
-"""
+"""A position in the slice of the first node where nothing was detected (RAS mm)."""
+RADIUS = 9.0
+"""Of the detected nodes, mm; as in conftest."""
 
 
 @pytest.fixture(scope="module")
-def prelude(pair) -> str:
-    """The viewer detects the lesions of the baseline, taking its time over every slice."""
-    return _PRELUDE.format(testing=str(TESTING), radius=RADIUS, places=pair.lesions.tolist())
-
-
-@pytest.fixture(scope="module")
-def node_server(start, pair, prelude, tmp_path_factory):
-    """The viewer with one scan."""
-    return start([pair.baseline], tmp_path_factory.mktemp("nodes") / "out", prelude=prelude)
+def node_server(start, pair, known_nodes, tmp_path_factory):
+    """Start the viewer with one scan."""
+    server = start([pair.baseline], tmp_path_factory.mktemp("nodes") / "out", prelude=known_nodes)
+    yield server
+    server.stop()
 
 
 @pytest.fixture(scope="module")
 def node_context(browser, node_server):
+    """Open the one browser that the server admits."""
     context = browser.new_context(viewport={"width": 1366, "height": 900})
     page = context.new_page()
     page.goto(node_server.url)
@@ -48,11 +35,9 @@ def node_context(browser, node_server):
 
 @pytest.fixture
 def nodes(node_context, node_server, make_reader):
-    """A reader at the tab of nodes, with none found yet."""
+    """Open a page at the Nodes tab, before detection."""
     reader = make_reader(node_context.new_page())
-    reader.page.goto(node_server.url.split("?")[0])
-    reader.until("s('scan_names')[0] && !s('job').text && s('views').BaselineAxial")
-    reader.page.wait_for_function("document.querySelector('.layout-grid-item img')?.naturalWidth > 0")
+    reader.open_one_scan(node_server.url.split("?")[0])
     reader.clear()
     reader.tab("Nodes")
     reader.page.evaluate("trame.state.set('node_threshold', 0); trame.state.set('node_shown', 'all')")
@@ -62,16 +47,15 @@ def nodes(node_context, node_server, make_reader):
 
 @pytest.fixture
 def found(nodes):
-    """Four nodes were detected; the first, of the best score, is the current one and in view."""
+    """Detect four nodes; the first, of the best score, is current and in view."""
     press(nodes, "detect")
     nodes.until("s('nodes').length === 4 && !s('job').text && s('node_possible').includes('editor.delete_box')")
     nodes.close_message()
-    nodes.page.wait_for_timeout(500)
     return nodes
 
 
 def press(reader, command: str) -> None:
-    """Press a button of the panel."""
+    """Click a button of the panel."""
     reader.page.locator(f"[data-panel='nodes'] [data-node-command='{command}']").click()
 
 
@@ -83,14 +67,14 @@ def size(reader, label: str) -> tuple[float, float]:
     return float(row(reader, label)["short"]), float(row(reader, label)["long"])
 
 
-def kept(server, label: str) -> dict:
-    """What the server keeps of a node on disk: read there and not from the page."""
-    finding = next(each for each in server.kept["findings"] if each["label"] == label)
+def autosaved(server, label: str) -> dict:
+    """Return a node's observation as autosaved, read from disk and not from the page."""
+    finding = next(each for each in server.autosaved["findings"] if each["label"] == label)
     return next(iter(finding["observations"].values()))
 
 
 def corner(at, u: float = 1.0, v: float = 1.0) -> np.ndarray:
-    """Where a slice box that was detected round a place has its corner; in the slice's plane."""
+    """Return a corner of the slice box that was detected around a position (RAS mm)."""
     return np.add(at, (u * RADIUS, v * RADIUS, 0))
 
 
@@ -132,7 +116,7 @@ def test_dragging_a_corner_resizes_the_box_of_the_slice_and_undo_takes_it_back(f
     found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
     wide = sorted((before[0] + 8, before[1] + 6))
     assert np.allclose(sorted(size(found, "LN 1")), wide, atol=1.5)
-    boxes = kept(node_server, "LN 1")["tracklet"]["boxes"]
+    boxes = autosaved(node_server, "LN 1")["tracklet"]["boxes"]
     assert sum(np.ptp([b["low"][0], b["high"][0]]) > before[0] + 4 for b in boxes) == 1, "the other slices stay"
     found.page.keyboard.press("Control+z")
     found.until("s('nodes').find(n => n.label === 'LN 1').state === 'proposed'")
@@ -145,7 +129,7 @@ def test_dragging_the_middle_moves_the_box(found, pair, node_server):
     middle = np.array((*pair.lesions[0][:2], 4.5))
     found.drag("BaselineAxial", middle, np.add(middle, (-7, -5, 0)))
     found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
-    low, high = kept(node_server, "LN 1")["box"]["low"], kept(node_server, "LN 1")["box"]["high"]
+    low, high = autosaved(node_server, "LN 1")["box"]["low"], autosaved(node_server, "LN 1")["box"]["high"]
     assert low[0] == pytest.approx(middle[0] - RADIUS - 7, abs=1.5)
     assert high[0] == pytest.approx(middle[0] + RADIUS, abs=1.5), "where the boxes of the other slices are still"
 
@@ -179,7 +163,6 @@ def test_a_row_goes_to_its_node_and_a_click_in_a_slice_chooses_it(found, pair):
     found.until("s('nodes').find(n => n.label === 'LN 1').is_current")
     third = (*pair.lesions[2][:2], pair.lesions[2][2])
     found.scroll_to("BaselineAxial", third)
-    found.page.wait_for_timeout(300)
     found.click("BaselineAxial", np.add(third, (3, 2, 0)))
     found.until("s('nodes').find(n => n.label === 'LN 3').is_current")
     assert len(found.state("findings")) == 4, "a click on this tab follows no lesion"
@@ -218,19 +201,18 @@ def test_keys_decide_about_the_node_while_its_tab_is_open(found):
     found.until("s('nodes').find(n => n.label === 'LN 1').state === 'accepted'")
     found.page.keyboard.press("n")
     found.until("s('nodes').find(n => n.label === 'LN 2').is_current")
-    found.page.keyboard.press("r")
+    found.page.keyboard.press("x")
     found.until("s('node_summary').includes('1 rejected')")
     assert found.state("findings")[1]["label"] == "LN 2"
 
 
 def test_a_click_adds_a_node_that_is_followed_through_the_slices(found, node_server):
     found.scroll_to("BaselineAxial", NEW)
-    press(found, "add")
-    found.page.wait_for_timeout(300)
+    press(found, "add_node")
     found.click("BaselineAxial", NEW)
     found.until("s('nodes').length === 5 && !s('job').text")
     found.until("s('nodes').find(n => n.label === 'LN 5').slices === '5'")
-    seen = kept(node_server, "LN 5")
+    seen = autosaved(node_server, "LN 5")
     assert np.allclose(seen["centre"], NEW, atol=2.0) and seen["state"] == "edited"
     found.command("undo")
     found.until("s('nodes').find(n => n.label === 'LN 5').slices === '1'")
@@ -238,20 +220,30 @@ def test_a_click_adds_a_node_that_is_followed_through_the_slices(found, node_ser
     found.until("s('nodes').length === 4")
 
 
-def test_a_sentence_said_as_the_one_before_goes_stays_its_time(nodes):
-    press(nodes, "add")
-    first = nodes.state("message")["number"] + 1
-    nodes.until(f"s('message').number === {first}")
-    press(nodes, "add")
-    nodes.page.wait_for_timeout(3500)
-    press(nodes, "add")
-    nodes.until(f"s('message').number === {first + 1}")
-    began = nodes.page.evaluate("performance.now()")
-    nodes.until(f"s('message_closed') === {first + 1}")
-    assert nodes.page.evaluate("performance.now()") - began > 3000, (
-        "the five seconds of the first are over much earlier"
-    )
-    press(nodes, "add")
+def test_a_message_shown_as_the_one_before_closes_keeps_its_own_time(node_context, node_server, make_reader):
+    reader = make_reader(node_context.new_page())
+    reader.page.clock.install()
+    reader.open_one_scan(node_server.url.split("?")[0])
+    reader.clear()
+    reader.tab("Nodes")
+
+    def say() -> int:
+        """Show a message, and return its number."""
+        number = reader.state("message")["number"] + 1
+        press(reader, "add_node")
+        reader.until(f"s('message').number === {number}")
+        press(reader, "add_node")  # back to navigation
+        reader.page.get_by_role("alert").filter(has_text="Click the middle").wait_for()
+        return number
+
+    say()
+    reader.page.clock.run_for(3000)
+    second = say()
+    reader.page.clock.run_for(2500)
+    assert reader.state("message_closed") < second, "the five seconds of the first have passed, not of the second"
+    reader.page.clock.run_for(2600)
+    reader.until(f"s('message_closed') === {second}")
+    reader.page.close()
 
 
 def test_boxes_are_deleted_split_and_merged(found):
@@ -285,7 +277,7 @@ def test_boxes_are_deleted_split_and_merged(found):
 
 
 def test_a_new_run_asks_before_it_touches_decisions(found, node_server):
-    found.page.keyboard.press("r")
+    found.page.keyboard.press("x")
     found.until("s('node_summary').includes('1 rejected')")
     found.page.keyboard.press("n")
     found.page.keyboard.press("a")
@@ -294,29 +286,32 @@ def test_a_new_run_asks_before_it_touches_decisions(found, node_server):
     press(found, "detect")
     found.page.locator("[data-rerun-question]").wait_for()
     assert not found.state("job")
-    said = found.state("message")["number"]
+    message = found.state("message")["number"]
     for key in ("Delete", "i", "2"):
         found.page.keyboard.press(key)
-    found.page.wait_for_timeout(1000)
+        # also a key that was sent before the question opened
+        found.page.evaluate("key => trame.trigger('oncotrack.key', [trame.state.get('keys')[key], 0])", key)
     assert len(found.state("nodes")) == 4, "keys do nothing behind a question"
-    assert found.state("message")["number"] == said and found.state("window_name") == "Soft tissue"
+    assert found.state("message")["number"] == message and found.state("window_name") == "Soft tissue"
     found.page.locator("[data-rerun='keep']").click()
     found.until("s('job').text")
     found.until("!s('job').text")
-    states = [next(iter(each["observations"].values()))["state"] for each in node_server.kept["findings"]]
-    assert sorted(states) == ["accepted", "proposed", "proposed", "rejected"], "nothing proposed where they were"
-    assert accepted["uid"] in {each["uid"] for each in node_server.kept["findings"]}
+    states = [next(iter(each["observations"].values()))["state"] for each in node_server.autosaved["findings"]]
+    assert sorted(states) == ["accepted", "proposed", "proposed", "rejected"], (
+        "nothing is proposed at decided positions"
+    )
+    assert accepted["uid"] in {each["uid"] for each in node_server.autosaved["findings"]}
     press(found, "detect")
     found.page.locator("[data-rerun='replace']").click()
     found.until("!s('job').text && s('nodes').length === 4 && s('nodes').every(n => n.state === 'proposed')")
 
 
-def test_what_was_edited_is_there_after_a_reload_and_in_the_files(found, pair, node_server):
+def test_edits_are_shown_after_a_reload_and_exported(found, pair, node_server):
     middle = (*pair.lesions[0][:2], 4.5)
     found.drag("BaselineAxial", corner(middle), np.add(corner(middle), (8, 6, 0)))
     found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
     before = size(found, "LN 1")
-    press(found, "export")
+    press(found, "export_nodes")
     found.until("s('saved').includes('nodes.csv') && !s('job').text")
     out = node_server.out
     table = list(csv.DictReader((out / "nodes.csv").read_text().splitlines()))
@@ -334,14 +329,14 @@ def test_an_edited_box_survives_a_new_run_and_comes_back_with_the_saved_scene(fo
     middle = (*pair.lesions[0][:2], 4.5)
     found.drag("BaselineAxial", corner(middle), np.add(corner(middle), (8, 6, 0)))
     found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
-    edited, shown = kept(node_server, "LN 1"), row(found, "LN 1")
+    edited, shown = autosaved(node_server, "LN 1"), row(found, "LN 1")
     press(found, "detect")
     found.page.locator("[data-rerun='keep']").click()
     found.until("s('job').text")
     found.until("!s('job').text && s('nodes').length === 4")
-    assert kept(node_server, "LN 1")["tracklet"] == edited["tracklet"]
+    assert autosaved(node_server, "LN 1")["tracklet"] == edited["tracklet"]
     found.tab("Files")
-    found.page.locator("[data-save='save scene']").click()
+    found.page.locator("[data-save='save_scene']").click()
     found.until("s('saved').includes('scene.mrb') && !s('job').text")
     found.tab("Nodes")
     press(found, "detect")
@@ -356,61 +351,15 @@ def test_an_edited_box_survives_a_new_run_and_comes_back_with_the_saved_scene(fo
     assert row(found, "LN 1") | {"is_current": True} == shown
 
 
-def test_with_two_scans_the_nodes_of_the_one_chosen_are_found(start, browser, pair, prelude, tmp_path, make_reader):
-    server = start([pair.baseline, pair.followup], tmp_path / "out", prelude=prelude)
-    page = browser.new_page(viewport={"width": 1366, "height": 900})
-    reader = make_reader(page)
-    reader.open(server.url)
+def test_with_two_scans_nodes_are_detected_in_the_chosen_one(reader, server):
     reader.tab("Nodes")
-    page.locator("[data-node-scan='followup']").click()
+    reader.page.locator("[data-node-scan='followup']").click()
     reader.until("s('node_scan') === 'followup'")
     press(reader, "detect")
     reader.until("s('nodes').length === 4 && !s('job').text")
-    followup = next(each["id"] for each in server.kept["time_points"] if each["image"].startswith("followup"))
-    assert all(list(each["observations"]) == [followup] for each in server.kept["findings"])
-    page.locator("[data-node-scan='baseline']").click()
+    followup = next(each["id"] for each in server.autosaved["time_points"] if each["image"].startswith("followup"))
+    assert all(list(each["observations"]) == [followup] for each in server.autosaved["findings"])
+    reader.page.locator("[data-node-scan='baseline']").click()
     reader.until("s('nodes').length === 0")
     reader.tab("Findings")
     reader.until("s('is_following')")
-    page.close()
-    server.stop()
-
-
-def test_nodes_that_a_crash_left_are_taken_up_again(start, browser, pair, prelude, tmp_path, make_reader):
-    page = browser.new_page(viewport={"width": 1366, "height": 900})
-    reader = make_reader(page)
-
-    def begin():
-        server = start([pair.baseline], tmp_path / "out", prelude=prelude)
-        page.goto(server.url)
-        reader.until("s('scan_names')[0] && !s('job').text && s('views').BaselineAxial")
-        reader.tab("Nodes")
-        return server
-
-    server = begin()
-    press(reader, "detect")
-    reader.until("s('nodes').length === 4 && !s('job').text")
-    page.keyboard.press("a")
-    reader.until("s('nodes')[0].state === 'accepted'")
-    server.stop(signal.SIGKILL)
-    page.goto("about:blank")
-    begin()
-    assert reader.state("nodes") == []
-    page.locator("[data-autosave='take']").click()
-    reader.until("s('nodes').length === 4 && s('nodes')[0].state === 'accepted'")
-    page.close()
-
-
-def test_damaged_weights_get_a_sentence_that_says_what_to_do(start, browser, pair, tmp_path, make_reader):
-    (tmp_path / "lntracker-compact.safetensors").write_bytes(b"nonsense")
-    prelude = f"import os; os.environ['ONCOTRACK_WEIGHTS'] = {str(tmp_path)!r}\n"
-    server = start([pair.baseline], tmp_path / "out", prelude=prelude)
-    page = browser.new_page(viewport={"width": 1366, "height": 900})
-    reader = make_reader(page)
-    page.goto(server.url)
-    reader.until("s('scan_names')[0] && !s('job').text && s('views').BaselineAxial")
-    reader.command("nodes.detect")
-    assert "Install them again" in reader.message("damaged")
-    reader.until("!s('job').text && s('nodes').length === 0")
-    page.close()
-    server.stop()

@@ -1,4 +1,4 @@
-"""Click, see, correct: what a reader does with the mouse."""
+"""Following lesions with the mouse and the keyboard."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def test_a_click_on_a_lesion_shows_its_match_within_five_millimetres(reader, ser
     assert row["state"] == "proposed" and row["trust"].startswith("cycle error")
     assert math.dist(row["baseline"], pair.lesions[0]) < 3
     assert math.dist(row["followup"], pair.truth[0]) < 5
-    kept = server.kept["findings"][-1]["observations"]
+    kept = server.autosaved["findings"][-1]["observations"]
     assert math.dist(kept["t1"]["centre"], pair.truth[0]) < 5
     middle = np.linalg.inv(np.reshape(reader.state("views")["FollowUpAxial"]["ras_to_xy"], (4, 4)))
     assert abs(middle[2, 3] - row["followup"][2]) < 2, "the follow-up jumped to the match"
@@ -25,7 +25,7 @@ def test_a_dragged_match_is_edited_and_undo_puts_it_back(reader, server, pair):
     reader.drag("FollowUpAxial", before, goal)
     reader.until("s('findings')[0].state === 'edited'")
     assert math.dist(reader.state("findings")[0]["followup"], goal) < 3
-    assert server.kept["findings"][0]["observations"]["t1"]["state"] == "edited"
+    assert server.autosaved["findings"][0]["observations"]["t1"]["state"] == "edited"
     reader.page.keyboard.press("Control+z")
     reader.until("s('findings')[0].state === 'proposed'")
     assert math.dist(reader.state("findings")[0]["followup"], before) < 0.01
@@ -33,19 +33,19 @@ def test_a_dragged_match_is_edited_and_undo_puts_it_back(reader, server, pair):
     reader.until("s('findings')[0].state === 'edited'")
 
 
-def test_keys_accept_reject_and_go_round(reader, pair):
+def test_keys_accept_reject_and_step_through_the_list(reader, pair):
     first, second = reader.follow(pair, 0), reader.follow(pair, 2)
     reader.page.keyboard.press("a")
     reader.until("s('findings')[1].state === 'accepted'")
     reader.page.keyboard.press("n")
     reader.until("s('findings')[0].is_current")
-    reader.page.keyboard.press("r")
+    reader.page.keyboard.press("x")
     reader.until("s('findings')[0].state === 'rejected'")
     reader.page.keyboard.press("p")
     reader.until("s('findings')[1].is_current")
     assert [row["uid"] for row in reader.state("findings")] == [first["uid"], second["uid"]]
     row = reader.page.locator("[data-finding='L 1']")
-    assert "Rejected" in row.inner_text(), "the state is there in words"
+    assert "Rejected" in row.inner_text(), "the state is shown as text"
 
 
 def test_an_alternative_is_taken_by_a_click_in_the_list_and_swapped_back_by_key(reader, pair):
@@ -83,17 +83,16 @@ def test_the_list_renames_filters_deletes_and_undoes(reader, pair):
     field.fill("Segment 8")
     reader.page.keyboard.press("Enter")
     assert "choose another label" in reader.message("already called")
-    assert field.input_value() == "Segment 8", "what was typed stays, to be mended"
+    assert field.input_value() == "Segment 8", "the typed name stays, to be corrected"
     reader.page.keyboard.press("Escape")
     reader.until("s('renaming') === ''")
     reader.page.evaluate("trame.state.set('shown_state', 'accepted')")
     reader.page.wait_for_function("document.querySelectorAll('[data-finding]').length === 1")
     reader.page.evaluate("trame.state.set('shown_state', 'all')")
-    reader.page.locator("[data-finding='Segment 8'] [data-row-action='delete']").click()
+    reader.page.locator("[data-finding='Segment 8'] [data-row-action='remove']").click()
     reader.until("s('findings').length === 1")
     reader.command("undo")
     reader.until("s('findings').length === 2")
-    reader.page.wait_for_timeout(500)  # the list is drawn anew, and a click meanwhile would be lost
     reader.page.locator("[data-finding='Segment 8']").click()
     reader.until("s('findings')[0].is_current")
 
@@ -106,22 +105,20 @@ def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, p
     assert abs(slice_of("FollowUpAxial") - row["followup"][2]) < 0.1
     reader.scroll_to("BaselineAxial", np.add(pair.lesions[2], (0, 0, 21)))
     assert 15 < slice_of("FollowUpAxial") - row["followup"][2] < 27
-    reader.command("link")
+    reader.command("link_views")
     reader.until("!s('is_linked')")
     before = slice_of("FollowUpAxial")
     reader.scroll_to("BaselineAxial", pair.lesions[2])
     assert slice_of("FollowUpAxial") == before, "unlinked, the follow-up stays"
-    reader.command("link")
+    reader.command("link_views")
     reader.until("s('is_linked')")
 
 
 def test_a_window_preset_shows_in_both_scans(reader):
-    picture = reader.page.locator(".layout-grid-item:has([data-view='FollowUpAxial'])")
-    before = picture.screenshot()
+    before = reader.picture("FollowUpAxial")
     reader.page.keyboard.press("3")
     reader.until("s('window_name') === 'Bone' && s('window_width') === 1800")
-    reader.page.wait_for_timeout(600)
-    assert picture.screenshot() != before
+    reader.picture("FollowUpAxial", other_than=before)
     reader.page.keyboard.press("1")
     reader.until("s('window_name') === 'Soft tissue'")
 

@@ -25,3 +25,4 @@ def test_landmarks_of_the_lung_are_followed_by_click(start, browser, make_reader
     errors = [math.dist(reader.follow(pair, number)["followup"], truth[number]) for number in (0, 1, 2)]
     assert np.median(errors) < 5, errors
     context.close()
+    server.stop()

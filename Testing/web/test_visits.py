@@ -1,7 +1,8 @@
-"""A reader chooses a method, tracks all findings, follows them through the visits, corrects one, and undoes."""
+"""Choosing a method, finding all lesions in all visits, correcting one and undoing."""
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
@@ -16,7 +17,7 @@ LESIONS = ((30.0, 10.0, 6.0), (-25.0, -10.0, -14.0))
 
 
 def scan(visit: int) -> Volume:
-    """A made-up trunk (HU) with two lesions, which lies 7.8 mm further on at each visit."""
+    """Return a synthetic trunk (HU) with two lesions, displaced by 7.8 mm from visit to visit."""
     geometry = Geometry((56, 56, 32), (3.0, 3.0, 4.0), (-82.5, -82.5, -62.0))
     k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
     place = geometry.to_ras(np.stack([i, j, k], -1)) - visit * STEP
@@ -34,8 +35,8 @@ def place(number: int, visit: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def reader(start, browser, make_reader, tmp_path_factory):
-    """Someone at a page that was opened with three visits."""
+def page(start, browser, make_reader, tmp_path_factory):
+    """Open a page with three visits."""
     folder = tmp_path_factory.mktemp("visits")
     scans = [save(scan(visit), folder / f"visit{visit + 1}.nii.gz") for visit in range(3)]
     server = start(scans, folder / "out")
@@ -44,6 +45,23 @@ def reader(start, browser, make_reader, tmp_path_factory):
     reader.open(server.url)
     yield reader
     context.close()
+    server.stop()
+
+
+@pytest.fixture
+def reader(page):
+    """Match both lesions in the second visit by affine registration."""
+    page.page.evaluate("trame.trigger('oncotrack.command', ['show_visit', 1, ''])")
+    page.until("s('visits').shown === 1 && !s('job').text")
+    page.clear()
+    page.page.locator(".v-select:has([data-method]), [data-method]").first.click()
+    page.page.get_by_role("option", name="Affine registration").click()
+    page.until("s('method') === 'affine' && s('method_tip').includes('registration') && !s('job').text")
+    for number, at in enumerate(LESIONS):
+        page.scroll_to("BaselineAxial", at)
+        page.click("BaselineAxial", at)
+        page.until(f"s('findings').length === {number + 1} && !s('job').text")
+    return page
 
 
 def press(reader, name: str) -> None:
@@ -54,58 +72,45 @@ def cells(reader, row: int = 0) -> list[str]:
     return reader.state("visits")["rows"][row]["cells"]
 
 
-def test_a_method_is_chosen_and_all_findings_are_tracked_by_it_in_one_undo(reader):
-    reader.clear()
-    reader.page.locator(".v-select:has([data-method]), [data-method]").first.click()
-    reader.page.get_by_role("option", name="Affine registration").click()
-    reader.until("s('method') === 'affine' && s('method_tip').includes('registration') && !s('job').text")
-    for number, at in enumerate(LESIONS):
-        reader.scroll_to("BaselineAxial", at)
-        reader.click("BaselineAxial", at)
-        reader.until(f"s('findings').length === {number + 1} && !s('job').text")
+def test_a_chosen_method_finds_all_lesions_in_every_visit_in_one_undo(reader):
     assert all(row["state"] == "proposed" for row in reader.state("findings"))
     assert reader.state("match")["method"] == "affine"
-    press(reader, "all through")
+    press(reader, "find_all_in_every_visit")
     reader.until("!s('job').text && s('visits').rows.every(row => row.cells[2] === 'proposed')")
     reader.command("undo")
     reader.until("s('visits').rows.every(row => row.cells[2] === '-' && row.cells[1] === 'proposed')")
 
 
-def test_a_corrected_visit_is_followed_onward(reader):
-    press(reader, "all through")
-    reader.until(
-        "!s('job').text && s('visits').rows.length === 2 && s('visits').rows.every(row => row.cells[2] !== '-')"
-    )
+def test_later_visits_are_searched_again_from_a_corrected_one(reader):
+    press(reader, "find_all_in_every_visit")
+    reader.until("!s('job').text && s('visits').rows.every(row => row.cells[2] === 'proposed')")
     reader.page.locator("[data-cell='L 1 1']").click()
     reader.until("s('visits').shown === 1 && s('findings')[0].is_current && !s('job').text")
     before = reader.state("findings")[0]["followup"]
     assert math.dist(before, place(0, 1)) < 6
     reader.drag("FollowUpAxial", before, np.add(before, (12.0, -9.0, 0.0)))
     reader.until("s('findings')[0].state === 'edited'")
-    put = reader.state("findings")[0]["followup"]
-    press(reader, "onward")
-    reader.until("!s('job').text && s('can_undo') && s('undo_text').includes('from here on')")
+    corrected = reader.state("findings")[0]["followup"]
+    undo_text = reader.state("undo_text")
+    press(reader, "redo_from_visit")
+    reader.until(f"!s('job').text && s('can_undo') && s('undo_text') !== {json.dumps(undo_text)}")
     assert cells(reader) == ["accepted", "edited", "proposed"]
     reader.page.locator("[data-visit='2']").click()
     reader.until("s('visits').shown === 2 && !s('job').text")
     row = reader.state("findings")[0]
-    assert math.dist(row["baseline"], put) < 0.01, "the visit before stands beside it"
-    assert math.dist(row["followup"], put + STEP) < 4
+    assert math.dist(row["baseline"], corrected) < 0.01, "the previous visit is shown as baseline"
+    assert math.dist(row["followup"], corrected + STEP) < 4
     reader.command("undo")
-    reader.until("!s('undo_text').includes('from here on')")
+    reader.until(f"s('undo_text') === {json.dumps(undo_text)}")
     assert math.dist(reader.state("findings")[0]["followup"], place(0, 2)) < 6
 
 
-def test_the_probability_map_is_laid_over_the_follow_up_on_demand(reader):
-    reader.page.locator("[data-visit='1']").click()
-    reader.until("s('visits').shown === 1 && !s('job').text && s('match').label")
+def test_the_probability_map_is_shown_over_the_follow_up_on_demand(reader):
     reader.page.evaluate("trame.state.set('method', 'selfsim')")
     reader.until("s('method_tip').includes('tissue') && !s('job').text && s('possible').includes('map_probability')")
-    picture = reader.page.locator(".layout-grid-item:has([data-view='FollowUpAxial'])")
-    before = picture.screenshot()
+    before = reader.picture("FollowUpAxial")
     reader.page.locator("[data-probability]").click()
     reader.until("s('is_probability_shown') && !s('job').text")
-    reader.page.wait_for_timeout(500)
-    assert picture.screenshot() != before
+    reader.picture("FollowUpAxial", other_than=before)
     reader.page.locator("[data-probability]").click()
     reader.until("!s('is_probability_shown')")

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import cast
 
 import numpy as np
-from scipy.ndimage import binary_dilation, find_objects, label, map_coordinates
-from scipy.spatial import ConvexHull, QhullError
-from skimage.measure import find_contours
+import scipy
+import skimage
 
 _MOST_POINTS = 200  # of an outline, when the longest line between points of the convex hull leaves the mask
 _BATCH = 64  # lines checked together
@@ -28,7 +27,7 @@ def outlines(mask: np.ndarray) -> list[np.ndarray]:
     list of (N, 2) ndarray
         Column and row, first point = last point; holes have outlines of their own.
     """
-    return [line[:, ::-1] - 1 for line in find_contours(np.pad(mask, 1).astype(np.float32), 0.5)]
+    return [line[:, ::-1] - 1 for line in skimage.measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5)]
 
 
 def diameters(mask: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
@@ -49,9 +48,9 @@ def diameters(mask: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
         Long and short axis: two points each, mm along columns and rows from the centre of pixel (0, 0).
     """
     spacing = np.asarray(spacing, float)
-    components, _ = cast(tuple[np.ndarray, int], label(mask, np.ones((3, 3))))
+    components, _ = cast(tuple[np.ndarray, int], scipy.ndimage.label(mask, np.ones((3, 3))))
     found = []
-    for n, where in enumerate(find_objects(components), 1):
+    for n, where in enumerate(scipy.ndimage.find_objects(components), 1):
         component = np.pad(components[where] == n, 1)
         corner = np.array([where[1].start - 1, where[0].start - 1]) * spacing
         lines = [line * spacing for line in outlines(component)]
@@ -82,8 +81,8 @@ def _longest_diameter(mask: np.ndarray, lines: list[np.ndarray], spacing: np.nda
     """
     points = np.concatenate([line[:-1] for line in lines])
     try:
-        hull = points[ConvexHull(points).vertices]
-    except QhullError:  # all points are collinear
+        hull = points[scipy.spatial.ConvexHull(points).vertices]
+    except scipy.spatial.QhullError:  # all points are collinear
         hull = points
     pair = _longest_pair(mask, hull, hull, spacing, first=_BATCH)
     if pair is not None:
@@ -123,7 +122,7 @@ def _longest_pair(
 
 def _may_stay_inside(mask: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """Check lines between (N, 2) pixels at a few points: (N,) bool, false for lines that surely leave the mask."""
-    wide = np.asarray(binary_dilation(mask, np.ones((3, 3))))
+    wide = np.asarray(scipy.ndimage.binary_dilation(mask, np.ones((3, 3))))
     points = np.linspace(0, 1, _COARSE_SAMPLES)[1:-1, None, None] * (ends - starts) + starts
     columns, rows = np.moveaxis(np.round(points).astype(int), -1, 0)
     return np.asarray(wide[rows, columns].all(axis=0))
@@ -133,7 +132,7 @@ def _stay_inside(mask: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.n
     """Check lines between (N, 2) pixels at two points per pixel: (N,) bool, true for lines inside the mask."""
     steps = int(np.abs(ends - starts).max() * 2) + 1
     points = starts + np.linspace(0, 1, steps + 1)[:, None, None] * (ends - starts)
-    share = map_coordinates(mask.astype(np.float32), points[..., ::-1].reshape(-1, 2).T, order=1)
+    share = scipy.ndimage.map_coordinates(mask.astype(np.float32), points[..., ::-1].reshape(-1, 2).T, order=1)
     return np.asarray((share.reshape(points.shape[:2]) > _INSIDE).all(axis=0))
 
 

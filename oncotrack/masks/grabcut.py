@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import cv2
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.plane import Region
@@ -125,7 +125,7 @@ def bounded_by(mask: np.ndarray, radius: np.ndarray, blur: float, trust: float =
     (H, W) bool ndarray
         The smoothed mask.
     """
-    share = ndimage.gaussian_filter(mask.astype(np.float32), blur)
+    share = scipy.ndimage.gaussian_filter(mask.astype(np.float32), blur)
     return keep_connected(share - 0.5 + trust * (1 - radius) > 0, radius < _CORE)
 
 
@@ -144,6 +144,6 @@ def keep_connected(inside: np.ndarray, core: np.ndarray) -> np.ndarray:
     (H, W) bool ndarray
         The kept part of the mask.
     """
-    components, _ = cast(tuple[np.ndarray, int], ndimage.label(inside))
+    components, _ = cast(tuple[np.ndarray, int], scipy.ndimage.label(inside))
     kept = np.isin(components, np.unique(components[core & inside])) & inside
-    return np.asarray(ndimage.binary_fill_holes(kept))
+    return np.asarray(scipy.ndimage.binary_fill_holes(kept))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -149,8 +149,8 @@ def to_voxels(image: Geometry, region: Region, mask: np.ndarray, name: str = "ma
     width = max(round(min(image.spacing) / region.pixel_mm), 1)
     share = mask.reshape(region.grid.shape).astype(np.float32)
     for axis in (1, 2):
-        share = ndimage.uniform_filter1d(share, width, axis, mode="constant")
+        share = scipy.ndimage.uniform_filter1d(share, width, axis, mode="constant")
     array = np.zeros(part.shape, np.uint8)
     points = np.stack([nearest[covered], position[covered][:, 1], position[covered][:, 0]])
-    array[covered] = ndimage.map_coordinates(share, points, order=1, mode="constant") >= 0.5
+    array[covered] = scipy.ndimage.map_coordinates(share, points, order=1, mode="constant") >= 0.5
     return Volume(array, part, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.ndimage import find_objects
+import scipy
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Axis, Box, Point, point
@@ -121,7 +121,7 @@ def measure_masks(labels: Volume, across: int | None = 2) -> dict[int, Measureme
     lowest = int(array[array > 0].min()) if (array > 0).any() else 0
     if not lowest:
         return {}
-    found = find_objects(np.maximum(array.astype(np.int32) - (lowest - 1), 0))
+    found = scipy.ndimage.find_objects(np.maximum(array.astype(np.int32) - (lowest - 1), 0))
     return {
         lowest + n: _measure(array[where] == lowest + n, where, labels.geometry)
         for n, where in enumerate(found)

@@ -7,7 +7,7 @@ from typing import cast
 
 import cv2
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.masks.ellipse import radius_of_mask
 
@@ -52,7 +52,7 @@ class Shape:
     def __init__(self, mask: np.ndarray) -> None:
         self.radius_profile = radius_of_mask(mask)
         self._area = int(mask.sum())
-        self._centre = ndimage.center_of_mass(mask)[::-1]
+        self._centre = scipy.ndimage.center_of_mass(mask)[::-1]
         self.radius = float(np.sqrt(self._area / np.pi))
         farthest = int(min(np.ceil(_FARTHEST_SHIFT * self.radius), min(mask.shape) // 2 - 1))
         self.shifts = np.arange(-farthest, farthest + 1)
@@ -89,7 +89,7 @@ class Shape:
         inside = self._transform(mask, Placement(scale))
         ring = self._transform((self.radius_profile > RING[0]) & (self.radius_profile < RING[1]), Placement(scale))
         weights = inside - OPPOSED * ring * (inside.sum() / max(float(ring.sum()), 1.0))
-        rows, columns = cast(tuple[slice, slice], ndimage.find_objects((weights != 0).astype(np.uint8))[0])
+        rows, columns = cast(tuple[slice, slice], scipy.ndimage.find_objects((weights != 0).astype(np.uint8))[0])
         return weights[rows, columns], columns.start, rows.start
 
     def _correlate(self, ratios: np.ndarray, weights: np.ndarray, column: int, row: int) -> np.ndarray:
@@ -132,7 +132,7 @@ class IntensityModel:
         inside, outside = (self._frequencies(values[part]) for part in (radius < 1, around))
         self.overlap = float(np.minimum(inside, outside).sum())
         inside, outside = (
-            (1 - unseen) * ndimage.gaussian_filter1d(part, 1.0, mode="nearest") + unseen / _BINS
+            (1 - unseen) * scipy.ndimage.gaussian_filter1d(part, 1.0, mode="nearest") + unseen / _BINS
             for part, unseen in zip((inside, outside), UNSEEN, strict=True)
         )
         self._log_ratios = np.log(inside / outside).astype(np.float32)

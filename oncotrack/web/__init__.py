@@ -1,4 +1,4 @@
-"""The viewer in a browser: layout, panels and bindings over the scene that the desktop modules share."""
+"""The viewer in a browser: layout, panels and state bindings over the scene package that the desktop modules share."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ def serve(
     open_browser: bool = False,
     out: Path | None = None,
 ) -> None:
-    """Show the viewer until it is stopped (Ctrl+C); prints its address, which holds a token that works once.
+    """Serve the viewer until it is stopped (Ctrl+C), and print its address, which contains a token that works once.
 
     Parameters
     ----------
     baseline, followup : Path, optional
-        Scans to start with: a DICOM folder or an image file; `baseline` may also be an .mrb scene.
+        Scans to open: a DICOM folder or an image file; `baseline` may also be an .mrb scene.
     more : Path
-        Scans of further visits, earliest first.
+        Scans of additional visits, earliest first.
     folders : sequence of Path
-        Where the page may open files from, beside the places of the two scans and `out`.
+        Folders from which the page may open files, besides the paths of the scans and `out`.
     host : str
-        Any other address than the loopback lets other computers in that know the token.
+        With any address but the loopback, other computers that know the token have access.
     port : int
-        0 takes a free one.
+        0 for any free one.
     open_browser : bool
-        Open the address in the reader's browser.
+        Whether to open the address in the reader's browser.
     out : Path, optional
-        Where scenes, findings, reports and the autosave go; ``oncotrack-results`` in the current folder when missing.
+        Where scenes, findings, reports and the autosave are written; ``oncotrack-results`` in the current folder when missing.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Who may use the page, and which files the page may open."""
+"""Access control: one browser, and the folders from which the page may open files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DAY_S = 24 * 3600
 
 
 class Access:
-    """Lets one browser in: the address's token works once and is exchanged for a cookie.
+    """Access of one browser: the token in the address works once and is exchanged for a cookie.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class Access:
 
     @web.middleware
     async def guard(self, request: web.Request, handler) -> web.StreamResponse:
-        """Answer 403 with a sentence to everyone else: page, files and web socket alike."""
+        """Answer 403 with a message to every other browser, for the page, files and the web socket."""
         if not self._is_our_name(request.host):
             return _refusal("This address is not the one OncoTrack printed. Open the printed address.")
         if (origin := request.headers.get("Origin")) and urlsplit(origin).netloc != request.host:
@@ -78,24 +78,24 @@ class Access:
 
 
 class Folders:
-    """The folders that were given at start; nothing else is opened from disk.
+    """The folders given at start; the page opens no other files from disk.
 
     Parameters
     ----------
     places : iterable of Path
-        Folders, or files of which only themselves are opened.
+        Folders, or single files.
     """
 
     def __init__(self, places: Iterable[Path]) -> None:
         self.places = tuple(dict.fromkeys(Path(place).expanduser().resolve() for place in places))
 
     def check(self, typed: str) -> Path:
-        """The path a reader typed, made absolute; a relative one counts from the first folder that has it.
+        """Return the absolute path of what a reader typed; a relative path starts at the first folder that contains it.
 
         Raises
         ------
         InputError
-            It lies outside every folder, links included, or does not exist.
+            It is outside every folder, after following links, or does not exist.
         """
         if not typed.strip():
             raise InputError("Type the path of a DICOM folder or of a file.")
@@ -116,18 +116,18 @@ class Folders:
 
 
 def _page_has_left(error: Exception) -> bool:
-    """Whether a page was closed before its answer came; wslink then looks for a connection that was never made."""
+    """Return whether a page was closed before its answer; wslink then looks up a connection that was never made."""
     return any(isinstance(each, ConnectionResetError) for each in (error, error.__context__))
 
 
-def _same(given: str, wanted: str) -> bool:
-    return hmac.compare_digest(given.encode(), wanted.encode())
+def _same(given: str, expected: str) -> bool:
+    return hmac.compare_digest(given.encode(), expected.encode())
 
 
-def _refusal(sentence: str) -> web.Response:
+def _refusal(message: str) -> web.Response:
     page = (
         "<!doctype html><html lang='en'><meta charset='utf-8'><title>OncoTrack</title>"
         "<body style='font:18px sans-serif;max-width:40em;margin:4em auto;padding:0 1em'>"
-        f"<h1>OncoTrack</h1><p>{html.escape(sentence)}</p></body></html>"
+        f"<h1>OncoTrack</h1><p>{html.escape(message)}</p></body></html>"
     )
     return web.Response(text=page, status=403, content_type="text/html", headers=_HEADERS)

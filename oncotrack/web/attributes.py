@@ -1,4 +1,4 @@
-"""Attributes that trame's widgets do not know: data-*, aria-*, role, and keys with modifiers."""
+"""HTML attributes that trame's widgets lack: data-*, aria-*, role, and keys with modifiers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import html
 
 
 def raw(*verbatim: str, **values: str | tuple[str]) -> dict[str, list[str]]:
-    """Keyword arguments for a widget: `data_open="x"` becomes `data-open="x"`, a tuple holds an expression.
+    """Return keyword arguments for a widget: `data_open="x"` becomes `data-open="x"`, a tuple holds an expression.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The findings on disk after every change, so that a crash loses nothing."""
+"""Autosave: the findings on disk after every change, so that a crash loses nothing."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _log = logging.getLogger(__name__)
 class Autosave:
     """One file beside the output, written atomically while there are unsaved findings and removed once they are saved.
 
-    What an earlier session left is offered, to be taken up when it belongs to the open scans.
+    The findings that an earlier session left are offered for restoring when they belong to the open scans.
 
     Parameters
     ----------
     folder : Path
-        Where the output goes.
+        Where results are written.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -33,11 +33,11 @@ class Autosave:
 
     @property
     def is_offered(self) -> bool:
-        """Whether an earlier session left something."""
+        """Whether an earlier session left findings that were neither restored nor discarded."""
         return self._left is not None
 
     def keep(self, findings: FindingList) -> None:
-        """Bring the file up to date; while an earlier session's is offered, it is set aside first.
+        """Update the file; findings that an earlier session left are first kept as a backup.
 
         Raises
         ------
@@ -53,19 +53,27 @@ class Autosave:
         if text == self._written:
             return
         if self.is_offered:
-            self.set_aside()
+            self.discard()
         findings.save(self.path)
         self._written = text
 
-    def take(self) -> str:
-        """The text that an earlier session left; it is not offered again."""
+    def restore(self) -> str:
+        """Return the findings that an earlier session left, as JSON, and stop offering them."""
         text, self._left = self._left.to_json() if self._left else "", None
         return text
 
     def offer(self, unmatched_time_points: Callable[[FindingList], tuple[TimePoint, ...]]) -> dict[str, str | bool]:
-        """What an earlier session left, in words, and whether it fits; empty when there is nothing.
+        """Describe the findings that an earlier session left.
 
-        `unmatched_time_points` tells which time points of a list are not those of the open scans.
+        Parameters
+        ----------
+        unmatched_time_points : callable
+            Returns the time points of a list whose scans are not open.
+
+        Returns
+        -------
+        dict
+            `text`, and `fits`: whether they can be restored; empty when there are none.
         """
         if self._left is None:
             return {}
@@ -76,10 +84,16 @@ class Autosave:
         if not others:
             return {"text": f"{text}.", "fits": True}
         names = " and ".join(time_point.image or time_point.label for time_point in others)
-        return {"text": f"{text}, but on other scans ({names}). Open those to take them up.", "fits": False}
+        return {"text": f"{text}, but on other scans ({names}). Open those scans to restore them.", "fits": False}
 
-    def set_aside(self) -> None:
-        """Keep an earlier session's file under another name and offer it no more."""
+    def discard(self) -> None:
+        """Stop offering an earlier session's findings; their file is kept as a backup under another name.
+
+        Raises
+        ------
+        OutputError
+            The file cannot be renamed.
+        """
         self._left = None
         if not self.path.is_file():
             return
@@ -87,7 +101,7 @@ class Autosave:
         try:
             self.path.replace(self.path.with_name(f"findings.{stamp}.autosave.json"))
         except OSError as error:
-            raise OutputError(f"{self.path} could not be set aside: {error.strerror}.") from error
+            raise OutputError(f"{self.path} could not be renamed to keep a backup: {error.strerror}.") from error
 
     def _read(self) -> FindingList | None:
         if not self.path.is_file():
@@ -95,6 +109,6 @@ class Autosave:
         try:
             return FindingList.open(self.path)
         except OncoTrackError:
-            _log.warning("The autosave %s cannot be read and is set aside.", self.path)
-            self.set_aside()
+            _log.warning("The autosave %s cannot be read; it is kept as a backup.", self.path)
+            self.discard()
             return None

@@ -1,4 +1,4 @@
-"""How both scans are shown: one window for both, set by preset, slider or mouse, and the 3D rendering that goes with it."""
+"""Display of both scans: window and level by preset, slider or mouse, and the matching 3D rendering."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MR = "MR-Default"
 
 
 class Display:
-    """Keeps the two scans at the same window and level.
+    """Window and level of the two scans, the same for both unless the reader separates them.
 
     Parameters
     ----------
@@ -40,33 +40,33 @@ class Display:
         self._link.changed.connect(self._on_window)
 
     def start(self, *, is_saved: bool = False) -> None:
-        """Show newly chosen scans: CT in soft tissue, others by their own grey values, each by itself.
+        """Set the display of newly opened scans: CT in the soft tissue window, others each by its own grey values.
 
-        Scans of a saved scene keep the windows that they were saved with.
+        Scans of a saved scene keep the windows they were saved with.
         """
         scans = self._scans()
         self._link.close()
         self.set_windowing(False)
         if not scans:
             return
-        is_alike = all(map(is_ct, scans))
+        is_same = all(map(is_ct, scans))
         saved = {(display.GetWindow(), display.GetLevel()) for display in (scan.GetDisplayNode() for scan in scans)}
         if is_saved and not any(scan.GetDisplayNode().GetAutoWindowLevel() for scan in scans):
-            is_alike = len(saved) == 1
-            self._tell(_name_of(*min(saved)), *min(saved))
+            is_same = len(saved) == 1
+            self._show_window(_name_of(*min(saved)), *min(saved))
             self._viewer.views.show_3d(scans[-1], WINDOWS[0].rendering if is_ct(scans[-1]) else _MR)
-        elif is_alike:
-            self.take(WINDOWS[0].name)
+        elif is_same:
+            self.use_preset(WINDOWS[0].name)
         else:
             for scan in scans:
                 set_window([scan], *own_window(scan))
-            self._tell("", *own_window(scans[0]))
+            self._show_window("", *own_window(scans[0]))
             self._viewer.views.show_3d(scans[-1], _MR)
-        self._viewer.state.is_same_window = self._link.is_enabled = is_alike
+        self._viewer.state.is_same_window = self._link.is_enabled = is_same
         self._link.watch(scans)
 
-    def go_on(self) -> None:
-        """Show other scans of the same patient as the last ones were shown."""
+    def apply_last(self) -> None:
+        """Apply the last display to other scans of the same patient."""
         scans = self._scans()
         self._link.close()
         if self._link.is_enabled:
@@ -76,15 +76,15 @@ class Display:
         self._viewer.views.show_3d(scans[-1], rendering if is_ct(scans[-1]) else _MR)
         self._link.watch(scans)
 
-    def take(self, name: str) -> None:
-        """Use a preset, for both scans."""
+    def use_preset(self, name: str) -> None:
+        """Apply a preset to both scans."""
         window = next(each for each in WINDOWS if each.name == name)
         set_window(self._scans(), window.width, window.level)
-        self._tell(name, window.width, window.level)
+        self._show_window(name, window.width, window.level)
         self._viewer.views.show_3d(self._viewer.session.followup or self._viewer.session.baseline, window.rendering)
 
     def toggle_same(self) -> None:
-        """Show both scans alike when one's window is set by mouse, or each by itself."""
+        """Switch between one window for both scans and one for each."""
         self._link.is_enabled = self._viewer.state.is_same_window = not self._link.is_enabled
         if self._link.is_enabled:
             set_window(self._scans(), *self._shown)
@@ -97,7 +97,7 @@ class Display:
     def _scans(self) -> list:
         return [scan for scan in (self._viewer.session.baseline, self._viewer.session.followup) if scan]
 
-    def _tell(self, name: str, width: float, level: float) -> None:
+    def _show_window(self, name: str, width: float, level: float) -> None:
         self._shown = (round(width, 1), round(level, 1))
         state = self._viewer.state
         state.window_name, (state.window_width, state.window_level) = name, self._shown
@@ -112,7 +112,7 @@ class Display:
 
     def _on_window(self, width: float, level: float) -> None:
         if (round(width, 1), round(level, 1)) != self._shown:
-            self._tell("", width, level)
+            self._show_window("", width, level)
 
 
 def _name_of(width: float, level: float) -> str:

@@ -1,28 +1,28 @@
-"""Files in and out of the viewer: scans, scenes, findings; by path, by upload, and as results beside each other."""
+"""Opening and saving of scans, scenes and findings."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oncotrack.atomic import write_text
 from oncotrack.background.jobs import Progress
-from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.finding_list import FindingList
-from oncotrack.images.files import load
 from oncotrack.images.volume import Volume
 from oncotrack.scene.files.storage import opening, saving
 from oncotrack.scene.nodes.table import to_csv
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.nodes.volumes import add_volume, to_volume
 from oncotrack.web.access import Folders
+from oncotrack.web.display import Display
+from oncotrack.web.read_ahead import ReadAhead
+from oncotrack.web.roles import BASELINE, FOLLOWUP
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
-
-BASELINE, FOLLOWUP, VISIT = "baseline", "followup", "visit"
 
 
 class Files:
@@ -32,41 +32,59 @@ class Files:
     ----------
     viewer : Viewer
         Its state gets `saved`: names of the results written, newest last.
+    display : Display
     folders : Folders
+        Where the page may open files from.
     out : Path
+        Where results are written.
+    reader : ReadAhead
+        Reads scans.
     """
 
-    def __init__(self, viewer: Viewer, folders: Folders, out: Path) -> None:
-        self._viewer, self._folders, self.out = viewer, folders, out
-        self.first: dict[str, Path] = {}
-        """What to open at the start, by role; a role that begins as `VISIT` does is one more visit."""
+    def __init__(self, viewer: Viewer, display: Display, folders: Folders, out: Path, reader: ReadAhead) -> None:
+        self._viewer, self._display, self._folders, self.out, self._reader = viewer, display, folders, out, reader
+        self._on_yes: Callable[[], None] = lambda: None
         viewer.state.update({"saved": [], "folders": [str(place) for place in folders.places], "typed": "", "ask": {}})
 
-    # in
+    # open
 
-    def open_first(self) -> None:
-        """Open what the viewer was started with."""
-        scans = dict(self.first)
+    def open_first(self, given: Mapping[str, Path]) -> None:
+        """Open what the viewer was started with, by role; a role that begins with `VISIT` is an additional visit."""
+        scans = dict(given)
         if scans.get(BASELINE, Path()).suffix.lower() == ".mrb":
             self.open_path(scans.pop(BASELINE), BASELINE)
         elif scans:
             self._open_scans(scans)
 
     def open_typed(self, typed: str, role: str) -> None:
-        """Open a path that a reader typed, if it lies in the folders given at start."""
+        """Open a path that a reader typed, if it is in the folders given at start."""
         self.open_path(self.allowed(typed), role)
 
     def allowed(self, typed: str) -> Path:
-        """The path that a reader typed; InputError when it lies outside the folders given at start."""
+        """Return the path that a reader typed.
+
+        Raises
+        ------
+        InputError
+            It is outside the folders given at start.
+        """
         return self._folders.check(typed)
 
     def open_path(
         self, path: Path, role: str, *, is_sure: bool = False, finished: Callable[[], None] = lambda: None
     ) -> None:
-        """Open a scene (.mrb), findings (.json) or a scan as `role`, "baseline", "followup" or a further "visit".
+        """Open a scene (.mrb), findings (.json) or a scan.
 
-        `finished` is called when the file is not needed any more. A scene waits for the reader's yes while there are
-        unsaved findings.
+        Parameters
+        ----------
+        path : Path
+            The file, or a DICOM folder.
+        role : str
+            Of a scan: "baseline", "followup" or, for an additional one, "visit".
+        is_sure : bool
+            Replace unsaved findings by those of a scene without asking the reader.
+        finished : callable
+            Called when the file is no longer needed.
         """
         suffix = path.suffix.lower()
         if suffix not in (".mrb", ".json"):
@@ -74,7 +92,7 @@ class Files:
             return
         if suffix == ".mrb" and self._viewer.state.unsaved and not is_sure:
             self._viewer.state.ask = {"text": "There are unsaved findings. Opening a scene replaces them."}
-            self._answer = lambda: self.open_path(path, role, is_sure=True, finished=finished)
+            self._on_yes = lambda: self.open_path(path, role, is_sure=True, finished=finished)
             return
         if suffix == ".mrb":
             self._open_scene(path, finished)
@@ -85,17 +103,17 @@ class Files:
             finished()
 
     def answer(self, is_yes: bool) -> None:
-        """What the reader said to the question in the state's `ask`."""
+        """Act on the reader's answer to the question in the state's `ask`."""
         self._viewer.state.ask = {}
         if is_yes:
-            self._answer()
+            self._on_yes()
 
     def _open_scans(self, paths: dict[str, Path], finished: Callable[[], None] = lambda: None) -> None:
         def work(progress: Progress) -> dict[str, Volume]:
             volumes = {}
             for done, (role, path) in enumerate(paths.items()):
                 progress(0.1 + 0.8 * done / len(paths), path.name)
-                volumes[role] = load(path)
+                volumes[role] = self._reader.load(path)
             return volumes
 
         def apply(volumes: dict[str, Volume]) -> None:
@@ -122,15 +140,11 @@ class Files:
         session = self._viewer.session
         session.layers.show_scans()
         self._viewer.views.fit()
-        self._viewer.display.start(is_saved=is_saved)
+        self._display.start(is_saved=is_saved)
         if session.current:
             session.go_to()
         if session.baseline and session.followup and session.registration is None:
-            self.register()
-
-    def register(self) -> None:
-        """Bring the scans into correspondence, which links the views."""
-        self._viewer.submit(self._viewer.session.register(), lambda _registration: self._viewer.refresh())
+            self._viewer.register(when_drawn=True)
 
     def _open_scene(self, path: Path, finished: Callable[[], None]) -> None:
         task = opening(self._viewer.session.scene, path)
@@ -150,7 +164,7 @@ class Files:
         def unpacked(description: Path) -> None:
             self._viewer.announce("Showing the scene; the page waits for it", lambda: show(description))
 
-        # a scene is read in the page's own loop, so what the task gives back is read once the page says so
+        # reading a scene blocks the event loop: the page announces it first
         self._viewer.submit(Task(task.text, task.work, lambda description: description, abandon), unpacked)
 
     def _open_findings(self, path: Path) -> None:
@@ -159,33 +173,34 @@ class Files:
         except (OSError, UnicodeDecodeError) as error:
             raise InputError(f"{path.name} could not be read as a findings file. Choose a findings.json.") from error
         session = self._viewer.session
-        self.take_findings(text, path.name)
+        self.replace_findings(text, path.name)
         if others := session.unmatched_time_points(session.findings):
             names = " and ".join(time_point.image or time_point.label for time_point in others)
             self._viewer.say(
-                f"The findings of {path.name} were made on other scans ({names}); undo takes them back.", "error"
+                f"The findings of {path.name} were made on other scans ({names}); undo restores the previous list.",
+                "error",
             )
 
-    def take_findings(self, text: str, source: str) -> None:
-        """Replace the list by another one, as one step of undo."""
+    def replace_findings(self, text: str, source: str) -> None:
+        """Replace the list of findings, as one step of undo."""
         session = self._viewer.session
         session.findings.load_json(text, source)
         session.layers.show_scans()
         if session.current:
             session.go_to()
 
-    def take_autosave(self) -> None:
-        """Go on with what an earlier session left."""
-        if text := self._viewer.autosave.take():
-            self.take_findings(text, "The autosave")
+    def restore_autosave(self) -> None:
+        """Restore the findings that an earlier session did not save."""
+        if text := self._viewer.autosave.restore():
+            self.replace_findings(text, "The autosave")
         self._viewer.refresh()
 
-    def drop_autosave(self) -> None:
-        """Do not offer it again; the file is kept under another name."""
-        self._viewer.autosave.set_aside()
+    def discard_autosave(self) -> None:
+        """Discard those findings; the file is kept as a backup under another name."""
+        self._viewer.autosave.discard()
         self._viewer.refresh()
 
-    # out
+    # save
 
     def save_findings(self) -> None:
         """Write findings.json and findings.csv into the output folder."""
@@ -193,7 +208,7 @@ class Files:
         findings.save(self.out / "findings.json")
         write_text(self.out / "findings.csv", to_csv(findings))
         findings.mark_saved()
-        self.tell("findings.json", "findings.csv")
+        self.show_saved("findings.json", "findings.csv")
 
     def save_scene(self) -> None:
         """Write scene.mrb, with images and marks as they are now, into the output folder."""
@@ -202,29 +217,29 @@ class Files:
         def write() -> None:
             findings, written = session.findings, session.findings.findings
             self._viewer.submit(
-                saving(session.scene, self.out / "scene.mrb"), lambda path: told(path, findings, written)
+                saving(session.scene, self.out / "scene.mrb"), lambda path: saved(path, findings, written)
             )
 
-        def told(path: Path, findings: FindingList, written: tuple[Finding, ...]) -> None:
+        def saved(path: Path, findings: FindingList, written: tuple[Finding, ...]) -> None:
             if session.findings is findings and findings.findings is written:  # else there are newer edits to save
                 findings.mark_saved()
-            self.tell(path.name)
+            self.show_saved(path.name)
 
         self._viewer.announce("Saving the scene", write)
 
     def save_report(self) -> None:
         """Write report.html into the output folder."""
-        try:
-            from oncotrack.report import write_report, write_visits_report
-        except ImportError as error:
-            raise OncoTrackError("This version of OncoTrack writes no reports yet.") from error
+        from oncotrack.report import write_report, write_visits_report
+
         session, target = self._viewer.session, self.out / "report.html"
         if session.baseline is None or session.followup is None:
             raise InputError("A report compares two scans. Open a baseline and a follow-up first.")
-        is_course = len(session.visits) > 2
-        volumes = [to_volume(each) for each in (session.visits if is_course else (session.baseline, session.followup))]
+        has_more_visits = len(session.visits) > 2
+        volumes = [
+            to_volume(each) for each in (session.visits if has_more_visits else (session.baseline, session.followup))
+        ]
         findings = FindingList(
-            session.time_points if is_course else session.findings.time_points, session.findings.findings
+            session.time_points if has_more_visits else session.findings.time_points, session.findings.findings
         )
         registration = session.registration
 
@@ -232,16 +247,16 @@ class Files:
             from oncotrack.followup.tracker import ScanPair
 
             progress(0.1, "Drawing the pictures")
-            if is_course:
+            if has_more_visits:
                 write_visits_report(target, volumes, findings)
             else:
                 write_report(target, ScanPair(*volumes, registration), findings)
             return target
 
-        self._viewer.submit(Task("Writing the report", work, lambda path: self.tell(path.name)))
+        self._viewer.submit(Task("Writing the report", work, lambda path: self.show_saved(path.name)))
 
-    def tell(self, *names: str) -> None:
-        """Say that these results lie in the output folder, and offer them for download."""
+    def show_saved(self, *names: str) -> None:
+        """Show that these results were written to the output folder, and offer them for download."""
         state = self._viewer.state
         state.saved = [name for name in state.saved if name not in names] + list(names)
         self._viewer.refresh()

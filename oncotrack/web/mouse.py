@@ -1,4 +1,4 @@
-"""What a plain click in a slice view means; dragging, scrolling, zooming and windowing stay Slicer's own."""
+"""Plain clicks in slice views; dragging, scrolling, zooming and windowing are Slicer's own."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ from oncotrack.scene.views.mouse_mode import is_adjusting_window, is_placing
 _STILL_PX = 4
 _NEAR_PX = 9
 BEFORE_SLICER = 10.0
-"""Priority of an observer that sees an event before Slicer's own, which may keep it to themselves."""
+"""Priority of an observer that is called before those of Slicer, which may stop an event."""
 
 
 class Mouse:
-    """Turns clicks into commands: on a finding's mark, on an alternative, on the baseline's tissue.
+    """Translation of clicks into commands: on the mark of a finding, on an alternative, on tissue of the baseline.
 
     Parameters
     ----------
     view : SliceView
     session : FollowUpScene
     on_finding, on_alternative, on_tissue : callable
-        Called with the finding's uid, the alternative's number (from 0), the clicked place (RAS mm) of the baseline.
+        Called with the uid of the finding, the number of the alternative (from 0), the position (RAS mm) in the baseline.
     takes_click : callable
-        Asked before with the slice node and the clicked place: whether a tool had its own use for the click.
+        Called first, with the slice node and the position; returns whether a tool used the click.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Mouse:
         self._locked: list[slicer.vtkMRMLMarkupsNode] = []
         interactor = view.interactor()
         interactor.AddObserver("LeftButtonPressEvent", lambda *_: self._press(), BEFORE_SLICER)
-        # Slicer keeps the release that ends its own drag to itself, so locks are opened before it sees it
+        # Slicer stops the release event that ends its own drag, so the marks are unlocked before Slicer receives it
         interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._unlock_marks(), BEFORE_SLICER)
         interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._release(), -BEFORE_SLICER)
 
@@ -65,7 +65,7 @@ class Mouse:
         self._pressed = interactor.GetEventPosition() if is_meant else None
 
     def _lock_marks(self) -> None:
-        """Until the button is let go: a drag for the window that begins on a mark leaves the mark where it is."""
+        """Lock the marks until the button is released, so that a drag for the window does not move them."""
         for _key, node in self._session.nodes.parts:
             if node.IsA("vtkMRMLMarkupsNode") and not node.GetLocked():
                 node.SetLocked(True)
@@ -99,7 +99,7 @@ class Mouse:
             self._on_alternative(alternative)
 
     def _hit(self, points: slicer.vtkMRMLMarkupsFiducialNode | None, at: tuple[int, int]) -> int:
-        """Number of the point under the mouse, or -1."""
+        """Return the index of the point under the mouse, or -1."""
         if points is None:
             return -1
         node = self._view.get_view_node()

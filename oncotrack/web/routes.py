@@ -1,4 +1,4 @@
-"""What the page reaches beside trame: an upload, and the results to download."""
+"""HTTP routes besides those of trame: uploads, and downloads of results."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from aiohttp import BodyPartReader, web
 
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.web.files import BASELINE, FOLLOWUP, VISIT
+from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
 
 if TYPE_CHECKING:
+    from oncotrack.web.files import Files
     from oncotrack.web.viewer import Viewer
 
 _LARGEST_BYTES = 8 * 2**30
@@ -20,54 +21,61 @@ _HEADERS = (".mhd", ".nhdr")
 
 
 class Routes:
-    """Upload and download of one viewer; both pass the same guard as the page.
+    """Upload and download; both pass the same guard as the page and answer 503 until `open` is called."""
 
-    Parameters
-    ----------
-    viewer : Viewer
-    """
+    def __init__(self) -> None:
+        self._open: tuple[Viewer, Files] | None = None
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
+    def open(self, viewer: Viewer, files: Files) -> None:
+        """Serve the files of a viewer from now on."""
+        self._open = viewer, files
 
     def add_to(self, app: web.Application) -> None:
-        """Answer `POST /upload?role=baseline` and `GET /saved/{name}`."""
+        """Add `POST /upload?role=baseline` and `GET /saved/{name}`."""
         app.router.add_post("/upload", self._upload)
         app.router.add_get("/saved/{name}", self._saved)
 
     async def _upload(self, request: web.Request) -> web.Response:
-        asked = request.query.get("role")
-        role = asked if asked in (FOLLOWUP, VISIT) else BASELINE
+        viewer, files = self._opened()
+        role = request.query.get("role")
+        role = role if role in (FOLLOWUP, VISIT) else BASELINE
         folder = tempfile.TemporaryDirectory(prefix="oncotrack-upload-")
         try:
-            files = await _received(request, Path(folder.name))
-            path = _main_file(files, Path(folder.name))
+            received = await _receive(request, Path(folder.name))
+            path = _main_file(received, Path(folder.name))
         except OncoTrackError as error:
             folder.cleanup()
-            return self._refused(str(error))
+            return _refuse(viewer, str(error))
         except (OSError, ValueError):
             folder.cleanup()
-            return self._refused("The upload was cut off or the disk is full. Upload it again.")
-        with self._viewer.state:
-            self._viewer.attempt(lambda: self._viewer.files.open_path(path, role, finished=folder.cleanup))
-        return web.json_response({"files": len(files)})
-
-    def _refused(self, sentence: str) -> web.Response:
-        with self._viewer.state:
-            self._viewer.say(sentence, "error")
-        return web.json_response({"error": sentence}, status=400)
+            return _refuse(viewer, "The upload was cut off or the disk is full. Upload it again.")
+        with viewer.state:
+            viewer.attempt(lambda: files.open_path(path, role, finished=folder.cleanup))
+        return web.json_response({"files": len(received)})
 
     async def _saved(self, request: web.Request) -> web.StreamResponse:
+        viewer, files = self._opened()
         name = request.match_info["name"]
-        path = self._viewer.files.out / name
-        if name not in self._viewer.state.saved or not path.is_file():
+        path = files.out / name
+        if name not in viewer.state.saved or not path.is_file():
             raise web.HTTPNotFound(text="There is no such result.")
         kind = "inline" if path.suffix == ".html" else "attachment"
         return web.FileResponse(path, headers={"Content-Disposition": f'{kind}; filename="{name}"'})
 
+    def _opened(self) -> tuple[Viewer, Files]:
+        if self._open is None:
+            raise web.HTTPServiceUnavailable(text="OncoTrack is still starting. Try again in a few seconds.")
+        return self._open
 
-async def _received(request: web.Request, folder: Path) -> list[Path]:
-    """Every file of the form, below `folder` under its own name; names never lead out of it."""
+
+def _refuse(viewer: Viewer, message: str) -> web.Response:
+    with viewer.state:
+        viewer.say(message, "error")
+    return web.json_response({"error": message}, status=400)
+
+
+async def _receive(request: web.Request, folder: Path) -> list[Path]:
+    """Write every file of the form into `folder` under its own name; names never lead out of it."""
     files, size = [], 0
     reader = await request.multipart()
     while (part := await reader.next()) is not None:

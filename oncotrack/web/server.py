@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import importlib
+import importlib.util
 import os
 import socket
 import sys
@@ -11,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oncotrack.errors import InputError, MissingPackageError, OutputError
-from oncotrack.scene.views.application import check_drawing
-from oncotrack.web.access import Access, Folders
-from oncotrack.web.files import BASELINE, FOLLOWUP, VISIT
-from oncotrack.web.routes import Routes
+from oncotrack.scene.views.opengl import check_drawing
+from oncotrack.web.read_ahead import ReadAhead
+from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
 
 OUT = "oncotrack-results"
+_FLUSH_S = 0.02  # the browser receives the page before its scans are added to the scene
 _PAGE = Path(__file__).parent / "page"
 _MODULE = {
     "serve": {"__oncotrack": str(_PAGE)},
@@ -35,7 +38,11 @@ def run(
     open_browser: bool = False,
     out: Path | None = None,
 ) -> None:
-    """See `oncotrack.web.serve`."""
+    """Serve as described in `oncotrack.web.serve`.
+
+    The page is served at once and shows that OncoTrack is starting; meanwhile one thread loads Slicer's libraries and
+    others read the scans.
+    """
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
     check_drawing()
@@ -48,48 +55,96 @@ def run(
     out = Path(out or OUT).expanduser().absolute()
     if out.exists() and not os.access(out, os.W_OK):
         raise OutputError(f"{out} cannot be written to. Choose another folder for the results.")
-    allowed = Folders([*folders, *given.values(), out])
     _check_address(host, port)
-    try:
-        from trame.app import get_server
-
-        from oncotrack.web.shell import build
-        from oncotrack.web.viewer import Viewer
-    except ImportError as error:
+    if any(importlib.util.find_spec(name) is None for name in ("slicer", "trame", "trame_slicer")):
         raise MissingPackageError(
             "The viewer needs trame-slicer, which is not installed. Install it with: pip install 'oncotrack[web]'"
-        ) from error
-    os.environ["WSLINK_READY_MSG"] = ""
-    os.environ.setdefault("TRAME_ARGS", "--server")
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    server = get_server(client_type="vue3")
-    server.enable_module(_MODULE)
-    access = Access(host)
-    viewer = Viewer(server, allowed, out)
-    viewer.files.first = given
-    routes = Routes(viewer)
-
-    def bind(web_server: object) -> None:
-        web_server.app.middlewares.append(access.guard)
-        routes.add_to(web_server.app)
-
-    def tell(**_state: object) -> None:
-        shown = f"[{host}]" if ":" in host else host
-        address = f"http://{shown}:{server.port}/?token={access.token}"
-        print(f"OncoTrack is open at {address}\nThe address works once, in one browser. Stop with Ctrl+C.", flush=True)
-        if open_browser:
-            webbrowser.open(address)
-
-    server.controller.on_server_bind.add(bind)
-    server.controller.on_server_ready.add(tell)
-    build(viewer)
-    try:
-        server.start(
-            port=port, host=host, open_browser=False, show_connection_info=False, disable_logging=True, timeout=0
         )
-    finally:
-        viewer.close()
+    reader = ReadAhead(path for path in given.values() if path.suffix.lower() != ".mrb")
+    _Service(host, [*folders, *given.values(), out], out, given, reader, open_browser).run(port)
+
+
+class _Service:
+    """The running server, and the viewer as soon as it is created."""
+
+    def __init__(
+        self,
+        host: str,
+        folders: Sequence[Path],
+        out: Path,
+        given: dict[str, Path],
+        reader: ReadAhead,
+        open_browser: bool,
+    ) -> None:
+        from trame.app import get_server
+        from trame.ui.vuetify3 import VAppLayout
+        from trame.widgets import html
+        from trame_rca import module as remote_views
+
+        from oncotrack.web.access import Access, Folders
+        from oncotrack.web.routes import Routes
+
+        os.environ["WSLINK_READY_MSG"] = ""
+        os.environ.setdefault("TRAME_ARGS", "--server")
+        self._loop = asyncio.new_event_loop()
+        asyncio.set_event_loop(self._loop)
+        self._host, self._out, self._given, self._reader, self._open_browser = host, out, given, reader, open_browser
+        self._folders, self._access, self._routes = Folders(folders), Access(host), Routes()
+        self._viewer = self._failure = self._start = None
+        self._server = get_server(client_type="vue3")
+        self._server.enable_module(_MODULE)
+        self._server.enable_module(remote_views)  # a module cannot be added to a running server
+        self._server.state.update({"trame__title": "OncoTrack", "trame__favicon": None})
+        with VAppLayout(self._server, theme="dark") as self._page:
+            html.Div("OncoTrack is starting", classes="starting", role="status")
+
+    def run(self, port: int) -> None:
+        """Serve until stopped."""
+        self._server.controller.on_server_bind.add(self._on_bind)
+        self._server.controller.on_server_ready.add(self._on_ready)
+        try:
+            self._server.start(
+                port=port,
+                host=self._host,
+                open_browser=False,
+                show_connection_info=False,
+                disable_logging=True,
+                timeout=0,
+            )
+        finally:
+            if self._viewer is not None:
+                self._viewer.close()
+        if self._failure is not None:
+            raise self._failure
+
+    def _on_bind(self, web_server: object) -> None:
+        web_server.app.middlewares.append(self._access.guard)
+        self._routes.add_to(web_server.app)
+
+    def _on_ready(self, **_state: object) -> None:
+        shown = f"[{self._host}]" if ":" in self._host else self._host
+        address = f"http://{shown}:{self._server.port}/?token={self._access.token}"
+        print(f"OncoTrack is open at {address}\nThe address works once, in one browser. Stop with Ctrl+C.", flush=True)
+        if self._open_browser:
+            webbrowser.open(address)
+        self._start = self._loop.create_task(self._open_viewer())
+
+    async def _open_viewer(self) -> None:
+        gc.disable()  # the many objects that imports create are not garbage
+        try:
+            parts = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
+            with self._server.state:
+                self._viewer, files = parts.compose(self._server, self._page, self._folders, self._out, self._reader)
+            self._routes.open(self._viewer, files)
+            await asyncio.sleep(_FLUSH_S)
+            with self._server.state:
+                self._viewer.attempt(files.open_first, self._given)
+        except Exception as error:
+            self._failure = error
+            await self._server.stop()
+        finally:
+            gc.freeze()
+            gc.enable()
 
 
 def _check_address(host: str, port: int) -> None:

@@ -1,4 +1,4 @@
-"""The page's frame: the bar of commands, the views, the tools' tabs, progress and messages. It knows no tool by name."""
+"""The page's frame: the bar of commands, the views, the tools' tabs, progress and messages; independent of any one tool."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from oncotrack.web.viewer import Viewer
 _PANEL_PX = 330
 
 
-def build(viewer: Viewer) -> VAppLayout:
-    """Make the page of a viewer."""
+def build(viewer: Viewer, page: VAppLayout) -> None:
+    """Replace the content of a page by that of a viewer."""
     viewer.state.key_titles = {command.name: command.title for command in viewer.commands.values() if command.key}
-    viewer.state.change("tab")(lambda tab, **_state: _give_keys(viewer, tab))
-    viewer.state.tab = viewer.tools[0].name if viewer.tools else ""
-    _give_keys(viewer, viewer.state.tab)
-    with VAppLayout(viewer.server, theme="dark") as layout:
+    viewer.state.change("tab")(lambda tab, **_state: _on_tab(viewer, tab))
+    viewer.state.tab, viewer.state.opened_tabs = viewer.tools[0].name, []
+    _on_tab(viewer, viewer.state.tab)
+    page.root.clear()
+    with page:
         with v.VAppBar(flat=True, border="b", height=48):
             html.Span("OncoTrack", classes="text-subtitle-1 font-weight-medium mx-3")
             for tool in viewer.tools:
@@ -40,23 +41,28 @@ def build(viewer: Viewer) -> VAppLayout:
                         style="min-width: 0; padding: 0 6px; letter-spacing: 0;",
                     )
             for tool in viewer.tools:
-                with html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), **raw(data_panel=tool.name)):
+                # a panel is created on the page when its tab is first opened
+                with (
+                    html.Div(v_if=(f"tab === '{tool.name}' || opened_tabs.includes('{tool.name}')",)),
+                    html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), **raw(data_panel=tool.name)),
+                ):
                     tool.build()
         with v.VMain(style="height: 100vh;"), html.Div(style="position: relative; height: 100%;"):
             with html.Div(
                 classes=("is_windowing ? 'views is-windowing' : is_following ? 'views is-following' : 'views'",)
             ):
-                viewer.views.layout.initialize_layout_grid(layout)
+                viewer.views.layout.initialize_layout_grid(page)
             _hint()
             _progress(viewer)
             _autosave(viewer)
         _message()
         _question(viewer)
-    return layout
 
 
-def _give_keys(viewer: Viewer, tab: str) -> None:
-    """A key that several tools have is the open tab's, else that of the first of them."""
+def _on_tab(viewer: Viewer, tab: str) -> None:
+    """Assign a key that several tools have to the tool of the open tab, else to the first of them."""
+    if tab not in viewer.state.opened_tabs:
+        viewer.state.opened_tabs = [*viewer.state.opened_tabs, tab]
     keys = {}
     for tool in sorted(viewer.tools, key=lambda tool: tool.name != tab):
         for command in tool.commands:
@@ -66,19 +72,18 @@ def _give_keys(viewer: Viewer, tab: str) -> None:
 
 def _button(viewer: Viewer, command: Command) -> None:
     colour = {"color": (f"{command.active} ? 'amber-lighten-2' : undefined",)} if command.active else {}
-    with v.VBtn(
+    text = {"undo": "undo_text", "redo": "redo_text"}.get(command.name)
+    title = f"{text} + ' ({command.key})'" if text else f"'{command.tooltip}'"
+    v.VBtn(
         icon=command.icon,
         size="small",
         variant=(f"{command.active} ? 'tonal' : 'text'",) if command.active else "text",
         disabled=(f"!({command.enabled})",),
         click=(viewer.run, f"['{command.name}']"),
         **colour,
+        title=(title,),
         **raw(aria_label=command.tooltip, data_command=command.name),
-    ):
-        v.VIcon(command.icon)
-        text = {"undo": "undo_text", "redo": "redo_text"}.get(command.name)
-        shown = f"{text} + ' ({command.key})'" if text else f"'{command.tooltip}'"
-        v.VTooltip(activator="parent", location="bottom", text=(shown,))
+    )
 
 
 def _windows(viewer: Viewer) -> None:
@@ -86,23 +91,22 @@ def _windows(viewer: Viewer) -> None:
         model_value=("window_name",), density="compact", variant="outlined", divided=True, classes="mr-3"
     ):
         for number, window in enumerate(WINDOWS, 1):
-            with v.VBtn(
+            v.VBtn(
                 window.name,
                 value=window.name,
                 size="small",
                 disabled=("!scan_names[0] && !scan_names[1]",),
                 click=(viewer.run, f"['window {number}']"),
+                title=f"{window.name}: width {window.width:g}, level {window.level:g} HU ({number})",
                 **raw(data_window=window.name),
-            ):
-                tip = f"'{window.name}: width {window.width:g}, level {window.level:g} HU ({number})'"
-                v.VTooltip(activator="parent", location="bottom", text=(tip,))
+            )
 
 
 def _hint() -> None:
     with html.Div(
         classes="hint", v_if=("is_following && !is_windowing && has_scans && !findings.length && !job.text",)
     ):
-        html.Span("Click a lesion here to follow it")
+        html.Span("Click a lesion here to find it in the follow-up")
 
 
 def _progress(viewer: Viewer) -> None:
@@ -127,13 +131,13 @@ def _autosave(viewer: Viewer) -> None:
     with html.Div(classes="job", v_if=("autosaved.text && !job.text",), **raw(role="status")):
         v.VIcon("mdi-history")
         html.Span("{{ autosaved.text }}", style="flex: 1;")
-        for name, title in (("take", "Take them up"), ("drop", "Set aside")):
+        for name in ("restore", "discard"):
             v.VBtn(
-                title,
+                viewer.commands[f"{name}_autosave"].title,
                 size="small",
                 variant="outlined",
-                click=(viewer.run, f"['{name} autosave']"),
-                v_if=("autosaved.fits" if name == "take" else "true",),
+                click=(viewer.run, f"['{name}_autosave']"),
+                v_if=("autosaved.fits" if name == "restore" else "true",),
                 **raw(data_autosave=name),
             )
 
@@ -165,5 +169,5 @@ def _question(viewer: Viewer) -> None:
         v.VCardText("{{ ask.text }}")
         with v.VCardActions():
             v.VSpacer()
-            v.VBtn("Keep them", click=(viewer.attempt_answer, "[false]"))
-            v.VBtn("Open anyway", color="amber", click=(viewer.attempt_answer, "[true]"), **raw(data_answer="yes"))
+            v.VBtn("Keep findings", click=(viewer.run, "['answer', false]"))
+            v.VBtn("Open and replace", color="amber", click=(viewer.run, "['answer', true]"), **raw(data_answer="yes"))

@@ -1,4 +1,4 @@
-"""The findings as the page shows them: plain rows of text, made anew after every change."""
+"""Rows of text that show the findings and the current match on the page."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ STATES = {
     State.REJECTED: ("Rejected", "mdi-close-circle-outline"),
     State.ABSENT: ("Absent", "mdi-minus-circle-outline"),
 }
-UNMATCHED = ("unmatched", "Not followed yet", "mdi-circle-outline")
+UNMATCHED = ("unmatched", "Not searched yet", "mdi-circle-outline")
 
 
 def rows(session: FollowUpScene) -> list[dict[str, Any]]:
-    """One row a finding: uid, label, state in words and as icon, trust, axes."""
+    """Return one row per finding: uid, label, state as text and icon, cycle error, axes."""
     return [_row(session, finding) for finding in session.findings]
 
 
 def match(session: FollowUpScene) -> dict[str, Any]:
-    """What is known of the current finding's match; empty while there is none."""
+    """Return the match of the current finding as text; empty without one."""
     finding, seen = session.current, session.match
     if finding is None or seen is None:
         return {}

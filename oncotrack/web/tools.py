@@ -1,36 +1,84 @@
-"""Room for tools: each brings commands (button, key, tooltip) and a panel; the shell knows none of them by name."""
+"""The interface between the page's frame and its tools: a tool brings commands (button, key, tooltip) and a panel."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from oncotrack.web.viewer import Viewer
+from oncotrack.scene.commands import ReaderCommand
+
+
+def _always() -> bool:
+    return True
 
 
 @dataclass(frozen=True)
 class Command:
-    """Something a reader can do.
+    """A command of the reader.
 
-    `key` is a key as browsers name it, with "Ctrl+" before it where wanted ("n", "Ctrl+z"). `enabled` and `active`
-    are expressions over the page's state. `is_in_bar` puts its button into the bar above the views.
+    Attributes
+    ----------
+    name : str
+        Unique among all tools; the page sends it to the server.
+    title : str
+        Text of its button.
+    tooltip : str
+        What it does, with its key.
+    icon : str
+        Name of a Material Design icon.
+    run : callable
+        Called with the arguments that the page sent.
+    key : str
+        A key as browsers name it, after "Ctrl+" where needed ("n", "Ctrl+z"); empty for none.
+    is_possible : callable
+        Whether the command can be used now; checked again when its key arrives.
+    active : str
+        Expression over the page's state: whether the button is highlighted.
+    is_in_bar : bool
+        Whether its button is in the bar above the views.
     """
 
     name: str
     title: str
+    tooltip: str
     icon: str
     run: Callable[..., object]
     key: str = ""
-    enabled: str = "true"
+    is_possible: Callable[[], bool] = _always
     active: str = ""
     is_in_bar: bool = True
 
     @property
-    def tooltip(self) -> str:
-        """What the button does, with its key."""
-        return f"{self.title} ({self.key.upper() if len(self.key) == 1 else self.key})" if self.key else self.title
+    def enabled(self) -> str:
+        """The page's expression for `is_possible`."""
+        return f"enabled.includes('{self.name}')"
+
+
+def page_command(
+    entry: ReaderCommand,
+    icon: str,
+    run: Callable[..., object],
+    is_possible: Callable[[], bool] = _always,
+    *,
+    prefix: str = "",
+    active: str = "",
+    is_in_bar: bool = False,
+) -> Command:
+    """Create the page's command for an entry of the table that desktop and browser share.
+
+    Parameters
+    ----------
+    entry : ReaderCommand
+        Gives name, title, tooltip and key.
+    icon, run, is_possible, active, is_in_bar
+        As in `Command`.
+    prefix : str
+        Before the name, where several tools have a command of that name.
+    """
+    return Command(
+        prefix + entry.name, entry.title, entry.tooltip, icon, run, entry.browser_key, is_possible, active, is_in_bar
+    )
 
 
 class Tool(Protocol):
@@ -42,25 +90,9 @@ class Tool(Protocol):
 
     @property
     def commands(self) -> Sequence[Command]:
-        """What it adds to the bar and the keyboard."""
+        """Commands of its buttons and keys."""
         ...
 
     def build(self) -> None:
-        """Make its panel's elements; called once, inside the panel's container."""
+        """Create its panel's elements; called once, inside the panel's container."""
         ...
-
-
-ToolFactory = Callable[["Viewer"], Tool]
-_factories: list[ToolFactory] = []
-
-
-def add_tool(factory: ToolFactory) -> ToolFactory:
-    """Say, before the viewer starts, that it shall have this tool; tabs come in the order of these calls."""
-    if factory not in _factories:
-        _factories.append(factory)
-    return factory
-
-
-def tools_for(viewer: Viewer, first: Sequence[ToolFactory]) -> list[Tool]:
-    """The viewer's tools: those it always has, then those that were added."""
-    return [factory(viewer) for factory in (*first, *_factories)]

@@ -1,10 +1,11 @@
-"""The viewer: one scene, its views, what the page shows of it, and the tools."""
+"""The application controller: one scene, its views, what the page shows of it, and the commands of the tools."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,81 +15,108 @@ from trame_slicer.core import SlicerApp
 
 from oncotrack.errors import UNEXPECTED, OncoTrackError
 from oncotrack.findings.finding import Point
+from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.views.application import complete
 from oncotrack.web import table_rows
-from oncotrack.web.access import Folders
 from oncotrack.web.autosave import Autosave
-from oncotrack.web.display import Display
-from oncotrack.web.files import Files
 from oncotrack.web.mouse import Mouse
-from oncotrack.web.panels import TOOLS
-from oncotrack.web.tools import Command, Tool, tools_for
+from oncotrack.web.tools import Command, Tool
 from oncotrack.web.views import VIEW_3D, Views
 from oncotrack.web.work import Work
 
 _log = logging.getLogger(__name__)
-_SENT_S = 0.15  # by then the page shows what it was sent
+_SENT_S = 0.15  # by then the page shows what was sent to it
+_PAGE_S = 2.0  # long work at the start waits no longer for the page
+_DRAG_S = 10.0  # a key waits no longer for the end of the drag before it
 
 
 class Viewer:
-    """What every tool gets.
+    """Application controller passed to every tool; created on the server's running event loop.
 
     Parameters
     ----------
     server : Server
-        trame's server, of client type vue3, not started yet.
-    folders : Folders
-        Where the page may open files from.
+        trame's server, of client type vue3.
     out : Path
-        Where results and the autosave go.
+        Where results and the autosave are written.
 
     Attributes
     ----------
     session : FollowUpScene
-        State and commands.
+        State and commands of following lesions.
+    possible : frozenset of str
+        Names of the session's methods that can be used now.
     takes_click : mapping of tool name to callable
-        A tool may put here what it does with a click in a slice while its tab is open: (slice node, RAS mm) to whether
-        it took it. No click on that tab follows a lesion.
-    views, display, files, work, autosave
-        What this floor adds: each says in its own file what it does.
+        While a tool's tab is open its callable receives each click in a slice, (slice node, RAS mm), and returns whether
+        it used the click. No click on such a tab follows a lesion.
+    views, work, autosave
+        The page's views, long work and the autosave of findings.
+    tools, commands
+        What `add` was given.
     """
 
-    def __init__(self, server: Server, folders: Folders, out: Path) -> None:
+    def __init__(self, server: Server, out: Path) -> None:
         self.server, self.state = server, server.state
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop = asyncio.get_running_loop()
         self._defaults()
         self.app = SlicerApp()
-        self._kept = complete(self.app.scene, self.app.app_logic)
+        self._logics = complete(self.app.scene, self.app.app_logic)
         self.session = FollowUpScene(self.app.scene, followup_3d_views=(VIEW_3D,))
+        self.possible: frozenset[str] = frozenset()
+        self.tools: Sequence[Tool] = ()
+        self.commands: dict[str, Command] = {}
         self.views = Views(self.app, server, lambda: self.work.is_busy)
         self.work = Work(self.post, self._show_job, self.say)
         self.autosave = Autosave(out)
-        self.display = Display(self)
-        self.files = Files(self, folders, out)
         self.takes_click: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
+        self._waiting_keys: list[tuple[str, int]] = []
         self._mice = [
             Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._is_click_taken)
             for view in self.views.slices()
         ]
         self.session.changed.connect(self.refresh)
         self.session.refused.connect(lambda error: self.say(str(error), "error"))
-        self.tools: Sequence[Tool] = tools_for(self, TOOLS)
-        self.commands: dict[str, Command] = {each.name: each for tool in self.tools for each in tool.commands}
+        self.views.released.connect(lambda: self._loop.call_soon(self._press_waiting_keys))
         self.state.change("tab")(self._on_tab)
         server.trigger("oncotrack.command")(self.run)
-        server.controller.on_server_ready.add(self._on_ready)
+        server.trigger("oncotrack.key")(self.press)
         self.refresh()
 
-    # what anything on the page goes through
+    def add(self, *tools: Tool) -> None:
+        """Add the tools, in the order of their tabs."""
+        self.tools = tools
+        self.commands = {each.name: each for tool in tools for each in tool.commands}
+        self.refresh_commands()
+
+    # commands
 
     def run(self, name: str, *arguments: Any) -> None:
-        """Run a command by its name; what is wrong is said in one sentence and nothing else happens."""
+        """Run a command by its name; an error becomes one sentence on the page."""
         self.attempt(self.commands[name].run, *arguments)
 
+    def press(self, name: str, mouse_releases: int = 0) -> None:
+        """Run the command of a key that was pressed on the page, if it is possible.
+
+        A key pressed after a drag arrives before the drag's last events, so it waits until the server has seen as many
+        `mouse_releases` as the page had. Keys keep their order, and do nothing while a question is open.
+        """
+        self._waiting_keys.append((name, mouse_releases))
+        if mouse_releases > self.state.mouse_releases:
+            self._loop.call_later(_DRAG_S, self._give_up_drag, mouse_releases)
+        self._press_waiting_keys()
+
+    def can(self, name: str) -> Callable[[], bool]:
+        """Return a function that tells whether a method of the session can be used now."""
+        return lambda: name in self.possible
+
+    def refresh_commands(self) -> None:
+        """Show on the page which commands are possible."""
+        self.state.enabled = [name for name, command in self.commands.items() if command.is_possible()]
+
     def attempt(self, action: Callable[..., object], *arguments: Any) -> None:
-        """Call it, drawing once; an error becomes a sentence on the page."""
+        """Call a function, drawing once; an error becomes one sentence on the page."""
         try:
             with self.views.blocked():
                 action(*arguments)
@@ -99,40 +127,46 @@ class Viewer:
             self.say(UNEXPECTED, "error")
 
     def say(self, sentence: str, kind: str = "info") -> None:
-        """Show a sentence on the page: an info for some seconds, or an error; until it is closed or the next is said."""
+        """Show a message on the page until the next one: an info closes after some seconds, an error stays until closed."""
         self.state.message = {"text": sentence, "kind": kind, "number": self.state.message["number"] + 1}
 
     def post(self, function: Callable[[], None]) -> None:
-        """Run a function on the page's thread; from any thread."""
+        """Run a function on the event loop's thread; may be called from any thread."""
 
         def call() -> None:
             with self.state:
                 self.attempt(function)
 
-        (self._loop or asyncio.get_event_loop()).call_soon_threadsafe(call)
+        self._loop.call_soon_threadsafe(call)
 
     def announce(self, text: str, function: Callable[[], None]) -> None:
-        """Run what only the page's own loop can do; the page first shows `text`, and no cancel."""
+        """Run a function that blocks the event loop; the page first shows `text`, without a cancel button."""
         self.state.job = {"text": text, "percent": 0, "waiting": 0, "stopping": True}
 
         def call() -> None:
             with self.state:
                 self.attempt(function)
-                self.work.tell()
+                self.work.show()
 
         self._loop.call_later(_SENT_S, call)
-
-    def attempt_answer(self, is_yes: bool) -> None:
-        """The reader answered the question on the page."""
-        self.attempt(self.files.answer, is_yes)
 
     def submit(self, task: Any, done: Callable[[Any], None] = lambda _result: None) -> None:
         """Queue long work."""
         self.work.submit(task, done)
 
+    def register(self, *, when_drawn: bool = False) -> None:
+        """Register the two scans, which links their views; on request not before the page shows them."""
+        task = self.session.register()
+        if when_drawn:
+            work = task.work
+            task = replace(task, work=lambda progress: (self.views.wait_until_sized(_PAGE_S), work(progress))[1])
+        self.submit(task, lambda _registration: self.refresh())
+
     def refresh(self) -> None:
-        """Bring the page up to the scene."""
+        """Update the page's state from the scene."""
         session, findings, state = self.session, self.session.findings, self.state
+        self.possible = panel.possible(session)
+        state.possible = sorted(self.possible)
         state.findings = table_rows.rows(session)
         state.match = table_rows.match(session)
         state.has_scans = session.baseline is not None and session.followup is not None
@@ -152,9 +186,10 @@ class Viewer:
         except OncoTrackError as error:
             self.say(str(error), "error")
         state.autosaved = self.autosave.offer(session.unmatched_time_points) if any(state.scan_names) else {}
+        self.refresh_commands()
 
     def close(self) -> None:
-        """Stop the work; the scene is let go."""
+        """Stop the work and release the scene."""
         self.work.stop()
         self.session.close()
 
@@ -169,15 +204,28 @@ class Viewer:
                 "message": {"text": "", "kind": "info", "number": 0},
                 "message_closed": 0,
                 "is_following": True,
-                "is_ready": False,
+                "enabled": [],
             }
         )
 
-    def _on_ready(self, **_state: Any) -> None:
-        self._loop = asyncio.get_running_loop()
-        with self.state:
-            self.state.is_ready = True
-            self.attempt(self.files.open_first)
+    def _press_waiting_keys(self) -> None:
+        """Run the commands of the keys whose drag has ended, in order."""
+        while self._waiting_keys and self._waiting_keys[0][1] <= self.state.mouse_releases:
+            command = self.commands.get(self._waiting_keys.pop(0)[0])
+            with self.state:
+                if command is not None and not self._is_question_open and command.is_possible():
+                    self.attempt(command.run)
+
+    def _give_up_drag(self, mouse_releases: int) -> None:
+        """Press the keys that still wait for a release which never arrived."""
+        if any(releases <= mouse_releases for _name, releases in self._waiting_keys):
+            with self.state:
+                self.state.mouse_releases = max(mouse_releases, self.state.mouse_releases)
+            self._press_waiting_keys()
+
+    @property
+    def _is_question_open(self) -> bool:
+        return bool(self.state.ask) or bool(self.state.is_rerun_question_open)
 
     def _show_job(self, job: dict[str, Any]) -> None:
         self.state.job = job
@@ -193,7 +241,7 @@ class Viewer:
         return take is not None and take(node, at)
 
     def _on_tab(self, tab: str, **_state: object) -> None:
-        """Where a tool takes the clicks none of them follows a lesion; on other tabs it is as it was before."""
+        """Stop following on tabs whose tool takes the clicks; restore the reader's choice on the others."""
         if tab in self.takes_click and self._was_following is None:
             self._was_following, self.state.is_following = self.state.is_following, False
         elif tab not in self.takes_click and self._was_following is not None:

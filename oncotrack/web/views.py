@@ -1,8 +1,9 @@
-"""The reading layouts: one scan's slice views, or the baseline's and the follow-up's side by side, and one 3D view."""
+"""Layouts of the page: the slice views of one scan or of baseline and follow-up side by side, and one 3D view."""
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -24,6 +25,7 @@ from trame_slicer.views import (
     ViewType,
 )
 from trame_slicer.views.render_scheduler import NoScheduleRendering, ScheduledRenderStrategy
+from undo_stack import Signal
 
 from oncotrack.scene.views.view_rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, ORIENTATIONS
 from oncotrack.web.attributes import raw
@@ -42,27 +44,39 @@ _SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagit
 _AXES = {"Axial": (2, "SI"), "Coronal": (1, "AP"), "Sagittal": (0, "RL")}
 _FPS = 30.0
 _QUALITY = 90  # of JPEG, of a picture at rest
-# a page drops pictures that come while it still decodes others, the last one too: slices are sent again once at rest
+# the page drops pictures that arrive while it decodes others, even the last one: slices are sent again at rest
 _QUALITY_MOVING = 85
 _FPS_3D = 5.0
 _PAUSE_S = 0.2
 
 
-class _Unhurried(ScheduledRenderStrategy):
-    """Draws a little later than asked, and not while a reader waits for something else."""
+class _RenderingWhenSized(ScheduledRenderStrategy):
+    """Rendering that starts once the page has given the view its size; a new size is rendered anyway."""
+
+    def __init__(self, draw: Callable[[], None], is_sized: Callable[[], bool]) -> None:
+        super().__init__()
+        self._draw, self._is_sized = draw, is_sized
+
+    def schedule_render(self) -> None:
+        if self._is_sized():
+            self._draw()
+
+
+class _DelayedRendering(ScheduledRenderStrategy):
+    """Rendering that starts a little later than requested, and not while long work runs."""
 
     def __init__(self, draw: Callable[[], None], must_wait: Callable[[], bool]) -> None:
         super().__init__()
         self._draw, self._must_wait = draw, must_wait
-        self._is_asked = False
+        self._is_scheduled = False
 
     def schedule_render(self) -> None:
-        if not self._is_asked:
-            self._is_asked = True
+        if not self._is_scheduled:
+            self._is_scheduled = True
             asyncio.get_event_loop().call_later(_PAUSE_S, self._due)
 
     def _due(self) -> None:
-        self._is_asked = False
+        self._is_scheduled = False
         if self._must_wait():
             self.schedule_render()
         else:
@@ -70,32 +84,36 @@ class _Unhurried(ScheduledRenderStrategy):
 
 
 class Views:
-    """Opens the views and tells the page where each of them is.
+    """Slice views and 3D view, with the state that describes them on the page.
 
     Parameters
     ----------
     app : SlicerApp
     is_busy : callable
-        Whether long work runs: the 3D view then waits.
+        Whether long work runs, which delays the 3D view.
     server : Server
         Its state gets `views`: by view name the slice's place in words, the size in pixels and the (row-major) matrix
-        from RAS mm to pixels, origin below left; and `mouse_releases`, how often the left button was let go that had been
-        pressed over a slice.
+        from RAS mm to pixels, origin at the lower left; and `mouse_releases`, the number of drags and clicks with the
+        left button in slice views that have ended.
     """
+
+    released = Signal()
+    """A drag or click with the left button in a slice view is about to end."""
 
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
         self._state.views, self._state.mouse_releases = {}, 0
+        self._are_all_sized = threading.Event()
         self._size_before: dict[SliceView, tuple[int, int]] = {}
         factories = []
         for kind, view_type, quality in (
             (SliceView, ViewType.SLICE_VIEW, _QUALITY_MOVING),
-            (ThreeDView, ViewType.THREE_D_VIEW, _QUALITY),  # slow to draw, so each picture once
+            (ThreeDView, ViewType.THREE_D_VIEW, _QUALITY),  # slow to render: one picture, of full quality
         ):
             factories.append(
                 RemoteViewFactory(
                     server,
-                    # a view draws at once on each of some sixty changes while it is made, unless told not to
+                    # otherwise a view renders after each of some sixty changes while it is created
                     partial(kind, scheduled_render_strategy=NoScheduleRendering()),
                     view_type,
                     populate_view_ui_f=self._decorate,
@@ -107,37 +125,46 @@ class Views:
             )
             app.view_manager.register_factory(factories[-1])
         self.layout = LayoutManager(app.scene, app.view_manager, server)
-        vtk.vtkObject.GlobalWarningDisplayOff()  # each view warns of an event that VTK will rename
+        vtk.vtkObject.GlobalWarningDisplayOff()  # every view warns about a deprecated VTK event
         self.layout.register_layout(_TWO_SCANS, _two_scans())
         self.layout.register_layout(_ONE_SCAN, _one_scan())
         self.layout.set_layout(_TWO_SCANS)
+        self._unsized = set(self.slices())
+        for view in self.slices():
+            view.interactor().AddObserver(vtk.vtkCommand.WindowResizeEvent, lambda *_, view=view: self._note_size(view))
         vtk.vtkObject.GlobalWarningDisplayOn()
         self.view_3d: ThreeDView = app.view_manager.get_view(VIEW_3D)
         draw = factories[-1].get_factory_view(VIEW_3D).view_adapter.schedule_render
-        self.view_3d.set_scheduled_render(_Unhurried(draw, is_busy))
+        self.view_3d.set_scheduled_render(_DelayedRendering(draw, is_busy))
+        self._is_busy = is_busy
+        self._scan_3d: tuple[slicer.vtkMRMLScalarVolumeNode, str] | None = None
         node = self.view_3d.get_view_node()
         node.SetVolumeRenderingQuality(slicer.vtkMRMLViewNode.Adaptive)
         node.SetExpectedFPS(_FPS_3D)
-        # without this the picture at rest takes all the time it likes, which is seconds in software
+        # without these rates a picture at rest takes seconds with software rendering
         interactor = self.view_3d.interactor()
         interactor.SetStillUpdateRate(_FPS_3D)
         interactor.SetDesiredUpdateRate(_FPS_3D)
         self.view_3d.render_window().SetDesiredUpdateRate(_FPS_3D)
         for view in self.slices():
-            # the window that a reader sets by mouse is the scan's, not the anatomy map's
+            adapter = factories[0].get_factory_view(view.get_singleton_tag()).view_adapter
+            view.set_scheduled_render(
+                _RenderingWhenSized(adapter.schedule_render, lambda view=view: view not in self._unsized)
+            )
+            # dragging sets the window of the scan, not of the anatomy map above it
             view.get_displayable_manager_by_class(
                 slicer.vtkMRMLScalarBarDisplayableManager
             ).SetAdjustForegroundWindowLevelEnabled(False)
-            view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._tell(view))
+            view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._show_place(view))
             view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
 
     def slices(self) -> list[SliceView]:
-        """The six slice views."""
+        """Return the six slice views."""
         return [self._app.view_manager.get_view(name) for name in BASELINE_VIEWS + FOLLOWUP_VIEWS]
 
     @contextmanager
     def blocked(self) -> Iterator[None]:
-        """Draw nothing while many nodes change; draw once afterwards."""
+        """Suspend drawing while many nodes change, and draw once afterwards."""
         views: list[AbstractView] = [*self.slices(), self.view_3d]
         with ExitStack() as stack:
             for view in views:
@@ -145,27 +172,49 @@ class Views:
                 stack.callback(view.set_render_blocked, before)
             yield
 
+    def wait_until_sized(self, seconds: float) -> None:
+        """Wait until the page has given the slice views their sizes and shows them; for a thread other than the page's."""
+        self._are_all_sized.wait(seconds)
+
     def arrange(self, *, is_one_scan: bool) -> None:
-        """Give the baseline alone all of the page, or share it between both scans; whole scans are shown again then."""
-        wanted = _ONE_SCAN if is_one_scan else _TWO_SCANS
-        if wanted == self.layout.layout_id:
+        """Lay out the views of the baseline alone or of both scans; a change fits the views to the whole scans."""
+        layout = _ONE_SCAN if is_one_scan else _TWO_SCANS
+        if layout == self.layout.layout_id:
             return
         views = [*self.slices(), self.view_3d]
         blocked = [view.is_render_blocked for view in views]
-        self.layout.set_layout(wanted)
+        self.layout.set_layout(layout)
         for view, was_blocked in zip(views, blocked, strict=True):
             view.set_render_blocked(was_blocked)
-        # the page gives the views their new size later, and Slicer would keep the height of what they show
+        # the page resizes the views later, and Slicer would keep the height of what they show
         self._size_before = {view: view.get_view_node().GetDimensions()[:2] for view in self.slices()}
 
     def fit(self) -> None:
-        """Show the whole scans, each slice view along its own orientation."""
+        """Fit every slice view to the whole scan, along its own orientation."""
         for view in self.slices():
             view.set_orientation(view.get_view_node().GetName().removeprefix("Baseline").removeprefix("FollowUp"))
             view.fit_view_to_content()
 
     def show_3d(self, volume: slicer.vtkMRMLScalarVolumeNode | None, preset: str) -> None:
-        """Render a scan in the 3D view by Slicer's preset of that name, and no other scan."""
+        """Render only this scan in the 3D view, by the named preset of Slicer, once no long work runs.
+
+        The first volume rendering takes a second or more, during which the page does not answer.
+        """
+        is_waiting = self._scan_3d is not None
+        self._scan_3d = volume, preset
+        if not is_waiting:
+            asyncio.get_event_loop().call_later(_PAUSE_S, self._show_3d)
+
+    def _show_3d(self) -> None:
+        if self._is_busy():
+            asyncio.get_event_loop().call_later(_PAUSE_S, self._show_3d)
+            return
+        (volume, preset), self._scan_3d = self._scan_3d, None
+        if volume is None or self._app.scene.IsNodePresent(volume):
+            with self.blocked():
+                self._render_3d(volume, preset)
+
+    def _render_3d(self, volume: slicer.vtkMRMLScalarVolumeNode | None, preset: str) -> None:
         rendering = self._app.volume_rendering
         shown = self._app.scene.GetNodesByClass("vtkMRMLVolumeRenderingDisplayNode")
         shown.UnRegister(None)
@@ -181,22 +230,29 @@ class Views:
             rendering.apply_preset(display, preset)
         display.SetVisibility(True)
         if is_new:
-            self.view_3d.render()
             self.view_3d.fit_view_to_content()
 
     def reset(self, name: str) -> None:
-        """Show all of one view's scan again."""
+        """Fit one view to its whole scan."""
         self._app.view_manager.get_view(name).fit_view_to_content()
+
+    def _note_size(self, view: SliceView) -> None:
+        """Set `_are_all_sized` a little after the last slice view has got its size from the page."""
+        self._unsized.discard(view)
+        shown = set(self._app.view_manager.get_current_view_ids())
+        if not any(each.get_singleton_tag() in shown for each in self._unsized):
+            asyncio.get_event_loop().call_later(_PAUSE_S, self._are_all_sized.set)
 
     def _count_release(self, *_event: object) -> None:
         self._state.mouse_releases += 1
+        self.released.emit()
 
-    def _tell(self, view: SliceView) -> None:
+    def _show_place(self, view: SliceView) -> None:
         node = view.get_view_node()
-        name = node.GetLayoutName()
-        if self._size_before.get(view, node.GetDimensions()[:2]) != node.GetDimensions()[:2]:
+        name, size = node.GetLayoutName(), node.GetDimensions()[:2]
+        if size != self._size_before.get(view, size):
             del self._size_before[view]
-            asyncio.get_event_loop().call_soon(view.fit_view_to_content)  # Slicer is still amid its own fitting
+            asyncio.get_event_loop().call_soon(view.fit_view_to_content)  # after Slicer has finished its own fitting
         inverse = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
         axis, letters = _AXES[next(each for each in ORIENTATIONS if name.endswith(each))]
@@ -204,7 +260,7 @@ class Views:
         letter = letters[bool(offset < 0)]
         place = {
             "place": f"{letter} {abs(offset):.1f} mm",
-            "size": list(node.GetDimensions()[:2]),
+            "size": list(size),
             "ras_to_xy": [round(inverse.GetElement(row, column), 6) for row in range(4) for column in range(4)],
         }
         if place != self._state.views.get(name):

@@ -1,4 +1,4 @@
-"""Long work of the page: a queue on the worker's thread, with what the progress bar shows."""
+"""Long work of the page: a queue on the worker's thread, and the state of the progress bar."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from oncotrack.scene.nodes.tasks import Task
 
 
 class Work:
-    """Runs tasks one after another; a task that is submitted while one runs waits for it.
+    """Runs tasks one after another.
 
     Parameters
     ----------
     post : callable
         Runs a function on the page's thread.
     show : callable
-        Called with what the page shows whenever it changed: a dict with text, fraction and how many wait.
+        Called with the state of the progress bar after each change: text, percent, number of waiting tasks, stopping.
     say : callable
-        Called with (sentence, kind) when a task failed or was cancelled.
+        Called with (message, kind) when a task failed or was cancelled.
     """
 
     def __init__(
@@ -40,45 +40,45 @@ class Work:
         return bool(self._jobs)
 
     def submit(self, task: Task, done: Callable[[Any], None] = lambda _result: None) -> None:
-        """Queue a task; `done(what its apply returned)` follows on the page's thread."""
+        """Queue a task; then `done` is called with the result of its `apply`, on the page's thread."""
         entry: list[tuple[Job, Task]] = []
 
         def finished(result: Any) -> None:
-            self._leave(entry)
+            self._remove(entry)
             done(result)
 
         def failed(error: OncoTrackError) -> None:
-            self._leave(entry)
+            self._remove(entry)
             self._say(str(error), "info" if isinstance(error, Cancelled) else "error")
 
         def progress(fraction: float, text: str) -> None:
             if entry and self._jobs and entry[0] is self._jobs[0]:
                 self._fraction, self._text = fraction, text
-                self.tell()
+                self.show()
 
         entry.append((task.submit(self._worker, failed, progress, finished), task))
         self._jobs.append(entry[0])
-        self.tell()
+        self.show()
 
     def cancel(self) -> None:
-        """Stop the running task and everything that waits."""
+        """Cancel the running task and all waiting ones."""
         for job, _task in self._jobs:
             job.cancel()
         self._text = "Stopping"
-        self.tell()
+        self.show()
 
     def stop(self) -> None:
-        """End the thread; a running task is waited for a little."""
+        """End the thread, after a short wait for a running task."""
         self._worker.stop()
 
-    def _leave(self, entry: list[tuple[Job, Task]]) -> None:
+    def _remove(self, entry: list[tuple[Job, Task]]) -> None:
         if entry and entry[0] in self._jobs:
             self._jobs.remove(entry[0])
         self._fraction, self._text = 0.0, ""
-        self.tell()
+        self.show()
 
-    def tell(self) -> None:
-        """Show on the page what runs now, or nothing."""
+    def show(self) -> None:
+        """Show the running task on the page, or nothing."""
         if not self._jobs:
             self._show({})
             return

@@ -24,12 +24,14 @@ def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str = "") -> sl
     node.SetAttribute(f"{_PREFIX}modality", volume.modality or None)
     for key in _STORED:
         node.SetAttribute(_PREFIX + key, volume.metadata.get(key) or None)
-    node.CreateDefaultDisplayNodes()
-    display = node.GetDisplayNode()
-    display.SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
-    if volume.modality == "CT":
+    if volume.is_ct:  # a default display node would first compute a window from the histogram
+        display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
         display.SetAutoWindowLevel(False)
         display.SetWindowLevel(*SOFT_TISSUE)
+        node.SetAndObserveDisplayNodeID(display.GetID())
+    else:
+        node.CreateDefaultDisplayNodes()
+    node.GetDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeGrey")
     return node
 
 

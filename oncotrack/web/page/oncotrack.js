@@ -1,13 +1,13 @@
-// Keys, uploads and the warning about unsaved findings; everything else is the server's.
+// Keys, uploads and the warning about unsaved findings; everything else is done by the server.
 (function () {
   "use strict";
   const state = (name) => window.trame && window.trame.state.get(name);
-  // a list that was chosen from by mouse keeps the focus, and a letter is a command again; by keyboard it searches there
+  // After a choice by mouse a list keeps the focus, but letters are commands again; by keyboard they search in the list.
   let byMouse = true;
   const chosen = (element) => byMouse && element.closest?.(".v-select");
   const typing = (element) => element && !chosen(element) && (element.isContentEditable ||
     (/^(INPUT|TEXTAREA|SELECT)$/.test(element.tagName) && !/^(checkbox|radio|button|range)$/.test(element.type)));
-  const asked = () => document.querySelector(".v-dialog.v-overlay--active, .v-menu.v-overlay--active");
+  const isQuestionOpen = () => document.querySelector(".v-dialog.v-overlay--active, .v-menu.v-overlay--active");
 
   function nameOf(event) {
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
@@ -15,10 +15,8 @@
     return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + shift + key;
   }
 
-  const pause = (ms) => new Promise((done) => window.setTimeout(done, ms));
-
-  // A view sends what the mouse does one by one, each after the server's answer; a key must not overtake the drag before it.
-  // (The wheel is not waited for.)
+  // A view sends the events of the mouse one after another, each after the server's answer, so a key can arrive before the
+  // end of the drag before it. The page counts releases and sends the count along; the server waits for that many.
   let isDown = false, releases = 0;
   window.addEventListener("pointerdown", function (event) {
     byMouse = true;
@@ -30,33 +28,18 @@
     isDown = isDown && event.button !== 0;
   }, true);
 
-  async function heard(wanted) {
-    const started = Date.now();
-    while ((state("mouse_releases") || 0) < wanted && Date.now() - started < 10000) await pause(20);
-    if (releases === wanted) releases = state("mouse_releases") || 0;
-  }
-
-  async function press(command, wanted, isRepeat) {
-    const button = () => document.querySelector(`[data-command="${command}"]`);
-    await heard(wanted);
-    if (button()?.disabled && !isRepeat) await pause(300);  // buttons are drawn a little after the state they show
-    if (!button()?.disabled && !asked()) window.trame.trigger("oncotrack.command", [command]);
-  }
-
-  let pressed = Promise.resolve();
   window.addEventListener("keydown", function (event) {
     byMouse = byMouse && event.key !== "Tab";
-    if (chosen(event.target) && !asked() && /^\S$/.test(event.key) && !event.ctrlKey && !event.metaKey) {
+    if (chosen(event.target) && !isQuestionOpen() && /^\S$/.test(event.key) && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       event.stopPropagation();
     }
-    if (typing(event.target) || asked() || event.altKey || event.repeat && !/^(n|p)$/.test(event.key)) return;
+    if (typing(event.target) || isQuestionOpen() || event.altKey || event.repeat && !/^(n|p)$/.test(event.key)) return;
     const command = (state("keys") || {})[nameOf(event)];
     if (!command) return;
     event.preventDefault();
     event.stopPropagation();
-    const wanted = releases, isRepeat = event.repeat;
-    pressed = pressed.then(() => press(command, wanted, isRepeat)).catch(console.error);
+    window.trame.trigger("oncotrack.key", [command, releases]);
   }, true);
 
   window.addEventListener("beforeunload", function (event) {

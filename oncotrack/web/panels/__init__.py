@@ -1,11 +1,24 @@
-"""The tools the viewer starts with: the findings and their match, lymph nodes, masks, the views, the files."""
+"""The tools of the viewer: findings and their matches, lymph nodes, masks, views, files."""
 
 from __future__ import annotations
 
+from oncotrack.web.display import Display
+from oncotrack.web.files import Files
 from oncotrack.web.panels.detection_tool import DetectionTool
 from oncotrack.web.panels.display_tool import DisplayTool
 from oncotrack.web.panels.files_tool import FilesTool
 from oncotrack.web.panels.findings_tool import FindingsTool
 from oncotrack.web.panels.masks_tool import MasksTool
+from oncotrack.web.tools import Tool
+from oncotrack.web.viewer import Viewer
 
-TOOLS = (FindingsTool, DetectionTool, MasksTool, DisplayTool, FilesTool)
+
+def tools_of(viewer: Viewer, display: Display, files: Files) -> tuple[Tool, ...]:
+    """Create the viewer's tools, in the order of their tabs."""
+    return (
+        FindingsTool(viewer, display),
+        DetectionTool(viewer, display, files),
+        MasksTool(viewer, display, files),
+        DisplayTool(viewer, display),
+        FilesTool(viewer, files),
+    )

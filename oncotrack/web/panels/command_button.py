@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def command_button(viewer: Viewer, command: Command, title: str, **attributes: str) -> None:
-    """A button that runs a command; its icon alone without a title. `attributes` as in `raw`."""
+    """Create a button that runs a command; without a title it shows the icon alone. `attributes` as in `raw`."""
     v.VBtn(
         title,
         **({"prepend_icon": command.icon} if title else {"icon": command.icon}),

@@ -1,11 +1,9 @@
-"""Finding lymph nodes: one button, the list of nodes with its score threshold and filters, and their slice boxes."""
+"""Detecting lymph nodes: the detect button, the list of nodes with score threshold and filters, their slice boxes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import slicer
 from trame.widgets import html
@@ -16,9 +14,10 @@ from oncotrack.findings.finding import Finding, Point
 from oncotrack.findings.tracklet_edits import Rerun
 from oncotrack.scene.detection import panel
 from oncotrack.scene.detection.detection import DetectionScene
-from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.views.mouse_mode import is_placing
 from oncotrack.web.attributes import raw
+from oncotrack.web.display import Display
+from oncotrack.web.files import Files
 from oncotrack.web.panels.node_list import NodeList
 from oncotrack.web.panels.scan_tool import NODES, ScanTool
 from oncotrack.web.panels.tracklet_card import TrackletCard
@@ -28,31 +27,34 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _ACTIONS = (
-    ("previous", "Previous node of the list", "mdi-chevron-left", "p"),
-    ("next", "Next node of the list", "mdi-chevron-right", "n"),
-    ("accept", "Accept the node", "mdi-check-circle", "a"),
-    ("reject", "Reject the node: it is not proposed again", "mdi-close-circle-outline", "r"),
-    ("remove_from_scan", "Remove from this scan: a new run may propose it again", "mdi-delete", "Delete"),
+    ("previous", "mdi-chevron-left"),
+    ("next", "mdi-chevron-right"),
+    ("accept", "mdi-check-circle"),
+    ("reject", "mdi-close-circle-outline"),
+    ("remove_from_scan", "mdi-delete"),
 )
 _RERUNS = ((Rerun.KEEP, "Keep decisions"), (Rerun.REPLACE, "Replace all"))
 
 
 class DetectionTool(ScanTool):
-    """The nodes of one scan; while its tab is open, a click in a slice chooses a node and follows no lesion.
+    """Tab of the nodes of one scan; while it is open, a click in a slice selects a node and follows no lesion.
 
     Parameters
     ----------
     viewer : Viewer
+    display : Display
+    files : Files
     """
 
     part, name, title, icon = NODES, "nodes", "Nodes", "mdi-line-scan"
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, display: Display, files: Files) -> None:
         super().__init__(viewer)
+        self._display, self._files = display, files
         session = DetectionScene(viewer.app.scene, slice_nodes=self._slice_nodes)
         self._list = NodeList(viewer, session)
-        self._card = TrackletCard(viewer, session, self._do)
-        viewer.state.is_rerun_asked = False
+        self._card = TrackletCard(viewer, session, self._do, self.make_command)
+        viewer.state.is_rerun_question_open = False
         self._follow(session)
         viewer.takes_click[self.name] = self._on_click
         self._session.placed.connect(self._on_placed)
@@ -62,86 +64,79 @@ class DetectionTool(ScanTool):
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Detecting, deciding, moving about; the edits of slice boxes come from their card."""
-        do, prefix, can = self._do, NODES.prefix, NODES.can
+        """Detecting, deciding, moving between nodes, the edits of slice boxes."""
         return (
-            Command(f"{prefix}detect", "Find the lymph nodes of the scan", self.icon, self._detect, "d", can("detect")),
-            Command(f"{prefix}add", "Add a node: click its middle in a slice", "mdi-plus-circle-outline", self._add, "i",
-                    can("begin_placing"), is_in_bar=False),
-            *(Command(prefix + action, title, icon, partial(do, action), key, can(action), is_in_bar=False)
-              for action, title, icon, key in _ACTIONS),
+            self.make_command("detect", self.icon, self._detect, is_in_bar=True),
+            self.make_command("add_node", "mdi-plus-circle-outline", self._add),
+            *(self.make_command(name, icon) for name, icon in _ACTIONS),
             *self._card.commands,
             *self._list.commands,
-            Command(f"{prefix}rerun", "Find them again", "mdi-refresh", self._rerun, is_in_bar=False),
-            Command(f"{prefix}go", "Go to the node", "mdi-target", partial(do, "go_to"), is_in_bar=False),
-            Command(f"{prefix}rename", "Rename the node", "mdi-pencil", self._rename, is_in_bar=False),
-            Command(f"{prefix}scan", "Choose the scan", "mdi-image", self._choose_scan, is_in_bar=False),
-            Command(f"{prefix}export", "Export the shown nodes: boxes, table, label map of ellipses, findings",
-                    "mdi-export", self._export, enabled=can("export"), is_in_bar=False),
+            self.make_command("go_to", "mdi-target", is_always_possible=True),
+            self.make_command("rename", "mdi-pencil", self._rename, is_always_possible=True),
+            self.make_command("choose_scan", "mdi-image", self._choose_scan, is_always_possible=True),
+            self.make_command("export_nodes", "mdi-export", self._export),
+            Command(f"{NODES.prefix}rerun", "Find again", "Search for lymph nodes again.", "mdi-refresh", self._rerun,
+                    is_in_bar=False),
         )  # fmt: skip
 
     def build(self) -> None:
-        """The scan, the button, the list, the slice boxes, the question before a new run."""
+        """Create the choice of the scan, the buttons, the list, the slice boxes and the question before a new run."""
         commands = {command.name: command for command in self.commands}
         self._scans()
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
-            for name, title in (("detect", "Find lymph nodes"), ("add", "Add node"), ("export", "Export")):
-                NODES.button(self._viewer, commands[NODES.prefix + name], title)
-        html.P("Open a scan in the tab Files.", v_if=(f"!{NODES.can('detect')} && !job.text",))
+            for name in ("detect", "add_node", "export_nodes"):
+                NODES.button(self._viewer, commands[NODES.prefix + name], has_title=True)
+        html.P("Open a scan in the tab Files.", v_if=("!node_possible.includes('detect') && !job.text",))
         html.P(CAUTION, classes="more", v_if=("has_scans",), **raw(data_caution="yes"))
         with html.Div(v_if=("node_summary",)):
             self._list.build()
             with html.Div(classes="d-flex my-1"):
-                for action, *_rest in _ACTIONS:
-                    NODES.button(self._viewer, commands[NODES.prefix + action])
+                for name, _icon in _ACTIONS:
+                    NODES.button(self._viewer, commands[NODES.prefix + name])
         self._card.build()
         self._question()
 
     def _question(self) -> None:
         with (
-            v.VDialog(v_model=("is_rerun_asked",), max_width=480),
+            v.VDialog(v_model=("is_rerun_question_open",), max_width=480),
             v.VCard(title="Nodes were corrected", **raw(data_rerun_question="yes")),
         ):
             v.VCardText(
                 "Nodes of this scan were accepted, edited or rejected. Keep these decisions and propose nothing at "
-                "their places, or replace all nodes? Undo takes either back."
+                "their positions, or replace all nodes? Undo restores the list."
             )
             with v.VCardActions():
-                v.VBtn("Cancel", click="is_rerun_asked = false")
+                v.VBtn("Cancel", click="is_rerun_question_open = false")
                 v.VSpacer()
                 for rerun, title in _RERUNS:
                     v.VBtn(title, click=(self._viewer.run, f"['{NODES.prefix}rerun', '{rerun.value}']"),
                            **raw(data_rerun=rerun.value))  # fmt: skip
 
-    # what a reader does
-
-    def _do(self, name: str, *arguments: Any) -> None:
-        outcome = attrgetter(name)(self._session)(*arguments)
-        if isinstance(outcome, Task):
-            self._viewer.submit(outcome, self._tell)
+    # commands
 
     def _detect(self) -> None:
         if self._session.has_decisions:
-            self._viewer.state.is_rerun_asked = True
+            self._viewer.state.is_rerun_question_open = True
         else:
             self._viewer.submit(self._session.detect(), self._on_found)
 
     def _rerun(self, rerun: str) -> None:
-        self._viewer.state.is_rerun_asked = False
+        self._viewer.state.is_rerun_question_open = False
         self._viewer.submit(self._session.detect(Rerun(rerun)), self._on_found)
 
     def _add(self) -> None:
         was_placing = is_placing(self._session.scene)
-        self._viewer.display.set_windowing(False)
+        self._display.set_windowing(False)
         if not was_placing:
             self._session.begin_placing()
             self._viewer.say("Click the middle of the node in a slice.")
 
     def _export(self) -> None:
-        files = self._viewer.files
-        self._viewer.submit(self._session.export(files.out), lambda paths: files.tell(*(path.name for path in paths)))
+        self._viewer.submit(
+            self._session.export(self._files.out), lambda paths: self._files.show_saved(*(path.name for path in paths))
+        )
 
-    # what happens
+    # events
 
     def _refresh(self) -> None:
         self._list.refresh()
@@ -151,15 +146,15 @@ class DetectionTool(ScanTool):
     def _possible(self) -> frozenset[str]:
         return panel.possible(self._session)
 
-    def _tell(self, outcome: Finding | tuple[Finding, ...]) -> None:
+    def _show_outcome(self, outcome: Finding | tuple[Finding, ...]) -> None:
         self._viewer.say(panel.done(self._session, outcome))
 
     def _on_found(self, taken: tuple[Finding, ...]) -> None:
         self._viewer.state.tab = self.name
-        self._tell(taken)
+        self._show_outcome(taken)
 
     def _on_tab(self, tab: str, **_state: object) -> None:
-        """Where another tool takes the clicks, the handles of boxes would lie in its way."""
+        """Hide the handles of boxes on tabs whose tool takes the clicks itself."""
         self._session.editor.is_enabled = tab == self.name or tab not in self._viewer.takes_click
 
     def _on_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:

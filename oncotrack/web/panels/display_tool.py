@@ -1,4 +1,4 @@
-"""How the scans are shown: window and level, the maps over the follow-up, the link between the scans."""
+"""Display settings: window and level, maps over the follow-up, the link between the scans."""
 
 from __future__ import annotations
 
@@ -9,54 +9,58 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import VIEW, commands_of
 from oncotrack.scene.views.windows import WINDOWS
 from oncotrack.web.attributes import raw
-from oncotrack.web.tools import Command
+from oncotrack.web.display import Display
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_TABLE = commands_of(VIEW)
+
 
 class DisplayTool:
-    """Switches and sliders of the views.
+    """Tab of the display settings.
 
     Parameters
     ----------
     viewer : Viewer
+    display : Display
     """
 
     name, title, icon = "view", "View", "mdi-contrast-circle"
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer, self._session = viewer, viewer.session
+    def __init__(self, viewer: Viewer, display: Display) -> None:
+        self._viewer, self._display, self._session = viewer, display, viewer.session
 
     @property
     def commands(self) -> Sequence[Command]:
-        """The maps, the link, the window presets."""
+        """Maps, window, link, presets."""
+        session = self._session
         windows = (
-            Command(f"window {number}", window.name, "mdi-contrast", partial(self._viewer.display.take, window.name),
-                    str(number), is_in_bar=False)
+            Command(f"window {number}", window.name, f"{window.name} ({number})", "mdi-contrast",
+                    partial(self._display.use_preset, window.name), str(number), self._has_scan, is_in_bar=False)
             for number, window in enumerate(WINDOWS, 1)
         )  # fmt: skip
         return (
-            Command("map", "Show where the match was expected (anatomy map)", "mdi-blur", self._toggle_map, "m",
-                    "!!match.label", "is_map_shown"),
-            Command("probability", "Show where the method takes the lesion to be (probability map)", "mdi-chart-bell-curve",
-                    self._toggle_probability, "b", "is_probability_shown || possible.includes('map_probability')",
-                    "is_probability_shown", is_in_bar=False),
-            Command("window", "Set the window with the left mouse button: sideways width, up and down level",
-                    "mdi-contrast-circle", self._toggle_windowing, "w", "scan_names[0] || scan_names[1]",
-                    "is_windowing"),
-            Command("same window", "Same window for both scans", "mdi-equal", self._viewer.display.toggle_same,
-                    is_in_bar=False),
-            Command("link", "Link the two scans", "mdi-link-variant", self._toggle_link, "l", "has_registration",
-                    "is_linked && has_registration"),
-            Command("register", "Register the scans", "mdi-vector-link", self._viewer.files.register, is_in_bar=False),
+            page_command(_TABLE["show_anatomy_map"], "mdi-blur", self._toggle_map, self._viewer.can("accept"),
+                         active="is_map_shown", is_in_bar=True),
+            page_command(_TABLE["show_probability"], "mdi-chart-bell-curve", self._toggle_probability,
+                         self._can_show_probability, active="is_probability_shown"),
+            page_command(_TABLE["set_window"], "mdi-contrast-circle", self._toggle_windowing, self._has_scan,
+                         active="is_windowing", is_in_bar=True),
+            page_command(_TABLE["same_window"], "mdi-equal", self._display.toggle_same),
+            page_command(_TABLE["link_views"], "mdi-link-variant", self._toggle_link,
+                         lambda: session.registration is not None, active="is_linked && has_registration",
+                         is_in_bar=True),
+            page_command(_TABLE["register"], "mdi-vector-link", self._viewer.register),
             *windows,
         )  # fmt: skip
 
     def build(self) -> None:
-        """Sliders, keys."""
+        """Create the sliders, the link and the list of keys."""
         html.H2("Window")
         for name, label, low, high in (("width", "Width", 1, 4000), ("level", "Level", -1500, 3000)):
             v.VSlider(
@@ -73,18 +77,18 @@ class DisplayTool:
         html.P("Width {{ Math.round(window_width) }}, level {{ Math.round(window_level) }}", classes="quiet")
         v.VCheckbox(
             model_value=("is_same_window",),
-            label="Same window for both scans",
+            label=_TABLE["same_window"].tip,
             density="compact",
             hide_details=True,
             disabled=("!has_scans",),
-            click=(self._viewer.run, "['same window']"),
+            click=(self._viewer.run, "['same_window']"),
             **raw(data_same_window="yes"),
         )
         html.H2("Link between the scans")
         html.P("The scans are not registered, so the views move one by one.", v_if=("has_scans && !has_registration",))
         html.P("A place in one scan shows the corresponding place in the other.", v_if=("has_registration",))
         v.VBtn(
-            "Register the scans",
+            _TABLE["register"].title,
             size="small",
             variant="tonal",
             v_if=("has_scans && !has_registration",),
@@ -104,11 +108,17 @@ class DisplayTool:
                     html.Kbd(key)
                 html.Span(meaning)
 
+    def _has_scan(self) -> bool:
+        return self._session.baseline is not None or self._session.followup is not None
+
+    def _can_show_probability(self) -> bool:
+        return self._session.layers.is_probability_shown or "map_probability" in self._viewer.possible
+
     def _toggle_map(self) -> None:
         self._session.layers.is_map_shown = not self._session.layers.is_map_shown
 
     def _toggle_windowing(self) -> None:
-        self._viewer.display.set_windowing(not self._viewer.state.is_windowing)
+        self._display.set_windowing(not self._viewer.state.is_windowing)
 
     def _toggle_link(self) -> None:
         self._session.linking.is_enabled = not self._session.linking.is_enabled

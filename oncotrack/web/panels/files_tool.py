@@ -1,4 +1,4 @@
-"""Scans, scenes and findings in; results out."""
+"""Opening scans, scenes and findings; saving results."""
 
 from __future__ import annotations
 
@@ -8,45 +8,50 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import FILES, commands_of
 from oncotrack.web.attributes import raw
-from oncotrack.web.files import BASELINE, FOLLOWUP, VISIT
-from oncotrack.web.tools import Command
+from oncotrack.web.files import Files
+from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_TABLE = commands_of(FILES)
 _SCANS = ".nii,.gz,.nrrd,.nhdr,.mha,.mhd,.raw,.zraw,.dcm,.mrb,.json"
 
 
 class FilesTool:
-    """Opening by path or upload, saving, and what was saved.
+    """Tab for opening by path or upload and for saving.
 
     Parameters
     ----------
     viewer : Viewer
+    files : Files
     """
 
     name, title, icon = "files", "Files", "mdi-folder-open-outline"
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
+    def __init__(self, viewer: Viewer, files: Files) -> None:
+        self._viewer, self._files = viewer, files
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Saving by key, opening from the panel."""
-        files = self._viewer.files
+        """Saving, opening, the autosave."""
+        files = self._files
         return (
-            Command("save", "Save the findings", "mdi-content-save", files.save_findings, "Ctrl+s", "findings.length > 0",
-                    "unsaved"),
-            Command("save scene", "Save the scene", "mdi-package-down", files.save_scene, is_in_bar=False),
-            Command("report", "Write the report", "mdi-file-chart", files.save_report, is_in_bar=False),
-            Command("open", "Open a path", "mdi-folder-open", files.open_typed, is_in_bar=False),
-            Command("take autosave", "Take up the autosave", "mdi-history", files.take_autosave, is_in_bar=False),
-            Command("drop autosave", "Drop the autosave", "mdi-close", files.drop_autosave, is_in_bar=False),
+            page_command(_TABLE["save_findings"], "mdi-content-save", files.save_findings, self._has_findings,
+                         active="unsaved", is_in_bar=True),
+            page_command(_TABLE["save_scene"], "mdi-package-down", files.save_scene, self._has_scan),
+            page_command(_TABLE["save_report"], "mdi-file-chart", files.save_report, self._has_findings),
+            page_command(_TABLE["open"], "mdi-folder-open", files.open_typed),
+            page_command(_TABLE["restore_autosave"], "mdi-history", files.restore_autosave),
+            page_command(_TABLE["discard_autosave"], "mdi-close", files.discard_autosave),
+            Command("answer", "Answer", "Answer the question.", "mdi-help", files.answer, is_in_bar=False),
         )  # fmt: skip
 
     def build(self) -> None:
-        """Autosave, opening, uploading, saving."""
+        """Create the fields and buttons for opening, uploading and saving."""
         run = self._viewer.run
         with html.Div(v_if=("scan_names[0] || scan_names[1]",)):
             html.Div("Baseline: {{ scan_names[0] || 'none' }}", classes="quiet")
@@ -58,7 +63,7 @@ class FilesTool:
         )  # fmt: skip
         html.Div("Folders: {{ folders.join(', ') }}", classes="quiet")
         with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
-            for role, title in ((BASELINE, "As baseline"), (FOLLOWUP, "As follow-up"), (VISIT, "As further visit")):
+            for role, title in ((BASELINE, "As baseline"), (FOLLOWUP, "As follow-up"), (VISIT, "As additional visit")):
                 v.VBtn(
                     title,
                     size="small",
@@ -66,32 +71,32 @@ class FilesTool:
                     click=(run, f"['open', typed, '{role}']"),
                     **raw(data_open=role),
                 )
-        html.Div("A scene (.mrb) or findings (.json) open as what they are.", classes="quiet mb-2")
+        html.Div("You can also open a scene (.mrb) or findings (.json) here.", classes="quiet mb-2")
         html.H2("Upload")
         html.Div("Several files are one scan: its DICOM slices, or a header with its data.", classes="quiet")
         for role, title in (
             (BASELINE, "Baseline, scene or findings"),
             (FOLLOWUP, "Follow-up"),
-            (VISIT, "A further visit"),
+            (VISIT, "An additional visit"),
         ):
             with html.Label(title, classes="upload"):
                 html.Input(type="file", accept=_SCANS, **raw("multiple", data_upload=role))
         for role, title in (
             (BASELINE, "Baseline: DICOM folder"),
             (FOLLOWUP, "Follow-up: DICOM folder"),
-            (VISIT, "A further visit: DICOM folder"),
+            (VISIT, "An additional visit: DICOM folder"),
         ):
             with html.Label(title, classes="upload"):
                 html.Input(type="file", **raw("webkitdirectory", "multiple", data_upload=role))
         html.H2("Save")
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
-            for name, title, enabled in (
-                ("save", "Findings (.json, .csv)", "findings.length > 0"),
-                ("save scene", "Scene (.mrb)", "scan_names[0] || scan_names[1]"),
-                ("report", "Report", "findings.length > 0"),
+            for name, title in (
+                ("save_findings", "Findings (.json, .csv)"),
+                ("save_scene", "Scene (.mrb)"),
+                ("save_report", "Report"),
             ):
                 v.VBtn(
-                    title, size="small", variant="tonal", disabled=(f"!({enabled})",), click=(run, f"['{name}']"),
+                    title, size="small", variant="tonal", disabled=(f"!enabled.includes('{name}')",), click=(run, f"['{name}']"),
                     **raw(data_save=name),
                 )  # fmt: skip
         with html.Div(v_for="name in saved", key="name"):
@@ -102,3 +107,9 @@ class FilesTool:
                 style="color: #9ecbff;",
                 **raw(data_saved=("name",)),
             )
+
+    def _has_findings(self) -> bool:
+        return len(self._viewer.session.findings) > 0
+
+    def _has_scan(self) -> bool:
+        return self._viewer.session.baseline is not None or self._viewer.session.followup is not None

@@ -1,4 +1,4 @@
-"""Following lesions: the list of findings, the current one's match, and their commands."""
+"""Following lesions: the list of findings, the match of the current one, and their commands."""
 
 from __future__ import annotations
 
@@ -8,65 +8,73 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import FINDINGS, commands_of
 from oncotrack.web.attributes import raw
+from oncotrack.web.display import Display
 from oncotrack.web.panels.match_card import MatchCard
 from oncotrack.web.panels.method_card import MethodCard
 from oncotrack.web.panels.rename_field import rename_field
 from oncotrack.web.panels.visit_card import VisitCard
 from oncotrack.web.table_rows import STATES, UNMATCHED
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_TABLE = commands_of(FINDINGS)
 _SHOWN = "findings.filter(each => shown_state === 'all' || each.state === shown_state)"
 
 
 class FindingsTool:
-    """The list with state, trust and axes; a click goes there.
+    """Tab of the findings with state, cycle error and axes; a click on a row goes to its finding.
 
     Parameters
     ----------
     viewer : Viewer
+    display : Display
     """
 
     name, title, icon = "findings", "Findings", "mdi-format-list-bulleted"
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer, self._session = viewer, viewer.session
-        self._method, self._card, self._visits = MethodCard(viewer), MatchCard(viewer), VisitCard(viewer)
+    def __init__(self, viewer: Viewer, display: Display) -> None:
+        self._viewer, self._display, self._session = viewer, display, viewer.session
+        self._method, self._card, self._visits = MethodCard(viewer), MatchCard(viewer), VisitCard(viewer, display)
         viewer.state.update({"shown_state": "all", "renaming": "", "new_label": ""})
 
     @property
     def commands(self) -> Sequence[Command]:
-        """From following to redo."""
+        """Following, deciding, moving between findings, undo and redo."""
         session = self._session
-        one, matched = "findings.length > 0", "!!match.label"
+        can = self._viewer.can
+        decided = (
+            ("previous", "mdi-chevron-left", session.previous),
+            ("next", "mdi-chevron-right", session.next),
+            ("accept", "mdi-check-circle", session.accept),
+            ("reject", "mdi-close-circle-outline", session.reject),
+            ("mark_absent", "mdi-minus-circle-outline", session.mark_absent),
+            ("swap", "mdi-swap-horizontal", self._swap),
+            ("undo", "mdi-undo", session.undo),
+            ("redo", "mdi-redo", session.redo),
+        )
+        redo = _TABLE["redo"]
         return (
-            Command("follow", "Follow: click a lesion in the baseline", "mdi-crosshairs-gps", self._toggle, "f",
-                    active="is_following && !is_windowing"),
-            Command("previous", "Previous finding", "mdi-chevron-left", session.previous, "p", one),
-            Command("next", "Next finding", "mdi-chevron-right", session.next, "n", one),
-            Command("accept", "Accept the match", "mdi-check-circle", session.accept, "a", matched),
-            Command("reject", "Reject the match", "mdi-close-circle-outline", session.reject, "r", matched),
-            Command("absent", "Lesion is absent in the follow-up", "mdi-minus-circle-outline", session.mark_absent, "x",
-                    matched),
-            Command("swap", "Swap the match with its best alternative", "mdi-swap-horizontal", self._swap, "s",
-                    "match.label && match.alternatives.length > 0"),
-            Command("undo", "Undo", "mdi-undo", session.undo, "Ctrl+z", "can_undo"),
-            Command("redo", "Redo", "mdi-redo", session.redo, "Ctrl+y", "can_redo"),
-            Command("redo too", "Redo", "mdi-redo", session.redo, "Ctrl+Shift+z", "can_redo", is_in_bar=False),
-            Command("delete", "Delete the finding", "mdi-delete", session.remove_everywhere, "Delete", one, is_in_bar=False),
-            Command("go", "Go to the finding", "mdi-target", session.go_to, is_in_bar=False),
-            Command("rename", "Rename the finding", "mdi-pencil", self._rename, is_in_bar=False),
-            Command("take", "Take an alternative", "mdi-swap-horizontal", session.take_alternative, is_in_bar=False),
-            Command("again", "Look for the finding again", "mdi-refresh", self._again, is_in_bar=False),
+            page_command(_TABLE["place_lesion"], "mdi-crosshairs-gps", self._toggle,
+                         active="is_following && !is_windowing", is_in_bar=True),
+            *(page_command(_TABLE[name], icon, run, can(_TABLE[name].action), is_in_bar=True)
+              for name, icon, run in decided),
+            Command("redo_alias", redo.title, redo.tooltip, "mdi-redo", session.redo, "Ctrl+Shift+z", can("redo"),
+                    is_in_bar=False),
+            page_command(_TABLE["remove_everywhere"], "mdi-delete", session.remove_everywhere, can("remove_everywhere")),
+            page_command(_TABLE["go_to"], "mdi-target", session.go_to),
+            page_command(_TABLE["rename"], "mdi-pencil", self._rename),
+            page_command(_TABLE["take_alternative"], "mdi-swap-horizontal", session.take_alternative),
+            page_command(_TABLE["search_again"], "mdi-refresh", self._again, can("follow_again")),
             *self._method.commands,
             *self._visits.commands,
         )  # fmt: skip
 
     def build(self) -> None:
-        """The method, the filter, the rows, the match and the visits below."""
+        """Create the method, the filter, the rows, the match and the visits."""
         self._method.build()
         html.P(
             "No findings yet. Click a lesion in the baseline: its match appears in the follow-up.",
@@ -100,9 +108,9 @@ class FindingsTool:
             key="row.uid",
             classes=("row.is_current ? 'finding current' : 'finding'",),
             tabindex="0",
-            click=(self._viewer.run, "['go', row.uid]"),
+            click=(self._viewer.run, "['go_to', row.uid]"),
             **raw(
-                "@keydown.enter.self=\"trigger('oncotrack.command', ['go', row.uid])\"",
+                "@keydown.enter.self=\"trigger('oncotrack.command', ['go_to', row.uid])\"",
                 role="button",
                 data_finding=("row.label",),
                 data_state=("row.state",),
@@ -118,7 +126,7 @@ class FindingsTool:
                 html.Div("{{ row.axes }}", classes="more", v_if=("row.axes",))
             for action, icon, title in (
                 ("renaming = row.uid; new_label = row.label", "mdi-pencil", "Rename"),
-                (None, "mdi-delete-outline", "Delete; undo brings it back"),
+                (None, "mdi-delete-outline", _TABLE["remove_everywhere"].title),
             ):
                 with html.Span(**raw('@click.stop=""')):
                     v.VBtn(
@@ -126,14 +134,14 @@ class FindingsTool:
                         size="x-small",
                         variant="text",
                         title=title,
-                        click=action or (self._viewer.run, "['delete', row.uid]"),
-                        **raw(aria_label=title, data_row_action=title.split(";")[0].lower()),
+                        click=action or (self._viewer.run, "['remove_everywhere', row.uid]"),
+                        **raw(aria_label=title, data_row_action=title.split()[0].lower()),
                     )
 
     def _toggle(self) -> None:
         state = self._viewer.state
         state.is_following = state.is_windowing or not state.is_following
-        self._viewer.display.set_windowing(False)
+        self._display.set_windowing(False)
 
     def _swap(self) -> None:
         self._session.take_alternative(0)

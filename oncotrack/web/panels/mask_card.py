@@ -1,9 +1,8 @@
-"""The mask of the current finding: what it measures, and what can be done to it."""
+"""The mask of the current finding: its measurements and edits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from trame.widgets import html
@@ -18,16 +17,15 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _EDITS = (
-    ("carry", "Carry to 3D", "Carry the mask through the slices next to the axes", "mdi-layers-triple", "c"),
-    ("draw_more_axes", "More axes", "Draw axes on another slice of the same lesion, and carry again", "mdi-ruler-square",
-     "e"),
-    ("square", "Square", "Turn the short axis upright on the long one", "mdi-angle-right", "q"),
-    ("make_mask", "From axes", "Make the mask in one slice again, from the axes", "mdi-refresh", "m"),
-    ("remeasure", "Measure", "Give the finding the axes that its mask measures", "mdi-tape-measure", "t"),
-    ("propose", "Propose", "Propose axes and mask from what is known of the finding", "mdi-auto-fix", "o"),
-    ("drop_mask", "No mask", "Take the mask away; the axes stay", "mdi-eraser", ""),
-)  # fmt: skip
-"""Method of the session, button, tooltip, icon, key."""
+    ("extend_to_3d", "mdi-layers-triple"),
+    ("add_diameters", "mdi-ruler-square"),
+    ("make_perpendicular", "mdi-angle-right"),
+    ("rebuild", "mdi-refresh"),
+    ("remeasure", "mdi-tape-measure"),
+    ("suggest", "mdi-auto-fix"),
+    ("remove_mask", "mdi-eraser"),
+)
+"""Command and icon."""
 
 
 class MaskCard:
@@ -37,32 +35,29 @@ class MaskCard:
     ----------
     viewer : Viewer
     session : RecistScene
-    do : callable
-        Runs a method of the session by its name; long work goes to the worker.
+    make_command : callable
+        `ScanTool.make_command` of the tool.
     """
 
-    def __init__(self, viewer: Viewer, session: RecistScene, do: Callable[..., None]) -> None:
-        self._viewer, self._session, self._do = viewer, session, do
+    def __init__(self, viewer: Viewer, session: RecistScene, make_command: Callable[..., Command]) -> None:
+        self._viewer, self._session, self._make_command = viewer, session, make_command
         viewer.state.mask_words = ""
 
     @property
     def commands(self) -> Sequence[Command]:
         """One for each edit."""
-        return tuple(
-            Command(MASKS.prefix + name, tip, icon, partial(self._do, name), key, MASKS.can(name), is_in_bar=False)
-            for name, _title, tip, icon, key in _EDITS
-        )
+        return tuple(self._make_command(name, icon) for name, icon in _EDITS)
 
     def build(self) -> None:
-        """The measures in words, the edits."""
+        """Create the measurements and the edits."""
         commands = {command.name: command for command in self.commands}
         with html.Div(v_if=("mask_words",), **raw(data_mask_words="yes")):
             html.P("{{ mask_words }}")
-            html.P("Drag an end of an axis: the mask follows.", classes="quiet")
+            html.P("Drag an end of a diameter: the mask is updated.", classes="quiet")
             with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
-                for name, title, *_rest in _EDITS:
-                    MASKS.button(self._viewer, commands[MASKS.prefix + name], title)
+                for name, _icon in _EDITS:
+                    MASKS.button(self._viewer, commands[MASKS.prefix + name], has_title=True)
 
     def refresh(self) -> None:
-        """Bring the words up to the scene."""
+        """Update the measurements from the session."""
         self._viewer.state.mask_words = panel.current_words(self._session)

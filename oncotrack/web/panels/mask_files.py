@@ -1,4 +1,4 @@
-"""Masks in and out of the browser: a table of axes, a segmentation, and the results."""
+"""Importing masks from a table of diameters or a segmentation, and exporting them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from trame.widgets import vuetify3 as v
 
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.web.attributes import raw
+from oncotrack.web.files import Files
 from oncotrack.web.panels.scan_tool import MASKS
 from oncotrack.web.tools import Command
 
@@ -19,53 +20,66 @@ if TYPE_CHECKING:
 
 
 class MaskFiles:
-    """Export, and what is opened by a path in the folders that the viewer was started with.
+    """Import by a path in the folders given at start, and export.
 
     Parameters
     ----------
     viewer : Viewer
+    files : Files
     session : RecistScene
-    tell : callable
-        Says what a task has brought.
+    show_outcome : callable
+        Shows the result of a task as a message.
+    make_command : callable
+        `ScanTool.make_command` of the tool.
     """
 
-    def __init__(self, viewer: Viewer, session: RecistScene, tell: Callable[[object], None]) -> None:
-        self._viewer, self._session, self._tell = viewer, session, tell
+    def __init__(
+        self,
+        viewer: Viewer,
+        files: Files,
+        session: RecistScene,
+        show_outcome: Callable[[object], None],
+        make_command: Callable[..., Command],
+    ) -> None:
+        self._viewer, self._files, self._session, self._show_outcome = viewer, files, session, show_outcome
+        self._make_command = make_command
+        viewer.state.change("mask_file")(lambda **_state: viewer.refresh_commands())
         viewer.state.mask_file = ""
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Export, batch, segmentation."""
+        """Export, measurement of a table, import of a segmentation."""
         return (
-            Command(f"{MASKS.prefix}export", "Export the masks: segmentation, table, training pairs, findings", "mdi-export",
-                    self._export, enabled=MASKS.can("export"), is_in_bar=False),
-            Command(f"{MASKS.prefix}batch", "Measure every row of a table of axes (CSV, .mrk.json)", "mdi-table",
-                    self._batch, enabled=f"{MASKS.can('batch')} && !!mask_file", is_in_bar=False),
-            Command(f"{MASKS.prefix}take", "Take up the segments of a file (.seg.nrrd)", "mdi-import", self._take,
-                    enabled=f"{MASKS.can('take_segmentation')} && !!mask_file", is_in_bar=False),
-        )  # fmt: skip
+            self._make_command("export_masks", "mdi-export", self._export),
+            self._make_command("measure_table", "mdi-table", self._measure_table, self._is_file_named),
+            self._make_command("import_masks", "mdi-import", self._import, self._is_file_named),
+        )
 
     def build(self) -> None:
-        """The path and the three buttons."""
+        """Create the path and the three buttons."""
         commands = {command.name: command for command in self.commands}
         html.H2("Files", classes="mt-2")
         v.VTextField(
-            v_model=("mask_file",), label="Table of axes, or segmentation", density="compact", variant="outlined",
+            v_model=("mask_file",), label="Table of diameters, or segmentation", density="compact", variant="outlined",
             hide_details=True, title="In one of the folders OncoTrack was started with", **raw(data_mask_file="yes"),
         )  # fmt: skip
         with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
-            for name, title in (("batch", "Measure rows"), ("take", "Take masks"), ("export", "Export")):
-                MASKS.button(self._viewer, commands[MASKS.prefix + name], title)
+            for name in ("measure_table", "import_masks", "export_masks"):
+                MASKS.button(self._viewer, commands[MASKS.prefix + name], has_title=True)
+
+    def _is_file_named(self) -> bool:
+        return bool(self._viewer.state.mask_file)
 
     def _path(self) -> Path:
-        return self._viewer.files.allowed(self._viewer.state.mask_file)
+        return self._files.allowed(self._viewer.state.mask_file)
 
-    def _batch(self) -> None:
-        self._viewer.submit(self._session.batch(self._path()), self._tell)
+    def _measure_table(self) -> None:
+        self._viewer.submit(self._session.batch(self._path()), self._show_outcome)
 
-    def _take(self) -> None:
-        self._viewer.submit(self._session.take_segmentation(self._path()), self._tell)
+    def _import(self) -> None:
+        self._viewer.submit(self._session.take_segmentation(self._path()), self._show_outcome)
 
     def _export(self) -> None:
-        files = self._viewer.files
-        self._viewer.submit(self._session.export(files.out), lambda paths: files.tell(*(path.name for path in paths)))
+        self._viewer.submit(
+            self._session.export(self._files.out), lambda paths: self._files.show_saved(*(path.name for path in paths))
+        )

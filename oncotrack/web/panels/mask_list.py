@@ -1,4 +1,4 @@
-"""The list of one scan's findings with what they measure; those without a mask can have one proposed."""
+"""The list of one scan's findings with their measurements; a mask can be proposed for those without one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class MaskList:
-    """Shows the state's `masks`; a click goes there.
+    """Rows of the state's `masks`; a click on a row goes to its finding.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class MaskList:
         viewer.state.update({"masks": [], "mask_summary": ""})
 
     def refresh(self) -> None:
-        """Bring the rows up to the scene."""
+        """Update the rows from the session."""
         state, current = self._viewer.state, self._session.current
         state.mask_summary = panel.summary(self._session)
         state.masks = [
@@ -44,7 +44,7 @@ class MaskList:
         ]
 
     def build(self) -> None:
-        """Summary and rows."""
+        """Create the summary and the rows."""
         html.P("{{ mask_summary }}", **raw(data_mask_summary="yes"))
         with html.Div(style="max-height: 26vh; overflow-y: auto;"):
             MASKS.rows(
@@ -56,6 +56,6 @@ class MaskList:
             )
 
     def _propose_button(self) -> None:
-        MASKS.row_button("Propose its axes and mask", "mdi-auto-fix", "propose",
-                         click=(self._viewer.run, f"['{MASKS.prefix}propose', row.uid]"),
+        MASKS.row_button(MASKS.table["suggest"].title, "mdi-auto-fix", "suggest",
+                         click=(self._viewer.run, f"['{MASKS.prefix}suggest', row.uid]"),
                          v_if=(f"row.mask === '{panel.NO_MASK}'",))  # fmt: skip

@@ -1,11 +1,11 @@
-"""Measuring lesions: two drawn diameters become a mask that follows them, in one slice and through the others."""
+"""Measuring lesions: two drawn diameters become a mask, in one slice and extended to 3D."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import slicer
 from trame.widgets import html
@@ -16,6 +16,8 @@ from oncotrack.scene.masks import panel
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
+from oncotrack.web.display import Display
+from oncotrack.web.files import Files
 from oncotrack.web.panels.mask_card import MaskCard
 from oncotrack.web.panels.mask_files import MaskFiles
 from oncotrack.web.panels.mask_list import MaskList
@@ -26,31 +28,34 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _ACTIONS = (
-    ("previous", "Previous finding", "mdi-chevron-left", "p"),
-    ("next", "Next finding", "mdi-chevron-right", "n"),
-    ("accept", "Accept the finding", "mdi-check-circle", "a"),
-    ("reject", "Reject the finding: its mask is hidden and not exported", "mdi-close-circle-outline", "r"),
-    ("remove_from_scan", "Remove from this scan", "mdi-delete", "Delete"),
+    ("previous", "mdi-chevron-left"),
+    ("next", "mdi-chevron-right"),
+    ("accept", "mdi-check-circle"),
+    ("reject", "mdi-close-circle-outline"),
+    ("remove_from_scan", "mdi-delete"),
 )
-_PAUSE_S = 0.03  # drags come faster than masks are made
+_PAUSE_S = 0.03  # drag events arrive faster than masks are computed
 
 
 class MasksTool(ScanTool):
-    """The masks of one scan; while its tab is open, a click on a finding proposes its mask and follows no lesion.
+    """Tab of the masks of one scan; while it is open, a click on a finding proposes its mask and follows no lesion.
 
     Parameters
     ----------
     viewer : Viewer
+    display : Display
+    files : Files
     """
 
     part, name, title, icon = MASKS, "masks", "Masks", "mdi-ruler"
 
-    def __init__(self, viewer: Viewer) -> None:
+    def __init__(self, viewer: Viewer, display: Display, files: Files) -> None:
         super().__init__(viewer)
+        self._display = display
         session = RecistScene(viewer.app.scene, slice_nodes=self._slice_nodes, submit=self._submit, later=self._later)
         self._list = MaskList(viewer, session)
-        self._card = MaskCard(viewer, session, self._do)
-        self._files = MaskFiles(viewer, session, self._tell)
+        self._card = MaskCard(viewer, session, self.make_command)
+        self._files = MaskFiles(viewer, files, session, self._show_outcome, self.make_command)
         viewer.state.update({"mask_hint": "", "mask_kind": session.kind.value, "is_mask_square": session.is_square})
         self._follow(session)
         viewer.takes_click[self.name] = self._on_click
@@ -62,65 +67,56 @@ class MasksTool(ScanTool):
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Drawing, deciding, moving about; edits of a mask and files come from their own parts of the panel."""
-        do, prefix, can = self._do, MASKS.prefix, MASKS.can
+        """Drawing, deciding, moving between findings, the edits of a mask, import and export."""
         return (
-            Command(f"{prefix}draw", "Draw the two axes of a lesion: four clicks in a slice", self.icon, self._draw, "d",
-                    can("draw_axes")),
-            Command(f"{prefix}cancel", "Drop the lines", "mdi-close", partial(do, "cancel_drawing"), "Escape",
-                    can("cancel_drawing"), is_in_bar=False),
-            *(Command(prefix + action, title, icon, partial(do, action), key, can(action), is_in_bar=False)
-              for action, title, icon, key in _ACTIONS),
+            self.make_command("draw_axes", self.icon, self._draw, is_in_bar=True),
+            self.make_command("cancel_drawing", "mdi-close"),
+            *(self.make_command(name, icon) for name, icon in _ACTIONS),
             *self._card.commands,
             *self._files.commands,
-            Command(f"{prefix}go", "Go to the finding", "mdi-target", partial(do, "go_to"), is_in_bar=False),
-            Command(f"{prefix}rename", "Rename the finding", "mdi-pencil", self._rename, is_in_bar=False),
-            Command(f"{prefix}scan", "Choose the scan", "mdi-image", self._choose_scan, is_in_bar=False),
-        )  # fmt: skip
+            self.make_command("go_to", "mdi-target", is_always_possible=True),
+            self.make_command("rename", "mdi-pencil", self._rename, is_always_possible=True),
+            self.make_command("choose_scan", "mdi-image", self._choose_scan, is_always_possible=True),
+        )
 
     def build(self) -> None:
-        """The scan, drawing, the list, the current mask, files."""
+        """Create the choice of the scan, drawing, the list, the current mask, import and export."""
         commands = {command.name: command for command in self.commands}
         self._scans()
-        html.P("Open a scan in the tab Files.", v_if=(f"!{MASKS.can('draw_axes')} && !job.text",))
+        html.P("Open a scan in the tab Files.", v_if=("!mask_possible.includes('draw_axes') && !job.text",))
         with html.Div(classes="d-flex align-center", style="gap: 6px;"):
-            MASKS.button(self._viewer, commands[f"{MASKS.prefix}draw"], "Draw axes")
+            MASKS.button(self._viewer, commands[f"{MASKS.prefix}draw_axes"], has_title=True)
             v.VSelect(
                 v_model=("mask_kind",), items=("mask_kinds", [kind.value for kind in Kind]), density="compact",
-                variant="outlined", hide_details=True, label="of a", **raw(data_mask_kind="yes"),
+                variant="outlined", hide_details=True, label="Kind", **raw(data_mask_kind="yes"),
             )  # fmt: skip
         v.VCheckbox(
-            v_model=("is_mask_square",), label="Keep the short axis upright on the long one", density="compact",
+            v_model=("is_mask_square",), label="Keep the short diameter perpendicular to the long one", density="compact",
             hide_details=True, **raw(data_mask_square="yes"),
         )  # fmt: skip
         with html.Div(v_if=("mask_hint",), classes="d-flex align-center", **raw(role="status", data_mask_hint="yes")):
             html.Span("{{ mask_hint }}", classes="finding-text")
-            MASKS.button(self._viewer, commands[f"{MASKS.prefix}cancel"])
+            MASKS.button(self._viewer, commands[f"{MASKS.prefix}cancel_drawing"])
         with html.Div(v_if=("mask_summary",)):
             self._list.build()
             with html.Div(classes="d-flex my-1"):
-                for action, *_rest in _ACTIONS:
-                    MASKS.button(self._viewer, commands[MASKS.prefix + action])
+                for name, _icon in _ACTIONS:
+                    MASKS.button(self._viewer, commands[MASKS.prefix + name])
         self._card.build()
         self._files.build()
 
-    # what a reader does
-
-    def _do(self, name: str, *arguments: Any) -> None:
-        outcome = getattr(self._session, name)(*arguments)
-        if isinstance(outcome, Task):
-            self._viewer.submit(outcome, self._tell)
+    # commands
 
     def _draw(self) -> None:
         self._viewer.state.tab = self.name
-        self._viewer.display.set_windowing(False)
+        self._display.set_windowing(False)
         self._session.draw_axes()
 
     def _choose_scan(self, role: str) -> None:
         self._session.cancel_drawing()
         super()._choose_scan(role)
 
-    # what happens
+    # events
 
     def _refresh(self) -> None:
         super()._refresh()
@@ -131,7 +127,7 @@ class MasksTool(ScanTool):
     def _possible(self) -> frozenset[str]:
         return panel.possible(self._session)
 
-    def _tell(self, outcome: object) -> None:
+    def _show_outcome(self, outcome: object) -> None:
         self._viewer.say(panel.done(self._session, outcome))
 
     def _on_option(self, mask_kind: str, is_mask_square: bool, **_state: object) -> None:
@@ -152,7 +148,7 @@ class MasksTool(ScanTool):
         return True
 
     def _submit(self, task: Task) -> None:
-        self._viewer.submit(task, self._tell)
+        self._viewer.submit(task, self._show_outcome)
 
     def _later(self, function: Callable[[], None]) -> None:
         asyncio.get_event_loop().call_later(_PAUSE_S, partial(self._viewer.attempt, function))

@@ -1,4 +1,4 @@
-"""The current finding's match: how far it can be trusted, and what else it might be."""
+"""The match of the current finding: its cycle error and its alternatives."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import FINDINGS, VIEW, commands_of
 from oncotrack.web.attributes import raw
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_TABLE, _VIEW = commands_of(FINDINGS), commands_of(VIEW)
+
 
 class MatchCard:
-    """Shows the state's `match`, below the list.
+    """The state's `match`, below the list of findings.
 
     Parameters
     ----------
@@ -25,37 +28,37 @@ class MatchCard:
         self._viewer = viewer
 
     def build(self) -> None:
-        """Place, trust, reason, alternatives to take, the maps."""
+        """Create position, cycle error, reason, maps and alternatives."""
         with html.Div(v_if=("match.label",), **raw(data_match=("match.label",))):
             html.H2("Match of {{ match.label }} in the follow-up")
             html.Div("{{ match.place }}", classes="quiet")
-            html.Div("Trust: {{ match.trust }}", v_if=("match.trust",), classes="quiet")
+            html.Div("Reverse check: {{ match.trust }}", v_if=("match.trust",), classes="quiet")
             html.Div("{{ match.reason }}", v_if=("match.reason",))
             with html.Div(classes="d-flex flex-wrap my-1", style="gap: 6px;"):
                 v.VBtn(
-                    "Look again",
+                    _TABLE["search_again"].title,
                     size="small",
                     variant="tonal",
                     prepend_icon="mdi-refresh",
-                    click=(self._viewer.run, "['again']"),
+                    click=(self._viewer.run, "['search_again']"),
                 )
                 v.VBtn(
-                    "Anatomy map (M)",
+                    f"{_VIEW['show_anatomy_map'].title} ({_VIEW['show_anatomy_map'].key})",
                     size="small",
                     prepend_icon="mdi-blur",
                     variant="tonal",
                     color=("is_map_shown ? 'amber-lighten-2' : undefined",),
-                    click=(self._viewer.run, "['map']"),
+                    click=(self._viewer.run, "['show_anatomy_map']"),
                 )
                 v.VBtn(
-                    "Probability (B)",
+                    f"{_VIEW['show_probability'].title} ({_VIEW['show_probability'].key})",
                     size="small",
                     prepend_icon="mdi-chart-bell-curve",
                     variant="tonal",
-                    title="Where the method takes the lesion to be",
+                    title=_VIEW["show_probability"].tooltip,
                     color=("is_probability_shown ? 'amber-lighten-2' : undefined",),
-                    disabled=("!is_probability_shown && !possible.includes('map_probability')",),
-                    click=(self._viewer.run, "['probability']"),
+                    disabled=("!enabled.includes('show_probability')",),
+                    click=(self._viewer.run, "['show_probability']"),
                     **raw(data_probability="yes"),
                 )
             html.H2("Alternatives", v_if=("match.alternatives.length",))
@@ -66,9 +69,9 @@ class MatchCard:
                     style="flex: 1;",
                 )
                 v.VBtn(
-                    "Take",
+                    _TABLE["take_alternative"].title,
                     size="small",
                     variant="tonal",
-                    click=(self._viewer.run, "['take', index]"),
+                    click=(self._viewer.run, "['take_alternative', index]"),
                     **raw(data_take=("each.letter",)),
                 )

@@ -1,4 +1,4 @@
-"""How lesions are looked for: the method, and the commands that look for many at once."""
+"""Matching of lesions: the method, and the commands that match many findings at once."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import FINDINGS, commands_of
 from oncotrack.scene.followup import panel
 from oncotrack.web.attributes import raw
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_TABLE = commands_of(FINDINGS)
+
 
 class MethodCard:
-    """The method's selector with a line of what it is, and what follows many findings.
+    """Choice of the method with its description, and the commands that match many findings.
 
     Parameters
     ----------
     viewer : Viewer
-        Its state gets `method`, `method_tip` and `possible`: names of what can be done now.
+        Its state gets `method` and `method_tip`.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -33,25 +36,23 @@ class MethodCard:
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Tracking all findings, and looking again."""
+        """Matching all findings, for the first time or again."""
         session = self._session
+        can, submit = self._viewer.can, self._viewer.submit
         return (
-            Command("track all", "Track all findings that were not followed yet", "mdi-magnify-expand",
-                    lambda: self._viewer.submit(session.follow_missing()), "t", "possible.includes('follow_missing')",
-                    is_in_bar=False),
-            Command("rematch", "Look again for every match that is not decided about, by the chosen method",
-                    "mdi-refresh", lambda: self._viewer.submit(session.rematch()), "", "possible.includes('rematch')",
-                    is_in_bar=False),
+            page_command(_TABLE["find_all"], "mdi-magnify-expand", lambda: submit(session.follow_missing()),
+                         can("follow_missing")),
+            page_command(_TABLE["search_all_again"], "mdi-refresh", lambda: submit(session.rematch()), can("rematch")),
         )  # fmt: skip
 
     def build(self) -> None:
-        """Selector, its line, two buttons."""
+        """Create the selector, the description and two buttons."""
         session = self._session
         items = [{"title": session.method.about(name).title, "value": name} for name in session.method.names]
         v.VSelect(
             v_model=("method",),
             items=("methods", items),
-            label="Method of following",
+            label="Method",
             density="compact",
             variant="outlined",
             hide_details=True,
@@ -60,12 +61,12 @@ class MethodCard:
         )
         html.Div("{{ method_tip }}", classes="quiet mb-1")
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
-            for command, title in zip(self.commands, ("Track all (T)", "Rematch"), strict=True):
+            for command in self.commands:
                 v.VBtn(
-                    title,
+                    command.title,
                     size="small",
                     variant="tonal",
-                    title=command.title,
+                    title=command.tooltip,
                     prepend_icon=command.icon,
                     disabled=(f"!({command.enabled}) || !!job.text",),
                     click=(self._viewer.run, f"['{command.name}']"),
@@ -73,11 +74,10 @@ class MethodCard:
                 )
 
     def refresh(self) -> None:
-        """Bring the page up to the session."""
+        """Update the page's state from the session."""
         state = self._viewer.state
         state.method = self._session.method.name
         state.method_tip = panel.method_tip(self._session)
-        state.possible = sorted(panel.possible(self._session))
 
     def _on_method(self, method: str, **_state: object) -> None:
         if method != self._session.method.name:

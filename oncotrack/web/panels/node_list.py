@@ -1,4 +1,4 @@
-"""The list of the nodes that were found: score threshold, filters, order, and one row a node."""
+"""The list of detected nodes: score threshold, filters, order, and one row per node."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ from oncotrack.scene.detection import panel
 from oncotrack.scene.detection.detection import DetectionScene
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.scan_tool import ICONS, NODES
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_REVERSE = NODES.table["reverse_order"]
+
 
 class NodeList:
-    """Shows the state's `nodes`; a click goes there.
+    """Rows of the state's `nodes`; a click on a row goes to its node.
 
     Parameters
     ----------
@@ -45,15 +47,11 @@ class NodeList:
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Turning the order round."""
-        return (
-            Command(
-                f"{NODES.prefix}reverse", "Turn the order round", "mdi-swap-vertical", self._reverse, is_in_bar=False
-            ),
-        )
+        """Reversing the order."""
+        return (page_command(_REVERSE, "mdi-swap-vertical", self._reverse, prefix=NODES.prefix),)
 
     def refresh(self) -> None:
-        """Bring the rows up to the scene."""
+        """Update the rows from the session."""
         state, current = self._viewer.state, self._session.current
         state.node_summary = panel.summary(self._session)
         lines = panel.lines(
@@ -73,7 +71,7 @@ class NodeList:
         ]  # fmt: skip
 
     def build(self) -> None:
-        """Summary, slider, filters, rows."""
+        """Create the summary, the slider, the filters and the rows."""
         html.P("{{ node_summary }}", **raw(data_node_summary="yes"))
         v.VSlider(
             v_model=("node_threshold",), label="Score", min=0, max=1, step=0.01, hide_details=True, density="compact",
@@ -93,8 +91,8 @@ class NodeList:
                 )  # fmt: skip
             v.VBtn(
                 icon=("is_node_order_reversed ? 'mdi-sort-ascending' : 'mdi-sort-descending'",), size="small",
-                variant="text", click=(self._viewer.run, f"['{NODES.prefix}reverse']"),
-                **raw(title="Turn the order round", aria_label="Turn the order round", data_node_reverse="yes"),
+                variant="text", click=(self._viewer.run, f"['{NODES.prefix}reverse_order']"),
+                **raw(title=_REVERSE.tooltip, aria_label=_REVERSE.tooltip, data_node_reverse="yes"),
             )  # fmt: skip
         with html.Div(style="max-height: 28vh; overflow-y: auto;"):
             NODES.rows(

@@ -1,4 +1,4 @@
-"""Where a reader types a finding's new name, in its row."""
+"""The field for a finding's new name, in its row."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from trame.widgets import vuetify3 as v
 
 from oncotrack.web.attributes import raw
 
-# closed by the page, which alone knows at once that it is open; a name that will be refused stays to be mended
+# the page closes the field itself, without a round trip; a name that will be refused stays to be corrected
 _TYPED = "$event.target.value.trim()"
 _CLOSE = f"{_TYPED} && findings.every(each => each.uid === row.uid || each.label !== {_TYPED}) && (renaming = '')"
 
 
 def rename_field(command: str, **attributes: str) -> None:
-    """A field in the place of `row`'s name while the state's ``renaming`` is its uid; Enter runs `command` with uid and name.
+    """Create a field instead of `row`'s name while the state's ``renaming`` is its uid; Enter runs `command` with both.
 
     `attributes` as in `raw`.
     """

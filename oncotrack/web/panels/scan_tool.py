@@ -1,21 +1,25 @@
-"""What the tools share that work on one scan: their commands' names, which scan it is, and the rows of its findings."""
+"""Base of the tools that work on one scan: names of their commands, choice of the scan, rows of its findings."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import slicer
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import ReaderCommand, commands_of
+from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
-from oncotrack.web.files import BASELINE, FOLLOWUP
 from oncotrack.web.panels.command_button import command_button
 from oncotrack.web.panels.rename_field import rename_field
+from oncotrack.web.roles import BASELINE, FOLLOWUP
 from oncotrack.web.table_rows import STATES
-from oncotrack.web.tools import Command
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
@@ -25,34 +29,39 @@ ICONS = {state.value: icon for state, (_words, icon) in STATES.items()}
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the panel by what it lists ("node"): names of its commands and of what the page knows of it."""
+    """Names that a tool uses on the page, derived from what it lists ("node" or "mask")."""
 
     what: str
 
     @property
+    def table(self) -> dict[str, ReaderCommand]:
+        """Its commands, by name."""
+        return commands_of(f"{self.what}s")
+
+    @property
     def prefix(self) -> str:
-        """The names of its commands begin with it, so that they stand beside those of other tools."""
+        """First part of the names of its commands, which distinguishes them from those of other tools."""
         return f"{self.what}s."
 
-    def can(self, action: str) -> str:
-        """Whether a method of its scene ("accept", "editor.split") is possible now, as the page's expression."""
-        return f"{self.what}_possible.includes('{action}')"
-
-    def button(self, viewer: Viewer, command: Command, title: str = "") -> None:
-        """A button that runs a command; its icon alone without a title."""
+    def button(self, viewer: Viewer, command: Command, *, has_title: bool = False) -> None:
+        """Create a button that runs a command, with its title or its icon alone."""
         named = {f"data_{self.what}_command": command.name.removeprefix(self.prefix)}
-        command_button(viewer, command, title, **named)
+        command_button(viewer, command, command.title if has_title else "", **named)
 
     def rows(self, viewer: Viewer, title: Callable[[], None], more: str, buttons: Callable[[], None]) -> None:
-        """One row for each of the state's ``nodes`` (``masks``); a click goes there, the pencil renames.
+        """Create one row for each of the state's ``nodes`` (``masks``); a click goes to it, the pencil renames it.
 
         Parameters
         ----------
-        title : makes what follows the name
-        more : the second line, as the page's text
-        buttons : makes what stands before the pencil
+        viewer : Viewer
+        title : callable
+            Creates the elements after the name.
+        more : str
+            The second line, as a template of the page.
+        buttons : callable
+            Creates the buttons before the pencil.
         """
-        go = f"['{self.prefix}go', row.uid]"
+        go = f"['{self.prefix}go_to', row.uid]"
         with html.Div(
             v_for=(f"row in {self.what}s",),
             key="row.uid",
@@ -79,7 +88,7 @@ class Part:
                 self.row_button("Rename", "mdi-pencil", "rename", click="renaming = row.uid; new_label = row.label")
 
     def row_button(self, title: str, icon: str, action: str, **how: object) -> None:
-        """A small button in a row."""
+        """Create a small button in a row."""
         named = {f"data_{self.what}_action": action}
         v.VBtn(icon=icon, size="x-small", variant="text", title=title, **how, **raw(aria_label=title, **named))
 
@@ -88,11 +97,12 @@ NODES, MASKS = Part("node"), Part("mask")
 
 
 class ScanTool:
-    """A tool whose scene works on one of the two scans, which the reader chooses.
+    """Base of a tool whose session works on one of the two scans, which the reader chooses.
 
     Attributes
     ----------
-    part : its names
+    part : Part
+        Its names.
     """
 
     part: Part
@@ -100,9 +110,10 @@ class ScanTool:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer: Viewer = viewer
         self._session: Any = None
+        self._possible_now: frozenset[str] = frozenset()
 
     def _follow(self, session: Any) -> None:
-        """Show the scene's changes, and those of the scans."""
+        """Connect the panel to its session and to changes of the scans."""
         self._session = session
         self._viewer.state.update({f"{self.part.what}_scan": BASELINE, f"{self.part.what}_possible": []})
         session.changed.connect(self._refresh)
@@ -110,25 +121,59 @@ class ScanTool:
         self._viewer.server.controller.on_server_exited.add(self._on_exit)
 
     def _scans(self) -> None:
-        """The choice between the two scans."""
+        """Create the choice between the two scans."""
         what, prefix = self.part.what, self.part.prefix
         with v.VBtnToggle(
             model_value=(f"{what}_scan",), density="compact", variant="outlined", divided=True, mandatory=True,
             v_if=("has_scans",), classes="mb-2",
         ):  # fmt: skip
             for role, title in ((BASELINE, "Baseline"), (FOLLOWUP, "Follow-up")):
-                v.VBtn(title, value=role, size="small", click=(self._viewer.run, f"['{prefix}scan', '{role}']"),
+                v.VBtn(title, value=role, size="small", click=(self._viewer.run, f"['{prefix}choose_scan', '{role}']"),
                        **raw(**{f"data_{what}_scan": role}))  # fmt: skip
 
     def _refresh(self) -> None:
         state, follow = self._viewer.state, self._viewer.session
         if self._session.scan not in (follow.baseline, follow.followup):
             self._session.set_scan(follow.baseline or follow.followup)
-        state[f"{self.part.what}_possible"] = sorted(self._possible())
+        self._possible_now = self._possible()
+        state[f"{self.part.what}_possible"] = sorted(self._possible_now)
         state[f"{self.part.what}_scan"] = FOLLOWUP if self._is_followup else BASELINE
+        self._viewer.refresh_commands()
 
     def _possible(self) -> frozenset[str]:
-        """Methods of the scene that are possible now."""
+        """Return the names of the session's methods that can be used now."""
+        raise NotImplementedError
+
+    def make_command(
+        self,
+        name: str,
+        icon: str,
+        run: Callable[..., object] | None = None,
+        also: Callable[[], bool] | None = None,
+        *,
+        is_in_bar: bool = False,
+        is_always_possible: bool = False,
+    ) -> Command:
+        """Create the command of that name from the shared table.
+
+        Without `run` it calls the session's method; with `also` it is possible only while that holds too.
+        """
+        entry = self.part.table[name]
+
+        def is_possible() -> bool:
+            return is_always_possible or (entry.action in self._possible_now and (also is None or also()))
+
+        run = run or partial(self._do, entry.action)
+        return page_command(entry, icon, run, is_possible, prefix=self.part.prefix, is_in_bar=is_in_bar)
+
+    def _do(self, name: str, *arguments: Any) -> None:
+        """Call a method of the session ("accept", "editor.split"); long work is queued."""
+        outcome = attrgetter(name)(self._session)(*arguments)
+        if isinstance(outcome, Task):
+            self._viewer.submit(outcome, self._show_outcome)
+
+    def _show_outcome(self, outcome: Any) -> None:
+        """Show the result of a task as a message."""
         raise NotImplementedError
 
     def _choose_scan(self, role: str) -> None:

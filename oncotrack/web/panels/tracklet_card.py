@@ -1,9 +1,8 @@
-"""The slice boxes of the current node: what the slice in view holds, and what can be done to it."""
+"""The slice boxes of the current node: a description of the box in the slice shown, and its edits."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 from trame.widgets import html
@@ -19,15 +18,15 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _EDITS = (
-    ("add_box", "Add box", "Copy the nearest box to this slice", "mdi-plus-box-outline", "b"),
-    ("delete_box", "Delete box", "Delete the box of this slice", "mdi-minus-box-outline", "Backspace"),
-    ("extend_up", "Follow up", "Follow this slice's box towards the head anew", "mdi-arrow-expand-up", "u"),
-    ("extend_down", "Follow down", "Follow this slice's box towards the feet anew", "mdi-arrow-expand-down", "j"),
-    ("trim_above", "Cut above", "Delete the boxes nearer to the head than this slice", "mdi-border-top-variant", ""),
-    ("trim_below", "Cut below", "Delete the boxes nearer to the feet than this slice", "mdi-border-bottom-variant", ""),
-    ("split", "Split here", "Two nodes: the slices before this one, and from it on", "mdi-call-split", "c"),
+    ("add_box", "mdi-plus-box-outline"),
+    ("delete_box", "mdi-minus-box-outline"),
+    ("extend_up", "mdi-arrow-expand-up"),
+    ("extend_down", "mdi-arrow-expand-down"),
+    ("trim_above", "mdi-border-top-variant"),
+    ("trim_below", "mdi-border-bottom-variant"),
+    ("split", "mdi-call-split"),
 )
-"""Method of the editor, button, tooltip, icon, key."""
+"""Command and icon."""
 
 
 class TrackletCard:
@@ -38,44 +37,46 @@ class TrackletCard:
     viewer : Viewer
     session : DetectionScene
     do : callable
-        Runs a method of the session by its name; long work goes to the worker.
+        Calls a method of the session by its name; long work is queued.
+    make_command : callable
+        `ScanTool.make_command` of the tool.
     """
 
-    def __init__(self, viewer: Viewer, session: DetectionScene, do: Callable[..., None]) -> None:
-        self._viewer, self._session, self._do = viewer, session, do
+    def __init__(
+        self, viewer: Viewer, session: DetectionScene, do: Callable[..., None], make_command: Callable[..., Command]
+    ) -> None:
+        self._viewer, self._session, self._do, self._make_command = viewer, session, do, make_command
         viewer.state.update({"node_slice": "", "mergeable": [], "merge_with": None})
+        viewer.state.change("merge_with")(lambda **_state: viewer.refresh_commands())
 
     @property
     def commands(self) -> Sequence[Command]:
-        """One for each edit."""
-        edits = (
-            Command(f"{NODES.prefix}{name}", tip, icon, partial(self._do, f"editor.{name}"), key, NODES.can(f"editor.{name}"),
-                    is_in_bar=False)
-            for name, _title, tip, icon, key in _EDITS
-        )  # fmt: skip
-        merge = Command(f"{NODES.prefix}merge", "Make both the same node", "mdi-call-merge", self._merge,
-                        enabled=f"{NODES.can('editor.merge')} && !!merge_with", is_in_bar=False)  # fmt: skip
-        return (*edits, merge)
+        """One for each edit, and merging."""
+        edits = (self._make_command(name, icon) for name, icon in _EDITS)
+        return (
+            *edits,
+            self._make_command("merge", "mdi-call-merge", self._merge, lambda: bool(self._viewer.state.merge_with)),
+        )
 
     def build(self) -> None:
-        """The slice in words, the edits, the node to merge with."""
+        """Create the description of the slice, the edits and the choice of the node to merge with."""
         commands = {command.name: command for command in self.commands}
         with html.Div(v_if=("node_slice",), **raw(data_node_slice="yes")):
             html.H2("Boxes in the slices")
             html.P("{{ node_slice }}", classes="quiet")
             html.P("Drag its corners and edges to resize the box, its middle to move it.", classes="quiet")
             with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
-                for name, title, *_rest in _EDITS:
-                    NODES.button(self._viewer, commands[NODES.prefix + name], title)
+                for name, _icon in _EDITS:
+                    NODES.button(self._viewer, commands[NODES.prefix + name], has_title=True)
             with html.Div(classes="d-flex align-center", style="gap: 6px;", v_if=("mergeable.length",)):
                 v.VSelect(
                     v_model=("merge_with",), items=("mergeable",), label="Merge with", density="compact",
                     variant="outlined", hide_details=True, **raw(data_merge_with="yes"),
                 )  # fmt: skip
-                NODES.button(self._viewer, commands[f"{NODES.prefix}merge"], "Merge")
+                NODES.button(self._viewer, commands[f"{NODES.prefix}merge"], has_title=True)
 
     def refresh(self) -> None:
-        """Bring the state up to the scene."""
+        """Update the page's state from the session."""
         state = self._viewer.state
         state.node_slice = panel.slice_words(self._session)
         choices = [{"title": words, "value": uid} for uid, words in panel.mergeable(self._session)]

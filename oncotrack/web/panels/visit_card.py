@@ -1,4 +1,4 @@
-"""The findings over time: a table with a column a visit, and what follows them through the visits."""
+"""The findings over time: a table with one column per visit, and the commands that follow through all visits."""
 
 from __future__ import annotations
 
@@ -8,57 +8,59 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import FINDINGS, commands_of
 from oncotrack.scene.followup import panel
 from oncotrack.web.attributes import raw
-from oncotrack.web.tools import Command
+from oncotrack.web.display import Display
+from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_TABLE = commands_of(FINDINGS)
+
 
 class VisitCard:
-    """Shown from three visits on; a click on a cell shows that finding at that visit.
+    """Table of the visits, shown from three visits on; a click on a cell shows that finding at that visit.
 
     Parameters
     ----------
     viewer : Viewer
-        Its state gets `visits`: the table's head and rows, and which visit the follow-up's row shows.
+        Its state gets `visits`: head and rows of the table, and the visit that the follow-up's views show.
+    display : Display
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer, self._session = viewer, viewer.session
+    def __init__(self, viewer: Viewer, display: Display) -> None:
+        self._viewer, self._display, self._session = viewer, display, viewer.session
         viewer.session.changed.connect(self.refresh)
         self.refresh()
 
     @property
     def commands(self) -> Sequence[Command]:
-        """Following through the visits."""
-        session, submit = self._session, self._viewer.submit
+        """Following through the visits, and showing one."""
+        session, submit, can = self._session, self._viewer.submit, self._viewer.can
         return (
-            Command("through", "Follow the finding through all visits", "mdi-chevron-double-right",
-                    lambda: submit(session.follow_through()), "", "possible.includes('follow_through')", is_in_bar=False),
-            Command("all through", "Follow every finding through all visits", "mdi-playlist-play",
-                    lambda: submit(session.follow_all_through()), "", "possible.includes('follow_all_through')",
-                    is_in_bar=False),
-            Command("onward", "Follow the finding anew from the visit that is shown, onward", "mdi-arrow-right-bold",
-                    lambda: submit(session.follow_onward()), "", "possible.includes('follow_onward')", is_in_bar=False),
-            Command("visit", "Show a visit", "mdi-calendar", self._show, is_in_bar=False),
+            page_command(_TABLE["find_in_every_visit"], "mdi-chevron-double-right",
+                         lambda: submit(session.follow_through()), can("follow_through")),
+            page_command(_TABLE["find_all_in_every_visit"], "mdi-playlist-play",
+                         lambda: submit(session.follow_all_through()), can("follow_all_through")),
+            page_command(_TABLE["redo_from_visit"], "mdi-arrow-right-bold",
+                         lambda: submit(session.follow_onward()), can("follow_onward")),
+            page_command(_TABLE["show_visit"], "mdi-calendar", self._show),
         )  # fmt: skip
 
     def build(self) -> None:
-        """The buttons and the table."""
+        """Create the buttons and the table."""
         with html.Div(v_if=("visits.heads.length > 2",), **raw(data_visits="yes")):
             v.VDivider(classes="my-2")
             html.H2("Visits")
             with html.Div(classes="d-flex flex-wrap mb-1", style="gap: 6px;"):
-                for command, title in zip(
-                    self.commands, ("Through all visits", "All findings", "From here on"), strict=False
-                ):
+                for command in self.commands[:3]:
                     v.VBtn(
-                        title,
+                        command.title,
                         size="small",
                         variant="tonal",
-                        title=command.title,
+                        title=command.tooltip,
                         disabled=(f"!({command.enabled}) || !!job.text",),
                         click=(self._viewer.run, f"['{command.name}']"),
                         **raw(data_do=command.name),
@@ -74,8 +76,8 @@ class VisitCard:
                         html.Button(
                             "{{ head }}",
                             type="button",
-                            title="Show this visit beside the one before it",
-                            click=(self._viewer.run, "['visit', visit, '']"),
+                            title=_TABLE["show_visit"].tip,
+                            click=(self._viewer.run, "['show_visit', visit, '']"),
                             **raw(data_visit=("visit",)),
                         )
                 with html.Tbody(), html.Tr(v_for="row in visits.rows", key="row.uid"):
@@ -89,12 +91,12 @@ class VisitCard:
                         html.Button(
                             "{{ cell }}",
                             type="button",
-                            click=(self._viewer.run, "['visit', visit, row.uid]"),
+                            click=(self._viewer.run, "['show_visit', visit, row.uid]"),
                             **raw(data_cell=("row.label + ' ' + visit",)),
                         )
 
     def refresh(self) -> None:
-        """Bring the page up to the session."""
+        """Update the page's state from the session."""
         session = self._session
         heads, lines = panel.visit_table(session)
         shown = session.visits.index(session.followup) if session.followup else -1
@@ -105,6 +107,6 @@ class VisitCard:
         if uid:
             self._session.nodes.select(uid)
         self._session.show_visit(visit)
-        self._viewer.display.go_on()
+        self._display.apply_last()
         if self._session.registration is None:
-            self._viewer.files.register()
+            self._viewer.register()

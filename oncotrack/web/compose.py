@@ -1,0 +1,40 @@
+"""Composition of the viewer: controller, display, files, tools and page. Importing it loads Slicer, which takes seconds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from trame.ui.vuetify3 import VAppLayout
+from trame_server import Server
+
+from oncotrack.web.access import Folders
+from oncotrack.web.display import Display
+from oncotrack.web.files import Files
+from oncotrack.web.panels import tools_of
+from oncotrack.web.read_ahead import ReadAhead
+from oncotrack.web.shell import build
+from oncotrack.web.viewer import Viewer
+
+
+def compose(server: Server, page: VAppLayout, folders: Folders, out: Path, reader: ReadAhead) -> tuple[Viewer, Files]:
+    """Create the viewer on the running event loop and fill the page.
+
+    Parameters
+    ----------
+    server : Server
+        Running already.
+    page : VAppLayout
+        Its content is replaced.
+    folders : Folders
+        Where the page may open files from.
+    out : Path
+        Where results and the autosave are written.
+    reader : ReadAhead
+        Reads scans.
+    """
+    viewer = Viewer(server, out)
+    display = Display(viewer)
+    files = Files(viewer, display, folders, out, reader)
+    viewer.add(*tools_of(viewer, display, files))
+    build(viewer, page)
+    return viewer, files

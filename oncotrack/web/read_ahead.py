@@ -1,0 +1,49 @@
+"""Reading scans on threads of their own while the viewer is still starting."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from oncotrack.images.volume import Volume
+
+
+class ReadAhead:
+    """Starts to read scans at once, each on its own thread.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+        DICOM folders or image files.
+    """
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._volumes: dict[Path, Future[Volume]] = {path: Future() for path in paths}
+        for path, volume in self._volumes.items():
+            threading.Thread(target=_read, args=(path, volume), name="oncotrack-read", daemon=True).start()
+
+    def load(self, path: Path) -> Volume:
+        """Return a scan, once; one that was not read ahead is read now.
+
+        Raises
+        ------
+        InputError
+            The scan cannot be read.
+        """
+        from oncotrack.images.files import load
+
+        volume = self._volumes.pop(path, None)
+        return volume.result() if volume else load(path)
+
+
+def _read(path: Path, volume: Future[Volume]) -> None:
+    try:
+        from oncotrack.images.files import load
+
+        volume.set_result(load(path))
+    except BaseException as error:
+        volume.set_exception(error)
