@@ -8,10 +8,11 @@ The JSON file: {"coordinates": "RAS", "long": [[R, A, S], [R, A, S]], "short": [
 
 import sys
 
+from oncotrack.masks.carry import carry
+
 from oncotrack.images.files import load
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_files import read_axes
-from oncotrack.masks.carry import carry
 from oncotrack.masks.findings import observation
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.phantom import make_patient

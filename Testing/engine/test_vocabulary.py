@@ -22,12 +22,12 @@ FOLDERS = (
 )
 SUFFIXES = {".py", ".md", ".ui", ".js", ".css", ".txt", ".toml", ".cff", ".yml"}
 AVOIDED = re.compile(
-    r"\b(told|heeded|whoever|nobody|takes? up|took up|taken up|taken back|tells? of|looks? alike|what it costs|set aside|"
+    r"\b((?<!vanished )told|heeded|whoever|nobody|takes? up|took up|taken up|taken back|tells? of|looks? alike|what it costs|set aside|"
     r"by (?:its|their) numbers|goes there|gone through|is said|says so|let go|lets go|makes? you wait|no radiologist|"
     r"at hand|of our own|anew|none is|beside it stands)\b",
     re.IGNORECASE,
 )
-"""Each stands for a sentence that a newcomer had to read twice."""
+"""Each stands for a sentence that a newcomer had to read twice. "vanished told" is a JSON key that scripts read."""
 
 
 def texts() -> list[Path]:
