@@ -279,7 +279,14 @@ def test_torch_is_asked_for_in_the_same_version():
 
 
 def test_what_runs_in_slicer_needs_no_other_package():
-    provided = {*slicer_needs(), *BROUGHT, *SLICER, "packaging", "pytorchutils"}  # the last two come the same way
+    provided = {
+        *slicer_needs(),
+        *BROUGHT,
+        *SLICER,
+        "packaging",
+        "pytorchutils",
+        "_typeshed",
+    }  # the last two come the same way
     for file in (file for file in sources() if floor(dotted(file)) not in NOT_IN_SLICER):
         for name in {name.split(".")[0] for name in imports(file)} - {"oncotrack"} - set(sys.stdlib_module_names):
             known = DISTRIBUTIONS.get(name, name).lower()
