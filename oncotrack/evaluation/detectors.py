@@ -10,7 +10,7 @@ import numpy as np
 
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.case import Case
-from oncotrack.detection.detector import Detector
+from oncotrack.detection.detector import NodeDetector
 from oncotrack.evaluation import detection
 from oncotrack.evaluation.border_contrast import border_contrast
 from oncotrack.evaluation.detection_files import evaluate_detection, read_boxes
@@ -29,13 +29,13 @@ FALSE_POSITIVES = 8
 
 
 def evaluate_detectors(
-    detectors: Mapping[str, Detector], cases: Iterable[Case], progress: Progress = silent, *, stacking: bool = False
+    detectors: Mapping[str, NodeDetector], cases: Iterable[Case], progress: Progress = silent, *, stacking: bool = False
 ) -> dict[str, Any]:
     """Run detectors on cases of one CT each and compare the results with the truth.
 
     Parameters
     ----------
-    detectors : mapping of str to Detector
+    detectors : mapping of str to NodeDetector
         By name; the first one is compared with the others.
     cases : iterable of Case
         With masks for the border contrast.
