@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
 
@@ -69,7 +69,7 @@ def detector(
             print_written(write_text(out / "metrics.json", dumps(result, indent=2)))
         print_result(result, json, _mr_lines(result, list(detectors)))
         return
-    from oncotrack.detection.detector import Detector
+    from oncotrack.detection.detector import NodeDetector
     from oncotrack.detection.lntracker.detector import LNTrackerDetector
     from oncotrack.evaluation.detectors import evaluate_detectors
 
@@ -79,13 +79,13 @@ def detector(
         raise InputError(
             "Give --data phantom alone, or --data inserted with the CTs to insert nodes into (--insert-into)."
         )
-    chosen: dict[str, Detector] = {
+    chosen: dict[str, NodeDetector] = {
         name: LNTrackerDetector(device, weights=file) for name, file in (files or {"lntracker": None}).items()
     }
     if unet is not None:
         from oncotrack.evaluation.unet import UNetDetector
 
-        chosen["unet"] = cast("Detector", UNetDetector(unet, device))  # the evaluation only calls detect
+        chosen["unet"] = UNetDetector(unet, device)
     with progress_bar() as progress:
         result = evaluate_detectors(chosen, held_out(cases, insert or (), first), progress, stacking=stacking)
     if out is not None:
