@@ -227,6 +227,21 @@ def scene(application):
 
 
 @pytest.fixture
+def add_slice_node(scene):
+    """Return a function that adds an axial slice node by its layout name; it has no window."""
+
+    def add(name: str):
+        node = scene.CreateNodeByClass("vtkMRMLSliceNode")  # has the scene's orientation presets
+        node.UnRegister(None)
+        node.SetLayoutName(name)
+        node = scene.AddNode(node)
+        node.SetOrientationToAxial()
+        return node
+
+    return add
+
+
+@pytest.fixture
 def view(application):
     """Return a function that opens slice views by name and orientation."""
     opened = []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from operator import attrgetter
 
-import slicer
 from stand_in_detector import KnownNodes
 
 from oncotrack.findings.finding import Axis, Kind, Observation
@@ -43,15 +42,12 @@ def test_commands_of_the_follow_up(session, lesion, make_phantom):
     check(FINDINGS, session, possible - {"register", "map_probability"})  # those are the view's
 
 
-def test_commands_of_the_lymph_nodes(scene, make_phantom):
+def test_commands_of_the_lymph_nodes(scene, make_phantom, add_slice_node):
     session = DetectionScene(
         scene, detectors={"known": lambda: KnownNodes([((0.0, 0.0, 5.0), 9.0), ((20.0, 0.0, 5.0), 6.0)])}
     )
     session.set_scan(add_volume(scene, make_phantom()))
-    view = slicer.vtkMRMLSliceNode()
-    view.SetLayoutName("Red")
-    view = scene.AddNode(view)
-    view.SetOrientationToAxial()
+    view = add_slice_node("Red")
     session.detect().run()
     possible = set()
     for place in (5.0, 7.0, 30.0):

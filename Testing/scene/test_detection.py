@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import SimpleITK as sitk
-import slicer
 from stand_in_detector import KnownNodes
 
 from oncotrack.background.jobs import Worker
@@ -277,11 +276,8 @@ def test_sizes_have_recist_names(found):
     assert set(words) == {"measurable", "enlarged", ""}
 
 
-def test_going_to_a_node_moves_the_views_and_makes_it_current(found):
-    node = slicer.vtkMRMLSliceNode()
-    node.SetLayoutName("Red")
-    node = found.scene.AddNode(node)
-    node.SetOrientationToAxial()
+def test_going_to_a_node_moves_the_views_and_makes_it_current(found, add_slice_node):
+    node = add_slice_node("Red")
     found.go_to(named(found, "LN 3").uid)
     assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(named(found, "LN 3").at(found.time_point).centre[2])
     found.threshold = 0.7
@@ -403,8 +399,7 @@ def test_the_export_can_be_read_by_others(found, tmp_path):
     paths = found.export(tmp_path / "out").run()
     assert {path.name for path in paths} == {BOXES, TABLE, LABELS, FINDINGS}
     other = new_scene()
-    markups = slicer.vtkSlicerMarkupsLogic()
-    markups.SetMRMLScene(other.scene)
+    markups = other.logic.GetModuleLogic("Markups")
     markups.LoadMarkups(str(tmp_path / "out" / BOXES), "")
     rois = other.scene.GetNodesByClass("vtkMRMLMarkupsROINode")
     rois.UnRegister(None)

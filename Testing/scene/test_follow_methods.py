@@ -113,7 +113,7 @@ def test_looking_again_leaves_what_a_reader_decided(two):
     for uid in uids:
         two.reject(uid)
     assert "rematch" not in panel.possible(two)
-    with pytest.raises(InputError, match="not decided"):
+    with pytest.raises(InputError, match="Every match has been accepted"):
         two.rematch()
 
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import slicer
 from stand_in_detector import KnownNodes
 
 from oncotrack.errors import InputError, WeightsError
@@ -27,15 +26,12 @@ PLACES = (((12.0, -8.0, 5.0), 8.5), ((-15.0, 5.0, 5.0), 6.0))
 class Reading:
     """A session with two nodes found, and one axial view that shows a slice by its number."""
 
-    def __init__(self, scene, volume, places=PLACES) -> None:
+    def __init__(self, scene, volume, view, places=PLACES) -> None:
         self.detector = KnownNodes(places)
         self.session = DetectionScene(scene, detectors={"known": lambda: self.detector})
         self.session.set_scan(add_volume(scene, volume))
         self.session.detect().run()
-        node = slicer.vtkMRMLSliceNode()
-        node.SetLayoutName("Red")
-        self.view = scene.AddNode(node)
-        self.view.SetOrientationToAxial()
+        self.view = view
         self.show(MIDDLE)
 
     @property
@@ -53,8 +49,8 @@ class Reading:
 
 
 @pytest.fixture
-def reading(scene, make_phantom):
-    reading = Reading(scene, make_phantom())
+def reading(scene, make_phantom, add_slice_node):
+    reading = Reading(scene, make_phantom(), add_slice_node("Red"))
     yield reading
     reading.session.close()
 
@@ -96,9 +92,9 @@ def test_moving_a_view_along_a_node_updates_the_panel(reading):
     assert messages == [MIDDLE + 1], "the same slice, elsewhere"
 
 
-def test_a_corner_and_the_middle_can_be_dragged(scene, make_phantom, view):
+def test_a_corner_and_the_middle_can_be_dragged(scene, make_phantom, view, add_slice_node):
     axial = view("Green")
-    reading = Reading(scene, make_phantom())
+    reading = Reading(scene, make_phantom(), add_slice_node("Red"))
     session, editor = reading.session, reading.editor
     axial.node.JumpSliceByCentering(0, 0, 5)
     axial.picture()
@@ -156,9 +152,9 @@ def test_the_handles_go_when_the_module_is_left_and_come_back(reading):
     assert not roi.GetDisplayVisibility()
 
 
-def test_a_click_adds_a_node_that_is_followed_through_the_slices(scene, make_phantom, view):
+def test_a_click_adds_a_node_that_is_followed_through_the_slices(scene, make_phantom, view, add_slice_node):
     axial = view("Green")
-    reading = Reading(scene, make_phantom())
+    reading = Reading(scene, make_phantom(), add_slice_node("Red"))
     session = reading.session
     session.placed.connect(lambda finding: session.follow_new(finding.uid).run())
     axial.node.JumpSliceByCentering(0, 0, 5)
@@ -260,9 +256,9 @@ def test_a_node_is_trimmed_from_either_end(reading):
     assert reading.of("LN 1").box.high[2] == pytest.approx(-39 + 2 * slices[-2] + 1)
 
 
-def test_head_and_feet_are_right_when_slices_count_downwards(scene, make_phantom):
+def test_head_and_feet_are_right_when_slices_count_downwards(scene, make_phantom, add_slice_node):
     flipped = Geometry((64, 64, 40), (1.5, 1.5, 2.0), (-47.25, -47.25, 39.0), ((1, 0, 0), (0, 1, 0), (0, 0, -1)))
-    reading = Reading(scene, make_phantom(geometry=flipped), places=[((12.0, -8.0, 5.0), 8.5)])
+    reading = Reading(scene, make_phantom(geometry=flipped), add_slice_node("Red"), places=[((12.0, -8.0, 5.0), 8.5)])
     reading.view.JumpSliceByCentering(0, 0, 5)
     reading.editor.trim_above()
     assert reading.of("LN 1").box.high[2] == pytest.approx(6.0)

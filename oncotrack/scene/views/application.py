@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import slicer
 
+from oncotrack.scene.nodes.time_points import leave_study
+
 _MODULE_LOGICS = {
     "Units": "vtkSlicerUnitsLogic",
     "Markups": "vtkSlicerMarkupsLogic",
@@ -74,6 +76,7 @@ def _remove_markups(scene: slicer.vtkMRMLScene) -> None:
     nodes = scene.GetNodesByClass("vtkMRMLMarkupsNode")
     nodes.UnRegister(None)
     for node in [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]:
+        leave_study(node)
         scene.RemoveNode(node)
     scene.EndState(slicer.vtkMRMLScene.CloseState)
 
