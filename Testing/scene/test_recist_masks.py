@@ -163,10 +163,10 @@ def test_a_3d_mask_stays_in_3d_when_its_diameters_are_made_perpendicular_and_one
     assert len(submitted) == 1 and session.seen.mask.geometry.size[2] == 1
 
 
-def test_without_a_submit_a_dragged_diameter_of_a_3d_mask_makes_the_mask_again_at_once(scene, session, in_3d):
-    session.close()
+def test_without_a_submit_a_dragged_diameter_makes_the_3d_mask_again_at_once(scene, session, in_3d, submitted):
     again = RecistScene(scene)
     stretched(again, -4.0)
+    assert len(submitted) == 1, "the other session has its own"
     assert again.seen.long_axis.length_mm == pytest.approx(14.0)
     assert again.seen.mask.geometry.size[2] >= 3
     again.close()
