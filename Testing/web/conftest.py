@@ -45,6 +45,8 @@ from oncotrack.scene.detection import detection
 places = [(tuple(at), {radius}) for at in {places}]
 detection.FACTORIES = {{"known": lambda: KnownNodes(places, lambda _index: time.sleep(0.02))}}
 """
+_FAILED = pytest.StashKey[bool]()
+_PAGES: dict[Any, Reader] = {}
 _SERVE = "import sys, json, pathlib; from oncotrack.web import serve; a = json.loads(sys.argv[1]); serve(*a.pop('scans'), **a)"
 
 
@@ -135,6 +137,7 @@ class Reader:
 
     def __init__(self, page) -> None:
         self.page = page
+        self.is_reusable = True
         self.requests: list[str] = []
         page.set_default_timeout(_WAIT_MS)
         page.add_init_script(_LISTEN)
@@ -359,12 +362,38 @@ def context(browser, server):
     context.close()
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Mark tests that failed, so that their page is not used again."""
+    report = yield
+    item.stash[_FAILED] = item.stash.get(_FAILED, False) or report.failed
+    return report
+
+
 @pytest.fixture
-def reader(context, server):
-    """Open a fresh page of the shared server, with an empty list of findings."""
-    page = context.new_page()
-    reader = Reader(page)
-    reader.open(server.url.split("?")[0])
+def page_of(request):
+    """Yield a function that returns the page of a context, loaded by `load(reader)` the first time and after failures."""
+    used = []
+
+    def get(context, load) -> Reader:
+        reader = _PAGES.get(context)
+        if reader is None or not reader.is_reusable:
+            if reader is not None:
+                reader.page.close()
+            reader = _PAGES[context] = Reader(context.new_page())
+            load(reader)
+        reader.page.evaluate("window.messages.length = 0")
+        used.append(reader)
+        return reader
+
+    yield get
+    for reader in used:
+        reader.is_reusable = not request.node.stash.get(_FAILED, False)
+
+
+@pytest.fixture
+def reader(context, server, page_of) -> Reader:
+    """Return a reader at the shared server's page, with an empty list of findings."""
+    reader = page_of(context, lambda reader: reader.open(server.url.split("?")[0]))
     reader.clear()
-    yield reader
-    page.close()
+    return reader

@@ -34,15 +34,13 @@ def node_context(browser, node_server):
 
 
 @pytest.fixture
-def nodes(node_context, node_server, make_reader):
+def nodes(node_context, node_server, page_of):
     """Open a page at the Nodes tab, before detection."""
-    reader = make_reader(node_context.new_page())
-    reader.open_one_scan(node_server.url.split("?")[0])
+    reader = page_of(node_context, lambda reader: reader.open_one_scan(node_server.url.split("?")[0]))
     reader.clear()
     reader.tab("Nodes")
     reader.page.evaluate("trame.state.set('node_threshold', 0); trame.state.set('node_shown', 'all')")
-    yield reader
-    reader.page.close()
+    return reader
 
 
 @pytest.fixture
@@ -109,7 +107,7 @@ def test_detecting_shows_each_slice_can_be_stopped_and_then_lists_every_node(nod
     assert "4 enlarged" in nodes.page.locator("[data-node-summary]").inner_text()
 
 
-def test_dragging_a_corner_resizes_the_box_of_the_slice_and_undo_takes_it_back(found, pair, node_server):
+def test_dragging_a_corner_resizes_the_box_of_the_slice_and_undo_restores_it(found, pair, node_server):
     middle = (*pair.lesions[0][:2], 4.5)
     before = size(found, "LN 1")
     found.drag("BaselineAxial", corner(middle), np.add(corner(middle), (8, 6, 0)))

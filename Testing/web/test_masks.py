@@ -34,14 +34,12 @@ def mask_context(browser, mask_server):
 
 
 @pytest.fixture
-def masks(mask_context, mask_server, make_reader):
+def masks(mask_context, mask_server, page_of):
     """Open a page at the Masks tab, with an empty list."""
-    reader = make_reader(mask_context.new_page())
-    reader.open_one_scan(mask_server.url.split("?")[0])
+    reader = page_of(mask_context, lambda reader: reader.open_one_scan(mask_server.url.split("?")[0]))
     reader.clear()
     reader.tab("Masks")
-    yield reader
-    reader.page.close()
+    return reader
 
 
 def press(reader, command: str) -> None:

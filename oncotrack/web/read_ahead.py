@@ -1,4 +1,4 @@
-"""Reading scans on threads of their own while the viewer is still starting."""
+"""Reading scans on a thread of its own while the viewer is still starting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ReadAhead:
-    """Starts to read scans at once, each on its own thread.
+    """Starts to read scans at once, one after another: two processor cores also load Slicer and the page.
 
     Parameters
     ----------
@@ -23,8 +23,8 @@ class ReadAhead:
 
     def __init__(self, paths: Iterable[Path]) -> None:
         self._volumes: dict[Path, Future[Volume]] = {path: Future() for path in paths}
-        for path, volume in self._volumes.items():
-            threading.Thread(target=_read, args=(path, volume), name="oncotrack-read", daemon=True).start()
+        work = tuple(self._volumes.items())
+        threading.Thread(target=_read, args=(work,), name="oncotrack-read", daemon=True).start()
 
     def load(self, path: Path) -> Volume:
         """Return a scan, once; one that was not read ahead is read now.
@@ -40,10 +40,11 @@ class ReadAhead:
         return volume.result() if volume else load(path)
 
 
-def _read(path: Path, volume: Future[Volume]) -> None:
-    try:
-        from oncotrack.images.files import load
+def _read(work: Iterable[tuple[Path, Future[Volume]]]) -> None:
+    for path, volume in work:
+        try:
+            from oncotrack.images.files import load
 
-        volume.set_result(load(path))
-    except BaseException as error:
-        volume.set_exception(error)
+            volume.set_result(load(path))
+        except BaseException as error:
+            volume.set_exception(error)

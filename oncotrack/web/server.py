@@ -41,7 +41,7 @@ def run(
     """Serve as described in `oncotrack.web.serve`.
 
     The page is served at once and shows that OncoTrack is starting; meanwhile one thread loads Slicer's libraries and
-    others read the scans.
+    another reads the scans.
     """
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
