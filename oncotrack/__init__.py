@@ -1,3 +1,3 @@
 """OncoTrack: detect, follow and measure lymph nodes and lesions."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from oncotrack.bench.warped import Motion, warped_copy
+from oncotrack.datasets.case import Case
+from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import Patient, make_patient
@@ -59,3 +61,10 @@ def small_patient() -> Patient:
 def whole_body() -> Patient:
     """A synthetic patient from brain to mid-thigh, one visit in PET and MR."""
     return make_patient(7, visits=1, size=(80, 70, 110), region="whole-body", modalities=("PT", "MR"))
+
+
+@pytest.fixture(scope="session")
+def node_scan() -> Case:
+    """A small synthetic CT, 96 x 80 x 24 voxels of 3.2 x 3.2 x 4 mm, with eight inserted lymph nodes."""
+    body = make_patient(3, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
+    return inserted_scan(body, 1, count=8)

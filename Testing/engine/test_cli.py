@@ -326,23 +326,6 @@ def test_landmarks_of_the_real_pair(oncotrack, shared_data):
 # demo
 
 
-def test_demo_without_any_data_uses_the_synthetic_patient(oncotrack, tmp_path, monkeypatch):
-    monkeypatch.setattr("oncotrack.cli.demo.SIZE", (60, 60, 32))
-    for name in ("ONCOTRACK_SAMPLES", "XDG_CACHE_HOME"):
-        monkeypatch.setenv(name, str(tmp_path / "empty"))
-    monkeypatch.chdir(tmp_path)
-    done = oncotrack("demo")
-    assert done.code == 0, done.err
-    files = tmp_path / "demo"
-    assert sorted(path.name for path in files.iterdir()) == ["findings.json", "report.html", "scene.mrb"]
-    assert "Synthetic patient" in done.err
-    page = (files / "report.html").read_text()
-    assert page.count("<section>") == len(FindingList.open(files / "findings.json")) >= 3
-    assert "http" not in re.sub(r'data:image/png;base64,[^"]*', "", page), "it needs no network"
-    ending = done.err[done.err.index("To look at the result:") :]
-    assert str(files / "report.html") in ending and str(files / "scene.mrb") in ending and "oncotrack" in ending
-
-
 @pytest.mark.real
 def test_demo_on_the_real_pair(oncotrack, tmp_path, shared_data, monkeypatch):
     monkeypatch.setenv("ONCOTRACK_SAMPLES", str(shared_data))

@@ -23,7 +23,7 @@ from oncotrack.phantom import make_patient
 
 @pytest.fixture(scope="module")
 def ct() -> Volume:
-    body = make_patient(3, 1, size=(128, 112, 24), spacing=(2.4, 2.4, 2.5), lesions=False, nodes=False).visits[0].image
+    body = make_patient(3, 1, size=(72, 64, 10), spacing=(3.2, 3.2, 2.0), lesions=False, nodes=False).visits[0].image
     return inserted_scan(body, 5, count=12).images["ct"]
 
 

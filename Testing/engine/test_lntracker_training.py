@@ -37,7 +37,7 @@ TINY = replace(COMPACT, stem=8, stages=(8, 16, 16, 16), blocks=(1, 1, 1, 1), wid
 
 @pytest.fixture(scope="module")
 def ct():
-    return make_patient(3, 1, size=(128, 112, 40), spacing=(2.4, 2.4, 2.5), lesions=False, nodes=False).visits[0].image
+    return make_patient(3, 1, size=(128, 112, 20), spacing=(2.4, 2.4, 2.5), lesions=False, nodes=False).visits[0].image
 
 
 @pytest.fixture(scope="module")
@@ -344,7 +344,7 @@ def untrained(tmp_path):
 @pytest.mark.parametrize("ablation", ["full", "trackformer", "without-track-queries"])
 def test_tracking_and_stacking_of_one_reading_are_those_of_two(ablation, ct, untrained):
     tracking, stacking = (untrained(ablation, stacking=stacking) for stacking in (False, True))
-    slab = ct.cropped((0, 0, 14), (128, 112, 24))
+    slab = ct.cropped((0, 0, 7), (128, 112, 13))
     followed, stacks = tracking.detect_both(slab, time_point="ct")
     for one, two in ((followed, tracking.detect(slab)), (stacks, stacking.detect(slab))):
         assert len(one) > 0

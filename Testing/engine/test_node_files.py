@@ -5,19 +5,17 @@ from __future__ import annotations
 import numpy as np
 import SimpleITK as sitk
 
-from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection.track_findings import proposed_observation
 from oncotrack.findings.finding import Provenance, TimePoint
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.node_files import BOXES, FINDINGS, LABELS, TABLE, write_nodes
-from oncotrack.phantom import make_patient
 
 
-def test_a_run_that_finds_nothing_leaves_no_nodes_of_an_earlier_one(tmp_path):
-    ct = make_patient(3, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
+def test_a_run_that_finds_nothing_leaves_no_nodes_of_an_earlier_one(node_scan, tmp_path):
+    ct = node_scan.images["ct"]
     found = [
         finding.with_observation("ct", proposed_observation(finding.at("ct").tracklet, 0.5, Provenance("hand")))
-        for finding in inserted_scan(ct, 2, count=4).truth
+        for finding in node_scan.truth
     ]
     scan = TimePoint("ct", "ct")
     written = write_nodes(tmp_path, FindingList([scan], found), found, "ct", ct.geometry)

@@ -12,8 +12,8 @@ from urllib.parse import urlparse
 
 import pytest
 
+from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.files import save
-from oncotrack.phantom import make_patient
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 DESCRIPTION = REPOSITORY / "Resources" / "OncoTrack.json"
@@ -115,13 +115,14 @@ def wheel(tmp_path_factory) -> Path:
     return folder / "installed"
 
 
-def installed(wheel: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess:
-    """Run the installed command outside the clone."""
+def installed(wheel: Path, cwd: Path, *arguments: str, before: str = "") -> subprocess.CompletedProcess:
+    """Run the installed command outside the clone, in a process of its own, after a line of Python."""
     script = (
         f"import oncotrack, sys; assert oncotrack.__file__.startswith({str(wheel)!r}), oncotrack.__file__; "
-        "from oncotrack.cli import main; main()"
+        f"from oncotrack.cli import main; {before}; main()"
     )
-    environment = {**os.environ, "PYTHONPATH": str(wheel), "ONCOTRACK_SAMPLES": str(cwd / "none")}
+    nothing = {name: str(cwd / "none") for name in ("ONCOTRACK_SAMPLES", "XDG_CACHE_HOME")}
+    environment = {**os.environ, "PYTHONPATH": str(wheel), **nothing}
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
 
@@ -133,15 +134,25 @@ def test_the_wheel_holds_the_data_files(wheel):
     assert (wheel / "oncotrack" / "web" / "page" / "oncotrack.js").is_file()
 
 
-def test_the_demo_runs_from_the_wheel(wheel, tmp_path):
-    run = installed(wheel, tmp_path, "demo", "--out", tmp_path / "demo")
+def test_the_demo_of_the_wheel_follows_a_synthetic_patient_where_no_data_is(wheel, tmp_path):
+    smaller = "from oncotrack.cli import demo; demo.SIZE = (60, 60, 32)"
+    run = installed(wheel, tmp_path, "demo", before=smaller)
     assert run.returncode == 0, run.stderr
-    assert (tmp_path / "demo" / "report.html").stat().st_size > 10_000
-    assert (tmp_path / "demo" / "scene.mrb").stat().st_size > 10_000
+    files = tmp_path / "demo"
+    assert sorted(path.name for path in files.iterdir()) == ["findings.json", "report.html", "scene.mrb"]
+    assert "Synthetic patient" in run.stderr
+    page = (files / "report.html").read_text()
+    assert page.count("<section>") == len(FindingList.open(files / "findings.json")) >= 3
+    assert "http" not in re.sub(r'data:image/png;base64,[^"]*', "", page), "it needs no network"
+    ending = run.stderr[run.stderr.index("To look at the result:") :]
+    assert str(files / "report.html") in ending
+    assert str(files / "scene.mrb") in ending
+    assert "oncotrack" in ending
 
 
-def test_detection_runs_from_the_wheel(wheel, tmp_path):
-    image = save(make_patient(8, visits=1, size=(48, 44, 6)).visits[0].image, tmp_path / "ct.nii.gz")
+def test_the_wheel_detects(wheel, small_patient, tmp_path):
+    scan = small_patient.visits[0].image
+    image = save(scan.cropped((0, 0, 10), (*scan.geometry.size[:2], 14)), tmp_path / "ct.nii.gz")
     run = installed(wheel, tmp_path, "detect", image, "--json", "-")
     assert run.returncode == 0, run.stderr
     assert "findings" in json.loads(run.stdout)

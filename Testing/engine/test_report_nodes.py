@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection.track_findings import proposed_observation
 from oncotrack.findings.finding import Provenance
 from oncotrack.findings.sizes import size_word
-from oncotrack.phantom import make_patient
 from oncotrack.report import write_node_report
 
 
-def test_every_node_has_its_row_and_picture(tmp_path):
-    ct = make_patient(3, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
-    case = inserted_scan(ct, 2, count=5)
+def test_every_node_has_its_row_and_picture(node_scan, tmp_path):
+    ct = node_scan.images["ct"]
     found = [
         finding.with_observation("ct", proposed_observation(finding.at("ct").tracklet, 0.5, Provenance("hand")))
-        for finding in case.truth
+        for finding in node_scan.truth
     ]
     assert found
     page = write_node_report(tmp_path / "report.html", ct, found, "ct", note="A <note>.").read_text()

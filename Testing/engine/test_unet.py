@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from oncotrack.bench.detect import bench_detect
-from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.detection.tracks import SCORED_SLICES
 from oncotrack.errors import TrainingError, WeightsError
@@ -15,7 +14,6 @@ from oncotrack.evaluation import unet
 from oncotrack.evaluation.unet import UNetConfig, UNetDetector
 from oncotrack.images.files import save
 from oncotrack.networks import weights
-from oncotrack.phantom import make_patient
 from oncotrack.training import unet as training
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
@@ -25,9 +23,8 @@ SMALL = UNetConfig((4, 8, 8), ((1, 2, 2), (2, 2, 2)), (8, 32, 32))
 
 
 @pytest.fixture(scope="module")
-def case():
-    ct = make_patient(4, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
-    return inserted_scan(ct, 1, count=8)
+def case(node_scan):
+    return node_scan
 
 
 def test_patches_show_nodes_inside_their_masks(case, tmp_path):
@@ -57,7 +54,7 @@ def test_it_trains_and_detects(case, tmp_path, monkeypatch):
 
 def test_the_bench_times_it_beside_tracking(case, tmp_path):
     path = weights.save(tmp_path / "u.safetensors", "unet", SMALL, unet.network(SMALL).state_dict(), {})
-    slab = case.images["ct"].cropped((0, 0, 8), (96, 80, 16))
+    slab = case.images["ct"].cropped((0, 0, 8), (96, 80, 11))
     result = bench_detect(save(slab, tmp_path / "ct.nii.gz"), "cpu", unet=path)
     assert result["slices"] == len(LNSlices(slab))
     for name in ("tracking", "stacking", "unet"):
