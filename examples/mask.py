@@ -8,12 +8,11 @@ The JSON file: {"coordinates": "RAS", "long": [[R, A, S], [R, A, S]], "short": [
 
 import sys
 
-from oncotrack.masks.carry import carry
-
 from oncotrack.images.files import load
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_files import read_axes
 from oncotrack.masks.findings import observation
+from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.phantom import make_patient
 
@@ -25,7 +24,7 @@ else:
     image, axes, truth = visit.image, RecistAxes.of(lesion.long_axis, lesion.short_axis), lesion.volume_mm3
 
 print(f"Diameters: {axes.long.length_mm:.1f} x {axes.short.length_mm:.1f} mm")
-for title, mask in (("in the slice", pseudo_mask(image, axes)), ("in 3D", carry(image, axes))):
+for title, mask in (("in the slice", pseudo_mask(image, axes)), ("in 3D", propagate_to_3d(image, axes))):
     measured = observation(mask, axes)
     print(
         f"Mask {title}: {(mask.array > 0).sum()} voxels on {len(measured.tracklet.boxes)} slices,",

@@ -66,5 +66,5 @@ def whole_body() -> Patient:
 @pytest.fixture(scope="session")
 def node_scan() -> Case:
     """A small synthetic CT, 96 x 80 x 24 voxels of 3.2 x 3.2 x 4 mm, with eight inserted lymph nodes."""
-    body = make_patient(3, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
+    body = make_patient(4, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
     return inserted_scan(body, 1, count=8)

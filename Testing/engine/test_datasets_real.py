@@ -3,6 +3,7 @@
 import json
 import shutil
 import tarfile
+from io import BytesIO
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -19,14 +20,16 @@ pytestmark = pytest.mark.real
 
 def unpack(archive, target, keep=None):
     """Extract an archive; with `keep`, only the DICOM slices whose header it accepts."""
-    with tarfile.open(archive) as tar:
-        if keep is None:
-            tar.extractall(target, filter="data")
-            return target
-        pydicom = pytest.importorskip("pydicom")
+    pydicom = pytest.importorskip("pydicom")
+    with tarfile.open(archive, "r|*") as tar:  # a stream: going back in a compressed file would begin it again
         for member in tar:
-            if member.isfile() and keep(pydicom.dcmread(tar.extractfile(member), stop_before_pixels=True)):
-                tar.extract(member, target, filter="data")
+            if not member.isfile():
+                continue
+            content = tar.extractfile(member).read()
+            if keep is None or keep(pydicom.dcmread(BytesIO(content), stop_before_pixels=True)):
+                path = target / member.name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(content)
     return target
 
 
