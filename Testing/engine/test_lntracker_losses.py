@@ -28,7 +28,7 @@ from oncotrack.detection.lntracker.proposals import Proposals, score_near, selec
 from oncotrack.detection.lntracker.slice_data import LNTargets, Output, TrackQueries
 from oncotrack.detection.lntracker.track_queries import TrackAugmentation, age_tracks, augment_tracks, matched_tracks
 from oncotrack.errors import InputError
-from oncotrack.networks import boxes as plane
+from oncotrack.networks import boxes as box_ops
 from oncotrack.training.lntracker import step_loss
 from oncotrack.training.slice_pairs import Pairs
 
@@ -298,7 +298,7 @@ def test_near_noise_stays_near_and_far_noise_goes_far():
     noise = denoising_queries(truth, replace(COMPACT, denoising_queries=60), seeded(0))
     assert noise.boxes.shape == (2, 2 * 3 * 20, 4)
     half = noise.truth[..., 2:].repeat(1, 1, 2) / 2
-    moved = (plane.corners(noise.boxes) - plane.corners(noise.truth)).abs() / half
+    moved = (box_ops.corners(noise.boxes) - box_ops.corners(noise.truth)).abs() / half
     assert (moved[noise.near] <= 0.4 + 1e-4).all()
     far = noise.real & ~noise.near
     assert (moved[far] >= 0.4 - 1e-4).all() and (moved[far] <= 0.8 + 1e-4).all()

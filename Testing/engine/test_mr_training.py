@@ -190,7 +190,7 @@ def test_the_weights_hold_the_threshold_of_five_false_nodes_a_scan(case, trained
 
 
 def test_the_detector_is_made_by_its_name(trained, monkeypatch):
-    monkeypatch.setattr("oncotrack.detection.mr.detector.stored.bundled", lambda *_: trained)
+    monkeypatch.setattr("oncotrack.detection.mr.detector.weights_files.bundled", lambda *_: trained)
     assert isinstance(detector("mr", "cpu"), MRDetector)
 
 

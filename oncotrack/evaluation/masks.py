@@ -75,9 +75,10 @@ def box_iou(a, b) -> float:
     a, b = _pair(a, b)
     if not a.any() or not b.any():
         return 100.0 if a.any() == b.any() else 0.0
-    boxes = [ndimage.find_objects(mask.astype(np.uint8))[0] for mask in (a, b)]
-    both, sizes = 1, [1, 1]
-    for x, y in zip(*boxes, strict=True):
-        both *= max(min(x.stop, y.stop) - max(x.start, y.start), 0)
-        sizes = [sizes[0] * (x.stop - x.start), sizes[1] * (y.stop - y.start)]
-    return 100.0 * both / (sum(sizes) - both)
+    import torch
+
+    from oncotrack.networks.boxes import iou
+
+    where = [ndimage.find_objects(mask.astype(np.uint8))[0] for mask in (a, b)]
+    boxes = torch.tensor([[*(s.start for s in each), *(s.stop for s in each)] for each in where], dtype=torch.float64)
+    return 100.0 * float(iou(boxes[:1], boxes[1:]))

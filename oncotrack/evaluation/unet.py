@@ -21,7 +21,7 @@ from oncotrack.detection.tracks import Track
 from oncotrack.errors import MissingPackageError
 from oncotrack.findings.finding import Finding, Provenance
 from oncotrack.images.volume import Volume
-from oncotrack.networks import weights as stored
+from oncotrack.networks import weights as weights_files
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class UNetDetector:
     def __init__(
         self, weights: str | Path, device: str = "auto", threshold: float = 0.05, least_mm3: float = 10.0
     ) -> None:
-        trained = stored.load_network(weights, self.name, UNetConfig, network, device)
+        trained = weights_files.load_network(weights, self.name, UNetConfig, network, device)
         self.network, self.config, self.device = trained.network, trained.config, trained.device
         self._threshold, self._least_mm3 = threshold, least_mm3
         self._provenance = Provenance(method=self.name, weights_sha256=trained.sha256)

@@ -28,7 +28,7 @@ from oncotrack.followup.tracker import (
     return_match_reason,
 )
 from oncotrack.images.volume import Volume
-from oncotrack.networks import weights as stored
+from oncotrack.networks import weights as weights_files
 from oncotrack.networks.threads import one_thread_an_operation
 from oncotrack.registration.registration import Registration
 
@@ -88,9 +88,9 @@ class LearnedTracker(ABC):
     """An instance of `kind`, in evaluation mode."""
 
     def __init__(self, device: str = "auto", config: str = "compact", weights: str | Path | None = None) -> None:
-        stored.check_config(self.title, config, self.configs)
-        path = weights or stored.bundled(self.name, config)
-        trained = stored.load_network(path, self.name, type(self.configs[config]), self.kind, device)
+        weights_files.check_config(self.title, config, self.configs)
+        path = weights or weights_files.bundled(self.name, config)
+        trained = weights_files.load_network(path, self.name, type(self.configs[config]), self.kind, device)
         self.network, self.config, self.device = trained.network, trained.config, trained.device
         self.about = trained.about
         self.threshold = float(self.about.get("found_threshold", FOUND_THRESHOLD))

@@ -13,7 +13,7 @@ import math
 import torch
 from torch import nn
 
-from oncotrack.networks import boxes as plane
+from oncotrack.networks import boxes as box_ops
 
 SMALLEST = 1.0  # pixel; keeps padded queries, whose box is zero, out of the logarithms
 
@@ -167,6 +167,6 @@ class Relation(nn.Module):
         distance = (queries[:, :, None, :2] - keys[:, None, :, :2]).abs() / edges[:, :, None]
         ratio = torch.log(other_edges[:, None] / edges[:, :, None])
         overlap = torch.stack(
-            [plane.iou(plane.corners(a), plane.corners(b)) for a, b in zip(queries, keys, strict=True)]
+            [box_ops.iou(box_ops.corners(a), box_ops.corners(b)) for a, b in zip(queries, keys, strict=True)]
         )
         return self.project(torch.cat([distance.log1p(), ratio, overlap[..., None]], -1)).permute(0, 3, 1, 2)

@@ -21,7 +21,7 @@ from oncotrack.detection.tracks import Track, stack_boxes
 from oncotrack.findings.finding import Finding, Provenance
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
-from oncotrack.networks import weights as stored
+from oncotrack.networks import weights as weights_files
 from oncotrack.networks.boxes import centre_size, iou
 
 _log = logging.getLogger(__name__)
@@ -62,13 +62,13 @@ class LNTrackerDetector:
         thresholds: Thresholds | None = None,
         stacking: bool = False,
     ) -> None:
-        stored.check_config("LN-Tracker", config, CONFIGS)
-        path = weights or stored.bundled(self.name, config)
+        weights_files.check_config("LN-Tracker", config, CONFIGS)
+        path = weights or weights_files.bundled(self.name, config)
         self._device_note = ""
         try:
-            trained = stored.load_network(path, self.name, LNTrackerConfig, LNTracker, device)
+            trained = weights_files.load_network(path, self.name, LNTrackerConfig, LNTracker, device)
         except torch.cuda.OutOfMemoryError:
-            trained = stored.load_network(path, self.name, LNTrackerConfig, LNTracker, "cpu")
+            trained = weights_files.load_network(path, self.name, LNTrackerConfig, LNTracker, "cpu")
             self._device_note = self._warn_memory_is_full()
         self.network, self.device, self.about = trained.network, trained.device, trained.about
         config = trained.config.named() or config

@@ -6,7 +6,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 from oncotrack.detection.lntracker.config import LNTrackerConfig
-from oncotrack.networks import boxes as plane
+from oncotrack.networks import boxes as box_ops
 
 ALPHA, GAMMA = 0.25, 2.0  # of the focal loss
 
@@ -58,7 +58,7 @@ def matching_cost(
     cost_class = positive - negative
     scale = boxes.new_tensor(box_scale(size, config)).repeat(2)
     cost_bbox = torch.cdist(boxes * scale, targets * scale, p=1)
-    cost_giou = -plane.giou(plane.corners(boxes), plane.corners(targets))
+    cost_giou = -box_ops.giou(box_ops.corners(boxes), box_ops.corners(targets))
     return config.lambda_cls * cost_class + config.lambda_box * (cost_bbox + cost_giou)
 
 

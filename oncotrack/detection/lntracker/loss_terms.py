@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.hungarian import ALPHA, GAMMA, box_scale
-from oncotrack.networks import boxes as plane
+from oncotrack.networks import boxes as box_ops
 
 FAR = 4.0  # units of ``l1_pixels``; limits the loss of a distant match, which must not drag its box across the slice
 
@@ -57,7 +57,7 @@ def box_loss(
     distance = ((predicted - truth) * scale).abs().sum(-1)
     if config.l1_pixels:
         distance = distance.clamp(max=FAR)
-    return distance + 1 - plane.giou_of_pairs(plane.corners(predicted), plane.corners(truth))
+    return distance + 1 - box_ops.giou_of_pairs(box_ops.corners(predicted), box_ops.corners(truth))
 
 
 def weighted(

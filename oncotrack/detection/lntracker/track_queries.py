@@ -9,7 +9,7 @@ import torch
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.hungarian import match
 from oncotrack.detection.lntracker.slice_data import LNTargets, Output, TrackQueries
-from oncotrack.networks import boxes as plane
+from oncotrack.networks import boxes as box_ops
 
 _OFF_NODE_IOU = 0.1
 
@@ -134,7 +134,7 @@ def _draw_false(
     """Draw up to `count` detection queries of an image that lie on none of its nodes."""
     scores = output.logits[-1, image, output.n_tracks :].detach().sigmoid().square()
     boxes = output.boxes[-1, image, output.n_tracks :].detach()
-    overlap = plane.iou(plane.corners(boxes), plane.corners(nodes))
+    overlap = box_ops.iou(box_ops.corners(boxes), box_ops.corners(nodes))
     if overlap.shape[1]:
         scores = scores * (overlap.amax(1) < _OFF_NODE_IOU)
     count = min(count, int((scores > 0).sum()))

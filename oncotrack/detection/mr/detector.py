@@ -18,7 +18,7 @@ from oncotrack.detection.mr.slices import MRGrid, check_mr
 from oncotrack.findings.finding import Finding, Provenance
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
-from oncotrack.networks import weights as stored
+from oncotrack.networks import weights as weights_files
 from oncotrack.networks.boxes import iou
 
 THRESHOLD = 0.5
@@ -56,9 +56,9 @@ class MRDetector:
         weights: str | Path | None = None,
         threshold: float | None = None,
     ) -> None:
-        stored.check_config("The MR detector", config, CONFIGS)
-        path = weights or stored.bundled(self.name, config)
-        trained = stored.load_network(path, self.name, MRConfig, MaskRCNN, device)
+        weights_files.check_config("The MR detector", config, CONFIGS)
+        path = weights or weights_files.bundled(self.name, config)
+        trained = weights_files.load_network(path, self.name, MRConfig, MaskRCNN, device)
         self.network, self.device, self.about = trained.network, trained.device, trained.about
         self._threshold = float(self.about.get("threshold", THRESHOLD)) if threshold is None else threshold
         self._device_note = ""
