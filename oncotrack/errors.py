@@ -1,7 +1,7 @@
 """The exceptions that OncoTrack raises on purpose.
 
 Every message is a sentence for a radiologist: what is wrong, where, and what to do next. The command line prints it and
-exits with code 2, a Slicer module shows it; a traceback is a defect.
+exits with code 2, a Slicer module shows it; a traceback is a bug.
 """
 
 UNEXPECTED = "This did not work because of an error in OncoTrack; the log has the details."

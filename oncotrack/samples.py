@@ -104,7 +104,7 @@ def sample(name: str) -> Sample:
     Raises
     ------
     InputError
-        There is none of this name; the message lists those that there are.
+        There is no sample of this name; the message lists the names.
     """
     known = {entry.name: entry for entry in catalogue()}
     if name not in known:

@@ -1,1 +1,1 @@
-"""Long work beside a user interface: progress, cancelling, and results on the interface's thread."""
+"""Background work for a user interface: progress, cancelling, and results on the interface's thread."""

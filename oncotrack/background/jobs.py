@@ -1,4 +1,4 @@
-"""Long work beside a user interface: one worker thread, progress reports, and cancelling.
+"""Background work for a user interface: one worker thread, progress reports, and cancelling.
 
 It depends on no toolkit: the interface provides `post`, which runs a function on its own thread (a zero-delay timer in
 Qt, ``call_soon_threadsafe`` in asyncio).
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 def silent(_fraction: float, _text: str) -> None:
-    """Report progress to no one.
+    """Discard a progress report.
 
     Parameters
     ----------
@@ -57,7 +57,7 @@ class Job:
     failed : callable
         Takes an `OncoTrackError`.
     progress : Progress
-        Called between the steps; as `done` and `failed`, on the interface's thread.
+        Called between the steps; like `done` and `failed`, on the interface's thread.
     """
 
     def __init__(
@@ -101,7 +101,7 @@ class Job:
 
 
 class Worker:
-    """Runs jobs one after the other on one thread, which continues to exist between them.
+    """Runs jobs one after the other on one thread, which stays alive between them.
 
     Parameters
     ----------

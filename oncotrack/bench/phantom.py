@@ -70,7 +70,7 @@ def bench(
     -------
     dict of tables, each a list of rows:
         ``hu``: tissue, phase, phantom, real, difference. ``noise``: kernel or scan, std_hu and mean_per_mm of
-        the phantom beside those of real scans, difference_percent; a row for each of the `real` volumes.
+        the phantom and of real scans, difference_percent; a row for each of the `real` volumes.
         ``nodes``: region, measure, percentile, phantom, real, difference_percent. ``seconds``: what, seconds.
     """
     tables: dict[str, list[dict]] = {"hu": [], "noise": [], "nodes": [], "seconds": []}

@@ -13,9 +13,9 @@ _AIR_HU = -500.0
 def body_mask(coarse: Volume, inset: int = 2) -> np.ndarray:
     """Return the patient's voxels, (D, H, W) bool: the largest object denser than air, its holes filled slice by slice.
 
-    For positions that must lie inside the patient (lesions to insert, landmarks to draw); on the safe side, so it may
-    leave out skin and opened lungs. `LNSlices._patient` in `detection.lntracker.grid` judges detections by another
-    rule, made to lose no part of the patient, not even a lung that the field of view cuts open.
+    For positions that must lie inside the patient (lesions to insert, landmarks to draw). It is conservative and may
+    leave out skin and lungs that the field of view cuts open. `LNSlices._patient` in `detection.ct_slices`, which judges
+    detections, is permissive instead: it keeps every part of the patient, even such a lung.
 
     Parameters
     ----------

@@ -134,7 +134,7 @@ def to_ras(image: Volume, voxels: ArrayLike) -> np.ndarray:
     """Return RAS mm of (..., 3) positions (x, y, z) of the annotation in an exported sub-volume.
 
     x runs to the left, y to the back, z to the feet, whichever way the export stored its axes, so that the first voxel
-    of the annotation is the one that lies most right, front and head.
+    of the annotation is the one furthest to the right, front and head.
     """
     geometry = image.geometry
     direction = np.abs(np.asarray(geometry.direction))

@@ -1,6 +1,6 @@
 """Any folder of images with masks, paired by their names.
 
-Two naming schemes are read: ``X_image.nii.gz`` beside ``X_mask.nii.gz`` (also ``_seg``, ``_label``), and nnU-Net's
+Two naming schemes are read: ``X_image.nii.gz`` next to ``X_mask.nii.gz`` (also ``_seg``, ``_label``), and nnU-Net's
 ``imagesTr/X_0000.nii.gz`` with ``labelsTr/X.nii.gz``.
 """
 

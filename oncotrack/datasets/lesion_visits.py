@@ -64,7 +64,7 @@ class VisitLesion:
 
 @dataclass(frozen=True, eq=False)
 class LesionVisits:
-    """Two scans of one patient and the lesions that either shows.
+    """Two scans of one patient and the lesions visible in at least one of them.
 
     Parameters
     ----------
@@ -179,7 +179,7 @@ def grouped(lesions: Sequence[VisitLesion], contrast: bool = False) -> tuple[Vis
     Parameters
     ----------
     lesions : sequence of VisitLesion
-        All lesions of a pair; twins are found among them.
+        All lesions of a pair, among which twins are looked for.
     contrast : bool
         Whether the visits differ in contrast or its phase.
     """

@@ -74,7 +74,7 @@ def held_out_mr(count: int, first: int = TEST) -> Iterator[Case]:
 
 
 def _case(name: str, image: Volume, truth: VisitTruth, source: str, least_mm: float = LEAST_SHORT_MM) -> Case:
-    """Return a visit as a case whose truth are its nodes with a short axis of at least `least_mm`."""
+    """Return a visit as a case; its truth are the nodes with a short axis of at least `least_mm`."""
     labels = np.zeros(image.array.shape, np.int16)
     names = {}
     targets = [i for i in truth.instances if i.kind is Kind.LYMPH_NODE and i.short_axis.length_mm >= least_mm]

@@ -153,7 +153,7 @@ def _implants(volume: Volume, rng: np.random.Generator) -> tuple[list[Implant], 
 
 
 def _implant(host: Host, volume: Volume, place: np.ndarray, radius: float, rng: np.random.Generator) -> Implant:
-    """Draw a lesion of a radius (mm) at a place; its HU are relative to the tissue there."""
+    """Draw a lesion of a radius (mm) at a position (RAS mm); its HU are relative to the tissue there."""
     around = place + rng.uniform(-4, 4, (64, 3))
     hu = None if host.offset is None else float(np.median(volume.sample(around))) + float(rng.uniform(*host.offset))
     short = 2 * radius * float(rng.uniform(0.65, 0.95))
@@ -172,7 +172,7 @@ def _implant(host: Host, volume: Volume, place: np.ndarray, radius: float, rng: 
 
 
 def _suits(volume: Volume, place: np.ndarray, host: Host) -> bool:
-    """Return whether the HU at a place are about those of the host tissue."""
+    """Return whether the HU at a position are about those of the host tissue."""
     low, high = host.hu
     return low - 60 < float(volume.sample(place)[0]) < high + 60
 

@@ -50,11 +50,11 @@ def evaluate_detectors(
         For each name everything of `evaluate_detection` and:
 
         - ``AS interval``, ``AP interval``: 95 %, patients resampled;
-        - ``sensitivity by short axis``: at 8 false positives a scan at most;
-        - ``AS by least short axis``: smaller nodes are not asked for, and what marks them is no false positive;
+        - ``sensitivity by short axis``: at no more than 8 false positives per scan;
+        - ``AS by least short axis``: smaller nodes are left out of the truth, and detections of them do not count as false positives;
         - ``AS of free nodes``, ``free nodes``: the same without the nodes that do not stand out from their
           surroundings (`border_contrast`), and the number of those left;
-        - ``linking``: counts of `linking_errors` over all scans, at 8 false positives a scan at most; None if a detector
+        - ``linking``: counts of `linking_errors` over all scans, at no more than 8 false positives per scan; None if a detector
           does not work on the slices of the truth;
         - ``seconds``: median per scan (None for stacking).
 

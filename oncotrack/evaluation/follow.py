@@ -89,7 +89,7 @@ def evaluate_follow(
         - ``vanished told``, ``present doubted``: percent of the vanished and of the present lesions reported as not found;
         - ``trust``: by cycle error, number of lesions and percent within 10 mm;
         - ``seconds``: ``prepare``, ``first``, ``later`` (medians);
-        - ``shifted``: the metrics over the clicks beside the centre, if `shifts` is not 0;
+        - ``shifted``: the metrics over the shifted clicks, if `shifts` is not 0;
         - ``errors_mm``, ``radius_mm``, ``patient``, ``cycle_error_mm``, ``score``: for each lesion.
 
         With several trackers ``over``: the first one's CPM@10mm and MED compared with each other's by `compare_means`.

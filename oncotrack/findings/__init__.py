@@ -1,1 +1,1 @@
-"""Findings: the values, the one list with undo, and their files."""
+"""Findings: their data types, the list with undo and redo, and their files."""

@@ -135,7 +135,7 @@ class Provenance:
 
 @dataclass(frozen=True)
 class Alternative:
-    """Another possible position of a match, RAS mm, with its score and the cycle error of matching back from there."""
+    """Another possible position of a match, RAS mm, with its score and the cycle error of its return match."""
 
     centre: Point
     score: float
@@ -156,7 +156,7 @@ class MatchEvidence:
     radius_mm : float
         Lesion radius that the match was made for.
     cycle_error_mm : float, optional
-        Distance between the starting point and the place where matching back from the match ends.
+        Distance between the starting point and the end of the return match.
     alternatives : tuple of Alternative
         Other possible positions, best first.
     reason : str

@@ -254,7 +254,7 @@ class FindingList(EditHistory[FindingsDocument]):
         state : State
             The new state.
         reader : str
-            Who decided; "" keeps the reader of before.
+            Who decided; "" keeps the previous reader.
 
         Raises
         ------
@@ -268,7 +268,7 @@ class FindingList(EditHistory[FindingsDocument]):
         return self.observe(uid, time_point, new, f"mark {self[uid].label} {state.value}")
 
     def move(self, uid: str, time_point: str, centre: Sequence[float], reader: str = "reader") -> Finding:
-        """Move a finding by hand and return it; see `observation_edits.moved`.
+        """Move a finding, as a reader does, and return it; see `observation_edits.moved`.
 
         Parameters
         ----------

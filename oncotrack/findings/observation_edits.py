@@ -1,4 +1,4 @@
-"""What a reader's edits make of an observation: each function returns a changed copy."""
+"""A reader's edits of an observation; each function returns a changed copy."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def with_state(observation: Observation, state: State, reader: str = "") -> Obse
     state : State
         The new state.
     reader : str
-        Who decided; "" keeps the reader of before.
+        Who decided; "" keeps the previous reader.
     """
     old = observation.provenance
     provenance = replace(old, reader=reader or old.reader, when=Provenance().when)
@@ -40,7 +40,7 @@ def with_state(observation: Observation, state: State, reader: str = "") -> Obse
 
 
 def moved(observation: Observation, centre: Sequence[float], reader: str = "reader") -> Observation:
-    """Return the observation moved by hand: box and axes move along, the state becomes `edited`.
+    """Return the observation moved by a reader: box and axes move along, the state becomes `edited`.
 
     A tracklet, a mask with its volume and the match's cycle error belong to the old position and are dropped. The same
     observation is returned when the centre is where it was.
@@ -79,7 +79,7 @@ def moved(observation: Observation, centre: Sequence[float], reader: str = "read
 
 
 def with_alternative(observation: Observation, index: int, reader: str = "reader") -> Observation:
-    """Return the observation at one of its alternatives, whose score and cycle error it gets; see `moved`.
+    """Return the observation at one of its alternatives, with the score and cycle error of that alternative; see `moved`.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ class SliceBox:
 
 @dataclass(frozen=True)
 class Tracklet:
-    """Boxes on neighbouring slices, at most one a slice, sorted by slice.
+    """Boxes on neighbouring slices, at most one per slice, sorted by slice.
 
     A box corner (u, v) on slice n lies at ``origin + u * u_axis + v * v_axis + n * step`` (RAS mm); `u_axis` and
     `v_axis` are unit vectors, `step` is the vector from one slice to the next. Every edit returns a new tracklet.

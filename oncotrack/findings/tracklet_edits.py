@@ -25,7 +25,7 @@ class Rerun(str, Enum):
     """What happens to a reader's decisions when a scan is searched again."""
 
     KEEP = "keep"
-    """Nodes that a reader decided on, named or gave a mask stay, and nothing is proposed again at their places."""
+    """Nodes that a reader decided on, named or gave a mask stay, and nothing new is proposed at their positions."""
     REPLACE = "replace"
     """All nodes of the scan are replaced by the new proposals."""
 
@@ -91,7 +91,7 @@ def split(findings: FindingList, uid: str, time_point: str, slice_index: int) ->
 
 
 def merge(findings: FindingList, uid: str, other: str, time_point: str) -> Finding:
-    """Add the boxes of one finding to another and return it; the one is removed from this scan.
+    """Move the boxes of one finding to another; return the latter, and remove the former from this scan.
 
     Parameters
     ----------
@@ -178,7 +178,7 @@ def detected_nodes(findings: FindingList, time_point: str) -> tuple[Finding, ...
 def has_decisions(findings: FindingList, time_point: str) -> bool:
     """Return whether a reader decided on any node of a scan, named it or gave it a mask.
 
-    A new run must ask first.
+    If so, the interface asks the reader before the scan is searched again.
 
     Parameters
     ----------

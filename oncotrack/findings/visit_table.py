@@ -1,4 +1,4 @@
-"""Findings in words: the table of visits, one row per finding and one column per visit, and the texts in its cells."""
+"""The table of visits as text: one row per finding, one column per visit, and the texts of its cells."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def cell(observation: Observation | None) -> str:
     Parameters
     ----------
     observation : Observation or None
-        What is known of a lesion at a visit; None before it is searched for.
+        The lesion at a visit; None before it has been searched for.
     """
     if observation is None:
         return "-"
@@ -79,7 +79,7 @@ def tip(observation: Observation | None) -> str:
     Parameters
     ----------
     observation : Observation or None
-        What is known of a lesion at a visit; None before it is searched for.
+        The lesion at a visit; None before it has been searched for.
     """
     if observation is None or observation.evidence is None:
         return ""
@@ -98,7 +98,7 @@ def size(observation: Observation) -> str:
     Parameters
     ----------
     observation : Observation
-        What is known of a lesion at a visit.
+        The lesion at a visit.
     """
     if lengths := axes(observation):
         return f"{lengths} mm"
@@ -111,7 +111,7 @@ def axes(observation: Observation) -> str:
     Parameters
     ----------
     observation : Observation
-        What is known of a lesion at a visit.
+        The lesion at a visit.
     """
     return " x ".join(f"{axis.length_mm:.1f}" for axis in (observation.long_axis, observation.short_axis) if axis)
 
@@ -122,7 +122,7 @@ def state(observation: Observation | None) -> str:
     Parameters
     ----------
     observation : Observation or None
-        What is known of a lesion at a visit; None before it is searched for.
+        The lesion at a visit; None before it has been searched for.
     """
     if observation is None:
         return "not followed"
@@ -135,7 +135,7 @@ def was_not_found(observation: Observation) -> bool:
     Parameters
     ----------
     observation : Observation
-        What is known of a lesion at a visit.
+        The lesion at a visit.
     """
     is_decided = bool(observation.provenance.reader)
     return observation.state is State.ABSENT and not is_decided and observation.evidence is not None
@@ -147,7 +147,7 @@ def trust(observation: Observation | None) -> str:
     Parameters
     ----------
     observation : Observation or None
-        What is known of a lesion at a visit; None before it is searched for.
+        The lesion at a visit; None before it has been searched for.
     """
     evidence = observation.evidence if observation else None
     return _millimetres(evidence.cycle_error_mm) if evidence else ""
@@ -159,7 +159,7 @@ def cycle_error(error_mm: float | None) -> str:
     Parameters
     ----------
     error_mm : float or None
-        Distance between the starting point and the place where matching back from the match ends, mm.
+        Distance between the starting point and the end of the return match, mm.
     """
     return f"cycle error {_millimetres(error_mm) or 'unknown'}"
 
@@ -170,7 +170,7 @@ def return_match(error_mm: float | None) -> str:
     Parameters
     ----------
     error_mm : float or None
-        Distance between the starting point and the place where matching back from the match ends, mm.
+        Distance between the starting point and the end of the return match, mm.
     """
     length = _millimetres(error_mm)
     return f"Return match ends {length} from the starting point (cycle error)." if length else ""

@@ -22,7 +22,7 @@ class CandidateMap:
     Attributes
     ----------
     logits : (D, H, W) float32 ndarray
-        One value a cell, before the sigmoid.
+        One value per cell, before the sigmoid.
     stride : (int, int, int)
         Voxels per cell along z, y, x.
     """

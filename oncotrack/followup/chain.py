@@ -125,7 +125,7 @@ def follow_chains(
     tracker : Tracker
         The method to use.
     lesions : sequence of KnownPositions
-        One a lesion.
+        One per lesion.
     progress : Progress
         Called with the fraction done; it may cancel.
 

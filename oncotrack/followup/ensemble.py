@@ -51,7 +51,7 @@ class Ensemble:
     def match(
         self, pair: ScanPair, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, progress: Progress = silent
     ) -> Match:
-        """Match one baseline lesion; raises what its trackers raise.
+        """Match one baseline lesion; errors of the trackers are passed on.
 
         Parameters
         ----------

@@ -56,7 +56,7 @@ class LearnedTracker(ABC):
     """A tracker with a network and its weights; subclasses implement `encode` and `search`.
 
     Only a crop of each scan is read, so that the time of a click does not depend on the field of view. Both crops are
-    encoded once a click and serve both directions: the return match needs no further encoding. Alternatives and the
+    encoded once per click and serve both directions: the return match needs no further encoding. Alternatives and the
     return match are not in the papers.
 
     Parameters

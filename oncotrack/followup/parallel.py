@@ -26,7 +26,7 @@ def match_in_parallel(
     match : callable
         Matches one lesion.
     lesions : sequence
-        What `match` takes, one a lesion.
+        Arguments of `match`, one per lesion.
     progress : Progress
         Called between the groups, on the calling thread only; it may cancel there.
     """

@@ -38,7 +38,7 @@ class Match:
     found : bool
         False when the lesion may have vanished; `position` is then the best estimate and `reason` explains it.
     position, registration_guess : Point
-        RAS mm of the follow-up: where the tracker, and where the registration alone, places the lesion.
+        RAS mm of the follow-up: the position found by the tracker, and that from registration alone.
     radius_mm : float
         Expected radius in the follow-up.
     score : float

@@ -34,7 +34,7 @@ def is_dicom_file(path: Path) -> bool:
 def load_series(folder: Path) -> Volume:
     """Read the one DICOM series of a folder and its subfolders, slices sorted along their normal.
 
-    Segmentations, structure sets and other objects beside a scan are ignored.
+    Segmentations, structure sets and other objects stored with the scan are ignored.
 
     Parameters
     ----------

@@ -66,7 +66,7 @@ def is_lps(system: object, path: object) -> bool:
     system : object
         The name that the file gives.
     path : object
-        Where it stands, for the error message.
+        File or line that it was read from, for the error message.
 
     Raises
     ------
@@ -88,7 +88,7 @@ def points(values: Any, in_lps: bool, path: object) -> np.ndarray:
     in_lps : bool
         Whether they are LPS.
     path : object
-        Where they stand, for the error message.
+        File or line that they were read from, for the error message.
 
     Raises
     ------

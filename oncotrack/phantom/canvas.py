@@ -51,7 +51,7 @@ class Canvas:
         self._sparse = self.place[:, ::4, ::4, ::4].cpu()
 
     def within(self, low: ArrayLike, high: ArrayLike) -> Block | None:
-        """Return the coarse nodes whose template place may lie in a box (RAS mm); None when there is none."""
+        """Return the coarse nodes that may lie in a box of the template (RAS mm); None when there is none."""
         low, high = (torch.as_tensor(np.asarray(v, float), dtype=torch.float32).view(3, 1, 1, 1) for v in (low, high))
         reach = 2.5 * self._node_mm
         hit = ((self._sparse >= low - reach) & (self._sparse <= high + reach)).all(0)

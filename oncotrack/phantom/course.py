@@ -1,4 +1,4 @@
-"""The course of one node or lesion: it grows, shrinks, vanishes, splits, merges or appears from visit to visit."""
+"""The course of one node or lesion: it grows, shrinks, vanishes, splits, merges or appears between visits."""
 
 from __future__ import annotations
 

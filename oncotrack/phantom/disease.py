@@ -99,9 +99,9 @@ def _nodes(rng: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
 def _free_place(
     rng: np.random.Generator, names: list[str], room: np.ndarray, placed: list[Deposit], need: float
 ) -> tuple[str, np.ndarray] | None:
-    """Return station and centre: the best of 80 places near the stations for a node of radius `need` mm.
+    """Return station and centre: the best of 80 positions near the stations for a node of radius `need` mm.
 
-    The search is widened three times when every place is occupied; None when it still finds none.
+    The search is widened three times when every position is occupied; None when there is still no free one.
     """
     anchors, spreads = (np.array([STATIONS[name][column] for name in names], float) for column in (1, 2))
     lumps = [lump for d in placed if (lump := d.lumps[0]) is not None]

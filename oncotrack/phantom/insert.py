@@ -74,7 +74,7 @@ def insert(
     implants : sequence of Implant, or int
         What to insert; or a number of nodes that are placed in fat at random.
     seed : int
-        Seed of places, shapes and noise.
+        Seed of positions, shapes and noise.
     phase : str
         Contrast phase of the scan, a value of `Phase`.
     small : float

@@ -29,7 +29,7 @@ class Arms:
 
     @classmethod
     def of(cls, trunk: Trunk) -> Arms:
-        """Return the arms of a trunk, raised or lowered as the trunk says."""
+        """Return the arms of a trunk, raised or lowered according to `Trunk.arms_up`."""
         shafts = [[(174, -10, 170), (188, 6, 360)]] if trunk.arms_up else [
             [(194, -20, -76), (214, -20, -225)], [(206, -14, -236), (214, 2, -455)], [(222, -24, -230), (230, 4, -455)],
         ]  # fmt: skip

@@ -35,7 +35,7 @@ Sizes = dict[str, dict[str, np.ndarray]]
 
 
 def measured_nodes(bodies: int, seed: int, progress: Progress | None = None) -> Sizes:
-    """Measurement enlarged nodes, each drawn alone; also their number per patient.
+    """Measure enlarged nodes, each drawn alone; also their number per patient.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def measured_nodes(bodies: int, seed: int, progress: Progress | None = None) -> 
 
 
 def lone_measure(lump: Lump) -> Measurement | None:
-    """Measurement the voxels of one lump that nothing covers, as a reader would; None when it has none."""
+    """Measure the voxels of one lump that nothing covers, as a reader would; return None if it has no voxel."""
     reach = lump.half_extent + 2 * np.asarray(SURVEY_SPACING)
     size = np.ceil(2 * reach / SURVEY_SPACING).astype(int)
     geometry = Geometry(tuple(size), SURVEY_SPACING, tuple(lump.centre - reach))
@@ -82,7 +82,7 @@ def _lone_nodes(bodies: int, seed: int, progress: Progress | None) -> Iterator[l
 
 
 def _collected(patients: Iterator[list[tuple[str, Measurement]]]) -> Sizes:
-    """Gather the patients' nodes into one table a region."""
+    """Gather the patients' nodes into one table per region."""
     found: dict[str, dict[str, list[float]]] = {
         region: {m: [] for m in (*MEASURES, "nodes_per_patient")} for region in NODES
     }

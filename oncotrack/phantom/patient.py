@@ -109,8 +109,8 @@ def make_patient(
     size : (3,) int
         Voxels along i (left), j (back), k (up).
     spacing : (3,) float, optional
-        Millimetres. When missing, the grid covers the region: of the trunk most, at least 0.5 mm in plane and 0.8 to
-        5 mm between slices; of the whole body all, arms included.
+        Millimetres. When missing, the grid covers most of the trunk (with at least 0.5 mm in plane and 0.8 to 5 mm
+        between slices), or all of the whole body, arms included.
     region : {"trunk", "whole-body"}
         Neck to upper abdomen, or brain to mid-thigh, as PET/CT is acquired. The patient is the same; a grid of any
         size and spacing shows what it covers, from the vertex to the knees.

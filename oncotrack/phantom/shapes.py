@@ -102,7 +102,7 @@ class Waves:
     Parameters
     ----------
     vectors : (M, 3) ndarray
-        Wave vectors, radians a mm.
+        Wave vectors, radians per mm.
     phases : (M,) ndarray
     """
 

@@ -45,7 +45,7 @@ class Slab:
             self.grain[start * cell - first : stop * cell - first] = grain
 
     def paint(self, runs: Sequence[Sequence[Placed]]) -> None:
-        """Paint all steps in order; consecutive layers group of cells by group of cells."""
+        """Paint all steps in order; consecutive layers together, one group of cells at a time."""
         cells_a_unit = int(np.lcm(int(self.canvas.factor[2]), self.canvas.sub)) // int(self.canvas.factor[2])
         together = -(-self.cells_at_once // cells_a_unit) * cells_a_unit
         for run in runs:
@@ -60,7 +60,7 @@ class Slab:
                         self._paint_beads(step)
 
     def write(self, image: Tensor | None, labels: Tensor) -> None:
-        """Write the slab, sub-slices averaged, to its place in the whole image and its labels."""
+        """Write the slab, sub-slices averaged, to its part of the whole image and of its labels."""
         sub, first = self.canvas.sub, self.slices.start
         width, height, depth = (int(n) for n in self.canvas.fine_size)
         n = min(self.slices.stop, depth) - first
@@ -70,7 +70,7 @@ class Slab:
         labels[here] = self.labels[: n // sub, :height, :width]
 
     def _blend(self, where: Block, tissue: str, alpha: Tensor) -> None:
-        """Mix a tissue into a block of the image, as much as `alpha` says."""
+        """Mix a tissue into a block of the image with the fraction `alpha`."""
         if self.values is None:
             return
         mean, amplitude = self.values[tissue]

@@ -19,7 +19,7 @@ from oncotrack.phantom.trunk import TrunkFields, neck_muscles
 
 
 def turned(axis: ArrayLike, degrees: float) -> np.ndarray:
-    """Return the axes of a body turned by `degrees` about an axis, (3, 3), one a row."""
+    """Return the axes of a body turned by `degrees` about an axis, (3, 3), one per row."""
     from scipy.spatial.transform import Rotation
 
     axis = np.asarray(axis, float)

@@ -1,4 +1,4 @@
-"""Registrations on disk, under the content of both images, so that no pair of scans is registered twice."""
+"""Registrations on disk, identified by the content of both images, so that no pair of scans is registered twice."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def save(path: Path, registration: Registration) -> None:
     Parameters
     ----------
     path : Path
-        See `cache_path`; the field of a B-spline is written beside it, as .npz.
+        See `cache_path`; the field of a B-spline is written next to it, as .npz.
     registration : Registration
         From baseline to follow-up.
     """

@@ -14,7 +14,7 @@ def register(
 ) -> Registration:
     """Register a follow-up to its baseline.
 
-    The registration runs on RAS-aligned copies of a few millimetres, so that the result does not depend on how a scan is
+    The registration runs on RAS-aligned copies with voxels of a few millimetres, so that the result does not depend on how a scan is
     stored (order of its axes, oblique orientation).
 
     Parameters
@@ -22,16 +22,16 @@ def register(
     baseline, followup : Volume
         Any spacing, orientation and field of view; CT or MR, both of one kind.
     bspline : bool
-        Follow the affine by a B-spline with control points every 16 mm, on copies of 2 mm (about forty times slower).
+        Follow the affine by a B-spline with control points every 16 mm, on copies with 2 mm voxels (about forty times slower).
     progress : Progress
         Called between the stages; may raise `Cancelled`.
     cache : bool
-        Look up and store the result in `cache_files.cache_folder`, under the content of both images.
+        Look up and store the result in `cache_files.cache_folder`, identified by the content of both images.
 
     Raises
     ------
     RegistrationError
-        The scans are of two modalities, do not overlap, or do not show the same body region.
+        The scans are of different modalities, do not overlap, or do not show the same body region.
 
     References
     ----------

@@ -22,8 +22,8 @@ _KEY = (
     "lines at 25, 50 and 75 %). Squares: alternatives, with their distance from the slice."
 )
 _TRUST_KEY = (
-    " The patient's right is on the left. The cycle error is the distance between the clicked point and the place where "
-    "the return match ends: the smaller, the better."
+    " The patient's right is on the left. The cycle error is the distance between the clicked point and the end of the "
+    "return match: the smaller, the better."
 )
 
 

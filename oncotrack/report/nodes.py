@@ -56,7 +56,7 @@ def write_node_report(
 
 @dataclass(frozen=True)
 class _Node:
-    """A finding with what the report shows of it."""
+    """A finding with the values that the report shows."""
 
     finding: Finding
     centre: Point

@@ -13,7 +13,7 @@ from oncotrack.cli.options import out_folder
 if TYPE_CHECKING:
     from oncotrack.training.plan import Plan
 
-RunFolder = Annotated[Path, out_folder("Folder of checkpoint, log and weights; a run that is there is continued.")]
+RunFolder = Annotated[Path, out_folder("Folder of checkpoint, log and weights; an existing run is continued.")]
 NodePhantoms = Annotated[int, typer.Option("--phantoms", min=0, help="Number of synthetic scans.")]
 Insertions = Annotated[
     int, typer.Option("--insertions", min=0, help="Number of scans made from the CTs of --insert-into.")

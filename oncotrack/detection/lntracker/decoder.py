@@ -80,7 +80,7 @@ class Decoded:
         return Decoded(self.logits[:, :, which], self.boxes[:, :, which], self.queries[:, which], keys)
 
     def after(self, first: Decoded) -> Decoded:
-        """Return both groups as one, the queries of `first` before the own ones.
+        """Return both groups as one, the queries of `first` before those of this group.
 
         Parameters
         ----------

@@ -29,7 +29,7 @@ class Noise:
     near : (B, D) bool tensor
         Queries to be restored.
     real : (B, D) bool tensor
-        False for padding, in images with fewer boxes than the fullest of the batch.
+        False for padding, in images with fewer boxes than the largest number in the batch.
     """
 
     labels: torch.Tensor

@@ -21,7 +21,7 @@ class Thresholds:
 
     A new detection belongs to a followed node if their boxes overlap by more than `same_box`, or by more than `near_box`
     while the similarity of their queries exceeds `similarity`. Such a detection is dropped, because the track query
-    represents the node. A detection that belongs in the second way to a node whose query was lost on this very slice
+    represents the node. A detection that belongs by the second rule to a node whose query was lost on this same slice
     continues that node, where Algorithm 1 (lines 9 to 11) would end one node and start another. Any other detection starts
     a new node.
 

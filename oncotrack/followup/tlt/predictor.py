@@ -39,7 +39,7 @@ def global_regression(prediction: Prediction, near: torch.Tensor | None = None) 
     prediction : Prediction
         Y and C.
     near : (B, D, H, W) bool tensor, optional
-        The cells to use, at least one a sample.
+        The cells to use, at least one per sample.
 
     Returns
     -------
