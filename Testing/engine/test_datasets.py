@@ -8,7 +8,7 @@ import pytest
 import SimpleITK as sitk
 
 from oncotrack.datasets import Case, deeplesion, dls, folder, nih_lymph_nodes, prostatex
-from oncotrack.datasets.case import numbered, observe_labels, voxel_box
+from oncotrack.datasets.case import observe_labels, renumber, voxel_box
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
 from oncotrack.findings.finding_list import FindingList
@@ -191,7 +191,7 @@ def test_observations_of_a_label_map_hold_their_voxels_on_any_grid():
 
 def test_label_values_are_numbered_without_gaps():
     labels = Volume(block_labels() * 7, Geometry((14, 12, 6)))
-    assert np.unique(numbered(labels).array).tolist() == [0, 1, 2]
+    assert np.unique(renumber(labels).array).tolist() == [0, 1, 2]
 
 
 def test_a_folder_of_pairs_is_read_by_name_and_binary_masks_are_split(tmp_path):

@@ -16,7 +16,7 @@ from oncotrack.datasets.lesion_visits import (
     TWINS,
     VANISHED,
     VisitLesion,
-    grouped,
+    assign_groups,
     phantom_visits,
 )
 from oncotrack.datasets.warped_visits import warped_visits
@@ -48,14 +48,14 @@ def lesion(*radii, at=(0.0, 0.0, 0.0)):
 
 
 def test_groups_describe_the_change():
-    found = [each.groups for each in grouped([lesion(10.0, 12.0), lesion(10.0, 8.0, at=(90.0, 0.0, 0.0))])]
+    found = [each.groups for each in assign_groups([lesion(10.0, 12.0), lesion(10.0, 8.0, at=(90.0, 0.0, 0.0))])]
     assert found == [(GROWN,), (SHRUNK,)]
-    assert [each.groups for each in grouped([lesion(10.0, None)], contrast=True)] == [(VANISHED, CONTRAST)]
-    assert grouped([lesion(10.0, 11.0)])[0].groups == (MOVED,)
+    assert [each.groups for each in assign_groups([lesion(10.0, None)], contrast=True)] == [(VANISHED, CONTRAST)]
+    assert assign_groups([lesion(10.0, 11.0)])[0].groups == (MOVED,)
     near, small = lesion(8.0, 8.0, at=(30.0, 0.0, 0.0)), lesion(3.0, 3.0, at=(28.0, 0.0, 0.0))
-    assert grouped([lesion(10.0, 10.0), near])[0].groups == (TWINS,)
-    assert grouped([lesion(10.0, 10.0), small])[0].groups == (MOVED,)
-    assert grouped([lesion(None, 10.0)])[0].groups == ()
+    assert assign_groups([lesion(10.0, 10.0), near])[0].groups == (TWINS,)
+    assert assign_groups([lesion(10.0, 10.0), small])[0].groups == (MOVED,)
+    assert assign_groups([lesion(None, 10.0)])[0].groups == ()
 
 
 def test_a_pair_read_backwards_exchanges_the_visits():

@@ -20,7 +20,7 @@ from oncotrack.detection.mr.slice_nodes import SliceNode
 from oncotrack.detection.mr.slices import MRGrid
 from oncotrack.errors import InputError, TrainingError
 from oncotrack.evaluation.masks import dice
-from oncotrack.evaluation.mr_detectors import evaluate_mr, shown_from
+from oncotrack.evaluation.mr_detectors import evaluate_mr, proposal_threshold
 from oncotrack.findings.finding import Kind, State
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -176,7 +176,7 @@ def test_the_detector_runs_whole(case, trained):
 def test_the_weights_hold_the_threshold_of_five_false_nodes_a_scan(case, trained):
     threshold = weights.load(trained, "mr").about["threshold"]
     everything = MRDetector("cpu", weights=trained, threshold=0.0)
-    assert shown_from(everything, [case] * 2) == threshold
+    assert proposal_threshold(everything, [case] * 2) == threshold
 
     def false(detector):
         findings = detector.detect(case.images["mr"])

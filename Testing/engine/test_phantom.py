@@ -19,7 +19,7 @@ from oncotrack.phantom import make_patient, write_patient
 from oncotrack.phantom.course import FATES
 from oncotrack.phantom.disease import random_disease
 from oncotrack.phantom.lumps import node_lump
-from oncotrack.phantom.motion import Flow, Push, body_velocity, limited, map_points
+from oncotrack.phantom.motion import Flow, Push, body_velocity, limit_speed, map_points
 from oncotrack.phantom.node_survey import lone_measure
 from oncotrack.phantom.patient import LATTICE
 from oncotrack.phantom.statistics import NODES, PERCENTILES, node_count, node_size
@@ -86,7 +86,7 @@ def _ends(axis):
 def test_motion_comes_back_within_a_hundredth_of_a_millimetre(seed, most):
     rng = np.random.default_rng(seed)
     velocity = body_velocity(rng, LATTICE, (0, 0, 0), breath_mm=9, posture_mm=8, weight=0.03, wobble_mm=2)
-    flow = Flow.from_velocity(LATTICE, limited(velocity, most))
+    flow = Flow.from_velocity(LATTICE, limit_speed(velocity, most))
     points = rng.uniform((-170, -100, -280), (170, 110, 180), (200, 3))
     there = map_points(flow, points)
     assert np.abs(map_points(flow, there, inverse=True) - points).max() < 0.01

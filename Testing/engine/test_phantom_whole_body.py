@@ -26,7 +26,7 @@ def _drawn(
     columns, rows, slices = (int(extent) for extent in (385 / step, 280 / step, (highest - lowest) / 5))
     geometry = Geometry((columns, rows, slices), (step, step, 5.0), (-190.0, -140.0, lowest))
     canvas = Canvas(geometry, Identity())
-    nothing = torch.zeros(canvas.place.shape[1:])
+    nothing = torch.zeros(canvas.template_points.shape[1:])
     image, labels = paint_image(canvas, anatomy.steps(canvas), hu_values(Phase.PORTAL), AIR, nothing)
     return image.numpy(), labels.numpy(), geometry
 

@@ -79,7 +79,7 @@ def stable_uid(*parts: object) -> str:
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, '/'.join(map(str, parts))).int}"
 
 
-def observed(source: str, **fields: Any) -> Observation:
+def annotated_observation(source: str, **fields: Any) -> Observation:
     """Return an accepted observation whose provenance is the data set `source`."""
     return Observation(state=State.ACCEPTED, provenance=Provenance(method=source, when=""), **fields)
 
@@ -141,7 +141,7 @@ def observe_labels(labels: Volume, source: str) -> dict[int, Observation]:
         for k in np.unique(kji[:, 0]):
             pixels = kji[kji[:, 0] == k][:, :0:-1]
             slices[int(k)] = (*pixels.min(0), *pixels.max(0))
-        result[value] = observed(
+        result[value] = annotated_observation(
             source,
             centre=tuple(ras.mean(0)),
             box=Box(tuple(ras.min(0) - half), tuple(ras.max(0) + half)),
@@ -161,14 +161,14 @@ def load_mask(path: str | Path) -> Volume:
         raise InputError(f"The mask {path} is missing or damaged. Download it again.") from error
 
 
-def instances(mask: Volume) -> Volume:
+def label_components(mask: Volume) -> Volume:
     """Return a binary mask with its connected components (26 neighbours) numbered 1, 2, ..."""
     labels = np.empty(mask.array.shape, np.int32)
     ndimage.label(mask.array > 0, np.ones((3, 3, 3)), output=labels)
     return replace(mask, array=labels.astype(np.uint16))
 
 
-def numbered(labels: Volume) -> Volume:
+def renumber(labels: Volume) -> Volume:
     """Return a label map with its values renumbered 1, 2, ... without gaps, in their order."""
     values = np.unique(labels.array)
     values = values[values != 0]
@@ -208,7 +208,7 @@ def label_case(
     """
     values = np.unique(labels.array)
     names = {n: names[value] for n, value in enumerate(values[values != 0].tolist(), 1)} if names else {}
-    labels = numbered(labels)
+    labels = renumber(labels)
     prefix = "LN" if kind is Kind.LYMPH_NODE else "L"
     findings = []
     for value, seen in observe_labels(labels, source).items():

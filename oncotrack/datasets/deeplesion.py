@@ -15,8 +15,8 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from oncotrack.datasets.case import Case, observed, slice_tracklet, truth_list, voxel_box
-from oncotrack.datasets.dicom_tree import existing
+from oncotrack.datasets.case import Case, annotated_observation, slice_tracklet, truth_list, voxel_box
+from oncotrack.datasets.dicom_tree import require_path
 from oncotrack.datasets.tables import table_rows
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Axis, Finding, point
@@ -160,7 +160,7 @@ def cases(
     InputError
         A slice of the range is missing or damaged (it is named); the split is unknown.
     """
-    images = existing(images, "the folder with DeepLesion's slices")
+    images = require_path(images, "the folder with DeepLesion's slices")
     if split is not None and split not in SPLITS:
         raise InputError(f"DeepLesion has no split {split!r}; choose one of {', '.join(SPLITS)}.")
     groups: dict[tuple, list[AnnotatedLesion]] = {}
@@ -207,7 +207,7 @@ def _case(name: str, images: Path, series: str, indices: Sequence[int], lesions:
         ends = geometry.to_ras([(x, y, k) for x, y in np.reshape(lesion.recist, (4, 2))])
         long, short = _axes(geometry, lesion, k)
         x0, y0, x1, y1 = lesion.box
-        seen = observed(
+        seen = annotated_observation(
             SOURCE,
             centre=tuple(ends.mean(0)),
             radius_mm=lesion.radius_mm,

@@ -38,7 +38,7 @@ def dicom_headers() -> ModuleType:
     return pydicom
 
 
-def existing(folder: str | Path, what: str) -> Path:
+def require_path(folder: str | Path, what: str) -> Path:
     """Return the folder or file as a Path; InputError names what is missing."""
     path = Path(folder).expanduser()
     if not path.exists():
@@ -46,9 +46,9 @@ def existing(folder: str | Path, what: str) -> Path:
     return path
 
 
-def existing_file(file: str | Path, what: str) -> Path:
+def require_file(file: str | Path, what: str) -> Path:
     """Return the file as a Path; InputError when it is missing or a folder."""
-    path = existing(file, what)
+    path = require_path(file, what)
     if path.is_dir():
         raise InputError(f"{path} is a folder, not {what}. Choose the file in it.")
     return path

@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import ArrayLike
 
-from oncotrack.datasets.case import Case, observed, truth_list
-from oncotrack.datasets.dicom_tree import existing, existing_file
+from oncotrack.datasets.case import Case, annotated_observation, truth_list
+from oncotrack.datasets.dicom_tree import require_file, require_path
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Box, Finding, Observation
 from oncotrack.images.files import load
@@ -67,7 +67,7 @@ def read_records(path: str | Path) -> dict[str, dict]:
     InputError
         The file is missing, not JSON, or in none of these forms.
     """
-    path = existing_file(path, "a DLS annotation or prediction file")
+    path = require_file(path, "a DLS annotation or prediction file")
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
@@ -161,11 +161,11 @@ def cases(annotation: str | Path, images: str | Path, split: str | None = None) 
     InputError
         An image is missing, or its spacing is not the annotated one.
     """
-    folder = existing(images, "the folder with DeepLesion's exported sub-volumes")
+    folder = require_path(images, "the folder with DeepLesion's exported sub-volumes")
 
     @lru_cache(maxsize=4)
     def image(name: str) -> Volume:
-        return load(existing(folder / name, f"the sub-volume {name} of DLS"))
+        return load(require_path(folder / name, f"the sub-volume {name} of DLS"))
 
     for pair in read_pairs(annotation, split):
         ends = {"baseline": pair.source, "follow-up": pair.target}
@@ -185,7 +185,7 @@ def _observation(image: Volume, lesion: DLSLesion) -> Observation:
         )
     low = np.array(lesion.box[:3])
     ends = to_ras(image, np.stack([low, low + lesion.box[3:]]))
-    return observed(
+    return annotated_observation(
         SOURCE,
         centre=tuple(to_ras(image, lesion.centre)),
         radius_mm=lesion.radius_mm,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from oncotrack.datasets.case import Case, instances, label_case, load_mask
-from oncotrack.datasets.dicom_tree import existing
+from oncotrack.datasets.case import Case, label_case, label_components, load_mask
+from oncotrack.datasets.dicom_tree import require_path
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
 from oncotrack.images.files import SUFFIXES, load
@@ -29,7 +29,7 @@ def pairs(root: str | Path, ending: str = "") -> list[tuple[str, Path, Path]]:
     InputError
         No case at all, or an image without a mask (it is named).
     """
-    root = existing(root, "images with their masks")
+    root = require_path(root, "images with their masks")
     files = {path: _stem(path) for path in sorted(root.rglob("*")) if path.name.lower().endswith(SUFFIXES)}
     found = []
     for path, stem in files.items():
@@ -74,7 +74,7 @@ def cases(root: str | Path, kind: Kind = Kind.LESION, ending: str = "") -> Itera
             raise InputError(
                 f"{mask_path} does not lie on the grid of {image_path.name}. Resample the mask to its image."
             )
-        labels = instances(mask) if len(np.unique(mask.array)) <= 2 else mask
+        labels = label_components(mask) if len(np.unique(mask.array)) <= 2 else mask
         labels = replace(labels, geometry=image.geometry)
         yield label_case(name, {"image": image}, labels, "image", "folder", kind)
 

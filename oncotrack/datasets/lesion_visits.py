@@ -104,7 +104,7 @@ def phantom_visits(seed: int, visits: int = 2) -> list[LesionVisits]:
     size = (round(rng.uniform(340, 400) / across), round(rng.uniform(260, 300) / across),
             round(rng.uniform(240, 380) / thickness))  # fmt: skip
     patient = make_patient(seed, visits, size=size, spacing=(across, across, thickness))
-    images = [_rescanned(visit.image, rng, across, thickness) for visit in patient.visits]
+    images = [_rescan(visit.image, rng, across, thickness) for visit in patient.visits]
     pairs = []
     for first, second in combinations(range(visits), 2):
         found = _lesions(patient, (first, second), (images[first].geometry, images[second].geometry))
@@ -113,7 +113,7 @@ def phantom_visits(seed: int, visits: int = 2) -> list[LesionVisits]:
         carry = partial(patient.truth.correspond, source=first, target=second)
         landmarks = anatomical_landmarks(*both, carry, rng)
         name = f"phantom {seed}, visits {first} and {second}"
-        pairs.append(LesionVisits(name, f"phantom {seed}", *both, grouped(found, contrast=changed), landmarks))
+        pairs.append(LesionVisits(name, f"phantom {seed}", *both, assign_groups(found, contrast=changed), landmarks))
     return pairs
 
 
@@ -128,7 +128,11 @@ def dls_visits(annotation: Path, images: Path, split: str | None = None) -> Iter
             box_mm=None if after.box is None else box_size(after.box),
         )
         yield LesionVisits(
-            case.name, case.name.split("_")[0], case.images["baseline"], case.images["follow-up"], grouped([lesion])
+            case.name,
+            case.name.split("_")[0],
+            case.images["baseline"],
+            case.images["follow-up"],
+            assign_groups([lesion]),
         )
 
 
@@ -173,7 +177,7 @@ def box_size(box: Box) -> Point:
     return point(np.subtract(box.high, box.low).tolist())
 
 
-def grouped(lesions: Sequence[VisitLesion], contrast: bool = False) -> tuple[VisitLesion, ...]:
+def assign_groups(lesions: Sequence[VisitLesion], contrast: bool = False) -> tuple[VisitLesion, ...]:
     """Return the lesions with their groups.
 
     Parameters
@@ -244,7 +248,7 @@ def _places(patient: Patient, pair: Sequence[Instance | None], visits: tuple[int
     return point(before.centre), point(after.centre)
 
 
-def _rescanned(image: Volume, rng: np.random.Generator, across: float, thickness: float) -> Volume:
+def _rescan(image: Volume, rng: np.random.Generator, across: float, thickness: float) -> Volume:
     """Return the scan, half of the time on larger voxels."""
     if rng.random() < 0.5:
         return image

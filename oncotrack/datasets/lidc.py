@@ -18,7 +18,7 @@ from scipy.sparse.csgraph import connected_components
 from skimage.draw import polygon
 
 from oncotrack.datasets.case import Case, label_case
-from oncotrack.datasets.dicom_tree import existing, find_series
+from oncotrack.datasets.dicom_tree import find_series, require_path
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
 from oncotrack.images.dicom import load_series
@@ -152,7 +152,7 @@ def cases(root: str | Path, min_readers: int = 3) -> Iterator[Case]:
     InputError
         No annotation at all, a damaged XML file, or outlines outside their series.
     """
-    root = existing(root, "the DICOM and XML files of LIDC-IDRI")
+    root = require_path(root, "the DICOM and XML files of LIDC-IDRI")
     readings: dict[str, list[Reading]] = {}
     for path in sorted(root.rglob("*.xml")):
         if "LidcReadMessage" in path.read_text(encoding="utf-8", errors="replace")[:4096]:

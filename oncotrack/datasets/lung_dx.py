@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from oncotrack.datasets.case import Case, observed, slice_tracklet, truth_list, voxel_box
-from oncotrack.datasets.dicom_tree import Series, dicom_headers, existing, find_series
+from oncotrack.datasets.case import Case, annotated_observation, slice_tracklet, truth_list, voxel_box
+from oncotrack.datasets.dicom_tree import Series, dicom_headers, find_series, require_path
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
 from oncotrack.images.dicom import load_series
@@ -52,8 +52,8 @@ def cases(scans: str | Path, annotations: str | Path) -> Iterator[Case]:
     InputError
         No annotations, or a damaged file.
     """
-    scans = existing(scans, "the DICOM series of Lung-PET-CT-Dx")
-    files = {path.stem: path for path in existing(annotations, "the annotation XML files").rglob("*.xml")}
+    scans = require_path(scans, "the DICOM series of Lung-PET-CT-Dx")
+    files = {path.stem: path for path in require_path(annotations, "the annotation XML files").rglob("*.xml")}
     if not files:
         raise InputError(f"{annotations} holds no XML files. Choose the folder Annotation of Lung-PET-CT-Dx.")
     for series in find_series(scans):
@@ -115,5 +115,5 @@ def _finding(number: int, letter: str, boxes: dict[int, tuple[float, ...]], ct: 
     low = (*corners[:, :2].min(0), min(boxes))
     high = (*corners[:, 2:].max(0), max(boxes))
     box = voxel_box(ct.geometry, low, high)
-    seen = observed(SOURCE, centre=box.centre, box=box, tracklet=slice_tracklet(ct.geometry, boxes))
+    seen = annotated_observation(SOURCE, centre=box.centre, box=box, tracklet=slice_tracklet(ct.geometry, boxes))
     return Finding(label=f"L {number}", site=TYPES.get(letter, letter), observations={"ct": seen})

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.datasets.case import Case, label_case, load_mask
-from oncotrack.datasets.dicom_tree import existing, find_series
+from oncotrack.datasets.dicom_tree import find_series, require_path
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
 from oncotrack.images.dicom import load_series
@@ -41,8 +41,8 @@ def cases(scans: str | Path, masks: str | Path, region: str | None = None) -> It
     InputError
         A scan has no mask, a patient no or several series, or the mask has other voxels than the scan.
     """
-    scans = existing(scans, "the DICOM folders of NIH CT Lymph Nodes")
-    masks = existing(masks, "the masks MED_ABD_LYMPH_MASKS")
+    scans = require_path(scans, "the DICOM folders of NIH CT Lymph Nodes")
+    masks = require_path(masks, "the masks MED_ABD_LYMPH_MASKS")
     patients = sorted(path for path in scans.iterdir() if path.is_dir() and path.name[:3] in PATIENTS)
     if not patients:
         raise InputError(f'{scans} holds no patient folders such as MED_LYMPH_001. Choose the folder "CT Lymph Nodes".')
@@ -58,7 +58,7 @@ def _case(patient: Path, masks: Path) -> Case:
     if len(series) != 1:
         raise InputError(f"{patient} holds {len(series)} CT series; exactly one is needed. Download the patient again.")
     ct = load_series(series[0].path)
-    mask = load_mask(existing(masks / name / f"{name}_mask.nii.gz", f"the mask of {name}"))
+    mask = load_mask(require_path(masks / name / f"{name}_mask.nii.gz", f"the mask of {name}"))
     return label_case(name, {"ct": ct}, _onto(mask, ct), "ct", SOURCE, Kind.LYMPH_NODE)
 
 

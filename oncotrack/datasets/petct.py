@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from oncotrack.datasets.case import Case, instances, label_case, load_mask
+from oncotrack.datasets.case import Case, label_case, label_components, load_mask
 from oncotrack.datasets.dicom_masks import Structure, label_map, read_rtstruct, read_seg
-from oncotrack.datasets.dicom_tree import Series, dicom_headers, existing, find_series
+from oncotrack.datasets.dicom_tree import Series, dicom_headers, find_series, require_path
 from oncotrack.errors import InputError
 from oncotrack.images.dicom import is_dicom_file, load_series
 from oncotrack.images.files import load
@@ -136,7 +136,7 @@ def cases(root: str | Path, *, split: bool = False) -> Iterator[Case]:
     InputError
         No PET study at all; a PET without a mask, a tag missing for SUV; the study is named.
     """
-    root = existing(root, "PET/CT studies")
+    root = require_path(root, "PET/CT studies")
     found = False
     for suv in sorted(root.rglob("SUV.nii.gz")):
         found = True
@@ -159,9 +159,9 @@ def _nifti_case(folder: Path, root: Path) -> Case:
     images = {"pet": replace(load(folder / "SUV.nii.gz"), modality="PT")}
     if (folder / "CTres.nii.gz").exists():
         images["ct"] = replace(load(folder / "CTres.nii.gz"), modality="CT")
-    path = existing(folder / "SEG.nii.gz", "the lesion mask of an autoPET study")
+    path = require_path(folder / "SEG.nii.gz", "the lesion mask of an autoPET study")
     mask = load_mask(path).resampled(images["pet"].geometry, fill=0, nearest=True)
-    return label_case(str(folder.relative_to(root)), images, instances(mask), "pet", SOURCE)
+    return label_case(str(folder.relative_to(root)), images, label_components(mask), "pet", SOURCE)
 
 
 def _dicom_case(study: list[Series], split: bool) -> Case:
@@ -185,7 +185,7 @@ def _dicom_case(study: list[Series], split: bool) -> Case:
         raise InputError(f"{name}: the study has a PET but no SEG or RTSTRUCT. Download its annotation too.")
     labels = label_map(structures, images["pet"])
     if split:
-        return label_case(name, images, instances(labels), "pet", SOURCE)
+        return label_case(name, images, label_components(labels), "pet", SOURCE)
     names = {n: (s.name, s.kind, s.site) for n, s in enumerate(structures, 1)}
     return label_case(name, images, labels, "pet", SOURCE, names=names)
 

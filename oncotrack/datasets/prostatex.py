@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from oncotrack.datasets.case import Case, load_mask, observe_labels, observed, truth_list
-from oncotrack.datasets.dicom_tree import Series, existing, find_series
+from oncotrack.datasets.case import Case, annotated_observation, load_mask, observe_labels, truth_list
+from oncotrack.datasets.dicom_tree import Series, find_series, require_path
 from oncotrack.datasets.tables import table_rows
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
@@ -73,13 +73,13 @@ def cases(root: str | Path, findings: str | Path, masks: str | Path | None = Non
     InputError
         A patient's folder or its T2 series is missing; a finding lies outside its scan.
     """
-    root = existing(root, "the DICOM folders of PROSTATEx")
-    files = sorted(existing(masks, "the PROSTATEx lesion masks").rglob("*.nii*")) if masks is not None else []
+    root = require_path(root, "the DICOM folders of PROSTATEx")
+    files = sorted(require_path(masks, "the PROSTATEx lesion masks").rglob("*.nii*")) if masks is not None else []
     by_patient: dict[str, list[Point]] = {}
     for point in read_findings(findings):
         by_patient.setdefault(point.patient, []).append(point)
     for patient, points in by_patient.items():
-        folder = existing(root / patient, f"the series of {patient}")
+        folder = require_path(root / patient, f"the series of {patient}")
         t2 = [series for series in find_series(folder) if _is_axial_t2(series)]
         if not t2:
             raise InputError(f"{folder} holds no axial T2 series (t2_tse_tra). Download the patient again.")
@@ -106,7 +106,7 @@ def _case(patient: str, image: Volume, points: list[Point], files: list[Path]) -
     drawn = observe_labels(mask, SOURCE)
     findings = []
     for n, point in enumerate(points, 1):
-        seen = drawn.get(n) or observed(SOURCE, centre=point.position)
+        seen = drawn.get(n) or annotated_observation(SOURCE, centre=point.position)
         certainty = {True: " significant", False: " not significant", None: ""}[point.significant]
         findings.append(Finding(label=f"L {n}", site=f"prostate {point.zone}{certainty}", observations={"t2": seen}))
     images = {"t2": image}

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Iterator
 from pathlib import Path
 
-from oncotrack.datasets.dicom_tree import existing_file
+from oncotrack.datasets.dicom_tree import require_file
 from oncotrack.errors import InputError
 
 
@@ -25,7 +25,7 @@ def table_rows(path: str | Path, what: str) -> Iterator[tuple[int, dict[str, str
     InputError
         The file is missing or not a table.
     """
-    path = existing_file(path, what)
+    path = require_file(path, what)
     try:
         with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
             yield from enumerate(csv.DictReader(file), 2)

@@ -21,8 +21,8 @@ from oncotrack.datasets.lesion_visits import (
     LesionVisits,
     VisitLesion,
     anatomical_landmarks,
+    assign_groups,
     box_size,
-    grouped,
     phantom_visits,
 )
 from oncotrack.datasets.node_scans import TEST
@@ -31,10 +31,10 @@ from oncotrack.findings.finding import Kind, point
 from oncotrack.images.files import load
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
-from oncotrack.networks.threads import one_thread_an_operation
+from oncotrack.networks.threads import one_thread_per_operation
 from oncotrack.phantom import insert, warp
 from oncotrack.phantom.insert import Implant, warp_lattice
-from oncotrack.phantom.motion import Flow, body_velocity, limited, map_points
+from oncotrack.phantom.motion import Flow, body_velocity, limit_speed, map_points
 from oncotrack.phantom.tissues import INSTANCE
 
 LESIONS = 20
@@ -94,8 +94,8 @@ def warped_visits(volume: Volume, seed: int) -> LesionVisits:
     moved, _ = warp(scans[1], motion=motion)
     contrast = bool(rng.random() < 0.5)
     gain = float(rng.choice([-0.3, 0.5])) if contrast else 0.0
-    images = (_rescanned(scans[0], 0.0, rng, f"{volume.name} {seed}"),
-              _rescanned(moved, gain, rng, f"{volume.name} {seed}, warped"))  # fmt: skip
+    images = (_rescan(scans[0], 0.0, rng, f"{volume.name} {seed}"),
+              _rescan(moved, gain, rng, f"{volume.name} {seed}, warped"))  # fmt: skip
     lesions = []
     for n in sorted(seen[0].keys() | seen[1].keys()):
         first, second = (visit.get(n) for visit in seen)
@@ -107,12 +107,12 @@ def warped_visits(volume: Volume, seed: int) -> LesionVisits:
         if is_inside and (lesion.radii_mm[0] or LEAST_RADIUS_MM) >= LEAST_RADIUS_MM:
             lesions.append(lesion)
     return LesionVisits(
-        f"{volume.name} warped {seed}", f"{volume.name} {seed}", *images, grouped(lesions, contrast),
+        f"{volume.name} warped {seed}", f"{volume.name} {seed}", *images, assign_groups(lesions, contrast),
         anatomical_landmarks(*images, partial(map_points, motion), rng),
     )  # fmt: skip
 
 
-@one_thread_an_operation()
+@one_thread_per_operation()
 def _motion(geometry: Geometry, rng: np.random.Generator) -> Flow:
     """Draw a strong motion of breathing, posture and weight over an image."""
     low, high = geometry.bounds
@@ -121,7 +121,7 @@ def _motion(geometry: Geometry, rng: np.random.Generator) -> Flow:
         rng, lattice, ((low + high) / 2).tolist(), breath_mm=float(rng.normal() * 10), posture_mm=8.0,
         weight=float(rng.normal() * 0.04), wobble_mm=float(rng.uniform(2.0, 7.0)),
     )  # fmt: skip
-    return Flow.from_velocity(lattice, limited(velocity, _MOST_MM))
+    return Flow.from_velocity(lattice, limit_speed(velocity, _MOST_MM))
 
 
 def _implants(volume: Volume, rng: np.random.Generator) -> tuple[list[Implant], list[str]]:
@@ -199,7 +199,7 @@ def _scaled(implant: Implant, size: float) -> Implant:
                    tall_mm=implant.tall_mm * size)  # fmt: skip
 
 
-def _rescanned(volume: Volume, gain: float, rng: np.random.Generator, name: str) -> Volume:
+def _rescan(volume: Volume, gain: float, rng: np.random.Generator, name: str) -> Volume:
     """Simulate another scanner: kernel, contrast above 60 HU changed by `gain`, voxels and noise."""
     array = gaussian_filter(volume.array.astype(np.float32), [0, *(float(rng.uniform(0.3, 0.9)),) * 2])
     array = np.where(array > 60, array + gain * (np.minimum(array, 300) - 60), array)

@@ -81,7 +81,7 @@ def evaluate_mr(
     return result
 
 
-def shown_from(detector: MRDetector, cases: Iterable[Case], progress: Progress = silent) -> float:
+def proposal_threshold(detector: MRDetector, cases: Iterable[Case], progress: Progress = silent) -> float:
     """Compute the score threshold at which the detector has `FALSE_POSITIVES` per scan, by boxes at IoU 0.25.
 
     Parameters

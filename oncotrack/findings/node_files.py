@@ -54,7 +54,7 @@ def write_nodes(
     OutputError
         The folder cannot be written to.
     """
-    tracklets = [_observed(finding, time_point)[1] for finding in chosen]
+    tracklets = [_observation_and_boxes(finding, time_point)[1] for finding in chosen]
     written = (
         write_text(folder / TABLE, table_text(chosen, time_point)),
         save(label_map(geometry, tracklets), folder / LABELS),
@@ -94,7 +94,7 @@ def table_text(chosen: Sequence[Finding], time_point: str) -> str:
     writer = csv.writer(text)
     writer.writerow(_HEADING)
     for number, finding in enumerate(chosen, 1):
-        observation, tracklet, box = _observed(finding, time_point)
+        observation, tracklet, box = _observation_and_boxes(finding, time_point)
         lengths = (axis and axis.length_mm for axis in (observation.short_axis, observation.long_axis))
         provenance = observation.provenance
         writer.writerow([
@@ -105,7 +105,7 @@ def table_text(chosen: Sequence[Finding], time_point: str) -> str:
     return text.getvalue()
 
 
-def _observed(finding: Finding, time_point: str) -> tuple[Observation, Tracklet, Box]:
+def _observation_and_boxes(finding: Finding, time_point: str) -> tuple[Observation, Tracklet, Box]:
     """Return the observation of a node, its slice boxes and its 3D box."""
     observation = finding.observation(time_point)
     if observation.tracklet is None:
@@ -114,7 +114,7 @@ def _observed(finding: Finding, time_point: str) -> tuple[Observation, Tracklet,
 
 
 def _roi(finding: Finding, time_point: str) -> dict:
-    observation, _tracklet, box = _observed(finding, time_point)
+    observation, _tracklet, box = _observation_and_boxes(finding, time_point)
     score = "" if observation.score is None else f", score {observation.score:.2f}"
     return {
         "type": "ROI",

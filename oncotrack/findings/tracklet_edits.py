@@ -16,7 +16,7 @@ from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.findings.tracklet import Tracklet
 
-SAME_PLACE_IOU = 0.1
+SAME_NODE_IOU = 0.1
 """Two boxes with a larger overlap are treated as the same node (the paper's matching threshold, AP3D@0.1)."""
 _AUTOMATIC_LABEL = re.compile(r"LN \d+")
 
@@ -53,7 +53,7 @@ def replace_tracklet(
     InputError
         There is no such finding, or it has no slice boxes at this time point.
     """
-    observation, _old = _with_slice_boxes(findings, uid, time_point)
+    observation, _old = _observation_and_tracklet(findings, uid, time_point)
     return findings.observe(
         uid,
         time_point,
@@ -79,7 +79,7 @@ def split(findings: FindingList, uid: str, time_point: str, slice_index: int) ->
     InputError
         There is no such finding, it has no slice boxes at this time point, or one part would be empty.
     """
-    observation, tracklet = _with_slice_boxes(findings, uid, time_point)
+    observation, tracklet = _observation_and_tracklet(findings, uid, time_point)
     below, above = tracklet.split(slice_index)
     old = findings[uid]
     with findings.group(f"split {old.label}"):
@@ -111,8 +111,8 @@ def merge(findings: FindingList, uid: str, other: str, time_point: str) -> Findi
     """
     if uid == other:
         raise InputError(f"{findings[uid].label} cannot be merged with itself. Choose another node.")
-    observation, tracklet = _with_slice_boxes(findings, uid, time_point)
-    other_observation, other_tracklet = _with_slice_boxes(findings, other, time_point)
+    observation, tracklet = _observation_and_tracklet(findings, uid, time_point)
+    other_observation, other_tracklet = _observation_and_tracklet(findings, other, time_point)
     scores = [each.score for each in (observation, other_observation) if each.score is not None]
     merged = replace(observation.with_tracklet(tracklet.merge(other_tracklet)), score=max(scores, default=None))
     with findings.group(f"merge {findings[uid].label} with {findings[other].label}"):
@@ -127,7 +127,7 @@ def add_proposals(
 
     Earlier proposals are removed. Findings that another scan shows too always stay, and so do those without slice
     boxes, which no detector made. No proposal is added where a node stays: where its box overlaps that node's by more
-    than `SAME_PLACE_IOU`, or contains that node's centre (a reader may have trimmed the node to a few slices). A
+    than `SAME_NODE_IOU`, or contains that node's centre (a reader may have trimmed the node to a few slices). A
     proposal that was deleted is added again; one that was rejected is not.
 
     Parameters
@@ -153,7 +153,7 @@ def add_proposals(
         staying = [observation.box for _finding, observation in findings.observations_at(time_point) if observation.box]
         for finding in proposed:
             box = finding.observation(time_point).box
-            if box and not any(box.iou(each) > SAME_PLACE_IOU or box.contains(each.centre) for each in staying):
+            if box and not any(box.iou(each) > SAME_NODE_IOU or box.contains(each.centre) for each in staying):
                 added.append(findings.insert(replace(finding, label=findings.next_label(finding.kind))))
     return tuple(added)
 
@@ -190,7 +190,7 @@ def has_decisions(findings: FindingList, time_point: str) -> bool:
     return any(_has_reader_work(finding, time_point) for finding in detected_nodes(findings, time_point))
 
 
-def _with_slice_boxes(findings: FindingList, uid: str, time_point: str) -> tuple[Observation, Tracklet]:
+def _observation_and_tracklet(findings: FindingList, uid: str, time_point: str) -> tuple[Observation, Tracklet]:
     """Return the observation of a finding and its slice boxes; raise InputError when it has none."""
     finding = findings[uid]
     observation = finding.at(time_point)

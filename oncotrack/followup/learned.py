@@ -29,7 +29,7 @@ from oncotrack.followup.tracker import (
 )
 from oncotrack.images.volume import Volume
 from oncotrack.networks import weights as weights_files
-from oncotrack.networks.threads import one_thread_an_operation
+from oncotrack.networks.threads import one_thread_per_operation
 from oncotrack.registration.registration import Registration
 
 FOUND_THRESHOLD = 0.5
@@ -179,7 +179,7 @@ class LearnedTracker(ABC):
         if not pair.followup.geometry.contains(position):
             return None
         back = point(self._register(pair, silent).to_baseline(position))
-        with one_thread_an_operation(), torch.inference_mode():
+        with one_thread_per_operation(), torch.inference_mode():
             followup, baseline = self._encode_crops([(pair.followup, position), (pair.baseline, back)])
             return self._cycle_errors([SearchRequest(followup, point(position), baseline, back, radius_mm)], at)[0]
 
@@ -200,7 +200,7 @@ class LearnedTracker(ABC):
         """
         clicked, radius_mm = _check_click(pair, at, radius_mm)
         expected = point(self._register(pair, progress).to_followup(clicked))
-        with one_thread_an_operation(), torch.inference_mode():
+        with one_thread_per_operation(), torch.inference_mode():
             baseline, followup = self._encode_crops([(pair.baseline, clicked), (pair.followup, expected)])
             (scores,) = self.search([SearchRequest(baseline, clicked, followup, expected, radius_mm)])
         grid = followup.crop.cell_grid(scores.logits.shape, scores.stride)
@@ -227,7 +227,7 @@ class LearnedTracker(ABC):
                 )
         return pair.registration(progress)
 
-    @one_thread_an_operation()
+    @one_thread_per_operation()
     @torch.inference_mode()
     def _match_batch(
         self,

@@ -11,7 +11,7 @@ import torch
 from oncotrack.background.jobs import Progress, part_of, silent
 from oncotrack.followup.match_lesions import lesion_message
 from oncotrack.followup.tracker import Match
-from oncotrack.networks.threads import at_once, side_by_side
+from oncotrack.networks.threads import map_in_threads, parallel_items
 
 Item = TypeVar("Item")
 
@@ -19,7 +19,7 @@ Item = TypeVar("Item")
 def match_in_parallel(
     match: Callable[[Progress, Item], Match], lesions: Sequence[Item], progress: Progress
 ) -> list[Match]:
-    """Return the match of each lesion; as many run at once as `threads.at_once` allows.
+    """Return the match of each lesion; as many run at once as `threads.parallel_items` allows.
 
     Parameters
     ----------
@@ -31,9 +31,9 @@ def match_in_parallel(
         Called between the groups, on the calling thread only; it may cancel there.
     """
     matches: list[Match] = []
-    for first in range(0, len(lesions), at_once()):
-        group = lesions[first : first + at_once()]
+    for first in range(0, len(lesions), parallel_items()):
+        group = lesions[first : first + parallel_items()]
         part = part_of(progress, first / len(lesions), (first + len(group)) / len(lesions))
         part(0.0, lesion_message(first, len(lesions)))
-        matches += side_by_side(partial(match, part if len(group) == 1 else silent), group, torch.device("cpu"))
+        matches += map_in_threads(partial(match, part if len(group) == 1 else silent), group, torch.device("cpu"))
     return matches

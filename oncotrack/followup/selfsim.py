@@ -30,7 +30,7 @@ from oncotrack.followup.tracker import (
 from oncotrack.images.geometry import Geometry, transform_points
 from oncotrack.images.volume import Volume
 from oncotrack.networks.heatmap import DLT_N
-from oncotrack.networks.threads import one_thread_an_operation
+from oncotrack.networks.threads import one_thread_per_operation
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class SelfSimilarity:
         RegistrationError
             The scans cannot be registered.
         """
-        with one_thread_an_operation():
+        with one_thread_per_operation():
             return self._match(pair, at, radius_mm, progress)
 
     def match_many(self, pair: ScanPair, lesions: Sequence[Lesion], progress: Progress = silent) -> list[Match]:
@@ -130,7 +130,7 @@ class SelfSimilarity:
         pair, at, position, radius_mm
             As in `SupportsCycleError.cycle_error`.
         """
-        with one_thread_an_operation():
+        with one_thread_per_operation():
             error = _cycle_error(_sides(pair), position, at, radius_mm)
         return error if np.isfinite(error) else None
 
@@ -149,7 +149,7 @@ class SelfSimilarity:
         at = pair.check_click(at)
         registration = pair.registration(lambda fraction, text: progress(0.7 * fraction, text))
         progress(0.7, "Searching")
-        with one_thread_an_operation():
+        with one_thread_per_operation():
             sides = _sides(pair)
             start = sides[0].to_common(at)
             costs = _coarse_costs(_Search(*sides, start, COARSE), start, radius_mm)

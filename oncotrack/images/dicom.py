@@ -69,7 +69,7 @@ def load_series(folder: Path) -> Volume:
             f"{folder} holds {len(found)} DICOM series ({listed}). Put the one you want in a folder of its own."
         )
     path, _uid, files = found[0]
-    _refuse_damaged(path, files)
+    _check_readable(path, files)
     reader = sitk.ImageSeriesReader()
     reader.SetFileNames(files)
     reader.MetaDataDictionaryArrayUpdateOn()
@@ -78,7 +78,7 @@ def load_series(folder: Path) -> Volume:
         with itk_warnings_off():
             image = reader.Execute()
     except RuntimeError as error:
-        raise InputError(_why_unreadable(folder, files)) from error
+        raise InputError(_unreadable_message(folder, files)) from error
     if len(files) > 1:
         _check_geometry(folder, files, reader)
 
@@ -96,7 +96,7 @@ def _tag(reader: sitk.ImageSeriesReader, key: str) -> str:
     return reader.GetMetaData(0, key).strip() if reader.HasMetaDataKey(0, key) else ""
 
 
-def _refuse_damaged(folder: Path, files: tuple[str, ...]) -> None:
+def _check_readable(folder: Path, files: tuple[str, ...]) -> None:
     """Raise InputError for a slice that cannot be parsed; GDCM leaves it out of the series silently."""
     for file in sorted(set(folder.iterdir()) - {Path(name) for name in files}):
         if file.is_file() and is_dicom_file(file) and _modality(file) in _SCANS:
@@ -113,7 +113,7 @@ def _modality(file: str | Path) -> str:
         return "CT"
 
 
-def _why_unreadable(folder: Path, files: tuple[str, ...]) -> str:
+def _unreadable_message(folder: Path, files: tuple[str, ...]) -> str:
     sizes: Counter[tuple[int, ...]] = Counter()
     for file in files:
         reader = sitk.ImageFileReader()

@@ -20,7 +20,7 @@ Result = TypeVar("Result")
 
 
 @contextmanager
-def one_thread_an_operation() -> Iterator[None]:
+def one_thread_per_operation() -> Iterator[None]:
     """Compute each torch operation inside the block on the calling thread alone."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -30,7 +30,7 @@ def one_thread_an_operation() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def side_by_side(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], device: torch.device) -> list[Result]:
     """Return the results of a function for every item, in their order.
 
     Parameters
@@ -45,12 +45,12 @@ def side_by_side(function: Callable[[Item], Result], items: Iterable[Item], devi
     items = list(items)
     if device.type != "cpu" or len(items) < 2:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(min(at_once(), len(items)), initializer=partial(torch.set_num_threads, 1)) as pool:
+    with ThreadPoolExecutor(min(parallel_items(), len(items)), initializer=partial(torch.set_num_threads, 1)) as pool:
         return list(pool.map(function, items))
 
 
-def at_once() -> int:
-    """Return how many items `side_by_side` computes at once on the CPU."""
+def parallel_items() -> int:
+    """Return how many items `map_in_threads` computes at once on the CPU."""
     return min(os.cpu_count() or 1, 8)
 
 

@@ -13,7 +13,7 @@ from oncotrack.phantom.layers import Block, Paint
 from oncotrack.phantom.shapes import ellipsoid, plane, smooth_max, smooth_min, tube
 from oncotrack.phantom.tissues import LABEL
 from oncotrack.phantom.trunk import TrunkFields
-from oncotrack.phantom.viscera import Viscera, turned
+from oncotrack.phantom.viscera import Viscera, rotation_axes
 
 
 class Abdomen:
@@ -26,14 +26,16 @@ class Abdomen:
         if found is None:
             return
         at = self.at = found
-        p = self.p = canvas.place[(slice(None), *at)]
+        p = self.p = canvas.template_points[(slice(None), *at)]
         self.folds, self.lobules = viscera.folds(p), viscera.lobules(p)
         self.mirrored = torch.stack([p[0].abs(), p[1], p[2]])
         self.belly = fields.belly[at]
         ripple = viscera.ripple(p)
         s = viscera.liver_size
         main = ellipsoid(p, (66, 6, -158), np.array((80, 92, 84)) * s)
-        lateral = ellipsoid(p, (viscera.liver_left + 46, 52, -134), np.array((66, 42, 40)) * s, turned((0, 1, 0), -12))
+        lateral = ellipsoid(
+            p, (viscera.liver_left + 46, 52, -134), np.array((66, 42, 40)) * s, rotation_axes((0, 1, 0), -12)
+        )
         liver = smooth_min(main, lateral, 16)
         visceral = plane(p, (28, 12, -176), (-0.62, -0.42, -0.66)) - 12 * ellipsoid(
             p, (70, -30, -150), (70, 60, 60)
@@ -45,13 +47,13 @@ class Abdomen:
         self.kidneys, self.sinus = [], []
         for n, (side, height) in enumerate(((1, -214), (-1, -198))):
             centre = (side * (60 + kx[n]), -39 + ky[n], height + kz[n])
-            turn = turned((0, 0, 1), side * 32) @ turned((0, 1, 0), side * -12)
+            turn = rotation_axes((0, 0, 1), side * 32) @ rotation_axes((0, 1, 0), side * -12)
             body = ellipsoid(p, centre, (25, 29, 54), turn) + 0.8 * ripple
             hilum = ellipsoid(p, np.add(centre, (-side * 20, 14, 0)), (17, 14, 20), turn)
             self.kidneys.append(smooth_max(body, -hilum, 6))
             self.sinus.append(ellipsoid(p, np.add(centre, (-side * 8, 6, 0)), (10, 11, 28), turn) + 3.5 * self.folds)
         kidney = torch.minimum(*self.kidneys)
-        spleen = ellipsoid(p, viscera.spleen[:3], viscera.spleen[3:], turned((0, 0, 1), 28)) + 2.0 * ripple
+        spleen = ellipsoid(p, viscera.spleen[:3], viscera.spleen[3:], rotation_axes((0, 0, 1), 28)) + 2.0 * ripple
         stomach = tube(p, viscera.stomach[:, :3], viscera.stomach[:, 3])
         self.stomach = torch.maximum(smooth_max(stomach + 1.5 * self.folds, self.belly + 1.0, 4), -(self.liver - 1.5))
         spleen = smooth_max(spleen, self.belly + 0.5, 5)
@@ -83,7 +85,7 @@ class Abdomen:
         yield Paint("liver", self.liver, at, LABEL["liver"])
         cleft = torch.maximum(torch.maximum(self.liver - 1, -22 - self.liver), plane(p, (0, 10, -166), (0, -0.1, 1)))
         yield Paint("visceral fat", cleft, at, sheet=p[0] + 12 + 0.25 * (p[1] - 40) + 2.5 * self.folds, thickness=1.6)
-        bladder = ellipsoid(p, (52, 44, -204), (13, 17, 27), turned((1, 0, 0), 22))
+        bladder = ellipsoid(p, (52, 44, -204), (13, 17, 27), rotation_axes((1, 0, 0), 22))
         yield Paint("liver portal", bladder - 1.5, at)
         yield Paint("bile", bladder, at, LABEL["gallbladder"])
 
@@ -112,7 +114,7 @@ class Abdomen:
         at = self.canvas.within((-55, -50, -190), (50, 20, -135))
         if at is None:
             return
-        p = self.canvas.place[(slice(None), *at)]
+        p = self.canvas.template_points[(slice(None), *at)]
         right = tube(p, [(27, -6, -146), (30, -14, -158), (38, -30, -170)], [2.4, 2.8, 2.2])
         right = torch.minimum(right, tube(p, [(29, -12, -156), (28, -30, -168)], [2.6, 2.0]))
         left = tube(p, [(-28, 0, -152), (-30, -8, -162), (-42, -24, -174)], [2.6, 3.0, 2.2])
@@ -161,7 +163,7 @@ class Abdomen:
         if any(s.stop - s.start < 2 for s in (k, j, i)):
             return None
         at = (k, j, i)
-        return at, self.canvas.place[(slice(None), *at)], self.fields.belly[at] + 3
+        return at, self.canvas.template_points[(slice(None), *at)], self.fields.belly[at] + 3
 
 
 def _inner(at: Block, within: Block) -> tuple[slice, ...]:

@@ -115,7 +115,7 @@ class Anatomy:
         yield from deep
         yield from great.paint_tubes(6.5)
         yield self.skeleton.cartilage
-        yield self.skeleton.cartilage.shrunk("cartilage", 2.0)
+        yield self.skeleton.cartilage.shrink("cartilage", 2.0)
         yield self.skeleton.rib_cortex
         yield self.skeleton.rib_marrow
         yield from paint_spine(canvas, None if ends is None else SPINE_ENDS)
@@ -152,7 +152,7 @@ def _depth(inside: np.ndarray) -> np.ndarray:
 
 def mediastinum(canvas: Canvas, great: GreatVessels, heart: Heart | None) -> torch.Tensor:
     """Return the signed distance of everything between the lungs, thickened by fat and rounded."""
-    p = canvas.place
+    p = canvas.template_points
     pads = {"aorta": 1.5, "superior vena cava": 1.5, "inferior vena cava": 1.0, "oesophagus": 3.0, "airway 0": 5.0,
             "airway 1": 3.0, "airway 2": 3.0, "right superior pulmonary vein": 1.0, "left superior pulmonary vein": 1.0,
             "right inferior pulmonary vein": 1.0, "left inferior pulmonary vein": 1.0}  # fmt: skip
@@ -238,8 +238,8 @@ def _trees(rng: np.random.Generator, organs: np.ndarray, vessels: dict[str, Vess
             rng, trunk[-1, :3], heading / np.linalg.norm(heading), cloud, float(trunk[-1, 3]), thinnest=1.1
         )
         airways.append(branch_beads(*tree, "airway wall", 0))
-    yield _inside(Beads.joined(blood), organs)
-    walls = _inside(Beads.joined(airways), organs)
+    yield _inside(Beads.join(blood), organs)
+    walls = _inside(Beads.join(airways), organs)
     outer = Beads("airway wall", walls.centres, walls.frames, walls.radii + 0.4 + 0.1 * walls.radii, 0, True)
     yield outer
     yield Beads("airway", walls.centres, walls.frames, walls.radii, LABEL["airway"], True)
@@ -263,8 +263,8 @@ def _trees(rng: np.random.Generator, organs: np.ndarray, vessels: dict[str, Vess
                     0,
                 )
             )
-        yield Beads.joined(portal)
-        yield Beads.joined(hepatic)
+        yield Beads.join(portal)
+        yield Beads.join(hepatic)
     mesentery = _cloud(
         rng, organs, "visceral fat", 500, lambda p: (p[:, 2] < -205) & (p[:, 1] > 5) & (np.abs(p[:, 0]) < 95)
     )

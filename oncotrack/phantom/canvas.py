@@ -46,9 +46,9 @@ class Canvas:
         k, j, i = torch.meshgrid(*axes, indexing="ij")
         ijk = torch.stack([i, j, k])
         here = torch.einsum("ab,b...->a...", matrix[:3, :3], ijk) + matrix[:3, 3].view(3, 1, 1, 1)
-        self.place = mapping.inverse(here)
+        self.template_points = mapping.inverse(here)
         self._node_mm = float((fine * self.factor).max())
-        self._sparse = self.place[:, ::4, ::4, ::4].cpu()
+        self._sparse = self.template_points[:, ::4, ::4, ::4].cpu()
 
     def within(self, low: ArrayLike, high: ArrayLike) -> Block | None:
         """Return the coarse nodes that may lie in a box of the template (RAS mm); None when there is none."""
@@ -59,7 +59,9 @@ class Canvas:
         if not len(found):
             return None
         slices = []
-        for first, last, size in zip(found.amin(0).tolist(), found.amax(0).tolist(), self.place.shape[1:], strict=True):
+        for first, last, size in zip(
+            found.amin(0).tolist(), found.amax(0).tolist(), self.template_points.shape[1:], strict=True
+        ):
             start, stop = max(4 * first - 4, 0), min(4 * last + 5, size)
             if stop - start < 2:
                 start, stop = max(0, stop - 2), min(size, start + 2)
@@ -75,19 +77,19 @@ class Canvas:
         at = self.within(points.min(0) - far, points.max(0) + far)
         if at is None:
             return None
-        total = self.place.new_full([s.stop - s.start for s in at], reach)
+        total = self.template_points.new_full([s.stop - s.start for s in at], reach)
         many = 4 if self.device.type == "cpu" else len(points)
         for n in range(0, len(points) - 1, many):
             part, r = points[n : n + many + 1], radii[n : n + many + 1]
             here = self.within(part.min(0) - reach - r.max(), part.max(0) + reach + r.max())
             if here is not None:
                 inner = tuple(slice(h.start - a.start, h.stop - a.start) for h, a in zip(here, at, strict=True))
-                distance = tube(self.place[(slice(None), *here)], part, r, flat=flat)
+                distance = tube(self.template_points[(slice(None), *here)], part, r, flat=flat)
                 total[inner] = torch.minimum(total[inner], distance)
         return at, total
 
     @property
     def everywhere(self) -> Block:
         """All coarse nodes."""
-        depth, height, width = self.place.shape[1:]
+        depth, height, width = self.template_points.shape[1:]
         return slice(0, depth), slice(0, height), slice(0, width)

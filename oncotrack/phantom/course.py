@@ -8,7 +8,7 @@ import numpy as np
 
 from oncotrack.findings.finding import Kind
 from oncotrack.phantom.layers import Lump
-from oncotrack.phantom.lumps import scaled
+from oncotrack.phantom.lumps import scale_lump
 from oncotrack.phantom.tissues import INSTANCE
 
 FATES = ("stable", "grows", "shrinks", "vanishes", "splits", "merges", "appears")
@@ -76,17 +76,17 @@ def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) ->
                 fate = "stable"
             if deposit.small and fate in ("vanishes", "splits", "merges"):
                 fate = "stable"
-            after: Lump | None = scaled(now, rng.uniform(0.95, 1.06))
+            after: Lump | None = scale_lump(now, rng.uniform(0.95, 1.06))
             if fate == "grows":
-                after = scaled(now, rng.uniform(1.22, 1.7))
+                after = scale_lump(now, rng.uniform(1.22, 1.7))
             elif fate == "shrinks":
-                after = scaled(now, rng.uniform(0.4, 0.75))
+                after = scale_lump(now, rng.uniform(0.4, 0.75))
             elif fate == "vanishes":
                 after = None
             elif fate == "splits":
                 shift = np.linalg.inv(now.metric)[:, 0] * 0.62
-                after = scaled(now, 0.6, shift)
-                piece = replace(scaled(now, rng.uniform(0.45, 0.55), -shift), label=next_number)
+                after = scale_lump(now, 0.6, shift)
+                piece = replace(scale_lump(now, rng.uniform(0.45, 0.55), -shift), label=next_number)
                 born.append(replace(deposit, number=next_number, lumps=(*(None,) * visit, piece), parent=deposit.number,
                                     fates=(*("absent",) * (visit - 1), "appears"), primary=False))  # fmt: skip
                 next_number += 1
@@ -94,11 +94,11 @@ def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) ->
                 found = _neighbour(deposits, n, now, merging)
                 if found is None:
                     fate = "grows"
-                    after = scaled(now, 1.3)
+                    after = scale_lump(now, 1.3)
                 else:
                     other, its = found
                     middle = (now.centre * now.radius**3 + its.centre * its.radius**3) / (now.radius**3 + its.radius**3)
-                    after = scaled(
+                    after = scale_lump(
                         replace(now, centre=middle), 1.1 * ((now.radius**3 + its.radius**3) ** (1 / 3)) / now.radius
                     )
                     merging.add(deposits[other].number)

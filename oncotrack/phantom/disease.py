@@ -81,7 +81,7 @@ def _nodes(rng: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
     placed: list[Deposit] = []
     for region, size, small in requested:
         names = [name for name, (where, *_) in STATIONS.items() if where == region]
-        found = _free_place(rng, names, room, placed, size.mean / 2)
+        found = _free_position(rng, names, room, placed, size.mean / 2)
         if found is None:
             continue
         station, centre = found
@@ -96,7 +96,7 @@ def _nodes(rng: np.random.Generator, anatomy: Anatomy) -> list[Deposit]:
     return placed
 
 
-def _free_place(
+def _free_position(
     rng: np.random.Generator, names: list[str], room: np.ndarray, placed: list[Deposit], need: float
 ) -> tuple[str, np.ndarray] | None:
     """Return station and centre: the best of 80 positions near the stations for a node of radius `need` mm.
@@ -135,7 +135,7 @@ def _lesions(rng: np.random.Generator, anatomy: Anatomy, nodes: int) -> list[Dep
         for n in range(max(counts[site], 1 if site == "lung" else 0)):
             primary = site == "lung" and n == 0
             size = float(np.exp(rng.uniform(np.log(least), np.log(most)))) * (1.3 if primary else 1)
-            centre = _host_place(rng, site, anatomy, size, placed)
+            centre = _host_position(rng, site, anatomy, size, placed)
             if centre is None:
                 continue
             label = INSTANCE + nodes + len(placed)
@@ -150,7 +150,7 @@ def _lesions(rng: np.random.Generator, anatomy: Anatomy, nodes: int) -> list[Dep
     return placed
 
 
-def _host_place(
+def _host_position(
     rng: np.random.Generator, site: str, anatomy: Anatomy, size: float, placed: list[Deposit]
 ) -> np.ndarray | None:
     """Return a centre (RAS mm) in the organ of `site` that is clear of the other lesions; None when there is none."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from oncotrack.networks.threads import seeds, side_by_side
+from oncotrack.networks.threads import map_in_threads, seeds
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.layers import Paint, Step
 from oncotrack.phantom.placed import Placed, in_visit
@@ -69,7 +69,7 @@ def paint_image(
         slab.paint(runs)
         slab.write(image, labels)
 
-    side_by_side(paint, zip(slabs, noises, strict=True), canvas.device)
+    map_in_threads(paint, zip(slabs, noises, strict=True), canvas.device)
     return image, labels
 
 
@@ -83,7 +83,7 @@ def paint_labels(canvas: Canvas, steps: Iterable[Step]) -> Tensor:
         slab.paint(runs)
         slab.write(None, labels)
 
-    side_by_side(paint, _slabs(canvas), canvas.device)
+    map_in_threads(paint, _slabs(canvas), canvas.device)
     return labels
 
 

@@ -40,14 +40,14 @@ class Head:
     @classmethod
     def random(cls, rng: np.random.Generator) -> Head:
         """Draw a plausible head."""
-        bones = Beads.joined(_bones())
+        bones = Beads.join(_bones())
         return cls(
             float(rng.uniform(0.96, 1.04)),
             Waves.random(rng, (26, 26, 26), 8),
             Waves.random(rng, (8, 8, 8), 6),
             float(rng.uniform(0.7, 1.4)),
             bones,
-            bones.shrunk("marrow", 1.6),
+            bones.shrink("marrow", 1.6),
             _teeth(rng),
         )
 
@@ -56,7 +56,7 @@ class Head:
         at = canvas.within(_LOW, _HIGH)
         if at is None:
             return
-        p = canvas.place[(slice(None), *at)]
+        p = canvas.template_points[(slice(None), *at)]
         mirrored = torch.stack([p[0].abs(), p[1], p[2]])
         cranium = ellipsoid(p, (0, 12, 290), np.array((77, 97, 75)) * self.size)
         face = ellipsoid(p, (0, 56, 242), (63, 58, 56))
@@ -73,7 +73,7 @@ class Head:
         at = canvas.within(_LOW, _HIGH)
         if at is None:
             return
-        p = canvas.place[(slice(None), *at)]
+        p = canvas.template_points[(slice(None), *at)]
         mirrored = torch.stack([p[0].abs(), p[1], p[2]])
         skin = fields.skin[at]
         cavity = self._cavity(p)

@@ -15,10 +15,10 @@ from oncotrack.findings.finding import Kind, point
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import measure_masks
-from oncotrack.networks.threads import one_thread_an_operation
+from oncotrack.networks.threads import one_thread_per_operation
 from oncotrack.phantom.layers import Block
-from oncotrack.phantom.lumps import centred, make_lump
-from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limited
+from oncotrack.phantom.lumps import centre_lump, make_lump
+from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limit_speed
 from oncotrack.phantom.statistics import node_size, small_node_size
 from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth
@@ -111,7 +111,7 @@ def insert(
         lump = make_lump(
             shaping, implant.centre, implant.long_mm, implant.short_mm, implant.tall_mm, implant.tissue, number
         )
-        lump = centred(lump)
+        lump = centre_lump(lump)
         where, offset = _around(volume.geometry, lump.centre, lump.half_extent)
         level = lump.level(torch.as_tensor(offset, dtype=torch.float64)).numpy()
         edge = float(np.mean(volume.spacing[:2]))
@@ -146,7 +146,7 @@ def insert(
     return out, Truth((VisitTruth(mask_volume, organs, tuple(instances), Identity()),))
 
 
-@one_thread_an_operation()
+@one_thread_per_operation()
 def warp(
     volume: Volume, seed: int = 0, *, most_mm: float = 25.0, motion: PointMap | None = None, masks: Volume | None = None
 ) -> tuple[Volume, Truth]:
@@ -189,7 +189,7 @@ def warp(
             weight=float(rng.normal() * 0.03),
             wobble_mm=2.5,
         )
-        motion = Flow.from_velocity(lattice, limited(velocity, most_mm))
+        motion = Flow.from_velocity(lattice, limit_speed(velocity, most_mm))
     source = pull_coordinates(volume.geometry, motion)
     image = torch.as_tensor(volume.array.astype(np.float32))[None, None]
     fill = float(volume.array.min())

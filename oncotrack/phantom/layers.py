@@ -63,7 +63,7 @@ class Beads:
     label: int = 0
     cylinder: bool = False
 
-    def shrunk(self, tissue: str, by_mm: float, label: int | None = None) -> Beads:
+    def shrink(self, tissue: str, by_mm: float, label: int | None = None) -> Beads:
         """Return the inside of a shell: cross-section radii reduced by `by_mm`, beads without extent dropped."""
         radii = self.radii.copy()
         radii[:, :2] -= by_mm
@@ -74,7 +74,7 @@ class Beads:
         return Beads(tissue, self.centres[keep], self.frames[keep], radii[keep], label, self.cylinder)
 
     @staticmethod
-    def joined(parts: Iterable[Beads]) -> Beads:
+    def join(parts: Iterable[Beads]) -> Beads:
         """Return one set made of several of the same tissue and kind."""
         parts = list(parts)
         centres, frames, radii = (

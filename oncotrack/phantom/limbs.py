@@ -33,12 +33,12 @@ class Arms:
         shafts = [[(174, -10, 170), (188, 6, 360)]] if trunk.arms_up else [
             [(194, -20, -76), (214, -20, -225)], [(206, -14, -236), (214, 2, -455)], [(222, -24, -230), (230, 4, -455)],
         ]  # fmt: skip
-        bones = Beads.joined(
+        bones = Beads.join(
             rod(np.array(points) * (side, 1, 1), [(10.5 - 4 * (n > 0),) * 2] * 2, up=(0, 1, 0))
             for n, points in enumerate(shafts)
             for side in (1, -1)
         )
-        return cls(_UP if trunk.arms_up else _DOWN, bones, bones.shrunk("yellow marrow", 3.0, LABEL["bone"]))
+        return cls(_UP if trunk.arms_up else _DOWN, bones, bones.shrink("yellow marrow", 3.0, LABEL["bone"]))
 
     def shape(self, fields: TrunkFields, canvas: Canvas) -> None:
         """Extend the arms of the trunk in `fields`."""
@@ -48,7 +48,7 @@ class Arms:
         at = canvas.within((-reach[0], -reach[1], low), (reach[0], reach[1], high))
         if at is None:
             return
-        p = canvas.place[(slice(None), *at)]
+        p = canvas.template_points[(slice(None), *at)]
         arm = tube(torch.stack([p[0].abs(), p[1], p[2]]), points, radii)
         fields.skin[at] = smooth_min(fields.skin[at], arm - 2.0, 4)
         fields.muscle[at] = smooth_min(fields.muscle[at], arm + 5 + 0.4 * fields.trunk.fat_mm, 4)

@@ -138,7 +138,7 @@ def _swell(lump: Lump, unit: np.ndarray) -> np.ndarray:
     return 1 + (np.sin(unit @ lump.bumps[:, :3].T + lump.bumps[:, 3]) * lump.bumps[:, 4]).sum(-1)
 
 
-def centred(lump: Lump) -> Lump:
+def centre_lump(lump: Lump) -> Lump:
     """Return an ellipsoidal lump moved so that its centroid, which bumps shift, lies where its centre was."""
     n = np.arange(400) + 0.5
     height, turn = 1 - n / 200, n * np.pi * (1 + 5**0.5)
@@ -149,6 +149,6 @@ def centred(lump: Lump) -> Lump:
     return replace(lump, centre=lump.centre - np.linalg.inv(lump.metric) @ shift)
 
 
-def scaled(lump: Lump, factor: float, shift: ArrayLike = (0, 0, 0)) -> Lump:
+def scale_lump(lump: Lump, factor: float, shift: ArrayLike = (0, 0, 0)) -> Lump:
     """Return the same lump `factor` times as large, moved by `shift` mm."""
     return replace(lump, metric=lump.metric / factor, centre=lump.centre + np.asarray(shift))

@@ -49,7 +49,7 @@ def pet_image(
     image.mul_(float(rng.lognormal(0, 0.08)))
     noise = 0.22 * float(rng.uniform(0.7, 1.3)) * image.clamp_min(0.02).sqrt()
     image = image + noise * torch.randn(image.shape, generator=generator, device=image.device) * 2.0
-    image = blurred(image, PET_FWHM_MM / 2.355 / np.asarray(canvas.geometry.spacing))
+    image = blur(image, PET_FWHM_MM / 2.355 / np.asarray(canvas.geometry.spacing))
     return image.clamp_min_(0).cpu().numpy().astype(np.float32), labels
 
 
@@ -66,7 +66,7 @@ def mr_image(
     return torch.sqrt((image + real).square() + imaginary.square()).cpu().numpy().astype(np.float32), labels
 
 
-def blurred(image: Tensor, sigma_voxels: Sequence[float] | np.ndarray) -> Tensor:
+def blur(image: Tensor, sigma_voxels: Sequence[float] | np.ndarray) -> Tensor:
     """Return a Gaussian blur of (D, H, W) with a sigma along x, y, z, in voxels."""
     out = image[None, None]
     for axis, sigma in zip((4, 3, 2), sigma_voxels, strict=True):

@@ -232,7 +232,7 @@ def body_velocity(
     return velocity
 
 
-def limited(velocity: Tensor, most_mm: float) -> Tensor:
+def limit_speed(velocity: Tensor, most_mm: float) -> Tensor:
     """Return the velocity scaled down so that no point of the lattice moves faster than `most_mm`."""
     top = float(velocity.square().sum(0).sqrt().max())
     return velocity * min(1.0, most_mm / max(top, 1e-6))

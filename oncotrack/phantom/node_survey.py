@@ -11,7 +11,7 @@ from oncotrack.background.jobs import Progress
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import Measurement, measure_masks
-from oncotrack.networks.threads import one_thread_an_operation
+from oncotrack.networks.threads import one_thread_per_operation
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.disease import random_disease
 from oncotrack.phantom.layers import Lump
@@ -51,7 +51,7 @@ def measured_nodes(bodies: int, seed: int, progress: Progress | None = None) -> 
     dict of str to dict of str to (N,) ndarray
         By region, every measure of `NODES`.
     """
-    return _collected(_lone_nodes(bodies, seed, progress))
+    return _collect(_lone_nodes(bodies, seed, progress))
 
 
 def lone_measure(lump: Lump) -> Measurement | None:
@@ -67,7 +67,7 @@ def lone_measure(lump: Lump) -> Measurement | None:
 
 def _lone_nodes(bodies: int, seed: int, progress: Progress | None) -> Iterator[list[tuple[str, Measurement]]]:
     """Yield region and measure of the enlarged nodes of each patient."""
-    with one_thread_an_operation():
+    with one_thread_per_operation():
         for n in range(bodies):
             rng = np.random.default_rng([seed, n])
             anatomy = Anatomy.random(rng)
@@ -81,7 +81,7 @@ def _lone_nodes(bodies: int, seed: int, progress: Progress | None) -> Iterator[l
                 progress((n + 1) / bodies, "Measuring nodes")
 
 
-def _collected(patients: Iterator[list[tuple[str, Measurement]]]) -> Sizes:
+def _collect(patients: Iterator[list[tuple[str, Measurement]]]) -> Sizes:
     """Gather the patients' nodes into one table per region."""
     found: dict[str, dict[str, list[float]]] = {
         region: {m: [] for m in (*MEASURES, "nodes_per_patient")} for region in NODES

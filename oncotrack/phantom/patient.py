@@ -15,7 +15,7 @@ from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import measure_masks
-from oncotrack.networks.threads import one_thread_an_operation
+from oncotrack.networks.threads import one_thread_per_operation
 from oncotrack.phantom.anatomy import Anatomy
 from oncotrack.phantom.canvas import Canvas
 from oncotrack.phantom.course import Deposit
@@ -23,7 +23,7 @@ from oncotrack.phantom.disease import pushes, random_disease
 from oncotrack.phantom.draw import paint_image
 from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.modalities import Modality, mr_image, pet_image
-from oncotrack.phantom.motion import Chain, Flow, PointMap, Push, body_velocity, limited
+from oncotrack.phantom.motion import Chain, Flow, PointMap, Push, body_velocity, limit_speed
 from oncotrack.phantom.scanner import Scanner
 from oncotrack.phantom.tissues import AIR, INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth
@@ -141,11 +141,13 @@ def make_patient(
         raise InputError(f'"{region}" is not a region of the phantom. Choose from {", ".join(REACH)}.')
     if visits < 1 or min(size) < 4:
         raise InputError("A phantom needs at least one visit and four voxels along each axis.")
-    with one_thread_an_operation():
-        return _made(seed, visits, size, spacing, region, modalities, phase, scanner, device, motion_mm, nodes, lesions)
+    with one_thread_per_operation():
+        return _make_checked(
+            seed, visits, size, spacing, region, modalities, phase, scanner, device, motion_mm, nodes, lesions
+        )
 
 
-def _made(
+def _make_checked(
     seed: int,
     visits: int,
     size: Sequence[int],
@@ -188,12 +190,12 @@ def drawing_job(seed: int, *, size: Sequence[int], device: str) -> Callable[[], 
     scanner = Scanner.random(rng, geometry.spacing[2])
     generator = torch.Generator(device=device).manual_seed(seed)
 
-    @one_thread_an_operation()
+    @one_thread_per_operation()
     def draw() -> torch.Tensor:
         canvas = Canvas(geometry, mapping, device)
         painting = anatomy.steps(canvas, *_lumps(deposits, 0))
         image, _ = paint_image(
-            canvas, painting, hu_values(Phase.PORTAL), AIR, anatomy.mottle(canvas.place), speckle=generator
+            canvas, painting, hu_values(Phase.PORTAL), AIR, anatomy.mottle(canvas.template_points), speckle=generator
         )
         return scanner.image(image, geometry, generator)
 
@@ -211,7 +213,7 @@ def _visit_motion(rng: np.random.Generator, most_mm: float) -> Flow:
         weight=float(rng.normal() * 0.03),
         wobble_mm=float(rng.uniform(1.0, 2.5)),
     )
-    return Flow.from_velocity(LATTICE, limited(velocity, most_mm))
+    return Flow.from_velocity(LATTICE, limit_speed(velocity, most_mm))
 
 
 def _mapping(deposits: Sequence[Deposit], visit: int, body: Flow, motion: Flow | None, device: str) -> PointMap:
@@ -263,7 +265,7 @@ def _visit(
         grid = Modality.grid(modality, geometry)
         canvas = Canvas(grid, mapping, device)
         painting = list(anatomy.steps(canvas, *_lumps(deposits, n)))
-        mottle = anatomy.mottle(canvas.place)
+        mottle = anatomy.mottle(canvas.template_points)
         if modality == "CT":
             drawn, labels = paint_image(canvas, painting, hu_values(phase), AIR, mottle, speckle=generator)
             drawn = scanner.image(drawn, grid, generator)

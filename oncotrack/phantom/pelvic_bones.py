@@ -40,17 +40,17 @@ def build_pelvic_bones() -> PelvicBones:
         bones += _ring(side)
         shafts.append(_femur(side))
         wings.append(_wing(side))
-    cortex, plates, shaft = Beads.joined(bones), Beads.joined(wings), Beads.joined(shafts)
+    cortex, plates, shaft = Beads.join(bones), Beads.join(wings), Beads.join(shafts)
     at = np.array([(s * x, y, z) for s in (-1, 1) for x, y, z in
                    ((21, -34, -372), (20, -52, -394), (17, -68, -416), (13, -76, -438))], float)  # fmt: skip
     label = LABEL["bone"]
     return PelvicBones(
         cortex,
-        cortex.shrunk("marrow", 1.6, label),
+        cortex.shrink("marrow", 1.6, label),
         plates,
-        plates.shrunk("marrow", 1.5, label),
+        plates.shrink("marrow", 1.5, label),
         shaft,
-        shaft.shrunk("yellow marrow", 4.5, label),
+        shaft.shrink("yellow marrow", 4.5, label),
         Beads("fat", at, np.tile(np.eye(3), (len(at), 1, 1)), np.full((len(at), 3), (4.5, 8.0, 5.5))),
     )
 

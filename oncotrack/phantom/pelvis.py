@@ -87,7 +87,7 @@ class Pelvis:
         at = canvas.within(_LOW, _HIGH)
         if at is None:
             return
-        p = canvas.place[(slice(None), *at)]
+        p = canvas.template_points[(slice(None), *at)]
         fat = fields.trunk.fat_mm
         flesh = _flesh(p) + fields.ripple[at]
         legs = [(86, -18, -470), (84, -20, -560), (76, -16, -700), (70, -12, -900), (68, -20, -1400)]
@@ -112,7 +112,7 @@ class Pelvis:
         at = canvas.within((-200, -150, -760), (200, 140, HIGHEST + 30))
         if at is None:
             return
-        p = canvas.place[(slice(None), *at)]
+        p = canvas.template_points[(slice(None), *at)]
         mirrored = torch.stack([p[0].abs(), p[1], p[2]])
         ripple, lobules = self.ripple(p), self.lobules(p)
         bladder = self._bladder(p, ripple)
@@ -126,7 +126,7 @@ class Pelvis:
         at = canvas.within((-150, -110, -760), (150, 70, HIGHEST + 10))
         if at is None:
             return
-        p = canvas.place[(slice(None), *at)]
+        p = canvas.template_points[(slice(None), *at)]
         mirrored = torch.stack([p[0].abs(), p[1], p[2]])
         bones = self.bones
         yield bones.plates
@@ -258,4 +258,4 @@ def _both_sides(tissue: str, paths: list[list[tuple[float, float, float, float]]
             table[away, 0] *= side
             dense = smooth_path(table, 7.0)
             parts.append(path_beads(dense[:, :3], dense[:, 3], tissue, LABEL[tissue]))
-    return Beads.joined(parts)
+    return Beads.join(parts)

@@ -52,7 +52,7 @@ def in_visit(steps: Iterable[Step], canvas: Canvas) -> list[Placed]:
     placed: list[Placed] = []
     for step in steps:
         if isinstance(step, Beads):
-            placed.append(_placed_beads(step, next(moved), canvas))
+            placed.append(_place_beads(step, next(moved), canvas))
         elif isinstance(step, Lump):
             placed.append(PlacedLump(step, next(moved)[:, 0].cpu().numpy().astype(float)))
         else:
@@ -60,7 +60,7 @@ def in_visit(steps: Iterable[Step], canvas: Canvas) -> list[Placed]:
     return placed
 
 
-def _placed_beads(beads: Beads, moved: Tensor, canvas: Canvas) -> PlacedBeads:
+def _place_beads(beads: Beads, moved: Tensor, canvas: Canvas) -> PlacedBeads:
     """Return beads at their (3, N) centres (RAS mm) of the visit; their frames stay as they are."""
     to_index = torch.as_tensor(canvas.fine_geometry.ras_to_ijk, dtype=torch.float32, device=canvas.device)
     index = (to_index[:3, :3] @ moved + to_index[:3, 3:]).T

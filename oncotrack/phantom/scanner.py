@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from oncotrack.images.geometry import Geometry
-from oncotrack.networks.threads import seeds, side_by_side
+from oncotrack.networks.threads import map_in_threads, seeds
 
 KERNELS = {"soft": (0.44, 0.5), "medium": (0.5, 0.4), "sharp": (0.6, 0.0)}
 """Per kernel: cut-off of the noise spectrum (1/mm), Gaussian blur of the image (mm)."""
@@ -68,16 +68,16 @@ class Scanner:
 
     def image(self, hu: Tensor, geometry: Geometry, generator: torch.Generator) -> Tensor:
         """Return (D, H, W) HU as this scanner reconstructs them, rounded to whole HU."""
-        hu = self._with_table(hu, geometry)
+        hu = self._add_table(hu, geometry)
         rays = _ray_weights(hu, geometry)
-        out = self._streaked(hu)
+        out = self._add_streaks(hu)
         starts = range(0, len(hu), 16)
 
         def scan(job: tuple[int, torch.Generator]) -> None:
             part = slice(job[0], job[0] + 16)
-            out[part] = self._kernelled(out[part], geometry.spacing, tuple(r[part] for r in rays), job[1])
+            out[part] = self._apply_kernel(out[part], geometry.spacing, tuple(r[part] for r in rays), job[1])
 
-        side_by_side(scan, zip(starts, seeds(generator, len(starts), hu.device), strict=True), hu.device)
+        map_in_threads(scan, zip(starts, seeds(generator, len(starts), hu.device), strict=True), hu.device)
         if self.circle:
             out.masked_fill_(~_circle(geometry, hu.device), self.padding)
         return out.round_().clamp_(-1024, 3071)
@@ -87,11 +87,11 @@ class Scanner:
     ) -> Tensor:
         """Return noise alone, (D, H, W) of unit standard deviation, with this kernel's spectrum."""
         weights = torch.ones(shape[0], shape[1], 1, device=device), torch.ones(shape[0], 1, shape[2], device=device)
-        return Scanner(self.kernel, 1.0)._kernelled(
+        return Scanner(self.kernel, 1.0)._apply_kernel(
             torch.zeros(shape, device=device), geometry.spacing, weights, generator
         )
 
-    def _kernelled(
+    def _apply_kernel(
         self, hu: Tensor, spacing: Sequence[float], rays: tuple[Tensor, ...], generator: torch.Generator
     ) -> Tensor:
         """Return slices with the kernel's blur and noise; `rays` scale the noise of rows and columns."""
@@ -114,7 +114,7 @@ class Scanner:
         horizontal = torch.fft.irfft2(spectrum[1] * share_x, s=(height, width))
         return smooth + self.noise_hu * (vertical * rays[0] + horizontal * rays[1])
 
-    def _with_table(self, hu: Tensor, geometry: Geometry) -> Tensor:
+    def _add_table(self, hu: Tensor, geometry: Geometry) -> Tensor:
         """Return the image with the table in the air below the patient."""
         if self.table_gap_mm is None:
             return hu.clone()
@@ -137,7 +137,7 @@ class Scanner:
         air = ((hu + 300) / -700).clamp(0, 1)
         return hu + (flat + 1000) * air * (y < table + 60)
 
-    def _streaked(self, hu: Tensor) -> Tensor:
+    def _add_streaks(self, hu: Tensor) -> Tensor:
         """Return the image with dark bands of a few HU between dense bones in a row (shoulders, spine)."""
         bone = (hu - 250).clamp_(0, 900)
         out = hu

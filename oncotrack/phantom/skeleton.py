@@ -42,7 +42,7 @@ def paint_spine(canvas: Canvas, ends: tuple[float, float] | None = None) -> Iter
     at = canvas.within((-34, -75, -480), (34, 30, 250))
     if at is None:
         return
-    p = canvas.place[(slice(None), *at)]
+    p = canvas.template_points[(slice(None), *at)]
     x, y, z = p
     heights = np.arange(-480.0, 260.0, 2.0)
     position = ((z + 480) / 2).clamp(0, len(heights) - 1).long()
@@ -100,17 +100,17 @@ def build_skeleton(rng: np.random.Generator, trunk: Trunk) -> Skeleton:
     girdle, plates = _shoulder_girdle(trunk)
     bones += _sternum(trunk) + girdle
     ribs, cartilage = _ribs(trunk, rng)
-    cortex = Beads.joined(bones)
-    rib_cortex = Beads.joined(ribs)
+    cortex = Beads.join(bones)
+    rib_cortex = Beads.join(ribs)
     label = LABEL["bone"]
     return Skeleton(
         cortex,
-        cortex.shrunk("marrow", 1.25, label),
-        Beads.joined(plates),
-        Beads.joined(plates).shrunk("rib marrow", 1.3, label),
+        cortex.shrink("marrow", 1.25, label),
+        Beads.join(plates),
+        Beads.join(plates).shrink("rib marrow", 1.3, label),
         rib_cortex,
-        rib_cortex.shrunk("rib marrow", 1.2, label),
-        Beads.joined(cartilage),
+        rib_cortex.shrink("rib marrow", 1.2, label),
+        Beads.join(cartilage),
     )
 
 

@@ -39,7 +39,7 @@ class Slab:
         self.grain = torch.empty_like(self.scratch)
         cell, first = int(self.canvas.factor[2]), self.slices.start
         for start, stop in _groups(self.cells, self.cells_at_once):
-            grain = _upsampled(mottle[start : stop + 1], self.canvas.factor)
+            grain = _upsample(mottle[start : stop + 1], self.canvas.factor)
             if noise is not None:
                 grain += torch.randn(grain.shape, generator=noise, device=grain.device)
             self.grain[start * cell - first : stop * cell - first] = grain
@@ -90,16 +90,16 @@ class Slab:
         nodes = step.sdf[low - az.start : high + 1 - az.start]
         box: Block = (slice(None), slice(0, nodes.shape[1]), slice(0, nodes.shape[2]))
         if self.canvas.device.type == "cpu":
-            touched = _touched(nodes, width)
+            touched = _touched_block(nodes, width)
             if touched is None:
                 return
             box = touched
             ay = slice(ay.start + box[1].start, ay.start + box[1].stop)
             ax = slice(ax.start + box[2].start, ax.start + box[2].stop)
-        alpha = _upsampled(nodes[box], self.canvas.factor)
+        alpha = _upsample(nodes[box], self.canvas.factor)
         if step.sheet is not None:
             sheet = step.sheet[low - az.start : high + 1 - az.start][box]
-            sheet = _upsampled(sheet, self.canvas.factor).abs_().sub_(step.thickness / 2)
+            sheet = _upsample(sheet, self.canvas.factor).abs_().sub_(step.thickness / 2)
             alpha = torch.maximum(alpha, sheet, out=alpha)
             width = max(self.edge, step.thickness)
         alpha.mul_(-1 / width).add_(0.5).clamp_(0, 1)
@@ -202,7 +202,7 @@ class Slab:
         order = span.prod(1).argsort()
         spans = span[order].cpu().numpy()
         flat, covered = self.scratch.view(-1), []
-        for start, stop in _equal_batches(spans):
+        for start, stop in _similar_batches(spans):
             box = spans[start:stop].max(0)
             which = order[start:stop]
             off = torch.cartesian_prod(*(torch.arange(int(n), device=device) for n in box))
@@ -246,7 +246,7 @@ def _groups(cells: range, count: int) -> list[tuple[int, int]]:
     return [(start, min(start + count, cells.stop)) for start in range(cells.start, cells.stop, count)]
 
 
-def _equal_batches(spans: np.ndarray) -> Iterable[tuple[int, int]]:
+def _similar_batches(spans: np.ndarray) -> Iterable[tuple[int, int]]:
     """Split (N, 3) box sizes, sorted by their volume, into batches of similar volume that fit into memory."""
     start, volumes = 0, spans.prod(1)
     while start < len(spans):
@@ -257,7 +257,7 @@ def _equal_batches(spans: np.ndarray) -> Iterable[tuple[int, int]]:
         start = stop
 
 
-def _upsampled(coarse: Tensor, factor: np.ndarray) -> Tensor:
+def _upsample(coarse: Tensor, factor: np.ndarray) -> Tensor:
     """Return trilinear values between (d, h, w) nodes: ((d-1) fz, (h-1) fy, (w-1) fx)."""
     fx, fy, fz = (int(f) for f in factor)
     if fx == fy == fz == 1:
@@ -272,7 +272,7 @@ def _upsampled(coarse: Tensor, factor: np.ndarray) -> Tensor:
     return torch.lerp(a[:-1, None], a[1:, None], w).flatten(0, 1)
 
 
-def _touched(nodes: Tensor, width: float) -> Block | None:
+def _touched_block(nodes: Tensor, width: float) -> Block | None:
     """Return the rows and columns of nodes whose cells the shape may reach; None when it reaches none."""
     flat = nodes.amin(0) < width / 2
     if not flat.any():
@@ -288,7 +288,8 @@ def _touched(nodes: Tensor, width: float) -> Block | None:
 
 def _plane_size(canvas: Canvas) -> tuple[int, int]:
     """Return rows and columns of a fine slice, up to the end of the last coarse cell."""
-    return (canvas.place.shape[2] - 1) * int(canvas.factor[1]), (canvas.place.shape[3] - 1) * int(canvas.factor[0])
+    rows, columns = canvas.template_points.shape[2:]
+    return (rows - 1) * int(canvas.factor[1]), (columns - 1) * int(canvas.factor[0])
 
 
 def plane_voxels(canvas: Canvas) -> int:

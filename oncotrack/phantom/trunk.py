@@ -134,7 +134,7 @@ class TrunkFields:
     """A trunk's fields on a canvas: distance from the cage, skin, muscle, diaphragm, lungs."""
 
     def __init__(self, trunk: Trunk, canvas: Canvas, mediastinum: Tensor) -> None:
-        p = canvas.place
+        p = canvas.template_points
         self.trunk, self.p = trunk, p
         table = torch.as_tensor(trunk.table, device=p.device)
         table = torch.cat([table, table[..., :1]], -1)
@@ -215,7 +215,7 @@ def _paint_belly_wall(fields: TrunkFields, canvas: Canvas, bends: Tensor, gate: 
     at = canvas.within((-220, -140, -480), (220, 160, -150))
     if at is None:
         return
-    x, y, z = canvas.place[(slice(None), *at)]
+    x, y, z = canvas.template_points[(slice(None), *at)]
     cage, muscle, angle = fields.cage[at], fields.muscle[at], fields.angle[at].abs()
     thick = (cage - muscle).clamp_min(6.0)
     belly = z + 172 + 10 * gate[at]

@@ -148,7 +148,7 @@ class GreatVessels:
 
     def union(self, pads: dict[str, float], default: float) -> Tensor:
         """Return all tubes as one rounded shape over the whole canvas, each thickened by its pad (mm)."""
-        total = torch.full(self.canvas.place.shape[1:], 60.0, device=self.canvas.device)
+        total = torch.full(self.canvas.template_points.shape[1:], 60.0, device=self.canvas.device)
         for name, (at, sdf) in self.tubes.items():
             total[at] = smooth_min(total[at], sdf - pads.get(name, default), 9)
         return total

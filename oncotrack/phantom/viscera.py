@@ -18,7 +18,7 @@ from oncotrack.phantom.tissues import LABEL
 from oncotrack.phantom.trunk import TrunkFields, neck_muscles
 
 
-def turned(axis: ArrayLike, degrees: float) -> np.ndarray:
+def rotation_axes(axis: ArrayLike, degrees: float) -> np.ndarray:
     """Return the axes of a body turned by `degrees` about an axis, (3, 3), one per row."""
     from scipy.spatial.transform import Rotation
 
@@ -113,13 +113,13 @@ def heart_outline(canvas: Canvas, viscera: Viscera) -> Heart | None:
     at = canvas.within((-105, -40, -150), (75, 105, 0))
     if at is None:
         return None
-    p = canvas.place[(slice(None), *at)]
+    p = canvas.template_points[(slice(None), *at)]
     h = viscera.heart
-    axis = turned((0, 0, 1), -38) @ turned((1, 0, 0), 0)
-    axis = turned((0.3, 1, 0), 14) @ axis
+    axis = rotation_axes((0, 0, 1), -38) @ rotation_axes((1, 0, 0), 0)
+    axis = rotation_axes((0.3, 1, 0), 14) @ axis
     ripple = viscera.folds(p) * 1.2
     left = ellipsoid(p, (-44, 34, -84), np.array((33, 46, 36)) * h, axis)
-    right = ellipsoid(p, (-10, 58, -82), np.array((29, 42, 34)) * h, turned((0, 0, 1), -62))
+    right = ellipsoid(p, (-10, 58, -82), np.array((29, 42, 34)) * h, rotation_axes((0, 0, 1), -62))
     ra = ellipsoid(p, (28, 28, -72), np.array((22, 25, 31)) * h) + ripple
     la = ellipsoid(p, (-5, 0, -54), np.array((33, 18, 22)) * h) + ripple * 0.6
     outflow = tube(p, [(-10, 62, -70), (-20, 48, -42)], [20, 14])
@@ -156,7 +156,7 @@ def paint_neck(canvas: Canvas, fields: TrunkFields, viscera: Viscera) -> Iterato
     at = canvas.within((-75, -85, 50), (75, 90, 250))
     if at is None:
         return
-    p = canvas.place[(slice(None), *at)]
+    p = canvas.template_points[(slice(None), *at)]
     bed = tube(p, [(0, 30, 64), (0, 24, 100), (0, 18, 160), (0, 16, 240)], [34, 44, 46, 46], flat=0.75)
     folds, lobules = viscera.folds(p), viscera.lobules(p)
     yield Paint("visceral fat", bed + folds, at, LABEL["visceral fat"])
@@ -187,7 +187,7 @@ def paint_back(canvas: Canvas, viscera: Viscera, muscular: float = 1.0) -> Itera
     at = canvas.within((-85, -115, -480), (85, 30, 120))
     if at is None:
         return
-    p = canvas.place[(slice(None), *at)]
+    p = canvas.template_points[(slice(None), *at)]
     mirrored = torch.stack([p[0].abs(), p[1], p[2]])
     heights = np.array([110, 60, 0, -60, -120, -180, -240, -320, -400], float)
     middle = np.array([18, 22, 25, 27, 29, 31, 32, 32, 30], float)

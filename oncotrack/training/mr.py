@@ -15,7 +15,7 @@ from oncotrack.detection.mr.detector import MRDetector
 from oncotrack.detection.mr.network import MaskRCNN
 from oncotrack.detection.mr.uncertainty import UncertaintyLoss
 from oncotrack.errors import InputError
-from oncotrack.evaluation.mr_detectors import shown_from
+from oncotrack.evaluation.mr_detectors import proposal_threshold
 from oncotrack.networks import weights
 from oncotrack.training import loop
 from oncotrack.training.bookmarked_slices import BookmarkedSlices, SliceBatch, write
@@ -139,6 +139,6 @@ def train(
     path = weights.save(out / f"mr-{config}.safetensors", "mr", chosen, state, record)
     if calibrating:
         cases = held_out_mr(calibrating, HELD_OUT)
-        record["threshold"] = shown_from(MRDetector(device, weights=path, threshold=0.0), cases, progress)
+        record["threshold"] = proposal_threshold(MRDetector(device, weights=path, threshold=0.0), cases, progress)
         weights.save(path, "mr", chosen, state, record)
     return path

@@ -22,7 +22,7 @@ class DenseLayer(nn.Module):
 
     Parameters
     ----------
-    entering : int
+    in_channels : int
         Input channels.
     growth : int
         Channels that the layer adds.
@@ -30,10 +30,10 @@ class DenseLayer(nn.Module):
         Width of the 1x1x1 convolution as a multiple of `growth`.
     """
 
-    def __init__(self, entering: int, growth: int, bottleneck: int) -> None:
+    def __init__(self, in_channels: int, growth: int, bottleneck: int) -> None:
         super().__init__()
-        self.norm1 = nn.BatchNorm3d(entering)
-        self.conv1 = nn.Conv3d(entering, bottleneck * growth, 1, bias=False)
+        self.norm1 = nn.BatchNorm3d(in_channels)
+        self.conv1 = nn.Conv3d(in_channels, bottleneck * growth, 1, bias=False)
         self.norm2 = nn.BatchNorm3d(bottleneck * growth)
         self.conv2 = nn.Conv3d(bottleneck * growth, growth, 3, padding=1, bias=False)
 
@@ -54,14 +54,14 @@ class Transition(nn.Module):
 
     Parameters
     ----------
-    entering : int
+    in_channels : int
         Input channels.
     """
 
-    def __init__(self, entering: int) -> None:
+    def __init__(self, in_channels: int) -> None:
         super().__init__()
-        self.norm = nn.BatchNorm3d(entering)
-        self.conv = nn.Conv3d(entering, entering // 2, 1, bias=False)
+        self.norm = nn.BatchNorm3d(in_channels)
+        self.conv = nn.Conv3d(in_channels, in_channels // 2, 1, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, C / 2, D, H / 2, W / 2).

@@ -169,17 +169,17 @@ class Refine(nn.Module):
 
     Parameters
     ----------
-    entering : int
+    in_channels : int
         Input channels.
     width : int
         Channels of the convolutions.
     """
 
-    def __init__(self, entering: int, width: int) -> None:
+    def __init__(self, in_channels: int, width: int) -> None:
         super().__init__()
-        self.first = nn.Conv3d(entering, width, 3, padding=1, bias=False)
+        self.first = nn.Conv3d(in_channels, width, 3, padding=1, bias=False)
         self.second = nn.Conv3d(width, width, 3, padding=1, bias=False)
-        self.norms = nn.ModuleList([nn.BatchNorm3d(entering), nn.BatchNorm3d(width), nn.BatchNorm3d(width)])
+        self.norms = nn.ModuleList([nn.BatchNorm3d(in_channels), nn.BatchNorm3d(width), nn.BatchNorm3d(width)])
         self.out = nn.Conv3d(width, 1, 1)
         nn.init.zeros_(self.out.weight)
         nn.init.zeros_(cast(torch.Tensor, self.out.bias))

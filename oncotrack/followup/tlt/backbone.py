@@ -14,7 +14,7 @@ class ResBlock(nn.Module):
 
     Parameters
     ----------
-    entering : int
+    in_channels : int
         Input channels.
     width : int
         Output channels.
@@ -22,17 +22,17 @@ class ResBlock(nn.Module):
         Stride of the first convolution.
     """
 
-    def __init__(self, entering: int, width: int, stride: int) -> None:
+    def __init__(self, in_channels: int, width: int, stride: int) -> None:
         super().__init__()
-        self.conv1 = nn.Conv3d(entering, width, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv3d(in_channels, width, 3, stride, 1, bias=False)
         self.norm1 = nn.BatchNorm3d(width)
         self.conv2 = nn.Conv3d(width, width, 3, 1, 1, bias=False)
         self.norm2 = nn.BatchNorm3d(width)
-        is_same = stride == 1 and entering == width
+        is_same = stride == 1 and in_channels == width
         self.shortcut = (
             nn.Identity()
             if is_same
-            else nn.Sequential(nn.Conv3d(entering, width, 1, stride, bias=False), nn.BatchNorm3d(width))
+            else nn.Sequential(nn.Conv3d(in_channels, width, 1, stride, bias=False), nn.BatchNorm3d(width))
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -58,7 +58,7 @@ class TLTBackbone(nn.Module):
 
     def __init__(self, config: TLTConfig) -> None:
         super().__init__()
-        entering = [(len(config.windows), config.stem_kernel)] + [(config.stem, 3)] * (config.stem_convs - 1)
+        in_channels = [(len(config.windows), config.stem_kernel)] + [(config.stem, 3)] * (config.stem_convs - 1)
         self.stem = nn.Sequential(
             *(
                 nn.Sequential(
@@ -66,7 +66,7 @@ class TLTBackbone(nn.Module):
                     nn.BatchNorm3d(config.stem),
                     nn.ReLU(),
                 )
-                for channels, kernel in entering
+                for channels, kernel in in_channels
             )
         )
         widths = (config.stem, *config.stages)
