@@ -23,11 +23,11 @@ findings = detector(name, device="cpu").detect(image)
 
 print(f"{len(findings)} candidates found by {name} in {image.name}; the ten with the highest score:")
 for finding in findings[:10]:
-    seen = finding.at("t0")  # the observation at the only time point
+    observation = finding.at("t0")  # the observation at the only time point
     print(
-        "{}: R {:.1f}  A {:.1f}  S {:.1f} mm".format(finding.label, *seen.centre),
-        f"{seen.long_axis.length_mm:.0f} x {seen.short_axis.length_mm:.0f} mm",
-        f"on {len(seen.tracklet.boxes)} slices",
-        f"score {seen.score:.2f}",
+        "{}: R {:.1f}  A {:.1f}  S {:.1f} mm".format(finding.label, *observation.centre),
+        f"{observation.long_axis.length_mm:.0f} x {observation.short_axis.length_mm:.0f} mm",
+        f"on {len(observation.tracklet.boxes)} slices",
+        f"score {observation.score:.2f}",
         sep=", ",
     )

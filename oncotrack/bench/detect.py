@@ -54,17 +54,17 @@ def bench_detect(
     result: dict[str, Any] = {"scan": volume.name, "slices": len(LNSlices(volume)), "threads": torch.get_num_threads()}
     for name in ("tracking", "stacking"):
         detector = LNTrackerDetector(device, stacking=name == "stacking")
-        result[name] = _timed(detector, volume, result["slices"], progress)
+        result[name] = _time_detector(detector, volume, result["slices"], progress)
         result["device"] = str(detector.device)
     result["peak_mib"] = _peak_mib()
     if baseline is not None:
-        result["unet"] = _timed(baseline, volume, result["slices"], progress)
+        result["unet"] = _time_detector(baseline, volume, result["slices"], progress)
     for name, config in CONFIGS.items():
         result[name] = cost(config)
     return result
 
 
-def _timed(detector: NodeDetector, volume: Volume, slices: int, progress: Progress) -> dict[str, Any]:
+def _time_detector(detector: NodeDetector, volume: Volume, slices: int, progress: Progress) -> dict[str, Any]:
     started = time.perf_counter()
     found = detector.detect(volume, progress)
     seconds = time.perf_counter() - started

@@ -53,7 +53,7 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
         registered pair, with its ratio to one lesion (``times_one_click``) and, including loading and registration, to
         the first click (``times_first_click``). ``help_seconds_over_python``: time of ``--help``.
     """
-    result: dict[str, Any] = {"help_seconds_over_python": _help_seconds()}
+    result: dict[str, Any] = {"help_seconds_over_python": _measure_help_seconds()}
     about = sample("lung-pair")
     folder = lung or about.local_folder()
     if folder is not None:
@@ -150,8 +150,8 @@ def _warped(baseline: Volume, path: Path | None) -> dict[str, Any]:
     followup, motion = warped_copy(baseline, rng)
     candidates = body_points(baseline, 3 * _POINTS, rng)
     truths = motion.to_followup(candidates)
-    seen = np.flatnonzero(followup.geometry.contains(truths, margin_mm=10))[:_POINTS]
-    points, truths = candidates[seen], truths[seen]
+    visible = np.flatnonzero(followup.geometry.contains(truths, margin_mm=10))[:_POINTS]
+    points, truths = candidates[visible], truths[visible]
     pair = ScanPair(baseline, followup, cache=False)
     rows: dict[str, Any] = {"voxels": list(baseline.geometry.size), "points": len(points)}
     searching = searching_methods()
@@ -197,7 +197,7 @@ def body_points(volume: Volume, count: int, rng: np.random.Generator) -> np.ndar
     return coarse.geometry.to_ras(voxels[rng.choice(len(voxels), count, replace=False)][:, ::-1])
 
 
-def _help_seconds() -> float:
+def _measure_help_seconds() -> float:
     """Measure the seconds of ``oncotrack --help`` in excess of starting Python."""
 
     def median(code: str) -> float:

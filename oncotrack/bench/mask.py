@@ -49,16 +49,16 @@ def bench_mask(nodes: int = 12, progress: Progress = silent) -> dict[str, Any]:
         if len(chosen) == nodes:
             break
     methods = {
-        "pseudo_mask": lambda sample: _whole(sample, pseudo_mask(sample.image, sample.axes)),
-        "paper": lambda sample: _whole(sample, pseudo_mask(sample.image, sample.axes, "paper")),
+        "pseudo_mask": lambda sample: _on_sample_grid(sample, pseudo_mask(sample.image, sample.axes)),
+        "paper": lambda sample: _on_sample_grid(sample, pseudo_mask(sample.image, sample.axes, "paper")),
         "threshold": _threshold,
-        "region_growing": _grown,
-        "carried": lambda sample: _whole(sample, propagate_to_3d(sample.image, sample.axes)),
+        "region_growing": _region_growing,
+        "carried": lambda sample: _on_sample_grid(sample, propagate_to_3d(sample.image, sample.axes)),
     }
     result: dict[str, Any] = {"nodes": len(chosen)}
     for n, (name, method) in enumerate(methods.items()):
         progress(0.5 + 0.1 * n, name.replace("_", " ").capitalize())
-        result[name] = _timed(method, chosen, in_3d=name == "carried")
+        result[name] = _time_method(method, chosen, in_3d=name == "carried")
     rows, columns = np.indices((_SIDE, _SIDE)) - _SIDE / 2
     disc = (rows / 250) ** 2 + (columns / 180) ** 2 < 1
     bent = (np.hypot(rows, columns) < 250) & (np.hypot(rows, columns - 120) > 220)
@@ -66,19 +66,19 @@ def bench_mask(nodes: int = 12, progress: Progress = silent) -> dict[str, Any]:
     return result
 
 
-def _timed(method: Callable[[Sample], np.ndarray], chosen: list[Sample], in_3d: bool) -> dict[str, float]:
+def _time_method(method: Callable[[Sample], np.ndarray], chosen: list[Sample], in_3d: bool) -> dict[str, float]:
     """Return median time and mean Dice of a method."""
     seconds, scores = [], []
     for sample in chosen:
         started = time.perf_counter()
-        made = method(sample)
+        mask = method(sample)
         seconds.append(time.perf_counter() - started)
         k = slice(None) if in_3d else _slice(sample)
-        scores.append(dice(made[k], sample.truth.array[k]))
+        scores.append(dice(mask[k], sample.truth.array[k]))
     return {"milliseconds": 1000 * float(np.median(seconds)), "Dice": float(np.mean(scores))}
 
 
-def _whole(sample: Sample, mask: Volume) -> np.ndarray:
+def _on_sample_grid(sample: Sample, mask: Volume) -> np.ndarray:
     """Return a mask on the voxels of the sample."""
     return mask.resampled(sample.truth.geometry, fill=0, nearest=True).array
 
@@ -94,19 +94,19 @@ def _threshold(sample: Sample) -> np.ndarray:
     low, high = _SOFT_TISSUE_HU
     plane = sample.image.array[k]
     components, _ = cast(tuple[np.ndarray, int], ndimage.label((plane > low) & (plane < high)))
-    made = np.zeros(sample.truth.array.shape, bool)
-    made[k] = (components == components[j, i]) & (components > 0)
-    return made
+    mask = np.zeros(sample.truth.array.shape, bool)
+    mask[k] = (components == components[j, i]) & (components > 0)
+    return mask
 
 
-def _grown(sample: Sample) -> np.ndarray:
+def _region_growing(sample: Sample) -> np.ndarray:
     """Segment by region growing (confidence connected, 2.5 standard deviations) from the axes' centre, in their slice."""
     i, j, k = np.round(sample.image.geometry.to_ijk(sample.axes.centre)).astype(int).tolist()
     plane = sitk.GetImageFromArray(sample.image.array[k].astype(np.float32))
     grown = sitk.ConfidenceConnected(plane, [(i, j)], numberOfIterations=3, multiplier=2.5, initialNeighborhoodRadius=2)
-    made = np.zeros(sample.truth.array.shape, bool)
-    made[k] = sitk.GetArrayFromImage(grown) > 0
-    return made
+    mask = np.zeros(sample.truth.array.shape, bool)
+    mask[k] = sitk.GetArrayFromImage(grown) > 0
+    return mask
 
 
 def _milliseconds(mask: np.ndarray) -> float:

@@ -167,11 +167,11 @@ def node_table(patients: int, seed: int, progress: Progress = silent) -> list[di
     for region, table in NODES.items():
         for measure, real in table.items():
             if measure in found[region]:
-                mine = np.percentile(found[region][measure], PERCENTILES)
+                drawn = np.percentile(found[region][measure], PERCENTILES)
                 rows += [
                     {"region": region, "measure": measure, "percentile": p, "phantom": round(float(a), 2), "real": b,
                      "difference_percent": round(100 * (float(a) / b - 1), 1)}
-                    for p, a, b in zip(PERCENTILES, mine, real, strict=True)
+                    for p, a, b in zip(PERCENTILES, drawn, real, strict=True)
                 ]  # fmt: skip
     return rows
 

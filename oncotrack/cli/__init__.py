@@ -28,17 +28,17 @@ def main() -> None:
         sys.stderr.write(f"oncotrack: {error}{option_hint(error)}\n")
         sys.exit(2)
     except KeyboardInterrupt:
-        _stopped()
+        _report_interrupt()
     except SystemExit as end:
         if end.code == _INTERRUPTED:  # typer turns Ctrl+C into this exit code
-            _stopped()
+            _report_interrupt()
         raise
 
 
 _INTERRUPTED = 130
 
 
-def _stopped() -> None:
+def _report_interrupt() -> None:
     """Report Ctrl+C and exit."""
     sys.stderr.write("oncotrack: stopped by Ctrl+C. No file was left incomplete.\n")
     sys.exit(_INTERRUPTED)

@@ -17,8 +17,8 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Replace earlier option names, ``--part`` or ``--part=all``, and parse the arguments."""
-        own = {option for parameter in self.params for option in parameter.opts}
-        current = {old: new for old, new in RENAMED.items() if new in own}
+        names = {option for parameter in self.params for option in parameter.opts}
+        current = {old: new for old, new in RENAMED.items() if new in names}
         pieces = (arg.partition("=") for arg in args)
         return super().parse_args(ctx, [current.get(name, name) + sign + value for name, sign, value in pieces])
 

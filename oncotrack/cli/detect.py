@@ -84,15 +84,17 @@ def detect(
 
 def _as_json(finding: Finding) -> dict[str, Any]:
     """Return one detection with the JSON keys that scripts read; positions in RAS mm."""
-    seen = finding.observations[_TIME_POINT]
-    assert seen.box and seen.long_axis and seen.short_axis and seen.tracklet, "every detector gives these"
+    observation = finding.observations[_TIME_POINT]
+    assert observation.box and observation.long_axis and observation.short_axis and observation.tracklet, (
+        "every detector gives these"
+    )
     return {
         "label": finding.label,
-        "center_ras": list(seen.centre),
-        "box_ras": [list(seen.box.low), list(seen.box.high)],
-        "score": seen.score,
-        "long_axis_mm": seen.long_axis.length_mm,
-        "short_axis_mm": seen.short_axis.length_mm,
+        "center_ras": list(observation.centre),
+        "box_ras": [list(observation.box.low), list(observation.box.high)],
+        "score": observation.score,
+        "long_axis_mm": observation.long_axis.length_mm,
+        "short_axis_mm": observation.short_axis.length_mm,
         "side": finding.site,
-        "slices": len(seen.tracklet.boxes),
+        "slices": len(observation.tracklet.boxes),
     }

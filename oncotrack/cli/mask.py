@@ -71,27 +71,27 @@ def mask(
     drawn, others, volume = read_axes(axes), [read_axes(path) for path in more or ()], load(image)
     with progress_bar() as progress:
         if in_3d or others:
-            made = propagate_to_3d(volume, drawn, others, method=method, progress=progress)
+            segmented = propagate_to_3d(volume, drawn, others, method=method, progress=progress)
         else:
-            made = pseudo_mask(volume, drawn, method)
-    seen = observation(made, drawn)
-    assert seen.box and seen.tracklet, "a mask gives these"
+            segmented = pseudo_mask(volume, drawn, method)
+    measured = observation(segmented, drawn)
+    assert measured.box and measured.tracklet, "a mask gives these"
     warnings = [warning for each in (drawn, *others) for warning in each.warnings()]
     for warning in warnings:
         print_message(warning)
     label = axes.name.split(".")[0]
     if out is not None:
-        print_written(write_labels(out, volume.geometry, {label: made}))
+        print_written(write_labels(out, volume.geometry, {label: segmented}))
     if pairs is not None:
-        print_written(write_pair(pairs, label, volume, made))
-    voxels = int(np.count_nonzero(made.array))
-    slices = len(seen.tracklet.boxes)
+        print_written(write_pair(pairs, label, volume, segmented))
+    voxels = int(np.count_nonzero(segmented.array))
+    slices = len(measured.tracklet.boxes)
     result = {
         "voxels": voxels,
         "slices": slices,
-        "volume_mm3": seen.volume_mm3,
-        "center_ras": list(seen.centre),
-        "box_ras": [list(seen.box.low), list(seen.box.high)],
+        "volume_mm3": measured.volume_mm3,
+        "center_ras": list(measured.centre),
+        "box_ras": [list(measured.box.low), list(measured.box.high)],
         "long_axis_mm": drawn.long.length_mm,
         "short_axis_mm": drawn.short.length_mm,
         "method": method,
@@ -99,6 +99,6 @@ def mask(
     }
     lines = {
         "Axes": f"{drawn.long.length_mm:.1f} x {drawn.short.length_mm:.1f} mm",
-        "Mask": f"{voxels} voxels, {seen.volume_mm3:.0f} mm3, in {slices} slice{'s' if slices > 1 else ''}",
+        "Mask": f"{voxels} voxels, {measured.volume_mm3:.0f} mm3, in {slices} slice{'s' if slices > 1 else ''}",
     }
     print_result(result, json, lines)

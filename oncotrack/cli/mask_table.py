@@ -32,17 +32,19 @@ def mask_table(
     rows: list[ResultRow] = []
     by_image: dict[str, tuple[Geometry, str, list[MaskResult]]] = {}
     with progress_bar() as progress:
-        for made in make_masks(list(_requests(image, table)), in_3d=in_3d, method=method, progress=progress):
-            if made.image is None or made.mask is None:
-                rows.append(ResultRow(made.label, error=made.error))
+        for mask_result in make_masks(list(_requests(image, table)), in_3d=in_3d, method=method, progress=progress):
+            if mask_result.image is None or mask_result.mask is None:
+                rows.append(ResultRow(mask_result.label, error=mask_result.error))
                 if sum(bool(row.error) for row in rows) <= _PRINTED:
-                    print_message(f"{made.label}: {made.error}")
+                    print_message(f"{mask_result.label}: {mask_result.error}")
                 continue
-            name = made.image.name
-            rows.append(ResultRow(made.label, made.observation, image=name))
-            by_image.setdefault(name, (made.image.geometry, made.image.fingerprint, []))[2].append(made)
+            name = mask_result.image.name
+            rows.append(ResultRow(mask_result.label, mask_result.observation, image=name))
+            by_image.setdefault(name, (mask_result.image.geometry, mask_result.image.fingerprint, []))[2].append(
+                mask_result
+            )
             if pairs is not None:
-                write_pair(pairs, made.label, made.image, made.mask)
+                write_pair(pairs, mask_result.label, mask_result.image, mask_result.mask)
     if out is not None:
         print_written(write_table(out / "masks.csv", rows))
         for name, (geometry, fingerprint, found) in by_image.items():
@@ -104,11 +106,11 @@ def _dl_info_requests(image: Path, table: Path) -> Iterator[MaskRequest]:
         volume, long, short = key_slice(image, row)
         return volume, RecistAxes.of(long, short)
 
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     for line, row in info_rows(table):
         stem = f"line {line}" if isinstance(row, InputError) else f"{row.series}_{row.key_slice:03d}"
-        seen[stem] = seen.get(stem, 0) + 1
-        label = f"{stem} {seen[stem]}" if seen[stem] > 1 else stem
+        counts[stem] = counts.get(stem, 0) + 1
+        label = f"{stem} {counts[stem]}" if counts[stem] > 1 else stem
         yield MaskRequest(label, lambda row=row: load(row))
 
 

@@ -24,7 +24,7 @@ def findings_of_pair(pair: ScanPair, matches: Sequence[tuple[Sequence[float], fl
     scans = ((BASELINE, "baseline", pair.baseline), (FOLLOWUP, "follow-up", pair.followup))
     findings = FindingList([_time_point(*scan) for scan in scans])
     for at, radius, match in matches:
-        finding = findings.add(BASELINE, _clicked(at, radius))
+        finding = findings.add(BASELINE, _clicked_observation(at, radius))
         findings.observe(finding.uid, FOLLOWUP, match.observation())
     return findings
 
@@ -45,7 +45,7 @@ def write_pair(
     known = [Truth(uid, point(position)) for uid, position in truths.items()]
     report = write_report(out / "report.html", pair, findings, title=title, note=note, truths=known)
     volumes = pair.baseline, pair.followup
-    return [report, *_list_and_scene(out, volumes, findings, {(0, 1): pair.registration()})]
+    return [report, *_write_list_and_scene(out, volumes, findings, {(0, 1): pair.registration()})]
 
 
 def findings_of_visits(visits: VisitPairs, at: Sequence[float], radius: float, links: Sequence[Link]) -> FindingList:
@@ -54,7 +54,7 @@ def findings_of_visits(visits: VisitPairs, at: Sequence[float], radius: float, l
     findings = FindingList(
         [_time_point(f"t{n}", *scan) for n, scan in enumerate(zip(labels, visits.volumes, strict=False))]
     )
-    finding = findings.add(BASELINE, _clicked(at, radius))
+    finding = findings.add(BASELINE, _clicked_observation(at, radius))
     for link in links:
         findings.observe(finding.uid, f"t{link.visit}", link.match.observation())
     return findings
@@ -63,15 +63,15 @@ def findings_of_visits(visits: VisitPairs, at: Sequence[float], radius: float, l
 def write_visits(out: Path, visits: VisitPairs, findings: FindingList, *, title: str) -> list[Path]:
     """Write the same files for many visits; the report has one column for each visit."""
     report = write_visits_report(out / "report.html", visits.volumes, findings, title=title)
-    return [report, *_list_and_scene(out, visits.volumes, findings, visits.registrations)]
+    return [report, *_write_list_and_scene(out, visits.volumes, findings, visits.registrations)]
 
 
-def _clicked(at: Sequence[float], radius: float) -> Observation:
+def _clicked_observation(at: Sequence[float], radius: float) -> Observation:
     provenance = Provenance(reader="reader")
     return Observation(centre=point(at), state=State.ACCEPTED, radius_mm=radius, provenance=provenance)
 
 
-def _list_and_scene(
+def _write_list_and_scene(
     out: Path,
     volumes: Sequence[Volume],
     findings: FindingList,

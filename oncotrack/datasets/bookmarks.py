@@ -33,7 +33,7 @@ def bookmarks(labels: Volume, least_mm: float) -> list[Bookmark]:
     columns, rows, _ = labels.geometry.size
     found = []
     for k in np.flatnonzero(labels.array.any(axis=(1, 2))).tolist():
-        for number, seen in measure_masks(labels.cropped((0, 0, k), (columns, rows, k + 1))).items():
-            if seen.short_axis.length_mm >= least_mm:
-                found.append(Bookmark(k, number, RecistAxes.of(seen.long_axis, seen.short_axis)))
+        for number, measurement in measure_masks(labels.cropped((0, 0, k), (columns, rows, k + 1))).items():
+            if measurement.short_axis.length_mm >= least_mm:
+                found.append(Bookmark(k, number, RecistAxes.of(measurement.long_axis, measurement.short_axis)))
     return found

@@ -211,7 +211,7 @@ def label_case(
     labels = renumber(labels)
     prefix = "LN" if kind is Kind.LYMPH_NODE else "L"
     findings = []
-    for value, seen in observe_labels(labels, source).items():
+    for value, observation in observe_labels(labels, source).items():
         label, what, site = names.get(value, (f"{prefix} {value}", kind, ""))
-        findings.append(Finding(label=label, kind=what, site=site, observations={on: seen}))
+        findings.append(Finding(label=label, kind=what, site=site, observations={on: observation}))
     return Case(name, images, truth_list(name, images, findings), {on: labels})

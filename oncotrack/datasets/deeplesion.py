@@ -207,7 +207,7 @@ def _case(name: str, images: Path, series: str, indices: Sequence[int], lesions:
         ends = geometry.to_ras([(x, y, k) for x, y in np.reshape(lesion.recist, (4, 2))])
         long, short = _axes(geometry, lesion, k)
         x0, y0, x1, y1 = lesion.box
-        seen = annotated_observation(
+        observation = annotated_observation(
             SOURCE,
             centre=tuple(ends.mean(0)),
             radius_mm=lesion.radius_mm,
@@ -216,5 +216,5 @@ def _case(name: str, images: Path, series: str, indices: Sequence[int], lesions:
             long_axis=long,
             short_axis=short,
         )
-        findings.append(Finding(label=f"L {n}", site=lesion.site, observations={"ct": seen}))
+        findings.append(Finding(label=f"L {n}", site=lesion.site, observations={"ct": observation}))
     return Case(name, {"ct": ct}, truth_list(name, {"ct": ct}, findings))

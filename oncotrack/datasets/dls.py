@@ -170,9 +170,9 @@ def cases(annotation: str | Path, images: str | Path, split: str | None = None) 
     for pair in read_pairs(annotation, split):
         ends = {"baseline": pair.source, "follow-up": pair.target}
         scans = {key: image(lesion.image) for key, lesion in ends.items()}
-        seen = {key: _observation(scans[key], lesion) for key, lesion in ends.items()}
+        observed = {key: _observation(scans[key], lesion) for key, lesion in ends.items()}
         name = f"{pair.source.image.split('.')[0]}_{pair.target.image.split('.')[0]}_{pair.key}"
-        yield Case(name, scans, truth_list(name, scans, [Finding(label="L 1", observations=seen)]))
+        yield Case(name, scans, truth_list(name, scans, [Finding(label="L 1", observations=observed)]))
 
 
 def _observation(image: Volume, lesion: DLSLesion) -> Observation:

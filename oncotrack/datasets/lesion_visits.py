@@ -211,9 +211,9 @@ def assign_groups(lesions: Sequence[VisitLesion], contrast: bool = False) -> tup
 def _are_near(lesion: VisitLesion, other: VisitLesion) -> bool:
     """Return whether another lesion of at least half the size lies close to this one at one of the visits."""
     for visit in (0, 1):
-        its, mine = other.radii_mm[visit], lesion.radii_mm[visit] or lesion.radii_mm[0]
-        if its is not None and mine is not None and its >= mine / 2:
-            gap = float(np.linalg.norm(np.subtract(lesion.places[visit], other.places[visit]))) - its - mine
+        other_radius, radius = other.radii_mm[visit], lesion.radii_mm[visit] or lesion.radii_mm[0]
+        if other_radius is not None and radius is not None and other_radius >= radius / 2:
+            gap = float(np.linalg.norm(np.subtract(lesion.places[visit], other.places[visit]))) - other_radius - radius
             if gap <= TWIN_GAP_MM:
                 return True
     return False

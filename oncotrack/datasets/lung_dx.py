@@ -115,5 +115,5 @@ def _finding(number: int, letter: str, boxes: dict[int, tuple[float, ...]], ct: 
     low = (*corners[:, :2].min(0), min(boxes))
     high = (*corners[:, 2:].max(0), max(boxes))
     box = voxel_box(ct.geometry, low, high)
-    seen = annotated_observation(SOURCE, centre=box.centre, box=box, tracklet=slice_tracklet(ct.geometry, boxes))
-    return Finding(label=f"L {number}", site=TYPES.get(letter, letter), observations={"ct": seen})
+    observation = annotated_observation(SOURCE, centre=box.centre, box=box, tracklet=slice_tracklet(ct.geometry, boxes))
+    return Finding(label=f"L {number}", site=TYPES.get(letter, letter), observations={"ct": observation})

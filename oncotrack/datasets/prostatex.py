@@ -106,8 +106,10 @@ def _case(patient: str, image: Volume, points: list[Point], files: list[Path]) -
     drawn = observe_labels(mask, SOURCE)
     findings = []
     for n, point in enumerate(points, 1):
-        seen = drawn.get(n) or annotated_observation(SOURCE, centre=point.position)
+        observation = drawn.get(n) or annotated_observation(SOURCE, centre=point.position)
         certainty = {True: " significant", False: " not significant", None: ""}[point.significant]
-        findings.append(Finding(label=f"L {n}", site=f"prostate {point.zone}{certainty}", observations={"t2": seen}))
+        findings.append(
+            Finding(label=f"L {n}", site=f"prostate {point.zone}{certainty}", observations={"t2": observation})
+        )
     images = {"t2": image}
     return Case(patient, images, truth_list(patient, images, findings), {"t2": mask} if drawn else {})

@@ -80,26 +80,26 @@ def warped_visits(volume: Volume, seed: int) -> LesionVisits:
     """
     rng = np.random.default_rng([seed, 12])
     spacing = np.maximum(volume.spacing, np.minimum(_WORK_MM, np.max(volume.spacing)))
-    work = _whole(volume.resampled(volume.geometry.with_spacing(spacing)))
+    work = _round_hu(volume.resampled(volume.geometry.with_spacing(spacing)))
     implants, fates = _implants(work, rng)
     sizes = [_sizes(fate, rng) for fate in fates]
     motion = _motion(work.geometry, rng)
-    scans, seen = [], []
+    scans, instances = [], []
     for visit in (0, 1):
         present = {n: size for n, pair in enumerate(sizes) if (size := pair[visit]) is not None}
         numbers = list(present)
-        scan, truth = insert(work, [_scaled(implants[n], s) for n, s in present.items()], int(rng.integers(2**31)))
+        scan, truth = insert(work, [_scale(implants[n], s) for n, s in present.items()], int(rng.integers(2**31)))
         scans.append(scan)
-        seen.append({numbers[i.number - INSTANCE]: i for i in truth.visits[0].instances})
+        instances.append({numbers[i.number - INSTANCE]: i for i in truth.visits[0].instances})
     moved, _ = warp(scans[1], motion=motion)
     contrast = bool(rng.random() < 0.5)
     gain = float(rng.choice([-0.3, 0.5])) if contrast else 0.0
     images = (_rescan(scans[0], 0.0, rng, f"{volume.name} {seed}"),
               _rescan(moved, gain, rng, f"{volume.name} {seed}, warped"))  # fmt: skip
     lesions = []
-    for n in sorted(seen[0].keys() | seen[1].keys()):
-        first, second = (visit.get(n) for visit in seen)
-        before, after = (first or seen[1][n]).centre, (second or seen[0][n]).centre
+    for n in sorted(instances[0].keys() | instances[1].keys()):
+        first, second = (visit.get(n) for visit in instances)
+        before, after = (first or instances[1][n]).centre, (second or instances[0][n]).centre
         radii = first and first.long_axis.length_mm / 2, second and second.long_axis.length_mm / 2
         places = point(before), point(map_points(motion, after).tolist())
         lesion = VisitLesion(places, radii, box_mm=second and box_size(second.box))
@@ -137,15 +137,15 @@ def _implants(volume: Volume, rng: np.random.Generator) -> tuple[list[Implant], 
         which = int(rng.choice(len(HOSTS), p=shares / shares.sum()))
         place = coarse.geometry.to_ras(places[which][rng.integers(len(places[which]))][::-1])
         radius = float(np.exp(rng.uniform(np.log(4.0), np.log(18.0))))
-        made = _implant(HOSTS[which], volume, place, radius, rng)
-        _place(implants, made, volume)
-        if implants and implants[-1] is made and rng.random() < _TWIN_SHARE:
-            way = rng.normal(size=3)
+        implant = _implant(HOSTS[which], volume, place, radius, rng)
+        _add_if_clear(implants, implant, volume)
+        if implants and implants[-1] is implant and rng.random() < _TWIN_SHARE:
+            direction = rng.normal(size=3)
             gap = 2.2 * radius + rng.uniform(3, 10)
-            beside = np.asarray(made.centre) + way / np.linalg.norm(way) * gap
-            twin = replace(made, centre=point(beside.tolist()), shape=int(rng.integers(2**31)))
-            if volume.geometry.contains(beside, 12.0) and _suits(volume, beside, HOSTS[which]):
-                _place(implants, twin, volume)
+            twin_centre = np.asarray(implant.centre) + direction / np.linalg.norm(direction) * gap
+            twin = replace(implant, centre=point(twin_centre.tolist()), shape=int(rng.integers(2**31)))
+            if volume.geometry.contains(twin_centre, 12.0) and _is_host(volume, twin_centre, HOSTS[which]):
+                _add_if_clear(implants, twin, volume)
         if len(implants) >= LESIONS:
             break
     fates = [str(f) for f in rng.choice(list(_FATES), size=len(implants), p=list(_FATES.values()))]
@@ -171,13 +171,13 @@ def _implant(host: Host, volume: Volume, place: np.ndarray, radius: float, rng: 
     )
 
 
-def _suits(volume: Volume, place: np.ndarray, host: Host) -> bool:
+def _is_host(volume: Volume, place: np.ndarray, host: Host) -> bool:
     """Return whether the HU at a position are about those of the host tissue."""
     low, high = host.hu
     return low - 60 < float(volume.sample(place)[0]) < high + 60
 
 
-def _place(implants: list[Implant], implant: Implant, volume: Volume) -> None:
+def _add_if_clear(implants: list[Implant], implant: Implant, volume: Volume) -> None:
     """Add an implant if it is clear of the others, even when they grow, and of the image's border."""
     clear = all(
         np.linalg.norm(np.subtract(implant.centre, other.centre)) > 0.55 * (implant.long_mm + other.long_mm)
@@ -193,7 +193,7 @@ def _sizes(fate: str, rng: np.random.Generator) -> tuple[float | None, float | N
     return (None if fate == "appears" else 1.0, None if fate == "vanishes" else change.get(fate, 1.0))
 
 
-def _scaled(implant: Implant, size: float) -> Implant:
+def _scale(implant: Implant, size: float) -> Implant:
     """Return the implant with its lengths multiplied by `size`."""
     return replace(implant, long_mm=implant.long_mm * size, short_mm=implant.short_mm * size,
                    tall_mm=implant.tall_mm * size)  # fmt: skip
@@ -210,7 +210,7 @@ def _rescan(volume: Volume, gain: float, rng: np.random.Generator, name: str) ->
     return replace(scan, array=np.round(array).astype(np.int16), name=name, modality="CT")
 
 
-def _whole(volume: Volume) -> Volume:
+def _round_hu(volume: Volume) -> Volume:
     """Return the volume in whole HU."""
     return replace(volume, array=np.round(volume.array).astype(np.int16), modality="CT")
 

@@ -124,8 +124,8 @@ def tracklet_of(track: Track, slices: WorkingSlices) -> Tracklet:
     Tracklet
         Scores are interpolated like the boxes.
     """
-    own = slices.volume.geometry
-    grid = own if _is_read_along_k(own) else slices.geometry
+    scan_grid = slices.volume.geometry
+    grid = scan_grid if _is_read_along_k(scan_grid) else slices.geometry
     indices = np.array(sorted(track.boxes))
     edges = np.array([track.boxes[n] for n in indices]) - 0.5
     scores = np.array([track.scores[n] for n in indices])

@@ -127,8 +127,8 @@ def froc(comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.ndarray, np.
             found.append(best[np.isfinite(best)])
     false, found = np.concatenate(false), np.concatenate(found)
     thresholds = np.concatenate([[np.inf], np.unique(np.concatenate([false, found]))[::-1]])
-    fps = _reaching(false, thresholds) / max(len(comparisons), 1)
-    sensitivity = _reaching(found, thresholds) / objects if objects else np.full(len(fps), np.nan)
+    fps = _count_reaching(false, thresholds) / max(len(comparisons), 1)
+    sensitivity = _count_reaching(found, thresholds) / objects if objects else np.full(len(fps), np.nan)
     return fps, sensitivity, thresholds
 
 
@@ -200,16 +200,18 @@ def macro_precision_recall(comparisons: Sequence[Comparison]) -> tuple[np.ndarra
     precision, recall = [], []
     for c in comparisons:
         with np.errstate(invalid="ignore"):
-            precision.append(_reaching(c.scores[c.hits.any(axis=1)], thresholds) / _reaching(c.scores, thresholds))
+            precision.append(
+                _count_reaching(c.scores[c.hits.any(axis=1)], thresholds) / _count_reaching(c.scores, thresholds)
+            )
         if c.hits.shape[1]:
             best = np.where(c.hits, c.scores[:, None], -np.inf).max(axis=0, initial=-np.inf)
-            recall.append(_reaching(best, thresholds) / len(best))
+            recall.append(_count_reaching(best, thresholds) / len(best))
     if not len(thresholds) or not recall:
         return np.empty(0), np.empty(0)
     return np.nanmean(precision, axis=0), np.mean(recall, axis=0)
 
 
-def _reaching(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+def _count_reaching(scores: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
     """Count how many of (M,) scores reach each of (T,) thresholds."""
     return len(scores) - np.searchsorted(np.sort(scores), thresholds)
 

@@ -83,7 +83,7 @@ def evaluate_detection(truth: Findings, predictions: Findings, kind: Kind | None
     objects = sum(len(t.boxes) for t, _ in pairs.values())
     metrics = {
         "AS": detection.average_sensitivity(loose),
-        **_at(loose, detection.LN_TRACKER_FPS),
+        **_sensitivities(loose, detection.LN_TRACKER_FPS),
         "AP": detection.average_precision(loose),
         "mFROC": detection.average_sensitivity(by_osln, detection.OSLN_FPS),
         "mRecall@0.10-0.20": detection.mean_recall(by_osln),
@@ -94,7 +94,7 @@ def evaluate_detection(truth: Findings, predictions: Findings, kind: Kind | None
         "SEN25": float(detection.sensitivity_at(quarter, [5])[0]),
         "SEN50": float(detection.sensitivity_at(half, [5])[0]),
     }
-    deeplesion = _at(half, detection.DEEPLESION_FPS)
+    deeplesion = _sensitivities(half, detection.DEEPLESION_FPS)
     deeplesion["mean"] = float(np.mean(list(deeplesion.values())))
     fps, sensitivity, _ = detection.froc(loose)
     return {
@@ -109,7 +109,7 @@ def evaluate_detection(truth: Findings, predictions: Findings, kind: Kind | None
     }
 
 
-def _at(comparisons: list[detection.Comparison], fps: Iterable[float]) -> dict[str, float]:
+def _sensitivities(comparisons: list[detection.Comparison], fps: Iterable[float]) -> dict[str, float]:
     """Return the sensitivity at each number of false positives, by the metric's name."""
     fps = list(fps)
     values = detection.sensitivity_at(comparisons, fps)
@@ -147,7 +147,7 @@ def read_boxes(source: Findings, kind: Kind | None = None) -> dict[str, Boxes]:
         source = {"patient": source}
     if isinstance(source, Mapping):
         return {
-            name: boxes for patient, findings in source.items() for name, boxes in _of_list(patient, findings, kind)
+            name: boxes for patient, findings in source.items() for name, boxes in _read_list(patient, findings, kind)
         }
     path = Path(source).expanduser()
     if not path.exists():
@@ -158,11 +158,11 @@ def read_boxes(source: Findings, kind: Kind | None = None) -> dict[str, Boxes]:
     images: dict[str, Boxes] = {}
     for file in files:
         patient = str(file.relative_to(path).with_suffix("")) if path.is_dir() else file.stem
-        images |= dict(_of_file(patient.removesuffix("/findings"), file, kind))
+        images |= dict(_read_file(patient.removesuffix("/findings"), file, kind))
     return images
 
 
-def _of_file(patient: str, file: Path, kind: Kind | None) -> Iterable[tuple[str, Boxes]]:
+def _read_file(patient: str, file: Path, kind: Kind | None) -> Iterable[tuple[str, Boxes]]:
     """Yield name and boxes of every image in a findings file or in the output of ``oncotrack detect``."""
     try:
         text = file.read_text(encoding="utf-8")
@@ -170,7 +170,7 @@ def _of_file(patient: str, file: Path, kind: Kind | None) -> Iterable[tuple[str,
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise InputError(f"{file} is not a readable JSON file ({error}). Write the findings again.") from error
     if isinstance(data, dict) and data.get("schema") == SCHEMA:
-        return _of_list(patient, FindingList.from_json(text, str(file)), kind)
+        return _read_list(patient, FindingList.from_json(text, str(file)), kind)
     if not isinstance(data, dict) or not isinstance(data.get("findings"), list):
         raise InputError(f'{file} is neither a findings file nor what "oncotrack detect" writes. Choose another file.')
     rows = []
@@ -189,31 +189,35 @@ def _of_file(patient: str, file: Path, kind: Kind | None) -> Iterable[tuple[str,
     return [(patient, Boxes.of(rows))]
 
 
-def _of_list(patient: str, findings: FindingList, kind: Kind | None) -> Iterable[tuple[str, Boxes]]:
+def _read_list(patient: str, findings: FindingList, kind: Kind | None) -> Iterable[tuple[str, Boxes]]:
     """Yield name and boxes of every time point; rejected and absent findings are left out."""
     points = [point.id for point in findings.time_points] or sorted({t for f in findings for t in f.observations})
     for point in points or [""]:
         rows = []
         for finding in findings:
-            seen = finding.at(point)
-            if seen is None or seen.state in (State.REJECTED, State.ABSENT) or kind not in (None, finding.kind):
+            observation = finding.at(point)
+            if (
+                observation is None
+                or observation.state in (State.REJECTED, State.ABSENT)
+                or kind not in (None, finding.kind)
+            ):
                 continue
-            box = _box(seen, finding.label)
-            radius = seen.radius_mm or _radius(*box.reshape(2, 3))
-            rows.append((box, 1.0 if seen.score is None else seen.score, radius))
+            box = _box(observation, finding.label)
+            radius = observation.radius_mm or _radius(*box.reshape(2, 3))
+            rows.append((box, 1.0 if observation.score is None else observation.score, radius))
         yield (f"{patient}/{point}" if len(points) > 1 else patient), Boxes.of(rows)
 
 
-def _box(seen: Observation, label: str) -> np.ndarray:
+def _box(observation: Observation, label: str) -> np.ndarray:
     """Return the box of a finding, (6,) RAS mm, or the box around its tracklet or its sphere."""
-    if seen.box is not None:
-        return np.array([*seen.box.low, *seen.box.high])
-    if seen.tracklet is not None:
-        return np.concatenate(seen.tracklet.bounds())
-    radius = seen.radius_mm or (seen.long_axis.length_mm / 2 if seen.long_axis else None)
+    if observation.box is not None:
+        return np.array([*observation.box.low, *observation.box.high])
+    if observation.tracklet is not None:
+        return np.concatenate(observation.tracklet.bounds())
+    radius = observation.radius_mm or (observation.long_axis.length_mm / 2 if observation.long_axis else None)
     if radius is None:
         raise InputError(f"{label} has neither a box nor a size, so it cannot be compared. Draw its box.")
-    return np.concatenate([np.subtract(seen.centre, radius), np.add(seen.centre, radius)])
+    return np.concatenate([np.subtract(observation.centre, radius), np.add(observation.centre, radius)])
 
 
 def _radius(low, high) -> float:

@@ -137,10 +137,10 @@ def _sensitivity_of(comparisons: Sequence[detection.Comparison], chosen: Sequenc
     """Return the AS of some of each patient's objects, chosen by (N,) bool; None without any."""
     if not any(each.any() for each in chosen):
         return None
-    return detection.average_sensitivity([_of(*pair) for pair in zip(comparisons, chosen, strict=True)])
+    return detection.average_sensitivity([_restrict(*pair) for pair in zip(comparisons, chosen, strict=True)])
 
 
-def _of(comparison: detection.Comparison, chosen: np.ndarray) -> detection.Comparison:
+def _restrict(comparison: detection.Comparison, chosen: np.ndarray) -> detection.Comparison:
     """Restrict a comparison to some objects, (N,) bool; detections that hit only other objects are left out."""
     kept = comparison.hits[:, chosen].any(axis=1) | ~comparison.hits.any(axis=1)
     parts = comparison.overlap[kept][:, chosen], comparison.hits[kept][:, chosen]

@@ -116,11 +116,11 @@ def _item(key: str, true: dict, number: str, record: dict, truth_path, predictio
     item: dict = {"agrees": True, "patient": _names(true)[1].split("_")[0]}
     for field, tolerance in _ROUNDING.items():
         value = vector(true, field, at_truth)
-        own = vector(record, field, here) if field in record else value
+        predicted_copy = vector(record, field, here) if field in record else value
         if field in record and field in ("target center", "target box"):
-            own = own - np.array([*shift, 0, 0, 0])[: len(own)]
-        agrees = bool(np.abs(own - value).max() <= tolerance)
-        item[field] = own if agrees else value
+            predicted_copy = predicted_copy - np.array([*shift, 0, 0, 0])[: len(predicted_copy)]
+        agrees = bool(np.abs(predicted_copy - value).max() <= tolerance)
+        item[field] = predicted_copy if agrees else value
         item["agrees"] &= agrees
     item["predicted"] = vector(record, "predict target center", here) - shift
     item["initial"] = vector(record, "initial center", here) - shift if "initial center" in record else None

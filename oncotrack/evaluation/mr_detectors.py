@@ -67,8 +67,8 @@ def evaluate_mr(
             whole = stack_nodes(nodes, config.stacking)
             seconds[name].append(time.perf_counter() - started)
             labels = case.masks[key].resampled(slices.geometry, fill=0, nearest=True).array
-            found[name]["slices"].append([_on_slice(nodes[k], labels[k], marked[k]) for k in sorted(marked)])
-            found[name]["volumes"].append([_in_volume(whole, labels)])
+            found[name]["slices"].append([_compare_slice(nodes[k], labels[k], marked[k]) for k in sorted(marked)])
+            found[name]["volumes"].append([_compare_volume(whole, labels)])
     result: dict[str, Any] = {}
     for name, sets in found.items():
         has_masks = detectors[name].network.mask_head is not None
@@ -76,8 +76,8 @@ def evaluate_mr(
         result[name]["seconds"] = float(np.median(seconds[name])) if seconds[name] else None
     first, *others = found
     if others:
-        patients = {name: _at(sets["slices"], "box", 0.25) for name, sets in found.items()}
-        result["SEN25 over"] = {name: compare_metrics(patients[first], patients[name], _sen) for name in others}
+        patients = {name: _comparisons_at(sets["slices"], "box", 0.25) for name, sets in found.items()}
+        result["SEN25 over"] = {name: compare_metrics(patients[first], patients[name], _sensitivity) for name in others}
     return result
 
 
@@ -104,7 +104,7 @@ def proposal_threshold(detector: MRDetector, cases: Iterable[Case], progress: Pr
         slices = MRGrid(volume, detector.network.config)
         whole = stack_nodes(detector.read(slices, progress), detector.network.config.stacking)
         labels = case.masks[key].resampled(slices.geometry, fill=0, nearest=True).array
-        scores, overlap = _in_volume(whole, labels)["box"]
+        scores, overlap = _compare_volume(whole, labels)["box"]
         false += scores[~(overlap >= 0.25).any(1)].tolist()
     return sorted(false, reverse=True)[allowed] if len(false) > allowed else 0.0
 
@@ -116,15 +116,16 @@ def _metrics(patients: Sequence[Sequence[ImageOverlaps]], has_masks: bool) -> di
     for kind in ("box", "mask"):
         metrics[kind] = None
         if kind == "box" or has_masks:
-            quarter, half = _at(patients, kind, 0.25), _at(patients, kind, 0.5)
+            quarter, half = _comparisons_at(patients, kind, 0.25), _comparisons_at(patients, kind, 0.5)
             metrics[kind] = {
-                "AP25": _over(quarter, average_precision), "AP50": _over(half, average_precision),
-                "SEN25": _sen(quarter), "SEN50": _sen(half), "SEN25 interval": bootstrap_metric(quarter, _sen),
+                "AP25": _pooled(quarter, average_precision), "AP50": _pooled(half, average_precision),
+                "SEN25": _sensitivity(quarter), "SEN50": _sensitivity(half),
+                "SEN25 interval": bootstrap_metric(quarter, _sensitivity),
             }  # fmt: skip
     return metrics
 
 
-def _at(patients: Sequence[Sequence[ImageOverlaps]], kind: str, threshold: float) -> list[list[Comparison]]:
+def _comparisons_at(patients: Sequence[Sequence[ImageOverlaps]], kind: str, threshold: float) -> list[list[Comparison]]:
     """Return the comparisons of each patient's images, a hit being an overlap of at least the threshold."""
     return [
         [Comparison(scores, overlap, overlap >= threshold) for scores, overlap in (image[kind] for image in patient)]
@@ -132,25 +133,25 @@ def _at(patients: Sequence[Sequence[ImageOverlaps]], kind: str, threshold: float
     ]
 
 
-def _over(patients: Sequence[Sequence[Comparison]], metric: Callable[[list[Comparison]], float]) -> float:
+def _pooled(patients: Sequence[Sequence[Comparison]], metric: Callable[[list[Comparison]], float]) -> float:
     """Return a metric over all images of all patients."""
     return metric([image for patient in patients for image in patient])
 
 
-def _sen(patients: Sequence[Sequence[Comparison]]) -> float:
+def _sensitivity(patients: Sequence[Sequence[Comparison]]) -> float:
     """Return the sensitivity (percent) at 5 false positives per image."""
-    return _over(patients, lambda images: float(sensitivity_at(images, [FALSE_POSITIVES])[0]))
+    return _pooled(patients, lambda images: float(sensitivity_at(images, [FALSE_POSITIVES])[0]))
 
 
-def _on_slice(nodes: Sequence[SliceNode], labels: np.ndarray, numbers: Sequence[int]) -> ImageOverlaps:
+def _compare_slice(nodes: Sequence[SliceNode], labels: np.ndarray, numbers: Sequence[int]) -> ImageOverlaps:
     """Compare one slice's detections with the nodes `numbers` of an (H, W) label map."""
-    own = np.zeros(labels.shape, int)
+    slice_labels = np.zeros(labels.shape, int)
     for n, number in enumerate(numbers, 1):
-        own[labels == number] = n
-    return _overlaps([{0: node} for node in nodes], own[None])
+        slice_labels[labels == number] = n
+    return _overlaps([{0: node} for node in nodes], slice_labels[None])
 
 
-def _in_volume(whole: Sequence[dict[int, SliceNode]], labels: np.ndarray) -> ImageOverlaps:
+def _compare_volume(whole: Sequence[dict[int, SliceNode]], labels: np.ndarray) -> ImageOverlaps:
     """Compare a scan's stacked detections with all nodes of a (D, H, W) label map."""
     values = np.unique(labels)
     return _overlaps(whole, np.searchsorted(values, labels) if values[0] == 0 else labels)
@@ -158,25 +159,25 @@ def _in_volume(whole: Sequence[dict[int, SliceNode]], labels: np.ndarray) -> Ima
 
 def _overlaps(found: Sequence[dict[int, SliceNode]], labels: np.ndarray) -> ImageOverlaps:
     """Compare boxes and masks over slices with the labels 1 ... N of a (D, H, W) label map."""
-    scores = np.array([max(node.score for node in seen.values()) for seen in found])
+    scores = np.array([max(node.score for node in by_slice.values()) for by_slice in found])
     truth = []
     for where in ndimage.find_objects(labels):
         z, y, x = where if where is not None else (slice(0, 0),) * 3
         truth.append((x.start, y.start, z.start, x.stop, y.stop, z.stop))
     given = []
-    for seen in found:
-        boxes = np.array([node.box for node in seen.values()])
-        given.append((*boxes[:, :2].min(0), min(seen), *boxes[:, 2:].max(0), max(seen) + 1))
+    for by_slice in found:
+        boxes = np.array([node.box for node in by_slice.values()])
+        given.append((*boxes[:, :2].min(0), min(by_slice), *boxes[:, 2:].max(0), max(by_slice) + 1))
     boxes = compare_boxes(truth, given, scores, 0.25).overlap
     sizes = np.bincount(labels.ravel(), minlength=len(truth) + 1)[1:]
-    masks = np.array([_mask_iou(seen, labels, sizes) for seen in found]).reshape(len(found), len(truth))
+    masks = np.array([_mask_iou(by_slice, labels, sizes) for by_slice in found]).reshape(len(found), len(truth))
     return {"box": (scores, boxes), "mask": (scores, masks)}
 
 
-def _mask_iou(seen: dict[int, SliceNode], labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def _mask_iou(by_slice: dict[int, SliceNode], labels: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """Compute the IoU of one detection's masks with each label of a label map, (N,)."""
     both, area = np.zeros(len(sizes)), 0
-    for n, node in seen.items():
+    for n, node in by_slice.items():
         drawn = node.full_mask(labels.shape[1:])
         area += int(drawn.sum())
         both += np.bincount(labels[n][drawn], minlength=len(sizes) + 1)[1:]

@@ -127,8 +127,8 @@ def samples(cases: Iterable[Case], least_short_mm: float, jitter_voxels: float =
             image = case.images[key]
             across = scan_axis(labels.geometry)
             for value, finding in enumerate(case.truth, 1):
-                seen = finding.at(key)
-                if seen is None or not (labels.array == value).any():
+                observation = finding.at(key)
+                if observation is None or not (labels.array == value).any():
                     continue
                 part, truth = _crop(image, labels, value)
                 measured = measure(truth, across)

@@ -206,8 +206,8 @@ class Tracklet:
             )
         boxes = {box.slice_index: box for box in self.boxes}
         for box in other.boxes:
-            mine = boxes.get(box.slice_index)
-            boxes[box.slice_index] = box if mine is None else _union(mine, box)
+            existing = boxes.get(box.slice_index)
+            boxes[box.slice_index] = box if existing is None else _union(existing, box)
         return self._with(boxes.values())
 
     def is_on_grid_of(self, other: Tracklet) -> bool:
@@ -220,8 +220,8 @@ class Tracklet:
         """
         return all(
             abs(a - b) <= 1e-3
-            for mine, its in zip(self._frame(), other._frame(), strict=True)
-            for a, b in zip(mine, its, strict=True)
+            for vector, other_vector in zip(self._frame(), other._frame(), strict=True)
+            for a, b in zip(vector, other_vector, strict=True)
         )
 
     def trim(self, first: int, last: int) -> Tracklet:

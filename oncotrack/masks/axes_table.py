@@ -140,16 +140,18 @@ def write_table(path: str | Path, rows: Iterable[ResultRow | tuple[str, Observat
 
 def _cells(row: ResultRow) -> dict[str, object]:
     cells: dict[str, object] = {"label": row.label, "image": row.image, "error": row.error}
-    seen = row.observation
-    if seen is None:
+    observation = row.observation
+    if observation is None:
         return cells
-    cells |= _numbers(("centre_r", "centre_a", "centre_s"), seen.centre)
-    if seen.volume_mm3 is not None:
-        cells["volume_mm3"] = round(seen.volume_mm3, 1)
-    if seen.box is not None:
-        cells |= _numbers([name for name in COLUMNS if name.startswith("box")], (*seen.box.low, *seen.box.high))
-    if seen.long_axis is not None and seen.short_axis is not None:
-        both = (seen.long_axis, seen.short_axis)
+    cells |= _numbers(("centre_r", "centre_a", "centre_s"), observation.centre)
+    if observation.volume_mm3 is not None:
+        cells["volume_mm3"] = round(observation.volume_mm3, 1)
+    if observation.box is not None:
+        cells |= _numbers(
+            [name for name in COLUMNS if name.startswith("box")], (*observation.box.low, *observation.box.high)
+        )
+    if observation.long_axis is not None and observation.short_axis is not None:
+        both = (observation.long_axis, observation.short_axis)
         cells |= _numbers(("long_axis_mm", "short_axis_mm"), [axis.length_mm for axis in both])
         cells |= _numbers(ENDS, [value for axis in both for end in (axis.start, axis.end) for value in end])
     return cells

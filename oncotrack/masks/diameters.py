@@ -98,25 +98,25 @@ def _longest_diameter(mask: np.ndarray, lines: list[np.ndarray], spacing: np.nda
 
 
 def _longest_pair(
-    mask: np.ndarray, ones: np.ndarray, others: np.ndarray, spacing: np.ndarray, first: int | None = None
+    mask: np.ndarray, points: np.ndarray, other_points: np.ndarray, spacing: np.ndarray, first: int | None = None
 ) -> np.ndarray | None:
     """Return the most distant pair of (N, 2) and (M, 2) points (mm) whose line stays inside the mask, (2, 2).
 
     With `first`, only that many of the longest lines are checked. None if no line stays inside.
     """
-    distances = np.linalg.norm(ones[:, None] - others[None], axis=-1)
-    if ones is others:
+    distances = np.linalg.norm(points[:, None] - other_points[None], axis=-1)
+    if points is other_points:
         distances = np.triu(distances)
     order = np.argsort(-distances, axis=None, kind="stable")[: first or np.count_nonzero(distances)]
     a, b = np.unravel_index(order, distances.shape)
-    starts, ends = ones[a] / spacing, others[b] / spacing
+    starts, ends = points[a] / spacing, other_points[b] / spacing
     candidates = np.flatnonzero(_may_stay_inside(mask, starts, ends))
     for start in range(0, len(candidates), _BATCH):
         batch = candidates[start : start + _BATCH]
         inside = _stay_inside(mask, starts[batch], ends[batch])
         if inside.any():
             best = batch[inside.argmax()]
-            return np.stack([ones[a[best]], others[b[best]]])
+            return np.stack([points[a[best]], other_points[b[best]]])
     return None
 
 

@@ -144,8 +144,8 @@ def _depth(inside: np.ndarray) -> np.ndarray:
         return np.asarray(distance_transform_edt(inside))
     nearest = np.asarray(distance_transform_edt(inside[inner], return_distances=False, return_indices=True))
     squared = np.zeros(nearest.shape[1:], nearest.dtype)
-    for found, own in zip(nearest, np.ogrid[tuple(slice(n) for n in squared.shape)], strict=True):
-        squared += np.square(found - own)
+    for outside, index in zip(nearest, np.ogrid[tuple(slice(n) for n in squared.shape)], strict=True):
+        squared += np.square(outside - index)
     depth[inner] = np.sqrt(squared)
     return depth
 
@@ -214,13 +214,13 @@ def _trees(rng: np.random.Generator, organs: np.ndarray, vessels: dict[str, Vess
     }
     for side, (artery, veins, airway) in roots.items():
 
-        def beside(p, side=side):
+        def on_side(p, side=side):
             return p[:, 0] * side > 0
 
-        cloud = _cloud(rng, organs, "lung", 1900, beside)
+        cloud = _cloud(rng, organs, "lung", 1900, on_side)
         jobs = [(vessels[artery].points, float(vessels[artery].radii[-1]), cloud, "lung vessel")]
         for n, name in enumerate(veins):
-            part = _cloud(rng, organs, "lung", 1700, beside)
+            part = _cloud(rng, organs, "lung", 1700, on_side)
             low = part @ (0, 0.35, 1) < -40
             jobs.append(
                 (vessels[name].points, float(vessels[name].radii[-1]), part[~low if n == 0 else low], "lung vessel")
@@ -233,7 +233,7 @@ def _trees(rng: np.random.Generator, organs: np.ndarray, vessels: dict[str, Vess
             blood.append(branch_beads(*tree, tissue, LABEL["lung vessel"]))
         trunk = AIRWAY[airway]
         heading = trunk[-1, :3] - trunk[-2, :3]
-        cloud = _cloud(rng, organs, "lung", 300, beside)
+        cloud = _cloud(rng, organs, "lung", 300, on_side)
         tree = grow_tree(
             rng, trunk[-1, :3], heading / np.linalg.norm(heading), cloud, float(trunk[-1, 3]), thinnest=1.1
         )

@@ -96,10 +96,13 @@ def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) ->
                     fate = "grows"
                     after = scale_lump(now, 1.3)
                 else:
-                    other, its = found
-                    middle = (now.centre * now.radius**3 + its.centre * its.radius**3) / (now.radius**3 + its.radius**3)
+                    other, other_lump = found
+                    middle = (now.centre * now.radius**3 + other_lump.centre * other_lump.radius**3) / (
+                        now.radius**3 + other_lump.radius**3
+                    )
                     after = scale_lump(
-                        replace(now, centre=middle), 1.1 * ((now.radius**3 + its.radius**3) ** (1 / 3)) / now.radius
+                        replace(now, centre=middle),
+                        1.1 * ((now.radius**3 + other_lump.radius**3) ** (1 / 3)) / now.radius,
                     )
                     merging.add(deposits[other].number)
                     deposits[other] = replace(
@@ -126,16 +129,16 @@ def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) ->
     return deposits
 
 
-def _neighbour(deposits: list[Deposit], n: int, mine: Lump, merging: set[int]) -> tuple[int, Lump] | None:
+def _neighbour(deposits: list[Deposit], n: int, lump: Lump, merging: set[int]) -> tuple[int, Lump] | None:
     """Return index and lump of the nearest later deposit of the same region that lump `mine` can merge with."""
     best, best_gap = None, 14.0
     for m in range(n + 1, len(deposits)):
-        its = deposits[m].lumps[-1]
-        if its is None or deposits[m].number in merging or deposits[m].region != deposits[n].region:
+        other_lump = deposits[m].lumps[-1]
+        if other_lump is None or deposits[m].number in merging or deposits[m].region != deposits[n].region:
             continue
-        gap = float(np.linalg.norm(mine.centre - its.centre)) - mine.radius - its.radius
+        gap = float(np.linalg.norm(lump.centre - other_lump.centre)) - lump.radius - other_lump.radius
         if gap < best_gap:
-            best, best_gap = (m, its), gap
+            best, best_gap = (m, other_lump), gap
     return best
 
 

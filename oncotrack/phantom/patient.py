@@ -167,7 +167,7 @@ def _make_checked(
     deposits = tuple(random_disease(rng, anatomy, visits, nodes, lesions))
     shape = body_velocity(rng, LATTICE, (0, 5, 0), weight=float(rng.normal() * 0.035), wobble_mm=3.0, posture_mm=4.0)
     body = Flow.from_velocity(LATTICE, shape)
-    made = []
+    all_visits = []
     for n in range(visits):
         visit_rng = np.random.default_rng([seed, n])
         motion = _visit_motion(visit_rng, motion_mm) if n else None
@@ -175,8 +175,10 @@ def _make_checked(
         mapping = _mapping(deposits, n, body, motion, device)
         chosen = Phase(phase) if phase else Phase(visit_rng.choice([p.value for p in Phase], p=[0.25, 0.1, 0.55, 0.1]))
         protocol = scanner or Scanner.random(visit_rng, geometry.spacing[2])
-        made.append(_visit(visit_rng, anatomy, deposits, n, geometry, mapping, chosen, protocol, modalities, device))
-    return Patient(seed, tuple(made), deposits)
+        all_visits.append(
+            _visit(visit_rng, anatomy, deposits, n, geometry, mapping, chosen, protocol, modalities, device)
+        )
+    return Patient(seed, tuple(all_visits), deposits)
 
 
 def drawing_job(seed: int, *, size: Sequence[int], device: str) -> Callable[[], torch.Tensor]:

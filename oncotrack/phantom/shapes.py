@@ -49,16 +49,16 @@ def _tube(p: Tensor, points: np.ndarray, radii: np.ndarray, stretch: float, out:
         start, change = points[n].tolist(), float(radii[n + 1] - radii[n])
         axis = (points[n + 1] - points[n]) * (1.0, stretch, 1.0)
         x, y, z = axis.tolist()
-        for own, theirs, offset in zip(q, p, start, strict=True):
-            torch.sub(theirs, offset, out=own)
+        for component, coordinate, offset in zip(q, p, start, strict=True):
+            torch.sub(coordinate, offset, out=component)
         if stretch != 1.0:
             q[1].mul_(stretch)
         torch.mul(q[0], x, out=t)
         t.add_(torch.mul(q[1], y, out=product))
         t.add_(torch.mul(q[2], z, out=product))
         t.div_(float(axis @ axis)).clamp_(0, 1)
-        for own, along in zip(q, (x, y, z), strict=True):
-            own.sub_(torch.mul(t, along, out=product)).square_()
+        for component, along in zip(q, (x, y, z), strict=True):
+            component.sub_(torch.mul(t, along, out=product)).square_()
         distance = q[0].add_(q[1]).add_(q[2]).sqrt_().sub_(t.mul_(change)).sub_(float(radii[n]))
         if n == 0:
             out.copy_(distance)

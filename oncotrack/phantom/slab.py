@@ -193,11 +193,11 @@ class Slab:
         index = placed.index - torch.tensor([0.0, 0.0, float(self.slices.start)], device=device)
         low = torch.ceil(index - placed.half).long().clamp_min(0)
         high = torch.minimum(torch.floor(index + placed.half).long(), size - 1)
-        seen = (high >= low).all(1).nonzero()[:, 0]
-        if not len(seen):
+        in_slab = (high >= low).all(1).nonzero()[:, 0]
+        if not len(in_slab):
             return None
-        low, high, index = low[seen], high[seen], index[seen]
-        metric, thinnest = placed.metric[seen], placed.thinnest[seen]
+        low, high, index = low[in_slab], high[in_slab], index[in_slab]
+        metric, thinnest = placed.metric[in_slab], placed.thinnest[in_slab]
         span = high - low + 1
         order = span.prod(1).argsort()
         spans = span[order].cpu().numpy()

@@ -94,12 +94,12 @@ class Truth:
         counts = {Kind.LYMPH_NODE: 0, Kind.LESION: 0}
         findings = []
         for number in numbers:
-            seen = [visit.instance(number) for visit in self.visits]
-            first, instance = next((n, i) for n, i in enumerate(seen) if i)
+            at_visits = [visit.instance(number) for visit in self.visits]
+            first, instance = next((n, i) for n, i in enumerate(at_visits) if i)
             counts[instance.kind] += 1
             label = f"{'LN' if instance.kind is Kind.LYMPH_NODE else 'L'} {counts[instance.kind]}"
             observations = {}
-            for n, (time_point, here) in enumerate(zip(time_points, seen, strict=True)):
+            for n, (time_point, here) in enumerate(zip(time_points, at_visits, strict=True)):
                 if here is not None:
                     observations[time_point.id] = observation(here)
                 elif n > first:

@@ -65,12 +65,12 @@ def write_report(
     known = {truth.uid: truth.followup for truth in truths}
     sections, rows = [], []
     for finding in findings:
-        seen, match = finding.at(first), finding.at(last)
-        if seen is None or match is None:
+        lesion, match = finding.at(first), finding.at(last)
+        if lesion is None or match is None:
             continue
         truth = known.get(finding.uid)
-        rows.append(_row(finding, seen, match, truth))
-        picture = _picture(pair, finding.label, seen, match, truth)
+        rows.append(_row(finding, lesion, match, truth))
+        picture = _picture(pair, finding.label, lesion, match, truth)
         caption = _caption(match, truth)
         sections.append(
             f"<section><h2>{html.escape(finding.label)}</h2><p>{html.escape(caption)}</p>"
@@ -86,11 +86,11 @@ def write_report(
     return write_page(path, title, f"{note} {scans} {quality}".strip(), head + "".join(rows), key, sections)
 
 
-def _row(finding: Finding, seen: Observation, match: Observation, truth) -> str:
+def _row(finding: Finding, lesion: Observation, match: Observation, truth) -> str:
     """Return a lesion's row of the table, HTML."""
     cells = [
         finding.label,
-        "{:.1f}, {:.1f}, {:.1f}".format(*seen.centre),
+        "{:.1f}, {:.1f}, {:.1f}".format(*lesion.centre),
         "{:.1f}, {:.1f}, {:.1f}".format(*match.centre),
         match.state.value,
         trust(match),
@@ -114,14 +114,14 @@ def _caption(match: Observation, truth) -> str:
     return " ".join(words)
 
 
-def _picture(pair: ScanPair, label: str, seen: Observation, match: Observation, truth) -> str:
+def _picture(pair: ScanPair, label: str, lesion: Observation, match: Observation, truth) -> str:
     """Draw a lesion in both scans; PNG in base64."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 5.6), facecolor=BACKGROUND)
     left, right = figure.subplots(1, 2)
-    window = choose_window(pair.baseline, seen.centre)
-    draw_slice(left, pair.baseline, seen.centre, window, f"Baseline, S {seen.centre[2]:.1f} mm")
+    window = choose_window(pair.baseline, lesion.centre)
+    draw_slice(left, pair.baseline, lesion.centre, window, f"Baseline, S {lesion.centre[2]:.1f} mm")
     draw_slice(right, pair.followup, match.centre, window, f"Follow-up, S {match.centre[2]:.1f} mm")
     mark(left, (0, 0), "o", "#ffd24d", label)
     evidence = match.evidence

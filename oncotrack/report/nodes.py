@@ -68,10 +68,10 @@ class _Node:
     @classmethod
     def of(cls, finding: Finding, time_point: str) -> _Node | None:
         """Create from a finding; None if tracklet, axes or score are missing."""
-        seen = finding.at(time_point)
-        if seen is None or None in (seen.tracklet, seen.long_axis, seen.short_axis, seen.score):
+        found = finding.at(time_point)
+        if found is None or None in (found.tracklet, found.long_axis, found.short_axis, found.score):
             return None
-        return cls(finding, seen.centre, seen.tracklet, seen.long_axis, seen.short_axis, seen.score)  # pyright: ignore[reportArgumentType]
+        return cls(finding, found.centre, found.tracklet, found.long_axis, found.short_axis, found.score)  # pyright: ignore[reportArgumentType]
 
 
 def _row(node: _Node) -> str:

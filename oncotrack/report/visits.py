@@ -59,11 +59,11 @@ def write_visits_report(
 
 def _section(finding: Finding, visits: Sequence[TimePoint], heads: Sequence[str], volumes: Sequence[Volume]) -> str:
     shown = [
-        (head, volume, seen)
+        (head, volume, observation)
         for visit, head, volume in zip(visits, heads, volumes, strict=True)
-        if (seen := finding.at(visit.id)) is not None
+        if (observation := finding.at(visit.id)) is not None
     ]
-    remarks = [f"{head}: {tip(seen)}" for head, _volume, seen in shown if tip(seen)]
+    remarks = [f"{head}: {tip(observation)}" for head, _volume, observation in shown if tip(observation)]
     return (
         f"<section><h2>{html.escape(finding.label)}</h2><p>{'<br>'.join(map(html.escape, remarks))}</p>"
         f'<img alt="{html.escape(finding.label)} at each visit" src="data:image/png;base64,{_picture(shown)}"></section>'
@@ -77,9 +77,16 @@ def _picture(shown: Sequence[tuple[str, Volume, Observation]]) -> str:
     down = -(-len(shown) // across)
     figure = Figure(figsize=(3.4 * across, 3.7 * down), facecolor=BACKGROUND)
     grid = figure.subplots(down, across, squeeze=False).ravel()
-    for axes, (head, volume, seen) in zip(grid, shown, strict=False):
-        draw_slice(axes, volume, seen.centre, choose_window(volume, seen.centre), f"{head}\n{cell(seen)}", _HALF_MM)
-        mark(axes, (0, 0), *(("o", "#ffd24d") if seen.is_there else ("x", "#ff7fd0")), "")
+    for axes, (head, volume, observation) in zip(grid, shown, strict=False):
+        draw_slice(
+            axes,
+            volume,
+            observation.centre,
+            choose_window(volume, observation.centre),
+            f"{head}\n{cell(observation)}",
+            _HALF_MM,
+        )
+        mark(axes, (0, 0), *(("o", "#ffd24d") if observation.is_there else ("x", "#ff7fd0")), "")
     for axes in grid[len(shown) :]:
         axes.axis("off")
     figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.45 / (3.7 * down), wspace=0.03, hspace=0.16)

@@ -115,12 +115,12 @@ class BookmarkedSlices:
         c, n = self._index[rng.integers(len(self._index))]
         case = self._cases[c]
         height, width = case["labels"].shape[1:]
-        own = case["ends"][case["owner"][:, 0] == n].numpy()
-        centre, matrix = self._draw_placement(rng, own.mean(1), (height, width))
+        slice_ends = case["ends"][case["owner"][:, 0] == n].numpy()
+        centre, matrix = self._draw_placement(rng, slice_ends.mean(1), (height, width))
         grid = self._grid(centre, matrix, (height, width))
         image = F.grid_sample(case["images"][n][None].float() / 255, grid, align_corners=False)[0]
         labels = F.grid_sample(case["labels"][n][None, None].float(), grid, mode="nearest", align_corners=False)[0, 0]
-        ends = (own - centre) @ np.linalg.inv(matrix).T
+        ends = (slice_ends - centre) @ np.linalg.inv(matrix).T
         ends = torch.from_numpy((ends + np.array(self._shape[::-1]) / 2).astype(np.float32))
         image = change_intensities(image, rng, _AUGMENTATION)
         if self._pseudo_masks:

@@ -104,13 +104,13 @@ def train(
     parallel = DistributedDataParallelKwargs(find_unused_parameters=True)
     accelerator = Accelerator(mixed_precision=plan.precision, cpu=target.type == "cpu", kwargs_handlers=[parallel])
     model.to(accelerator.device)
-    made = optimisers(model, plan)
+    all_optimisers = optimisers(model, plan)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()} if plan.average else {}
     out.mkdir(parents=True, exist_ok=True)
     path, step = out / checkpoint.NAME, 0
     if path.is_file():
-        step = checkpoint.restore(path, model, average, made, plan, about)
-    wrapped, *prepared = accelerator.prepare(model, *made)
+        step = checkpoint.restore(path, model, average, all_optimisers, plan, about)
+    wrapped, *prepared = accelerator.prepare(model, *all_optimisers)
     log = Log(out / LOG, step) if accelerator.is_main_process else None
     dataset = _BatchDataset(samples, plan, step, accelerator.process_index, accelerator.num_processes)
     batches = DataLoader(dataset, batch_size=None, num_workers=plan.workers, persistent_workers=plan.workers > 0)
@@ -141,18 +141,18 @@ def train(
         if log is not None:
             log.add(step, plan.rate(step - 1), parts, is_due=step % plan.log_every == 0)
             if step % plan.save_every == 0:
-                checkpoint.save(path, step, model, average, made, plan, about)
+                checkpoint.save(path, step, model, average, all_optimisers, plan, about)
     if log is not None:
         log.write()
-        checkpoint.save(path, step, model, average, made, plan, about)
+        checkpoint.save(path, step, model, average, all_optimisers, plan, about)
     return average or model.state_dict(), step
 
 
-def _any(accelerator: Accelerator, is_so: bool) -> bool:
+def _any(accelerator: Accelerator, condition: bool) -> bool:
     """Return whether it is true in any process: all must stop at the same step."""
     if accelerator.num_processes == 1:
-        return is_so
-    flags = accelerator.gather(torch.tensor([float(is_so)], device=accelerator.device))
+        return condition
+    flags = accelerator.gather(torch.tensor([float(condition)], device=accelerator.device))
     return bool(cast("torch.Tensor", flags).any())
 
 

@@ -144,12 +144,12 @@ def _compare_diameters(slices: Path | None, table: Path | None, json: str | None
         raise errors[0] if errors else InputError(f"{table} has no rows. Choose DeepLesion's DL_info.csv.")
     with progress_bar() as progress:
         requests = [MaskRequest(f"{row.series}_{row.key_slice:03d}", lambda row=row: load(row)) for row in rows]
-        tried = list(make_masks(requests, progress=progress))
-    made = [each for each in tried if each.image is not None]
-    if not made:
-        raise InputError(f"{slices} holds none of the slices listed in {table}: {tried[0].error}")
+        results = list(make_masks(requests, progress=progress))
+    masked = [each for each in results if each.image is not None]
+    if not masked:
+        raise InputError(f"{slices} holds none of the slices listed in {table}: {results[0].error}")
     differences = []
-    for each in made:
+    for each in masked:
         assert each.mask is not None and each.axes is not None, "a mask comes with its image and axes"
         measured = measure(each.mask)
         differences.append(
@@ -161,17 +161,17 @@ def _compare_diameters(slices: Path | None, table: Path | None, json: str | None
     long, short = np.abs(differences).mean(axis=0)
     result = {
         "task": "key slices",
-        "masks": len(made),
-        "slices missing": len(rows) - len(made),
+        "masks": len(masked),
+        "slices missing": len(rows) - len(masked),
         "long axis difference mm": float(long),
         "short axis difference mm": float(short),
     }
     if out is not None:
         from oncotrack.evaluation.mask_pictures import write_sheet
 
-        print_written(write_sheet(out / "key_slices.png", made))
+        print_written(write_sheet(out / "key_slices.png", masked))
     lines = {
-        "Masks": f"{len(made)}; {result['slices missing']} rows without a slice",
+        "Masks": f"{len(masked)}; {result['slices missing']} rows without a slice",
         "Mean difference": "long axis {long axis difference mm:.2f}, short axis "
         "{short axis difference mm:.2f} mm".format(**result),
     }

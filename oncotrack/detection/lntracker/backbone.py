@@ -139,8 +139,8 @@ def load_imagenet(backbone: LNBackbone, state: Mapping[str, torch.Tensor]) -> No
     WeightsError
         The weights belong to another network.
     """
-    own = backbone.state_dict()
-    for name, value in own.items():
+    updated = backbone.state_dict()
+    for name, value in updated.items():
         if name.startswith("fusions."):
             continue
         if name not in state or state[name].shape != value.shape:
@@ -148,5 +148,5 @@ def load_imagenet(backbone: LNBackbone, state: Mapping[str, torch.Tensor]) -> No
                 f"These are not the weights of the paper's ResNet-50: {name} is missing or has another size. Use "
                 "torchvision's resnet50."
             )
-        own[name] = state[name]
-    backbone.load_state_dict(own)
+        updated[name] = state[name]
+    backbone.load_state_dict(updated)

@@ -130,7 +130,7 @@ class LNTrackerConfig:
             f"fused_stages must be 0 to 4, not {self.fused_stages}": not 0 <= self.fused_stages <= 4,
             "dense supervision needs the fine level": self.dense_supervision and not self.fine_level,
         }
-        wrong = [problem for problem, is_so in problems.items() if is_so]
+        wrong = [problem for problem, is_present in problems.items() if is_present]
         if wrong:
             raise InputError(f"This LN-Tracker cannot be built: {'; '.join(wrong)}.")
 

@@ -76,7 +76,7 @@ class Decoded:
         Decoded
             Views of the same tensors.
         """
-        keys = [(content[:, which], placed[:, which], boxes[:, which]) for content, placed, boxes in self.keys]
+        keys = [(content[:, which], positioned[:, which], boxes[:, which]) for content, positioned, boxes in self.keys]
         return Decoded(self.logits[:, :, which], self.boxes[:, :, which], self.queries[:, which], keys)
 
     def after(self, first: Decoded) -> Decoded:
@@ -142,10 +142,10 @@ class DecoderLayer(nn.Module):
         (B, N, C) tensor
             Update of the content.
         """
-        content, placed, _ = keys
+        content, positioned, _ = keys
         query, key, value = (
             part.unflatten(2, (self.heads, -1)).transpose(1, 2)
-            for part in (self.query(x + position), self.key(placed), self.value(content))
+            for part in (self.query(x + position), self.key(positioned), self.value(content))
         )
         bias = None if bias is None else bias.to(query.dtype)
         return self.out(F.scaled_dot_product_attention(query, key, value, bias).transpose(1, 2).flatten(2))

@@ -41,11 +41,11 @@ def losses(
     truth = [target.boxes for target in targets]
     rows = [torch.arange(len(boxes), device=boxes.device) for boxes in truth]
     if config.trackformer:  # what a track query follows is no target of the detection queries
-        rows = [own[~torch.isin(own, taken)] for own, taken in zip(rows, followed, strict=True)]
+        rows = [row_indices[~torch.isin(row_indices, taken)] for row_indices, taken in zip(rows, followed, strict=True)]
     count = sum(len(boxes) for boxes in truth)
 
     first, size = output.n_tracks, output.size
-    to_detect = [boxes[own] for boxes, own in zip(truth, rows, strict=True)]
+    to_detect = [boxes[row_indices] for boxes, row_indices in zip(truth, rows, strict=True)]
     parts = _named(
         "detection",
         detection_loss(output.logits[:, :, first:], output.boxes[:, :, first:], to_detect, count, size, config),
@@ -276,12 +276,14 @@ def matched_mask_loss(
     if len(truth) < len(targets) or output.masks is None:
         raise InputError("The mask branch needs the masks of the nodes to learn from; these targets have boxes only.")
     first = output.n_tracks
-    to_detect = [target.boxes[own] for target, own in zip(targets, rows, strict=True)]
+    to_detect = [target.boxes[row_indices] for target, row_indices in zip(targets, rows, strict=True)]
     pairs = match(output.logits[-1, :, first:], output.boxes[-1, :, first:], to_detect, output.size, config)
     each = []
-    for logits, masks, own, row, (queries, columns) in zip(output.masks, truth, rows, followed, pairs, strict=True):
+    for logits, masks, row_indices, row, (queries, columns) in zip(
+        output.masks, truth, rows, followed, pairs, strict=True
+    ):
         continuing = (row >= 0).nonzero()[:, 0]
-        nodes = torch.cat([own[columns], row[continuing]])
+        nodes = torch.cat([row_indices[columns], row[continuing]])
         each.append(mask_loss(logits[torch.cat([queries + first, continuing])], masks[nodes]))
     each = torch.cat(each)
     return each.sum() / max(len(each), 1)

@@ -124,7 +124,7 @@ class MRConfig:
             "masks have an even number of cells": self.mask_size % 2,
             "there are five tasks to weigh": len(self.task_weights) != 5,
         }
-        wrong = [problem for problem, is_so in problems.items() if is_so]
+        wrong = [problem for problem, is_present in problems.items() if is_present]
         if wrong:
             raise InputError(f"This MR detector cannot be built: {'; '.join(wrong)}.")
 

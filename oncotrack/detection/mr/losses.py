@@ -51,14 +51,14 @@ def rpn_losses(
         Class and box loss.
     """
     sampled_logits, sampled_labels, predicted_steps, target_steps = [], [], [], []
-    for own_logits, own_steps, target in zip(logits, steps, targets, strict=True):
+    for image_logits, image_steps, target in zip(logits, steps, targets, strict=True):
         labels, node = label_anchors(anchors, target.boxes, config)
         positive, negative = draw_samples(labels, config.anchors_sampled, _POSITIVE_ANCHORS, generator)
         hard = int(len(negative) * config.hard_anchors)
-        both = torch.cat([positive, negative[hard:], hardest_negatives(own_logits, labels, hard)])
-        sampled_logits.append(own_logits[both])
+        both = torch.cat([positive, negative[hard:], hardest_negatives(image_logits, labels, hard)])
+        sampled_logits.append(image_logits[both])
         sampled_labels.append(labels[both])
-        predicted = own_steps[positive]
+        predicted = image_steps[positive]
         predicted_steps.append(predicted)
         target_steps.append(
             encode(target.boxes[node[positive]], anchors[positive]) if len(positive) else predicted.detach()
@@ -126,8 +126,8 @@ def mask_loss(logits: torch.Tensor, rois: Sequence[SampledRegions], targets: Seq
     if len(masks) < len(targets):
         raise InputError("The mask branch needs the masks of the nodes to learn from; these targets have boxes only.")
     cropped = [
-        roi_align(own[n][None].float(), box[None], logits.shape[-1])[0, 0]
-        for roi, own in zip(rois, masks, strict=True)
+        roi_align(image_masks[n][None].float(), box[None], logits.shape[-1])[0, 0]
+        for roi, image_masks in zip(rois, masks, strict=True)
         for box, n in zip(roi.boxes[roi.labels == 1], roi.node[roi.labels == 1], strict=True)
     ]
     if not cropped:

@@ -91,8 +91,8 @@ class MaskRCNN(nn.Module):
         maps, logits, steps, anchors = self._first_stage(images)
         first = rpn_losses(logits, steps, anchors, targets, config, generator)
         rois = []
-        for own_logits, own_steps, target in zip(logits, steps, targets, strict=True):
-            proposed = select_proposals(own_logits, own_steps, anchors, shape, config, config.proposals_in_training)
+        for image_logits, image_steps, target in zip(logits, steps, targets, strict=True):
+            proposed = select_proposals(image_logits, image_steps, anchors, shape, config, config.proposals_in_training)
             rois.append(draw_rois(proposed, target, config, generator))
         second = class_box_losses(*self._second_stage(maps, [roi.boxes for roi in rois], shape), rois, targets)
         parts = [*first, *second]
@@ -118,14 +118,14 @@ class MaskRCNN(nn.Module):
         config, shape = self.config, _rows_columns(images)
         maps, logits, steps, anchors = self._first_stage(images)
         regions = [
-            select_proposals(own_logits, own_steps, anchors, shape, config, config.proposals)
-            for own_logits, own_steps in zip(logits, steps, strict=True)
+            select_proposals(image_logits, image_steps, anchors, shape, config, config.proposals)
+            for image_logits, image_steps in zip(logits, steps, strict=True)
         ]
-        counts = [len(own) for own in regions]
+        counts = [len(image_boxes) for image_boxes in regions]
         region_logits, region_steps = (part.split(counts) for part in self._second_stage(maps, regions, shape))
         boxes, scores = [], []
-        for own, own_logits, own_steps in zip(regions, region_logits, region_steps, strict=True):
-            score, box = own_logits.softmax(1)[:, 1], decode(own_steps, own, shape)
+        for image_boxes, image_logits, image_steps in zip(regions, region_logits, region_steps, strict=True):
+            score, box = image_logits.softmax(1)[:, 1], decode(image_steps, image_boxes, shape)
             usable = ((score >= config.least_score) & ((box[:, 2:] - box[:, :2]).amin(1) >= 1)).nonzero()[:, 0]
             kept = usable[nms(box[usable], score[usable], config.detection_nms)[: config.detections]]
             boxes.append(box[kept])
@@ -133,7 +133,7 @@ class MaskRCNN(nn.Module):
         masks: Sequence[torch.Tensor | None] = [None] * len(boxes)
         if self.mask_head is not None:
             cells = self._cells(maps, boxes, config.mask_size // 2)
-            masks = self.mask_head(cells).sigmoid().split([len(own) for own in boxes])
+            masks = self.mask_head(cells).sigmoid().split([len(image_boxes) for image_boxes in boxes])
         return [Detections(*found) for found in zip(boxes, scores, masks, strict=True)]
 
     def _first_stage(self, images: torch.Tensor) -> tuple[list[torch.Tensor], torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -151,10 +151,17 @@ class MaskRCNN(nn.Module):
         if self.attention is not None:
             scales = [cells]
             for scale in self.config.global_scales:
-                contexts = [context_boxes(own, scale, shape) for own in boxes]
-                parts = self._cells(maps, contexts, self.config.box_size).split([len(own) for own in contexts])
+                contexts = [context_boxes(image_boxes, scale, shape) for image_boxes in boxes]
+                parts = self._cells(maps, contexts, self.config.box_size).split(
+                    [len(image_boxes) for image_boxes in contexts]
+                )
                 scales.append(
-                    torch.cat([part.expand(len(own), -1, -1, -1) for part, own in zip(parts, boxes, strict=True)])
+                    torch.cat(
+                        [
+                            part.expand(len(image_boxes), -1, -1, -1)
+                            for part, image_boxes in zip(parts, boxes, strict=True)
+                        ]
+                    )
                 )
             cells = self.attention(torch.stack(scales, 1))
         return self.box_head(cells)

@@ -86,12 +86,12 @@ def pyramid_align(
         Image after image.
     """
     parts = []
-    for image, own in enumerate(boxes):
-        levels = level_of(own, 4, canonical_pixels)
-        cells = maps[0].new_zeros(len(own), maps[0].shape[1], size, size, dtype=torch.float32)
+    for image, image_boxes in enumerate(boxes):
+        levels = level_of(image_boxes, 4, canonical_pixels)
+        cells = maps[0].new_zeros(len(image_boxes), maps[0].shape[1], size, size, dtype=torch.float32)
         for level in levels.unique().tolist():
             here = (levels == level).nonzero()[:, 0]
-            features = roi_align(maps[level][image].float(), own[here] / (4 * 2**level), size)
+            features = roi_align(maps[level][image].float(), image_boxes[here] / (4 * 2**level), size)
             cells = cells.index_copy(0, here, features)
         parts.append(cells)
     return torch.cat(parts)

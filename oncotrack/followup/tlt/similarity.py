@@ -49,12 +49,12 @@ class TLTSimilarity(nn.Module):
             Sub-cell position z, y, x in the template.
         """
         points = clicked[:, None] + self.lattice
-        one = (
+        template_features = (
             F.normalize(self.project(sample_cells(template, points)).float(), dim=-1) * self.weight.softmax(0)[:, None]
         )
-        other = F.normalize(self.project(search.movedim(1, -1)).float(), dim=-1)
+        search_features = F.normalize(self.project(search.movedim(1, -1)).float(), dim=-1)
         reach = int(self.lattice.max())
-        cosines = torch.einsum("bkc,bzyxc->bkzyx", one, other)
+        cosines = torch.einsum("bkc,bzyxc->bkzyx", template_features, search_features)
         cosines = F.pad(cosines, (reach,) * 6).unbind(1)
         depth, height, width = search.shape[2:]
         total = sum(
