@@ -43,6 +43,6 @@ print("Position by registration:    R {:.1f}  A {:.1f}  S {:.1f} mm".format(*mat
 print("Position in the follow-up:   R {:.1f}  A {:.1f}  S {:.1f} mm".format(*match.position))
 print("Found:                      ", "yes" if match.found else f"no. {match.reason}")
 if match.cycle_error_mm is not None:
-    print(f"Cycle error:                 {match.cycle_error_mm:.1f} mm (matching back; good below 5 mm)")
+    print(f"Cycle error:                 {match.cycle_error_mm:.1f} mm (return match; good below 5 mm)")
 if truth is not None:
-    print(f"Distance to the true place:  {dist(match.position, truth):.1f} mm")
+    print(f"Distance to true position:   {dist(match.position, truth):.1f} mm")

@@ -39,7 +39,7 @@ def number(pattern: str, text: str) -> float:
 def test_follow_finds_the_lesion_near_its_true_position(tmp_path):
     printed = run("follow.py", tmp_path)
     assert re.search("Found: +yes", printed)
-    assert number(r"Distance to the true place: +([\d.]+) mm", printed) < 5
+    assert number(r"Distance to true position: +([\d.]+) mm", printed) < 5
     assert number(r"Cycle error: +([\d.]+) mm", printed) < 5
 
 

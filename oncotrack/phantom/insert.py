@@ -103,7 +103,7 @@ def insert(
     for n, implant in enumerate(implants):
         if not volume.geometry.contains(implant.centre):
             raise InputError(
-                f"The place {tuple(round(float(c)) for c in implant.centre)} (R A S, mm) lies outside {volume.name}. "
+                f"The position {tuple(round(float(c)) for c in implant.centre)} (R A S, mm) lies outside {volume.name}. "
                 "Choose a centre inside the image."
             )
         number = INSTANCE + n
@@ -284,7 +284,7 @@ def _random_implants(volume: Volume, count: int, rng: np.random.Generator, small
     small = gaussian_filter(volume.array[:: step[0], :: step[1], :: step[2]].astype(np.float32), 1)
     fat = np.argwhere((small > -125) & (small < -60)) * step
     if not len(fat):
-        raise InputError(f"{volume.name} shows no fat to place nodes in. Give the places of the implants.")
+        raise InputError(f"{volume.name} shows no fat to place nodes in. Give the positions of the implants.")
     implants: list[Implant] = []
     for _ in range(50 * count):
         centre = volume.geometry.to_ras(fat[rng.integers(len(fat))][::-1])

@@ -23,7 +23,7 @@ def detect(
 ) -> None:
     """Time LN-Tracker next to box stacking and a 3D U-Net.
 
-    Seconds for a slice and for a scan, memory, GFLOPs.
+    Seconds per slice and per scan, memory, GFLOPs.
     """
     from oncotrack.bench.detect import bench_detect
 
@@ -32,11 +32,11 @@ def detect(
     lines = {"Scan": f"{result['scan']}, {result['slices']} slices, on {result['device']}"}
     for name, title in {"tracking": "Tracking", "stacking": "Stacking", "unet": "U-Net"}.items():
         if name in result:
-            lines[title] = "{seconds:.1f} s, {seconds_per_slice:.2f} s a slice, {nodes} nodes".format(**result[name])
+            lines[title] = "{seconds:.1f} s, {seconds_per_slice:.2f} s per slice, {nodes} nodes".format(**result[name])
     if result["peak_mib"] is not None:
         lines["Memory"] = f"{result['peak_mib']:.0f} MiB at most"
     for name in ("compact", "paper"):
-        lines[f"Config {name}"] = "{parameters:,} parameters, {gflops:.1f} GFLOPs a slice of 512x512".format(
+        lines[f"Config {name}"] = "{parameters:,} parameters, {gflops:.1f} GFLOPs per slice of 512x512".format(
             **result[name]
         )
     print_result(result, json, lines)

@@ -44,10 +44,12 @@ def follow(
 
 def _lines(title: str, row: Mapping[str, Any]) -> dict[str, str]:
     """Return the results of one method on one pair."""
-    accuracy = "mean {mean_mm:.2f}, median {median_mm:.2f}, largest {max_mm:.1f} mm; a click {seconds_per_point:.3f} s"
+    accuracy = (
+        "mean {mean_mm:.2f}, median {median_mm:.2f}, largest {max_mm:.1f} mm; {seconds_per_point:.3f} s per click"
+    )
     lines = {title: accuracy.format(**row)}
     if "seconds_register" in row:
-        lines[title] += ", registering {seconds_register:.1f} s".format(**row)
+        lines[title] += ", registration {seconds_register:.1f} s".format(**row)
     if "seconds_20_clicks" in row:
         lines[title] += (
             ", 20 clicks together {seconds_20_clicks:.2f} s: {times_one_click:.1f} times one, "

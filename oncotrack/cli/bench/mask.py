@@ -25,7 +25,7 @@ def mask(json: Json = None) -> None:
         result = bench_mask(progress=progress)
     lines = {"Lesions": f"{result['nodes']} nodes of synthetic CTs"}
     for name, title in _TITLES.items():
-        lines[title] = "{milliseconds:.0f} ms a lesion, Dice {Dice:.1f} %".format(**result[name])
+        lines[title] = "{milliseconds:.0f} ms per lesion, Dice {Dice:.1f} %".format(**result[name])
     lines["Measuring a 512x512 slice"] = ", ".join(
         f"{name}: {milliseconds:.0f} ms" for name, milliseconds in result["measuring_milliseconds"].items()
     )

@@ -16,7 +16,7 @@ from oncotrack.cli.output import print_result, progress_bar
 _TITLES = {
     "hu": "Attenuation, median (HU)",
     "noise": "Noise of homogeneous soft tissue: standard deviation (HU), mean frequency of its spectrum (1/mm)",
-    "nodes": "Enlarged lymph nodes, percentiles (mm, mm3, nodes a patient)",
+    "nodes": "Enlarged lymph nodes, percentiles (mm, mm3, nodes per patient)",
     "seconds": "Time to draw (s)",
 }
 

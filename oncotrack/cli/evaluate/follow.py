@@ -100,7 +100,7 @@ def _lines(result: Mapping[str, Any], names: Sequence[str]) -> Iterator[tuple[st
             )
         yield (
             f"{name}, seconds",
-            "registering and preparing {prepare:.1f}, first lesion {first:.2f}, later ones {later:.2f}".format(
+            "registration and preparation {prepare:.1f}, first lesion {first:.2f}, later ones {later:.2f}".format(
                 **of["seconds"]
             ),
         )

@@ -42,6 +42,8 @@ def landmarks(
         "Landmarks": f"{len(result['per_point_mm'])}, {sum(result['found'])} found",
         "Error": "mean {mean_mm:.2f}, median {median_mm:.2f}, largest {max_mm:.2f} mm".format(**result),
         "Each": " ".join(f"{value:.1f}" for value in result["per_point_mm"]),
-        "Seconds": "registering {seconds_register:.2f}, a landmark {seconds_per_point:.3f} (median)".format(**result),
+        "Seconds": "registration {seconds_register:.2f}, per landmark {seconds_per_point:.3f} (median)".format(
+            **result
+        ),
     }
     print_result(result, json, lines)
