@@ -1,4 +1,4 @@
-"""Atomic writing of files: into a temporary folder beside the target, then renamed."""
+"""Atomic writing of files: into a temporary folder next to the target, then renamed."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ class OncoTrackError(Exception):
     message : str
         Sentences that are true in every user interface: they name no command-line option.
     parameter : str
-        The parameter to change, as it is called in Python ("device", "learning_rate"), or "" when there is none. The
+        The Python name of the parameter to change ("device", "learning_rate"), or "" when there is none. The
         command line adds the option of that name (``--device``, ``--learning-rate``) as a hint.
     """
 

@@ -17,7 +17,7 @@ from oncotrack.followup.dlt.flops import correlation_share, cost, receptive_fiel
 from oncotrack.followup.dlt.losses import focal_loss, label, step_loss
 from oncotrack.followup.dlt.network import DLT, to_cells
 from oncotrack.followup.lesion_pairs import LesionPairs
-from oncotrack.followup.losses import place_loss
+from oncotrack.followup.losses import position_loss
 from oncotrack.images.geometry import Geometry
 from oncotrack.networks import weights
 from oncotrack.networks.heatmap import gaussian_dlt
@@ -277,8 +277,8 @@ def test_the_place_loss_is_a_cross_entropy_over_what_was_found():
     logits, target = torch.randn(2, 1, 1, 3, generator=generator()), torch.tensor([[1.0, 0.5, 0.5], [0.0, 0.0, 0.0]])
     found = torch.tensor([True, False])
     expected = -float(logits[0].flatten().log_softmax(0) @ torch.tensor([0.5, 0.25, 0.25]))
-    assert float(place_loss(logits, target.view(2, 1, 1, 3), found)) == pytest.approx(expected, rel=1e-5)
-    assert float(place_loss(logits, target.view(2, 1, 1, 3), ~found & False)) == 0
+    assert float(position_loss(logits, target.view(2, 1, 1, 3), found)) == pytest.approx(expected, rel=1e-5)
+    assert float(position_loss(logits, target.view(2, 1, 1, 3), ~found & False)) == 0
 
 
 # the whole

@@ -61,7 +61,7 @@ def test_groups_describe_the_change():
 def test_a_pair_read_backwards_exchanges_the_visits():
     before = VisitLesion(((0.0, 0.0, 0.0), (1.0, 2.0, 3.0)), (5.0, None), (VANISHED,))
     after = before.reversed()
-    assert after.places == ((1.0, 2.0, 3.0), (0.0, 0.0, 0.0))
+    assert after.positions == ((1.0, 2.0, 3.0), (0.0, 0.0, 0.0))
     assert after.radii_mm == (None, 5.0)
     assert after.groups == ()
 
@@ -81,14 +81,14 @@ def test_inserted_lesions_lie_at_their_known_places(warped):
     assert {GROWN, SHRUNK} <= fates
     for visit, scan in enumerate((warped.baseline, warped.followup)):
         there = [each for each in warped.lesions if each.radii_mm[visit] is not None]
-        inside = scan.sample([each.places[visit] for each in there])
+        inside = scan.sample([each.positions[visit] for each in there])
         in_fat = inside > -30
         assert in_fat.mean() > 0.8
-        assert all(scan.geometry.contains(each.places[visit]) for each in there)
+        assert all(scan.geometry.contains(each.positions[visit]) for each in there)
 
 
 def test_landmarks_show_the_same_tissue(warped):
-    places = np.array([each.places for each in warped.landmarks])
+    places = np.array([each.positions for each in warped.landmarks])
     assert len(places) > 10
     assert np.linalg.norm(places[:, 0] - places[:, 1], axis=1).max() > 3
     here, there = warped.baseline.sample(places[:, 0]), warped.followup.sample(places[:, 1])
@@ -128,8 +128,8 @@ def test_a_synthetic_patient_gives_every_two_visits(monkeypatch, cancer_patient)
         for visit in (0, 1):
             if each.radii_mm[visit] is not None:
                 numbers = {i.number: i for i in truth[visit].instances}
-                assert any(np.allclose(i.centre, each.places[visit]) for i in numbers.values())
+                assert any(np.allclose(i.centre, each.positions[visit]) for i in numbers.values())
     gone = [each for each in pair.baseline_lesions if each.radii_mm[1] is None]
     for each in gone:
-        place = cancer_patient.truth.correspond(each.places[0])
-        assert np.allclose(place, each.places[1], atol=1e-6)
+        place = cancer_patient.truth.correspond(each.positions[0])
+        assert np.allclose(place, each.positions[1], atol=1e-6)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from oncotrack.errors import InputError
 from oncotrack.followup.crops import window_channels
 from oncotrack.followup.lesion_pairs import LesionPairs
-from oncotrack.followup.losses import place_loss
+from oncotrack.followup.losses import position_loss
 from oncotrack.followup.tlt.attention import attention, raam
 from oncotrack.followup.tlt.backbone import TLTBackbone
 from oncotrack.followup.tlt.config import COMPACT, PAPER, TLTConfig
@@ -255,7 +255,7 @@ def test_position_losses_ignore_vanished_lesions():
     chance = logits[0].flatten().softmax(0)
     distribution = target[0].flatten() / target[0].sum()
     expected = -sum(float(w) * math.log(float(p)) for w, p in zip(distribution, chance, strict=True))
-    assert float(place_loss(logits, target, batch.found)) == pytest.approx(expected, rel=1e-4)
+    assert float(position_loss(logits, target, batch.found)) == pytest.approx(expected, rel=1e-4)
     guess = torch.tensor([[1.0, 2.0, 3.0], [0.0, 0.0, 0.0]])
     distance = (guess[0] - batch.centre[0]).abs() * torch.tensor(TINY_COMPACT.spacing)
     expected = float(distance.sum()) / TINY_COMPACT.l1_mm

@@ -128,14 +128,12 @@ def _pair(folder: Path) -> tuple[Path, Path]:
     geometry = Geometry(SIZE, (0.7, 0.7, 2.5), (-179.0, -179.0, -79.0))
     coarse = geometry.with_spacing((4.0, 4.0, 4.0))
     k, j, i = np.meshgrid(*(np.arange(n) for n in coarse.shape), indexing="ij")
-    place = coarse.to_ras(np.stack([i, j, k], -1))
-    across = np.hypot(place[..., 0] / 165, place[..., 1] / 130)
+    ras = coarse.to_ras(np.stack([i, j, k], -1))
+    across = np.hypot(ras[..., 0] / 165, ras[..., 1] / 130)
     array = np.where(across < 1, 40.0, -1000.0)
     for _ in range(120):
         at, size = rng.uniform((-130, -100, -75), (130, 100, 75)), rng.uniform(4, 12)
-        array += np.where(
-            across < 0.92, rng.uniform(-160, 140) * np.exp(-((place - at) ** 2).sum(-1) / (2 * size**2)), 0
-        )
+        array += np.where(across < 0.92, rng.uniform(-160, 140) * np.exp(-((ras - at) ** 2).sum(-1) / (2 * size**2)), 0)
     before = Volume(array.astype(np.float32), coarse, "baseline", "CT").resampled(geometry)
     noisy = np.round(before.array + rng.normal(0, 12, before.array.shape)).astype(np.int16)
     before = Volume(noisy, geometry, "baseline", "CT")
@@ -166,11 +164,11 @@ def _scroll(page: Any) -> float:
     page.mouse.move(box["x"] + 0.5 * box["width"], box["y"] + 0.5 * box["height"])
     page.wait_for_timeout(700)
     state = "JSON.stringify([window.pictures.BaselineAxial, trame.state.get('views').BaselineAxial.place])"
-    count, place = json.loads(page.evaluate(state))
+    count, position = json.loads(page.evaluate(state))
     started = time.perf_counter()
     page.mouse.wheel(0, -100)
     page.wait_for_function(
-        f"window.pictures.BaselineAxial > {count or 0} && trame.state.get('views').BaselineAxial.place !== {json.dumps(place)}"
+        f"window.pictures.BaselineAxial > {count or 0} && trame.state.get('views').BaselineAxial.place !== {json.dumps(position)}"
     )
     return time.perf_counter() - started
 

@@ -1,4 +1,4 @@
-"""The command tree: a command's module is imported when that command is called or asked for its help."""
+"""The command tree: a command's module is imported when the command or its help is requested."""
 
 from __future__ import annotations
 

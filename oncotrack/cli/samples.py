@@ -28,10 +28,10 @@ def samples(
             "origin": entry.origin,
             "folder": str(folder) if folder else None,
         }
-        place = (
+        location = (
             f"In {folder}"
             if folder
             else f"Not on this computer: oncotrack samples --fetch {entry.name}, or set {FOLDER_VARIABLE}"
         )
-        lines[entry.name] = f"{entry.title} ({entry.licence}). {place}"
+        lines[entry.name] = f"{entry.title} ({entry.licence}). {location}"
     print_result(result, json, lines)

@@ -24,7 +24,7 @@ def view(
         str,
         typer.Option(
             "--host",
-            help="Address to listen on. Any other than the default lets other computers in that know the token.",
+            help="Address to listen on. With any other than the default, other computers that know the token can connect.",
         ),
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", help="0 chooses a free port.")] = 0,

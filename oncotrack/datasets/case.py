@@ -80,7 +80,7 @@ def stable_uid(*parts: object) -> str:
 
 
 def annotated_observation(source: str, **fields: Any) -> Observation:
-    """Return an accepted observation whose provenance is the data set `source`."""
+    """Return an accepted observation with the data set `source` as its provenance."""
     return Observation(state=State.ACCEPTED, provenance=Provenance(method=source, when=""), **fields)
 
 

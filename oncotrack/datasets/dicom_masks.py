@@ -25,7 +25,7 @@ class Structure:
 
 
 def _kind(*texts: str) -> Kind:
-    """Return the kind that names and codes stand for."""
+    """Return the kind of finding that names and codes describe."""
     joined = " ".join(texts).lower()
     return Kind.LYMPH_NODE if "lymph node" in joined or "node" in joined.split() else Kind.LESION
 

@@ -26,7 +26,7 @@ from oncotrack.images.volume import Volume
 
 SOURCE = "DLS"
 DIRECTED_PAIRS = {"valid": 906, "test": 960}
-"""Records in the released files: 480 test pairs both ways; the paper says 403 validation pairs, 453 are released."""
+"""Records in the released files, both directions of each pair: 453 validation (the paper states 403) and 480 test pairs."""
 
 _LENGTHS = {"center": 3, "box": 6, "spacing": 3, "recist diameter": 2}
 
@@ -133,14 +133,14 @@ def read_pairs(path: str | Path, split: str | None = None) -> list[Pair]:
 def to_ras(image: Volume, voxels: ArrayLike) -> np.ndarray:
     """Return RAS mm of (..., 3) positions (x, y, z) of the annotation in an exported sub-volume.
 
-    x runs to the left, y to the back, z to the feet, whichever way the export stored its axes, so that the first voxel
+    x runs to the left, y to the back, z to the feet, however the export stored its axes, so that the first voxel
     of the annotation is the one furthest to the right, front and head.
     """
     geometry = image.geometry
     direction = np.abs(np.asarray(geometry.direction))
     if not np.allclose(direction, np.round(direction), atol=1e-3):
         raise InputError(
-            f"{image.name} lies oblique; DeepLesion's exports do not. Export it again from the PNG slices."
+            f"{image.name} has oblique axes; DeepLesion's exports do not. Export it again from the PNG slices."
         )
     first = geometry.to_ras(np.array(np.meshgrid(*[(0, n - 1) for n in geometry.size])).reshape(3, -1).T).max(0)
     return first - np.asarray(voxels, float) * (direction @ geometry.spacing)
@@ -152,7 +152,7 @@ def cases(annotation: str | Path, images: str | Path, split: str | None = None) 
     Parameters
     ----------
     annotation : path
-        ``valid.json`` and its like.
+        The annotation file, such as ``valid.json``.
     images : path
         Folder of the sub-volumes that DeepLesion's NIfTI export wrote (000004_02_01_007-019.nii.gz).
 
@@ -180,7 +180,7 @@ def _observation(image: Volume, lesion: DLSLesion) -> Observation:
     spacing = np.abs(np.asarray(image.geometry.direction)) @ image.spacing
     if not np.allclose(spacing, lesion.spacing, rtol=0.01):
         raise InputError(
-            f"{image.name} has voxels of {np.round(spacing, 4).tolist()} mm, the annotation says "
+            f"{image.name} has voxels of {np.round(spacing, 4).tolist()} mm, the annotation gives "
             f"{list(lesion.spacing)}. Export it again from DeepLesion."
         )
     low = np.array(lesion.box[:3])

@@ -41,7 +41,7 @@ class VisitLesion:
 
     Parameters
     ----------
-    places : two points
+    positions : two points
         Its centres; at a visit without it, the position of the tissue around it.
     radii_mm : two floats or None
         Half its long axis; None at a visit without it.
@@ -51,14 +51,14 @@ class VisitLesion:
         Size of its box in the follow-up along R, A, S.
     """
 
-    places: tuple[Point, Point]
+    positions: tuple[Point, Point]
     radii_mm: tuple[float | None, float | None]
     groups: tuple[str, ...] = ()
     box_mm: Point | None = None
 
     def reversed(self) -> VisitLesion:
         """Return the lesion with the visits exchanged, without groups: these belong to one direction."""
-        (before, after), (first, second) = self.places, self.radii_mm
+        (before, after), (first, second) = self.positions, self.radii_mm
         return VisitLesion((after, before), (second, first))
 
 
@@ -159,15 +159,15 @@ def anatomical_landmarks(
     edges = gaussian_gradient_magnitude(np.clip(coarse.array, -1000, 300), 1.0)
     edges = np.clip(edges, 0, 150) * body_mask(coarse) + 1e-9
     chosen = rng.choice(edges.size, size=4 * count, p=(edges / edges.sum()).ravel())
-    places = coarse.geometry.to_ras(
+    candidates = coarse.geometry.to_ras(
         np.stack(np.unravel_index(chosen, edges.shape)[::-1], -1) + rng.uniform(-0.5, 0.5, (4 * count, 3))
     )
-    there = carry(places)
-    inside = baseline.geometry.contains(places, _MARGIN_MM) & followup.geometry.contains(there, _MARGIN_MM)
+    mapped = carry(candidates)
+    inside = baseline.geometry.contains(candidates, _MARGIN_MM) & followup.geometry.contains(mapped, _MARGIN_MM)
     radii = np.exp(rng.uniform(np.log(4.0), np.log(15.0), 4 * count))
     pairs = [
         (point(a.tolist()), point(b.tolist()), float(r))
-        for a, b, r in zip(places[inside], there[inside], radii[inside], strict=True)
+        for a, b, r in zip(candidates[inside], mapped[inside], radii[inside], strict=True)
     ]
     return tuple(VisitLesion((a, b), (r, r)) for a, b, r in pairs[:count])
 
@@ -213,7 +213,11 @@ def _are_near(lesion: VisitLesion, other: VisitLesion) -> bool:
     for visit in (0, 1):
         other_radius, radius = other.radii_mm[visit], lesion.radii_mm[visit] or lesion.radii_mm[0]
         if other_radius is not None and radius is not None and other_radius >= radius / 2:
-            gap = float(np.linalg.norm(np.subtract(lesion.places[visit], other.places[visit]))) - other_radius - radius
+            gap = (
+                float(np.linalg.norm(np.subtract(lesion.positions[visit], other.positions[visit])))
+                - other_radius
+                - radius
+            )
             if gap <= TWIN_GAP_MM:
                 return True
     return False
@@ -229,15 +233,15 @@ def _lesions(patient: Patient, visits: tuple[int, int], grids: tuple[Geometry, G
         pair: list[Instance | None] = [truth.instance(deposit.number) for truth in truths]
         if pair == [None, None]:
             continue
-        places = _places(patient, pair, visits)
+        positions = _positions(patient, pair, visits)
         before, after = (i and i.long_axis.length_mm / 2 for i in pair)
-        inside = all(grid.contains(place, _MARGIN_MM) for grid, place in zip(grids, places, strict=True))
+        inside = all(grid.contains(position, _MARGIN_MM) for grid, position in zip(grids, positions, strict=True))
         if inside and max(before or 0.0, after or 0.0) >= LEAST_RADIUS_MM:
-            found.append(VisitLesion(places, (before, after), box_mm=pair[1] and box_size(pair[1].box)))
+            found.append(VisitLesion(positions, (before, after), box_mm=pair[1] and box_size(pair[1].box)))
     return [lesion for lesion in found if (lesion.radii_mm[0] or LEAST_RADIUS_MM) >= LEAST_RADIUS_MM]
 
 
-def _places(patient: Patient, pair: Sequence[Instance | None], visits: tuple[int, int]) -> tuple[Point, Point]:
+def _positions(patient: Patient, pair: Sequence[Instance | None], visits: tuple[int, int]) -> tuple[Point, Point]:
     """Return the centres of a lesion; at a visit without it, the position of its tissue."""
     before, after = pair
     if before is None:

@@ -67,7 +67,7 @@ def _onto(mask: Volume, ct: Volume) -> Volume:
     between = np.asarray(ct.geometry.direction).T @ np.asarray(mask.geometry.direction)
     axes = np.abs(between).argmax(axis=1)
     if sorted(axes) != [0, 1, 2]:
-        raise InputError(f"{mask.name} lies oblique to its scan. Download the masks again.")
+        raise InputError(f"{mask.name} is oblique to its scan. Download the masks again.")
     array = mask.array.transpose([2 - axes[2 - n] for n in range(3)])
     turned = tuple(n for n in range(3) if between[2 - n, axes[2 - n]] < 0)
     array = np.flip(array, turned)

@@ -101,9 +101,9 @@ def warped_visits(volume: Volume, seed: int) -> LesionVisits:
         first, second = (visit.get(n) for visit in instances)
         before, after = (first or instances[1][n]).centre, (second or instances[0][n]).centre
         radii = first and first.long_axis.length_mm / 2, second and second.long_axis.length_mm / 2
-        places = point(before), point(map_points(motion, after).tolist())
-        lesion = VisitLesion(places, radii, box_mm=second and box_size(second.box))
-        is_inside = all(i.geometry.contains(p, 4.0) for i, p in zip(images, lesion.places, strict=True))
+        centres = point(before), point(map_points(motion, after).tolist())
+        lesion = VisitLesion(centres, radii, box_mm=second and box_size(second.box))
+        is_inside = all(i.geometry.contains(p, 4.0) for i, p in zip(images, lesion.positions, strict=True))
         if is_inside and (lesion.radii_mm[0] or LEAST_RADIUS_MM) >= LEAST_RADIUS_MM:
             lesions.append(lesion)
     return LesionVisits(
@@ -128,16 +128,16 @@ def _implants(volume: Volume, rng: np.random.Generator) -> tuple[list[Implant], 
     """Draw lesions in fat, lung and soft tissue, a third of them with a twin close by; and the fate of each."""
     coarse = volume.resampled(volume.geometry.ras_aligned(_PLACING_MM))
     small, body = gaussian_filter(coarse.array, 0.7), body_mask(coarse)
-    places = [np.argwhere(body & (small > host.hu[0]) & (small < host.hu[1])) for host in HOSTS]
-    shares = np.array([host.share * bool(len(found)) for host, found in zip(HOSTS, places, strict=True)])
+    candidates = [np.argwhere(body & (small > host.hu[0]) & (small < host.hu[1])) for host in HOSTS]
+    shares = np.array([host.share * bool(len(found)) for host, found in zip(HOSTS, candidates, strict=True)])
     if not shares.any():
         raise InputError(f"{volume.name} shows no fat, lung or soft tissue that can hold a lesion. Choose a CT.")
     implants: list[Implant] = []
     for _ in range(60 * LESIONS):
         which = int(rng.choice(len(HOSTS), p=shares / shares.sum()))
-        place = coarse.geometry.to_ras(places[which][rng.integers(len(places[which]))][::-1])
+        position = coarse.geometry.to_ras(candidates[which][rng.integers(len(candidates[which]))][::-1])
         radius = float(np.exp(rng.uniform(np.log(4.0), np.log(18.0))))
-        implant = _implant(HOSTS[which], volume, place, radius, rng)
+        implant = _implant(HOSTS[which], volume, position, radius, rng)
         _add_if_clear(implants, implant, volume)
         if implants and implants[-1] is implant and rng.random() < _TWIN_SHARE:
             direction = rng.normal(size=3)
@@ -152,14 +152,14 @@ def _implants(volume: Volume, rng: np.random.Generator) -> tuple[list[Implant], 
     return implants, fates
 
 
-def _implant(host: Host, volume: Volume, place: np.ndarray, radius: float, rng: np.random.Generator) -> Implant:
+def _implant(host: Host, volume: Volume, position: np.ndarray, radius: float, rng: np.random.Generator) -> Implant:
     """Draw a lesion of a radius (mm) at a position (RAS mm); its HU are relative to the tissue there."""
-    around = place + rng.uniform(-4, 4, (64, 3))
+    around = position + rng.uniform(-4, 4, (64, 3))
     hu = None if host.offset is None else float(np.median(volume.sample(around))) + float(rng.uniform(*host.offset))
     short = 2 * radius * float(rng.uniform(0.65, 0.95))
     tall = 2 * radius * float(rng.uniform(0.7, 1.2))
     return Implant(
-        point(place.tolist()),
+        point(position.tolist()),
         2 * radius,
         short,
         tall,
@@ -171,10 +171,10 @@ def _implant(host: Host, volume: Volume, place: np.ndarray, radius: float, rng: 
     )
 
 
-def _is_host(volume: Volume, place: np.ndarray, host: Host) -> bool:
+def _is_host(volume: Volume, position: np.ndarray, host: Host) -> bool:
     """Return whether the HU at a position are about those of the host tissue."""
     low, high = host.hu
-    return low - 60 < float(volume.sample(place)[0]) < high + 60
+    return low - 60 < float(volume.sample(position)[0]) < high + 60
 
 
 def _add_if_clear(implants: list[Implant], implant: Implant, volume: Volume) -> None:

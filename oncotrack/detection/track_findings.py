@@ -254,7 +254,7 @@ def replace_boxes(old: Tracklet, new: Mapping[int, SliceBox], slice_index: int, 
 
 
 def boxes_on_slices_of(tracklet: Tracklet, track: Track, slices: WorkingSlices) -> dict[int, SliceBox]:
-    """Return the boxes of a track on the slices of an existing tracklet, whatever grid that was made on.
+    """Return the boxes of a track on the slices of an existing tracklet, whichever grid the tracklet was made on.
 
     Parameters
     ----------

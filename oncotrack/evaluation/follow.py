@@ -188,7 +188,7 @@ def _match_lesion(
     with_picture: bool,
 ) -> LesionResult:  # fmt: skip
     """Match one lesion, which the baseline shows, and compare the result with the truth."""
-    (at, truth), (radius, radius_after) = lesion.places, lesion.radii_mm
+    (at, truth), (radius, radius_after) = lesion.positions, lesion.radii_mm
     if radius is None:
         raise InputError(f"{visits.name}: a lesion that the baseline does not show cannot be matched.")
     started = time.perf_counter()
@@ -216,7 +216,7 @@ def _match_lesion(
 
 def _picture(visits: LesionVisits, lesion: VisitLesion, match: Match) -> MatchPicture:
     """Return the images around click and match."""
-    at, truth = lesion.places
+    at, truth = lesion.positions
     return MatchPicture(
         title=f"{visits.patient[:22]}\n{', '.join(lesion.groups)}",
         before=axial_image(visits.baseline, at),

@@ -163,7 +163,7 @@ def paired_test(a, b, groups=None, resamples: int = _MEAN_FLIPS) -> float:
 def _signs(count: int, resamples: int) -> tuple[np.ndarray, int]:
     """Return (R, count) signs, 1 or -1: all combinations (and 0) where they are few, else random ones (and 1).
 
-    The number is added to numerator and denominator of the p value: it stands for the observed order itself.
+    The number is added to numerator and denominator of the p value and represents the observed order itself.
     """
     if 2**count <= resamples:
         return 1 - 2 * ((np.arange(2**count)[:, None] >> np.arange(count)) & 1), 0

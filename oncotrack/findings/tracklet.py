@@ -1,4 +1,4 @@
-"""Tracklets: the 2D boxes of a node on neighbouring slices, and the edits of them."""
+"""Tracklets: the 2D boxes of a node on neighbouring slices, and their edits."""
 
 from __future__ import annotations
 

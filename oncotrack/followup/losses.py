@@ -27,7 +27,7 @@ def gaussian_focal_loss(logits: torch.Tensor, target: torch.Tensor, alpha: float
     return torch.where(target == 1, positive, negative).flatten(1).sum(1).mean()
 
 
-def place_loss(logits: torch.Tensor, target: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
+def position_loss(logits: torch.Tensor, target: torch.Tensor, found: torch.Tensor) -> torch.Tensor:
     """Return the cross-entropy between the softmax over all cells and the normalised label.
 
     It is not in the papers. The mean is over the lesions that are present.

@@ -1,4 +1,4 @@
-"""Masks in files: one label map with one label for each finding, which 3D Slicer opens as a segmentation."""
+"""Mask files: one label map with one label for each finding, which 3D Slicer opens as a segmentation."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What every network needs: boxes, heat maps, weights files, devices and threads."""
+"""Shared by all networks: boxes, heat maps, weights files, devices and threads."""

@@ -202,8 +202,8 @@ def _trees(rng: np.random.Generator, organs: np.ndarray, vessels: dict[str, Vess
         out = rng.normal(size=(count, 3)) * (1, 1, 0.2)
         out /= np.linalg.norm(out, axis=1, keepdims=True)
         size = np.stack([rng.uniform(1.5, 4, count), rng.uniform(1.5, 5, count), rng.uniform(0.7, 1.3, count)], 1)
-        place = aorta.points[at] + out * (aorta.radii[at] - 0.8)[:, None]
-        yield Beads("plaque", place, frames_along(out), size, LABEL["artery"])
+        centres = aorta.points[at] + out * (aorta.radii[at] - 0.8)[:, None]
+        yield Beads("plaque", centres, frames_along(out), size, LABEL["artery"])
     for vessel in vessels.values():
         if vessel.thin:
             yield path_beads(vessel.points, vessel.radii, vessel.tissue, LABEL[vessel.label])

@@ -118,9 +118,9 @@ def over_time(rng: np.random.Generator, deposits: list[Deposit], visits: int) ->
             if not models:
                 break
             model, near = models[rng.integers(len(models))]
-            place = near.centre + unit(rng) * (near.radius + 9)
+            centre = near.centre + unit(rng) * (near.radius + 9)
             lump = replace(
-                near, centre=place, label=next_number, metric=near.metric * near.radius / rng.uniform(3.5, 7)
+                near, centre=centre, label=next_number, metric=near.metric * near.radius / rng.uniform(3.5, 7)
             )
             born.append(replace(model, number=next_number, lumps=(*(None,) * visit, lump), parent=None, small=False,
                                 fates=(*("absent",) * (visit - 1), "appears")))  # fmt: skip

@@ -1,4 +1,4 @@
-"""The arms beyond the shoulders: raised beside the head, or down beside the belly and the hips."""
+"""The arms beyond the shoulders: raised next to the head, or lowered next to the belly and the hips."""
 
 from __future__ import annotations
 

@@ -106,11 +106,11 @@ def _wing(side: int) -> Beads:
         np.stack([back_x, back_y], -1) + along * t[..., None] - out * (bow * np.sin(2 * np.pi * t) * 0.7)[..., None]
     )
     ground += out * (bow * 4 * t * (1 - t))[..., None]
-    place = np.stack([side * ground[..., 0], ground[..., 1], z], -1)
-    normal = np.cross(np.gradient(place, axis=0), np.gradient(place, axis=1))
+    centres = np.stack([side * ground[..., 0], ground[..., 1], z], -1)
+    normal = np.cross(np.gradient(centres, axis=0), np.gradient(centres, axis=1))
     rim = np.maximum(np.abs(2 * t - 1) ** 3, np.exp(-(((z + 306) / 9) ** 2)))
     low = np.exp(-(((z + 420) / 22) ** 2))
     thick = 3.2 + 3.0 * rim + 7.0 * low
     radii = np.stack([np.full(z.shape, 6.5), np.full(z.shape, 6.5), thick], -1)
-    return Beads("cortical bone", place.reshape(-1, 3), frames_along(normal.reshape(-1, 3)), radii.reshape(-1, 3),
+    return Beads("cortical bone", centres.reshape(-1, 3), frames_along(normal.reshape(-1, 3)), radii.reshape(-1, 3),
                  LABEL["bone"])  # fmt: skip

@@ -233,12 +233,14 @@ def _shoulder_girdle(trunk: Trunk) -> tuple[list[Beads], list[Beads]]:
         phi, z = np.meshgrid(np.radians(np.linspace(116, 150, 26)), np.linspace(-62, 78, 42), indexing="ij")
         across = np.linspace(0, 1, 26)[:, None]
         keep = (z < 78 - 34 * across) & (z > -62 + 105 * np.abs(across - 0.35) ** 1.4)
-        place = trunk.on_cage(s * phi, z, RIB_DEPTH + 12 * np.sin(np.pi * across) + 4)[keep]
+        centres = trunk.on_cage(s * phi, z, RIB_DEPTH + 12 * np.sin(np.pi * across) + 4)[keep]
         inwards = np.stack([np.sin(s * phi), np.cos(s * phi), np.zeros_like(phi)], -1)[keep]
         frames = frames_along(inwards)
         thick = np.where(across + 0 * z < 0.12, 5.5, 2.5)[keep]
         plates.append(
-            Beads("cortical bone", place, frames, np.stack([np.full(len(place), 7.0)] * 2 + [thick], 1), LABEL["bone"])
+            Beads(
+                "cortical bone", centres, frames, np.stack([np.full(len(centres), 7.0)] * 2 + [thick], 1), LABEL["bone"]
+            )
         )
         inner, outer = trunk.on_cage(s * np.radians(149), 46, 20), trunk.on_cage(s * np.radians(118), 66, 34)
         bones.append(

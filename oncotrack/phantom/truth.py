@@ -103,9 +103,9 @@ class Truth:
                 if here is not None:
                     observations[time_point.id] = observation(here)
                 elif n > first:
-                    place = self.correspond(instance.centre, first, n)
+                    position = self.correspond(instance.centre, first, n)
                     observations[time_point.id] = Observation(
-                        centre=point(place.tolist()), state=State.ABSENT, provenance=_SOURCE
+                        centre=point(position.tolist()), state=State.ABSENT, provenance=_SOURCE
                     )
             findings.append(Finding(label=label, kind=instance.kind, uid=f"2.25.{10**12 + number}", site=instance.site,
                                     role=_role(instance, first), observations=observations))  # fmt: skip

@@ -213,19 +213,19 @@ def grow_tree(
     starts, ends, radii = [], [], []
     stack = [(np.asarray(root, float), np.asarray(heading, float), cloud)]
     while stack:
-        place, heading, points = stack.pop()
+        start, heading, points = stack.pop()
         r = radius * (len(points) / total) ** (1 / power)
         if len(points) < 2 or r < thinnest:
             continue
         middle = points.mean(0)
-        towards = middle - place
+        towards = middle - start
         distance = sqrt(towards.dot(towards))
         direction = towards / max(distance, 1e-6) + 0.35 * heading
         direction /= sqrt(direction.dot(direction))
         step = direction * max(reach * distance, 1.2 * r)
-        bend = place + step / 2 + rng.normal(size=3) * 0.06 * sqrt(step.dot(step))
-        end = place + step
-        starts += [place, bend]
+        bend = start + step / 2 + rng.normal(size=3) * 0.06 * sqrt(step.dot(step))
+        end = start + step
+        starts += [start, bend]
         ends += [bend, end]
         radii += [(r, r * 0.97), (r * 0.97, r * 0.92)]
         spread = points - middle

@@ -108,7 +108,7 @@ class LesionPairSamples:
         radius = cast("float", lesion.radii_mm[0])
         variety = self._variety
         turn = _linear(rng, variety.turn_deg, variety.scale, mirror=True)
-        template_at, search_at = (np.asarray(place) for place in lesion.places)
+        template_at, search_at = (np.asarray(position) for position in lesion.positions)
         click = template_at + _in_ball(rng, variety.click * radius)
         error = rng.uniform(variety.least_registration, 1) * rng.normal(size=3) * variety.registration_mm
         farthest = variety.farthest * np.multiply(self._crop, self._spacing)[::-1] / 2

@@ -20,7 +20,7 @@ from oncotrack.training.prepared import prepare
 
 FINEST_MM = 1.2
 _SCANS = ("baseline", "followup")
-_PLACES = ("lesions", "landmarks")
+_LESION_LISTS = ("lesions", "landmarks")
 
 
 def store(
@@ -75,8 +75,8 @@ def _write(path: Path, pair: LesionVisits) -> None:
         for name, scan in scans.items()
     }
     metadata = {"name": pair.name, "patient": pair.patient}
-    for kind in _PLACES:
-        metadata[kind] = json.dumps([[each.places, each.radii_mm, each.groups] for each in getattr(pair, kind)])
+    for kind in _LESION_LISTS:
+        metadata[kind] = json.dumps([[each.positions, each.radii_mm, each.groups] for each in getattr(pair, kind)])
     metadata |= {name: json.dumps(scan.geometry.ijk_to_ras.tolist()) for name, scan in scans.items()}
     with replacing(path) as temporary:
         save_file(tensors, temporary, metadata)
@@ -108,10 +108,10 @@ class StoredVisits:
         self.grids = tuple(Geometry.from_matrix(sizes[name], np.array(json.loads(metadata[name]))) for name in _SCANS)
         self.lesions, self.landmarks = (
             tuple(
-                VisitLesion((tuple(places[0]), tuple(places[1])), (radii[0], radii[1]), tuple(groups))
-                for places, radii, groups in json.loads(metadata[kind])
+                VisitLesion((tuple(centres[0]), tuple(centres[1])), (radii[0], radii[1]), tuple(groups))
+                for centres, radii, groups in json.loads(metadata[kind])
             )
-            for kind in _PLACES
+            for kind in _LESION_LISTS
         )
 
     def part(self, visit: int, grid: Geometry, mapping: np.ndarray | None = None, fill: float = -1024.0) -> np.ndarray:

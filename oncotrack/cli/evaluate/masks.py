@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def masks(
     truth: Annotated[Path | None, typer.Argument(help="A mask file or a folder of them.", show_default=False)] = None,
     predictions: Annotated[
-        Path | None, typer.Argument(help="The masks to evaluate, likewise.", show_default=False)
+        Path | None, typer.Argument(help="The masks to evaluate: a file or a folder.", show_default=False)
     ] = None,
     data: Annotated[
         str | None,

@@ -10,7 +10,7 @@ from oncotrack.followup.dlt.anatomy import gaussian_map, squared_mm
 from oncotrack.followup.dlt.augmentation import is_self_supervised, make_self_supervised
 from oncotrack.followup.dlt.config import DLTConfig
 from oncotrack.followup.lesion_pairs import LesionPairs
-from oncotrack.followup.losses import gaussian_focal_loss, place_loss
+from oncotrack.followup.losses import gaussian_focal_loss, position_loss
 
 
 def label(pairs: LesionPairs, shape: tuple[int, ...], config: DLTConfig) -> torch.Tensor:
@@ -66,5 +66,5 @@ def step_loss(network: torch.nn.Module, pairs: LesionPairs, generator: torch.Gen
     target = label(pairs, tuple(logits.shape[1:]), config)
     terms = {"focal": focal_loss(logits, target)}
     if config.lambda_place:
-        terms["place"] = place_loss(logits, target, pairs.found)
+        terms["place"] = position_loss(logits, target, pairs.found)
     return {"loss": terms["focal"] + config.lambda_place * terms.get("place", 0.0), **terms}

@@ -7,7 +7,7 @@ from typing import cast
 import torch
 
 from oncotrack.followup.lesion_pairs import LesionPairs
-from oncotrack.followup.losses import gaussian_focal_loss, place_loss
+from oncotrack.followup.losses import gaussian_focal_loss, position_loss
 from oncotrack.followup.tlt.config import TLTConfig
 from oncotrack.followup.tlt.predictor import global_regression
 from oncotrack.followup.tlt.selection import gaussian_map
@@ -82,5 +82,5 @@ def step_loss(network: torch.nn.Module, pairs: LesionPairs, generator: torch.Gen
     l1 = l1_loss(global_regression(prediction), pairs.centre, pairs.found, config)
     terms = {"focal": focal, "l1": l1}
     if config.lambda_place:
-        terms["place"] = place_loss(prediction.logits, target, pairs.found)
+        terms["place"] = position_loss(prediction.logits, target, pairs.found)
     return {"loss": focal + l1 + config.lambda_place * terms.get("place", 0.0), **terms}
