@@ -246,4 +246,4 @@ def test_nih_masks_follow_their_axis_directions_and_not_their_origin():
         np.ascontiguousarray(block_labels()[::-1].transpose(0, 2, 1)),
         Geometry((12, 14, 6), (1, 1, 2), (0, 0, 0), [[0, -1, 0], [-1, 0, 0], [0, 0, -1]]),
     )
-    assert np.array_equal(nih_lymph_nodes._onto(turned, ct).array, block_labels())
+    assert np.array_equal(nih_lymph_nodes._map_to_scan(turned, ct).array, block_labels())

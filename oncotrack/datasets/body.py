@@ -28,9 +28,9 @@ def body_mask(coarse: Volume, inset: int = 2) -> np.ndarray:
     if not ndimage.label(ndimage.binary_opening(coarse.array > _AIR_HU, iterations=2), output=labels):
         return np.zeros(coarse.array.shape, bool)
     body = labels == np.argmax(np.bincount(labels.ravel())[1:]) + 1
-    return np.stack([_inset(np.asarray(ndimage.binary_fill_holes(plane)), inset) for plane in body])
+    return np.stack([_erode(np.asarray(ndimage.binary_fill_holes(plane)), inset) for plane in body])
 
 
-def _inset(plane: np.ndarray, steps: int) -> np.ndarray:
+def _erode(plane: np.ndarray, steps: int) -> np.ndarray:
     """Return the plane eroded by `steps` pixels; the image border does not erode it."""
     return ndimage.binary_erosion(plane, iterations=steps, border_value=1) if steps else plane

@@ -59,10 +59,10 @@ def _case(patient: Path, masks: Path) -> Case:
         raise InputError(f"{patient} holds {len(series)} CT series; exactly one is needed. Download the patient again.")
     ct = load_series(series[0].path)
     mask = load_mask(require_path(masks / name / f"{name}_mask.nii.gz", f"the mask of {name}"))
-    return label_case(name, {"ct": ct}, _onto(mask, ct), "ct", SOURCE, Kind.LYMPH_NODE)
+    return label_case(name, {"ct": ct}, _map_to_scan(mask, ct), "ct", SOURCE, Kind.LYMPH_NODE)
 
 
-def _onto(mask: Volume, ct: Volume) -> Volume:
+def _map_to_scan(mask: Volume, ct: Volume) -> Volume:
     """Return the mask on the scan's grid: axes permuted and flipped by the two directions, origins ignored."""
     between = np.asarray(ct.geometry.direction).T @ np.asarray(mask.geometry.direction)
     axes = np.abs(between).argmax(axis=1)

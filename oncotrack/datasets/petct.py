@@ -86,20 +86,22 @@ def suv_factor(headers: Sequence[Any]) -> float:
 def _uptake_seconds(headers: Sequence[Any], tracer: Any, tag: Callable[..., Any]) -> float:
     """Return the seconds from injection to scan start."""
     first = headers[0]
-    series = _moment(tag("SeriesDate"), tag("SeriesTime"))
-    acquired = min(_moment(h.get("AcquisitionDate") or first.SeriesDate, tag("AcquisitionTime", h)) for h in headers)
+    series = _parse_datetime(tag("SeriesDate"), tag("SeriesTime"))
+    acquired = min(
+        _parse_datetime(h.get("AcquisitionDate") or first.SeriesDate, tag("AcquisitionTime", h)) for h in headers
+    )
     scan = min(series, acquired)
     if tracer.get("RadiopharmaceuticalStartDateTime"):
         text = str(tracer.RadiopharmaceuticalStartDateTime)
-        injected = _moment(text[:8], text[8:14] or "0")
+        injected = _parse_datetime(text[:8], text[8:14] or "0")
     else:
-        injected = _moment(scan.strftime("%Y%m%d"), tag("RadiopharmaceuticalStartTime", tracer))
+        injected = _parse_datetime(scan.strftime("%Y%m%d"), tag("RadiopharmaceuticalStartTime", tracer))
         if injected > scan:
             injected -= timedelta(days=1)
     return (scan - injected).total_seconds()
 
 
-def _moment(date: object, time: object) -> datetime:
+def _parse_datetime(date: object, time: object) -> datetime:
     """Parse a DICOM date and time, without fractions of a second."""
     digits = str(time).partition(".")[0].zfill(6)
     return datetime.strptime(f"{date}{digits}", "%Y%m%d%H%M%S")

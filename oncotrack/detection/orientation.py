@@ -23,7 +23,7 @@ def reading_geometry(geometry: Geometry) -> Geometry:
     Geometry
         Grid with the same voxel centres.
     """
-    return _reoriented(geometry, np.diag([-1.0, -1.0, 1.0]))
+    return _reorient(geometry, np.diag([-1.0, -1.0, 1.0]))
 
 
 def viewing_geometry(geometry: Geometry) -> Geometry:
@@ -43,10 +43,10 @@ def viewing_geometry(geometry: Geometry) -> Geometry:
         Grid with the same voxel centres.
     """
     normal = int(np.abs(np.asarray(geometry.direction)[:, 2]).argmax())
-    return _reoriented(geometry, np.diag([-1.0, -1.0, -1.0])[:, [axis for axis in range(3) if axis != normal]])
+    return _reorient(geometry, np.diag([-1.0, -1.0, -1.0])[:, [axis for axis in range(3) if axis != normal]])
 
 
-def _reoriented(geometry: Geometry, target: np.ndarray) -> Geometry:
+def _reorient(geometry: Geometry, target: np.ndarray) -> Geometry:
     """Swap and flip the first n axes so that they point as closely as possible along the columns of `target`, (3, n)."""
     direction, count = np.asarray(geometry.direction), target.shape[1]
     alignment = target.T @ direction[:, :count]

@@ -57,9 +57,9 @@ class ConvexAdam(RegistrationTracker):
         RegistrationError
             A scan is too thin for it, or affine registration fails.
         """
-        return pair.cached(self.name, lambda: self._deformed(pair, pair.registration(progress)))
+        return pair.cached(self.name, lambda: self._add_displacements(pair, pair.registration(progress)))
 
-    def _deformed(self, pair: ScanPair, registration: Registration) -> Registration:
+    def _add_displacements(self, pair: ScanPair, registration: Registration) -> Registration:
         """Add a displacement field to the affine registration."""
         fixed, moving = (windowed_copy(scan, BSPLINE_SPACING_MM) for scan in (pair.baseline, pair.followup))
         if min(fixed.array.shape) < _LEAST_VOXELS:

@@ -70,10 +70,10 @@ def moved(observation: Observation, centre: Sequence[float], reader: str = "read
         tracklet=None,
         volume_mm3=None,
         mask=None,
-        box=box and Box(_shifted(box.low, offset), _shifted(box.high, offset)),
+        box=box and Box(_shift(box.low, offset), _shift(box.high, offset)),
         evidence=evidence and replace(evidence, cycle_error_mm=None),
-        long_axis=_shifted_axis(observation.long_axis, offset),
-        short_axis=_shifted_axis(observation.short_axis, offset),
+        long_axis=_shift_axis(observation.long_axis, offset),
+        short_axis=_shift_axis(observation.short_axis, offset),
     )
     return edited_by_reader(shifted, reader)
 
@@ -106,9 +106,9 @@ def with_alternative(observation: Observation, index: int, reader: str = "reader
     return replace(moved(observation, chosen.centre, reader), score=chosen.score, evidence=evidence)
 
 
-def _shifted(position: Point, offset: Point) -> Point:
+def _shift(position: Point, offset: Point) -> Point:
     return point([a + b for a, b in zip(position, offset, strict=True)])
 
 
-def _shifted_axis(axis: Axis | None, offset: Point) -> Axis | None:
-    return axis and Axis(_shifted(axis.start, offset), _shifted(axis.end, offset))
+def _shift_axis(axis: Axis | None, offset: Point) -> Axis | None:
+    return axis and Axis(_shift(axis.start, offset), _shift(axis.end, offset))

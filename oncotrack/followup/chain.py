@@ -143,7 +143,7 @@ def follow_chains(
     ----------
     Cai et al., Deep Lesion Tracker, CVPR 2021, figure 9.
     """
-    last = [_first(known) for known in lesions]
+    last = [_first_position(known) for known in lesions]
     chains: list[list[Link]] = [[] for _ in lesions]
     for visit in range(1, visits):
         searched: dict[int, list[int]] = defaultdict(list)
@@ -166,7 +166,7 @@ def follow_chains(
     return [tuple(chain) for chain in chains]
 
 
-def _first(known: KnownPositions) -> tuple[int, KnownPosition]:
+def _first_position(known: KnownPositions) -> tuple[int, KnownPosition]:
     """Return the first visit with a position, and that position."""
     positions = [(visit, position) for visit, position in known.items() if position is not None]
     if not positions:

@@ -183,7 +183,7 @@ def _cloud(
     return points[keep(points)][:count]
 
 
-def _inside(beads: Beads, organs: np.ndarray) -> Beads:
+def _keep_inside_lung(beads: Beads, organs: np.ndarray) -> Beads:
     """Return the beads of lung trees that lie in the lung, or in fat and vessels near its root."""
     index = np.round(TEMPLATE.to_ijk(beads.centres)).astype(int)
     label = organs[tuple(np.clip(index[:, ::-1], 0, np.array(organs.shape) - 1).T)]
@@ -238,8 +238,8 @@ def _trees(rng: np.random.Generator, organs: np.ndarray, vessels: dict[str, Vess
             rng, trunk[-1, :3], heading / np.linalg.norm(heading), cloud, float(trunk[-1, 3]), thinnest=1.1
         )
         airways.append(branch_beads(*tree, "airway wall", 0))
-    yield _inside(Beads.join(blood), organs)
-    walls = _inside(Beads.join(airways), organs)
+    yield _keep_inside_lung(Beads.join(blood), organs)
+    walls = _keep_inside_lung(Beads.join(airways), organs)
     outer = Beads("airway wall", walls.centres, walls.frames, walls.radii + 0.4 + 0.1 * walls.radii, 0, True)
     yield outer
     yield Beads("airway", walls.centres, walls.frames, walls.radii, LABEL["airway"], True)

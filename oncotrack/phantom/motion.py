@@ -139,7 +139,7 @@ class Push:
     def _apply(self, flat: Tensor, centre: np.ndarray, radius: float, forward: bool) -> None:
         """Move (3, N) points in place by one lump."""
         middle = torch.as_tensor(centre, dtype=flat.dtype, device=flat.device)
-        near = _within(flat, middle, 4.0 * radius)
+        near = _near_indices(flat, middle, 4.0 * radius)
         if not len(near):
             return
         q = flat[:, near] - middle[:, None]
@@ -148,18 +148,18 @@ class Push:
             low, high = before, before + radius
             for _ in range(22):
                 after = (low + high) / 2
-                over = self._shrunk(after, radius) > before
+                over = self._distance_before(after, radius) > before
                 low, high = torch.where(over, low, after), torch.where(over, after, high)
         else:
-            after = self._shrunk(before, radius)
+            after = self._distance_before(before, radius)
         flat[:, near] += q * (after / before - 1)
 
-    def _shrunk(self, d: Tensor, radius: float) -> Tensor:
+    def _distance_before(self, d: Tensor, radius: float) -> Tensor:
         """Return the distance before the push of points at distance `d` after it."""
         return d * (1 - self.strength * torch.exp(-((d / (1.3 * radius)) ** 2)))
 
 
-def _within(flat: Tensor, middle: Tensor, reach: float) -> Tensor:
+def _near_indices(flat: Tensor, middle: Tensor, reach: float) -> Tensor:
     """Return the indices of those (3, N) points that lie less than `reach` mm from `middle` along every axis."""
     near = ((flat[2] - middle[2]).abs_() < reach).nonzero()[:, 0]
     for axis in (1, 0):

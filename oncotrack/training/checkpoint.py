@@ -61,7 +61,7 @@ def restore(
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise TrainingError(f"The checkpoint {path} is damaged. Delete it to start again.") from error
-    if metadata["about"] != about or _essentials(json.loads(metadata["plan"])) != _essentials(asdict(plan)):
+    if metadata["about"] != about or _required_entries(json.loads(metadata["plan"])) != _required_entries(asdict(plan)):
         raise TrainingError(
             f"{path.parent} holds a run with another network, data or plan. Choose another output folder, or delete this one.",
             parameter="out",
@@ -82,6 +82,6 @@ def restore(
     return int(metadata["step"])
 
 
-def _essentials(plan: dict) -> dict:
+def _required_entries(plan: dict) -> dict:
     """Return the entries of a plan that must agree to continue a run."""
     return {name: value for name, value in plan.items() if name not in ("log_every", "save_every", "workers")}

@@ -116,7 +116,7 @@ def train(
     batches = DataLoader(dataset, batch_size=None, num_workers=plan.workers, persistent_workers=plan.workers > 0)
     model.train()
     for batch in batches:
-        if max_minutes is not None and _any(accelerator, time.monotonic() - started > 60 * max_minutes):
+        if max_minutes is not None and _is_true_anywhere(accelerator, time.monotonic() - started > 60 * max_minutes):
             break
         progress(step / plan.steps, f"Training, step {step} of {plan.steps}")
         generator = torch.Generator(accelerator.device).manual_seed(_seed(plan.seed, step, accelerator.process_index))
@@ -148,7 +148,7 @@ def train(
     return average or model.state_dict(), step
 
 
-def _any(accelerator: Accelerator, condition: bool) -> bool:
+def _is_true_anywhere(accelerator: Accelerator, condition: bool) -> bool:
     """Return whether it is true in any process: all must stop at the same step."""
     if accelerator.num_processes == 1:
         return condition

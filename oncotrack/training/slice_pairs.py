@@ -99,8 +99,8 @@ class SlicePairs:
         self._size, self._seed, self._margin = size, seed, margin
         self._augmentation = augmentation or Augmentation()
         self._cases = [StoredCase(path) for path in paths]
-        self._weights = _normalised([len(case.nodes) + 1.0 for case in self._cases])
-        self._chances = [_normalised(np.sqrt([len(slices) for slices in case.nodes])) for case in self._cases]
+        self._weights = _normalise([len(case.nodes) + 1.0 for case in self._cases])
+        self._chances = [_normalise(np.sqrt([len(slices) for slices in case.nodes])) for case in self._cases]
 
     def sample(self, index: int) -> tuple[torch.Tensor, LNTargets, LNTargets]:
         """Return (2, 9, size, size) images and the targets of both; the reference lies below or above, equally often."""
@@ -118,9 +118,9 @@ class SlicePairs:
         centre = np.array([x, y]) + rng.uniform(-0.4, 0.4, 2) * self._size
         stack = np.clip(np.arange(z - CONTEXT - 1, z + CONTEXT + 2), 0, depth - 1)
         x, y = self._positions(rng, centre)
-        columns, rows = _covering(x, width, self._margin), _covering(y, height, self._margin)
+        columns, rows = _covering_slice(x, width, self._margin), _covering_slice(y, height, self._margin)
         image, labels = case.read(stack, rows, columns)
-        grid = torch.stack([_relative(x, columns), _relative(y, rows)], -1)[None]
+        grid = torch.stack([_to_grid_coordinates(x, columns), _to_grid_coordinates(y, rows)], -1)[None]
         image = F.grid_sample(image[None].float() / 255, grid, align_corners=False)[0]
         labels = F.grid_sample(labels[None].float(), grid, mode="nearest", align_corners=False)[0].to(torch.uint8)
         image = change_intensities(image, rng, self._augmentation)
@@ -146,19 +146,19 @@ class SlicePairs:
         return torch.from_numpy(x.astype(np.float32)), torch.from_numpy(y.astype(np.float32))
 
 
-def _normalised(weights: Sequence[float] | np.ndarray) -> np.ndarray:
+def _normalise(weights: Sequence[float] | np.ndarray) -> np.ndarray:
     """Return (n,) weights that sum to one."""
     weights = np.asarray(weights, float)
     return weights / weights.sum()
 
 
-def _covering(positions: torch.Tensor, length: int, margin: int) -> slice:
+def _covering_slice(positions: torch.Tensor, length: int, margin: int) -> slice:
     """Return the pixels of an axis, at least two, from which positions on it are interpolated."""
     low = min(max(int(positions.min()) - margin, 0), length - 2)
     return slice(low, max(min(int(positions.max()) + 2 + margin, length), low + 2))
 
 
-def _relative(positions: torch.Tensor, part: slice) -> torch.Tensor:
+def _to_grid_coordinates(positions: torch.Tensor, part: slice) -> torch.Tensor:
     """Convert pixels to `grid_sample`'s coordinates in a part of the axis: -1 to 1 from edge to edge."""
     return (2 * (positions - part.start) + 1) / (part.stop - part.start) - 1
 

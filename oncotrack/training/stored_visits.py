@@ -146,13 +146,15 @@ class StoredVisits:
         with safe_open(self._path, framework="np") as file:
             array = file.get_slice(_SCANS[visit])[low[2] : high[2], low[1] : high[1], low[0] : high[0]]
         pull[:3, 3] -= low
-        theta = torch.from_numpy(np.linalg.inv(_unit(array.shape)) @ pull @ _unit(grid.shape))[None, :3].float()
+        theta = torch.from_numpy(np.linalg.inv(_unit_to_voxels(array.shape)) @ pull @ _unit_to_voxels(grid.shape))[
+            None, :3
+        ].float()
         positions = F.affine_grid(theta, [1, 1, *grid.shape], align_corners=True)
         source = torch.from_numpy(array.astype(np.float32))[None, None] - fill
         return (F.grid_sample(source, positions, align_corners=True)[0, 0] + fill).numpy()
 
 
-def _unit(shape: Sequence[int]) -> np.ndarray:
+def _unit_to_voxels(shape: Sequence[int]) -> np.ndarray:
     """Return the (4, 4) affine from torch's coordinates of a (D, H, W) grid, -1 to 1 along x, y, z, to its voxels."""
     half = (np.array(shape[::-1]) - 1) / 2
     matrix = np.diag([*half, 1.0])

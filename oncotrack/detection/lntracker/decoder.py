@@ -96,11 +96,11 @@ class Decoded:
             torch.cat([first.logits, self.logits], 2),
             torch.cat([first.boxes, self.boxes], 2),
             torch.cat([first.queries, self.queries], 1),
-            [_joined(a, b) for a, b in zip(first.keys, self.keys, strict=True)],
+            [_join_keys(a, b) for a, b in zip(first.keys, self.keys, strict=True)],
         )
 
 
-def _joined(first: Keys, second: Keys) -> Keys:
+def _join_keys(first: Keys, second: Keys) -> Keys:
     return torch.cat([first[0], second[0]], 1), torch.cat([first[1], second[1]], 1), torch.cat([first[2], second[2]], 1)
 
 
@@ -260,7 +260,7 @@ class Decoder(nn.Module):
         for number, layer in enumerate(self.layers):
             position = self.position(anchors, size).to(x.dtype)
             keys.append((x, x + position, anchors))
-            visible = keys[-1] if context is None else _joined(keys[-1], context.keys[number])
+            visible = keys[-1] if context is None else _join_keys(keys[-1], context.keys[number])
             bias = self._bias(anchors, visible[2], hidden)
             x = layer(x, position, visible, bias, anchors / size.repeat(2), memory.values[number])
             normed = self.norm(x)

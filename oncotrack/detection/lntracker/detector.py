@@ -124,7 +124,7 @@ class LNTrackerDetector:
             tracked, stacked = (self._tracks(slices, stacking, progress) for stacking in (False, True))
         else:
             follower = Follower(self.network, self.thresholds)
-            stacked = self._stacked(follower, slices, progress)
+            stacked = self._stack_detections(follower, slices, progress)
             tracked = follower.finish()
         return (
             self._findings(tracked, slices, time_point, progress),
@@ -186,12 +186,12 @@ class LNTrackerDetector:
         """Return the nodes of a scan, stacked or tracked."""
         follower = Follower(self.network, self.thresholds, allow_new=not stacking)
         if stacking:
-            return self._stacked(follower, slices, progress)
+            return self._stack_detections(follower, slices, progress)
         for _ in self._detections(follower, slices, progress):
             pass
         return follower.finish()
 
-    def _stacked(self, follower: Follower, slices: LNSlices, progress: Progress) -> list[Track]:
+    def _stack_detections(self, follower: Follower, slices: LNSlices, progress: Progress) -> list[Track]:
         """Stack the detections of the single slices while `follower` processes them."""
         return stack_boxes(
             (detected.index, follower.single_slice_tracks(detected))

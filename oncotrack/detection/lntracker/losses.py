@@ -46,27 +46,27 @@ def losses(
 
     first, size = output.n_tracks, output.size
     to_detect = [boxes[row_indices] for boxes, row_indices in zip(truth, rows, strict=True)]
-    parts = _named(
+    parts = _name_parts(
         "detection",
         detection_loss(output.logits[:, :, first:], output.boxes[:, :, first:], to_detect, count, size, config),
     )
     if first:
-        parts |= _named("track", track_loss(output, targets, followed, config))
+        parts |= _name_parts("track", track_loss(output, targets, followed, config))
     if output.similarity is not None:
         parts["similarity"] = similarity_loss(output.similarity, affinity(followed), output.present)
     if output.dense is not None:
-        parts |= _named("dense", dense_loss(output.dense, truth, size, config))
+        parts |= _name_parts("dense", dense_loss(output.dense, truth, size, config))
     else:
         encoder = output.encoder_logits[None], output.encoder_boxes[None]
-        parts |= _named("encoder", detection_loss(*encoder, truth, count, size, config))
+        parts |= _name_parts("encoder", detection_loss(*encoder, truth, count, size, config))
     if output.masks is not None:
         parts["mask"] = config.lambda_mask * matched_mask_loss(output, targets, rows, followed, config)
     if output.noise is not None:
-        parts |= _named("denoising", denoising_loss(output, config))
+        parts |= _name_parts("denoising", denoising_loss(output, config))
     return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
-def _named(part: str, pair: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
+def _name_parts(part: str, pair: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {f"{part}_class": pair[0], f"{part}_box": pair[1]}
 
 

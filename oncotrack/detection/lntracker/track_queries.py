@@ -77,7 +77,7 @@ def matched_tracks(
     ids : (B, T) long tensor
         Node of each query; -1 for padding.
     """
-    return _gather(output, _matched(output, targets, config))
+    return _gather(output, _match_detections(output, targets, config))
 
 
 def augment_tracks(
@@ -113,7 +113,7 @@ def augment_tracks(
         Node of each query; -1 for padding and false tracks.
     """
     kept = []
-    for n, (rows, ids) in enumerate(_matched(output, targets, config)):
+    for n, (rows, ids) in enumerate(_match_detections(output, targets, config)):
         device = rows.device
         count = max(len(rows), 1)
         n_false = int((torch.rand(count, generator=generator, device=device) < augmentation.false).sum())
@@ -162,7 +162,7 @@ def age_tracks(output: Output, tracks: TrackQueries) -> TrackQueries:
     return TrackQueries(output.queries[:, kept].detach(), output.boxes[-1, :, kept].detach(), tracks.present)
 
 
-def _matched(
+def _match_detections(
     output: Output, targets: list[LNTargets], config: LNTrackerConfig
 ) -> list[tuple[torch.Tensor, torch.Tensor]]:
     """Return for each image the indices of the matched detection queries, and their nodes."""
