@@ -1,7 +1,7 @@
 """Comparison of the phantom with real scans: HU by tissue, noise and its spectrum, node sizes, and a picture.
 
-The values of real scans were measured with the functions of this file (`measured_hu`, `homogeneous_noise`) on LIDC-IDRI-0314,
-CRLM-CT-1004 and Lung-PET-CT-Dx A0001; node percentiles are those of `statistics.NODES`.
+The values of real scans were measured with the functions of this file (`measured_hu`, `homogeneous_noise`) on
+LIDC-IDRI-0314, CRLM-CT-1004 and Lung-PET-CT-Dx A0001; node percentiles are those of `statistics.NODES`.
 """
 
 from __future__ import annotations

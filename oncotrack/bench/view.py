@@ -64,8 +64,8 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
     Returns
     -------
     dict
-        `usable_seconds` (from the command until the page can be clicked and shows both scans), `registered_seconds`, `scroll_seconds` and
-        `click_seconds` (medians, with all values), `server_mib` (its largest memory).
+        `usable_seconds` (from the command until the page can be clicked and shows both scans), `registered_seconds`,
+        `scroll_seconds` and `click_seconds` (medians, with all values), `server_mib` (its largest memory).
 
     Raises
     ------

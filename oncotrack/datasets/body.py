@@ -14,8 +14,8 @@ def body_mask(coarse: Volume, inset: int = 2) -> np.ndarray:
     """Return the patient's voxels, (D, H, W) bool: the largest object denser than air, its holes filled slice by slice.
 
     For positions that must lie inside the patient (lesions to insert, landmarks to draw). It is conservative and may
-    leave out skin and lungs that the field of view cuts open. `LNSlices._patient` in `detection.ct_slices`, which judges
-    detections, is permissive instead: it keeps every part of the patient, even such a lung.
+    leave out skin and lungs that the field of view cuts open. `LNSlices._patient` in `detection.ct_slices`, by which
+    detections are judged, is permissive instead: it is meant to keep every part of the patient.
 
     Parameters
     ----------

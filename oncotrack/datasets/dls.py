@@ -26,7 +26,7 @@ from oncotrack.images.volume import Volume
 
 SOURCE = "DLS"
 DIRECTED_PAIRS = {"valid": 906, "test": 960}
-"""Records in the released files, both directions of each pair: 453 validation (the paper states 403) and 480 test pairs."""
+"""Records in the released files, two for each pair: 453 validation pairs (the paper states 403) and 480 test pairs."""
 
 _LENGTHS = {"center": 3, "box": 6, "spacing": 3, "recist diameter": 2}
 

@@ -181,8 +181,8 @@ def precision_recall(comparisons: Sequence[Comparison]) -> tuple[np.ndarray, np.
 def average_precision(comparisons: Sequence[Comparison]) -> float:
     """Compute the average precision (percent), the area under the precision-recall curve.
 
-    Precision is made monotone, as in PASCAL VOC 2010 (all points). LN-Tracker's AP at 3D IoU 0.1 (sec. 4.1), AP25 and AP50 of MR (sec. 4.2). 0 without detections, NaN without
-    objects.
+    Precision is made monotone, as in PASCAL VOC 2010 (all points). This is LN-Tracker's AP at 3D IoU 0.1 (sec. 4.1), and
+    AP25 and AP50 of MR (sec. 4.2). 0 without detections, NaN without objects.
     """
     precision, recall = precision_recall(comparisons)
     if not sum(c.hits.shape[1] for c in comparisons):

@@ -51,11 +51,12 @@ def evaluate_detectors(
 
         - ``AS interval``, ``AP interval``: 95 %, patients resampled;
         - ``sensitivity by short axis``: at no more than 8 false positives per scan;
-        - ``AS by least short axis``: smaller nodes are left out of the truth, and detections of them do not count as false positives;
+        - ``AS by least short axis``: smaller nodes are left out of the truth, and detections of them do not count as false
+          positives;
         - ``AS of free nodes``, ``free nodes``: the same without the nodes that do not stand out from their
           surroundings (`border_contrast`), and the number of those left;
-        - ``linking``: counts of `linking_errors` over all scans, at no more than 8 false positives per scan; None if a detector
-          does not work on the slices of the truth;
+        - ``linking``: counts of `linking_errors` over all scans, at no more than 8 false positives per scan; None if a
+          detector does not work on the slices of the truth;
         - ``seconds``: median per scan (None for stacking).
 
         With several detectors ``AS over``: the first one's AS compared with each other's by `compare_metrics`.

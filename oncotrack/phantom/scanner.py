@@ -1,8 +1,8 @@
 """Simulation of a CT scanner: table, kernel blur, correlated noise, streaks, a cropped field of view.
 
 Noise has the spectrum of filtered back-projection, a ramp times the kernel's window (Riederer et al. 1978, "The noise
-power spectrum in computed X-ray tomography", Phys Med Biol 23), and rays through much tissue carry more of it: it is
-made as two parts, one of vertical and one of horizontal frequencies, each scaled by the noise of the rays that it comes from.
+power spectrum in computed X-ray tomography", Phys Med Biol 23). Rays through more tissue are noisier: the noise is the
+sum of two parts, one of vertical and one of horizontal frequencies, each scaled by the noise of the rays it comes from.
 """
 
 from __future__ import annotations

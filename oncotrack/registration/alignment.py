@@ -20,8 +20,9 @@ BSPLINE_SPACING_MM = 2.0
 BSPLINE_ITERATIONS = 500
 """On each of four resolutions."""
 MINIMUM_SIMILARITY = 0.6
-"""Registrations with a lower similarity are rejected. Measured: two scans of one patient 0.91 to 0.93 (lung CT, abdominal T2); other body
-regions of other patients 0.2 to 0.8, median 0.54. It detects gross failure; it cannot distinguish two patients."""
+"""Registrations with a lower similarity are rejected. Measured: two scans of one patient 0.91 to 0.93 (lung CT, abdominal
+T2); other body regions of other patients 0.2 to 0.8, median 0.54. It detects gross failure; it cannot distinguish two
+patients."""
 MINIMUM_OVERLAP = 0.1
 _START_SPACING_MM = 8.0
 _SCALES = (0.7, 1.4)

@@ -14,15 +14,16 @@ def register(
 ) -> Registration:
     """Register a follow-up to its baseline.
 
-    The registration runs on RAS-aligned copies with voxels of a few millimetres, so that the result does not depend on how a scan is
-    stored (order of its axes, oblique orientation).
+    The registration runs on RAS-aligned copies with voxels of a few millimetres, so that the result does not depend on
+    how a scan is stored (order of its axes, oblique orientation).
 
     Parameters
     ----------
     baseline, followup : Volume
         Any spacing, orientation and field of view; CT or MR, both of one kind.
     bspline : bool
-        Follow the affine by a B-spline with control points every 16 mm, on copies with 2 mm voxels (about forty times slower).
+        Follow the affine by a B-spline with control points every 16 mm, on copies with 2 mm voxels (about forty times
+        slower).
     progress : Progress
         Called between the stages; may raise `Cancelled`.
     cache : bool

@@ -57,7 +57,7 @@ class FollowedTrack(Track):
     """A track with its query.
 
     The score of a slice is that of the best detection on the node there (IoU above `Thresholds.same_box`), 0 without one.
-    A track query's own score indicates whether its track continues, not whether it is a node: it is high for mistakes too.
+    A track query's own score indicates whether its track continues, not whether it is a node; it is high for mistakes too.
     TrackFormer mode uses it nevertheless, because there detection queries learn to ignore followed nodes.
 
     Attributes
