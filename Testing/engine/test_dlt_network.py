@@ -273,7 +273,7 @@ def test_the_focal_loss_is_equation_8():
     assert float(focal_loss(logits, target)) == pytest.approx(total / 2, rel=1e-5)
 
 
-def test_the_place_loss_is_a_cross_entropy_over_what_was_found():
+def test_the_position_loss_is_a_cross_entropy_over_what_was_found():
     logits, target = torch.randn(2, 1, 1, 3, generator=generator()), torch.tensor([[1.0, 0.5, 0.5], [0.0, 0.0, 0.0]])
     found = torch.tensor([True, False])
     expected = -float(logits[0].flatten().log_softmax(0) @ torch.tensor([0.5, 0.25, 0.25]))
