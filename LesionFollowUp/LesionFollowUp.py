@@ -148,7 +148,7 @@ class LesionFollowUpWidget(PanelWidget):
             self.act("set_scans", parameters.baseline, parameters.followup)
             with session.linking.paused():
                 slicer.util.resetSliceViews()
-        session.layers.is_map_shown = parameters.is_map_shown
+        session.overlays.is_map_shown = parameters.is_map_shown
         session.linking.is_enabled = parameters.are_views_linked
         self._show_lesions()
 
@@ -171,14 +171,14 @@ class LesionFollowUpWidget(PanelWidget):
         self.ui.alternativeComboBox.clear()
         self.ui.alternativeComboBox.addItems(panel.alternatives(session))
         self.ui.alternativeComboBox.enabled = "take_alternative" in self.possible()
-        self.ui.probabilityButton.checked = session.layers.is_probability_shown
-        if session.layers.is_probability_shown:
+        self.ui.probabilityButton.checked = session.overlays.is_probability_shown
+        if session.overlays.is_probability_shown:
             self.parameters.is_map_shown = False  # one map at a time
 
     def possible(self):
         from oncotrack.scene.followup.panel import possible
 
-        hides_map = {"map_probability"} if self.session.layers.is_probability_shown else set()
+        hides_map = {"map_probability"} if self.session.overlays.is_probability_shown else set()
         return possible(self.session) | hides_map | {"set_visits"}
 
     def done(self, outcome):
@@ -197,11 +197,11 @@ class LesionFollowUpWidget(PanelWidget):
         self.act("choose_method", self.session.method.names[index])
 
     def _toggle_probability(self):
-        if self.session.layers.is_probability_shown:
-            self.session.layers.hide_probability()
+        if self.session.overlays.is_probability_shown:
+            self.session.overlays.hide_probability()
         else:
             self.act("map_probability")
-        self.ui.probabilityButton.checked = self.session.layers.is_probability_shown  # until the map is computed
+        self.ui.probabilityButton.checked = self.session.overlays.is_probability_shown  # until the map is computed
 
     def _add_visit(self):
         volume = self.ui.visitSelector.currentNode()
@@ -244,7 +244,7 @@ class LesionFollowUpWidget(PanelWidget):
         manager = slicer.app.layoutManager()
         if manager:  # Slicer may run without its main window
             show_rows(manager.layoutLogic().GetLayoutNode())
-            self.session.layers.show_scans()
+            self.session.overlays.show_scans()
 
 
 class LesionFollowUpTest(ScriptedLoadableModuleTest):

@@ -60,16 +60,16 @@ def test_a_scan_is_read_by_the_detector_that_suits_it(scene, make_phantom):
         session = DetectionScene(scene, detectors=detectors)
         session.set_scan(add_volume(scene, replace(make_phantom(), modality=modality)))
         session.detect().run()
-        assert len(session.here) == count
+        assert len(session.detected) == count
         session.close()
 
 
 def labels(session):
-    return [finding.label for finding in session.here]
+    return [finding.label for finding in session.detected]
 
 
 def named(session, label):
-    return next(finding for finding in session.here if finding.label == label)
+    return next(finding for finding in session.detected if finding.label == label)
 
 
 def is_drawn(session, label, part="outline"):
@@ -80,7 +80,7 @@ def test_one_task_finds_every_node_with_progress_by_slice(session):
     messages = []
     taken = session.detect().run(lambda fraction, text: messages.append(text))
     assert labels(session) == ["LN 1", "LN 2", "LN 3", "LN 4"]
-    assert [finding.uid for finding in taken] == [finding.uid for finding in session.here]
+    assert [finding.uid for finding in taken] == [finding.uid for finding in session.detected]
     assert "Slice 1 of 40" in messages
     assert "Slice 40 of 40" in messages
     assert session.current.label == "LN 1"
@@ -133,7 +133,7 @@ def test_the_threshold_hides_proposals_and_deletes_none(found):
     found.threshold = 0.7
     assert [finding.label for finding in found.shown] == ["LN 1", "LN 2"]
     assert (is_drawn(found, "LN 2"), is_drawn(found, "LN 3")) == (True, False)
-    points = found.nodes.centres(found.time_point)
+    points = found.nodes.fiducials(found.time_point)
     shown = [bool(points.GetNthControlPointVisibility(n)) for n in range(4)]
     assert shown[1:] == [True, False, False]
     assert [line.cells[0] for line in lines(found)] == ["LN 1", "LN 2"]
@@ -168,7 +168,7 @@ def test_a_new_run_keeps_decisions_and_proposes_no_rejected_node(found, nodes_at
         found.detect()
     found.detect(Rerun.KEEP).run()
     assert (named(found, "LN 1"), named(found, "LN 2")) == kept
-    others = [finding for finding in found.here if finding not in kept]
+    others = [finding for finding in found.detected if finding not in kept]
     assert [finding.at(found.time_point).centre[0] for finding in others] == [20.0], "old proposals make way"
     found.undo()
     assert labels(found) == ["LN 1", "LN 2", "LN 3", "LN 4"]
@@ -194,7 +194,7 @@ def test_a_name_a_mask_and_a_missing_node_are_a_readers_work_too(found):
         with pytest.raises(InputError, match="keeps or replaces"):
             found.detect()
         found.detect(Rerun.KEEP).run()
-        assert uid in found.findings and len(found.here) == 4
+        assert uid in found.findings and len(found.detected) == 4
         found.undo()
         found.undo()
 
@@ -205,12 +205,12 @@ def test_a_new_run_proposes_nothing_over_a_node_that_was_trimmed_to_one_slice(fo
     middle = (seen.tracklet.first + seen.tracklet.last) // 2
     replace_tracklet(found.findings, first.uid, found.time_point, seen.tracklet.trim(middle, middle))
     found.detect(Rerun.KEEP).run()
-    assert len(found.here) == 4 and len(named(found, "LN 1").at(found.time_point).tracklet.boxes) == 1
+    assert len(found.detected) == 4 and len(named(found, "LN 1").at(found.time_point).tracklet.boxes) == 1
 
 
 def test_deleting_a_nodes_box_or_outline_in_the_scene_deletes_the_node(found, tmp_path):
     for part in (BOX, OUTLINE):
-        node = found.nodes.parts.find(NodeKey(part, found.time_point, named(found, "LN 2").uid))
+        node = found.nodes.registry.find(NodeKey(part, found.time_point, named(found, "LN 2").uid))
         found.scene.RemoveNode(node)
         assert labels(found) == ["LN 1", "LN 3", "LN 4"]
         found.export(tmp_path).run()
@@ -221,7 +221,7 @@ def test_deleting_a_nodes_box_or_outline_in_the_scene_deletes_the_node(found, tm
 def test_an_edited_list_is_replaced_when_the_reader_says_so(found):
     found.accept(named(found, "LN 1").uid)
     found.detect(Rerun.REPLACE).run()
-    assert [finding.at(found.time_point).state for finding in found.here] == [State.PROPOSED] * 4
+    assert [finding.at(found.time_point).state for finding in found.detected] == [State.PROPOSED] * 4
     found.undo()
     assert named(found, "LN 1").at(found.time_point).state is State.ACCEPTED
 
@@ -230,8 +230,8 @@ def test_a_decision_made_while_a_run_goes_on_is_kept(found):
     task = found.detect()
     found.reject(named(found, "LN 3").uid)
     task.run()
-    assert [finding.at(found.time_point).state for finding in found.here].count(State.REJECTED) == 1
-    assert len(found.here) == 4
+    assert [finding.at(found.time_point).state for finding in found.detected].count(State.REJECTED) == 1
+    assert len(found.detected) == 4
 
 
 def test_followed_lesions_and_other_scans_are_left_alone(found, make_phantom):
@@ -243,10 +243,10 @@ def test_followed_lesions_and_other_scans_are_left_alone(found, make_phantom):
     assert {lesion.uid, elsewhere.uid, followed.uid} <= {finding.uid for finding in found.findings}
     first = found.scan
     found.set_scan(add_volume(found.scene, make_phantom(name="later")))
-    assert found.here == ()
+    assert found.detected == ()
     assert found.time_point not in ("", "t9")
     found.set_scan(first)
-    assert len(found.here) == 4
+    assert len(found.detected) == 4
 
 
 def test_the_list_is_sorted_and_filtered(found):
@@ -270,8 +270,8 @@ def test_the_list_is_sorted_and_filtered(found):
 
 
 def test_sizes_have_recist_names(found):
-    words = [size_word(finding.at(found.time_point).short_axis.length_mm) for finding in found.here]
-    shorts = [finding.at(found.time_point).short_axis.length_mm for finding in found.here]
+    words = [size_word(finding.at(found.time_point).short_axis.length_mm) for finding in found.detected]
+    shorts = [finding.at(found.time_point).short_axis.length_mm for finding in found.detected]
     assert words == ["measurable" if mm >= 15 else "enlarged" if mm >= 10 else "" for mm in shorts]
     assert set(words) == {"measurable", "enlarged", ""}
 
@@ -378,7 +378,7 @@ def test_a_saved_scene_reopens_with_nodes_boxes_and_decisions(found, tmp_path, n
     assert (is_drawn(again, "LN 1"), is_drawn(again, "LN 4")) == (True, False)
     assert other.scene.GetFirstNodeByName("Slice box") is None
     again.detect(Rerun.KEEP).run()
-    assert [finding.at(again.time_point).state for finding in again.here].count(State.REJECTED) == 1
+    assert [finding.at(again.time_point).state for finding in again.detected].count(State.REJECTED) == 1
     again.close()
 
 

@@ -149,18 +149,18 @@ def test_the_probability_map_is_shown_on_demand_and_only_for_its_finding(
     followup_view = view("FollowUpAxial")
     real_session.follow(lesion, radius_mm=6.0).run()
     assert followup_view.composite.GetForegroundVolumeID() is None, "off by default"
-    real_session.layers.is_map_shown = True
+    real_session.overlays.is_map_shown = True
     real_session.map_probability().run()
-    node = real_session.nodes.parts.find(PROBABILITY)
+    node = real_session.nodes.registry.find(PROBABILITY)
     assert followup_view.composite.GetForegroundVolumeID() == node.GetID()
-    assert real_session.layers.is_probability_shown and not real_session.layers.is_map_shown
+    assert real_session.overlays.is_probability_shown and not real_session.overlays.is_map_shown
     assert node.GetImageData().GetScalarRange()[1] > 0.5 and not node.GetSaveWithScene()
     assert node.GetID() in panel.own_volumes(real_session)
     real_session.findings.add(real_session.baseline_id, Observation(centre=(0.0, 0.0, 0.0)))
     real_session.next()
-    assert not real_session.layers.is_probability_shown
+    assert not real_session.overlays.is_probability_shown
     assert followup_view.composite.GetForegroundVolumeID() is None
-    assert real_session.nodes.parts.find(PROBABILITY) is None
+    assert real_session.nodes.registry.find(PROBABILITY) is None
 
 
 def test_a_method_without_a_map_says_so(two):
@@ -171,7 +171,7 @@ def test_a_method_without_a_map_says_so(two):
 
 def test_a_letter_never_covers_the_matchs_label_and_is_back_after_zooming_in(session, lesion, view):
     axial = view("FollowUpAxial", size=200)
-    session.layers.show_scans()
+    session.overlays.show_scans()
     session.follow(lesion).run()
     session.take_alternative(0)  # what is an alternative now lies 16 mm away, off this slice and left below the match
     at = session.match.centre

@@ -102,7 +102,7 @@ def test_a_face_of_a_box_without_slice_boxes_can_be_dragged(nodes, view):
 
 
 def test_moves_by_a_program_are_commands_too(nodes):
-    nodes.centres("t0").SetNthControlPointPositionWorld(0, 3, 4, 5)
+    nodes.fiducials("t0").SetNthControlPointPositionWorld(0, 3, 4, 5)
     assert seen(nodes).centre == (3, 4, 5)
     roi = nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode")
     roi.SetSizeWorld(30, 18, 16)
@@ -113,7 +113,7 @@ def test_moves_by_a_program_are_commands_too(nodes):
 
 
 def test_deleting_a_point_deletes_the_finding_until_undo(nodes):
-    centres = nodes.centres("t0")
+    centres = nodes.fiducials("t0")
     centres.RemoveNthControlPoint(0)
     assert len(nodes.findings) == 0
     assert nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode") is None
@@ -125,7 +125,7 @@ def test_deleting_a_point_deletes_the_finding_until_undo(nodes):
 def test_deleting_all_points_is_one_step_of_undo(nodes):
     for n in range(3):
         nodes.findings.add("t0", Observation(centre=(n, n, n)))
-    nodes.centres("t0").RemoveAllControlPoints()
+    nodes.fiducials("t0").RemoveAllControlPoints()
     assert len(nodes.findings) == 0
     nodes.findings.undo()
     assert len(nodes.findings) == 4
@@ -135,12 +135,12 @@ def test_deleting_a_follow_up_point_leaves_the_finding_in_the_baseline(nodes):
     nodes.findings.set_time_points([TimePoint("t0", "baseline"), TimePoint("t1", "follow-up")])
     uid = nodes.findings.findings[0].uid
     nodes.findings.observe(uid, "t1", Observation(centre=(1, 1, 1)))
-    nodes.centres("t1").RemoveNthControlPoint(0)
+    nodes.fiducials("t1").RemoveNthControlPoint(0)
     assert set(nodes.findings[uid].observations) == {"t0"}
 
 
 def test_typing_over_a_label_renames(nodes):
-    centres = nodes.centres("t0")
+    centres = nodes.fiducials("t0")
     centres.SetNthControlPointLabel(0, "Axilla left ?")
     assert nodes.findings.findings[0].label == "Axilla left"
     assert centres.GetNthControlPointLabel(0) == label_with_state("Axilla left", seen(nodes))
@@ -151,8 +151,8 @@ def test_a_label_that_is_taken_is_put_back_with_a_sentence(nodes):
     keep = refused.append
     nodes.refused.connect(keep)
     nodes.findings.add("t0", Observation(centre=(30, 0, 0)), label="LN 2")
-    nodes.centres("t0").SetNthControlPointLabel(1, "LN 1")
-    assert nodes.centres("t0").GetNthControlPointLabel(1) == "LN 2 ?"
+    nodes.fiducials("t0").SetNthControlPointLabel(1, "LN 1")
+    assert nodes.fiducials("t0").GetNthControlPointLabel(1) == "LN 2 ?"
     assert "already called LN 1" in str(refused[0])
 
 
@@ -170,7 +170,7 @@ def test_a_placed_point_is_pending_and_can_be_discarded(nodes):
     calls = []
     keep = lambda *what: calls.append(what)  # noqa: E731
     nodes.placed.connect(keep)
-    centres = nodes.centres("t0")
+    centres = nodes.fiducials("t0")
     centres.AddControlPointWorld(vtk.vtkVector3d(20, 20, 0))
     assert calls == [("t0", (20, 20, 0))]
     assert len(nodes.findings) == 1
@@ -197,21 +197,21 @@ def test_the_box_of_slice_boxes_takes_its_finding_along_until_undo(nodes):
 
 
 def test_a_removed_list_of_points_is_drawn_again_and_loses_nothing(nodes):
-    nodes.scene.RemoveNode(nodes.centres("t0"))
+    nodes.scene.RemoveNode(nodes.fiducials("t0"))
     assert len(nodes.findings) == 1
     nodes.findings.add("t0", Observation(centre=(9, 9, 9)))
-    assert nodes.centres("t0").GetNumberOfControlPoints() == 2
+    assert nodes.fiducials("t0").GetNumberOfControlPoints() == 2
 
 
 def test_closing_the_scene_empties_the_list_and_work_goes_on(nodes):
     nodes.scene.Clear(0)
     assert len(nodes.findings) == 0
     nodes.findings.add("t0", Observation(centre=(1, 2, 3)))
-    assert nodes.centres("t0").GetNumberOfControlPoints() == 1
+    assert nodes.fiducials("t0").GetNumberOfControlPoints() == 1
 
 
 def test_after_close_the_nodes_obey_no_more(nodes):
-    centres = nodes.centres("t0")
+    centres = nodes.fiducials("t0")
     nodes.close()
     centres.SetNthControlPointPositionWorld(0, 3, 4, 5)
     assert seen(nodes).centre == (0, 0, 0)
@@ -246,7 +246,7 @@ def test_the_table_has_label_state_and_measurements(nodes):
 
 def test_marks_stand_below_their_scans_study(nodes):
     hierarchy = nodes.scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
-    item = hierarchy.GetItemByDataNode(nodes.centres("t0"))
+    item = hierarchy.GetItemByDataNode(nodes.fiducials("t0"))
     study = hierarchy.GetItemParent(item)
     assert (hierarchy.GetItemName(study), hierarchy.GetItemLevel(study)) == ("baseline", "Study")
 
@@ -257,7 +257,7 @@ def test_an_edit_while_a_mark_is_held_waits(nodes, view):
 
     def meanwhile():
         nodes.findings.update(uid, site="axilla")
-        assert not np.allclose(nodes.centres("t0").GetNthControlPointPositionWorld(0), (0, 0, 0))
+        assert not np.allclose(nodes.fiducials("t0").GetNthControlPointPositionWorld(0), (0, 0, 0))
 
     axial.drag((0, 0, 0), (12, -6, 0), meanwhile)
     assert np.allclose(seen(nodes).centre, (12, -6, 0), atol=0.5)
@@ -269,8 +269,8 @@ def test_marks_under_a_transform_are_read_in_the_world(nodes):
     matrix = vtk.vtkMatrix4x4()
     matrix.SetElement(0, 3, 10.0)
     transform.SetMatrixTransformToParent(matrix)
-    nodes.centres("t0").SetAndObserveTransformNodeID(transform.GetID())
-    nodes.centres("t0").SetNthControlPointPositionWorld(0, 1.0, 2.0, 3.0)
+    nodes.fiducials("t0").SetAndObserveTransformNodeID(transform.GetID())
+    nodes.fiducials("t0").SetNthControlPointPositionWorld(0, 1.0, 2.0, 3.0)
     assert np.allclose(seen(nodes).centre, (1, 2, 3))
 
 

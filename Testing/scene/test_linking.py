@@ -13,7 +13,7 @@ def rows(session, view):
         name: view(name, name.removeprefix("Baseline").removeprefix("FollowUp"))
         for name in ("BaselineAxial", "BaselineCoronal", "FollowUpAxial", "FollowUpCoronal")
     }
-    session.layers.show_scans()
+    session.overlays.show_scans()
     return views
 
 

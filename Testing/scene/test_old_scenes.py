@@ -62,7 +62,7 @@ def test_the_mask_is_in_3d_and_drawn_as_a_segment(opened):
 def test_the_lymph_node_has_its_slice_boxes_and_is_drawn(opened):
     nodes = DetectionScene(opened.scene)
     nodes.set_scan(opened.baseline)
-    (node,) = nodes.here
+    (node,) = nodes.detected
     assert (node.label, node.kind) == ("LN left", Kind.LYMPH_NODE)
     boxes = node.at(nodes.time_point).tracklet.boxes
     assert [box.slice_index for box in boxes] == [boxes[0].slice_index, boxes[0].slice_index + 1]

@@ -102,7 +102,7 @@ def test_what_is_possible_works_and_what_is_not_fails_or_does_nothing(session, l
 
 def test_volumes_that_oncotrack_draws_are_no_scans(followed):
     assert panel.own_volumes(followed) == []
-    followed.layers.is_map_shown = True
+    followed.overlays.is_map_shown = True
     assert panel.own_volumes(followed) == [followed.scene.GetFirstNodeByName("Anatomy map").GetID()]
 
 

@@ -34,7 +34,7 @@ class Reading:
 
     def segment(self) -> set[tuple[float, ...]]:
         """Return the places (RAS mm) inside the current finding's segment."""
-        node = self.session.nodes.parts.find(NodeKey(MASKS, self.session.time_point))
+        node = self.session.nodes.registry.find(NodeKey(MASKS, self.session.time_point))
         mask = from_segment(node, self.session.current.uid)
         return set(map(tuple, mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]).round(2).tolist()))
 
@@ -115,7 +115,7 @@ def test_what_was_drawn_is_one_step_of_undo_and_leaves_no_line_behind(reading, a
     assert len(lines(reading.session)[0].cells) == len(MASK_COLUMNS)
     assert summary(reading.session) == "1 finding, 1 mask."
     reading.session.undo()
-    assert reading.session.nodes.parts.find(NodeKey(MASKS, reading.session.time_point)).GetSegmentation(
+    assert reading.session.nodes.registry.find(NodeKey(MASKS, reading.session.time_point)).GetSegmentation(
     ).GetNumberOfSegments() == 0  # fmt: skip
     drafts = [n for n in (reading.session.scene.GetFirstNodeByName(x) for x in ("One axis", "Other axis")) if n]
     assert all(node.GetNumberOfControlPoints() == 0 and not node.GetSaveWithScene() for node in drafts)
@@ -270,7 +270,7 @@ def test_accept_reject_delete_and_go_on(drawn, axial):
     session.next()
     session.reject()
     session.next()
-    node = session.nodes.parts.find(NodeKey(MASKS, session.time_point))
+    node = session.nodes.registry.find(NodeKey(MASKS, session.time_point))
     shown = [node.GetDisplayNode().GetSegmentVisibility(finding.uid) for finding in session.shown]
     assert shown == [True, False], "a rejected mask is hidden"
     session.remove_from_scan()

@@ -122,7 +122,7 @@ def in_3d(session):
 
 def stretched(session, by_mm: float):
     """Lengthen the long axis, as a reader who drags its end."""
-    line = session.nodes.parts.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
+    line = session.nodes.registry.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
     line.SetNthControlPointPositionWorld(1, *np.add(session.seen.long_axis.end, (by_mm, 0, 0)))
 
 
@@ -148,7 +148,7 @@ def test_when_that_task_is_cancelled_diameters_and_mask_stay(session, in_3d, sub
 
     with pytest.raises(Cancelled):
         submitted[0].run(stop)
-    line = session.nodes.parts.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
+    line = session.nodes.registry.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
     assert session.seen == was and line.GetLineLengthWorld() == pytest.approx(18.0)
     assert shown(session).array.sum() == voxels
 
@@ -254,7 +254,7 @@ def test_everything_is_there_after_saving_and_reopening(session, tmp_path):
     again = RecistScene(other.scene)
     assert again.findings.findings == before
     assert again.scan.GetName() == session.scan.GetName()
-    nodes = [node for key, node in again.nodes.parts if key.part == MASKS]
+    nodes = [node for key, node in again.nodes.registry if key.part == MASKS]
     assert len(nodes) == 1 and nodes[0].GetSegmentation().GetNumberOfSegments() == 1
     assert shown(again).array.sum() == before[0].at(again.time_point).mask.volume().array.sum()
     again.make_mask()
@@ -318,5 +318,5 @@ def test_without_a_scan_each_thing_says_so(scene):
     for call in (session.draw_axes, lambda: session.export("x"), session.make_mask):
         with pytest.raises(InputError, match=r"Load one|No finding is chosen"):
             call()
-    assert session.nodes.parts.find(NodeKey(MASKS, "")) is None
+    assert session.nodes.registry.find(NodeKey(MASKS, "")) is None
     session.close()

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from oncotrack.errors import Cancelled, InputError, MissingPackageError, OutputError
-from oncotrack.scene.files.storage import open_scene, opening, save_scene, saving
+from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.views.application import new_scene
 from oncotrack.scene.views.opengl import check_drawing
@@ -89,13 +89,13 @@ def test_a_cancelled_saving_leaves_the_old_file_and_nothing_else(saved, scene, m
     before = saved.read_bytes()
     add_volume(scene, make_phantom(name="another"))
     with pytest.raises(Cancelled):
-        saving(scene, saved).run(cancel)
+        save_task(scene, saved).run(cancel)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == ["patient.mrb"]
 
 
 def test_what_is_saved_is_the_scene_of_that_moment(saved, scene, make_phantom):
-    task = saving(scene, saved)
+    task = save_task(scene, saved)
     add_volume(scene, make_phantom(name="later"))
     task.run()
     other = new_scene()
@@ -110,7 +110,7 @@ def test_a_cancelled_opening_leaves_the_scene(saved, scene, make_phantom, tmp_pa
     other = new_scene()
     add_volume(other.scene, make_phantom(name="kept"))
     with pytest.raises(Cancelled):
-        opening(other.scene, larger).run(cancel)
+        open_task(other.scene, larger).run(cancel)
     assert other.scene.GetFirstNodeByName("kept") is not None
 
 

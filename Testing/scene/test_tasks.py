@@ -71,7 +71,7 @@ def test_a_failed_run_takes_the_placed_point_away_again(session, lesion, posted)
         session.follow(at).submit(worker, lambda error: (errors.append(error), done.set()))
 
     session.placed.connect(start)
-    node = session.nodes.centres(session.baseline_id)
+    node = session.nodes.fiducials(session.baseline_id)
     node.AddControlPointWorld(lesion)
     assert node.GetNumberOfControlPoints() == 1, "the reader sees where the click went while the work runs"
     finish(done)
@@ -84,7 +84,7 @@ def test_a_clicked_place_is_marked_while_its_task_runs_and_becomes_the_finding(s
     keep = placed.append
     session.placed.connect(keep)
     task = session.place(lesion)
-    node = session.nodes.centres(session.baseline_id)
+    node = session.nodes.fiducials(session.baseline_id)
     assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == ["..."]
     assert not len(session.findings) and not placed, "no signal asks for the task a second time"
     finding = task.run()
@@ -98,7 +98,7 @@ def test_a_failed_search_removes_the_mark_of_the_clicked_place(session, lesion):
     task = session.place(lesion)
     with pytest.raises(RegistrationError):
         task.run()
-    assert session.nodes.centres(session.baseline_id).GetNumberOfControlPoints() == 0
+    assert session.nodes.fiducials(session.baseline_id).GetNumberOfControlPoints() == 0
 
 
 def test_a_click_without_a_follow_up_is_refused_and_leaves_no_mark(scene, make_phantom, trackers):
@@ -208,7 +208,7 @@ def test_findings_of_a_detector_are_followed_in_one_step(session):
 
 
 def test_a_point_placed_in_the_follow_up_is_a_new_lesion(session):
-    session.nodes.centres(session.followup_id).AddControlPointWorld((5.0, 5.0, 5.0))
+    session.nodes.fiducials(session.followup_id).AddControlPointWorld((5.0, 5.0, 5.0))
     assert session.current.role.value == "new"
     assert set(session.current.observations) == {session.followup_id}
 
@@ -224,10 +224,10 @@ def test_a_third_scan_gets_its_own_time_point(session, lesion, truth, make_phant
 
 def test_the_anatomy_map_has_its_peak_at_the_registration_estimate(session, lesion, truth, view):
     followup_view = view("FollowUpAxial")
-    session.layers.show_scans()
+    session.overlays.show_scans()
     session.follow(lesion, radius_mm=5.0).run()
     bare = followup_view.picture().astype(int)
-    session.layers.is_map_shown = True
+    session.overlays.is_map_shown = True
     volume = to_volume(session.scene.GetFirstNodeByName("Anatomy map"))
     expected = truth.to_followup(lesion)
     assert volume.array.max() > 0.97
@@ -236,12 +236,12 @@ def test_the_anatomy_map_has_its_peak_at_the_registration_estimate(session, lesi
     covered = followup_view.picture().astype(int)
     assert np.abs(covered - bare)[120:140, 120:140].mean() > 10, "seen near the match"
     assert followup_view.composite.GetBackgroundVolumeID() == session.followup.GetID()
-    session.layers.is_map_shown = False
+    session.overlays.is_map_shown = False
     assert np.abs(followup_view.picture() - bare).max() < 30
 
 
 def test_the_map_follows_the_current_finding(session, lesion, truth):
-    session.layers.is_map_shown = True
+    session.overlays.is_map_shown = True
     session.follow(lesion, radius_mm=5.0).run()
     session.follow((-15.0, 10.0, -12.0), radius_mm=5.0).run()
     node = session.scene.GetFirstNodeByName("Anatomy map")
@@ -263,4 +263,4 @@ def test_an_absent_lesion_says_so(session, lesion):
     match = session.match
     absent = replace(match, state=State.ABSENT)
     session.findings.observe(session.current.uid, session.followup_id, absent)
-    assert session.nodes.centres(session.followup_id).GetNthControlPointLabel(0) == "L 1 absent"
+    assert session.nodes.fiducials(session.followup_id).GetNthControlPointLabel(0) == "L 1 absent"

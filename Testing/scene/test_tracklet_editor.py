@@ -42,7 +42,7 @@ class Reading:
         self.view.JumpSliceByCentering(0, 0, -39.0 + 2.0 * index)
 
     def of(self, label: str):
-        return next(each for each in self.session.here if each.label == label).at(self.session.time_point)
+        return next(each for each in self.session.detected if each.label == label).at(self.session.time_point)
 
     def slices(self, label: str) -> list[int]:
         return [box.slice_index for box in self.of(label).tracklet.boxes]
@@ -167,9 +167,9 @@ def test_a_click_adds_a_node_that_is_followed_through_the_slices(scene, make_pha
     session.undo()
     assert reading.slices("LN 3") == [MIDDLE]
     session.undo()
-    assert len(session.here) == 2
+    assert len(session.detected) == 2
     axial.click((-20, -15, 5))
-    assert len(session.here) == 2, "one click, one node"
+    assert len(session.detected) == 2, "one click, one node"
     session.close()
 
 
@@ -217,19 +217,19 @@ def test_a_node_is_split_at_the_slice_in_view_and_merged_again(reading):
     assert reading.slices("LN 1") == [n for n in slices if n < MIDDLE]
     assert reading.slices("LN 3") == [n for n in slices if n >= MIDDLE]
     assert reading.session.current.label == "LN 1", "undo went back to it"
-    reading.session.go_to(reading.session.here[-1].uid)
+    reading.session.go_to(reading.session.detected[-1].uid)
     assert reading.of("LN 3").state is State.EDITED
     first = next(uid for uid, label in mergeable(reading.session) if label == "LN 1")
     assert mergeable(reading.session)[0][0] == first, "the nearest comes first"
     is_one_undoable_edit(reading, lambda: reading.editor.merge(first))
-    assert [each.label for each in reading.session.here] == ["LN 2", "LN 3"]
+    assert [each.label for each in reading.session.detected] == ["LN 2", "LN 3"]
     assert reading.slices("LN 3") == slices
     assert reading.of("LN 3").box == box
     assert reading.of("LN 3").score == 0.9
 
 
 def test_where_both_have_a_box_a_merge_holds_both(reading):
-    other = next(each for each in reading.session.here if each.label == "LN 2")
+    other = next(each for each in reading.session.detected if each.label == "LN 2")
     mine, its = reading.editor.box, other.at(reading.session.time_point).tracklet.at(MIDDLE)
     reading.editor.merge(other.uid)
     assert reading.editor.box.low == (min(mine.low[0], its.low[0]), min(mine.low[1], its.low[1]))
@@ -321,16 +321,16 @@ def test_a_scrolled_view_is_not_an_edit_and_a_rerun_keeps_every_edit(reading, tm
     reading.editor.split()
     reading.editor.trim_above()
     reading.editor.add_node((20, 15, 5))
-    states = {finding.at(reading.session.time_point).state for finding in reading.session.here}
+    states = {finding.at(reading.session.time_point).state for finding in reading.session.detected}
     assert states == {State.EDITED, State.PROPOSED}
-    edited = [each for each in reading.session.here if each.at(reading.session.time_point).state is State.EDITED]
+    edited = [each for each in reading.session.detected if each.at(reading.session.time_point).state is State.EDITED]
     assert len(edited) == 3
     path = save_scene(reading.session.scene, tmp_path / "scene.mrb")
     other = new_scene()
     again = DetectionScene(other.scene, detectors={"known": lambda: reading.detector})
     open_scene(other.scene, path)
     again.detect(Rerun.KEEP).run()
-    assert {finding.uid for finding in edited} <= {finding.uid for finding in again.here}
+    assert {finding.uid for finding in edited} <= {finding.uid for finding in again.detected}
     assert [again.findings[each.uid] for each in edited] == edited
-    assert len(again.here) == 4, "nothing is proposed where an edited node lies"
+    assert len(again.detected) == 4, "nothing is proposed where an edited node lies"
     again.close()

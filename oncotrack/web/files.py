@@ -12,7 +12,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.volume import Volume
-from oncotrack.scene.files.storage import opening, saving
+from oncotrack.scene.files.storage import open_task, save_task
 from oncotrack.scene.nodes.table import to_csv
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.nodes.volumes import add_volume, to_volume
@@ -138,7 +138,7 @@ class Files:
 
     def _start(self, *, is_saved: bool = False) -> None:
         session = self._viewer.session
-        session.layers.show_scans()
+        session.overlays.show_scans()
         self._viewer.views.fit()
         self._display.start(is_saved=is_saved)
         if session.current:
@@ -147,7 +147,7 @@ class Files:
             self._viewer.register(when_drawn=True)
 
     def _open_scene(self, path: Path, finished: Callable[[], None]) -> None:
-        task = opening(self._viewer.session.scene, path)
+        task = open_task(self._viewer.session.scene, path)
 
         def abandon() -> None:
             task.abandon()
@@ -185,7 +185,7 @@ class Files:
         """Replace the list of findings, as one step of undo."""
         session = self._viewer.session
         session.findings.load_json(text, source)
-        session.layers.show_scans()
+        session.overlays.show_scans()
         if session.current:
             session.go_to()
 
@@ -217,7 +217,7 @@ class Files:
         def write() -> None:
             findings, written = session.findings, session.findings.findings
             self._viewer.submit(
-                saving(session.scene, self.out / "scene.mrb"), lambda path: saved(path, findings, written)
+                save_task(session.scene, self.out / "scene.mrb"), lambda path: saved(path, findings, written)
             )
 
         def saved(path: Path, findings: FindingList, written: tuple[Finding, ...]) -> None:

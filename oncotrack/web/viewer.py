@@ -17,7 +17,7 @@ from oncotrack.errors import UNEXPECTED, OncoTrackError
 from oncotrack.findings.finding import Point
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
-from oncotrack.scene.views.application import complete
+from oncotrack.scene.views.application import add_module_logics
 from oncotrack.web import table_rows
 from oncotrack.web.autosave import Autosave
 from oncotrack.web.mouse import Mouse
@@ -47,7 +47,7 @@ class Viewer:
         State and commands of following lesions.
     possible : frozenset of str
         Names of the session's methods that can be used now.
-    takes_click : mapping of tool name to callable
+    click_handlers : mapping of tool name to callable
         While a tool's tab is open its callable receives each click in a slice, (slice node, RAS mm), and returns whether
         it used the click. No click on such a tab follows a lesion.
     views, work, autosave
@@ -61,7 +61,7 @@ class Viewer:
         self._loop = asyncio.get_running_loop()
         self._defaults()
         self.app = SlicerApp()
-        self._logics = complete(self.app.scene, self.app.app_logic)
+        self._logics = add_module_logics(self.app.scene, self.app.app_logic)
         self.session = FollowUpScene(self.app.scene, followup_3d_views=(VIEW_3D,))
         self.possible: frozenset[str] = frozenset()
         self.tools: Sequence[Tool] = ()
@@ -69,11 +69,11 @@ class Viewer:
         self.views = Views(self.app, server, lambda: self.work.is_busy)
         self.work = Work(self.post, self._show_job, self.say)
         self.autosave = Autosave(out)
-        self.takes_click: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
+        self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
         self._waiting_keys: list[tuple[str, int]] = []
         self._mice = [
-            Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._is_click_taken)
+            Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._handle_click)
             for view in self.views.slices()
         ]
         self.session.changed.connect(self.refresh)
@@ -175,8 +175,8 @@ class Viewer:
         state.undo_text = f"Undo {findings.undo_text}" if findings.can_undo else "Nothing to undo"
         state.redo_text = f"Redo {findings.redo_text}" if findings.can_redo else "Nothing to redo"
         state.unsaved = not findings.is_saved
-        state.is_map_shown = session.layers.is_map_shown
-        state.is_probability_shown = session.layers.is_probability_shown
+        state.is_map_shown = session.overlays.is_map_shown
+        state.is_probability_shown = session.overlays.is_probability_shown
         state.is_linked = session.linking.is_enabled
         scans = session.baseline, session.followup
         state.scan_names = [scan.GetName() if scan else "" for scan in scans]
@@ -236,15 +236,15 @@ class Viewer:
     def _on_alternative(self, index: int) -> None:
         self.attempt(self.session.take_alternative, index)
 
-    def _is_click_taken(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
-        take = self.takes_click.get(self.state.tab)
+    def _handle_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
+        take = self.click_handlers.get(self.state.tab)
         return take is not None and take(node, at)
 
     def _on_tab(self, tab: str, **_state: object) -> None:
         """Stop following on tabs whose tool takes the clicks; restore the reader's choice on the others."""
-        if tab in self.takes_click and self._was_following is None:
+        if tab in self.click_handlers and self._was_following is None:
             self._was_following, self.state.is_following = self.state.is_following, False
-        elif tab not in self.takes_click and self._was_following is not None:
+        elif tab not in self.click_handlers and self._was_following is not None:
             self.state.is_following, self._was_following = self._was_following, None
 
     def _on_tissue(self, at: Point) -> None:

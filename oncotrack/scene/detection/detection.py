@@ -113,14 +113,14 @@ class DetectionScene(ScanSession):
     # the list
 
     @property
-    def here(self) -> tuple[Finding, ...]:
+    def detected(self) -> tuple[Finding, ...]:
         """The lymph nodes of this scan."""
         return detected_nodes(self.findings, self.time_point)
 
     @property
     def shown(self) -> tuple[Finding, ...]:
         """Those that the score threshold lets through."""
-        return tuple(finding for finding in self.here if self._display.is_shown(finding))
+        return tuple(finding for finding in self.detected if self._display.is_shown(finding))
 
     @property
     def current(self) -> Finding | None:

@@ -7,7 +7,7 @@ from undo_stack import Signal
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.tracklet_edits import detected_nodes
 from oncotrack.scene.detection.tracklet_editor import TrackletEditor
-from oncotrack.scene.nodes.finding_nodes import CENTRES, FindingNodes
+from oncotrack.scene.nodes.finding_nodes import FIDUCIALS, FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.shapes import FIELDS, LONG_AXIS, SHORT_AXIS
@@ -69,17 +69,17 @@ class NodeDisplay:
         shown = {finding.uid: self.is_shown(finding) for finding in detected_nodes(self._nodes.findings, time_point)}
         current = self._nodes.current.uid if self._nodes.current else ""
         with self._nodes.drawing():
-            for key, node in self._nodes.parts:
+            for key, node in self._nodes.registry:
                 if key.part in FIELDS and key.time_point == time_point and key.finding in shown:
                     has_mask = self._nodes.findings[key.finding].at(time_point).mask is not None
                     is_drawn = shown[key.finding] and (has_mask or key.part not in (LONG_AXIS, SHORT_AXIS))
                     if bool(node.GetDisplayVisibility()) != is_drawn:
                         node.SetDisplayVisibility(is_drawn)
-            self._update_centres(shown, current if self._editor.has_handles else "")
+            self._update_fiducials(shown, current if self._editor.has_handles else "")
             self._editor.draw(shown.get(current, False))
 
-    def _update_centres(self, shown: dict[str, bool], edited: str) -> None:
-        node = self._nodes.parts.find(NodeKey(CENTRES, self._scan.time_point))
+    def _update_fiducials(self, shown: dict[str, bool], edited: str) -> None:
+        node = self._nodes.registry.find(NodeKey(FIDUCIALS, self._scan.time_point))
         if node is None:
             return
         display = node.GetNthDisplayNode(0)

@@ -45,7 +45,7 @@ def lines(
     drawn = {finding.uid for finding in session.shown}
     chosen = [
         (finding, seen)
-        for finding in session.here
+        for finding in session.detected
         if (seen := finding.at(session.time_point)).state in SHOWN[shown]
         and (seen.state is State.REJECTED or finding.uid in drawn)
         and _short_mm(seen) >= SIZES[size]
@@ -61,7 +61,7 @@ def steps(chosen: Sequence[NodeLine], shown: str) -> list[str]:
 
 def summary(session: DetectionScene) -> str:
     """Return a sentence with the number of nodes; "" while there are none."""
-    seen = [finding.at(session.time_point) for finding in session.here]
+    seen = [finding.at(session.time_point) for finding in session.detected]
     if not seen:
         return ""
     drawn = [each.at(session.time_point) for each in session.shown]

@@ -23,7 +23,7 @@ _CHUNK_BYTES = 2**20
 _LEVEL = 1  # of zlib: three times as fast as its default, for 2 % more bytes
 
 
-def saving(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
+def save_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
     """Save the whole scene, as it is now, to an .mrb file, which is either complete or as it was before.
 
     The parts are written at once; the task packs them, and applying it puts the file in its place and returns its path.
@@ -68,7 +68,7 @@ def saving(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
     return Task("Saving the scene", work, apply, abandon)
 
 
-def opening(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
+def open_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
     """Replace what the scene holds by an .mrb file's content; a file that cannot be read changes nothing.
 
     Raises
@@ -96,13 +96,13 @@ def opening(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
 
 
 def save_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> Path:
-    """Run `saving` on this thread; returns the file's path."""
-    return saving(scene, path).run()
+    """Run `save_task` on this thread; returns the file's path."""
+    return save_task(scene, path).run()
 
 
 def open_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> None:
-    """Run `opening` on this thread."""
-    opening(scene, path).run()
+    """Run `open_task` on this thread."""
+    open_task(scene, path).run()
 
 
 def _write_parts(scene: slicer.vtkMRMLScene, folder: Path, target: Path) -> None:

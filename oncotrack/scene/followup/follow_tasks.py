@@ -32,7 +32,7 @@ class FollowTasks(ReviewCommands):
     followup : vtkMRMLScalarVolumeNode or None
     visits : tuple of vtkMRMLScalarVolumeNode
     time_points : tuple of TimePoint
-    layers : Overlays
+    overlays : Overlays
     """
 
     method: TrackingMethod
@@ -41,7 +41,7 @@ class FollowTasks(ReviewCommands):
     followup: slicer.vtkMRMLScalarVolumeNode | None
     visits: tuple[slicer.vtkMRMLScalarVolumeNode, ...]
     time_points: tuple[TimePoint, ...]
-    layers: Overlays
+    overlays: Overlays
     _matching: MatchTasks
     _chaining: ChainTasks
 
@@ -103,7 +103,7 @@ class FollowTasks(ReviewCommands):
     def map_probability(self, uid: str = "") -> Task:
         """Compute and show the probability map of a finding (the current one by default) over the follow-up."""
         finding = self._finding(uid)
-        return self._matching.map_probability(finding, partial(self.layers.show_probability, finding.uid))
+        return self._matching.map_probability(finding, partial(self.overlays.show_probability, finding.uid))
 
     @property
     def seen(self) -> tuple[Finding, ...]:

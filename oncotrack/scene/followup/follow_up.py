@@ -21,7 +21,7 @@ from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.time_point_selection import TimePointSelection
 from oncotrack.scene.views.linking import LinkedRows
-from oncotrack.scene.views.mouse_mode import place_into, stop_placing
+from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
 from oncotrack.scene.views.view_rows import BASELINE_GROUP, BASELINE_VIEWS, FOLLOWUP_GROUP, FOLLOWUP_VIEWS, ViewRow
 
 _Scan = slicer.vtkMRMLScalarVolumeNode
@@ -69,8 +69,8 @@ class FollowUpScene(FollowTasks):
         self.baseline_row = ViewRow(scene, tuple(baseline_views), BASELINE_GROUP)
         self.followup_row = ViewRow(scene, tuple(followup_views), FOLLOWUP_GROUP, tuple(followup_3d_views))
         self.linking = LinkedRows(self.baseline_row, self.followup_row, lambda: self.registration)
-        self.layers = Overlays(self.nodes, self._choice, self.baseline_row, self.followup_row)
-        self.layers.changed.connect(self.changed.emit)
+        self.overlays = Overlays(self.nodes, self._choice, self.baseline_row, self.followup_row)
+        self.overlays.changed.connect(self.changed.emit)
         self.method.changed.connect(self.changed.emit)
         self.nodes.replaced.connect(self._on_replaced)
         self.nodes.changed.connect(self._on_changed)
@@ -82,8 +82,8 @@ class FollowUpScene(FollowTasks):
     def close(self) -> None:
         """Stop observing the scene; the nodes stay."""
         self.linking.close()
-        self.layers.changed.disconnect(self.changed.emit)
-        self.layers.close()
+        self.overlays.changed.disconnect(self.changed.emit)
+        self.overlays.close()
         self.method.changed.disconnect(self.changed.emit)
         self.nodes.replaced.disconnect(self._on_replaced)
         self.nodes.changed.disconnect(self._on_changed)
@@ -195,7 +195,7 @@ class FollowUpScene(FollowTasks):
     def begin_placing(self) -> None:
         """Make the reader's next click in a slice view place a point in the baseline."""
         self._choice.scans()
-        place_into(self.nodes.centres(self.baseline_id))
+        place_point_in(self.nodes.fiducials(self.baseline_id))
 
     def place(self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM) -> Task:
         """Mark a baseline point (RAS mm) at once, and return the task that searches for it in the follow-up.
@@ -233,10 +233,10 @@ class FollowUpScene(FollowTasks):
     def _show_rows(self) -> None:
         rows = ((self.baseline_id, self.baseline_row), (self.followup_id, self.followup_row))
         self.nodes.set_views({time_point: row.view_ids for time_point, row in rows if time_point})
-        self.layers.show_scans()
+        self.overlays.show_scans()
 
     def _on_changed(self) -> None:
-        self.layers.draw()
+        self.overlays.draw()
         self._anchor()
         self.changed.emit()
 

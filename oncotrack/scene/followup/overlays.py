@@ -75,7 +75,7 @@ class Overlays:
         """Hide the probability map."""
         if self._probability_of is not None:
             self._probability_of = None
-            self._nodes.parts.remove(PROBABILITY)
+            self._nodes.registry.remove(PROBABILITY)
             self.show_scans()
             self.changed.emit()
 
@@ -105,8 +105,8 @@ class Overlays:
 
     def _layer(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         if self._probability_of is not None:
-            return self._nodes.parts.find(PROBABILITY)
-        return self._nodes.parts.find(MAP) if self._is_map_shown and self._evidence() else None
+            return self._nodes.registry.find(PROBABILITY)
+        return self._nodes.registry.find(MAP) if self._is_map_shown and self._evidence() else None
 
     def _evidence(self) -> MatchEvidence | None:
         current = self._nodes.current
@@ -115,11 +115,11 @@ class Overlays:
 
     def _draw_alternatives(self) -> None:
         evidence, key = self._evidence(), NodeKey(ALTERNATIVES)
-        node = self._nodes.parts.find(key)
+        node = self._nodes.registry.find(key)
         if node is None:
             if evidence is None or not evidence.alternatives:
                 return
-            node = self._nodes.parts.need(key, "vtkMRMLMarkupsFiducialNode", "Alternatives")
+            node = self._nodes.registry.need(key, "vtkMRMLMarkupsFiducialNode", "Alternatives")
         if node.GetNumberOfDisplayNodes() < len(self._followup.slice_ids):
             style_alternatives(node, self._followup.slice_ids)
         current, time_point = self._nodes.current, self._choice.followup_id
@@ -140,13 +140,13 @@ class Overlays:
             self._mapped = None
             return
         target = evidence.expected, evidence.radius_mm, geometry
-        if target == self._mapped and self._nodes.parts.find(MAP):
+        if target == self._mapped and self._nodes.registry.find(MAP):
             return
         self._draw_map(MAP, "Anatomy map", anatomy_map(geometry, evidence.expected, evidence.radius_mm))
         self._mapped = target
 
     def _draw_map(self, key: NodeKey, name: str, volume: Volume) -> slicer.vtkMRMLScalarVolumeNode:
-        parts = self._nodes.parts
-        node = parts.need(key, "vtkMRMLScalarVolumeNode", name)
-        draw_map(node, parts.need(COLOURS, "vtkMRMLColorTableNode", "OncoTrack anatomy"), volume)
+        registry = self._nodes.registry
+        node = registry.need(key, "vtkMRMLScalarVolumeNode", name)
+        draw_map(node, registry.need(COLOURS, "vtkMRMLColorTableNode", "OncoTrack anatomy"), volume)
         return node

@@ -128,7 +128,7 @@ def _possible_with_current(session: FollowUpScene) -> set[str]:
 
 def own_volumes(session: FollowUpScene) -> list[str]:
     """Return the ids of the volumes that OncoTrack created, which must not be offered as scans."""
-    return [node.GetID() for _key, node in session.nodes.parts if node.IsA("vtkMRMLVolumeNode")]
+    return [node.GetID() for _key, node in session.nodes.registry if node.IsA("vtkMRMLVolumeNode")]
 
 
 def _axes(session: FollowUpScene, finding: Finding) -> str:

@@ -47,7 +47,7 @@ class TrackingMethod:
     @property
     def name(self) -> str:
         """The tracker in use: the one that the scene remembers, else the default."""
-        node = self._nodes.parts.find(LIST)
+        node = self._nodes.registry.find(LIST)
         kept = node.GetAttribute(_METHOD) if node else None
         return kept if kept in self.factories else self.names[0]
 

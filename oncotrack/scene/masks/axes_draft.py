@@ -15,7 +15,7 @@ from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.shapes import read_axis
-from oncotrack.scene.views.mouse_mode import is_placing, place_into, stop_placing
+from oncotrack.scene.views.mouse_mode import is_placing, place_point_in, stop_placing
 
 LINES = NodeKey("first axis"), NodeKey("second axis")
 _NAMES = "One axis", "Other axis"
@@ -71,26 +71,26 @@ class AxesDraft:
         """Remove the lines from the scene."""
         self.cancel()
         for key in LINES:
-            self._nodes.parts.remove(key)
+            self._nodes.registry.remove(key)
 
     # private
 
     def _lines(self) -> list[slicer.vtkMRMLMarkupsLineNode]:
-        return [node for node in map(self._nodes.parts.find, LINES) if node is not None]
+        return [node for node in map(self._nodes.registry.find, LINES) if node is not None]
 
     def _drawn(self) -> list[Axis]:
         """Return the lines that have both ends."""
         return [axis for node in self._lines() if (axis := read_axis(node)) is not None]
 
     def _place(self, index: int) -> None:
-        node = self._nodes.parts.find(LINES[index]) or self._make(index)
+        node = self._nodes.registry.find(LINES[index]) or self._make(index)
         self._observers.add(node, node.PointPositionDefinedEvent, lambda *_: self._on_point())
         self._observers.add(node, node.PointEndInteractionEvent, lambda *_: self._finish())
-        place_into(node)
+        place_point_in(node)
         self.changed.emit()
 
     def _make(self, index: int) -> slicer.vtkMRMLMarkupsLineNode:
-        node = self._nodes.parts.need(LINES[index], "vtkMRMLMarkupsLineNode", _NAMES[index])
+        node = self._nodes.registry.need(LINES[index], "vtkMRMLMarkupsLineNode", _NAMES[index])
         node.SetSaveWithScene(False)
         node.SetHideFromEditors(True)
         node.CreateDefaultDisplayNodes()

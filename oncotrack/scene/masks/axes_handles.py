@@ -87,7 +87,9 @@ class AxesHandles:
 
     def _axes(self, key: NodeKey) -> RecistAxes | None:
         """Return both lines of a finding as they are now; None while one is missing."""
-        nodes = (self._nodes.parts.find(NodeKey(part, key.time_point, key.finding)) for part in (LONG_AXIS, SHORT_AXIS))
+        nodes = (
+            self._nodes.registry.find(NodeKey(part, key.time_point, key.finding)) for part in (LONG_AXIS, SHORT_AXIS)
+        )
         lines = [axis for node in nodes if node is not None and (axis := read_axis(node)) is not None]
         return RecistAxes.of(*lines) if len(lines) == 2 else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import slicer
 from undo_stack import Signal
 
-from oncotrack.scene.nodes.finding_nodes import CENTRES, FindingNodes
+from oncotrack.scene.nodes.finding_nodes import FIDUCIALS, FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
 
@@ -48,14 +48,14 @@ class MaskDisplay:
             for time_point, uid in with_mask:
                 self._show(time_point, uid, False)
         self._hidden = with_mask
-        for key, node in self._nodes.parts:
-            if key.part == CENTRES and not self._observers.watches(display := node.GetNthDisplayNode(0)):
+        for key, node in self._nodes.registry:
+            if key.part == FIDUCIALS and not self._observers.watches(display := node.GetNthDisplayNode(0)):
                 self._observers.add(
                     display, display.JumpToPointEvent, lambda caller, _, at=key.time_point: self._on_click(caller, at)
                 )
 
     def _show(self, time_point: str, uid: str, shown: bool) -> None:
-        node = self._nodes.parts.find(NodeKey(CENTRES, time_point))
+        node = self._nodes.registry.find(NodeKey(FIDUCIALS, time_point))
         index = node.GetControlPointIndexByDescription(uid) if node is not None else -1
         if index >= 0 and bool(node.GetNthControlPointVisibility(index)) != shown:
             node.SetNthControlPointVisibility(index, shown)

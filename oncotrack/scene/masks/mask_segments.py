@@ -64,7 +64,7 @@ class MaskSegments:
 
     def node(self, time_point: str) -> slicer.vtkMRMLSegmentationNode | None:
         """Return the segmentation of a scan, or None."""
-        return self._nodes.parts.find(NodeKey(MASKS, time_point))
+        return self._nodes.registry.find(NodeKey(MASKS, time_point))
 
     def draw(self) -> None:
         """Update the segments from the list."""
@@ -73,7 +73,7 @@ class MaskSegments:
             for time_point, seen in finding.observations.items():
                 if seen.mask is not None:
                     target.setdefault(time_point, {})[finding.uid] = finding, seen
-        there = {key.time_point for key, _node in self._nodes.parts if key.part == MASKS}
+        there = {key.time_point for key, _node in self._nodes.registry if key.part == MASKS}
         was, self._is_drawing = self._is_drawing, True
         try:
             for time_point in target.keys() | there:
@@ -131,7 +131,7 @@ class MaskSegments:
     def _make(self, time_point: str) -> slicer.vtkMRMLSegmentationNode:
         known = next((each for each in self._nodes.findings.time_points if each.id == time_point), None)
         name = f"Masks {known.label if known else time_point}"
-        node = self._nodes.parts.need(NodeKey(MASKS, time_point), "vtkMRMLSegmentationNode", name)
+        node = self._nodes.registry.need(NodeKey(MASKS, time_point), "vtkMRMLSegmentationNode", name)
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         display.SetOpacity2DFill(FILL)

@@ -21,14 +21,14 @@ OTHER_COLOUR = (0.35, 0.75, 1.0)
 PENDING = "pending"
 """Description and label of a point that was placed and not yet made a finding."""
 
-_MARKS = {
+_STATE_TEXTS = {
     State.PROPOSED: "?",
     State.ACCEPTED: "ok",
     State.EDITED: "edited",
     State.REJECTED: "rejected",
     State.ABSENT: "absent",
 }
-_ADDED = re.compile(rf"( ({'|'.join(map(re.escape, _MARKS.values()))}))?( [\d.]+( x [\d.]+)? mm)?$")
+_STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATE_TEXTS.values()))}))?( [\d.]+( x [\d.]+)? mm)?$")
 _NEAR_MM = 1e-4
 Edit = Callable[[], object]
 
@@ -37,15 +37,15 @@ def label_with_state(label: str, observation: Observation) -> str:
     """Return a finding's label with its state and diameters: "L 1 ?" is proposed, "L 1 ok 14.6 x 8.2 mm" accepted."""
     axes = (observation.long_axis, observation.short_axis)
     lengths = " x ".join(f"{axis.length_mm:.1f}" for axis in axes if axis)
-    return f"{label} {_MARKS[observation.state]}" + (f" {lengths} mm" if lengths else "")
+    return f"{label} {_STATE_TEXTS[observation.state]}" + (f" {lengths} mm" if lengths else "")
 
 
 def label_without_state(text: str) -> str:
     """Return the label without what `label_with_state` adds: "L 1" for "L 1 ? 14.6 mm"."""
-    return _ADDED.sub("", text.strip()).strip()
+    return _STATE_SUFFIX.sub("", text.strip()).strip()
 
 
-def style_centres(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
+def style_fiducials(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
     """Draw the points as small open crosses, which leave the lesion visible, in the given views (in all when empty)."""
     node.CreateDefaultDisplayNodes()
     node.SetControlPointLabelFormat("...")
@@ -83,7 +83,9 @@ def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str,
     display.SetViewNodeIDs(list(view_ids))
 
 
-def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str) -> None:
+def draw_fiducials(
+    node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str
+) -> None:
     """Draw one point per finding of the list; a point that a reader is placing stays as it is."""
     target = {finding.uid: finding for finding in findings if finding.at(time_point)}
     for index in reversed(range(node.GetNumberOfControlPoints())):
@@ -94,7 +96,7 @@ def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList,
         observation = finding.at(time_point)
         index = _index(node, uid)
         if index < 0:
-            index = _adopted(node, observation.centre)
+            index = _pending_index(node, observation.centre)
             if index < 0:
                 index = node.AddControlPointWorld(vtk.vtkVector3d(*observation.centre))
             node.SetNthControlPointDescription(index, uid)
@@ -108,7 +110,7 @@ def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList,
             node.SetNthControlPointSelected(index, uid == current)
 
 
-def read_centres(
+def read_fiducials(
     node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str
 ) -> Iterator[tuple[str, Edit]]:
     """Yield a text and a command for each change that a reader made since the points were drawn."""
@@ -132,7 +134,7 @@ def draw_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
     _mark_pending(node, node.AddControlPointWorld(vtk.vtkVector3d(*at)))
 
 
-def take_placed(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList) -> list[Point]:
+def collect_placed(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList) -> list[Point]:
     """Mark the points that a reader placed since the last call as pending, and return their positions (RAS mm)."""
     placed = []
     for index in range(node.GetNumberOfControlPoints()):
@@ -152,7 +154,7 @@ def _mark_pending(node: slicer.vtkMRMLMarkupsFiducialNode, index: int) -> None:
 
 def discard_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
     """Remove a pending point that did not become a finding."""
-    index = _adopted(node, at)
+    index = _pending_index(node, at)
     if index >= 0:
         node.RemoveNthControlPoint(index)
 
@@ -170,7 +172,7 @@ def _index(node: slicer.vtkMRMLMarkupsNode, uid: str) -> int:
     return node.GetControlPointIndexByDescription(uid)
 
 
-def _adopted(node: slicer.vtkMRMLMarkupsNode, at: Point) -> int:
+def _pending_index(node: slicer.vtkMRMLMarkupsNode, at: Point) -> int:
     for index in range(node.GetNumberOfControlPoints()):
         if node.GetNthControlPointDescription(index) == PENDING and _distance(node, index, at) < _NEAR_MM:
             return index

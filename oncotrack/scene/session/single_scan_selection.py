@@ -41,7 +41,7 @@ class SingleScanSelection:
     @property
     def volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """The chosen volume; the baseline while none was chosen."""
-        node = self._nodes.parts.find(LIST)
+        node = self._nodes.registry.find(LIST)
         references = (node.GetNodeReference(role) for role in (self._role, *ROLES)) if node else ()
         return next((volume for volume in references if volume), None)
 

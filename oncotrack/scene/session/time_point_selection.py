@@ -72,7 +72,7 @@ class TimePointSelection:
 
         Scans that findings lie on are among them, and baseline and follow-up.
         """
-        node = self._nodes.parts.find(LIST)
+        node = self._nodes.registry.find(LIST)
         if node is None:
             return ()
         chosen = [node.GetNthNodeReference(_VISIT, n) for n in range(node.GetNumberOfNodeReferences(_VISIT))]
@@ -181,5 +181,5 @@ class TimePointSelection:
             yield volume, time_point_of(volume, self._nodes.findings, label)
 
     def _chosen(self, role: str) -> slicer.vtkMRMLScalarVolumeNode | None:
-        node = self._nodes.parts.find(LIST)
+        node = self._nodes.registry.find(LIST)
         return node.GetNodeReference(role) if node else None

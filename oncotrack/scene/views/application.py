@@ -53,10 +53,10 @@ def new_scene() -> Application:
     colors.AddDefaultColorNodes()
     logic.SetModuleLogic("Colors", colors)
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
-    return Application(scene, logic, (colors, *complete(scene, logic)))
+    return Application(scene, logic, (colors, *add_module_logics(scene, logic)))
 
 
-def complete(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:
+def add_module_logics(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:
     """Add the module logics that a scene needs to hold, save and read OncoTrack's nodes; keep the returned objects alive."""
     kept = []
     for name, class_name in _MODULE_LOGICS.items():

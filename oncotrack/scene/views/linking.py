@@ -112,9 +112,9 @@ class LinkedRows:
 
     def hide_crosshair(self) -> None:
         """Hide the marks of the crosshair."""
-        parts = NodeRegistry(self._scene)
+        registry = NodeRegistry(self._scene)
         for index in (0, 1):
-            parts.remove(NodeKey(CROSSHAIR, str(index)))
+            registry.remove(NodeKey(CROSSHAIR, str(index)))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -128,10 +128,10 @@ class LinkedRows:
                 self._seen.update({node.GetID(): _centre(node) for node in row.slices()})
 
     def _mark(self, index: int) -> slicer.vtkMRMLMarkupsFiducialNode:
-        parts, key = NodeRegistry(self._scene), NodeKey(CROSSHAIR, str(index))
-        node = parts.find(key)
+        registry, key = NodeRegistry(self._scene), NodeKey(CROSSHAIR, str(index))
+        node = registry.find(key)
         if node is None:
-            node = parts.need(key, "vtkMRMLMarkupsFiducialNode", "Corresponding place")
+            node = registry.need(key, "vtkMRMLMarkupsFiducialNode", "Corresponding place")
             node.SetSaveWithScene(False)
             node.SetHideFromEditors(True)
             node.CreateDefaultDisplayNodes()

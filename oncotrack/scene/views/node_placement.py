@@ -9,7 +9,7 @@ from oncotrack.scene.nodes.fiducials import style_points
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
-from oncotrack.scene.views.mouse_mode import place_into, stop_placing
+from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
 
 SEED = NodeKey("new node")
 
@@ -32,16 +32,16 @@ class NodePlacement:
 
     def begin(self) -> None:
         """Make the next click in a slice view `placed`."""
-        place_into(self._nodes.parts.find(SEED) or self._make())
+        place_point_in(self._nodes.registry.find(SEED) or self._make())
 
     def close(self) -> None:
         """Remove the node from the scene."""
         self._observers.clear()
-        self._nodes.parts.remove(SEED)
+        self._nodes.registry.remove(SEED)
 
     def _make(self) -> slicer.vtkMRMLMarkupsFiducialNode:
         self._observers.clear()
-        node = self._nodes.parts.need(SEED, "vtkMRMLMarkupsFiducialNode", "New node")
+        node = self._nodes.registry.need(SEED, "vtkMRMLMarkupsFiducialNode", "New node")
         node.SetSaveWithScene(False)
         node.SetHideFromEditors(True)
         node.CreateDefaultDisplayNodes()

@@ -42,7 +42,7 @@ class SliceBoxHandle:
         """Draw a finding's box in some slice views, in the plane through `place` (RAS mm), not in its slice's middle."""
         if self._is_busy:
             return
-        node = self._nodes.parts.find(SLICE_BOX) or self._make()
+        node = self._nodes.registry.find(SLICE_BOX) or self._make()
         self._shown = uid, tracklet, box
         u, v = np.asarray(tracklet.u_axis), np.asarray(tracklet.v_axis)
         normal = np.cross(u, v)
@@ -63,17 +63,17 @@ class SliceBoxHandle:
         """Hide the box, unless it is being dragged."""
         if not self._is_busy:
             self._shown = None
-            if (node := self._nodes.parts.find(SLICE_BOX)) is not None:
+            if (node := self._nodes.registry.find(SLICE_BOX)) is not None:
                 node.SetDisplayVisibility(False)
 
     def close(self) -> None:
         """Remove the box from the scene."""
         self._observers.clear()
-        self._nodes.parts.remove(SLICE_BOX)
+        self._nodes.registry.remove(SLICE_BOX)
 
     def _make(self) -> slicer.vtkMRMLMarkupsROINode:
         self._observers.clear()
-        node = self._nodes.parts.need(SLICE_BOX, "vtkMRMLMarkupsROINode", "Slice box")
+        node = self._nodes.registry.need(SLICE_BOX, "vtkMRMLMarkupsROINode", "Slice box")
         node.SetSaveWithScene(False)
         node.SetHideFromEditors(True)
         node.CreateDefaultDisplayNodes()
@@ -93,7 +93,7 @@ class SliceBoxHandle:
 
     def _on_hold(self, has_begun: bool) -> None:
         self._is_busy = has_begun
-        node = self._nodes.parts.find(SLICE_BOX)
+        node = self._nodes.registry.find(SLICE_BOX)
         if has_begun or self._shown is None or node is None:
             return
         uid, tracklet, old = self._shown

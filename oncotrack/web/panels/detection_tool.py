@@ -56,7 +56,7 @@ class DetectionTool(ScanTool):
         self._card = TrackletCard(viewer, session, self._do, self.make_command)
         viewer.state.is_rerun_question_open = False
         self._follow(session)
-        viewer.takes_click[self.name] = self._on_click
+        viewer.click_handlers[self.name] = self._on_click
         self._session.placed.connect(self._on_placed)
         self._session.refused.connect(self._on_refused)
         viewer.state.change("tab")(self._on_tab)
@@ -155,7 +155,7 @@ class DetectionTool(ScanTool):
 
     def _on_tab(self, tab: str, **_state: object) -> None:
         """Hide the handles of boxes on tabs whose tool takes the clicks itself."""
-        self._session.editor.is_enabled = tab == self.name or tab not in self._viewer.takes_click
+        self._session.editor.is_enabled = tab == self.name or tab not in self._viewer.click_handlers
 
     def _on_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
         if node not in self._slice_nodes():

@@ -112,10 +112,10 @@ class DisplayTool:
         return self._session.baseline is not None or self._session.followup is not None
 
     def _can_show_probability(self) -> bool:
-        return self._session.layers.is_probability_shown or "map_probability" in self._viewer.possible
+        return self._session.overlays.is_probability_shown or "map_probability" in self._viewer.possible
 
     def _toggle_map(self) -> None:
-        self._session.layers.is_map_shown = not self._session.layers.is_map_shown
+        self._session.overlays.is_map_shown = not self._session.overlays.is_map_shown
 
     def _toggle_windowing(self) -> None:
         self._display.set_windowing(not self._viewer.state.is_windowing)
@@ -125,7 +125,7 @@ class DisplayTool:
         self._viewer.refresh()
 
     def _toggle_probability(self) -> None:
-        if self._session.layers.is_probability_shown:
-            self._session.layers.hide_probability()
+        if self._session.overlays.is_probability_shown:
+            self._session.overlays.hide_probability()
         else:
             self._viewer.submit(self._session.map_probability())

@@ -58,7 +58,7 @@ class MasksTool(ScanTool):
         self._files = MaskFiles(viewer, files, session, self._show_outcome, self.make_command)
         viewer.state.update({"mask_hint": "", "mask_kind": session.kind.value, "is_mask_square": session.is_square})
         self._follow(session)
-        viewer.takes_click[self.name] = self._on_click
+        viewer.click_handlers[self.name] = self._on_click
         self._session.refused.connect(lambda error: viewer.say(str(error), "error"))
         self._session.warned.connect(viewer.say)
         viewer.state.change("tab")(self._on_tab)
