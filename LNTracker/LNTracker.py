@@ -112,17 +112,17 @@ class LNTrackerWidget(PanelWidget):
         self.connect_table(self.ui.nodeTable, choices.NODE_COLUMNS)
 
     def connect_session(self):
-        self.session.placed.connect(lambda finding: self.act("follow_new", finding.uid))
+        self.session.placed.connect(lambda finding: self.call_session("follow_new", finding.uid))
 
     def missing_packages(self):
         from oncotrack.scene.files import packages
 
-        return packages.sentence_on_detection()
+        return packages.detection_message()
 
     def show_parameters(self):
         session, parameters = self.session, self.parameters
         if parameters.scan is not session.scan:
-            self.act("set_scan", parameters.scan)
+            self.call_session("set_scan", parameters.scan)
             if parameters.scan:
                 slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
         if parameters.threshold != session.threshold:
@@ -138,19 +138,19 @@ class LNTrackerWidget(PanelWidget):
             self.parameters.scan = session.scan
         self._show_nodes()
         self.ui.summaryLabel.text = detection_panel.summary(session)
-        self.ui.sliceLabel.text = detection_panel.slice_words(session)
+        self.ui.sliceLabel.text = detection_panel.slice_text(session)
         self._show_mergeable(detection_panel.mergeable(session))
-        self.ui.mergeComboBox.enabled = "editor.merge" in self.possible()
+        self.ui.mergeComboBox.enabled = "editor.merge" in self.possible_methods()
 
-    def possible(self):
-        from oncotrack.scene.detection.panel import possible
+    def possible_methods(self):
+        from oncotrack.scene.detection.panel import possible_methods
 
-        return possible(self.session)
+        return possible_methods(self.session)
 
-    def done(self, outcome):
-        from oncotrack.scene.detection.panel import done
+    def outcome_text(self, outcome):
+        from oncotrack.scene.detection.panel import outcome_text
 
-        return done(self.session, outcome)
+        return outcome_text(self.session, outcome)
 
     def _show_mergeable(self, choices):
         chosen = self.ui.mergeComboBox
@@ -163,11 +163,11 @@ class LNTrackerWidget(PanelWidget):
         chosen.currentIndex = max(chosen.findData(uid), 0)
 
     def _show_nodes(self):
-        from oncotrack.scene.detection.panel import lines, steps
+        from oncotrack.scene.detection.panel import lines, navigation_order
 
         parameters = self.parameters
         chosen = lines(self.session, parameters.shown, parameters.size, parameters.order, parameters.is_reversed)
-        self.session.listed = steps(chosen, parameters.shown)
+        self.session.listed = navigation_order(chosen, parameters.shown)
         self.show_lines(self.ui.nodeTable, chosen)
 
     # commands that ask first
@@ -187,15 +187,15 @@ class LNTrackerWidget(PanelWidget):
             if box.clickedButton() not in (keep, replace):
                 return
             rerun = Rerun.KEEP if box.clickedButton() == keep else Rerun.REPLACE
-        self.act("detect", rerun)
+        self.call_session("detect", rerun)
 
     def _merge(self):
-        self.act("editor.merge", self.ui.mergeComboBox.currentData)
+        self.call_session("editor.merge", self.ui.mergeComboBox.currentData)
 
     def _export(self):
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder for the nodes")
         if folder:
-            self.act("export", Path(folder))
+            self.call_session("export", Path(folder))
 
 
 class LNTrackerTest(ScriptedLoadableModuleTest):

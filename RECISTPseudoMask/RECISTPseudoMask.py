@@ -118,19 +118,19 @@ class RECISTPseudoMaskWidget(PanelWidget):
         return self.logic.new_session(submit=self.submit)
 
     def connect_session(self):
-        self.session.warned.connect(self.say)
+        self.session.warned.connect(self.show_message)
 
     def missing_packages(self):
         from oncotrack.scene.files import packages
 
-        return packages.sentence_on_masks()
+        return packages.masks_message()
 
     def show_parameters(self):
         from oncotrack.findings.finding import Kind
 
         session, parameters = self.session, self.parameters
         if parameters.scan is not session.scan:
-            self.act("set_scan", parameters.scan)
+            self.call_session("set_scan", parameters.scan)
             if parameters.scan:
                 slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
         session.kind, session.is_square = Kind(parameters.kind), parameters.is_square
@@ -143,18 +143,18 @@ class RECISTPseudoMaskWidget(PanelWidget):
             self.parameters.scan = session.scan
         self.show_lines(self.ui.maskTable, recist_panel.lines(session))
         self.ui.summaryLabel.text = recist_panel.summary(session)
-        self.ui.measureLabel.text = recist_panel.current_words(session)
+        self.ui.measureLabel.text = recist_panel.measurement_text(session)
         self.ui.hintLabel.text = session.hint
 
-    def possible(self):
-        from oncotrack.scene.masks.panel import possible
+    def possible_methods(self):
+        from oncotrack.scene.masks.panel import possible_methods
 
-        return possible(self.session)
+        return possible_methods(self.session)
 
-    def done(self, outcome):
-        from oncotrack.scene.masks.panel import done
+    def outcome_text(self, outcome):
+        from oncotrack.scene.masks.panel import outcome_text
 
-        return done(self.session, outcome)
+        return outcome_text(self.session, outcome)
 
     # files and painting
 
@@ -162,18 +162,18 @@ class RECISTPseudoMaskWidget(PanelWidget):
         kinds = "Tables of diameters (*.csv *.json)"
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of diameters", "", kinds)
         if path:
-            self.act("batch", Path(path))
+            self.call_session("measure_table", Path(path))
 
     def _import_masks(self):
         kinds = "Segmentations (*.nrrd *.nii *.nii.gz *.mha)"
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Segmentation", "", kinds)
         if path:
-            self.act("take_segmentation", Path(path))
+            self.call_session("import_masks", Path(path))
 
     def _export(self):
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder for the masks")
         if folder:
-            self.act("export", Path(folder))
+            self.call_session("export", Path(folder))
 
     def _paint(self):
         """Open the current mask in the Segment Editor; painted masks are measured at once."""
@@ -211,11 +211,11 @@ class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
         session.set_scan(add_volume(slicer.mrmlScene, visit.image))
         axes = {"long_axis": lesion.long_axis, "short_axis": lesion.short_axis}
         session.nodes.select(session.add(Observation(centre=lesion.centre, **axes)).uid)
-        session.make_mask()
+        session.rebuild()
         self.assertIsNotNone(session.segmentation.GetSegmentation().GetSegment(session.current.uid))
-        session.carry().run()
-        self.assertGreater(min(session.seen.mask.geometry.size), 1)
+        session.extend_to_3d().run()
+        self.assertGreater(min(session.observation.mask.geometry.size), 1)
         session.undo()
         session.undo()
-        self.assertIsNone(session.seen.mask)
+        self.assertIsNone(session.observation.mask)
         session.close()

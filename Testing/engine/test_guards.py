@@ -114,13 +114,13 @@ def strings(file: Path) -> set[str]:
 
 
 def called(folder: Path, *owners: str) -> set[str]:
-    """The session's attributes that a module uses: through commands, behind `act`, and behind `owners`."""
+    """The session's attributes that a module uses: through commands, behind `call_session`, and behind `owners`."""
     names, file = (
         {offered(folder)[button].action for button in literal(folder, "BUTTONS")},
         folder / f"{folder.name}.py",
     )
     for node in ast.walk(tree(file)):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "act":
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "call_session":
             names |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
         elif isinstance(node, ast.Attribute):
             owner = getattr(node.value, "attr", getattr(node.value, "id", ""))

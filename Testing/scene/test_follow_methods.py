@@ -94,7 +94,7 @@ def test_another_method_matches_nothing_again_by_itself(two):
     before = matches(two)
     two.choose_method("aside").run()
     assert matches(two) == before
-    assert "rematch" in panel.possible(two)
+    assert "rematch" in panel.possible_methods(two)
 
 
 def test_looking_again_leaves_what_a_reader_decided(two):
@@ -112,7 +112,7 @@ def test_looking_again_leaves_what_a_reader_decided(two):
     assert matches(two)[2].provenance.method == "affine"
     for uid in uids:
         two.reject(uid)
-    assert "rematch" not in panel.possible(two)
+    assert "rematch" not in panel.possible_methods(two)
     with pytest.raises(InputError, match="Every match has been accepted"):
         two.rematch()
 
@@ -166,7 +166,7 @@ def test_the_probability_map_is_shown_on_demand_and_only_for_its_finding(
 def test_a_method_without_a_map_says_so(two):
     with pytest.raises(InputError, match="gives no probability map"):
         two.map_probability().run()
-    assert "map_probability" not in panel.possible(two)
+    assert "map_probability" not in panel.possible_methods(two)
 
 
 def test_a_letter_never_covers_the_matchs_label_and_is_back_after_zooming_in(session, lesion, view):

@@ -51,7 +51,7 @@ def test_the_match_has_its_state_and_evidence(opened):
 def test_the_mask_is_in_3d_and_drawn_as_a_segment(opened):
     masks = RecistScene(opened.scene)
     masks.set_scan(opened.baseline)
-    seen = masks.seen
+    seen = masks.observation
     assert seen.long_axis.length_mm == pytest.approx(12.0)
     assert min(seen.mask.geometry.size) > 1
     segment = from_segment(masks.segmentation, masks.current.uid)

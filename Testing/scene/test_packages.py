@@ -22,7 +22,7 @@ def lacking(monkeypatch):
 
 def test_nothing_is_asked_when_everything_is_there():
     packages.install(pytest.fail, pytest.fail)
-    assert packages.sentence() == ""
+    assert packages.follow_up_message() == ""
     assert next(iter(packages.trackers())) == DEFAULT_METHOD
 
 
@@ -30,12 +30,12 @@ def test_only_what_is_missing_is_installed(lacking):
     with pytest.raises(MissingPackageError):
         packages.install(lacking.append, pytest.fail)
     assert lacking == [[ABSENT]]
-    assert "Install packages" in packages.sentence()
+    assert "Install packages" in packages.follow_up_message()
 
 
 def test_a_refusal_says_what_works(lacking):
     def refuse(_requirements):
-        raise packages.Refused
+        raise packages.InstallationRefused
 
     with pytest.raises(MissingPackageError, match="were not installed, so lesions cannot be followed"):
         packages.install(refuse, pytest.fail)
@@ -53,10 +53,10 @@ def test_without_torch_registration_still_follows(monkeypatch):
     monkeypatch.setattr(packages, "TORCH", ABSENT)
 
     def refuse(_requirements):
-        raise packages.Refused
+        raise packages.InstallationRefused
 
     with pytest.raises(MissingPackageError, match="methods affine and bspline"):
         packages.install(pytest.fail, refuse)
     assert list(packages.trackers()) == ["affine", "bspline"]
-    assert "PyTorch" in packages.sentence()
+    assert "PyTorch" in packages.follow_up_message()
     assert not packages.lacks_required()

@@ -29,7 +29,9 @@ def cells(session, shown="all"):
 
 def test_a_match_is_shown_with_its_state_and_trust(followed):
     assert cells(followed) == [("L 1", "proposed", "0.0 mm", "")]
-    assert panel.verdict(followed) == "L 1: proposed. Return match ends 0.0 mm from the starting point (cycle error)."
+    assert (
+        panel.match_text(followed) == "L 1: proposed. Return match ends 0.0 mm from the starting point (cycle error)."
+    )
     followed.accept()
     assert cells(followed) == [("L 1", "accepted", "0.0 mm", "")]
 
@@ -46,8 +48,8 @@ def test_a_lesion_that_was_not_found_says_why(followed):
     lost = replace(followed.match, state=State.ABSENT, evidence=evidence, provenance=Provenance(method="selfsim"))
     followed.findings.observe(followed.current.uid, followed.followup_id, lost)
     assert cells(followed)[0][1] == "not found"
-    assert panel.verdict(followed) == "L 1 was not found. The tissue there differs."
-    assert panel.lines(followed)[0].tip == panel.verdict(followed)
+    assert panel.match_text(followed) == "L 1 was not found. The tissue there differs."
+    assert panel.lines(followed)[0].tip == panel.match_text(followed)
 
 
 def test_a_reader_who_says_absent_is_quoted_as_such(followed):
@@ -75,29 +77,29 @@ def test_alternatives_are_lettered_as_in_the_views(followed):
 
 def test_nothing_can_be_done_without_scans(scene, trackers):
     session = FollowUpScene(scene, trackers=trackers)
-    assert panel.possible(session) == frozenset()
-    assert panel.verdict(session) == ""
+    assert panel.possible_methods(session) == frozenset()
+    assert panel.match_text(session) == ""
     session.close()
 
 
 def test_what_is_possible_works_and_what_is_not_fails_or_does_nothing(session, lesion):
-    assert panel.possible(session) == {"begin_placing", "register"}
+    assert panel.possible_methods(session) == {"begin_placing", "register"}
     session.follow(lesion).run()
-    for name in sorted(panel.possible(session) - {"remove_everywhere", "undo", "take_alternative", "rematch"}):
+    for name in sorted(panel.possible_methods(session) - {"remove_everywhere", "undo", "take_alternative", "rematch"}):
         outcome = getattr(session, name)()
         if outcome is not None:
             outcome.run()
-    assert {"undo", "take_alternative", "remove_everywhere"} <= panel.possible(session)
+    assert {"undo", "take_alternative", "remove_everywhere"} <= panel.possible_methods(session)
     session.take_alternative(0)
     session.remove_everywhere()
-    able = panel.possible(session)
+    able = panel.possible_methods(session)
     assert "undo" in able
     assert not {"accept", "reject", "mark_absent", "remove_everywhere", "next", "follow_again", "redo"} & able
     for name in ("accept", "remove_everywhere", "follow_again", "follow_missing"):
         with pytest.raises(OncoTrackError):
             getattr(session, name)()
     session.undo()
-    assert "redo" in panel.possible(session)
+    assert "redo" in panel.possible_methods(session)
 
 
 def test_volumes_that_oncotrack_draws_are_no_scans(followed):

@@ -29,8 +29,8 @@ class Reading:
         self.session.enter()
 
     @property
-    def seen(self) -> Observation:
-        return self.session.seen
+    def observation(self) -> Observation:
+        return self.session.observation
 
     def segment(self) -> set[tuple[float, ...]]:
         """Return the places (RAS mm) inside the current finding's segment."""
@@ -92,7 +92,7 @@ def test_two_lines_drawn_in_either_order_become_a_finding_with_its_mask(reading,
     assert not len(reading.session.findings), "one line is no finding yet"
     reading.click(axial, order[1])
     assert reading.session.hint == ""
-    seen = reading.seen
+    seen = reading.observation
     assert seen.long_axis.length_mm == pytest.approx(18, abs=0.8)
     assert seen.short_axis.length_mm == pytest.approx(14, abs=0.8)
     assert (seen.state, seen.provenance.method) == (State.PROPOSED, "RECIST pseudo-mask")
@@ -132,8 +132,11 @@ def test_the_mask_follows_an_end_point_while_it_is_dragged_and_becomes_one_comma
     (shown, listed), after = held[0], drawn.segment()
     assert listed == was, "nothing is decided while it is held"
     assert shown != before and shown == after
-    assert drawn.seen.long_axis.length_mm == pytest.approx(14, abs=1.2) or drawn.seen.short_axis.length_mm < 14
-    assert drawn.seen.state is State.EDITED
+    assert (
+        drawn.observation.long_axis.length_mm == pytest.approx(14, abs=1.2)
+        or drawn.observation.short_axis.length_mm < 14
+    )
+    assert drawn.observation.state is State.EDITED
     drawn.session.undo()
     assert drawn.session.findings.findings == was
     assert drawn.segment() == before
@@ -204,7 +207,7 @@ def test_an_impossible_drag_is_undone(drawn, axial):
     assert drawn.session.findings.findings == was
     assert "do not cross" in drawn.messages[-1]
     line = drawn.session.scene.GetFirstNodeByName("L 1 short axis")
-    assert line.GetLineLengthWorld() == pytest.approx(drawn.seen.short_axis.length_mm)
+    assert line.GetLineLengthWorld() == pytest.approx(drawn.observation.short_axis.length_mm)
 
 
 def test_slanted_axes_are_warned_of_and_squared_on_request(reading, axial):
@@ -212,14 +215,18 @@ def test_slanted_axes_are_warned_of_and_squared_on_request(reading, axial):
     reading.draw(axial, LONG, slanted)
     assert "degrees from the right angle" in reading.messages[-1]
     assert "degrees off" in current_words(reading.session)
-    length = reading.seen.short_axis.length_mm
-    reading.is_one_undoable_edit(reading.session.square)
-    along, across = (np.subtract(a.end, a.start) for a in (reading.seen.long_axis, reading.seen.short_axis))
+    length = reading.observation.short_axis.length_mm
+    reading.is_one_undoable_edit(reading.session.make_perpendicular)
+    along, across = (
+        np.subtract(a.end, a.start) for a in (reading.observation.long_axis, reading.observation.short_axis)
+    )
     assert abs(along @ across) < 1e-6
-    assert reading.seen.short_axis.length_mm == pytest.approx(length)
+    assert reading.observation.short_axis.length_mm == pytest.approx(length)
     reading.session.is_square = True
     axial.drag(MIDDLE + LONG[1], np.add(MIDDLE + LONG[1], (-1, 4, 0)))
-    along, across = (np.subtract(a.end, a.start) for a in (reading.seen.long_axis, reading.seen.short_axis))
+    along, across = (
+        np.subtract(a.end, a.start) for a in (reading.observation.long_axis, reading.observation.short_axis)
+    )
     assert abs(along @ across) < 1e-6
 
 
@@ -230,7 +237,7 @@ def test_axes_can_be_drawn_on_a_coronal_slice(reading, view):
     reading.session.kind = Kind.LYMPH_NODE
     reading.draw(coronal, LONG, ((0, 0, -7), (0, 0, 7)))
     assert reading.session.current.label == "LN 1"
-    assert reading.seen.mask.geometry.size[1] == 1, "one row of the image: its coronal slice"
+    assert reading.observation.mask.geometry.size[1] == 1, "one row of the image: its coronal slice"
     assert not reading.messages
 
 
@@ -239,7 +246,7 @@ def test_a_finding_of_another_tool_gets_axes_and_mask_by_one_call(reading, axial
     seen = Observation(centre=box.centre, state=State.ACCEPTED, box=box, score=0.7, provenance=Provenance("lntracker"))
     finding = session.findings.add(session.time_point, seen, kind=Kind.LYMPH_NODE)
     assert session.at(np.add(MIDDLE, (1, 1, 0))).uid == finding.uid
-    reading.is_one_undoable_edit(lambda: session.propose(finding.uid))
+    reading.is_one_undoable_edit(lambda: session.suggest(finding.uid))
     new = session.findings[finding.uid].at(session.time_point)
     assert (new.state, new.score) == (State.ACCEPTED, 0.7), "what was decided stays decided"
     assert new.provenance.method == "lntracker, RECIST pseudo-mask"

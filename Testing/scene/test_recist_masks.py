@@ -48,7 +48,7 @@ def session(scene, make_phantom, submitted):
     session = RecistScene(scene, submit=submitted.append)
     session.set_scan(add_volume(scene, make_phantom()))
     session.nodes.select(session.add(Observation(centre=tuple(MIDDLE), **axes())).uid)
-    session.make_mask()
+    session.rebuild()
     yield session
     session.close()
 
@@ -61,7 +61,7 @@ def shown(session, label: str = "L 1"):
 
 def paint(session, inside: np.ndarray) -> None:
     """Replace the segment's labelmap, as the Segment Editor does at the end of a stroke."""
-    mask = session.seen.mask.volume()
+    mask = session.observation.mask.volume()
     logic = slicer.vtkSlicerSegmentationsModuleLogic
     image = to_oriented(replace(mask, array=inside.astype(np.uint8)))
     assert logic.SetBinaryLabelmapToSegment(image, session.segmentation, session.current.uid, logic.MODE_REPLACE)
@@ -74,8 +74,8 @@ def undone_and_redone(session, edit):
     assert after != before
     session.undo()
     assert session.findings.findings == before
-    if session.current and session.seen.mask:
-        assert shown(session, session.current.label).array.sum() == session.seen.mask.volume().array.sum()
+    if session.current and session.observation.mask:
+        assert shown(session, session.current.label).array.sum() == session.observation.mask.volume().array.sum()
     session.redo()
     assert session.findings.findings == after
     return outcome
@@ -83,8 +83,10 @@ def undone_and_redone(session, edit):
 
 def test_a_mask_is_carried_to_3d_as_one_command_with_progress(session):
     messages = []
-    flat = session.seen
-    finding = undone_and_redone(session, lambda: session.carry().run(lambda part, text: messages.append((part, text))))
+    flat = session.observation
+    finding = undone_and_redone(
+        session, lambda: session.extend_to_3d().run(lambda part, text: messages.append((part, text)))
+    )
     seen = finding.at(session.time_point)
     layers = seen.mask.geometry.size[2]
     assert layers >= 3 and f"in {layers} slices" in done(session, finding)
@@ -103,34 +105,34 @@ def test_carrying_can_be_cancelled_and_does_not_overwrite_newer_edits(session):
         raise Cancelled
 
     with pytest.raises(Cancelled):
-        session.carry().run(stop)
+        session.extend_to_3d().run(stop)
     assert session.findings.findings == before
-    task = session.carry()
+    task = session.extend_to_3d()
     mask = task.work(silent)
     session.accept()
     with pytest.raises(InputError, match="changed meanwhile"):
         task.apply(mask)
-    assert session.seen.mask == before[0].at(session.time_point).mask
+    assert session.observation.mask == before[0].at(session.time_point).mask
 
 
 @pytest.fixture
 def in_3d(session):
     """Return the session, with the mask in 3D."""
-    session.carry().run()
+    session.extend_to_3d().run()
     return session
 
 
 def stretched(session, by_mm: float):
     """Lengthen the long axis, as a reader who drags its end."""
     line = session.nodes.registry.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
-    line.SetNthControlPointPositionWorld(1, *np.add(session.seen.long_axis.end, (by_mm, 0, 0)))
+    line.SetNthControlPointPositionWorld(1, *np.add(session.observation.long_axis.end, (by_mm, 0, 0)))
 
 
 def test_a_dragged_diameter_of_a_3d_mask_submits_the_task_that_makes_the_mask_again(session, in_3d, submitted):
-    was = session.seen
+    was = session.observation
     stretched(session, -4.0)
     (task,) = submitted
-    assert session.seen == was, "nothing changes before the task has succeeded"
+    assert session.observation == was, "nothing changes before the task has succeeded"
     finding = undone_and_redone(session, task.run)
     seen = finding.at(session.time_point)
     assert seen.long_axis.length_mm == pytest.approx(14.0)
@@ -140,7 +142,7 @@ def test_a_dragged_diameter_of_a_3d_mask_submits_the_task_that_makes_the_mask_ag
 
 
 def test_when_that_task_is_cancelled_diameters_and_mask_stay(session, in_3d, submitted):
-    was, voxels = session.seen, shown(session).array.sum()
+    was, voxels = session.observation, shown(session).array.sum()
     stretched(session, -4.0)
 
     def stop(_part, _text):
@@ -149,26 +151,26 @@ def test_when_that_task_is_cancelled_diameters_and_mask_stay(session, in_3d, sub
     with pytest.raises(Cancelled):
         submitted[0].run(stop)
     line = session.nodes.registry.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))
-    assert session.seen == was and line.GetLineLengthWorld() == pytest.approx(18.0)
+    assert session.observation == was and line.GetLineLengthWorld() == pytest.approx(18.0)
     assert shown(session).array.sum() == voxels
 
 
 def test_a_3d_mask_stays_in_3d_when_its_diameters_are_made_perpendicular_and_one_slice_stays_one(
     session, in_3d, submitted
 ):
-    session.square()
+    session.make_perpendicular()
     assert len(submitted) == 1
-    session.make_mask()
-    session.square()
-    assert len(submitted) == 1 and session.seen.mask.geometry.size[2] == 1
+    session.rebuild()
+    session.make_perpendicular()
+    assert len(submitted) == 1 and session.observation.mask.geometry.size[2] == 1
 
 
 def test_without_a_submit_a_dragged_diameter_makes_the_3d_mask_again_at_once(scene, session, in_3d, submitted):
     again = RecistScene(scene)
     stretched(again, -4.0)
     assert len(submitted) == 1, "the other session has its own"
-    assert again.seen.long_axis.length_mm == pytest.approx(14.0)
-    assert again.seen.mask.geometry.size[2] >= 3
+    assert again.observation.long_axis.length_mm == pytest.approx(14.0)
+    assert again.observation.mask.geometry.size[2] >= 3
     again.close()
 
 
@@ -176,7 +178,7 @@ def test_diameters_drawn_on_a_second_slice_submit_the_task_that_uses_both(sessio
     axial = view("Red")
     axial.composite.SetBackgroundVolumeID(session.scan.GetID())
     axial.node.JumpSliceByCentering(*(MIDDLE + np.array((0, 0, 4.0))))
-    session.draw_more_axes()
+    session.add_diameters()
     for end in ((-7.0, 0, 4.0), (7.0, 0, 4.0), (0, -5.0, 4.0), (0, 5.0, 4.0)):
         axial.click(MIDDLE + end)
     (task,) = submitted
@@ -186,21 +188,21 @@ def test_diameters_drawn_on_a_second_slice_submit_the_task_that_uses_both(sessio
 
 
 def test_axes_on_a_second_slice_carry_from_both(session):
-    alone = session.carry().run().at(session.time_point)
+    alone = session.extend_to_3d().run().at(session.time_point)
     session.undo()
     more = RecistAxes(*axes(MIDDLE + np.array((0, 0, 4.0)), 14.0, 11.0).values())
-    both = session.carry(session.current.uid, more).run().at(session.time_point)
+    both = session.extend_to_3d(session.current.uid, more).run().at(session.time_point)
     assert both.long_axis.length_mm == pytest.approx(18.0), "the longer pair is the finding's"
     assert both.mask.geometry.size[2] >= 3
     assert both.mask != alone.mask
 
 
 def test_a_painted_mask_is_measured_and_is_one_command(session):
-    was = session.seen
-    inside = session.seen.mask.volume().array.astype(bool)
+    was = session.observation
+    inside = session.observation.mask.volume().array.astype(bool)
     inside[..., inside.shape[2] // 2 :] = False
     undone_and_redone(session, lambda: paint(session, inside))
-    seen = session.seen
+    seen = session.observation
     assert seen.state is State.EDITED
     assert seen.volume_mm3 == pytest.approx(inside.sum() * 4.5)
     assert seen.long_axis != was.long_axis and seen.long_axis.length_mm < was.long_axis.length_mm
@@ -212,25 +214,25 @@ def test_an_emptied_mask_is_refused_and_a_deleted_or_renamed_segment_is_a_comman
     messages = []
     session.refused.connect(lambda error: messages.append(str(error)))
     before = session.findings.findings
-    paint(session, np.zeros(session.seen.mask.geometry.shape))
+    paint(session, np.zeros(session.observation.mask.geometry.shape))
     assert session.findings.findings == before and "empty" in messages[-1]
     session.nodes.draw()
     segmentation, uid = session.segmentation.GetSegmentation(), session.current.uid
     segmentation.GetSegment(uid).SetName("left adrenal")
     assert session.current.label == "left adrenal"
     undone_and_redone(session, lambda: segmentation.RemoveSegment(uid))
-    assert session.seen.mask is None and session.seen.long_axis is not None
-    assert "remeasure" not in possible(session) and "make_mask" in possible(session)
+    assert session.observation.mask is None and session.observation.long_axis is not None
+    assert "remeasure" not in possible(session) and "rebuild" in possible(session)
     session.undo()
     assert segmentation.GetSegment(uid) is not None
 
 
 def test_measuring_gives_the_axes_of_the_mask_and_the_mask_can_be_taken_away(session):
-    drawn = session.seen
+    drawn = session.observation
     undone_and_redone(session, session.remeasure)
-    assert session.seen.mask == drawn.mask
-    assert session.seen.long_axis != drawn.long_axis
-    undone_and_redone(session, session.drop_mask)
+    assert session.observation.mask == drawn.mask
+    assert session.observation.long_axis != drawn.long_axis
+    undone_and_redone(session, session.remove_mask)
     assert session.segmentation.GetSegmentation().GetNumberOfSegments() == 0
     with pytest.raises(InputError, match="no mask"):
         session.remeasure()
@@ -245,7 +247,7 @@ def test_a_segment_that_the_reader_added_is_left_alone(session):
 
 
 def test_everything_is_there_after_saving_and_reopening(session, tmp_path):
-    session.carry().run()
+    session.extend_to_3d().run()
     session.accept()
     before = session.findings.findings
     save_scene(session.scene, tmp_path / "masks.mrb")
@@ -257,17 +259,17 @@ def test_everything_is_there_after_saving_and_reopening(session, tmp_path):
     nodes = [node for key, node in again.nodes.registry if key.part == MASKS]
     assert len(nodes) == 1 and nodes[0].GetSegmentation().GetNumberOfSegments() == 1
     assert shown(again).array.sum() == before[0].at(again.time_point).mask.volume().array.sum()
-    again.make_mask()
+    again.rebuild()
     assert shown(again).array.shape[0] == 1, "it goes on where it was left"
     again.close()
 
 
 def test_masks_are_exported_and_taken_up_again(session, tmp_path):
-    session.carry().run()
+    session.extend_to_3d().run()
     other = session.add(Observation(centre=(-20.0, 5.0, 5.0), **axes((-20.0, 5.0, 5.0), 12.0, 9.0)))
-    session.propose(other.uid)
+    session.suggest(other.uid)
     rejected = session.add(Observation(centre=(0.0, 0.0, 9.0), **axes((0.0, 0.0, 9.0), 12.0, 9.0)))
-    session.propose(rejected.uid)
+    session.suggest(rejected.uid)
     session.reject()
     paths = session.export(tmp_path).run()
     assert {path.name for path in paths} >= {"masks.seg.nrrd", "masks.csv", "findings.json"}
@@ -276,13 +278,13 @@ def test_masks_are_exported_and_taken_up_again(session, tmp_path):
     assert len(FindingList.open(tmp_path / "findings.json")) == 3
     assert len([path for path in (tmp_path / "pairs").rglob("*") if path.is_file()]) >= 2
     before = session.findings.findings
-    same = session.take_segmentation(tmp_path / "masks.seg.nrrd").run()
+    same = session.import_masks(tmp_path / "masks.seg.nrrd").run()
     assert (same.new, same.changed, same.refused) == ((), (), ()), "they are here already"
     assert session.findings.findings == before
     held = {each.label: each.at(session.time_point).mask for each in before}
     for finding in before:
         session.remove_from_scan(finding.uid)
-    taken = undone_and_redone(session, session.take_segmentation(tmp_path / "masks.seg.nrrd").run)
+    taken = undone_and_redone(session, session.import_masks(tmp_path / "masks.seg.nrrd").run)
     assert set(taken.new) == {"L 1", "L 2"}
     for finding in session.findings:
         seen = finding.at(session.time_point)
@@ -293,13 +295,13 @@ def test_masks_are_exported_and_taken_up_again(session, tmp_path):
 def test_a_table_of_axes_is_measured_and_a_bad_row_does_not_stop_it(session, tmp_path):
     ends = [[a.start, a.end] for a in axes().values()]
     (tmp_path / "axes.mrk.json").write_text(mrk(ends))
-    taken = undone_and_redone(session, session.batch(tmp_path / "axes.mrk.json").run)
+    taken = undone_and_redone(session, session.measure_table(tmp_path / "axes.mrk.json").run)
     assert len(taken.new) == 1 and not taken.refused
     assert "1 new finding" in done(session, taken)
     assert lines(session)[-1].cells[5] == "in one slice"
     far = [[np.add(end, 500).tolist() for end in line] for line in ends]
     (tmp_path / "far.mrk.json").write_text(mrk(far))
-    taken = session.batch(tmp_path / "far.mrk.json").run()
+    taken = session.measure_table(tmp_path / "far.mrk.json").run()
     assert not taken.new and "outside the image" in taken.refused[0]
 
 
@@ -315,7 +317,7 @@ def mrk(ends) -> str:
 def test_without_a_scan_each_thing_says_so(scene):
     session = RecistScene(scene)
     assert possible(session) == frozenset()
-    for call in (session.draw_axes, lambda: session.export("x"), session.make_mask):
+    for call in (session.draw_axes, lambda: session.export("x"), session.rebuild):
         with pytest.raises(InputError, match=r"Load one|No finding is chosen"):
             call()
     assert session.nodes.registry.find(NodeKey(MASKS, "")) is None

@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from oncotrack.errors import Cancelled, InputError, MissingPackageError, OutputError
-from oncotrack.scene.files.storage import open_scene, save_scene
+from oncotrack.scene.files.storage import open_scene, open_task, save_scene, save_task
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.views.application import new_scene
 from oncotrack.scene.views.opengl import check_drawing

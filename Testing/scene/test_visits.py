@@ -96,7 +96,7 @@ def test_where_a_reader_finds_it_absent_the_chain_goes_on_from_before(patient, l
     patient.follow_through().run()
     assert patient.match.state is State.ABSENT
     assert np.allclose(course(patient)[2], lesion + 2 * SHIFT)
-    assert "follow_onward" not in panel.possible(patient)
+    assert "follow_onward" not in panel.possible_methods(patient)
     with pytest.raises(InputError, match="L 1 is not seen in CT 2"):
         patient.follow_onward()
 
@@ -115,10 +115,10 @@ def test_two_visits_need_no_table(session, lesion):
 
 
 def test_only_what_can_be_followed_is_offered(patient):
-    assert {"follow_through", "follow_all_through", "follow_onward"} <= panel.possible(patient)
+    assert {"follow_through", "follow_all_through", "follow_onward"} <= panel.possible_methods(patient)
     patient.follow_through().run()
     patient.show_visit(3)
-    assert "follow_onward" not in panel.possible(patient), "there is no later visit"
+    assert "follow_onward" not in panel.possible_methods(patient), "there is no later visit"
     with pytest.raises(InputError, match="no visit 9"):
         patient.show_visit(8)
 

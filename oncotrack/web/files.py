@@ -159,7 +159,7 @@ class Files:
             self._start(is_saved=True)
             if (problem := self._viewer.session.problem) is not None:
                 raise problem
-            self._viewer.say(f"Opened {path.name}.")
+            self._viewer.show_message(f"Opened {path.name}.")
 
         def unpacked(description: Path) -> None:
             self._viewer.announce("Showing the scene; the page waits for it", lambda: show(description))
@@ -176,7 +176,7 @@ class Files:
         self.replace_findings(text, path.name)
         if others := session.unmatched_time_points(session.findings):
             names = " and ".join(time_point.image or time_point.label for time_point in others)
-            self._viewer.say(
+            self._viewer.show_message(
                 f"The findings of {path.name} were made on other scans ({names}); undo restores the previous list.",
                 "error",
             )
@@ -260,4 +260,4 @@ class Files:
         state = self._viewer.state
         state.saved = [name for name in state.saved if name not in names] + list(names)
         self._viewer.refresh()
-        self._viewer.say(f"Saved {' and '.join(names)} in {self.out}.")
+        self._viewer.show_message(f"Saved {' and '.join(names)} in {self.out}.")

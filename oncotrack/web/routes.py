@@ -70,7 +70,7 @@ class Routes:
 
 def _refuse(viewer: Viewer, message: str) -> web.Response:
     with viewer.state:
-        viewer.say(message, "error")
+        viewer.show_message(message, "error")
     return web.json_response({"error": message}, status=400)
 
 

@@ -132,9 +132,11 @@ class _Service:
     async def _open_viewer(self) -> None:
         gc.disable()  # the many objects that imports create are not garbage
         try:
-            parts = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
+            composition = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
             with self._server.state:
-                self._viewer, files = parts.compose(self._server, self._page, self._folders, self._out, self._reader)
+                self._viewer, files = composition.compose(
+                    self._server, self._page, self._folders, self._out, self._reader
+                )
             self._routes.open(self._viewer, files)
             await asyncio.sleep(_FLUSH_S)
             with self._server.state:

@@ -67,7 +67,7 @@ class Viewer:
         self.tools: Sequence[Tool] = ()
         self.commands: dict[str, Command] = {}
         self.views = Views(self.app, server, lambda: self.work.is_busy)
-        self.work = Work(self.post, self._show_job, self.say)
+        self.work = Work(self.post, self._show_job, self.show_message)
         self.autosave = Autosave(out)
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
@@ -77,7 +77,7 @@ class Viewer:
             for view in self.views.slices()
         ]
         self.session.changed.connect(self.refresh)
-        self.session.refused.connect(lambda error: self.say(str(error), "error"))
+        self.session.refused.connect(lambda error: self.show_message(str(error), "error"))
         self.views.released.connect(lambda: self._loop.call_soon(self._press_waiting_keys))
         self.state.change("tab")(self._on_tab)
         server.trigger("oncotrack.command")(self.run)
@@ -121,12 +121,12 @@ class Viewer:
             with self.views.blocked():
                 action(*arguments)
         except OncoTrackError as error:
-            self.say(str(error), "error")
+            self.show_message(str(error), "error")
         except Exception:
             _log.exception("A command failed unexpectedly")
-            self.say(UNEXPECTED, "error")
+            self.show_message(UNEXPECTED, "error")
 
-    def say(self, sentence: str, kind: str = "info") -> None:
+    def show_message(self, sentence: str, kind: str = "info") -> None:
         """Show a message on the page until the next one: an info closes after some seconds, an error stays until closed."""
         self.state.message = {"text": sentence, "kind": kind, "number": self.state.message["number"] + 1}
 
@@ -165,7 +165,7 @@ class Viewer:
     def refresh(self) -> None:
         """Update the page's state from the scene."""
         session, findings, state = self.session, self.session.findings, self.state
-        self.possible = panel.possible(session)
+        self.possible = panel.possible_methods(session)
         state.possible = sorted(self.possible)
         state.findings = table_rows.rows(session)
         state.match = table_rows.match(session)
@@ -184,7 +184,7 @@ class Viewer:
         try:
             self.autosave.keep(findings)
         except OncoTrackError as error:
-            self.say(str(error), "error")
+            self.show_message(str(error), "error")
         state.autosaved = self.autosave.offer(session.unmatched_time_points) if any(state.scan_names) else {}
         self.refresh_commands()
 

@@ -54,7 +54,7 @@ def lines(
     return [_line(finding, seen) for finding, seen in chosen]
 
 
-def steps(chosen: Sequence[NodeLine], shown: str) -> list[str]:
+def navigation_order(chosen: Sequence[NodeLine], shown: str) -> list[str]:
     """Return the uids that `next` and `previous` visit: all lines, rejected nodes only with their filter."""
     return [line.uid for line in chosen if shown == "rejected" or line.cells[1] != State.REJECTED.value]
 
@@ -73,7 +73,7 @@ def summary(session: DetectionScene) -> str:
     return ", ".join(parts) + "."
 
 
-def done(session: DetectionScene, outcome: object) -> str:
+def outcome_text(session: DetectionScene, outcome: object) -> str:
     """Return a sentence on the outcome of a task that was just applied."""
     if isinstance(outcome, Finding):
         count = len(outcome.at(session.time_point).tracklet.boxes)
@@ -84,7 +84,7 @@ def done(session: DetectionScene, outcome: object) -> str:
     return f"{count} new node{'s' * (count != 1)} proposed. {summary(session)}".strip()
 
 
-def slice_words(session: DetectionScene) -> str:
+def slice_text(session: DetectionScene) -> str:
     """Return a sentence on the current node's box in the slice in view; "" without a node."""
     finding, index = session.current, session.editor.slice_index
     if finding is None:
@@ -105,7 +105,7 @@ def mergeable(session: DetectionScene) -> list[tuple[str, str]]:
     return [(each.uid, each.label) for each in session.editor.mergeable()]
 
 
-def possible(session: DetectionScene) -> frozenset[str]:
+def possible_methods(session: DetectionScene) -> frozenset[str]:
     """Return the session's methods that are possible now ("accept", "editor.split")."""
     names = set()
     if session.scan is not None:

@@ -53,7 +53,7 @@ class TrackletEditor:
         self._handle.edited.connect(self._on_dragged)
         self._views.moved.connect(self._on_moved)
         self._is_shown = self._is_enabled = True
-        self._was_at: tuple[str, int | None] = ("", None)
+        self._last_shown: tuple[str, int | None] = ("", None)
 
     def close(self) -> None:
         """Remove the handles."""
@@ -106,33 +106,33 @@ class TrackletEditor:
     @property
     def counts_upwards(self) -> bool:
         """Whether higher slice numbers of the current finding's grid lie nearer to the head."""
-        return self._need().step[2] >= 0
+        return self._required_tracklet().step[2] >= 0
 
     # edits
 
     def set_box(self, box: SliceBox) -> None:
         """Move, resize or add the box of one slice."""
-        is_new = self._need().at(box.slice_index) is None
-        self._retrace(self._need().with_box(box), f"{'add' if is_new else 'change'} a slice box of")
+        is_new = self._required_tracklet().at(box.slice_index) is None
+        self._replace_boxes(self._required_tracklet().with_box(box), f"{'add' if is_new else 'change'} a slice box of")
 
     def add_box(self) -> None:
         """Copy the nearest box to the slice in view."""
-        index = self._here()
+        index = self._required_slice()
         if self.tracklet.at(index):
             raise InputError(f"{self.finding.label} has a box on this slice already. Drag it.")
         self.set_box(replace(self.tracklet.nearest(index), slice_index=index, score=None))
 
     def delete_box(self) -> None:
         """Delete the box of the slice in view; with the last one the finding is removed from the scan."""
-        index, finding = self._box_here(), self.finding
+        index, finding = self._required_box_slice(), self.finding
         if len(self.tracklet.boxes) == 1:
             self._nodes.findings.remove_from_scan(finding.uid, self._scan.time_point)
         else:
-            self._retrace(self.tracklet.without_box(index), "delete a slice box of")
+            self._replace_boxes(self.tracklet.without_box(index), "delete a slice box of")
 
     def split(self) -> None:
         """Split the current finding in two: the slices below this one, and this slice and those above."""
-        index = self._here()
+        index = self._required_slice()
         _kept, new = edits.split(self._nodes.findings, self.finding.uid, self._scan.time_point, index)
         self._nodes.select(new.uid)
 
@@ -146,7 +146,7 @@ class TrackletEditor:
 
     def merge(self, uid: str) -> None:
         """Merge another finding into the current one."""
-        self._need()
+        self._required_tracklet()
         edits.merge(self._nodes.findings, self.finding.uid, uid, self._scan.time_point)
 
     def mergeable(self) -> tuple[Finding, ...]:
@@ -201,8 +201,8 @@ class TrackletEditor:
         InputError
             No finding with slice boxes is chosen, or it has no box on that slice.
         """
-        index = self._box_here() if slice_index is None else slice_index
-        finding, tracklet, image = self.finding, self._need(), self._scan.image()
+        index = self._required_box_slice() if slice_index is None else slice_index
+        finding, tracklet, image = self.finding, self._required_tracklet(), self._scan.image()
 
         def work(progress: Progress) -> Tracklet:
             return self._detector(image).retrack(image, tracklet, index, progress, up=up, down=down)
@@ -243,35 +243,35 @@ class TrackletEditor:
     def _on_moved(self) -> None:
         self.draw(self._is_shown)
         here = (self.finding.uid if self.finding else "", self.slice_index)
-        if here != self._was_at:
-            self._was_at = here
+        if here != self._last_shown:
+            self._last_shown = here
             self.moved.emit()
 
     # private
 
-    def _need(self) -> Tracklet:
+    def _required_tracklet(self) -> Tracklet:
         if self.tracklet is None:
             raise InputError("No node with slice boxes is chosen. Choose one in the list.")
         return self.tracklet
 
-    def _here(self) -> int:
-        self._need()
+    def _required_slice(self) -> int:
+        self._required_tracklet()
         if self.slice_index is None:
             raise InputError(f"No view shows the slices of {self.finding.label}. Turn one to face them.")
         return self.slice_index
 
-    def _box_here(self) -> int:
-        index = self._here()
+    def _required_box_slice(self) -> int:
+        index = self._required_slice()
         if self.tracklet.at(index) is None:
             raise InputError(f"{self.finding.label} has no box on this slice. Scroll to one of its slices.")
         return index
 
     def _trim(self, *, is_lower: bool) -> None:
-        index, tracklet = self._here(), self._need()
+        index, tracklet = self._required_slice(), self._required_tracklet()
         first, last = (index, tracklet.last) if is_lower else (tracklet.first, index)
-        self._retrace(tracklet.trim(first, last), "trim")
+        self._replace_boxes(tracklet.trim(first, last), "trim")
 
-    def _retrace(self, tracklet: Tracklet, what: str) -> None:
+    def _replace_boxes(self, tracklet: Tracklet, what: str) -> None:
         if tracklet != self.tracklet:
             finding = self.finding
             edits.replace_tracklet(

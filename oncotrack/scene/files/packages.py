@@ -35,12 +35,12 @@ _UNMEASURED = (
 )
 
 
-class Refused(Exception):
+class InstallationRefused(Exception):
     """Raised when the reader declines the installation."""
 
 
 Installer = Callable[[Sequence[str]], None]
-"""Asks the reader, then installs requirements; raises `Refused` or subprocess.CalledProcessError."""
+"""Asks the reader, then installs requirements; raises `InstallationRefused` or subprocess.CalledProcessError."""
 
 
 def lacks_required() -> bool:
@@ -53,21 +53,21 @@ def lacks_torch() -> bool:
     return bool(missing([TORCH]))
 
 
-def sentence() -> str:
+def follow_up_message() -> str:
     """Return a sentence on what cannot be done for lack of packages; "" when everything is installed."""
     if lacks_required():
         return _NEEDED
     return _WITHOUT_TORCH if lacks_torch() else ""
 
 
-def sentence_on_detection() -> str:
+def detection_message() -> str:
     """Return the same sentence for lymph node detection."""
     if lacks_required():
         return _NEEDED
     return _UNDETECTED if lacks_torch() else ""
 
 
-def sentence_on_masks() -> str:
+def masks_message() -> str:
     """Return the same sentence for measuring lesions, which needs no PyTorch."""
     return _UNMEASURED if lacks_required() else ""
 
@@ -85,7 +85,7 @@ def install(packages: Installer, torch: Installer) -> None:
     Raises
     ------
     MissingPackageError
-        Refused, no network, or still missing afterwards; the message says what works without.
+        InstallationRefused, no network, or still missing afterwards; the message says what works without.
     """
     _install(missing(required()), packages, _REFUSED, _FAILED)
     _install(missing([TORCH]), torch, _WITHOUT_TORCH, _WITHOUT_TORCH)
@@ -109,7 +109,7 @@ def slicer_packages(requirements: Sequence[str]) -> None:
     except ImportError:
         question = f"OncoTrack needs {len(requirements)} Python packages. Download and install them into Slicer now?"
         if not slicer.util.confirmOkCancelDisplay(question, "OncoTrack", detailedText="\n".join(requirements)):
-            raise Refused from None
+            raise InstallationRefused from None
         slicer.util.pip_install(list(requirements))
         return
     from packaging.requirements import Requirement
@@ -117,7 +117,7 @@ def slicer_packages(requirements: Sequence[str]) -> None:
     try:
         packaging.pip_ensure([Requirement(line) for line in requirements], requester="OncoTrack")
     except RuntimeError as error:
-        raise Refused from error
+        raise InstallationRefused from error
 
 
 def slicer_torch(requirements: Sequence[str]) -> None:
@@ -125,10 +125,10 @@ def slicer_torch(requirements: Sequence[str]) -> None:
     try:
         import PyTorchUtils
     except ImportError as error:
-        raise Refused from error
+        raise InstallationRefused from error
     version = requirements[0].removeprefix("torch")
     if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=version) is None:
-        raise Refused
+        raise InstallationRefused
 
 
 def _install(requirements: list[str], installer: Installer, refused: str, failed: str) -> None:
@@ -136,7 +136,7 @@ def _install(requirements: list[str], installer: Installer, refused: str, failed
         return
     try:
         installer(requirements)
-    except Refused as error:
+    except InstallationRefused as error:
         raise MissingPackageError(refused) from error
     except (subprocess.CalledProcessError, OSError) as error:
         raise MissingPackageError(failed) from error

@@ -83,7 +83,7 @@ class FollowTasks(ReviewCommands):
 
     def follow_all_through(self) -> Task:
         """Follow every finding through all later visits, as one step of undo."""
-        if not (seen := self.seen):
+        if not (seen := self.present):
             raise InputError("No finding lies at any visit yet. Click a lesion in the baseline first.")
         return self._chaining.follow(seen, f"follow {len(seen)} findings through the visits")
 
@@ -106,7 +106,7 @@ class FollowTasks(ReviewCommands):
         return self._matching.map_probability(finding, partial(self.overlays.show_probability, finding.uid))
 
     @property
-    def seen(self) -> tuple[Finding, ...]:
+    def present(self) -> tuple[Finding, ...]:
         """Findings that are present at one visit at least."""
         ids = [visit.id for visit in self.time_points]
         return tuple(f for f in self.findings if any(seen and seen.is_there for seen in map(f.at, ids)))

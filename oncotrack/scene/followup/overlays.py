@@ -64,7 +64,7 @@ class Overlays:
         if self._nodes.current is None or self._nodes.current.uid != uid:
             return
         self._is_map_shown = False
-        self._probability_of = self._looked_at()
+        self._probability_of = self._map_subject()
         node = self._draw_map(PROBABILITY, "Probability map", probability)
         node.SetSaveWithScene(False)
         self.draw()
@@ -85,25 +85,25 @@ class Overlays:
             row.set_group()
         self._labels.watch()
         self._baseline.show(self._choice.baseline, None, 0.0)
-        self._followup.show(self._choice.followup, self._layer(), OPACITY)
+        self._followup.show(self._choice.followup, self._overlay_volume(), OPACITY)
 
     def draw(self) -> None:
         """Update the overlays to the current finding."""
         self._draw_alternatives()
-        if self._probability_of not in (None, self._looked_at()):
+        if self._probability_of not in (None, self._map_subject()):
             self.hide_probability()
         was_mapped = self._mapped is not None
         self._draw_anatomy()
         if was_mapped != (self._mapped is not None):
             self.show_scans()
 
-    def _looked_at(self) -> tuple:
+    def _map_subject(self) -> tuple:
         current = self._nodes.current
         seen = current.at(self._choice.baseline_id) if current else None
         scans = self._choice.baseline_id, self._choice.followup_id
         return current.uid if current else "", *scans, seen.centre if seen else None
 
-    def _layer(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+    def _overlay_volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         if self._probability_of is not None:
             return self._nodes.registry.find(PROBABILITY)
         return self._nodes.registry.find(MAP) if self._is_map_shown and self._evidence() else None

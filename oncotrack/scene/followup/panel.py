@@ -45,11 +45,11 @@ def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
             continue
         if match is None or match.state in chosen:
             cells = (finding.label, state(match), trust(match), _axes(session, finding))
-            result.append(LesionLine(finding.uid, cells, verdict(session, finding)))
+            result.append(LesionLine(finding.uid, cells, match_text(session, finding)))
     return result
 
 
-def verdict(session: FollowUpScene, finding: Finding | None = None) -> str:
+def match_text(session: FollowUpScene, finding: Finding | None = None) -> str:
     """Return a sentence about a finding's match (the current one by default); "" without a finding."""
     finding = finding or session.current
     if finding is None:
@@ -86,7 +86,7 @@ def method_tip(session: FollowUpScene, name: str = "") -> str:
     return " ".join(text for text in (about.about, about.caution) if text)
 
 
-def possible(session: FollowUpScene) -> frozenset[str]:
+def possible_methods(session: FollowUpScene) -> frozenset[str]:
     """Return the methods of `FollowUpScene` that are possible now; a panel disables the others."""
     names = set()
     both = session.baseline is not None and session.followup is not None
@@ -117,9 +117,9 @@ def _possible_with_current(session: FollowUpScene) -> set[str]:
         names.add("follow_again")
         if session.method.may_map:
             names.add("map_probability")
-    if len(visits) > 1 and session.seen:
+    if len(visits) > 1 and session.present:
         names.add("follow_all_through")
-        if session.current in session.seen:
+        if session.current in session.present:
             names.add("follow_through")
         if match and match.is_there and session.followup is not visits[-1]:
             names.add("follow_onward")

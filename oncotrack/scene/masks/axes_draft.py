@@ -30,7 +30,7 @@ class AxesDraft:
     ----------
     nodes : FindingNodes
         The nodes of the scene.
-    take : callable
+    on_drawn : callable
         Called with the axes when both lines are drawn; an OncoTrackError that it raises is emitted by `refused`.
     """
 
@@ -39,8 +39,8 @@ class AxesDraft:
     refused = Signal()
     """(OncoTrackError): no finding can be made from these lines."""
 
-    def __init__(self, nodes: FindingNodes, take: Callable[[RecistAxes], None]) -> None:
-        self._nodes, self._take = nodes, take
+    def __init__(self, nodes: FindingNodes, on_drawn: Callable[[RecistAxes], None]) -> None:
+        self._nodes, self._on_drawn = nodes, on_drawn
         self._is_begun = False
         self._observers = Observers()
 
@@ -115,7 +115,7 @@ class AxesDraft:
         if len(lines := self._drawn()) < 2:
             return
         try:
-            self._take(RecistAxes.of(*lines))
+            self._on_drawn(RecistAxes.of(*lines))
         except OncoTrackError as error:
             self.refused.emit(error)
             self.changed.emit()

@@ -42,7 +42,7 @@ class MaskSegments:
         Their `drawn` signal triggers an update.
     """
 
-    with_painted_mask = Signal()
+    painted = Signal()
     """(time point id, uid, Volume or None): a segment was painted, or emptied."""
     deleted = Signal()
     """(time point id, uid): a segment was deleted."""
@@ -161,10 +161,10 @@ class MaskSegments:
                 continue
             mask = from_segment(node, uid)
             if mask is None:
-                self.with_painted_mask.emit(time_point, uid, None)
+                self.painted.emit(time_point, uid, None)
             elif not (packed := PackedMask.of(mask)).is_same(seen.mask):
                 segment.SetTag(_SHOWN, _digest(packed))  # already drawn
-                self.with_painted_mask.emit(time_point, uid, mask)
+                self.painted.emit(time_point, uid, mask)
 
     def _read_removed(self, node: slicer.vtkMRMLSegmentationNode, time_point: str) -> None:
         if self._is_quiet(node):

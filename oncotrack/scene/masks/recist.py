@@ -21,7 +21,7 @@ from oncotrack.scene.nodes.mask_edits import axes_of, with_mask, with_painted_ma
 from oncotrack.scene.nodes.tasks import Task
 
 
-def at_once(function: Callable[[], None]) -> None:
+def immediately(function: Callable[[], None]) -> None:
     """Run a function at once: a `Later` for use without an event loop."""
     function()
 
@@ -55,17 +55,17 @@ class RecistScene(MaskEditing):
         *,
         slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
         submit: Callable[[Task], object] = Task.run,
-        later: Later = at_once,
+        later: Later = immediately,
     ) -> None:
         super().__init__(scene, slice_nodes, submit)
         self.is_entered = False
-        self._reseeded = ""
+        self._extended_uid = ""
         self._segments = MaskSegments(self.nodes)
         self._display = MaskDisplay(self.nodes)
         self._draft = AxesDraft(self.nodes, self._on_drawn)
         self._handles = AxesHandles(self.nodes, self._scan, self._preview, self._on_dragged, later)
         self._wire(
-            (self._segments.with_painted_mask, self._on_brushed),
+            (self._segments.painted, self._on_painted),
             (self._segments.renamed, self._on_renamed),
             (self._segments.deleted, self._on_deleted),
             (self._display.clicked, self._on_clicked),
@@ -108,14 +108,14 @@ class RecistScene(MaskEditing):
     def draw_axes(self) -> None:
         """Make the next four clicks in a slice view draw the two axes of a new finding."""
         self._scan.image()
-        self._reseeded = ""
+        self._extended_uid = ""
         self._draft.begin()
 
-    def draw_more_axes(self) -> None:
+    def add_diameters(self) -> None:
         """Make the next four clicks draw a second pair of axes of the current finding; its mask is then made from both."""
         axes_of(self._finding(""), self.time_point)
         self._draft.begin()
-        self._reseeded = self.current.uid
+        self._extended_uid = self.current.uid
 
     def cancel_drawing(self) -> None:
         """Discard lines that are no finding yet."""
@@ -123,25 +123,25 @@ class RecistScene(MaskEditing):
 
     # files
 
-    def batch(self, table: Path) -> Task:
-        """Add a finding with its mask for every row of a table of axes; see `recist_files.batch`."""
-        return recist_files.batch(self, self._scan, table)
+    def measure_table(self, table: Path) -> Task:
+        """Add a finding with its mask for every row of a table of axes; see `recist_files.measure_table`."""
+        return recist_files.measure_table(self, self._scan, table)
 
     def export(self, folder: Path) -> Task:
         """Write masks, table, training pairs and findings; see `recist_files.export`."""
         return recist_files.export(self, self._scan, folder)
 
-    def take_segmentation(self, path: Path) -> Task:
-        """Add a finding for every segment of a file; see `recist_files.take_segmentation`."""
-        return recist_files.take_segmentation(self, self._scan, path)
+    def import_masks(self, path: Path) -> Task:
+        """Add a finding for every segment of a file; see `recist_files.import_masks`."""
+        return recist_files.import_masks(self, self._scan, path)
 
     # private
 
     def _on_drawn(self, axes: RecistAxes) -> None:
         axes = self._squared(axes).checked(self._scan.image().geometry)
-        if self._reseeded:
-            uid, self._reseeded = self._reseeded, ""
-            self._submit(self.carry(uid, axes))
+        if self._extended_uid:
+            uid, self._extended_uid = self._extended_uid, ""
+            self._submit(self.extend_to_3d(uid, axes))
             return
         finding = self.add(with_mask(None, pseudo_mask(self._scan.image(), axes), axes))
         self.nodes.select(finding.uid)
@@ -150,7 +150,7 @@ class RecistScene(MaskEditing):
     def _on_clicked(self, time_point: str, uid: str) -> None:
         if self.is_entered and time_point == self.time_point:
             try:
-                self.propose(uid)
+                self.suggest(uid)
             except OncoTrackError as error:
                 self.refused.emit(error)
 
@@ -161,7 +161,7 @@ class RecistScene(MaskEditing):
     def _preview(self, uid: str, axes: RecistAxes) -> None:
         self._segments.preview(self.time_point, uid, pseudo_mask(self._scan.image(), self._squared(axes)))
 
-    def _on_brushed(self, time_point: str, uid: str, mask: Volume | None) -> None:
+    def _on_painted(self, time_point: str, uid: str, mask: Volume | None) -> None:
         label, seen = self.findings[uid].label, self.findings[uid].at(time_point)
         if mask is None:
             self.refused.emit(InputError(f"The mask of {label} is empty now. Paint in it, or delete the finding."))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from oncotrack.scene.masks.mask_editing import MaskEditing
 
 SEGMENTATION, TABLE, FINDINGS, PAIRS = "masks.seg.nrrd", "masks.csv", "findings.json", "pairs"
-_MOVED = "The scan was changed meanwhile, so the import was discarded. Start again."
+_SCAN_CHANGED = "The scan was changed meanwhile, so the import was discarded. Start again."
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class ImportResult:
     refused: tuple[str, ...] = ()
 
 
-def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
+def measure_table(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
     """Add a finding with its mask for every row of a table of axes, one step of undo; applying returns the outcome.
 
     Parameters
@@ -56,7 +56,7 @@ def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
 
     def apply(made: list[MaskResult]) -> ImportResult:
         if not scan.is_still(image):
-            raise InputError(_MOVED)
+            raise InputError(_SCAN_CHANGED)
         whole = [each for each in made if each.mask is not None]
         with session.findings.group(f"measure {len(whole)} rows of {table.name}"):
             new = tuple(session.add(with_mask(None, each.mask, each.axes), each.label).label for each in whole)
@@ -99,7 +99,7 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
     return Task("Writing the masks", work, lambda paths: paths)
 
 
-def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Path) -> Task:
+def import_masks(session: MaskEditing, scan: SingleScanSelection, path: Path) -> Task:
     """Add a finding for every segment of a file, one step of undo; applying returns the outcome.
 
     A segment with the label of a finding of this scan becomes that finding's mask; axes are measured.
@@ -112,12 +112,12 @@ def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Pat
 
     def apply(masks: dict[str, Volume]) -> ImportResult:
         if not scan.is_still(image):
-            raise InputError(_MOVED)
+            raise InputError(_SCAN_CHANGED)
         new, changed, refused = [], [], []
         with session.findings.group(f"import the masks of {path.name}"):
             for label, mask in masks.items():
                 try:
-                    _take(session, image, label, mask, new, changed)
+                    _import_segment(session, image, label, mask, new, changed)
                 except OncoTrackError as error:
                     refused.append(f"{label}: {error}")
         return ImportResult(tuple(new), tuple(changed), tuple(refused))
@@ -131,7 +131,7 @@ def _axes(image: Volume, row: AxesRow) -> tuple[Volume, RecistAxes]:
     return image, row.axes
 
 
-def _take(session: MaskEditing, image: Volume, label: str, mask: Volume, new: list, changed: list) -> None:
+def _import_segment(session: MaskEditing, image: Volume, label: str, mask: Volume, new: list, changed: list) -> None:
     if not image.geometry.contains(mask.geometry.centre):
         raise InputError(f"This segment lies outside of {image.name}. Check that it belongs to this scan.")
     known = next((each for each in session.shown if each.label == label), None)

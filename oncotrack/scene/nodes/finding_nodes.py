@@ -90,7 +90,7 @@ class FindingNodes:
         self._observers.add_with_node(scene, scene.NodeRemovedEvent, self._on_node_removed)
         self._observers.add(scene, scene.EndCloseEvent, lambda *_: self._on_scene_closed())
         self._observers.add(scene, scene.EndImportEvent, lambda *_: self._on_scene_imported())
-        self._take_over(self._stored())
+        self._use_list(self._load_list())
 
     def close(self) -> None:
         """Stop observing the scene and the list; the nodes stay as they are."""
@@ -126,7 +126,7 @@ class FindingNodes:
                 name = next((known.label for known in self.findings.time_points if known.id == time_point), time_point)
                 node = self.registry.need(key, "vtkMRMLMarkupsFiducialNode", f"Findings {name}")
                 style_fiducials(node, self.views.get(time_point, ()))
-                self._into_study(node, time_point)
+                self._put_into_study(node, time_point)
         self._edits.watch(node)
         return node
 
@@ -184,13 +184,13 @@ class FindingNodes:
             if node is None:
                 node = self.registry.need(key, CLASSES[key.part], finding.label)
                 style_shape(node, key.part, self.views.get(key.time_point, ()))
-                self._into_study(node, key.time_point)
+                self._put_into_study(node, key.time_point)
             if not self._edits.is_held(node):
                 draw_shape(node, key.part, finding, observation, finding.uid == self._current)
             if key.part != OUTLINE:
                 self._edits.watch(node)
 
-    def _stored(self) -> FindingList:
+    def _load_list(self) -> FindingList:
         self.problem = None
         try:
             return read_list(self.registry)
@@ -204,7 +204,7 @@ class FindingNodes:
 
     # events
 
-    def _take_over(self, findings: FindingList) -> None:
+    def _use_list(self, findings: FindingList) -> None:
         self.findings.changed.disconnect(self._on_list_changed)
         self.findings = findings
         self.findings.changed.connect(self._on_list_changed)
@@ -227,18 +227,18 @@ class FindingNodes:
         self.draw()
         self.changed.emit()
 
-    def _is_read(self) -> bool:
+    def _accepts_edits(self) -> bool:
         return not (self._is_drawing or self.scene.IsClosing() or self.scene.IsImporting())
 
     def _key(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
         return next((key for key, known in self.registry if known is node), None)
 
     def _on_dragging(self, node: slicer.vtkMRMLMarkupsNode) -> None:
-        if self._is_read() and (key := self._key(node)) is not None:
+        if self._accepts_edits() and (key := self._key(node)) is not None:
             self.dragging.emit(key)
 
     def _on_edited(self, node: slicer.vtkMRMLMarkupsNode) -> None:
-        if not self._is_read() or (key := self._key(node)) is None:
+        if not self._accepts_edits() or (key := self._key(node)) is None:
             return
         try:
             if key.part == FIDUCIALS:
@@ -278,18 +278,18 @@ class FindingNodes:
 
     def _on_scene_closed(self) -> None:
         self.registry = NodeRegistry(self.scene)
-        self._take_over(FindingList())
+        self._use_list(FindingList())
 
     def _on_scene_imported(self) -> None:
         known = self.registry.find(LIST)
         registry = NodeRegistry(self.scene)
         if registry.find(LIST) not in (None, known):
             self.registry = registry
-            self._take_over(self._stored())
+            self._use_list(self._load_list())
 
     # private
 
-    def _into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
+    def _put_into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
         for known in self.findings.time_points:
             if known.id == time_point:
                 put_into_study(node, known)

@@ -51,7 +51,7 @@ def without_mask(old: Observation) -> Observation:
     return edited_by_reader(replace(old, mask=None, volume_mm3=None))
 
 
-def is_carried(seen: Observation) -> bool:
+def is_3d(seen: Observation) -> bool:
     """Return whether a mask extends beyond the slice of its axes."""
     if seen.mask is None or seen.long_axis is None or seen.short_axis is None:
         return False

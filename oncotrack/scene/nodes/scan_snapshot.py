@@ -31,7 +31,7 @@ class ScanSnapshot:
             raise InputError("Baseline and follow-up are the same image. Choose the later scan as follow-up.")
         self._stamps = stamp(baseline), stamp(followup)
         self._volumes = to_volume(baseline), to_volume(followup)
-        self._given = registration
+        self._known_registration = registration
 
     def is_of(self, baseline: slicer.vtkMRMLVolumeNode | None, followup: slicer.vtkMRMLVolumeNode | None) -> bool:
         """Return whether these nodes still hold the same voxels in the same place."""
@@ -40,11 +40,11 @@ class ScanSnapshot:
     @cached_property
     def pair(self) -> ScanPair:
         """Both scans, checked, with what trackers computed from them; takes a second, so use it on the worker's thread."""
-        return ScanPair(*self._volumes, self._given)
+        return ScanPair(*self._volumes, self._known_registration)
 
     @property
     def registration(self) -> Registration | None:
         """The registration if it is known already; nothing is computed."""
         if "pair" in self.__dict__ and self.pair.is_registered:
             return self.pair.registration()
-        return self._given
+        return self._known_registration

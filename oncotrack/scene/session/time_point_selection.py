@@ -93,7 +93,7 @@ class TimePointSelection:
         node.RemoveNodeReferenceIDs(_VISIT)
         for volume in volumes:
             node.AddNodeReferenceID(_VISIT, volume.GetID())
-        self._into_studies()
+        self._put_into_studies()
 
     def choose(
         self, baseline: slicer.vtkMRMLScalarVolumeNode | None, followup: slicer.vtkMRMLScalarVolumeNode | None
@@ -102,7 +102,7 @@ class TimePointSelection:
         node = self._nodes.list_node()
         for role, volume in ((_BASELINE, baseline), (_FOLLOWUP, followup)):
             node.SetNodeReferenceID(role, volume.GetID() if volume else None)
-        self._into_studies()
+        self._put_into_studies()
 
     def clear_cache(self) -> None:
         """Discard what was computed from the scans; the next `scans` reads them again."""
@@ -169,7 +169,7 @@ class TimePointSelection:
             self._fingerprints[key] = to_volume(volume).fingerprint
         return self._fingerprints[key]
 
-    def _into_studies(self) -> None:
+    def _put_into_studies(self) -> None:
         for volume in self.visits:
             need_time_point_id(volume, self._nodes.findings)
         for volume, time_point in self._time_points():

@@ -51,7 +51,7 @@ class LinkedRows:
         self._crosshair = self._scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         if self._crosshair:
             self._observers.add(self._crosshair, vtk.vtkCommand.ModifiedEvent, lambda *_: self._on_crosshair())
-        self._take_crosshair()
+        self._hide_slicer_crosshair()
 
     def close(self) -> None:
         """Unlink the rows and remove the marks."""
@@ -69,7 +69,7 @@ class LinkedRows:
             return
         self._is_enabled = enabled
         if enabled:
-            self._take_crosshair()
+            self._hide_slicer_crosshair()
             return
         if self._crosshair and self._crosshair_mode is not None:
             self._crosshair.SetCrosshairMode(self._crosshair_mode)
@@ -146,7 +146,7 @@ class LinkedRows:
             node.SetLocked(True)
         return node
 
-    def _take_crosshair(self) -> None:
+    def _hide_slicer_crosshair(self) -> None:
         # Slicer draws its own crosshair at one RAS in all views, which is two different places of the patient
         if self._crosshair:
             self._crosshair_mode = self._crosshair.GetCrosshairMode()

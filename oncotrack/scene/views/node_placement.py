@@ -11,7 +11,7 @@ from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
 
-SEED = NodeKey("new node")
+CLICK = NodeKey("new node")
 
 
 class NodePlacement:
@@ -32,16 +32,16 @@ class NodePlacement:
 
     def begin(self) -> None:
         """Make the next click in a slice view `placed`."""
-        place_point_in(self._nodes.registry.find(SEED) or self._make())
+        place_point_in(self._nodes.registry.find(CLICK) or self._make())
 
     def close(self) -> None:
         """Remove the node from the scene."""
         self._observers.clear()
-        self._nodes.registry.remove(SEED)
+        self._nodes.registry.remove(CLICK)
 
     def _make(self) -> slicer.vtkMRMLMarkupsFiducialNode:
         self._observers.clear()
-        node = self._nodes.registry.need(SEED, "vtkMRMLMarkupsFiducialNode", "New node")
+        node = self._nodes.registry.need(CLICK, "vtkMRMLMarkupsFiducialNode", "New node")
         node.SetSaveWithScene(False)
         node.SetHideFromEditors(True)
         node.CreateDefaultDisplayNodes()

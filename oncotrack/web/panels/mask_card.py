@@ -60,4 +60,4 @@ class MaskCard:
 
     def refresh(self) -> None:
         """Update the measurements from the session."""
-        self._viewer.state.mask_words = panel.current_words(self._session)
+        self._viewer.state.mask_words = panel.measurement_text(self._session)

@@ -57,7 +57,7 @@ class NodeList:
         lines = panel.lines(
             self._session, state.node_shown, state.node_size, state.node_order, state.is_node_order_reversed
         )
-        self._session.listed = panel.steps(lines, state.node_shown)
+        self._session.listed = panel.navigation_order(lines, state.node_shown)
         state.nodes = [
             {
                 "uid": line.uid,
