@@ -1,4 +1,4 @@
-"""The display of the detected nodes: proposals below a score threshold are hidden."""
+"""Visibility of the detected nodes: proposals below a score threshold are hidden."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 class NodeDisplay:
     """Sets the visibility of one scan's nodes after they were drawn.
 
-    Proposals below the threshold are hidden, rejected ones unless they are the current one. Axes without a mask are
-    edges of the boxes and would lie under their handles, so they are hidden. A node with slice boxes is moved by its
-    boxes, so its centre is locked, and hidden where the handles of a box are in view.
+    Proposals below the threshold are hidden, and so are rejected nodes except the current one. The axes of a node
+    without a mask run along the edges of its box, where the handles are, so they are hidden. A node with slice boxes is
+    moved by its boxes, so its fiducial point is locked, and hidden while the handles of a box are shown.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class NodeDisplay:
     """
 
     clicked = Signal()
-    """(uid): a reader clicked the mark of a finding."""
+    """(uid): a reader clicked the fiducial point of a finding."""
 
     def __init__(self, nodes: FindingNodes, scan: SingleScanSelection, editor: TrackletEditor) -> None:
         self._nodes, self._scan, self._editor = nodes, scan, editor
@@ -55,7 +55,7 @@ class NodeDisplay:
         self._update()
 
     def is_shown(self, finding: Finding) -> bool:
-        """Return whether a node of this scan is drawn."""
+        """Return whether a node of this scan is drawn at the present threshold."""
         seen = finding.at(self._scan.time_point)
         if seen.state is State.REJECTED:
             return self._nodes.current is not None and finding.uid == self._nodes.current.uid
@@ -94,7 +94,7 @@ class NodeDisplay:
         for index in range(node.GetNumberOfControlPoints()):
             uid = node.GetNthControlPointDescription(index)
             if uid in with_mask:
-                continue  # drawn by its axes
+                continue  # its axes are drawn instead: see MaskDisplay
             has_boxes = uid in shown
             is_drawn = shown.get(uid, True) and uid != edited
             if bool(node.GetNthControlPointVisibility(index)) != is_drawn:

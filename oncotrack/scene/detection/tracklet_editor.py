@@ -24,12 +24,12 @@ from oncotrack.scene.views.slice_box import SliceBoxHandle
 from oncotrack.scene.views.slice_views import SliceViews, centre
 
 DEFAULT_BOX_MM = 12.0
-"""Edge of the box that a click makes."""
+"""Edge length of the box that is added by a click."""
 _MERGEABLE = 8
 
 
 class TrackletEditor:
-    """Moves, resizes and deletes slice boxes, adds, splits, merges, trims and extends nodes; each edit is one undoable command.
+    """Edits of the current node's slice boxes, and of nodes as a whole (add, split, merge, trim, extend); each is one step of undo.
 
     Parameters
     ----------
@@ -64,14 +64,14 @@ class TrackletEditor:
 
     @property
     def finding(self) -> Finding | None:
-        """The current finding, when it has slice boxes on this scan."""
+        """The current finding if it has slice boxes on this scan, else None."""
         current = self._nodes.current
         seen = current.at(self._scan.time_point) if current else None
         return current if seen and seen.tracklet else None
 
     @property
     def tracklet(self) -> Tracklet | None:
-        """Its slice boxes."""
+        """The current finding's slice boxes on this scan, or None."""
         return self.finding.at(self._scan.time_point).tracklet if self.finding else None
 
     @property
@@ -83,7 +83,7 @@ class TrackletEditor:
 
     @property
     def box(self) -> SliceBox | None:
-        """The box on that slice, if there is one."""
+        """The current finding's box on the slice in view, or None."""
         index = self.slice_index
         return None if index is None else self.tracklet.at(index)
 
@@ -131,7 +131,7 @@ class TrackletEditor:
             self._replace_boxes(self.tracklet.without_box(index), "delete a slice box of")
 
     def split(self) -> None:
-        """Split the current finding in two: the slices below this one, and this slice and those above."""
+        """Split the current finding in two: the slices of lower number, and this slice with those of higher number."""
         index = self._required_slice()
         _kept, new = edits.split(self._nodes.findings, self.finding.uid, self._scan.time_point, index)
         self._nodes.select(new.uid)
@@ -161,14 +161,14 @@ class TrackletEditor:
             and each.at(time_point).state is not State.REJECTED
             and self.tracklet.is_on_grid_of(each.at(time_point).tracklet)
         ]
-        place = mine.at(time_point).centre
-        return tuple(sorted(others, key=lambda each: math.dist(each.at(time_point).centre, place))[:_MERGEABLE])
+        centre_mm = mine.at(time_point).centre
+        return tuple(sorted(others, key=lambda each: math.dist(each.at(time_point).centre, centre_mm))[:_MERGEABLE])
 
     def add_node(self, at: Sequence[float]) -> Finding:
-        """Add a lymph node with one slice box around a place, RAS mm."""
+        """Add a lymph node with one slice box around a position, RAS mm."""
         at, image = point(at), self._scan.image()
         if not image.geometry.contains(at):
-            raise InputError(f"This place lies outside of {image.name}. Click inside the scan.")
+            raise InputError(f"This position lies outside of {image.name}. Click inside the scan.")
         grid = self._grid()
         u, v, index = grid.flat(at)
         half = DEFAULT_BOX_MM / 2
@@ -182,19 +182,19 @@ class TrackletEditor:
         return finding
 
     def extend_up(self) -> Task:
-        """Search the node again from this slice towards the head; its boxes towards the feet stay."""
+        """Return the task that searches the node again from this slice towards the head; its boxes towards the feet stay."""
         is_up = self.counts_upwards
         return self.follow(up=is_up, down=not is_up)
 
     def extend_down(self) -> Task:
-        """Search the node again from this slice towards the feet; its boxes towards the head stay."""
+        """Return the task that searches the node again from this slice towards the feet; its boxes towards the head stay."""
         is_up = self.counts_upwards
         return self.follow(up=not is_up, down=is_up)
 
     def follow(self, slice_index: int | None = None, *, up: bool, down: bool) -> Task:
-        """Follow a slice's box (that of the slice in view by default) through higher (`up`) and lower slice numbers.
+        """Return the task that follows a box through slices of higher (`up`) and lower (`down`) number.
 
-        Applying gives the finding.
+        It starts from the box of `slice_index`, by default of the slice in view. Applying it returns the finding.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class TrackletEditor:
     # the handles
 
     def draw(self, is_shown: bool) -> None:
-        """Put the handles on the box of the slice in view, if the current finding is shown; called when nodes are drawn."""
+        """Show the handles on the box of the slice in view, if the current finding is shown; called when nodes are drawn."""
         self._is_shown = is_shown
         box = self.box if is_shown and self._is_enabled else None
         if box is None:
@@ -234,7 +234,7 @@ class TrackletEditor:
     def _on_dragged(self, uid: str, box: SliceBox) -> None:
         try:
             if self.finding is None or self.finding.uid != uid:
-                raise InputError("Another node was chosen meanwhile, so the box that you dragged stays as it was.")
+                raise InputError("Another node was chosen while you dragged, so the box was left unchanged.")
             self.set_box(box)
         except OncoTrackError as error:
             self.refused.emit(error)

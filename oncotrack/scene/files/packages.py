@@ -26,7 +26,7 @@ _FAILED = (
     "until then scans can be viewed, but lesions cannot be followed. Slicer's error log has the details."
 )
 _UNDETECTED = (
-    "PyTorch is not installed: lymph nodes can be added and edited by hand, but not looked for or followed through the "
+    "PyTorch is not installed: lymph nodes can be added and edited by hand, but not detected or followed through the "
     "slices. Press Install packages to get that too."
 )
 _UNMEASURED = (
@@ -40,11 +40,11 @@ class InstallationRefused(Exception):
 
 
 Installer = Callable[[Sequence[str]], None]
-"""Asks the reader, then installs requirements; raises `InstallationRefused` or subprocess.CalledProcessError."""
+"""Function that asks the reader and installs requirements; raises `InstallationRefused` or subprocess.CalledProcessError."""
 
 
 def lacks_required() -> bool:
-    """Return whether a package is missing without which no lesion can be followed."""
+    """Return whether a required package, without which no module works, is missing."""
     return bool(missing(required()))
 
 
@@ -54,21 +54,21 @@ def lacks_torch() -> bool:
 
 
 def follow_up_message() -> str:
-    """Return a sentence on what cannot be done for lack of packages; "" when everything is installed."""
+    """Return a message that names what the follow-up module cannot do without the missing packages; "" when none is missing."""
     if lacks_required():
         return _NEEDED
     return _WITHOUT_TORCH if lacks_torch() else ""
 
 
 def detection_message() -> str:
-    """Return the same sentence for lymph node detection."""
+    """Return such a message for lymph node detection."""
     if lacks_required():
         return _NEEDED
     return _UNDETECTED if lacks_torch() else ""
 
 
 def masks_message() -> str:
-    """Return the same sentence for measuring lesions, which needs no PyTorch."""
+    """Return such a message for masks, which need no PyTorch."""
     return _UNMEASURED if lacks_required() else ""
 
 
@@ -78,9 +78,9 @@ def install(packages: Installer, torch: Installer) -> None:
     Parameters
     ----------
     packages : callable
-        For pip's requirements.
+        Installs all requirements but PyTorch.
     torch : callable
-        For PyTorch, called when all the rest is there.
+        Installs PyTorch; called after `packages`.
 
     Raises
     ------
