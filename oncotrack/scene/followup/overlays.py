@@ -1,4 +1,4 @@
-"""Overlays of the current finding: the match's alternatives, and the anatomy or the probability map."""
+"""Overlays on the follow-up for the current finding: the match's alternatives, and the anatomy or the probability map."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Overlays:
 
     @property
     def is_map_shown(self) -> bool:
-        """Whether the anatomy map covers the follow-up; a probability map takes its place."""
+        """Whether the anatomy map is shown over the follow-up; a probability map replaces it."""
         return self._is_map_shown
 
     @is_map_shown.setter
@@ -56,11 +56,11 @@ class Overlays:
 
     @property
     def is_probability_shown(self) -> bool:
-        """Whether the probability map of the current finding covers the follow-up."""
+        """Whether the probability map of the current finding is shown over the follow-up."""
         return self._probability_of is not None
 
     def show_probability(self, uid: str, probability: Volume) -> None:
-        """Show a finding's probability map (0 to 1) over the follow-up, until another finding is chosen or this one is moved."""
+        """Show a finding's probability map (0 to 1) over the follow-up, until another finding is chosen or this one moves."""
         if self._nodes.current is None or self._nodes.current.uid != uid:
             return
         self._is_map_shown = False
@@ -80,7 +80,7 @@ class Overlays:
             self.changed.emit()
 
     def show_scans(self) -> None:
-        """Show each scan, with its overlay, in its row; to be called again when views were opened."""
+        """Show each scan, with its overlay, in its row; must be called again after views were opened."""
         for row in (self._baseline, self._followup):
             row.set_group()
         self._labels.watch()
@@ -98,6 +98,7 @@ class Overlays:
             self.show_scans()
 
     def _map_subject(self) -> tuple:
+        """Return what a probability map belongs to: the current finding, both scans, and the position in the baseline."""
         current = self._nodes.current
         seen = current.at(self._choice.baseline_id) if current else None
         scans = self._choice.baseline_id, self._choice.followup_id

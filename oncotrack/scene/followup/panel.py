@@ -1,4 +1,4 @@
-"""The contents of a follow-up panel as text, and the commands that are possible, for every user interface."""
+"""The contents of a follow-up panel as text, and the commands that are possible, for both user interfaces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHOWN: dict[str, tuple[State, ...]] = dict(zip(MATCH_STATES, _STATES, strict=Tru
 
 @dataclass(frozen=True)
 class LesionLine:
-    """A lesion as a line of the table; `cells` go with `LESION_COLUMNS`, `tip` says more about the match."""
+    """A line of the table of lesions: `cells` under `LESION_COLUMNS`; `tip` describes the match in a sentence."""
 
     uid: str
     cells: tuple[str, str, str, str]
@@ -36,7 +36,7 @@ class LesionLine:
 
 
 def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
-    """Return the lesions that the state filter `shown` lets through, in the list's order."""
+    """Return the lesions that pass the state filter `shown`, in the list's order."""
     chosen = SHOWN[shown]
     result = []
     for finding in session.findings:
@@ -75,7 +75,7 @@ def alternatives(session: FollowUpScene) -> list[str]:
 
 
 def visit_table(session: FollowUpScene) -> tuple[list[str], list[VisitLine]]:
-    """Return headings and rows of the lesions over time, a column per visit; no rows while there are fewer than three visits."""
+    """Return headings and rows of the lesions over time, one column per visit; no rows for fewer than three visits."""
     visits = session.time_points
     return headings(visits), visit_rows(visits, session.findings.findings) if len(visits) > 2 else []
 
@@ -87,7 +87,7 @@ def method_tip(session: FollowUpScene, name: str = "") -> str:
 
 
 def possible_methods(session: FollowUpScene) -> frozenset[str]:
-    """Return the methods of `FollowUpScene` that are possible now; a panel disables the others."""
+    """Return the names of the methods of `FollowUpScene` that can be called now; a panel disables the others."""
     names = set()
     both = session.baseline is not None and session.followup is not None
     if both:

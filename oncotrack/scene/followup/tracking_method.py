@@ -1,4 +1,4 @@
-"""The tracking method that a reader chose: stored in the scene, loaded once, reset when it cannot be used."""
+"""The tracking method that a reader chose: stored in the scene, loaded once, reset if it cannot be loaded."""
 
 from __future__ import annotations
 
@@ -27,12 +27,13 @@ class TrackingMethod:
     Parameters
     ----------
     nodes : FindingNodes
-        The list's text node keeps the name.
+        The name is stored in the text node of the list.
     trackers : mapping of name to factory
-        A factory may load weights: it is called on the worker, once.
+        A factory may load weights: it is called once, on the worker thread.
     """
 
     changed = Signal()
+    """Another tracker is in use."""
 
     def __init__(self, nodes: FindingNodes, trackers: Mapping[str, Callable[[], Tracker]]) -> None:
         self._nodes = nodes
@@ -46,7 +47,7 @@ class TrackingMethod:
 
     @property
     def name(self) -> str:
-        """The tracker in use: the one that the scene remembers, else the default."""
+        """Name of the tracker in use: the one stored in the scene, else the default."""
         node = self._nodes.registry.find(LIST)
         stored = node.GetAttribute(_METHOD) if node else None
         return stored if stored in self.factories else self.names[0]
@@ -65,11 +66,11 @@ class TrackingMethod:
 
     @property
     def may_map(self) -> bool:
-        """Whether the tracker in use gives probability maps; True while it is not loaded, when that is unknown."""
+        """Whether the tracker in use gives probability maps; True before it is loaded, because that is unknown."""
         return isinstance(self._loaded.get(self.name), SupportsProbabilityMap | None)
 
     def choose(self, name: str) -> Task:
-        """Use another tracker; when it cannot be loaded or the task is cancelled, the one before is restored."""
+        """Return the task that loads another tracker and uses it; if it fails or is cancelled, the previous one is restored."""
         before = self.name
         self.name = name
 

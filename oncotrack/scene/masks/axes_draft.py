@@ -24,7 +24,7 @@ _WAITING = "Drag the ends of the two lines until they fit, or start again."
 
 
 class AxesDraft:
-    """Asks for four clicks. Lines from which no mask can be made stay, to be dragged until they fit.
+    """Drawing of two lines by four clicks; lines from which no mask can be made stay, so that their ends can be dragged.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ class AxesDraft:
         self._is_begun = True
         interaction = self._nodes.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
         self._observers.add(interaction, interaction.InteractionModeChangedEvent, lambda *_: self._place_next())
-        self._place(0)
+        self._place_line(0)
 
     def cancel(self) -> None:
         """Remove the lines, and return to navigation with the mouse."""
@@ -82,7 +82,7 @@ class AxesDraft:
         """Return the lines that have both ends."""
         return [axis for node in self._lines() if (axis := read_axis(node)) is not None]
 
-    def _place(self, index: int) -> None:
+    def _place_line(self, index: int) -> None:
         node = self._nodes.registry.find(LINES[index]) or self._make(index)
         self._observers.add(node, node.PointPositionDefinedEvent, lambda *_: self._on_point())
         self._observers.add(node, node.PointEndInteractionEvent, lambda *_: self._finish())
@@ -103,9 +103,9 @@ class AxesDraft:
         return node
 
     def _place_next(self) -> None:
-        # Slicer leaves place mode after the second point; only then can the other line be started
+        # Slicer leaves place mode after the second point of a line; only then can the second line be started
         if self._is_begun and len(self._drawn()) == 1 and not is_placing(self._nodes.scene):
-            self._place(1)
+            self._place_line(1)
 
     def _on_point(self) -> None:
         self._place_next()

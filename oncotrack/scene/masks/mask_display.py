@@ -1,4 +1,4 @@
-"""The display of findings with a mask: the axes carry the label, and the centre, which would cover the lesion, is hidden."""
+"""Visibility of findings with a mask: the label is shown at the axes, and the point at the centre, which would cover the lesion, is hidden."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oncotrack.scene.nodes.observers import Observers
 
 
 class MaskDisplay:
-    """Hides the centres of findings that have a mask, and shows them again once the mask is gone.
+    """Hides the fiducial points of findings that have a mask, and shows them again when the mask is removed.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class MaskDisplay:
     """
 
     clicked = Signal()
-    """(time point id, uid): a reader clicked the centre of a finding without a mask."""
+    """(time point id, uid): a reader clicked the fiducial point of a finding without a mask."""
 
     def __init__(self, nodes: FindingNodes) -> None:
         self._nodes = nodes
@@ -30,7 +30,7 @@ class MaskDisplay:
         nodes.replaced.connect(self._on_replaced)
 
     def close(self) -> None:
-        """Stop observing; the centres stay as they are."""
+        """Stop observing; the points stay as they are."""
         self._nodes.drawn.disconnect(self._update)
         self._nodes.replaced.disconnect(self._on_replaced)
         self._observers.clear()

@@ -1,4 +1,4 @@
-"""The contents of a masks panel as text, and the commands that are possible, for every user interface."""
+"""The contents of a masks panel as text, and the commands that are possible, for both user interfaces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_MASK = "none"
 
 @dataclass(frozen=True)
 class MaskLine:
-    """A finding as a line of the table; `cells` go with `MASK_COLUMNS`, `tip` says where it is and how it was made."""
+    """A line of the table of findings: `cells` under `MASK_COLUMNS`; `tip` gives the position, and how the mask was made."""
 
     uid: str
     cells: tuple[str, ...]
@@ -53,11 +53,11 @@ def measurement_text(session: RecistScene) -> str:
 
 
 def mask_text(seen: Observation) -> str:
-    """ "in 3 slices", "in one slice", or "none"."""
+    """Return the extent of a mask in words: "in 3 slices", "in one slice", or "none" without a mask."""
     if seen.mask is None:
         return NO_MASK
-    layers = min(seen.mask.geometry.size)
-    return "in one slice" if layers == 1 else f"in {layers} slices"
+    slices = min(seen.mask.geometry.size)
+    return "in one slice" if slices == 1 else f"in {slices} slices"
 
 
 def outcome_text(session: RecistScene, outcome: object) -> str:
@@ -74,7 +74,7 @@ def outcome_text(session: RecistScene, outcome: object) -> str:
 
 
 def possible_methods(session: RecistScene) -> frozenset[str]:
-    """Return the methods of `RecistScene` that are possible now; a panel disables the others."""
+    """Return the names of the methods of `RecistScene` that can be called now; a panel disables the others."""
     names = set()
     if session.scan is not None:
         names |= {"draw_axes", "measure_table", "import_masks"}
@@ -107,9 +107,10 @@ def _line(finding: Finding, seen: Observation) -> MaskLine:
         volume,
         mask_text(seen),
     )
-    place = ", ".join(f"{value:.1f}" for value in seen.centre)
-    who = " and ".join(filter(None, (seen.provenance.method, seen.provenance.reader))) or "unknown"
-    return MaskLine(finding.uid, cells, f"{finding.label} {finding.site}".strip() + f" at {place} mm (R A S), by {who}")
+    position = ", ".join(f"{value:.1f}" for value in seen.centre)
+    source = " and ".join(filter(None, (seen.provenance.method, seen.provenance.reader))) or "unknown"
+    tip = f"{finding.label} {finding.site}".strip() + f" at {position} mm (R A S), by {source}"
+    return MaskLine(finding.uid, cells, tip)
 
 
 def _count(number: int, what: str) -> str:

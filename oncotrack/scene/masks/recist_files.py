@@ -40,13 +40,15 @@ class ImportResult:
 
 
 def measure_table(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
-    """Add a finding with its mask for every row of a table of axes, one step of undo; applying returns the outcome.
+    """Return the task that adds a finding with its mask for every row of a table of axes, one step of undo.
+
+    Applying it returns an `ImportResult`.
 
     Parameters
     ----------
     table : Path
         CSV or .mrk.json, as `oncotrack.masks.axes_table.read_table` reads them. A row from which no mask can be
-        made is reported in the outcome and does not stop the others.
+        made is reported in the result and does not stop the others.
     """
     image = scan.image()
 
@@ -66,10 +68,10 @@ def measure_table(session: MaskEditing, scan: SingleScanSelection, table: Path) 
 
 
 def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Task:
-    """Write the masks that are not rejected for other programs; applying returns the files' paths.
+    """Return the task that writes the masks that are not rejected; applying it returns the files' paths.
 
     `SEGMENTATION` holds one segment per finding, as Slicer and DICOM SEG writers read it; `TABLE` the axes and volumes;
-    `FINDINGS` the whole list; the folder `PAIRS` an image and its mask for each finding, to train with.
+    `FINDINGS` the whole list; the folder `PAIRS` an image and a mask of each finding, as training data.
 
     Raises
     ------
@@ -100,9 +102,10 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
 
 
 def import_masks(session: MaskEditing, scan: SingleScanSelection, path: Path) -> Task:
-    """Add a finding for every segment of a file, one step of undo; applying returns the outcome.
+    """Return the task that adds a finding for every segment of a file, one step of undo.
 
-    A segment with the label of a finding of this scan becomes that finding's mask; axes are measured.
+    A segment with the label of a finding of this scan becomes that finding's mask. The axes are measured on the masks.
+    Applying it returns an `ImportResult`.
     """
     image = scan.image()
 
