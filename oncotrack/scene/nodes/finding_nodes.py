@@ -1,4 +1,4 @@
-"""The scene's nodes as views of one `FindingList`: they are drawn from it, and a reader's edit of a node becomes a command."""
+"""The scene's nodes as views of one `FindingList`: nodes are drawn from the list, and an edit of a node becomes a command on it."""
 
 from __future__ import annotations
 
@@ -37,25 +37,28 @@ from oncotrack.scene.nodes.shapes import (
 from oncotrack.scene.nodes.time_points import leave_study, put_into_study
 
 FIDUCIALS = "centres"
+"""`NodeKey.part` of a time point's fiducial node; saved scenes contain this value."""
 
 
 class FindingNodes:
-    """The findings of a scene and the nodes that show them, kept in step both ways.
+    """The findings of a scene and the nodes that show them; each is updated when the other changes.
 
     Parameters
     ----------
     scene : vtkMRMLScene
-        A list of findings saved in it is read.
+        If it was saved with findings, they are read.
     views : mapping of time point id to view node ids, optional
-        Where a time point's marks are drawn; everywhere for those that are missing.
+        The views in which a time point's nodes are drawn; all views when missing.
 
     Attributes
     ----------
     findings : FindingList
-        Every change goes through its commands. Closing or opening a scene puts another list here.
+        Changed by its commands only. Closing or opening a scene replaces it by another list.
+    registry : NodeRegistry
+        The nodes by what they show.
     shape_listeners : list of callable
-        Called with (key, node) when a reader changed a shape; each returns whether it has handled the change. Where none
-        has, the new shape becomes a command.
+        Called with (key, node) when a reader edited a box or an axis; each returns whether it has handled the edit. If
+        none has, the edit becomes a command.
     problem : OncoTrackError or None
         Why the list that the scene was saved with could not be read; its node stays as it is.
     """
@@ -118,7 +121,7 @@ class FindingNodes:
     # nodes
 
     def fiducials(self, time_point: str) -> slicer.vtkMRMLMarkupsFiducialNode:
-        """Return the fiducial list of a time point, created when there is none; new points in it are `placed`."""
+        """Return the fiducial node of a time point, created on the first call; `placed` reports new points in it."""
         key = NodeKey(FIDUCIALS, time_point)
         node = self.registry.find(key)
         if node is None:
@@ -135,7 +138,7 @@ class FindingNodes:
         return need_list_node(self.registry)
 
     def set_views(self, views: Mapping[str, tuple[str, ...]]) -> None:
-        """Draw each time point's marks in these views only, and those of other time points nowhere."""
+        """Draw each time point's nodes in these views only, and those of other time points in none."""
         self.views = dict(views)
         for key, node in self.registry:
             if (key.part == FIDUCIALS or key.part in FIELDS) and node.GetDisplayNode():
@@ -149,13 +152,13 @@ class FindingNodes:
             self.drawn.emit()
 
     def mark_pending(self, time_point: str, at: Point) -> None:
-        """Mark a place (RAS mm) whose finding is being searched for; adding the finding replaces the mark."""
+        """Add a pending point at a position (RAS mm) whose finding is being searched for; the finding will replace it."""
         node = self.fiducials(time_point)
         with self.drawing():
             draw_pending(node, at)
 
     def discard_pending(self, time_point: str, at: Point) -> None:
-        """Remove the mark of a place that did not become a finding."""
+        """Remove a pending point that did not become a finding."""
         node = self.registry.find(NodeKey(FIDUCIALS, time_point))
         if node is not None:
             with self.drawing():
@@ -296,9 +299,9 @@ class FindingNodes:
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
-        """Change nodes inside this context without the changes being read back as a reader's edits."""
-        was, self._is_drawing = self._is_drawing, True
+        """Return a context in which changes of nodes are not read back as a reader's edits."""
+        was_drawing, self._is_drawing = self._is_drawing, True
         try:
             yield
         finally:
-            self._is_drawing = was
+            self._is_drawing = was_drawing

@@ -28,7 +28,7 @@ def store_list(registry: NodeRegistry, findings: FindingList, current: str) -> N
 
 
 def store_current(registry: NodeRegistry, uid: str) -> None:
-    """Remember the current finding in the scene."""
+    """Store the uid of the current finding in the scene."""
     if (node := registry.find(LIST)) is not None:
         node.SetAttribute(_CURRENT, uid or None)
 
@@ -41,7 +41,7 @@ def read_list(registry: NodeRegistry) -> FindingList:
 
 
 def read_current(registry: NodeRegistry, findings: FindingList) -> str:
-    """Return the uid of the finding that was current when the scene was saved, else of the first one, else ""."""
+    """Return the uid of the finding that was current when the scene was saved; else of the first finding, or ""."""
     node = registry.find(LIST)
     uid = (node.GetAttribute(_CURRENT) or "") if node else ""
     first = findings.findings[0].uid if len(findings) else ""

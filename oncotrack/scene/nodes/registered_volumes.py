@@ -15,13 +15,13 @@ from oncotrack.scene.nodes.transforms import draw_registration, matrix_of, read_
 
 
 class RegisteredVolumes:
-    """An earlier and a later scan; volumes and registration are read again when their nodes change.
+    """An earlier and a later scan with their registration; both are read again when their nodes change.
 
     Parameters
     ----------
     nodes : FindingNodes
     earlier, later : vtkMRMLScalarVolumeNode
-        Both are time points already.
+        Each must have a time point id already.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class RegisteredVolumes:
         self._drawn: Registration | None = None
 
     def scans(self) -> ScanSnapshot:
-        """Return both scans for the engine: the same object until a volume or the registration node is changed.
+        """Return both scans as the engine uses them: the same object until a volume or the registration node changes.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""Two scans as the engine uses them, valid while their nodes do not change."""
+"""Two scans as the engine uses them, valid until one of their nodes changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oncotrack.scene.nodes.volumes import stamp, to_volume
 
 
 class ScanSnapshot:
-    """Baseline and follow-up read from their nodes; made on the GUI thread, used on any.
+    """Baseline and follow-up, read from their nodes; created on the GUI thread, used on any thread.
 
     Raises
     ------
@@ -34,12 +34,12 @@ class ScanSnapshot:
         self._known_registration = registration
 
     def is_of(self, baseline: slicer.vtkMRMLVolumeNode | None, followup: slicer.vtkMRMLVolumeNode | None) -> bool:
-        """Return whether these nodes still hold the same voxels in the same place."""
+        """Return whether these nodes still hold the same voxels at the same position."""
         return None not in (baseline, followup) and self._stamps == (stamp(baseline), stamp(followup))
 
     @cached_property
     def pair(self) -> ScanPair:
-        """Both scans, checked, with what trackers computed from them; takes a second, so use it on the worker's thread."""
+        """Both scans, checked, with the trackers' cached features; takes a second, so use it on the worker thread."""
         return ScanPair(*self._volumes, self._known_registration)
 
     @property

@@ -1,4 +1,4 @@
-"""A scene with the module logics of Slicer's own application, for tests, the command line and the browser."""
+"""A scene with the module logics that the Slicer application would provide, for tests, the command line and the browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MODULE_LOGICS = {
 
 @dataclass(frozen=True)
 class Application:
-    """A scene, its application logic, and what must live as long as they do.
+    """A scene, its application logic, and the objects that must live as long as they do.
 
     Markups leave the scene when this object is deleted: if they were destroyed together with its selection node, Slicer
     would print a warning for each of their measurements.
@@ -41,7 +41,7 @@ class Application:
 
 
 def new_scene() -> Application:
-    """Return an empty scene that can hold, show, save and read everything OncoTrack makes. Slicer desktop has its own."""
+    """Return an empty scene that can hold, show, save and read all of OncoTrack's nodes; the Slicer application has its own."""
     scene = slicer.vtkMRMLScene()
     crosshair = slicer.vtkMRMLCrosshairNode()
     crosshair.SetCrosshairName("default")

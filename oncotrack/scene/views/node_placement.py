@@ -1,4 +1,4 @@
-"""One click in a slice view, read from a fiducial point that is removed as soon as it is placed."""
+"""Placement of a new lymph node: one click in a slice view, read from a fiducial point that is removed at once."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
 
 CLICK = NodeKey("new node")
+"""The fiducial node that receives the click."""
 
 
 class NodePlacement:
-    """Asks for one click at a time.
+    """Reads one click in a slice view after each `begin`.
 
     Parameters
     ----------
@@ -31,7 +32,7 @@ class NodePlacement:
         self._observers = Observers()
 
     def begin(self) -> None:
-        """Make the next click in a slice view `placed`."""
+        """Make the next click in a slice view emit `placed`."""
         place_point_in(self._nodes.registry.find(CLICK) or self._make())
 
     def close(self) -> None:
@@ -53,9 +54,9 @@ class NodePlacement:
     def _on_point(self, node: slicer.vtkMRMLMarkupsFiducialNode) -> None:
         for index in range(node.GetNumberOfControlPoints()):
             if node.GetNthControlPointPositionStatus(index) == node.PositionDefined:
-                place = [0.0, 0.0, 0.0]
-                node.GetNthControlPointPositionWorld(index, place)
+                position = [0.0, 0.0, 0.0]
+                node.GetNthControlPointPositionWorld(index, position)
                 stop_placing(node.GetScene())
                 node.RemoveAllControlPoints()
-                self.placed.emit(tuple(place))
+                self.placed.emit(tuple(position))
                 return

@@ -19,7 +19,7 @@ _NEAR_MM = 1e-3
 
 
 class SliceBoxHandle:
-    """Draws a slice box with handles; corners and edges resize it, its middle moves it.
+    """A slice box with handles: dragging a corner or an edge resizes it, dragging its middle moves it.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class SliceBoxHandle:
     """
 
     edited = Signal()
-    """(str, SliceBox): a reader has dragged the box of the finding with this uid."""
+    """(uid, SliceBox): a reader has dragged the box of a finding."""
 
     def __init__(self, nodes: FindingNodes) -> None:
         self._nodes = nodes
@@ -37,9 +37,9 @@ class SliceBoxHandle:
         self._observers = Observers()
 
     def show(
-        self, uid: str, tracklet: Tracklet, box: SliceBox, place: np.ndarray, view_ids: tuple[str, ...], label: str
+        self, uid: str, tracklet: Tracklet, box: SliceBox, position: np.ndarray, view_ids: tuple[str, ...], label: str
     ) -> None:
-        """Draw a finding's box in some slice views, in the plane through `place` (RAS mm), not in its slice's middle."""
+        """Draw a finding's box in some slice views, in their plane, which goes through `position` (RAS mm)."""
         if self._is_busy:
             return
         node = self._nodes.registry.find(SLICE_BOX) or self._make()
@@ -48,7 +48,7 @@ class SliceBoxHandle:
         normal = np.cross(u, v)
         middle = np.mean(tracklet.corners(box), axis=0)
         step = np.asarray(tracklet.step)
-        middle = middle + step * ((place - middle) @ normal / (step @ normal))
+        middle = middle + step * ((position - middle) @ normal / (step @ normal))
         frame = np.eye(4)
         frame[:3] = np.stack([u, v, normal, middle], 1)
         was = node.StartModify()
