@@ -46,10 +46,10 @@ class Access:
     @web.middleware
     async def guard(self, request: web.Request, handler) -> web.StreamResponse:
         """Answer 403 with a message to every other browser, for the page, files and the web socket."""
-        if not self._is_our_name(request.host):
+        if not self._is_own_name(request.host):
             return _refusal("This address is not the one OncoTrack printed. Open the printed address.")
         if (origin := request.headers.get("Origin")) and urlsplit(origin).netloc != request.host:
-            return _refusal("Another web page tried to reach OncoTrack, so this was refused.")
+            return _refusal("The request came from another web page, so it was refused.")
         cookie = f"oncotrack-{urlsplit(f'//{request.host}').port or 80}"
         if _same(request.cookies.get(cookie, ""), self._session):
             if request.path == "/" and "token" in request.query:
@@ -69,16 +69,16 @@ class Access:
             answer.set_cookie(cookie, self._session, max_age=_DAY_S, httponly=True, samesite="Strict", path="/")
             raise answer
         return _refusal(
-            "OncoTrack did not let this browser in: the token in the address is missing, wrong or already used. "
+            "This browser has no access: the token in the address is missing, wrong or already used. "
             "Open the address that OncoTrack printed, in one browser; start it again for a new address."
         )
 
-    def _is_our_name(self, host: str) -> bool:
+    def _is_own_name(self, host: str) -> bool:
         return not self._is_loopback or (urlsplit(f"//{host}").hostname or "") in _LOOPBACK
 
 
 class Folders:
-    """The folders given at start; the page opens no other files from disk.
+    """The folders that the viewer was started with; the page opens no other files from disk.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class Folders:
 
 
 def _page_has_left(error: Exception) -> bool:
-    """Return whether a page was closed before its answer; wslink then looks up a connection that was never made."""
+    """Return whether an error came from a page that was closed too early; wslink then looks up a missing connection."""
     return any(isinstance(each, ConnectionResetError) for each in (error, error.__context__))
 
 

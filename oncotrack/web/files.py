@@ -162,9 +162,9 @@ class Files:
             self._viewer.show_message(f"Opened {path.name}.")
 
         def unpacked(description: Path) -> None:
-            self._viewer.announce("Showing the scene; the page waits for it", lambda: show(description))
+            self._viewer.announce("Showing the scene", lambda: show(description))
 
-        # reading a scene blocks the event loop: the page announces it first
+        # reading a scene blocks the event loop, so a message is shown first
         self._viewer.submit(Task(task.text, task.work, lambda description: description, abandon), unpacked)
 
     def _open_findings(self, path: Path) -> None:
@@ -196,7 +196,7 @@ class Files:
         self._viewer.refresh()
 
     def discard_autosave(self) -> None:
-        """Discard those findings; the file is kept as a backup under another name."""
+        """Discard the findings that an earlier session did not save; the file is kept as a backup under another name."""
         self._viewer.autosave.discard()
         self._viewer.refresh()
 
@@ -221,7 +221,9 @@ class Files:
             )
 
         def saved(path: Path, findings: FindingList, written: tuple[Finding, ...]) -> None:
-            if session.findings is findings and findings.findings is written:  # else there are newer edits to save
+            if (
+                session.findings is findings and findings.findings is written
+            ):  # otherwise there are newer, unsaved edits
                 findings.mark_saved()
             self.show_saved(path.name)
 

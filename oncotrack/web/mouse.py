@@ -1,4 +1,4 @@
-"""Plain clicks in slice views; dragging, scrolling, zooming and windowing are Slicer's own."""
+"""Clicks in slice views as commands; dragging, scrolling, zooming and windowing are handled by Slicer."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from oncotrack.scene.views.mouse_mode import is_adjusting_window, is_placing
 _STILL_PX = 4
 _NEAR_PX = 9
 BEFORE_SLICER = 10.0
-"""Priority of an observer that is called before those of Slicer, which may stop an event."""
+"""Priority of an observer that is called before Slicer's observers, which may stop an event."""
 
 
 class Mouse:
-    """Translation of clicks into commands: on the mark of a finding, on an alternative, on tissue of the baseline.
+    """Translates clicks of one view into commands: on the mark of a finding, on an alternative, on tissue of the baseline.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ class Mouse:
             self._on_alternative(alternative)
 
     def _hit(self, points: slicer.vtkMRMLMarkupsFiducialNode | None, at: tuple[int, int]) -> int:
-        """Return the index of the point under the mouse, or -1."""
+        """Return the index of the nearest point within `_NEAR_PX` of a pixel, or -1."""
         if points is None:
             return -1
         node = self._view.get_view_node()

@@ -1,4 +1,4 @@
-"""Long work of the page: a queue on the worker's thread, and the state of the progress bar."""
+"""Long-running work of the page: a queue of tasks on a worker thread, and the state of the progress bar."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Detecting lymph nodes: the detect button, the list of nodes with score threshold and filters, their slice boxes."""
+"""The Nodes tab: the detect button, the list of nodes with score threshold and filters, the edits of slice boxes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RERUNS = ((Rerun.KEEP, "Keep decisions"), (Rerun.REPLACE, "Replace all"))
 
 
 class DetectionTool(ScanTool):
-    """Tab of the nodes of one scan; while it is open, a click in a slice selects a node and follows no lesion.
+    """The tab of one scan's lymph nodes; while it is open, a click in a slice selects a node and does not follow a lesion.
 
     Parameters
     ----------
@@ -149,12 +149,12 @@ class DetectionTool(ScanTool):
     def _show_outcome(self, outcome: Finding | tuple[Finding, ...]) -> None:
         self._viewer.show_message(panel.outcome_text(self._session, outcome))
 
-    def _on_found(self, taken: tuple[Finding, ...]) -> None:
+    def _on_found(self, found: tuple[Finding, ...]) -> None:
         self._viewer.state.tab = self.name
-        self._show_outcome(taken)
+        self._show_outcome(found)
 
     def _on_tab(self, tab: str, **_state: object) -> None:
-        """Hide the handles of boxes on tabs whose tool takes the clicks itself."""
+        """Show the handles of boxes on this tab and on tabs whose tool does not handle clicks."""
         self._session.editor.is_enabled = tab == self.name or tab not in self._viewer.click_handlers
 
     def _on_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:

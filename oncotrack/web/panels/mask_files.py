@@ -1,4 +1,4 @@
-"""Importing masks from a table of diameters or a segmentation, and exporting them."""
+"""Import of masks from a table of diameters or a segmentation, and export."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Measuring lesions: two drawn diameters become a mask, in one slice and extended to 3D."""
+"""The Masks tab: two drawn diameters become a mask, in one slice and extended to 3D."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _ACTIONS = (
     ("reject", "mdi-close-circle-outline"),
     ("remove_from_scan", "mdi-delete"),
 )
-_PAUSE_S = 0.03  # drag events arrive faster than masks are computed
+_PAUSE_S = 0.03  # between previews of the mask: drag events arrive faster than masks are computed
 
 
 class MasksTool(ScanTool):
-    """Tab of the masks of one scan; while it is open, a click on a finding proposes its mask and follows no lesion.
+    """The tab of one scan's masks; while it is open, a click on a finding suggests its mask and does not follow a lesion.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The list of detected nodes: score threshold, filters, order, and one row per node."""
+"""The list of lymph nodes: score threshold, filters, order, and one row per node."""
 
 from __future__ import annotations
 

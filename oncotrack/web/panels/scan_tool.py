@@ -1,4 +1,4 @@
-"""Base of the tools that work on one scan: names of their commands, choice of the scan, rows of its findings."""
+"""The base of the tools that work on one scan: names on the page, choice of the scan, rows of its findings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ICONS = {state.value: icon for state, (_words, icon) in STATES.items()}
 
 @dataclass(frozen=True)
 class PageNames:
-    """Names that a tool uses on the page, derived from what it lists ("node" or "mask")."""
+    """Names of a tool's commands and page elements, derived from what the tool lists ("node" or "mask")."""
 
     what: str
 
@@ -40,16 +40,16 @@ class PageNames:
 
     @property
     def prefix(self) -> str:
-        """First part of the names of its commands, which distinguishes them from those of other tools."""
+        """Prefix of the names of its commands on the page ("nodes."), which makes them unique among all tools."""
         return f"{self.what}s."
 
     def button(self, viewer: Viewer, command: Command, *, has_title: bool = False) -> None:
-        """Create a button that runs a command, with its title or its icon alone."""
+        """Create a button that runs a command, with icon and title or with the icon alone."""
         named = {f"data_{self.what}_command": command.name.removeprefix(self.prefix)}
         command_button(viewer, command, command.title if has_title else "", **named)
 
     def rows(self, viewer: Viewer, title: Callable[[], None], more: str, buttons: Callable[[], None]) -> None:
-        """Create one row for each of the state's ``nodes`` (``masks``); a click goes to it, the pencil renames it.
+        """Create one row for each of the state's ``nodes`` or ``masks``; a click goes to the finding, the pencil renames it.
 
         Parameters
         ----------
@@ -102,7 +102,7 @@ class ScanTool:
     Attributes
     ----------
     names : PageNames
-        Its names.
+        Names of the tool's commands and page elements.
     """
 
     names: PageNames
@@ -113,7 +113,7 @@ class ScanTool:
         self._possible_now: frozenset[str] = frozenset()
 
     def _connect_session(self, session: Any) -> None:
-        """Connect the panel to its session and to changes of the scans."""
+        """Keep the session, and update the panel when it or the choice of the scans changes."""
         self._session = session
         self._viewer.state.update({f"{self.names.what}_scan": BASELINE, f"{self.names.what}_possible": []})
         session.changed.connect(self._refresh)
@@ -154,9 +154,20 @@ class ScanTool:
         is_in_bar: bool = False,
         is_always_possible: bool = False,
     ) -> Command:
-        """Create the command of that name from the shared table.
+        """Create the page's command for an entry of the shared table.
 
-        Without `run` it calls the session's method; with `condition` it is possible only while that holds too.
+        Parameters
+        ----------
+        name, icon : str
+            Name in the table, and Material Design icon.
+        run : callable, optional
+            Runs the command; by default the session's method is called.
+        condition : callable, optional
+            Returns whether the command is possible, in addition to the session's own condition.
+        is_in_bar : bool
+            Whether its button is in the bar above the views.
+        is_always_possible : bool
+            Whether the command is possible regardless of the session.
         """
         entry = self.names.table[name]
 

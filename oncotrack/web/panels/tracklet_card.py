@@ -1,4 +1,4 @@
-"""The slice boxes of the current node: a description of the box in the slice shown, and its edits."""
+"""The card of the current node's slice boxes: a description of the box in the slice shown, and its edits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _EDITS = (
 
 
 class TrackletCard:
-    """Buttons for the edits; boxes are moved and resized by dragging them in the slice.
+    """A button for each edit; boxes are moved and resized by dragging them in the slice.
 
     Parameters
     ----------
