@@ -1,6 +1,6 @@
-"""LN-Tracker: find the lymph nodes of a CT and correct their boxes slice by slice.
+"""Slicer module LN-Tracker: detect the lymph nodes of a CT or an MR and correct their boxes slice by slice.
 
-The panel of `oncotrack.scene.detection.detection.DetectionScene`.
+Its panel drives a `DetectionScene` of `oncotrack.scene.detection.detection`.
 """
 
 import sys
@@ -61,16 +61,17 @@ class LNTracker(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["OncoTrack contributors"]
         parent.helpText = (
-            "Choose a CT and press Find lymph nodes: every node of the scan is boxed in 3D and on each of its slices. "
+            "Choose a CT or an MR and press Find lymph nodes: each proposed node gets a box in 3D and on each of its slices. "
             "Raise the minimum score to see fewer. Drag the handles of a slice box where it is wrong; split, merge, cut and "
             "extend nodes; accept or reject them. Every edit can be undone and is saved with the scene."
-            "<p><b>The network was trained on synthetic scans and on nodes inserted into real CTs: check every node, and "
+            "<p><b>The networks were trained on synthetic scans and on nodes inserted into real CTs: check every node, and "
             "look for missed nodes. For research use only. Not a medical device.</b></p>"
             '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
         parent.acknowledgementText = (
-            "The network follows LN-Tracker, which follows nodes through the slices with the queries of a detection "
-            "transformer; sizes are called enlarged and measurable after RECIST 1.1 (Schwartz et al., 2009)."
+            "The detector for CT is LN-Tracker (Yu et al.), which tracks nodes through the slices with the queries of a "
+            "detection transformer; that for MR follows S. Wang et al. (Medical Image Analysis, 2022). Enlarged and "
+            "measurable are the sizes of RECIST 1.1 (Schwartz et al., 2009)."
         )
         register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "LNTracker.png", scans=1)
 
@@ -101,7 +102,7 @@ class LNTrackerLogic(ScriptedLoadableModuleLogic):
 
 
 class LNTrackerWidget(PanelWidget):
-    """The panel."""
+    """The module's panel; see `PanelWidget`."""
 
     logic_class = LNTrackerLogic
     tools, buttons = (NODES,), BUTTONS
@@ -154,7 +155,7 @@ class LNTrackerWidget(PanelWidget):
 
     def _show_mergeable(self, choices):
         chosen = self.ui.mergeComboBox
-        if choices == self._mergeable:  # as while the reader scrolls: keep the choice
+        if choices == self._mergeable:  # unchanged, for example while the reader scrolls: keep the chosen node
             return
         self._mergeable, uid = choices, chosen.currentData
         chosen.clear()
@@ -170,7 +171,7 @@ class LNTrackerWidget(PanelWidget):
         self.session.listed = navigation_order(chosen, parameters.shown)
         self.show_lines(self.ui.nodeTable, chosen)
 
-    # commands that ask first
+    # commands that need an answer or a choice
 
     def _detect(self):
         from oncotrack.findings.tracklet_edits import Rerun

@@ -1,7 +1,7 @@
-"""Lesion Follow-Up: click a lesion in the baseline, see its match in the follow-up.
+"""Slicer module Lesion Follow-Up: click a lesion in the baseline and see its match in the follow-up.
 
-The panel of `oncotrack.scene.followup.follow_up.FollowUpScene`. What needs packages that Slicer lacks is imported when the module
-is entered, so that Slicer starts without them.
+Its panel drives a `FollowUpScene` of `oncotrack.scene.followup.follow_up`. Packages that Slicer lacks are imported when
+the module is entered, so that Slicer starts without them.
 """
 
 import sys
@@ -108,7 +108,7 @@ class LesionFollowUpLogic(ScriptedLoadableModuleLogic):
 
 
 class LesionFollowUpWidget(PanelWidget):
-    """The panel."""
+    """The module's panel; see `PanelWidget`."""
 
     logic_class = LesionFollowUpLogic
     tools, buttons = (FINDINGS, VIEW), BUTTONS

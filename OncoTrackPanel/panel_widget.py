@@ -1,6 +1,6 @@
-"""The base class of the modules' panels: session, worker, messages, shortcuts and scene events.
+"""The base class of the Slicer modules' panels: session, worker, messages, shortcuts and scene events.
 
-What needs packages that Slicer lacks is imported when a module is entered, so that Slicer starts without them.
+Packages that Slicer lacks are imported when a module is entered, so that Slicer starts without them.
 """
 
 from operator import attrgetter
@@ -18,17 +18,17 @@ from oncotrack.scene.commands import commands_of
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A panel that drives one session of `oncotrack.scene`.
 
-    A module gives its logic and its commands as class attributes and fills in what raises NotImplementedError here.
-    Its .ui has an installButton, a workWidget, a progressBar, a cancelButton, a messageIcon, a messageLabel, and undo
-    and redo buttons.
+    A module defines its logic and its commands as class attributes, and overrides the methods that raise
+    NotImplementedError here. Its .ui file contains an installButton, a workWidget, a progressBar, a cancelButton, a
+    messageIcon, a messageLabel, an undoButton and a redoButton.
     """
 
     logic_class = None
     """A logic with `getParameterNode` and `new_session`."""
     tools = ()
-    """The tools of `oncotrack.scene.commands` whose commands it offers."""
+    """The tools of `oncotrack.scene.commands` whose commands the panel offers."""
     buttons: ClassVar = {}
-    """Name of each command's button in the .ui file, and of the command."""
+    """Name of each button in the .ui file, and of its command."""
     handlers: ClassVar = {}
     """Name of a command, and of the widget's method that runs it; other commands call the session."""
 
@@ -40,7 +40,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # to be defined by a module
 
     def connect_panel(self):
-        """Connect the widgets that are no command's button."""
+        """Connect the widgets that are not buttons of commands."""
         raise NotImplementedError
 
     def new_session(self):
@@ -48,11 +48,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return self.logic.new_session()
 
     def connect_session(self):
-        """Connect the session's own signals; `changed` and `refused` are connected."""
+        """Connect the signals of this kind of session; `changed` and `refused` are connected already."""
         raise NotImplementedError
 
     def missing_packages(self):
-        """Return a sentence on what cannot be done for lack of packages; "" when everything is installed."""
+        """Return a message that names what cannot be done without the missing packages; "" when none is missing."""
         raise NotImplementedError
 
     def show_parameters(self):
@@ -64,7 +64,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         raise NotImplementedError
 
     def possible_methods(self):
-        """Return the session's methods that are possible now."""
+        """Return the names of the session's methods that can be called now."""
         raise NotImplementedError
 
     def outcome_text(self, outcome):
@@ -120,7 +120,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # for modules
 
     def call_session(self, name, *arguments):
-        """Call a method of the session; errors are shown, tasks go to the worker."""
+        """Call a method of the session by its name; errors are shown, tasks are queued."""
         from oncotrack.errors import OncoTrackError
         from oncotrack.scene.nodes.tasks import Task
 
@@ -173,7 +173,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return command
 
     def connect_table(self, table, columns):
-        """Title the columns; a click on a row shows its finding, a name typed over the first cell renames it."""
+        """Set the column titles, and connect the table: a click on a row shows its finding, editing the first cell renames it."""
         table.setColumnCount(len(columns))
         table.setHorizontalHeaderLabels(columns)
         table.connect("itemSelectionChanged()", lambda: self._on_row_chosen(table))
@@ -183,7 +183,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         table.connect("itemChanged(QTableWidgetItem*)", self._on_name_typed)
 
     def show_error(self, error):
-        """Show an error."""
+        """Show an error as a message; `Cancelled` is shown as information."""
         from oncotrack.errors import Cancelled
 
         self.show_message(str(error), is_problem=not isinstance(error, Cancelled))

@@ -1,6 +1,6 @@
-"""RECIST Pseudo-Mask: draw two diameters on a lesion and get its mask, or measure diameters on a mask.
+"""Slicer module RECIST Pseudo-Mask: draw two diameters on a lesion to get its mask, or measure diameters on a mask.
 
-The panel of `oncotrack.scene.masks.recist.RecistScene`.
+Its panel drives a `RecistScene` of `oncotrack.scene.masks.recist`.
 """
 
 import sys
@@ -70,8 +70,8 @@ class RECISTPseudoMask(ScriptedLoadableModule):
         parent.helpText = (
             "Press Draw diameters and click both ends of a lesion's two diameters in any slice view, in either order: its "
             "mask is drawn at once and follows while an end is dragged. Extend it to 3D, paint in it with the Segment "
-            "Editor, accept or reject it; a painted mask is measured again. Suggest diameters and mask does so for a "
-            "finding of the other modules. Every edit can be undone and is saved with the scene."
+            "Editor, accept or reject it; a painted mask is measured again. The button Suggest diameters and mask does this "
+            "for a finding of the other modules. Every edit can be undone and is saved with the scene."
             "<p><b>For research use only. Not a medical device.</b></p>"
             '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
@@ -105,7 +105,7 @@ class RECISTPseudoMaskLogic(ScriptedLoadableModuleLogic):
 
 
 class RECISTPseudoMaskWidget(PanelWidget):
-    """The panel."""
+    """The module's panel; see `PanelWidget`."""
 
     logic_class = RECISTPseudoMaskLogic
     tools, buttons = (MASKS,), BUTTONS
@@ -176,7 +176,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
             self.call_session("export", Path(folder))
 
     def _paint(self):
-        """Open the current mask in the Segment Editor; painted masks are measured at once."""
+        """Open the current mask in the Segment Editor; the mask is measured again after each stroke."""
         segmentation, scan, uid = self.session.segmentation, self.session.scan, self.session.current.uid
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
@@ -193,9 +193,9 @@ class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         self.setUp()
-        self.test_axes_become_a_mask_that_is_carried_and_undone()
+        self.test_axes_become_a_mask_that_is_extended_to_3d_and_undone()
 
-    def test_axes_become_a_mask_that_is_carried_and_undone(self):
+    def test_axes_become_a_mask_that_is_extended_to_3d_and_undone(self):
         from oncotrack.scene.files import packages
 
         if packages.lacks_required():
