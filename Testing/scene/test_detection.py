@@ -21,7 +21,7 @@ from oncotrack.findings.tracklet_edits import Rerun, replace_tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.scene.detection.detection import DetectionScene
-from oncotrack.scene.detection.panel import lines, possible, steps, summary
+from oncotrack.scene.detection.panel import lines, navigation_order, possible_methods, summary
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.nodes.node_registry import NodeKey
@@ -307,13 +307,13 @@ def test_next_goes_on_in_the_list_after_a_decision_took_a_node_out_of_it(found):
     found.accept()
     found.next()
     assert found.listed == ()
-    assert not {"next", "previous"} & possible(found)
+    assert not {"next", "previous"} & possible_methods(found)
     found.changed.disconnect(show)
 
 
 def test_next_continues_where_a_decision_moved_the_node(found):
     def show() -> None:
-        found.listed = steps(lines(found, order="state"), "all")
+        found.listed = navigation_order(lines(found, order="state"), "all")
 
     found.changed.connect(show)
     show()
@@ -323,7 +323,9 @@ def test_next_continues_where_a_decision_moved_the_node(found):
     found.next()
     assert found.current.label == "LN 3", "and not what comes after the accepted one at the end"
     found.reject()
-    assert steps(lines(found, "rejected"), "rejected") == [named(found, "LN 3").uid] and len(found.listed) == 3
+    assert (
+        navigation_order(lines(found, "rejected"), "rejected") == [named(found, "LN 3").uid] and len(found.listed) == 3
+    )
     found.next()
     assert found.current.label == "LN 4"
     found.changed.disconnect(show)
@@ -349,11 +351,11 @@ def test_the_node_under_a_place_is_known(found):
 
 
 def test_only_what_can_be_done_is_offered(session):
-    assert possible(session) == {"detect", "begin_placing"}
+    assert possible_methods(session) == {"detect", "begin_placing"}
     session.detect().run()
-    assert {"accept", "reject", "remove_from_scan", "next", "undo", "editor.merge"} <= possible(session)
+    assert {"accept", "reject", "remove_from_scan", "next", "undo", "editor.merge"} <= possible_methods(session)
     session.set_scan(None)
-    assert "detect" not in possible(session)
+    assert "detect" not in possible_methods(session)
 
 
 def test_no_scan_and_a_changed_scan_are_refused(session):

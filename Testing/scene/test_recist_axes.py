@@ -8,7 +8,7 @@ import pytest
 from oncotrack.findings.finding import Box, Kind, Observation, Provenance, State
 from oncotrack.scene.choices import MASK_COLUMNS
 from oncotrack.scene.masks.mask_segments import MASKS, from_segment
-from oncotrack.scene.masks.panel import current_words, lines, possible, summary
+from oncotrack.scene.masks.panel import lines, measurement_text, possible_methods, summary
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.volumes import add_volume
@@ -175,7 +175,7 @@ def test_lines_that_do_not_fit_get_a_sentence_and_wait_to_be_dragged(reading, ax
     assert len(reading.messages) == 1 and sentence in reading.messages[0]
     assert not len(reading.session.findings)
     assert "Drag the ends" in reading.session.hint
-    assert "cancel_drawing" in possible(reading.session)
+    assert "cancel_drawing" in possible_methods(reading.session)
     reading.session.cancel_drawing()
     assert reading.session.hint == ""
 
@@ -214,7 +214,7 @@ def test_slanted_axes_are_warned_of_and_squared_on_request(reading, axial):
     slanted = ((-4.0, -7.0, 0), (4.0, 7.0, 0))
     reading.draw(axial, LONG, slanted)
     assert "degrees from the right angle" in reading.messages[-1]
-    assert "degrees off" in current_words(reading.session)
+    assert "degrees off" in measurement_text(reading.session)
     length = reading.observation.short_axis.length_mm
     reading.is_one_undoable_edit(reading.session.make_perpendicular)
     along, across = (

@@ -17,7 +17,7 @@ from oncotrack.findings.finding_list import FindingList
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.masks.mask_segments import MASKS, from_segment, to_oriented
-from oncotrack.scene.masks.panel import done, lines, possible
+from oncotrack.scene.masks.panel import lines, outcome_text, possible_methods
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.shapes import LONG_AXIS
@@ -89,7 +89,7 @@ def test_a_mask_is_carried_to_3d_as_one_command_with_progress(session):
     )
     seen = finding.at(session.time_point)
     layers = seen.mask.geometry.size[2]
-    assert layers >= 3 and f"in {layers} slices" in done(session, finding)
+    assert layers >= 3 and f"in {layers} slices" in outcome_text(session, finding)
     assert seen.volume_mm3 > 2 * flat.volume_mm3
     assert (seen.long_axis, seen.state) == (flat.long_axis, flat.state)
     assert np.ptp([seen.box.low[2], seen.box.high[2]]) == pytest.approx(2.0 * layers)
@@ -222,7 +222,7 @@ def test_an_emptied_mask_is_refused_and_a_deleted_or_renamed_segment_is_a_comman
     assert session.current.label == "left adrenal"
     undone_and_redone(session, lambda: segmentation.RemoveSegment(uid))
     assert session.observation.mask is None and session.observation.long_axis is not None
-    assert "remeasure" not in possible(session) and "rebuild" in possible(session)
+    assert "remeasure" not in possible_methods(session) and "rebuild" in possible_methods(session)
     session.undo()
     assert segmentation.GetSegment(uid) is not None
 
@@ -297,7 +297,7 @@ def test_a_table_of_axes_is_measured_and_a_bad_row_does_not_stop_it(session, tmp
     (tmp_path / "axes.mrk.json").write_text(mrk(ends))
     taken = undone_and_redone(session, session.measure_table(tmp_path / "axes.mrk.json").run)
     assert len(taken.new) == 1 and not taken.refused
-    assert "1 new finding" in done(session, taken)
+    assert "1 new finding" in outcome_text(session, taken)
     assert lines(session)[-1].cells[5] == "in one slice"
     far = [[np.add(end, 500).tolist() for end in line] for line in ends]
     (tmp_path / "far.mrk.json").write_text(mrk(far))
@@ -316,7 +316,7 @@ def mrk(ends) -> str:
 
 def test_without_a_scan_each_thing_says_so(scene):
     session = RecistScene(scene)
-    assert possible(session) == frozenset()
+    assert possible_methods(session) == frozenset()
     for call in (session.draw_axes, lambda: session.export("x"), session.rebuild):
         with pytest.raises(InputError, match=r"Load one|No finding is chosen"):
             call()

@@ -13,7 +13,7 @@ from oncotrack.findings.finding import State
 from oncotrack.findings.tracklet_edits import Rerun
 from oncotrack.images.geometry import Geometry
 from oncotrack.scene.detection.detection import DetectionScene
-from oncotrack.scene.detection.panel import mergeable, possible, slice_words
+from oncotrack.scene.detection.panel import mergeable, possible_methods, slice_text
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.views.application import new_scene
@@ -80,7 +80,7 @@ def test_the_handles_lie_on_the_box_of_the_slice_in_view(reading):
     reading.show(30)
     assert reading.editor.box is None
     assert not roi.GetDisplayVisibility()
-    assert "no box on slice 30" in slice_words(reading.session)
+    assert "no box on slice 30" in slice_text(reading.session)
 
 
 def test_moving_a_view_along_a_node_updates_the_panel(reading):
@@ -238,7 +238,7 @@ def test_where_both_have_a_box_a_merge_holds_both(reading):
 
 def test_a_split_at_the_end_and_a_merge_with_itself_are_refused(reading):
     reading.show(reading.slices("LN 1")[0])
-    assert "editor.split" not in possible(reading.session)
+    assert "editor.split" not in possible_methods(reading.session)
     with pytest.raises(InputError, match="one side empty"):
         reading.editor.split()
     with pytest.raises(InputError, match="itself"):
@@ -297,7 +297,7 @@ def test_without_a_box_or_a_node_nothing_is_edited(reading):
     assert reading.session.current is None
     with pytest.raises(InputError, match="chosen"):
         reading.editor.split()
-    assert slice_words(reading.session) == ""
+    assert slice_text(reading.session) == ""
 
 
 def test_a_node_on_a_sagittal_scan_gets_axial_boxes(scene, make_phantom):
