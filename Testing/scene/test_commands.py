@@ -1,4 +1,4 @@
-"""Every command in the table calls a method of its session, and becomes possible at some time."""
+"""Every command in the table calls a method of its session, and is possible in some state of the session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.volumes import add_volume
 
 ALWAYS = {"go_to", "rename", "choose_scan", "show_visit", "set_visits", "reverse_order"}
-"""What panels enable themselves."""
+"""Methods that panels enable without asking `possible_methods`."""
 
 
 def check(tool: str, session, seen_as_possible: set[str]) -> None:
@@ -39,7 +39,7 @@ def test_commands_of_the_follow_up(session, lesion, make_phantom):
     session.findings.add(session.baseline_id, Observation(centre=(0.0, 0.0, 0.0)))
     session.follow(lesion).run()
     possible = set(followup_panel.possible_methods(session)) | undone(session, followup_panel)
-    check(FINDINGS, session, possible - {"register", "map_probability"})  # those are the view's
+    check(FINDINGS, session, possible - {"register", "map_probability"})  # these belong to the tool VIEW
 
 
 def test_commands_of_the_lymph_nodes(scene, make_phantom, add_slice_node):

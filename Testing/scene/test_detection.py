@@ -34,13 +34,13 @@ PLACES = (((12.0, -8.0, 6.0), 8.5), ((-15.0, 5.0, -4.0), 6.0), ((-10.0, -12.0, 1
 
 @pytest.fixture
 def nodes_at():
-    """Replace the trained detector by a stand-in whose places can be changed between runs."""
+    """Return a detector of known nodes, whose positions can be changed between runs."""
     return KnownNodes(PLACES)
 
 
 @pytest.fixture
 def session(scene, make_phantom, nodes_at):
-    """One CT of a scene, not looked at yet."""
+    """Return a session with one CT, before detection."""
     session = DetectionScene(scene, detectors={"known": lambda: nodes_at})
     session.set_scan(add_volume(scene, make_phantom()))
     yield session
@@ -84,7 +84,7 @@ def test_one_task_finds_every_node_with_progress_by_slice(session):
     assert "Slice 1 of 40" in messages
     assert "Slice 40 of 40" in messages
     assert session.current.label == "LN 1"
-    assert session.findings.time_points[0].fingerprint, "the list says which scan it was"
+    assert session.findings.time_points[0].fingerprint, "the list identifies the scan"
     session.undo()
     assert len(session.findings) == 0
     session.redo()
@@ -141,7 +141,7 @@ def test_the_threshold_hides_proposals_and_deletes_none(found):
     found.threshold = 0.0
     assert is_drawn(found, "LN 3")
     assert found.findings.findings == before
-    assert found.findings.undo_text == "detect lymph nodes", "showing and hiding is no edit"
+    assert found.findings.undo_text == "detect lymph nodes", "showing and hiding are not edits"
 
 
 def test_what_a_reader_accepted_is_shown_whatever_its_score(found):
@@ -169,12 +169,12 @@ def test_a_new_run_keeps_decisions_and_proposes_no_rejected_node(found, nodes_at
     found.detect(Rerun.KEEP).run()
     assert (named(found, "LN 1"), named(found, "LN 2")) == kept
     others = [finding for finding in found.detected if finding not in kept]
-    assert [finding.at(found.time_point).centre[0] for finding in others] == [20.0], "old proposals make way"
+    assert [finding.at(found.time_point).centre[0] for finding in others] == [20.0], "old proposals are replaced"
     found.undo()
     assert labels(found) == ["LN 1", "LN 2", "LN 3", "LN 4"]
 
 
-def test_a_name_a_mask_and_a_missing_node_are_a_readers_work_too(found):
+def test_a_name_a_mask_and_an_absent_node_are_decisions_too(found):
     def named_by_hand():
         found.findings.rename(named(found, "LN 2").uid, "Hilar")
 
@@ -218,7 +218,7 @@ def test_deleting_a_nodes_box_or_outline_in_the_scene_deletes_the_node(found, tm
         assert labels(found) == ["LN 1", "LN 2", "LN 3", "LN 4"]
 
 
-def test_an_edited_list_is_replaced_when_the_reader_says_so(found):
+def test_an_edited_list_is_replaced_on_request(found):
     found.accept(named(found, "LN 1").uid)
     found.detect(Rerun.REPLACE).run()
     assert [finding.at(found.time_point).state for finding in found.detected] == [State.PROPOSED] * 4
@@ -282,12 +282,12 @@ def test_going_to_a_node_moves_the_views_and_makes_it_current(found, add_slice_n
     assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(named(found, "LN 3").at(found.time_point).centre[2])
     found.threshold = 0.7
     found.next()
-    assert found.current.label == "LN 1", "hidden nodes are stepped over"
+    assert found.current.label == "LN 1", "hidden nodes are skipped"
     found.previous()
     assert found.current.label == "LN 2"
 
 
-def test_next_goes_on_in_the_list_after_a_decision_took_a_node_out_of_it(found):
+def test_next_continues_in_the_list_after_a_decision_removed_a_node_from_it(found):
     def show() -> None:
         found.listed = [line.uid for line in lines(found, "to review", order="position")]
 
@@ -321,7 +321,7 @@ def test_next_continues_where_a_decision_moved_the_node(found):
     assert found.current.label == "LN 2"
     found.accept()
     found.next()
-    assert found.current.label == "LN 3", "and not what comes after the accepted one at the end"
+    assert found.current.label == "LN 3", "not the node after the place that the accepted one moved to"
     found.reject()
     assert (
         navigation_order(lines(found, "rejected"), "rejected") == [named(found, "LN 3").uid] and len(found.listed) == 3
@@ -343,14 +343,14 @@ def test_a_click_on_a_mark_goes_to_its_node(found, view):
     assert found.current.label == "LN 2"
 
 
-def test_the_node_under_a_place_is_known(found):
+def test_the_node_at_a_position_is_found(found):
     assert found.at(PLACES[2][0]).label == "LN 3"
     assert found.at((25.0, 20.0, 0.0)) is None
     found.threshold = 0.7
     assert found.at(PLACES[2][0]) is None, "it is hidden"
 
 
-def test_only_what_can_be_done_is_offered(session):
+def test_only_possible_methods_are_offered(session):
     assert possible_methods(session) == {"detect", "begin_placing"}
     session.detect().run()
     assert {"accept", "reject", "remove_from_scan", "next", "undo", "editor.merge"} <= possible_methods(session)
@@ -395,7 +395,7 @@ def test_following_and_detecting_share_one_list(found):
     assert named(found, "LN 1").label == "LN 1"
 
 
-def test_the_export_can_be_read_by_others(found, tmp_path):
+def test_the_export_can_be_read_by_other_programs(found, tmp_path):
     found.reject(named(found, "LN 4").uid)
     found.threshold = 0.7
     paths = found.export(tmp_path / "out").run()
@@ -422,7 +422,7 @@ def test_the_export_can_be_read_by_others(found, tmp_path):
         place = image.TransformContinuousIndexToPhysicalPoint((i, j, k))
         centre = np.multiply(place, (-1, -1, 1))
         assert np.allclose(centre, named(found, label).at(found.time_point).centre, atol=1.0)
-    assert len(FindingList.open(tmp_path / "out" / FINDINGS)) == 4, "the list is whole"
+    assert len(FindingList.open(tmp_path / "out" / FINDINGS)) == 4, "the list is complete"
     assert (tmp_path / "out" / TABLE).read_text().count("\n") == 3
 
 

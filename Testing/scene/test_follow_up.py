@@ -22,12 +22,12 @@ def position(node, index=0):
 
 @pytest.fixture
 def followed(session, lesion):
-    """One lesion, placed and matched."""
+    """Return a session with one lesion, placed and matched."""
     session.follow(lesion).run()
     return session
 
 
-def test_a_click_in_the_baseline_view_brings_the_match_and_a_drag_edits_it(session, view, lesion, truth):
+def test_a_click_in_the_baseline_shows_the_match_and_a_drag_edits_it(session, view, lesion, truth):
     baseline_view, followup_view = view("BaselineAxial"), view("FollowUpAxial")
     session.overlays.show_scans()
     baseline_view.node.JumpSliceByCentering(*lesion)
@@ -98,7 +98,7 @@ def test_labels_contain_the_state(followed):
     assert labels(node) == ["L 1 ?"]
 
 
-def test_delete_and_undo_take_both_marks_away_and_bring_them_back(followed):
+def test_remove_and_undo_affect_the_points_of_both_scans(followed):
     nodes = [followed.nodes.fiducials(followed.baseline_id), followed.nodes.fiducials(followed.followup_id)]
     before = [position(node) for node in nodes]
     followed.remove_everywhere()
@@ -113,7 +113,7 @@ def test_rename_shows_on_both_rows_and_in_the_table(followed):
     assert labels(followed.nodes.fiducials(followed.followup_id)) == ["Liver S4 ?"]
 
 
-def test_next_and_previous_go_round_and_move_both_rows(session, view, lesion):
+def test_next_and_previous_wrap_around_and_move_both_rows(session, view, lesion):
     rows = view("BaselineAxial"), view("FollowUpCoronal", "Coronal")
     for at in (lesion, (-15.0, 10.0, -12.0), (0.0, 0.0, 0.0)):
         session.follow(at).run()
@@ -183,7 +183,7 @@ def test_a_saved_scene_reopens_with_everything_in_it(followed, tmp_path, truth, 
     again.close()
 
 
-def test_opening_a_scene_under_a_running_session_takes_its_findings_over(followed, tmp_path):
+def test_a_session_shows_the_findings_of_a_scene_that_is_opened(followed, tmp_path):
     json = followed.findings.to_json()
     path = save_scene(followed.scene, tmp_path / "patient.mrb")
     followed.remove_everywhere()
@@ -206,7 +206,7 @@ def test_marks_are_drawn_in_their_own_row_only(followed, view):
         assert abs(rows.mean() - 160) < 25 and columns.min() > 140, "one mark, in the middle, its label to the right"
 
 
-def test_from_two_bare_scans_to_a_match_with_its_trust(real_session, lesion, monkeypatch, tmp_path):
+def test_two_scans_are_registered_and_a_match_gets_its_cycle_error(real_session, lesion, monkeypatch, tmp_path):
     monkeypatch.setenv("ONCOTRACK_CACHE", str(tmp_path))
     seen = []
     finding = real_session.follow(lesion, radius_mm=6.0).run(lambda fraction, text: seen.append(fraction))

@@ -31,7 +31,7 @@ def opened(scene, trackers):
     session.close()
 
 
-def test_scans_registration_and_findings_are_there(opened):
+def test_scans_registration_and_findings_are_restored(opened):
     assert opened.problem is None
     assert (opened.baseline.GetName(), opened.followup.GetName()) == ("CT 1", "CT 2")
     assert [time_point.date for time_point in opened.time_points] == ["20250101", "20250102"]

@@ -1,4 +1,4 @@
-"""Two diameters drawn and dragged with a real mouse on real nodes; the mask follows, each edit can be undone."""
+"""Two diameters are drawn and dragged with real mouse events; the mask is updated, and each edit can be undone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Reading:
         return self.session.observation
 
     def segment(self) -> set[tuple[float, ...]]:
-        """Return the places (RAS mm) inside the current finding's segment."""
+        """Return the positions (RAS mm) of the voxels in the current finding's segment."""
         node = self.session.nodes.registry.find(NodeKey(MASKS, self.session.time_point))
         mask = from_segment(node, self.session.current.uid)
         return set(map(tuple, mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]).round(2).tolist()))
@@ -46,7 +46,7 @@ class Reading:
         for end in (end for axis in axes for end in axis):
             view.click(at + end)
 
-    def is_one_undoable_edit(self, edit):
+    def check_one_undoable_edit(self, edit):
         before = self.session.findings.findings
         outcome = edit()
         after = self.session.findings.findings
@@ -77,7 +77,7 @@ def reading(scene, make_phantom, axial):
 
 @pytest.fixture
 def drawn(reading, axial):
-    """One lesion measured: its axes were drawn with the mouse."""
+    """Return a session with one lesion whose axes were drawn with the mouse."""
     reading.draw(axial, LONG, SHORT)
     return reading
 
@@ -89,7 +89,7 @@ def test_two_lines_drawn_in_either_order_become_a_finding_with_its_mask(reading,
     assert reading.session.hint.startswith("Click both ends of one")
     reading.click(axial, order[0])
     assert "other diameter" in reading.session.hint
-    assert not len(reading.session.findings), "one line is no finding yet"
+    assert not len(reading.session.findings), "one line does not make a finding"
     reading.click(axial, order[1])
     assert reading.session.hint == ""
     seen = reading.observation
@@ -107,8 +107,8 @@ def test_two_lines_drawn_in_either_order_become_a_finding_with_its_mask(reading,
     assert not reading.messages
 
 
-def test_what_was_drawn_is_one_step_of_undo_and_leaves_no_line_behind(reading, axial):
-    reading.is_one_undoable_edit(lambda: reading.draw(axial, LONG, SHORT))
+def test_drawing_is_one_step_of_undo_and_leaves_no_lines(reading, axial):
+    reading.check_one_undoable_edit(lambda: reading.draw(axial, LONG, SHORT))
     assert [line.cells for line in lines(reading.session)] == [
         ("L 1", "proposed", *lines(reading.session)[0].cells[2:5], "in one slice")
     ]
@@ -130,7 +130,7 @@ def test_the_mask_follows_an_end_point_while_it_is_dragged_and_becomes_one_comma
 
     axial.drag(end, np.add(end, (-5, 0, 0)), while_held)
     (shown, listed), after = held[0], drawn.segment()
-    assert listed == was, "nothing is decided while it is held"
+    assert listed == was, "the list does not change during the drag"
     assert shown != before and shown == after
     assert (
         drawn.observation.long_axis.length_mm == pytest.approx(14, abs=1.2)
@@ -142,7 +142,7 @@ def test_the_mask_follows_an_end_point_while_it_is_dragged_and_becomes_one_comma
     assert drawn.segment() == before
 
 
-def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
+def test_queued_moves_are_drawn_once(scene, make_phantom, view, monkeypatch):
     from oncotrack.scene.masks import mask_editing, recist
 
     axial = view("Green")
@@ -156,7 +156,7 @@ def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
         monkeypatch.setattr(module, "pseudo_mask", lambda *a, **k: made.append(1) or original(*a, **k))
     end = MIDDLE + LONG[1]
     axial.drag(end, np.add(end, (-4, 0, 0)), lambda: [waiting.pop()() for _ in range(len(waiting))])
-    assert len(made) == 2, "one for four moves, one when it was released"
+    assert len(made) == 2, "one for four moves, one on release"
     reading.session.close()
 
 
@@ -169,7 +169,7 @@ def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
     ],
     ids=["parallel", "apart", "outside"],
 )
-def test_lines_that_do_not_fit_get_a_sentence_and_wait_to_be_dragged(reading, axial, one, other, sentence):
+def test_lines_that_do_not_fit_are_refused_and_can_be_dragged(reading, axial, one, other, sentence):
     axial.node.SetFieldOfView(200, 200, 1)
     reading.draw(axial, one, other)
     assert len(reading.messages) == 1 and sentence in reading.messages[0]
@@ -180,7 +180,7 @@ def test_lines_that_do_not_fit_get_a_sentence_and_wait_to_be_dragged(reading, ax
     assert reading.session.hint == ""
 
 
-def test_a_line_that_is_dragged_into_place_is_taken(reading, axial):
+def test_a_line_that_was_dragged_until_it_fits_is_accepted(reading, axial):
     reading.draw(axial, LONG, ((15, -7, 0), (15, 7, 0)))
     assert not len(reading.session.findings)
     axial.drag(np.add(MIDDLE, (15, -7, 0)), np.add(MIDDLE, (0, -7, 0)))
@@ -210,13 +210,13 @@ def test_an_impossible_drag_is_undone(drawn, axial):
     assert line.GetLineLengthWorld() == pytest.approx(drawn.observation.short_axis.length_mm)
 
 
-def test_slanted_axes_are_warned_of_and_squared_on_request(reading, axial):
+def test_oblique_axes_cause_a_warning_and_are_made_perpendicular_on_request(reading, axial):
     slanted = ((-4.0, -7.0, 0), (4.0, 7.0, 0))
     reading.draw(axial, LONG, slanted)
     assert "degrees from the right angle" in reading.messages[-1]
     assert "degrees off" in measurement_text(reading.session)
     length = reading.observation.short_axis.length_mm
-    reading.is_one_undoable_edit(reading.session.make_perpendicular)
+    reading.check_one_undoable_edit(reading.session.make_perpendicular)
     along, across = (
         np.subtract(a.end, a.start) for a in (reading.observation.long_axis, reading.observation.short_axis)
     )
@@ -241,20 +241,20 @@ def test_axes_can_be_drawn_on_a_coronal_slice(reading, view):
     assert not reading.messages
 
 
-def test_a_finding_of_another_tool_gets_axes_and_mask_by_one_call(reading, axial):
+def test_axes_and_mask_of_a_finding_of_another_tool_are_suggested(reading, axial):
     session, box = reading.session, Box(tuple(MIDDLE - (8, 7, 6)), tuple(np.add(MIDDLE, (8, 7, 6))))
     seen = Observation(centre=box.centre, state=State.ACCEPTED, box=box, score=0.7, provenance=Provenance("lntracker"))
     finding = session.findings.add(session.time_point, seen, kind=Kind.LYMPH_NODE)
     assert session.at(np.add(MIDDLE, (1, 1, 0))).uid == finding.uid
-    reading.is_one_undoable_edit(lambda: session.suggest(finding.uid))
+    reading.check_one_undoable_edit(lambda: session.suggest(finding.uid))
     new = session.findings[finding.uid].at(session.time_point)
-    assert (new.state, new.score) == (State.ACCEPTED, 0.7), "what was decided stays decided"
+    assert (new.state, new.score) == (State.ACCEPTED, 0.7), "the decision is kept"
     assert new.provenance.method == "lntracker, RECIST pseudo-mask"
     assert 8 < new.short_axis.length_mm <= new.long_axis.length_mm < 24
     assert new.mask is not None
 
 
-def test_a_click_on_the_mark_of_a_finding_proposes_its_mask(reading, axial):
+def test_a_click_on_the_point_of_a_finding_suggests_its_mask(reading, axial):
     session = reading.session
     finding = session.findings.add(session.time_point, Observation(centre=tuple(MIDDLE), radius_mm=8.0))
     axial.picture()
@@ -264,10 +264,10 @@ def test_a_click_on_the_mark_of_a_finding_proposes_its_mask(reading, axial):
     session.leave()
     axial.picture()
     axial.click(MIDDLE)
-    assert session.findings[finding.uid].at(session.time_point).mask is None, "another tool is worked with"
+    assert session.findings[finding.uid].at(session.time_point).mask is None, "another tool is in use"
 
 
-def test_accept_reject_delete_and_go_on(drawn, axial):
+def test_accept_reject_and_remove(drawn, axial):
     session = drawn.session
     drawn.draw(axial, LONG, SHORT, at=np.add(MIDDLE, (-25, 5, 0)))
     assert [line.cells[0] for line in lines(session)] == ["L 1", "L 2"]

@@ -28,7 +28,7 @@ MIDDLE = np.array((12.0, -8.0, 5.0))
 
 
 def axes(at=MIDDLE, long: float = 18.0, short: float = 14.0) -> dict[str, Axis]:
-    """Axes of a lesion as the fields of an observation."""
+    """Return axes of a lesion as fields of an observation."""
     along, across = np.array((long / 2, 0, 0)), np.array((0, short / 2, 0))
     return {
         name: Axis(tuple(np.subtract(at, half)), tuple(np.add(at, half)))
@@ -44,7 +44,7 @@ def submitted():
 
 @pytest.fixture
 def session(scene, make_phantom, submitted):
-    """One lesion with its mask in one slice."""
+    """Return a session with one lesion and its mask in one slice."""
     session = RecistScene(scene, submit=submitted.append)
     session.set_scan(add_volume(scene, make_phantom()))
     session.nodes.select(session.add(Observation(centre=tuple(MIDDLE), **axes())).uid)
@@ -81,7 +81,7 @@ def undone_and_redone(session, edit):
     return outcome
 
 
-def test_a_mask_is_carried_to_3d_as_one_command_with_progress(session):
+def test_a_mask_is_extended_to_3d_as_one_command_with_progress(session):
     messages = []
     flat = session.observation
     finding = undone_and_redone(
@@ -98,7 +98,7 @@ def test_a_mask_is_carried_to_3d_as_one_command_with_progress(session):
     assert len(messages) > 1 and all(0 <= part <= 1 for part, _text in messages)
 
 
-def test_carrying_can_be_cancelled_and_does_not_overwrite_newer_edits(session):
+def test_extending_can_be_cancelled_and_does_not_overwrite_newer_edits(session):
     before = session.findings.findings
 
     def stop(_part, _text):
@@ -168,7 +168,7 @@ def test_a_3d_mask_stays_in_3d_when_its_diameters_are_made_perpendicular_and_one
 def test_without_a_submit_a_dragged_diameter_makes_the_3d_mask_again_at_once(scene, session, in_3d, submitted):
     again = RecistScene(scene)
     stretched(again, -4.0)
-    assert len(submitted) == 1, "the other session has its own"
+    assert len(submitted) == 1, "the other session has its own queue"
     assert again.observation.long_axis.length_mm == pytest.approx(14.0)
     assert again.observation.mask.geometry.size[2] >= 3
     again.close()
@@ -187,7 +187,7 @@ def test_diameters_drawn_on_a_second_slice_submit_the_task_that_uses_both(sessio
     assert seen.mask.geometry.size[2] >= 3
 
 
-def test_axes_on_a_second_slice_carry_from_both(session):
+def test_a_mask_is_extended_from_axes_on_two_slices(session):
     alone = session.extend_to_3d().run().at(session.time_point)
     session.undo()
     more = RecistAxes(*axes(MIDDLE + np.array((0, 0, 4.0)), 14.0, 11.0).values())
@@ -207,7 +207,7 @@ def test_a_painted_mask_is_measured_and_is_one_command(session):
     assert seen.volume_mm3 == pytest.approx(inside.sum() * 4.5)
     assert seen.long_axis != was.long_axis and seen.long_axis.length_mm < was.long_axis.length_mm
     session.undo()
-    assert shown(session).array.sum() == was.mask.volume().array.sum(), "the segment goes back too"
+    assert shown(session).array.sum() == was.mask.volume().array.sum(), "the segment is restored too"
 
 
 def test_an_emptied_mask_is_refused_and_a_deleted_or_renamed_segment_is_a_command(session):
@@ -227,7 +227,7 @@ def test_an_emptied_mask_is_refused_and_a_deleted_or_renamed_segment_is_a_comman
     assert segmentation.GetSegment(uid) is not None
 
 
-def test_measuring_gives_the_axes_of_the_mask_and_the_mask_can_be_taken_away(session):
+def test_measuring_gives_the_axes_of_the_mask_and_the_mask_can_be_removed(session):
     drawn = session.observation
     undone_and_redone(session, session.remeasure)
     assert session.observation.mask == drawn.mask
@@ -246,7 +246,7 @@ def test_a_segment_that_the_reader_added_is_left_alone(session):
     assert segmentation.GetSegment("mine") is not None
 
 
-def test_everything_is_there_after_saving_and_reopening(session, tmp_path):
+def test_everything_is_restored_after_saving_and_reopening(session, tmp_path):
     session.extend_to_3d().run()
     session.accept()
     before = session.findings.findings
@@ -260,11 +260,11 @@ def test_everything_is_there_after_saving_and_reopening(session, tmp_path):
     assert len(nodes) == 1 and nodes[0].GetSegmentation().GetNumberOfSegments() == 1
     assert shown(again).array.sum() == before[0].at(again.time_point).mask.volume().array.sum()
     again.rebuild()
-    assert shown(again).array.shape[0] == 1, "it goes on where it was left"
+    assert shown(again).array.shape[0] == 1, "it shows the mask that was saved"
     again.close()
 
 
-def test_masks_are_exported_and_taken_up_again(session, tmp_path):
+def test_masks_are_exported_and_imported_again(session, tmp_path):
     session.extend_to_3d().run()
     other = session.add(Observation(centre=(-20.0, 5.0, 5.0), **axes((-20.0, 5.0, 5.0), 12.0, 9.0)))
     session.suggest(other.uid)
@@ -279,7 +279,7 @@ def test_masks_are_exported_and_taken_up_again(session, tmp_path):
     assert len([path for path in (tmp_path / "pairs").rglob("*") if path.is_file()]) >= 2
     before = session.findings.findings
     same = session.import_masks(tmp_path / "masks.seg.nrrd").run()
-    assert (same.new, same.changed, same.refused) == ((), (), ()), "they are here already"
+    assert (same.new, same.changed, same.refused) == ((), (), ()), "these masks exist already"
     assert session.findings.findings == before
     held = {each.label: each.at(session.time_point).mask for each in before}
     for finding in before:
@@ -306,7 +306,7 @@ def test_a_table_of_axes_is_measured_and_a_bad_row_does_not_stop_it(session, tmp
 
 
 def mrk(ends) -> str:
-    """Two lines as Slicer saves them."""
+    """Return two lines as Slicer saves them."""
     line = [
         {"type": "Line", "coordinateSystem": "RAS", "controlPoints": [{"position": list(p)} for p in pair]}
         for pair in ends
@@ -314,7 +314,7 @@ def mrk(ends) -> str:
     return json.dumps({"markups": line})
 
 
-def test_without_a_scan_each_thing_says_so(scene):
+def test_without_a_scan_every_method_is_refused(scene):
     session = RecistScene(scene)
     assert possible_methods(session) == frozenset()
     for call in (session.draw_axes, lambda: session.export("x"), session.rebuild):

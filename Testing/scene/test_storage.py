@@ -42,7 +42,7 @@ def test_a_folder_that_cannot_be_made_is_refused(scene, tmp_path):
         save_scene(scene, tmp_path / "file" / "patient.mrb")
 
 
-def test_a_cut_off_file_is_refused_and_the_open_scene_stays(saved, scene, tmp_path):
+def test_a_truncated_file_is_refused_and_the_open_scene_stays(saved, scene, tmp_path):
     cut = tmp_path / "cut.mrb"
     cut.write_bytes(saved.read_bytes()[: saved.stat().st_size // 2])
     nodes = scene.GetNumberOfNodes()
@@ -65,7 +65,7 @@ def test_a_missing_file_is_refused(scene, tmp_path):
         open_scene(scene, tmp_path / "none.mrb")
 
 
-def test_a_volume_comes_back(saved):
+def test_a_volume_is_restored(saved):
     other = new_scene()
     open_scene(other.scene, saved)
     assert other.scene.GetFirstNodeByName("CT").GetImageData().GetDimensions() == (64, 64, 40)
@@ -80,12 +80,12 @@ def test_drawing_is_possible_here_and_a_missing_library_is_an_error(monkeypatch)
 
 
 def cancel(fraction, _text):
-    """Progress of a reader who stops it half way."""
+    """Progress function that cancels half way."""
     if fraction > 0.3:
         raise Cancelled
 
 
-def test_a_cancelled_saving_leaves_the_old_file_and_nothing_else(saved, scene, make_phantom):
+def test_a_cancelled_save_leaves_only_the_old_file(saved, scene, make_phantom):
     before = saved.read_bytes()
     add_volume(scene, make_phantom(name="another"))
     with pytest.raises(Cancelled):
@@ -94,7 +94,7 @@ def test_a_cancelled_saving_leaves_the_old_file_and_nothing_else(saved, scene, m
     assert [path.name for path in saved.parent.iterdir()] == ["patient.mrb"]
 
 
-def test_what_is_saved_is_the_scene_of_that_moment(saved, scene, make_phantom):
+def test_the_scene_is_saved_as_it_was_when_the_task_was_made(saved, scene, make_phantom):
     task = save_task(scene, saved)
     add_volume(scene, make_phantom(name="later"))
     task.run()

@@ -100,7 +100,7 @@ def test_a_taken_port_gets_a_message(server):
         _check_address("127.0.0.1", urlsplit(server.url).port)
 
 
-def test_a_page_that_leaves_while_it_connects_is_no_error_and_a_fault_of_ours_is():
+def test_a_page_closed_while_it_connects_is_no_error_but_a_defect_of_the_server_is():
     access = Access("127.0.0.1")
     cookie = {"Host": "127.0.0.1:80", "Cookie": f"oncotrack-80={access._session}"}
     request = make_mocked_request("GET", "/ws", headers=cookie)
