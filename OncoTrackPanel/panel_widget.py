@@ -52,7 +52,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         raise NotImplementedError
 
     def missing_packages(self):
-        """Return a message that names what cannot be done without the missing packages; "" when none is missing."""
+        """Return a message that names what cannot be done without the missing packages; "" when all are installed."""
         raise NotImplementedError
 
     def show_parameters(self):

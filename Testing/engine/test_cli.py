@@ -337,7 +337,7 @@ def test_demo_on_the_real_pair(oncotrack, tmp_path, shared_data, monkeypatch):
 # info, samples, help
 
 
-def test_info_and_samples_answer(oncotrack):
+def test_info_and_samples_print_their_results(oncotrack):
     assert "selfsim" in oncotrack("info").out
     assert json.loads(oncotrack("info", "selfsim", "--json", "-").out)["method"] == "selfsim"
     assert "lung-pair" in json.loads(oncotrack("samples", "--json", "-").out)
@@ -355,7 +355,7 @@ def test_version_and_unknown_commands(oncotrack):
     assert (done.code, overview("oncotrack").strip() in done.out + done.err) == (2, True)
 
 
-def test_without_typer_a_command_says_what_to_install(oncotrack, monkeypatch):
+def test_without_typer_a_command_names_what_to_install(oncotrack, monkeypatch):
     monkeypatch.setitem(sys.modules, "typer", None)
     done = oncotrack("info")
     assert (done.code, 'pip install "oncotrack[cli]"' in done.err) == (2, True)

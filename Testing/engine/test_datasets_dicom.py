@@ -147,7 +147,7 @@ def test_lidc_joins_the_readers_outlines_and_leaves_the_outline_itself_outside(t
     assert (2, 8, 7) not in inside and (2, 6, 5) in inside
 
 
-def test_lidc_says_what_is_damaged_or_missing(tmp_path, scan):
+def test_lidc_names_what_is_damaged_or_missing(tmp_path, scan):
     slices = write_series(tmp_path / "s", scan)
     with pytest.raises(InputError, match="holds no LIDC annotation files"):
         list(lidc.cases(tmp_path))
@@ -313,7 +313,7 @@ def test_a_pet_study_with_seg_is_read_in_suv(tmp_path, scan):
     assert len(split.truth) == 2
 
 
-def test_seg_keeps_its_place_when_only_some_frames_are_stored(tmp_path, scan):
+def test_seg_keeps_its_position_when_only_some_frames_are_stored(tmp_path, scan):
     slices = write_series(tmp_path / "CT", scan)
     write_seg(tmp_path / "seg.dcm", slices, nodes(), [("A", "mass"), ("B", "node")])
     image = load_series(tmp_path / "CT")
@@ -373,7 +373,7 @@ def test_rtstruct_fills_contours_and_leaves_holes(tmp_path, scan):
         read_rtstruct(tmp_path / "CT" / "1-01.dcm", image)
 
 
-def test_petct_says_what_is_missing(tmp_path, scan):
+def test_petct_names_what_is_missing(tmp_path, scan):
     with pytest.raises(InputError, match="holds no PET study"):
         list(petct.cases(tmp_path))
     write_pet(tmp_path / "PET", scan)

@@ -99,7 +99,7 @@ def test_several_series_are_listed(tmp_path):
         load(tmp_path)
 
 
-def test_a_segmentation_beside_the_scan_is_ignored(tmp_path):
+def test_a_segmentation_in_the_folder_of_the_scan_is_ignored(tmp_path):
     folder = write_series(tmp_path / "ct")
     other = write_series(tmp_path / "seg", positions=[0])
     marks = pydicom.dcmread(other / "slice_00.dcm")

@@ -95,7 +95,7 @@ def test_box_hits_of_ln_tracker_exceed_the_threshold_and_others_reach_it():
     assert compare_boxes([], [], [], 0.5).hits.shape == (0, 0)
 
 
-def test_the_hit_rule_of_osln_wants_any_overlap_and_a_similar_radius():
+def test_the_hit_rule_of_osln_requires_overlap_and_a_similar_radius():
     overlap = [[0.01, 0.0], [0.3, 0.3], [0.5, 0.0], [0.2, 0.0]]
     hits = detection.osln_hits(overlap, [5.0, 3.0, 4.9, 15.1], [10.0, 2.0])
     assert hits.tolist() == [[True, False], [False, True], [False, False], [False, False]]

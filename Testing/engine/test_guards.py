@@ -1,4 +1,4 @@
-"""What no feature test would notice: who imports whom, and whether every part of the Slicer extension is in its lists."""
+"""Checks of the structure: allowed imports, and completeness of the lists that the Slicer extension is built from."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def called(folder: Path, *owners: str) -> set[str]:
 
 
 def has(*names: str) -> set[str]:
-    """Methods, properties, signals and attributes of the classes in files of the scene's floor."""
+    """Return methods, properties, signals and attributes of the classes in files of `oncotrack/scene`."""
     found = set()
     for each in (node for name in names for node in tree(PACKAGE / "scene" / f"{name}.py").body):
         if isinstance(each, ast.ClassDef):
@@ -197,7 +197,7 @@ def slicer_needs() -> dict[str, str]:
 module_folders = pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
 
 
-# who imports whom
+# imports
 
 
 def test_the_engine_needs_neither_slicer_nor_a_toolkit():
@@ -238,7 +238,7 @@ print(json.dumps([done, failed]))
 
 
 @pytest.mark.parametrize("opened", ["oncotrack.web.viewer", "oncotrack.scene.followup.panel", "oncotrack.cli.app"])
-def test_nobody_waits_for_pytorch_before_it_is_needed(opened):
+def test_pytorch_is_imported_only_when_it_is_needed(opened):
     if "cli" not in opened and find_spec("trame_slicer") is None:
         pytest.skip("trame-slicer is not installed")
     script = f"import sys, {opened}\nprint('torch' in sys.modules)"
@@ -255,7 +255,7 @@ def test_no_file_of_the_engine_names_slicer_or_a_toolkit():
         assert named <= allowed, f"{file} imports {named - allowed}"
 
 
-def test_only_programs_of_their_own_print():
+def test_only_programs_print():
     for file in sources():
         calls = (node for node in ast.walk(tree(file)) if isinstance(node, ast.Call))
         printing = [call.lineno for call in calls if getattr(call.func, "id", "") == "print"]
@@ -274,7 +274,7 @@ def test_slicer_installs_what_the_engine_needs_and_slicer_lacks():
     assert slicer_needs() == needed
 
 
-def test_torch_is_asked_for_in_the_same_version():
+def test_torch_is_required_in_the_same_version():
     assert constant(PACKAGE / "packages.py", "TORCH") == engine_needs()["torch"]
 
 
@@ -448,7 +448,7 @@ def test_the_mask_panel_calls_what_the_session_has():
     assert {command.action for command in offered(folder).values()} <= known, "never enabled"
 
 
-def test_what_panels_share_calls_what_every_session_has():
+def test_the_base_class_of_the_panels_calls_only_what_every_session_has():
     shared = REPOSITORY / "OncoTrackPanel" / "panel_widget.py"
     owned = {
         node.attr
@@ -461,7 +461,7 @@ def test_what_panels_share_calls_what_every_session_has():
     )
 
 
-def test_the_icons_are_what_slicer_wants():
+def test_the_icons_have_the_size_that_slicer_requires():
     from PIL import Image
 
     for file in [PACKAGE / "resources" / "icons" / "OncoTrack.png", *REPOSITORY.glob("*/Resources/Icons/*.png")]:

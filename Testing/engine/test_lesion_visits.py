@@ -58,7 +58,7 @@ def test_groups_describe_the_change():
     assert grouped([lesion(None, 10.0)])[0].groups == ()
 
 
-def test_a_pair_read_backwards_exchanges_the_visits():
+def test_a_reversed_pair_exchanges_the_visits():
     before = VisitLesion(((0.0, 0.0, 0.0), (1.0, 2.0, 3.0)), (5.0, None), (VANISHED,))
     after = before.reversed()
     assert after.places == ((1.0, 2.0, 3.0), (0.0, 0.0, 0.0))
@@ -74,8 +74,8 @@ def test_the_body_is_neither_air_nor_table(real_like):
     assert not body_mask(replace(real_like, array=np.full_like(real_like.array, -1000))).any()
 
 
-def test_inserted_lesions_lie_at_their_known_places(warped):
-    """The tissue at a lesion's places differs from its surroundings, at both visits."""
+def test_inserted_lesions_lie_at_their_known_positions(warped):
+    """The tissue at a lesion's positions differs from its surroundings, at both visits."""
     assert len(warped.baseline_lesions) >= 8
     fates = {group for each in warped.baseline_lesions for group in each.groups}
     assert {GROWN, SHRUNK} <= fates
@@ -108,7 +108,7 @@ def test_a_scan_without_tissue_is_refused(real_like):
         warped_visits(bone, 1)
 
 
-def test_a_synthetic_patient_gives_every_two_visits(monkeypatch, cancer_patient):
+def test_a_synthetic_patient_gives_every_pair_of_visits(monkeypatch, cancer_patient):
     from oncotrack.datasets import lesion_visits
 
     requested = {}

@@ -24,7 +24,7 @@ def test_a_scroll_in_one_row_moves_the_same_orientation_of_the_other(session, ro
     assert rows["FollowUpCoronal"].centre() == coronal
 
 
-def test_a_scroll_in_the_follow_up_moves_the_baseline_once(session, rows, truth):
+def test_a_scroll_in_the_follow_up_moves_only_the_baseline(session, rows, truth):
     moves = []
     followup = rows["FollowUpAxial"].node
     followup.JumpSliceByCentering(3.0, 4.0, -10.0)

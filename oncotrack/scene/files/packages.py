@@ -10,7 +10,7 @@ from oncotrack.errors import MissingPackageError
 from oncotrack.packages import TORCH, missing, required
 
 _NEEDED = (
-    "OncoTrack needs a few Python packages that Slicer does not bring. Press Install packages; "
+    "OncoTrack needs a few Python packages that Slicer does not include. Press Install packages; "
     "until then scans can be viewed, but lesions cannot be followed."
 )
 _WITHOUT_TORCH = (
@@ -19,7 +19,7 @@ _WITHOUT_TORCH = (
 )
 _REFUSED = (
     "The packages were not installed, so lesions cannot be followed; everything else in Slicer works as before. "
-    "Press Install packages when you want to go on."
+    "Press Install packages to try again."
 )
 _FAILED = (
     "The packages could not be installed. Check the network and press Install packages again; "
@@ -30,7 +30,7 @@ _UNDETECTED = (
     "slices. Press Install packages to get that too."
 )
 _UNMEASURED = (
-    "OncoTrack needs a few Python packages that Slicer does not bring. Press Install packages; "
+    "OncoTrack needs a few Python packages that Slicer does not include. Press Install packages; "
     "until then scans can be viewed, but lesions cannot be measured."
 )
 
@@ -54,7 +54,7 @@ def lacks_torch() -> bool:
 
 
 def follow_up_message() -> str:
-    """Return a message that names what the follow-up module cannot do without the missing packages; "" when none is missing."""
+    """Return a message that names what the follow-up module cannot do without the missing packages; "" when all are installed."""
     if lacks_required():
         return _NEEDED
     return _WITHOUT_TORCH if lacks_torch() else ""
@@ -85,7 +85,7 @@ def install(packages: Installer, torch: Installer) -> None:
     Raises
     ------
     MissingPackageError
-        InstallationRefused, no network, or still missing afterwards; the message says what works without.
+        The reader refused, there is no network, or a package is still missing; the message names what works without it.
     """
     _install(missing(required()), packages, _REFUSED, _FAILED)
     _install(missing([TORCH]), torch, _WITHOUT_TORCH, _WITHOUT_TORCH)
