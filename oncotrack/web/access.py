@@ -82,12 +82,12 @@ class Folders:
 
     Parameters
     ----------
-    places : iterable of Path
+    paths : iterable of Path
         Folders, or single files.
     """
 
-    def __init__(self, places: Iterable[Path]) -> None:
-        self.places = tuple(dict.fromkeys(Path(place).expanduser().resolve() for place in places))
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.paths = tuple(dict.fromkeys(Path(allowed).expanduser().resolve() for allowed in paths))
 
     def check(self, typed: str) -> Path:
         """Return the absolute path of what a reader typed; a relative path starts at the first folder that contains it.
@@ -100,14 +100,14 @@ class Folders:
         if not typed.strip():
             raise InputError("Type the path of a DICOM folder or of a file.")
         path = Path(typed.strip()).expanduser()
-        for place in self.places:
-            candidate = (place / path).resolve()
-            if not candidate.is_relative_to(place):
+        for allowed in self.paths:
+            candidate = (allowed / path).resolve()
+            if not candidate.is_relative_to(allowed):
                 continue
             if candidate.exists():
                 return candidate
-        shown = ", ".join(map(str, self.places)) or "none was given"
-        if any((place / path).resolve().is_relative_to(place) for place in self.places):
+        shown = ", ".join(map(str, self.paths)) or "none was given"
+        if any((allowed / path).resolve().is_relative_to(allowed) for allowed in self.paths):
             raise InputError(f"{typed} does not exist. Check the path.")
         raise InputError(
             f"{typed} lies outside the folders OncoTrack was started with ({shown}), so it was not opened. "

@@ -44,7 +44,7 @@ class Files:
     def __init__(self, viewer: Viewer, display: Display, folders: Folders, out: Path, reader: ReadAhead) -> None:
         self._viewer, self._display, self._folders, self.out, self._reader = viewer, display, folders, out, reader
         self._on_yes: Callable[[], None] = lambda: None
-        viewer.state.update({"saved": [], "folders": [str(place) for place in folders.places], "typed": "", "ask": {}})
+        viewer.state.update({"saved": [], "folders": [str(path) for path in folders.paths], "typed": "", "ask": {}})
 
     # open
 

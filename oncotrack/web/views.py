@@ -156,7 +156,9 @@ class Views:
             view.get_displayable_manager_by_class(
                 slicer.vtkMRMLScalarBarDisplayableManager
             ).SetAdjustForegroundWindowLevelEnabled(False)
-            view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._show_place(view))
+            view.get_view_node().AddObserver(
+                vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._describe_view(view)
+            )
             view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
 
     def slices(self) -> list[SliceView]:
@@ -248,7 +250,7 @@ class Views:
         self._state.mouse_releases += 1
         self.released.emit()
 
-    def _show_place(self, view: SliceView) -> None:
+    def _describe_view(self, view: SliceView) -> None:
         node = view.get_view_node()
         name, size = node.GetLayoutName(), node.GetDimensions()[:2]
         if size != self._size_before.get(view, size):
@@ -259,13 +261,13 @@ class Views:
         axis, letters = _AXES[next(each for each in ORIENTATIONS if name.endswith(each))]
         offset = node.GetSliceToRAS().GetElement(axis, 3)
         letter = letters[bool(offset < 0)]
-        place = {
+        description = {
             "place": f"{letter} {abs(offset):.1f} mm",
             "size": list(size),
             "ras_to_xy": [round(inverse.GetElement(row, column), 6) for row in range(4) for column in range(4)],
         }
-        if place != self._state.views.get(name):
-            self._state.views = {**self._state.views, name: place}
+        if description != self._state.views.get(name):
+            self._state.views = {**self._state.views, name: description}
 
     def _decorate(self, _server: Server, view_id: str, view: AbstractView) -> None:
         name = view.get_singleton_tag()
