@@ -108,7 +108,7 @@ def dls_record(source="000004_02_01_007-010.nii.gz", target="000004_03_01_002-00
 
 
 def write_dls_image(path, size, spacing, *, rows_first):
-    """A sub-volume as DeepLesion's own export stores it (rows first), or columns first with slices turned head up."""
+    """Write a sub-volume as DeepLesion's own export stores it (rows first), or columns first with the slices in reverse order."""
     x, y, z = np.meshgrid(*(np.arange(n) for n in size), indexing="ij")
     array = (x + 100 * y + 10000 * z).astype(np.float32)  # the value encodes the annotation's voxel
     if rows_first:

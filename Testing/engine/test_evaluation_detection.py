@@ -21,7 +21,7 @@ def comparison(scores, hits, objects=None):
 
 @pytest.fixture
 def two_patients():
-    """Patient 1 has objects A and B, patient 2 has C; worked by hand in the tests below.
+    """Return two patients: 1 has objects A and B, 2 has C; the tests below work them out by hand.
 
     scores   0.9 A hit, 0.8 false, 0.7 A again, 0.6 B hit | 0.85 false, 0.5 C hit
     """

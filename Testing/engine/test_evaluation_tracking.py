@@ -73,7 +73,7 @@ def test_robustness_shifts_stay_within_a_quarter_radius():
 
 
 def released_rules(records):
-    """The released evaluator's arithmetic, spelled out item by item."""
+    """Compute the metrics as the released evaluator does, item by item."""
     distances, ratios, radii = [], [], []
     for item in records:
         squares = [

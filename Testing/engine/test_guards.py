@@ -42,7 +42,7 @@ def tree(path: Path) -> ast.Module:
 
 
 def imports(path: Path, at_top_only: bool = False) -> set[str]:
-    """Full names of the modules that a file imports."""
+    """Return the full names of the modules that a file imports."""
     module = tree(path)
     names = set()
     for node in module.body if at_top_only else ast.walk(module):
@@ -61,7 +61,7 @@ def floor(name: str) -> str:
 
 
 def sources(*floors: str) -> list[Path]:
-    """The Python files of some floors; of all without a name."""
+    """Return the Python files of some floors; of all without a name."""
     files = sorted(PACKAGE.rglob("*.py"))
     return [file for file in files if not floors or floor(dotted(file)) in floors]
 
@@ -72,7 +72,7 @@ def dotted(file: Path) -> str:
 
 
 def listed(folder: Path) -> set[str]:
-    """Files that a module's CMakeLists.txt names in its SCRIPTS and RESOURCES."""
+    """Return the files that a module's CMakeLists.txt names in its SCRIPTS and RESOURCES."""
     text = (folder / "CMakeLists.txt").read_text(encoding="utf-8")
     lists = re.findall(r"set\(MODULE_PYTHON_(?:SCRIPTS|RESOURCES)(.*?)\)", text, re.DOTALL)
     assert len(lists) == 2, f"{folder.name}/CMakeLists.txt has not both lists"
@@ -80,13 +80,13 @@ def listed(folder: Path) -> set[str]:
 
 
 def widgets(folder: Path) -> dict[str, ElementTree.Element]:
-    """The widgets of a module's .ui files, by object name."""
+    """Return the widgets of a module's .ui files, by object name."""
     roots = [ElementTree.parse(file).getroot() for file in sorted((folder / "Resources" / "UI").glob("*.ui"))]
     return {widget.get("name"): widget for root in roots for widget in root.iter("widget")}
 
 
 def panel_files(folder: Path) -> list[Path]:
-    """The module's own file, and that of its panel's base class where it has one."""
+    """Return the module's own file, and that of its panel's base class where it has one."""
     own, shared = folder / f"{folder.name}.py", REPOSITORY / "OncoTrackPanel" / "panel_widget.py"
     return [own, shared] if "OncoTrackPanel.panel_widget" in imports(own) else [own]
 
@@ -100,21 +100,21 @@ def literal(folder: Path, name: str) -> dict[str, str]:
 
 
 def offered(folder: Path) -> dict[str, ReaderCommand]:
-    """The commands that a module's buttons and check boxes run, by the widget's name."""
+    """Return the commands that a module's buttons and check boxes run, by the widget's name."""
     commands = {command.name: command for command in COMMANDS if set(command.tools) & set(TOOLS[folder.name])}
     named = literal(folder, "BUTTONS") | literal(folder, "CHECK_BOXES")
     return {widget: commands[name] for widget, name in named.items()}
 
 
 def strings(file: Path) -> set[str]:
-    """The string constants in a file's code."""
+    """Return the string constants in a file's code."""
     return {
         node.value for node in ast.walk(tree(file)) if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
 
 
 def called(folder: Path, *owners: str) -> set[str]:
-    """The session's attributes that a module uses: through commands, behind `call_session`, and behind `owners`."""
+    """Return the session's attributes that a module uses: through commands, behind `call_session`, and behind `owners`."""
     names, file = (
         {offered(folder)[button].action for button in literal(folder, "BUTTONS")},
         folder / f"{folder.name}.py",
@@ -148,7 +148,7 @@ def has(*names: str) -> set[str]:
 
 
 def bound(folder: Path) -> set[str]:
-    """The parameters that widgets are bound to."""
+    """Return the parameters that widgets are bound to."""
     return {
         prop.findtext("string")
         for widget in widgets(folder).values()
@@ -158,7 +158,7 @@ def bound(folder: Path) -> set[str]:
 
 
 def parameters(folder: Path) -> dict[str, ast.AnnAssign]:
-    """The fields of the module's parameter class."""
+    """Return the fields of the module's parameter class."""
     return {
         field.target.id: field
         for node in ast.walk(tree(folder / f"{folder.name}.py"))
@@ -170,7 +170,7 @@ def parameters(folder: Path) -> dict[str, ast.AnnAssign]:
 
 
 def constant(file: Path, name: str):
-    """The value of a literal that a file assigns at its top."""
+    """Return the value of a literal that a file assigns at its top."""
     for node in tree(file).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(getattr(target, "id", "") == name for target in targets):
@@ -179,7 +179,7 @@ def constant(file: Path, name: str):
 
 
 def requirements(lines: list[str]) -> dict[str, str]:
-    """Requirement lines by lower-case name."""
+    """Return requirement lines by lower-case name."""
     return {re.match(r"[\w.-]+", line).group().lower(): line for line in lines}
 
 
@@ -502,7 +502,7 @@ endfunction()
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """The folder of scripted modules, as a build with stand-ins for Slicer's own CMake macros installs it."""
+    """Install the scripted modules by CMake, with replacements of Slicer's macros, and return their folder."""
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
     folder = tmp_path_factory.mktemp("extension")

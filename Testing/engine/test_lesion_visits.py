@@ -27,7 +27,7 @@ from oncotrack.images.volume import Volume
 
 @pytest.fixture(scope="module")
 def real_like() -> Volume:
-    """A CT of 24 x 24 x 16 cm: a body of fat with a core of soft tissue, on a table."""
+    """Return a CT of 24 x 24 x 16 cm: a body of fat with a core of soft tissue, on a table."""
     grid = Geometry((60, 60, 32), (4.0, 4.0, 5.0), (-120.0, -120.0, -80.0))
     _, y, x = np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij")
     away = np.hypot((x - 30) / 27, (y - 32) / 22.5)

@@ -15,7 +15,7 @@ from oncotrack.images.volume import Volume
 
 
 def body(shape=(20, 90, 110), spacing=(2.0, 2.0, 4.0), direction=None) -> Volume:
-    """An elliptic cylinder of water with one brighter ball, and a thin table below, in air; LPS-like axes."""
+    """Return an elliptic cylinder of water with one brighter ball, and a thin table below, in air; LPS-like axes."""
     k, j, i = np.indices(shape)
     array = np.full(shape, -1000, np.int16)
     array[((i - 50) / 35) ** 2 + ((j - 40) / 25) ** 2 < 1] = 0

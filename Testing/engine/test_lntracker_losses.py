@@ -66,7 +66,7 @@ def slices(batch: int = 1, height: int = 64, width: int = 96, seed: int = 0) -> 
 
 
 def tracks(config: LNTrackerConfig, *counts: int, seed: int = 1) -> TrackQueries:
-    """Random track queries, so many in each image."""
+    """Draw random track queries, `counts` in each image."""
     generator = torch.Generator().manual_seed(seed)
     most = max(counts)
     present = torch.arange(most)[None] < torch.tensor(counts)[:, None]
@@ -90,7 +90,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def output_of(logits: torch.Tensor, boxes: torch.Tensor, n_tracks: int = 0, present=None) -> Output:
-    """An output of one image and one layer with these (N,) scores and (N, 4) boxes."""
+    """Return an output of one image and one layer with these (N,) scores and (N, 4) boxes."""
     return Output(
         size=SIZE,
         logits=logits[None, None],

@@ -140,7 +140,7 @@ def test_rotation_and_scaling_keep_boxes_on_their_nodes(stored):
 
 @pytest.fixture(params=["no", "bf16"])
 def precision(request):
-    """Precision of a training run; accelerate allows one per process."""
+    """Return the precision of a training run; accelerate allows one per process."""
     AcceleratorState._reset_state()
     yield request.param
     AcceleratorState._reset_state()

@@ -33,7 +33,7 @@ def turned(degrees: float) -> np.ndarray:
 
 
 def lump(direction: np.ndarray, long_mm=24.0, short_mm=16.0, noise=12.0) -> tuple[Volume, Volume, RecistAxes]:
-    """An ellipsoid of 60 HU in fat on a grid of any direction, its truth, and its axes in the slice of its middle."""
+    """Return an ellipsoid of 60 HU in fat on a grid of any direction, its truth, and its axes in the slice of its middle."""
     spacing = np.array([0.8, 0.8, 2.5])
     size = (90, 90, 24)
     origin = CENTRE - direction @ (spacing * (np.array(size) - 1) / 2).round(6)

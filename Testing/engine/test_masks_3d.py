@@ -54,7 +54,7 @@ def on(grid: Volume, mask: Volume) -> np.ndarray:
 
 
 def smaller(axes: RecistAxes, up_mm: float, half_height_mm: float, normal) -> RecistAxes:
-    """The axes of the lump so far above its middle."""
+    """Return the axes of the lump at a height above its middle."""
     share = np.sqrt(1 - (up_mm / half_height_mm) ** 2)
     ends = np.asarray(axes.centre) + share * (axes.ends - axes.centre) + up_mm * np.asarray(normal)
     return RecistAxes.of(ends[:2], ends[2:])

@@ -21,7 +21,7 @@ TINY = replace(COMPACT, stem=8, stages=(8, 8, 16, 16), blocks=(1, 1, 1, 1), widt
 
 
 def slices(count: int = 2) -> tuple[torch.Tensor, list[MRTargets]]:
-    """Noise with one bright disc a slice."""
+    """Return noise with one bright disc in each slice, and its targets."""
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(count, 3, 64, 96, generator=generator) * 0.3
     y, x = torch.meshgrid(torch.arange(64) + 0.5, torch.arange(96) + 0.5, indexing="ij")

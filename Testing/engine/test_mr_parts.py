@@ -53,7 +53,7 @@ def test_roi_align_gives_the_published_example():
 
 
 def plain_roi_align(features, box, size, samples=2):
-    """RoIAlign of one box, cell by cell and sample by sample."""
+    """Compute RoIAlign of one box, cell by cell and sample by sample."""
     channels, height, width = features.shape
     out = np.zeros((channels, size, size))
     x0, y0, x1, y1 = box

@@ -40,7 +40,7 @@ def description() -> dict:
 
 @pytest.fixture(scope="module")
 def extension() -> dict[str, str]:
-    """The EXTENSION_ fields of the top-level CMakeLists.txt."""
+    """Return the EXTENSION_ fields of the top-level CMakeLists.txt."""
     text = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
     fields = dict(re.findall(r'set\(EXTENSION_(\w+) "([^"]*)"\)', text))
     fields["project"] = re.search(r"project\s*\(\s*([^\s)]+)", text).group(1)
@@ -99,7 +99,7 @@ def test_the_repository_with_its_history_is_small_enough_for_the_index():
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """A folder with the package as a wheel brings it, and nothing of the clone."""
+    """Return a folder with the package as a wheel installs it, and nothing else of the clone."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()

@@ -24,7 +24,7 @@ def shifted(steps: int) -> Registration:
 
 
 def add_visits(session, make_phantom, lesion, count: int = 4):
-    """Add scans of a patient who lies 5.4 mm further on at each, with known registrations."""
+    """Add scans of a patient who is displaced by 5.4 mm from visit to visit, with known registrations."""
     volumes = [
         add_volume(session.scene, make_phantom(tuple(lesion + n * SHIFT), name=f"CT {n + 1}")) for n in range(count)
     ]
@@ -37,7 +37,7 @@ def add_visits(session, make_phantom, lesion, count: int = 4):
 
 @pytest.fixture
 def patient(scene, trackers, make_phantom, lesion):
-    """Four visits, one lesion clicked in the first and matched in the second."""
+    """Return a session with four visits and one lesion, clicked in the first visit and matched in the second."""
     session = FollowUpScene(scene, trackers=trackers)
     add_visits(session, make_phantom, lesion)
     session.follow(lesion).run()
