@@ -54,16 +54,16 @@ def imports(path: Path, at_top_only: bool = False) -> set[str]:
     return names
 
 
-def floor(name: str) -> str:
+def package_of(name: str) -> str:
     """Return the package of oncotrack that a module belongs to, or "" for the modules beside the packages."""
     parts = name.split(".")
     return parts[1] if len(parts) > 1 and (PACKAGE / parts[1]).is_dir() else ""
 
 
-def sources(*floors: str) -> list[Path]:
-    """Return the Python files of some floors; of all without a name."""
+def sources(*packages: str) -> list[Path]:
+    """Return the Python files of these packages, by default of all."""
     files = sorted(PACKAGE.rglob("*.py"))
-    return [file for file in files if not floors or floor(dotted(file)) in floors]
+    return [file for file in files if not packages or package_of(dotted(file)) in packages]
 
 
 def dotted(file: Path) -> str:
@@ -249,7 +249,7 @@ def test_pytorch_is_imported_only_when_it_is_needed(opened):
 
 def test_no_file_of_the_engine_names_slicer_or_a_toolkit():
     for file in sources():
-        part = floor(dotted(file))
+        part = package_of(dotted(file))
         allowed = {"scene": SLICER, "web": SLICER | TOOLKITS}.get(part, set())
         named = {name.split(".")[0] for name in imports(file)} & (SLICER | TOOLKITS)
         assert named <= allowed, f"{file} imports {named - allowed}"
@@ -259,7 +259,7 @@ def test_only_programs_print():
     for file in sources():
         calls = (node for node in ast.walk(tree(file)) if isinstance(node, ast.Call))
         printing = [call.lineno for call in calls if getattr(call.func, "id", "") == "print"]
-        assert not printing or floor(dotted(file)) in {"cli", "web"}, f"{file} prints in line {printing[0]}"
+        assert not printing or package_of(dotted(file)) in {"cli", "web"}, f"{file} prints in line {printing[0]}"
 
 
 def test_the_tests_are_no_package():
@@ -287,7 +287,7 @@ def test_what_runs_in_slicer_needs_no_other_package():
         "pytorchutils",
         "_typeshed",
     }  # the last two come the same way
-    for file in (file for file in sources() if floor(dotted(file)) not in NOT_IN_SLICER):
+    for file in (file for file in sources() if package_of(dotted(file)) not in NOT_IN_SLICER):
         for name in {name.split(".")[0] for name in imports(file)} - {"oncotrack"} - set(sys.stdlib_module_names):
             known = DISTRIBUTIONS.get(name, name).lower()
             assert known in provided, f"{file} imports {name}, which Slicer would not have"
@@ -546,7 +546,7 @@ def test_everything_that_runs_in_slicer_is_installed(installed):
     for folder in MODULES:
         for file in listed(folder):
             assert (installed / file).is_file(), file
-    wanted = {file.relative_to(REPOSITORY) for file in sources() if floor(dotted(file)) not in NOT_IN_SLICER}
+    wanted = {file.relative_to(REPOSITORY) for file in sources() if package_of(dotted(file)) not in NOT_IN_SLICER}
     assert (installed / "OncoTrackPanel" / "panel_widget.py").is_file()
     there = {file.relative_to(installed) for file in (installed / "oncotrack").rglob("*.py")}
     assert there == wanted
