@@ -546,7 +546,7 @@ def test_everything_that_runs_in_slicer_is_installed(installed):
     for folder in MODULES:
         for file in listed(folder):
             assert (installed / file).is_file(), file
-    wanted = {file.relative_to(REPOSITORY) for file in sources() if package_of(dotted(file)) not in NOT_IN_SLICER}
+    expected = {file.relative_to(REPOSITORY) for file in sources() if package_of(dotted(file)) not in NOT_IN_SLICER}
     assert (installed / "OncoTrackPanel" / "panel_widget.py").is_file()
     there = {file.relative_to(installed) for file in (installed / "oncotrack").rglob("*.py")}
-    assert there == wanted
+    assert there == expected

@@ -27,6 +27,7 @@ class Overlays:
     """Both scans in their rows, with the current finding's overlays on the follow-up."""
 
     changed = Signal()
+    """Another map is shown, or none."""
 
     def __init__(self, nodes: FindingNodes, choice: TimePointSelection, baseline: ViewRow, followup: ViewRow) -> None:
         self._nodes, self._choice = nodes, choice
