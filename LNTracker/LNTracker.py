@@ -1,6 +1,6 @@
-"""LN-Tracker: find the lymph nodes of a CT and correct their boxes slice by slice.
+"""Slicer module LN-Tracker: detect the lymph nodes of a CT or an MR and correct their boxes slice by slice.
 
-The panel of `oncotrack.scene.detection.detection.DetectionScene`.
+Its panel drives a `DetectionScene` of `oncotrack.scene.detection.detection`.
 """
 
 import sys
@@ -61,16 +61,17 @@ class LNTracker(ScriptedLoadableModule):
         parent.dependencies = []
         parent.contributors = ["OncoTrack contributors"]
         parent.helpText = (
-            "Choose a CT and press Find lymph nodes: every node of the scan is boxed in 3D and on each of its slices. "
+            "Choose a CT or an MR and press Find lymph nodes: each proposed node gets a box in 3D and on each of its slices. "
             "Raise the minimum score to see fewer. Drag the handles of a slice box where it is wrong; split, merge, cut and "
             "extend nodes; accept or reject them. Every edit can be undone and is saved with the scene."
-            "<p><b>The network was trained on synthetic scans and on nodes inserted into real CTs: check every node, and "
+            "<p><b>The networks were trained on synthetic scans and on nodes inserted into real CTs: check every node, and "
             "look for missed nodes. For research use only. Not a medical device.</b></p>"
             '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
         parent.acknowledgementText = (
-            "The network follows LN-Tracker, which follows nodes through the slices with the queries of a detection "
-            "transformer; sizes are called enlarged and measurable after RECIST 1.1 (Schwartz et al., 2009)."
+            "The detector for CT is LN-Tracker (Yu et al.), which tracks nodes through the slices with the queries of a "
+            "detection transformer; that for MR follows S. Wang et al. (Medical Image Analysis, 2022). Enlarged and "
+            "measurable are the sizes of RECIST 1.1 (Schwartz et al., 2009)."
         )
         register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "LNTracker.png", scans=1)
 
@@ -101,7 +102,7 @@ class LNTrackerLogic(ScriptedLoadableModuleLogic):
 
 
 class LNTrackerWidget(PanelWidget):
-    """The panel."""
+    """The module's panel; see `PanelWidget`."""
 
     logic_class = LNTrackerLogic
     tools, buttons = (NODES,), BUTTONS
@@ -112,17 +113,17 @@ class LNTrackerWidget(PanelWidget):
         self.connect_table(self.ui.nodeTable, choices.NODE_COLUMNS)
 
     def connect_session(self):
-        self.session.placed.connect(lambda finding: self.act("follow_new", finding.uid))
+        self.session.placed.connect(lambda finding: self.call_session("follow_new", finding.uid))
 
     def missing_packages(self):
         from oncotrack.scene.files import packages
 
-        return packages.sentence_on_detection()
+        return packages.detection_message()
 
     def show_parameters(self):
         session, parameters = self.session, self.parameters
         if parameters.scan is not session.scan:
-            self.act("set_scan", parameters.scan)
+            self.call_session("set_scan", parameters.scan)
             if parameters.scan:
                 slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
         if parameters.threshold != session.threshold:
@@ -138,23 +139,23 @@ class LNTrackerWidget(PanelWidget):
             self.parameters.scan = session.scan
         self._show_nodes()
         self.ui.summaryLabel.text = detection_panel.summary(session)
-        self.ui.sliceLabel.text = detection_panel.slice_words(session)
+        self.ui.sliceLabel.text = detection_panel.slice_text(session)
         self._show_mergeable(detection_panel.mergeable(session))
-        self.ui.mergeComboBox.enabled = "editor.merge" in self.possible()
+        self.ui.mergeComboBox.enabled = "editor.merge" in self.possible_methods()
 
-    def possible(self):
-        from oncotrack.scene.detection.panel import possible
+    def possible_methods(self):
+        from oncotrack.scene.detection.panel import possible_methods
 
-        return possible(self.session)
+        return possible_methods(self.session)
 
-    def done(self, outcome):
-        from oncotrack.scene.detection.panel import done
+    def outcome_text(self, outcome):
+        from oncotrack.scene.detection.panel import outcome_text
 
-        return done(self.session, outcome)
+        return outcome_text(self.session, outcome)
 
     def _show_mergeable(self, choices):
         chosen = self.ui.mergeComboBox
-        if choices == self._mergeable:  # as while the reader scrolls: keep the choice
+        if choices == self._mergeable:  # unchanged, for example while the reader scrolls: keep the chosen node
             return
         self._mergeable, uid = choices, chosen.currentData
         chosen.clear()
@@ -163,14 +164,14 @@ class LNTrackerWidget(PanelWidget):
         chosen.currentIndex = max(chosen.findData(uid), 0)
 
     def _show_nodes(self):
-        from oncotrack.scene.detection.panel import lines, steps
+        from oncotrack.scene.detection.panel import lines, navigation_order
 
         parameters = self.parameters
         chosen = lines(self.session, parameters.shown, parameters.size, parameters.order, parameters.is_reversed)
-        self.session.listed = steps(chosen, parameters.shown)
+        self.session.listed = navigation_order(chosen, parameters.shown)
         self.show_lines(self.ui.nodeTable, chosen)
 
-    # commands that ask first
+    # commands that need an answer or a choice
 
     def _detect(self):
         from oncotrack.findings.tracklet_edits import Rerun
@@ -187,15 +188,15 @@ class LNTrackerWidget(PanelWidget):
             if box.clickedButton() not in (keep, replace):
                 return
             rerun = Rerun.KEEP if box.clickedButton() == keep else Rerun.REPLACE
-        self.act("detect", rerun)
+        self.call_session("detect", rerun)
 
     def _merge(self):
-        self.act("editor.merge", self.ui.mergeComboBox.currentData)
+        self.call_session("editor.merge", self.ui.mergeComboBox.currentData)
 
     def _export(self):
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder for the nodes")
         if folder:
-            self.act("export", Path(folder))
+            self.call_session("export", Path(folder))
 
 
 class LNTrackerTest(ScriptedLoadableModuleTest):

@@ -1,7 +1,7 @@
-"""Lesion Follow-Up: click a lesion in the baseline, see its match in the follow-up.
+"""Slicer module Lesion Follow-Up: click a lesion in the baseline and see its match in the follow-up.
 
-The panel of `oncotrack.scene.followup.follow_up.FollowUpScene`. What needs packages that Slicer lacks is imported when the module
-is entered, so that Slicer starts without them.
+Its panel drives a `FollowUpScene` of `oncotrack.scene.followup.follow_up`. Packages that Slicer lacks are imported when
+the module is entered, so that Slicer starts without them.
 """
 
 import sys
@@ -108,7 +108,7 @@ class LesionFollowUpLogic(ScriptedLoadableModuleLogic):
 
 
 class LesionFollowUpWidget(PanelWidget):
-    """The panel."""
+    """The module's panel; see `PanelWidget`."""
 
     logic_class = LesionFollowUpLogic
     tools, buttons = (FINDINGS, VIEW), BUTTONS
@@ -125,7 +125,7 @@ class LesionFollowUpWidget(PanelWidget):
         self.ui.methodComboBox.connect("activated(int)", self._on_method_chosen)
         self.ui.visitTable.connect("cellClicked(int,int)", self._on_visit_chosen)
         self.ui.visitTable.horizontalHeader().connect(
-            "sectionClicked(int)", lambda visit: self.act("show_visit", visit)
+            "sectionClicked(int)", lambda visit: self.call_session("show_visit", visit)
         )
         self.ui.layoutButton.connect("clicked()", self._show_layout)
 
@@ -140,15 +140,15 @@ class LesionFollowUpWidget(PanelWidget):
     def missing_packages(self):
         from oncotrack.scene.files import packages
 
-        return packages.sentence()
+        return packages.follow_up_message()
 
     def show_parameters(self):
         session, parameters = self.session, self.parameters
         if (parameters.baseline, parameters.followup) != (session.baseline, session.followup):
-            self.act("set_scans", parameters.baseline, parameters.followup)
+            self.call_session("set_scans", parameters.baseline, parameters.followup)
             with session.linking.paused():
                 slicer.util.resetSliceViews()
-        session.layers.is_map_shown = parameters.is_map_shown
+        session.overlays.is_map_shown = parameters.is_map_shown
         session.linking.is_enabled = parameters.are_views_linked
         self._show_lesions()
 
@@ -170,51 +170,51 @@ class LesionFollowUpWidget(PanelWidget):
         self._show_visits()
         self.ui.alternativeComboBox.clear()
         self.ui.alternativeComboBox.addItems(panel.alternatives(session))
-        self.ui.alternativeComboBox.enabled = "take_alternative" in self.possible()
-        self.ui.probabilityButton.checked = session.layers.is_probability_shown
-        if session.layers.is_probability_shown:
+        self.ui.alternativeComboBox.enabled = "take_alternative" in self.possible_methods()
+        self.ui.probabilityButton.checked = session.overlays.is_probability_shown
+        if session.overlays.is_probability_shown:
             self.parameters.is_map_shown = False  # one map at a time
 
-    def possible(self):
-        from oncotrack.scene.followup.panel import possible
+    def possible_methods(self):
+        from oncotrack.scene.followup.panel import possible_methods
 
-        hides_map = {"map_probability"} if self.session.layers.is_probability_shown else set()
-        return possible(self.session) | hides_map | {"set_visits"}
+        hides_map = {"map_probability"} if self.session.overlays.is_probability_shown else set()
+        return possible_methods(self.session) | hides_map | {"set_visits"}
 
-    def done(self, outcome):
-        from oncotrack.scene.followup.panel import method_tip, verdict
+    def outcome_text(self, outcome):
+        from oncotrack.scene.followup.panel import match_text, method_tip
 
         if isinstance(outcome, str):  # the name of a loaded method
             return method_tip(self.session, outcome)
-        return verdict(self.session) or "The rows are linked now."
+        return match_text(self.session) or "The rows are linked now."
 
     # from the panel to the session
 
     def _on_placed(self, at):
-        self.act("follow", at, self.parameters.radius_mm if self.parameters else 10.0)
+        self.call_session("follow", at, self.parameters.radius_mm if self.parameters else 10.0)
 
     def _on_method_chosen(self, index):
-        self.act("choose_method", self.session.method.names[index])
+        self.call_session("choose_method", self.session.method.names[index])
 
     def _toggle_probability(self):
-        if self.session.layers.is_probability_shown:
-            self.session.layers.hide_probability()
+        if self.session.overlays.is_probability_shown:
+            self.session.overlays.hide_probability()
         else:
-            self.act("map_probability")
-        self.ui.probabilityButton.checked = self.session.layers.is_probability_shown  # until the map is computed
+            self.call_session("map_probability")
+        self.ui.probabilityButton.checked = self.session.overlays.is_probability_shown  # until the map is computed
 
     def _add_visit(self):
         volume = self.ui.visitSelector.currentNode()
         if volume and volume not in self.session.visits:
-            self.act("set_visits", [*self.session.visits, volume])
+            self.call_session("set_visits", [*self.session.visits, volume])
 
     def _on_visit_chosen(self, row, column):
         if 0 <= row < len(self._visit_lines):
-            self.act("go_to", self._visit_lines[row].uid)
-            self.act("show_visit", column)
+            self.call_session("go_to", self._visit_lines[row].uid)
+            self.call_session("show_visit", column)
 
     def _take_alternative(self):
-        self.act("take_alternative", self.ui.alternativeComboBox.currentIndex)
+        self.call_session("take_alternative", self.ui.alternativeComboBox.currentIndex)
 
     # from the session to the panel
 
@@ -244,7 +244,7 @@ class LesionFollowUpWidget(PanelWidget):
         manager = slicer.app.layoutManager()
         if manager:  # Slicer may run without its main window
             show_rows(manager.layoutLogic().GetLayoutNode())
-            self.session.layers.show_scans()
+            self.session.overlays.show_scans()
 
 
 class LesionFollowUpTest(ScriptedLoadableModuleTest):

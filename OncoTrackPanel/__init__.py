@@ -1,1 +1,1 @@
-"""What the panels of the desktop modules share."""
+"""What the panels of the Slicer modules share: the base class of their widgets, and the sample scans."""

@@ -1,6 +1,6 @@
-"""The base class of the modules' panels: session, worker, messages, shortcuts and scene events.
+"""The base class of the Slicer modules' panels: session, worker, messages, shortcuts and scene events.
 
-What needs packages that Slicer lacks is imported when a module is entered, so that Slicer starts without them.
+Packages that Slicer lacks are imported when a module is entered, so that Slicer starts without them.
 """
 
 from operator import attrgetter
@@ -18,17 +18,17 @@ from oncotrack.scene.commands import commands_of
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A panel that drives one session of `oncotrack.scene`.
 
-    A module gives its logic and its commands as class attributes and fills in what raises NotImplementedError here.
-    Its .ui has an installButton, a workWidget, a progressBar, a cancelButton, a messageIcon, a messageLabel, and undo
-    and redo buttons.
+    A module defines its logic and its commands as class attributes, and overrides the methods that raise
+    NotImplementedError here. Its .ui file contains an installButton, a workWidget, a progressBar, a cancelButton, a
+    messageIcon, a messageLabel, an undoButton and a redoButton.
     """
 
     logic_class = None
     """A logic with `getParameterNode` and `new_session`."""
     tools = ()
-    """The tools of `oncotrack.scene.commands` whose commands it offers."""
+    """The tools of `oncotrack.scene.commands` whose commands the panel offers."""
     buttons: ClassVar = {}
-    """Name of each command's button in the .ui file, and of the command."""
+    """Name of each button in the .ui file, and of its command."""
     handlers: ClassVar = {}
     """Name of a command, and of the widget's method that runs it; other commands call the session."""
 
@@ -40,7 +40,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # to be defined by a module
 
     def connect_panel(self):
-        """Connect the widgets that are no command's button."""
+        """Connect the widgets that are not buttons of commands."""
         raise NotImplementedError
 
     def new_session(self):
@@ -48,11 +48,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return self.logic.new_session()
 
     def connect_session(self):
-        """Connect the session's own signals; `changed` and `refused` are connected."""
+        """Connect the signals of this kind of session; `changed` and `refused` are connected already."""
         raise NotImplementedError
 
     def missing_packages(self):
-        """Return a sentence on what cannot be done for lack of packages; "" when everything is installed."""
+        """Return a message that names what cannot be done without the missing packages; "" when all are installed."""
         raise NotImplementedError
 
     def show_parameters(self):
@@ -63,11 +63,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Update the panel from the session; `parameters` is not None."""
         raise NotImplementedError
 
-    def possible(self):
-        """Return the session's methods that are possible now."""
+    def possible_methods(self):
+        """Return the names of the session's methods that can be called now."""
         raise NotImplementedError
 
-    def done(self, outcome):
+    def outcome_text(self, outcome):
         """Return a sentence on the outcome of a task."""
         raise NotImplementedError
 
@@ -86,7 +86,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             if name in self.handlers:
                 button.connect("clicked()", getattr(self, self.handlers[name]))
             else:
-                button.connect("clicked()", lambda action=command.action: self.act(action))
+                button.connect("clicked()", lambda action=command.action: self.call_session(action))
         self.ui.installButton.connect("clicked()", self._install)
         self.ui.cancelButton.connect("clicked()", lambda: self.pump.worker.cancel_all())
         self.connect_panel()
@@ -119,15 +119,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     # for modules
 
-    def act(self, name, *arguments):
-        """Call a method of the session; errors are shown, tasks go to the worker."""
+    def call_session(self, name, *arguments):
+        """Call a method of the session by its name; errors are shown, tasks are queued."""
         from oncotrack.errors import OncoTrackError
         from oncotrack.scene.nodes.tasks import Task
 
         try:
             outcome = attrgetter(name)(self.session)(*arguments)
         except OncoTrackError as error:
-            self.complain(error)
+            self.show_error(error)
             return
         if isinstance(outcome, Task):
             self.submit(outcome)
@@ -136,7 +136,12 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Queue a task for the worker and show its progress."""
         self._show_busy(True)
         self.ui.progressBar.value = 0
-        task.submit(self.pump.worker, self.complain, self._show_progress, lambda done: self.say(self.done(done)))
+        task.submit(
+            self.pump.worker,
+            self.show_error,
+            self._show_progress,
+            lambda done: self.show_message(self.outcome_text(done)),
+        )
         self.pump.start()
 
     def show_lines(self, table, lines):
@@ -168,7 +173,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         return command
 
     def connect_table(self, table, columns):
-        """Title the columns; a click on a row shows its finding, a name typed over the first cell renames it."""
+        """Set the column titles, and connect the table: a click on a row shows its finding, editing the first cell renames it."""
         table.setColumnCount(len(columns))
         table.setHorizontalHeaderLabels(columns)
         table.connect("itemSelectionChanged()", lambda: self._on_row_chosen(table))
@@ -177,13 +182,13 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )  # also when it is selected already
         table.connect("itemChanged(QTableWidgetItem*)", self._on_name_typed)
 
-    def complain(self, error):
-        """Show an error."""
+    def show_error(self, error):
+        """Show an error as a message; `Cancelled` is shown as information."""
         from oncotrack.errors import Cancelled
 
-        self.say(str(error), is_problem=not isinstance(error, Cancelled))
+        self.show_message(str(error), is_problem=not isinstance(error, Cancelled))
 
-    def say(self, sentence, is_problem=False):
+    def show_message(self, sentence, is_problem=False):
         """Show a message, with an icon for information or for a problem."""
         kind = qt.QStyle.SP_MessageBoxWarning if is_problem else qt.QStyle.SP_MessageBoxInformation
         self.ui.messageIcon.setPixmap(slicer.app.style().standardIcon(kind).pixmap(20, 20))
@@ -199,7 +204,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.workWidget.enabled = is_usable
         self.ui.installButton.visible = bool(sentence)
         if sentence:
-            self.say(sentence)
+            self.show_message(sentence)
         if is_usable and self.session is None:
             self._open_session()
         if self.session:
@@ -214,10 +219,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         timer.connect("timeout()", self.pump.tick)
         self.session = self.new_session()
         self.session.changed.connect(self._on_session_changed)
-        self.session.refused.connect(self.complain)
+        self.session.refused.connect(self.show_error)
         self.connect_session()
         if self.session.problem:
-            self.complain(self.session.problem)
+            self.show_error(self.session.problem)
 
     def _stop(self):
         if self.session:
@@ -238,9 +243,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             problem = error
         self.enter()
         if problem:
-            self.complain(problem)
+            self.show_error(problem)
         else:
-            self.say("The packages are installed.")
+            self.show_message("The packages are installed.")
 
     def _use_parameters(self, parameters):
         if self.parameters:
@@ -263,7 +268,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.parameters or slicer.mrmlScene.IsClosing():
             return
         self.show_session()
-        possible, findings = self.possible(), self.session.findings
+        possible, findings = self.possible_methods(), self.session.findings
         commands = commands_of(*self.tools)
         for button_name, name in self.buttons.items():
             getattr(self.ui, button_name).enabled = commands[name].action in possible
@@ -273,10 +278,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _on_row_chosen(self, table):
         row = table.currentRow()
         if 0 <= row < len(self._lines):
-            self.act("go_to", self._lines[row].uid)
+            self.call_session("go_to", self._lines[row].uid)
 
     def _on_name_typed(self, item):
-        self.act("rename", item.text(), self._lines[item.row()].uid)
+        self.call_session("rename", item.text(), self._lines[item.row()].uid)
         self._lines = []  # the new name may have been refused
         self._on_session_changed()
 

@@ -4,7 +4,7 @@ import slicer
 
 
 def register_at_startup(category, icon, scans=2):
-    """Offer the samples under a category of their own, once Slicer has started; `scans` is 1 for the baseline alone."""
+    """Register the samples in a category, after Slicer has started; `scans` is 2 for pairs, 1 for the baseline alone."""
 
     def register():
         from SampleData import SampleDataLogic

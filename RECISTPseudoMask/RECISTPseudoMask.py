@@ -1,6 +1,6 @@
-"""RECIST Pseudo-Mask: draw two diameters on a lesion and get its mask, or measure diameters on a mask.
+"""Slicer module RECIST Pseudo-Mask: draw two diameters on a lesion to get its mask, or measure diameters on a mask.
 
-The panel of `oncotrack.scene.masks.recist.RecistScene`.
+Its panel drives a `RecistScene` of `oncotrack.scene.masks.recist`.
 """
 
 import sys
@@ -70,8 +70,8 @@ class RECISTPseudoMask(ScriptedLoadableModule):
         parent.helpText = (
             "Press Draw diameters and click both ends of a lesion's two diameters in any slice view, in either order: its "
             "mask is drawn at once and follows while an end is dragged. Extend it to 3D, paint in it with the Segment "
-            "Editor, accept or reject it; a painted mask is measured again. Suggest diameters and mask does so for a "
-            "finding of the other modules. Every edit can be undone and is saved with the scene."
+            "Editor, accept or reject it; a painted mask is measured again. The button Suggest diameters and mask does this "
+            "for a finding of the other modules. Every edit can be undone and is saved with the scene."
             "<p><b>For research use only. Not a medical device.</b></p>"
             '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
@@ -105,7 +105,7 @@ class RECISTPseudoMaskLogic(ScriptedLoadableModuleLogic):
 
 
 class RECISTPseudoMaskWidget(PanelWidget):
-    """The panel."""
+    """The module's panel; see `PanelWidget`."""
 
     logic_class = RECISTPseudoMaskLogic
     tools, buttons = (MASKS,), BUTTONS
@@ -118,19 +118,19 @@ class RECISTPseudoMaskWidget(PanelWidget):
         return self.logic.new_session(submit=self.submit)
 
     def connect_session(self):
-        self.session.warned.connect(self.say)
+        self.session.warned.connect(self.show_message)
 
     def missing_packages(self):
         from oncotrack.scene.files import packages
 
-        return packages.sentence_on_masks()
+        return packages.masks_message()
 
     def show_parameters(self):
         from oncotrack.findings.finding import Kind
 
         session, parameters = self.session, self.parameters
         if parameters.scan is not session.scan:
-            self.act("set_scan", parameters.scan)
+            self.call_session("set_scan", parameters.scan)
             if parameters.scan:
                 slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
         session.kind, session.is_square = Kind(parameters.kind), parameters.is_square
@@ -143,18 +143,18 @@ class RECISTPseudoMaskWidget(PanelWidget):
             self.parameters.scan = session.scan
         self.show_lines(self.ui.maskTable, recist_panel.lines(session))
         self.ui.summaryLabel.text = recist_panel.summary(session)
-        self.ui.measureLabel.text = recist_panel.current_words(session)
+        self.ui.measureLabel.text = recist_panel.measurement_text(session)
         self.ui.hintLabel.text = session.hint
 
-    def possible(self):
-        from oncotrack.scene.masks.panel import possible
+    def possible_methods(self):
+        from oncotrack.scene.masks.panel import possible_methods
 
-        return possible(self.session)
+        return possible_methods(self.session)
 
-    def done(self, outcome):
-        from oncotrack.scene.masks.panel import done
+    def outcome_text(self, outcome):
+        from oncotrack.scene.masks.panel import outcome_text
 
-        return done(self.session, outcome)
+        return outcome_text(self.session, outcome)
 
     # files and painting
 
@@ -162,21 +162,21 @@ class RECISTPseudoMaskWidget(PanelWidget):
         kinds = "Tables of diameters (*.csv *.json)"
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of diameters", "", kinds)
         if path:
-            self.act("batch", Path(path))
+            self.call_session("measure_table", Path(path))
 
     def _import_masks(self):
         kinds = "Segmentations (*.nrrd *.nii *.nii.gz *.mha)"
         path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Segmentation", "", kinds)
         if path:
-            self.act("take_segmentation", Path(path))
+            self.call_session("import_masks", Path(path))
 
     def _export(self):
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder for the masks")
         if folder:
-            self.act("export", Path(folder))
+            self.call_session("export", Path(folder))
 
     def _paint(self):
-        """Open the current mask in the Segment Editor; painted masks are measured at once."""
+        """Open the current mask in the Segment Editor; the mask is measured again after each stroke."""
         segmentation, scan, uid = self.session.segmentation, self.session.scan, self.session.current.uid
         slicer.util.selectModule("SegmentEditor")
         editor = slicer.modules.segmenteditor.widgetRepresentation().self().editor
@@ -193,9 +193,9 @@ class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
 
     def runTest(self):
         self.setUp()
-        self.test_axes_become_a_mask_that_is_carried_and_undone()
+        self.test_axes_become_a_mask_that_is_extended_to_3d_and_undone()
 
-    def test_axes_become_a_mask_that_is_carried_and_undone(self):
+    def test_axes_become_a_mask_that_is_extended_to_3d_and_undone(self):
         from oncotrack.scene.files import packages
 
         if packages.lacks_required():
@@ -211,11 +211,11 @@ class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
         session.set_scan(add_volume(slicer.mrmlScene, visit.image))
         axes = {"long_axis": lesion.long_axis, "short_axis": lesion.short_axis}
         session.nodes.select(session.add(Observation(centre=lesion.centre, **axes)).uid)
-        session.make_mask()
+        session.rebuild()
         self.assertIsNotNone(session.segmentation.GetSegmentation().GetSegment(session.current.uid))
-        session.carry().run()
-        self.assertGreater(min(session.seen.mask.geometry.size), 1)
+        session.extend_to_3d().run()
+        self.assertGreater(min(session.observation.mask.geometry.size), 1)
         session.undo()
         session.undo()
-        self.assertIsNone(session.seen.mask)
+        self.assertIsNone(session.observation.mask)
         session.close()

@@ -1,11 +1,11 @@
-"""Shared by all tests: off-screen drawing, a cache of their own, the real images, and the list of skipped tests."""
+"""Set-up of all tests: off-screen drawing, a separate cache, the real images, and the list of skipped tests."""
 
 import os
 from pathlib import Path
 
 import pytest
 
-# before anything imports vtk: draw without a screen
+# must be set before vtk is imported: draw without a screen
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
 
 
@@ -20,7 +20,7 @@ def pytest_terminal_summary(terminalreporter) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory):
-    """Keep registrations of earlier runs from answering for this one."""
+    """Use an empty cache, so that registrations of earlier runs are not reused."""
     os.environ["ONCOTRACK_CACHE"] = str(tmp_path_factory.mktemp("registrations"))
 
 

@@ -1,4 +1,4 @@
-"""A detector that knows the answer: what the tests of scene and browser detect with, in place of trained weights."""
+"""A detector with known results, which replaces the trained detectors in the tests of scene and browser."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SCORES = (0.9, 0.75, 0.6, 0.35)
 
 
 class KnownNodes:
-    """Proposes round nodes at known places of a scan, best score first; following a box adds two slices each way.
+    """Detector that proposes round nodes at known positions, best score first; following a box adds two slices each way.
 
     Parameters
     ----------
     places : sequence of (centre RAS mm, radius mm)
     on_slice : callable, optional
-        Called with each slice's number while it "reads" the scan, as a slow detector would take its time there.
+        Called with the number of each slice during detection, for example to make detection slow.
     """
 
     name = "known"
@@ -58,7 +58,7 @@ class KnownNodes:
 
 
 def ball(volume, centre, radius) -> Tracklet:
-    """The slice boxes of a ball, on the scan's own slices."""
+    """Return the slice boxes of a ball on the slices of a scan."""
     grid = Tracklet.on(volume.geometry, [SliceBox(0, (0, 0), (0, 0))])
     u, v, middle = grid.flat(centre)
     boxes = []
@@ -71,6 +71,6 @@ def ball(volume, centre, radius) -> Tracklet:
 
 
 def boxes_of(path: Path, label: str) -> int:
-    """How many slice boxes a finding of a findings.json has."""
+    """Return the number of slice boxes of a finding in a findings.json."""
     finding = next(each for each in FindingList.open(path) if each.label == label)
     return len(next(iter(finding.observations.values())).tracklet.boxes)

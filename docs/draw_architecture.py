@@ -1,7 +1,7 @@
-"""Draw docs/architecture.svg: the floors of the package with the imports between them, both read from the project itself.
+"""Draw docs/architecture.svg: the layers of the package with the imports between them, both read from the project.
 
-Run `python docs/draw_architecture.py` after a package was added or moved; a test compares the picture with the code.
-The floors are the layers contract of pyproject.toml, the imports those that import-linter's graph finds.
+Run `python docs/draw_architecture.py` after a package was added or moved: a test compares the picture with the code.
+The layers come from the layers contract of pyproject.toml, the imports from the graph of import-linter.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ PICTURE = ROOT / "docs" / "architecture.svg"
 TITLES = {
     "cli": "command line",
     "web": "viewer in the browser",
-    "bench": "speed beside alternatives",
+    "bench": "speed next to alternatives",
     "training": "training of networks",
     "evaluation": "metrics of the papers",
     "datasets": "readers of public data sets",
     "phantom": "synthetic patients",
-    "report": "pages with pictures",
+    "report": "HTML reports with pictures",
     "scene": "findings as MRML nodes",
     "detection": "lymph nodes: LN-Tracker, MR",
     "followup": "lesions: DLT, TLT, self-similarity",
     "masks": "RECIST diameters and masks",
     "networks": "boxes, weights, devices",
     "registration": "elastix, with a cache",
-    "findings": "the one list, with undo",
+    "findings": "list of findings, with undo",
     "background": "tasks, progress, cancelling",
     "images": "volumes, DICOM, files",
     "packages": "what Slicer installs",
     "samples": "public sample scans",
-    "atomic": "files written whole or not at all",
+    "atomic": "atomic writing of files",
     "resources": "weights, icon, lists",
-    "errors": "sentences for the reader",
+    "errors": "exceptions with messages",
 }
 MODULES = ("LNTracker", "LesionFollowUp", "RECISTPseudoMask")
 WIDTH, BOX, HEIGHT, GAP = 1180, 250, 46, 34
 
 
-def floors() -> list[list[str]]:
-    """Return the packages of each floor, highest first, from the layers contract."""
+def layers() -> list[list[str]]:
+    """Return the packages of each layer, highest first, from the layers contract."""
     contracts = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"][
         "contracts"
     ]
-    layers = next(c["layers"] for c in contracts if c["type"] == "layers" and c["containers"] == ["oncotrack"])
-    return [[name.strip() for name in layer.split("|")] for layer in layers]
+    contract = next(c["layers"] for c in contracts if c["type"] == "layers" and c["containers"] == ["oncotrack"])
+    return [[name.strip() for name in layer.split("|")] for layer in contract]
 
 
 def imports() -> set[tuple[str, str]]:
@@ -82,7 +82,7 @@ def essential(pairs: set[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def svg() -> str:
     """Return the picture as text."""
-    rows = [list(MODULES), *floors()]
+    rows = [list(MODULES), *layers()]
     place = {}
     for r, names in enumerate(rows):
         left = (WIDTH - len(names) * BOX - (len(names) - 1) * GAP) / 2
@@ -102,7 +102,7 @@ def svg() -> str:
             f'{right:.0f} {y2 - 6:.0f}" marker-end="url(#arrow)"/>'
         )
     for name, (x, y) in place.items():
-        title = "desktop module (Qt)" if name in MODULES else TITLES[name]
+        title = "Slicer module (Qt)" if name in MODULES else TITLES[name]
         kind = "desktop" if name in MODULES else "face" if name in ("web", "cli", "scene") else "engine"
         boxes.append(
             f'<g><title>{escape(name)}: {escape(title)}</title><rect x="{x:.0f}" y="{y:.0f}" width="{BOX}" height="{HEIGHT}" rx="6" '
@@ -116,7 +116,7 @@ def svg() -> str:
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" '
-        f'aria-label="The packages of OncoTrack, floor by floor; every arrow is an import and goes down">\n<style>{style}</style>\n<defs><marker id="arrow" '
+        f'aria-label="The packages of OncoTrack, layer by layer; every arrow is an import and goes down">\n<style>{style}</style>\n<defs><marker id="arrow" '
         'viewBox="0 0 6 6" refX="3" refY="3" markerWidth="6" markerHeight="6" orient="auto"><path d="M0 0 6 3 0 6z" '
         'style="fill:#66758c;stroke:none"/></marker></defs>\n'
         f'<rect width="{WIDTH}" height="{height}" style="fill:#fff;stroke:none"/>\n<g>\n'

@@ -41,30 +41,30 @@ def known_pair() -> KnownPair:
 
 @pytest.fixture(scope="session")
 def anatomy() -> Anatomy:
-    """The anatomy of one synthetic patient, arms up."""
+    """Return the anatomy of one synthetic patient, arms up."""
     return Anatomy.random(np.random.default_rng(7))
 
 
 @pytest.fixture(scope="session")
 def cancer_patient() -> Patient:
-    """A synthetic patient with two visits in CT, portal phase."""
+    """Return a synthetic patient with two visits in CT, portal phase."""
     return make_patient(11, visits=2, size=(80, 72, 60), phase="portal")
 
 
 @pytest.fixture(scope="session")
 def small_patient() -> Patient:
-    """A small synthetic patient with two visits in CT, phases and scanners at random."""
+    """Return a small synthetic patient with two visits in CT, phases and scanners at random."""
     return make_patient(8, visits=2, size=(40, 36, 24))
 
 
 @pytest.fixture(scope="session")
 def whole_body() -> Patient:
-    """A synthetic patient from brain to mid-thigh, one visit in PET and MR."""
+    """Return a synthetic patient from brain to mid-thigh, one visit in PET and MR."""
     return make_patient(7, visits=1, size=(80, 70, 110), region="whole-body", modalities=("PT", "MR"))
 
 
 @pytest.fixture(scope="session")
 def node_scan() -> Case:
-    """A small synthetic CT, 96 x 80 x 24 voxels of 3.2 x 3.2 x 4 mm, with eight inserted lymph nodes."""
+    """Return a small synthetic CT, 96 x 80 x 24 voxels of 3.2 x 3.2 x 4 mm, with eight inserted lymph nodes."""
     body = make_patient(4, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
     return inserted_scan(body, 1, count=8)

@@ -24,7 +24,7 @@ def box_sets(draw):
 
 
 def cells(box, extent=12):
-    """The unit cells of an integer box, as a boolean grid."""
+    """Return the unit cells of an integer box, as a boolean grid."""
     dimensions = len(box) // 2
     grid = np.zeros((extent,) * dimensions, bool)
     grid[tuple(slice(int(box[a]), int(box[a + dimensions])) for a in range(dimensions))] = True

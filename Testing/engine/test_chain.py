@@ -19,7 +19,7 @@ from oncotrack.images.volume import Volume
 from oncotrack.registration.registration import Registration
 from oncotrack.report import write_visits_report
 
-STEP = np.array([2.0, -1.0, 3.0])  # by which the patient lies elsewhere at each visit, mm
+STEP = np.array([2.0, -1.0, 3.0])  # shift of the patient from visit to visit, mm
 LESION = (4.0, -6.0, 2.0)
 
 
@@ -179,7 +179,7 @@ def test_the_pair_of_two_visits_is_created_once(scans):
     assert len(visits) == 3 and visits.registrations == {}
 
 
-def test_the_table_and_the_report_have_a_column_a_visit(pairs, scans, tmp_path):
+def test_the_table_and_the_report_have_a_column_for_each_visit(pairs, scans, tmp_path):
     chain = follow_chain(pairs, 3, Blind(2), {0: KnownPosition(LESION, 5.0)})
     visits = [
         TimePoint("t0", "baseline", date="20240301"),

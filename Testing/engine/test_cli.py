@@ -79,7 +79,7 @@ class Scans:
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory) -> Scans:
-    """A textured ellipsoid of water in air; the follow-up is shifted, and bent by up to 10 mm."""
+    """Write two scans of a textured ellipsoid of water in air; the follow-up is shifted and deformed by up to 10 mm."""
     geometry = Geometry((72, 64, 36), (3.0, 3.0, 4.0), (-100.0, -90.0, -70.0))
     shift, bent = np.array([6.0, -5.0, 4.0]), np.array([0.0, 10.0, 0.0])
     rng = np.random.default_rng(5)
@@ -237,7 +237,7 @@ main()
 
 @pytest.fixture(scope="module")
 def mr(tmp_path_factory) -> Path:
-    """A DICOM series of MR: a textured ellipsoid on eight slices."""
+    """Write a DICOM series of MR: a textured ellipsoid on eight slices."""
     geometry = Geometry((64, 64, 8), (3.0, 3.0, 5.0))
     _k, j, i = np.indices(geometry.shape)
     body = (i - 32) ** 2 / 26**2 + (j - 32) ** 2 / 20**2 < 1
@@ -337,7 +337,7 @@ def test_demo_on_the_real_pair(oncotrack, tmp_path, shared_data, monkeypatch):
 # info, samples, help
 
 
-def test_info_and_samples_answer(oncotrack):
+def test_info_and_samples_print_their_results(oncotrack):
     assert "selfsim" in oncotrack("info").out
     assert json.loads(oncotrack("info", "selfsim", "--json", "-").out)["method"] == "selfsim"
     assert "lung-pair" in json.loads(oncotrack("samples", "--json", "-").out)
@@ -355,7 +355,7 @@ def test_version_and_unknown_commands(oncotrack):
     assert (done.code, overview("oncotrack").strip() in done.out + done.err) == (2, True)
 
 
-def test_without_typer_a_command_says_what_to_install(oncotrack, monkeypatch):
+def test_without_typer_a_command_names_what_to_install(oncotrack, monkeypatch):
     monkeypatch.setitem(sys.modules, "typer", None)
     done = oncotrack("info")
     assert (done.code, 'pip install "oncotrack[cli]"' in done.err) == (2, True)

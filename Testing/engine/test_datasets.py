@@ -65,7 +65,7 @@ def test_deeplesion_slices_become_a_volume_in_hu_with_every_lesion_of_the_range(
     assert [finding.site for finding in case.truth] == ["mediastinum", "lung"]
 
 
-def test_deeplesion_reads_only_the_wanted_split_and_only_key_slices(deeplesion_set):
+def test_deeplesion_reads_only_the_requested_split_and_only_key_slices(deeplesion_set):
     images, info, hu = deeplesion_set
     assert list(deeplesion.cases(images, info, "train")) == []
     cases = list(deeplesion.cases(images, info, "test", key_slices=True))
@@ -108,7 +108,7 @@ def dls_record(source="000004_02_01_007-010.nii.gz", target="000004_03_01_002-00
 
 
 def write_dls_image(path, size, spacing, *, rows_first):
-    """A sub-volume as DeepLesion's own export stores it (rows first), or columns first with slices turned head up."""
+    """Write a sub-volume as DeepLesion's own export stores it (rows first), or columns first with the slices in reverse order."""
     x, y, z = np.meshgrid(*(np.arange(n) for n in size), indexing="ij")
     array = (x + 100 * y + 10000 * z).astype(np.float32)  # the value encodes the annotation's voxel
     if rows_first:
@@ -122,7 +122,7 @@ def write_dls_image(path, size, spacing, *, rows_first):
 
 
 @pytest.mark.parametrize("rows_first", [True, False])
-def test_dls_points_meet_their_voxels_whichever_way_the_export_stored_its_axes(tmp_path, rows_first):
+def test_dls_points_lie_in_their_voxels_for_both_axis_orders_of_the_export(tmp_path, rows_first):
     record = dls_record()
     write_dls_image(tmp_path / record["source"], (32, 24, 4), (0.5, 0.5, 5.0), rows_first=rows_first)
     write_dls_image(tmp_path / record["target"], (32, 24, 5), (0.8, 0.8, 2.0), rows_first=rows_first)
@@ -136,7 +136,7 @@ def test_dls_points_meet_their_voxels_whichever_way_the_export_stored_its_axes(t
         assert np.subtract(seen.box.high, seen.box.low)[0] == pytest.approx(6 * spacing)
 
 
-def test_dls_says_what_does_not_fit(tmp_path):
+def test_dls_names_what_does_not_fit(tmp_path):
     record = dls_record()
     path = tmp_path / "valid.json"
     path.write_text(json.dumps({"0001": record}))
@@ -156,7 +156,7 @@ def test_dls_says_what_does_not_fit(tmp_path):
         dls.read_pairs(path)
 
 
-def test_the_released_counts_of_dls_are_480_test_pairs_both_ways(tmp_path):
+def test_dls_as_released_has_480_test_pairs_in_both_directions(tmp_path):
     path = tmp_path / "test.json"
     path.write_text(json.dumps({f"{n:04d}": dls_record() for n in range(960)}))
     assert len(dls.read_pairs(path, "test")) == dls.DIRECTED_PAIRS["test"] == 2 * 480
@@ -215,7 +215,7 @@ def test_a_folder_of_pairs_is_read_by_name_and_binary_masks_are_split(tmp_path):
     assert [f.uid for f in again.truth] == [f.uid for f in case.truth], "two reads give the same tracking UIDs"
 
 
-def test_a_folder_without_masks_or_with_a_mask_on_another_grid_says_so(tmp_path):
+def test_a_folder_without_masks_or_with_a_mask_on_another_grid_is_refused(tmp_path):
     with pytest.raises(InputError, match="holds no pairs"):
         folder.pairs(tmp_path)
     image = Volume(np.arange(1008, dtype=np.float32).reshape(6, 12, 14), Geometry((14, 12, 6)))
@@ -230,7 +230,7 @@ def test_a_folder_without_masks_or_with_a_mask_on_another_grid_says_so(tmp_path)
 
 
 @pytest.mark.parametrize("read", [deeplesion.read_info, dls.read_records, prostatex.read_findings])
-def test_a_folder_or_a_picture_in_the_place_of_a_table_says_so(read, tmp_path):
+def test_a_folder_or_a_picture_instead_of_a_table_is_refused(read, tmp_path):
     with pytest.raises(InputError, match=r"is a folder, not .*Choose the file"):
         read(tmp_path)
     picture = tmp_path / "table.csv"

@@ -43,7 +43,7 @@ def write_dataset(path, sop_class, modality, study, series, frame="1.2.3.4", **t
 
 
 def write_series(folder, array, sop_class=CT, modality="CT", study=None, slope=1.0, intercept=-1024.0, **tags):
-    """A DICOM series of an array [z, y, x] of stored values; returns the slices' datasets."""
+    """Write a DICOM series of an array [z, y, x] of stored values; returns the slices' datasets."""
     study, series, slices = study or generate_uid(), generate_uid(), []
     for k, plane in enumerate(array):
         slices.append(
@@ -95,7 +95,7 @@ def test_nih_lymph_nodes(tmp_path, scan):
 
 
 def lidc_xml(series_uid, readers):
-    """A LIDC file; `readers` is a list of lists of nodules, each a list of (z, inclusion, points)."""
+    """Return the text of a LIDC file; `readers` is a list of lists of nodules, each a list of (z, inclusion, points)."""
     sessions = ""
     for number, nodules in enumerate(readers):
         inner = ""
@@ -119,7 +119,7 @@ def lidc_xml(series_uid, readers):
 
 
 def square(x0, y0, x1, y1):
-    """Edge points round a square, all of them."""
+    """Return all points on the edge of a square."""
     top = [(x, y0) for x in range(x0, x1)] + [(x1, y) for y in range(y0, y1)]
     return top + [(x, y1) for x in range(x1, x0, -1)] + [(x0, y) for y in range(y1, y0, -1)]
 
@@ -147,7 +147,7 @@ def test_lidc_joins_the_readers_outlines_and_leaves_the_outline_itself_outside(t
     assert (2, 8, 7) not in inside and (2, 6, 5) in inside
 
 
-def test_lidc_says_what_is_damaged_or_missing(tmp_path, scan):
+def test_lidc_names_what_is_damaged_or_missing(tmp_path, scan):
     slices = write_series(tmp_path / "s", scan)
     with pytest.raises(InputError, match="holds no LIDC annotation files"):
         list(lidc.cases(tmp_path))
@@ -280,7 +280,7 @@ def test_suv_names_the_tag_that_is_missing(changes, said):
 
 
 def write_seg(path, slices, labels, names):
-    """A DICOM SEG on the slices' grid by highdicom; `names` are (label, kind) by value."""
+    """Write a DICOM SEG on the slices' grid by highdicom; `names` are (label, kind) by value."""
     highdicom = pytest.importorskip("highdicom")
     from highdicom.sr.coding import CodedConcept
 
@@ -313,7 +313,7 @@ def test_a_pet_study_with_seg_is_read_in_suv(tmp_path, scan):
     assert len(split.truth) == 2
 
 
-def test_seg_keeps_its_place_when_only_some_frames_are_stored(tmp_path, scan):
+def test_seg_keeps_its_position_when_only_some_frames_are_stored(tmp_path, scan):
     slices = write_series(tmp_path / "CT", scan)
     write_seg(tmp_path / "seg.dcm", slices, nodes(), [("A", "mass"), ("B", "node")])
     image = load_series(tmp_path / "CT")
@@ -324,7 +324,7 @@ def test_seg_keeps_its_place_when_only_some_frames_are_stored(tmp_path, scan):
 
 
 def write_rtstruct(path, study, frame, contours):
-    """An RTSTRUCT; `contours` maps a name to a list of (N, 3) LPS points."""
+    """Write an RTSTRUCT; `contours` maps a name to a list of (N, 3) LPS points."""
     rois, drawn = [], []
     for number, (name, polygons) in enumerate(contours.items(), 1):
         roi, item = Dataset(), Dataset()
@@ -345,7 +345,7 @@ def write_rtstruct(path, study, frame, contours):
 
 
 def rectangle(x0, y0, x1, y1, k):
-    """Corners in LPS mm of pixels x0..x1, y0..y1 on slice k, a quarter pixel outside their centres."""
+    """Return the corners in LPS mm of pixels x0..x1, y0..y1 on slice k, a quarter pixel outside their centres."""
     corners = [(x0 - 0.25, y0 - 0.25), (x1 + 0.25, y0 - 0.25), (x1 + 0.25, y1 + 0.25), (x0 - 0.25, y1 + 0.25)]
     return [(POSITION[0] + x * 0.8, POSITION[1] + y * 0.8, POSITION[2] + k * 2.5) for x, y in corners]
 
@@ -373,7 +373,7 @@ def test_rtstruct_fills_contours_and_leaves_holes(tmp_path, scan):
         read_rtstruct(tmp_path / "CT" / "1-01.dcm", image)
 
 
-def test_petct_says_what_is_missing(tmp_path, scan):
+def test_petct_names_what_is_missing(tmp_path, scan):
     with pytest.raises(InputError, match="holds no PET study"):
         list(petct.cases(tmp_path))
     write_pet(tmp_path / "PET", scan)

@@ -33,7 +33,7 @@ def unpack(archive, target, keep=None):
     return target
 
 
-def test_dls_as_released_holds_906_directed_pairs_each_both_ways(shared_data):
+def test_dls_as_released_has_906_directed_pairs_each_in_both_directions(shared_data):
     pairs = dls.read_pairs(shared_data / "dls" / "valid.json", "valid")
     assert len(pairs) == 906
     ends = {(p.source, p.target) for p in pairs}

@@ -15,7 +15,7 @@ TILTED = (1.0, 0.0, 0.0, 0.0, np.cos(0.3), np.sin(0.3))
 def write_series(
     folder, positions=range(0, 25, 5), rows=16, spacing=0.8, orientation=(1, 0, 0, 0, 1, 0), shear=0.0, series=None
 ):
-    """Slices of HU 10 n at n-th position along the normal."""
+    """Write slices of 10 n HU at the n-th position along the normal."""
     folder.mkdir(exist_ok=True)
     series = series or generate_uid()
     normal = np.cross(orientation[:3], orientation[3:])
@@ -99,7 +99,7 @@ def test_several_series_are_listed(tmp_path):
         load(tmp_path)
 
 
-def test_a_segmentation_beside_the_scan_is_ignored(tmp_path):
+def test_a_segmentation_in_the_folder_of_the_scan_is_ignored(tmp_path):
     folder = write_series(tmp_path / "ct")
     other = write_series(tmp_path / "seg", positions=[0])
     marks = pydicom.dcmread(other / "slice_00.dcm")

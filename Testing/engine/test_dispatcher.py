@@ -1,4 +1,4 @@
-"""An interface that has only a timer receives the results of a worker on its own thread."""
+"""A user interface with only a timer receives the results of a worker on its own thread."""
 
 import threading
 import time

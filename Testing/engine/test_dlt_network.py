@@ -138,7 +138,7 @@ def test_the_anatomy_signal_is_a_gaussian_at_the_cells():
 # equations 3 to 7
 
 
-def test_a_kernel_is_the_crop_round_the_position():
+def test_a_kernel_is_the_crop_around_the_position():
     features = torch.rand(1, 2, 5, 6, 7, generator=generator())
     whole = crop(features, torch.tensor([[2.0, 3.0, 4.0]]), (3, 3, 5))
     assert torch.allclose(whole, features[:, :, 1:4, 2:5, 2:7], atol=1e-6)
@@ -273,7 +273,7 @@ def test_the_focal_loss_is_equation_8():
     assert float(focal_loss(logits, target)) == pytest.approx(total / 2, rel=1e-5)
 
 
-def test_the_position_loss_is_a_cross_entropy_over_what_was_found():
+def test_the_position_loss_is_a_cross_entropy_over_present_lesions():
     logits, target = torch.randn(2, 1, 1, 3, generator=generator()), torch.tensor([[1.0, 0.5, 0.5], [0.0, 0.0, 0.0]])
     found = torch.tensor([True, False])
     expected = -float(logits[0].flatten().log_softmax(0) @ torch.tensor([0.5, 0.25, 0.25]))

@@ -1,4 +1,4 @@
-"""Errors carry a sentence, and the parameter that the command line can name as an option."""
+"""Errors have a message, and the parameter that the command line can name as an option."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from oncotrack.errors import Cancelled, InputError, OncoTrackError
 from oncotrack.networks.devices import device
 
 
-def test_an_error_is_its_sentence_and_may_name_a_parameter():
+def test_an_error_has_a_message_and_may_name_a_parameter():
     assert (str(InputError("Too small.")), InputError("Too small.").parameter) == ("Too small.", "")
     for error in (InputError("Too small.", parameter="size"), Cancelled(), OncoTrackError("Stopped.")):
         for again in (copy.copy(error), pickle.loads(pickle.dumps(error))):
@@ -19,7 +19,7 @@ def test_an_error_is_its_sentence_and_may_name_a_parameter():
 
 
 @pytest.mark.parametrize(("name", "message"), [("gpu", 'no device "gpu"'), ("mps", "no mps device")])
-def test_a_device_that_is_not_there_is_refused_without_naming_an_option(name, message, monkeypatch):
+def test_a_missing_device_is_refused_without_naming_an_option(name, message, monkeypatch):
     monkeypatch.setattr("torch.backends.mps.is_available", lambda: False)
     with pytest.raises(InputError, match=message) as caught:
         device(name)

@@ -1,4 +1,4 @@
-"""Evaluation of lesion trackers: the numbers are what trackers of known behaviour must get."""
+"""Evaluation of lesion trackers: trackers of known behaviour get the expected numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PLACES = [(20.0, 30.0, 50.0), (60.0, 100.0, 90.0), (120.0, 60.0, 40.0), (150.0, 
 
 
 class Off:
-    """Always finds a lesion at the same offset from its true place, which is 10 mm to the right of the click."""
+    """Tracker with a constant offset from the true position, which is 10 mm to the right of the click."""
 
     def __init__(self, offset, cycle=1.0, found=True):
         self.name, self.offset, self.cycle, self.found = "off", offset, cycle, found
@@ -59,7 +59,7 @@ def visits():
     return LesionVisits("pair", "patient", *scans, (*lesions, unseen))
 
 
-def test_the_table_is_the_papers(visits):
+def test_the_table_has_the_metrics_of_the_papers(visits):
     result = evaluate_follow({"right": Off((0, 0, 0)), "off": Off((0, 0, 7.0), cycle=12.0, found=False)}, [visits])
     assert (result["lesions"], result["vanished"], result["pairs"]) == (3, 1, 1)
     right, off = result["right"], result["off"]
@@ -77,7 +77,7 @@ def test_the_table_is_the_papers(visits):
     assert VANISHED not in off["groups"]
 
 
-def test_vanished_ones_and_trust(visits):
+def test_vanished_lesions_and_cycle_errors_are_evaluated(visits):
     result = evaluate_follow({"sure": Off((0, 0, 0), cycle=1.0), "lost": Off((30.0, 0, 0), None, False)}, [visits])
     assert (result["sure"]["vanished told"], result["sure"]["present doubted"]) == (0, 0)
     assert (result["lost"]["vanished told"], result["lost"]["present doubted"]) == (100, 100)
@@ -97,7 +97,7 @@ def test_clicks_beside_the_centre_are_followed_too(visits):
     assert shifted["CPM@Radius"] == 100
 
 
-def test_ten_matches_are_drawn(visits, tmp_path):
+def test_pictures_of_ten_matches_are_written(visits, tmp_path):
     """The plane that is shown has the match in its middle, with the patient's right on the left."""
     evaluate_follow({"off": Off((0, 0, 7.0))}, [visits], pictures=tmp_path)
     picture = plt.imread(tmp_path / "off.png")
@@ -144,7 +144,7 @@ def match(place, cycle, found=True):
     return Match(found, place, (0.0, 0.0, 0.0), 5.0, 0.5, cycle)
 
 
-def test_two_that_agree_are_one_answer():
+def test_two_matches_that_agree_become_one():
     plain, learned = match((1.0, 0, 0), 3.0), match((2.0, 0, 0), 0.5)
     assert decide(plain, learned) is plain
     doubted = match((1.0, 0, 0), 8.0, found=False)
@@ -152,7 +152,7 @@ def test_two_that_agree_are_one_answer():
     assert decide(doubted, learned).position == (1.0, 0.0, 0.0)
 
 
-def test_of_two_that_disagree_the_better_way_back_counts():
+def test_of_two_matches_that_disagree_the_one_with_the_smaller_cycle_error_is_used():
     plain, learned = match((1.0, 0, 0), 12.0), match((30.0, 0, 0), 1.0)
     chosen = decide(plain, learned)
     assert chosen.position == (30.0, 0.0, 0.0)
@@ -161,7 +161,7 @@ def test_of_two_that_disagree_the_better_way_back_counts():
     assert decide(match((1.0, 0, 0), None), learned).position == (30.0, 0.0, 0.0)
 
 
-def test_the_ensemble_asks_both(visits):
+def test_the_ensemble_uses_both_trackers(visits):
     pair = ScanPair(visits.baseline, visits.followup)
     found = Ensemble(Off((0, 0, 20.0), cycle=9.0), Off((0, 0, 0), cycle=0.5)).match(
         pair, PLACES[0], 5.0, lambda *_: None
@@ -170,7 +170,7 @@ def test_the_ensemble_asks_both(visits):
     assert found.method == "ensemble"
 
 
-def test_the_ensemble_doubts_a_place_of_other_tissue(visits):
+def test_the_ensemble_rejects_a_match_on_different_tissue(visits):
     exact = Off((0, 0, 0))
     array = visits.followup.array.copy()
     k, j, i = np.round(visits.followup.geometry.to_ijk(exact.match(None, PLACES[0]).position)[::-1]).astype(int)
@@ -186,15 +186,15 @@ def test_the_ensemble_doubts_a_place_of_other_tissue(visits):
     assert "may have vanished" in doubted.reason
 
 
-def test_the_ensemble_leaves_what_is_no_ct_to_the_plain_one(visits):
+def test_the_ensemble_uses_only_the_untrained_tracker_for_images_other_than_ct(visits):
     scans = [replace(scan, modality="MR") for scan in (visits.baseline, visits.followup)]
     plain = Off((0, 0, 20.0), cycle=9.0)
     (found,) = Ensemble(plain, Off((0, 0, 0), cycle=0.5)).match_many(ScanPair(*scans), [(PLACES[0], 5.0)])
     assert found.position == plain.match(None, PLACES[0]).position
 
 
-def test_convex_adam_bends_the_scan_where_the_affine_map_ends():
-    """A textured block on anisotropic voxels, moved by some millimetres that the known registration does not tell."""
+def test_convex_adam_corrects_the_affine_registration():
+    """A textured block on anisotropic voxels is displaced by some millimetres that the given registration does not contain."""
     pytest.importorskip("convexAdam", reason="the extra compare is not installed")
     rng = np.random.default_rng(0)
     texture = gaussian_filter(rng.standard_normal((34, 36, 40)), 2.0)
@@ -211,7 +211,7 @@ def test_convex_adam_bends_the_scan_where_the_affine_map_ends():
         BASELINES["convexadam"]().match(ScanPair(thin, pair.followup, cache=False), (38.0, 34.0, 20.0))
 
 
-def test_without_convex_adam_the_command_says_what_to_install(monkeypatch):
+def test_without_convex_adam_the_command_names_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "convexAdam.convex_adam_MIND", None)
     done = CliRunner().invoke(app, ["evaluate", "follow", "--method", "convexadam"])
     assert isinstance(done.exception, MissingPackageError)

@@ -21,7 +21,7 @@ def comparison(scores, hits, objects=None):
 
 @pytest.fixture
 def two_patients():
-    """Patient 1 has objects A and B, patient 2 has C; worked by hand in the tests below.
+    """Return two patients: 1 has objects A and B, 2 has C; the tests below work them out by hand.
 
     scores   0.9 A hit, 0.8 false, 0.7 A again, 0.6 B hit | 0.85 false, 0.5 C hit
     """
@@ -95,7 +95,7 @@ def test_box_hits_of_ln_tracker_exceed_the_threshold_and_others_reach_it():
     assert compare_boxes([], [], [], 0.5).hits.shape == (0, 0)
 
 
-def test_the_hit_rule_of_osln_wants_any_overlap_and_a_similar_radius():
+def test_the_hit_rule_of_osln_requires_overlap_and_a_similar_radius():
     overlap = [[0.01, 0.0], [0.3, 0.3], [0.5, 0.0], [0.2, 0.0]]
     hits = detection.osln_hits(overlap, [5.0, 3.0, 4.9, 15.1], [10.0, 2.0])
     assert hits.tolist() == [[True, False], [False, True], [False, False], [False, False]]

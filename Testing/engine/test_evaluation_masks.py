@@ -31,7 +31,7 @@ def test_surface_distance_of_two_plates_is_their_distance():
     a, b = np.zeros((12, 8, 8)), np.zeros((12, 8, 8))
     a[2], b[6] = 1, 1
     assert masks.average_symmetric_surface_distance(a, b, (2.5, 0.7, 0.7)) == pytest.approx(4 * 2.5)
-    # a plate against itself and a second plate: half of the second's voxels are 4 slices away, the others at home
+    # a plate against itself and a second plate: half of the second's voxels are 4 slices away, the others at distance 0
     assert masks.average_symmetric_surface_distance(a, a + b, (2.5, 0.7, 0.7)) == pytest.approx(10 / 3)
     assert masks.average_symmetric_surface_distance(a * 0, b * 0, (1, 1, 1)) == 0
     assert np.isnan(masks.average_symmetric_surface_distance(a, b * 0, (1, 1, 1)))

@@ -58,7 +58,7 @@ def test_many_values_agree_with_the_paired_t_test():
     assert paired_test(a, b) == result["p"] == compare_means(a, b)["p"], "the same values, the same p"
 
 
-def test_nothing_and_equal_values():
+def test_empty_and_equal_values():
     assert bootstrap_interval([]) is None
     assert compare_means([], []) == {"difference": None, "interval": None, "p": None}
     assert paired_test([], []) == 1.0 and paired_test([1, 2], [1, 2]) == 1.0
@@ -83,14 +83,14 @@ def test_a_metric_is_compared_patient_by_patient():
     assert compare_metrics(a, a, np.mean) == {"difference": 0, "interval": [0, 0], "p": 1}
 
 
-def test_draws_without_a_value_are_left_out():
+def test_resamples_without_a_value_are_left_out():
     assert bootstrap_metric([], np.mean) is None
     assert bootstrap_metric([np.nan], np.mean) is None
     assert compare_metrics([np.nan], [np.nan], np.mean)["p"] is None
 
 
 def test_intervals_are_those_of_the_published_figures():
-    """The seeds and the order of the draws stay: the documents quote intervals made with them."""
+    """The seeds and the order of the random draws must not change: the documents quote intervals made with them."""
     values = np.sqrt(np.arange(12))
     assert bootstrap_interval(values) == pytest.approx([1.6239769075542765, 2.6406045122677644])
     assert bootstrap_metric(list(values), np.mean) == pytest.approx([1.5737880674752485, 2.621983505827757])

@@ -73,7 +73,7 @@ def test_robustness_shifts_stay_within_a_quarter_radius():
 
 
 def released_rules(records):
-    """The released evaluator's arithmetic, spelled out item by item."""
+    """Compute the metrics as the released evaluator does, item by item."""
     distances, ratios, radii = [], [], []
     for item in records:
         squares = [
@@ -102,7 +102,7 @@ def released_rules(records):
         st.tuples(st.tuples(finite, finite, finite), st.floats(0, 80), st.floats(0.3, 1.2)), min_size=1, max_size=20
     )
 )
-def test_any_file_scores_what_the_released_rules_say(tmp_path_factory, rows):
+def test_any_file_gets_the_scores_of_the_released_rules(tmp_path_factory, rows):
     records = [
         record(f"{n:06d}", (60, 60, 15), np.add((60, 60, 15), shift), (diameter, 1.0), (pixel, pixel, 5.0))
         for n, (shift, diameter, pixel) in enumerate(rows)
@@ -156,7 +156,7 @@ def test_items_are_matched_by_identity_in_any_order_and_form(tmp_path, pairs):
         assert given["errors_mm"] == want["errors_mm"]
 
 
-def test_predictions_that_bring_only_a_centre_are_enough(tmp_path, pairs):
+def test_predictions_with_only_a_centre_are_enough(tmp_path, pairs):
     keys = ("source", "target", "source center", "predict target center")
     for n, item in enumerate(pairs.values()):
         item["source center"] = [50.0 + n, 50.0, 10.0]
@@ -180,7 +180,7 @@ def test_targets_of_a_prediction_file_are_its_own_only_up_to_rounding(tmp_path, 
     assert "1 of 12 items carry other target values" in cheat["notes"][0]
 
 
-def test_predictions_counted_from_the_corner_of_a_crop_are_brought_back(tmp_path, pairs):
+def test_predictions_counted_from_the_corner_of_a_crop_are_converted(tmp_path, pairs):
     truth = write(tmp_path / "t.json", pairs)
     cropped = copy.deepcopy(list(pairs.values()))
     for item in cropped:

@@ -13,7 +13,7 @@ A, B = (0, 0, 10, 10), (20, 0, 30, 10)
 
 
 def stack(*slices):
-    """Slices of {identity: box}."""
+    """Return slices of {identity: box}."""
     return [(np.array(list(s), int), np.array(list(s.values()), float).reshape(-1, 4)) for s in slices]
 
 
@@ -72,7 +72,7 @@ def test_findings_give_their_slice_boxes():
 
 
 def scan(*nodes, origin=(0, 0, 0)):
-    """Findings of one scan, nodes being {slice: box} and their scores."""
+    """Return the findings of one scan; `nodes` are pairs of {slice: box} and a score."""
     findings = []
     for n, (boxes, score) in enumerate(nodes):
         rows = tuple(SliceBox(k, box[:2], box[2:]) for k, box in boxes.items())

@@ -1,4 +1,4 @@
-"""The list of findings keeps everything: in JSON, in every edit, in undo and redo."""
+"""The list of findings loses nothing: in JSON, in edits, in undo and redo."""
 
 import json
 
@@ -135,7 +135,7 @@ def test_undoing_everything_restores_the_first_list(steps):
     assert owner.findings == first
 
 
-def test_moving_by_hand_moves_box_and_axis(followed):
+def test_moving_a_finding_moves_box_and_axis(followed):
     uid = followed.findings[0].uid
     moved = followed.move(uid, "t1", (21, 21, 31), "AB").at("t1")
     assert moved.state is State.EDITED
@@ -162,7 +162,7 @@ def test_a_failure_inside_a_group_restores_everything(followed):
     assert "two steps" not in followed.undo_text
 
 
-def test_a_change_after_saving_is_noticed(followed, tmp_path):
+def test_a_change_after_saving_makes_the_list_unsaved(followed, tmp_path):
     followed.save(tmp_path / "findings.json")
     followed.mark_saved()
     assert followed.is_saved

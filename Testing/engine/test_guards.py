@@ -1,4 +1,4 @@
-"""What no feature test would notice: who imports whom, and whether every part of the Slicer extension is in its lists."""
+"""Checks of the structure: allowed imports, and completeness of the lists that the Slicer extension is built from."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def tree(path: Path) -> ast.Module:
 
 
 def imports(path: Path, at_top_only: bool = False) -> set[str]:
-    """Full names of the modules that a file imports."""
+    """Return the full names of the modules that a file imports."""
     module = tree(path)
     names = set()
     for node in module.body if at_top_only else ast.walk(module):
@@ -54,16 +54,16 @@ def imports(path: Path, at_top_only: bool = False) -> set[str]:
     return names
 
 
-def floor(name: str) -> str:
+def package_of(name: str) -> str:
     """Return the package of oncotrack that a module belongs to, or "" for the modules beside the packages."""
     parts = name.split(".")
     return parts[1] if len(parts) > 1 and (PACKAGE / parts[1]).is_dir() else ""
 
 
-def sources(*floors: str) -> list[Path]:
-    """The Python files of some floors; of all without a name."""
+def sources(*packages: str) -> list[Path]:
+    """Return the Python files of these packages, by default of all."""
     files = sorted(PACKAGE.rglob("*.py"))
-    return [file for file in files if not floors or floor(dotted(file)) in floors]
+    return [file for file in files if not packages or package_of(dotted(file)) in packages]
 
 
 def dotted(file: Path) -> str:
@@ -72,7 +72,7 @@ def dotted(file: Path) -> str:
 
 
 def listed(folder: Path) -> set[str]:
-    """Files that a module's CMakeLists.txt names in its SCRIPTS and RESOURCES."""
+    """Return the files that a module's CMakeLists.txt names in its SCRIPTS and RESOURCES."""
     text = (folder / "CMakeLists.txt").read_text(encoding="utf-8")
     lists = re.findall(r"set\(MODULE_PYTHON_(?:SCRIPTS|RESOURCES)(.*?)\)", text, re.DOTALL)
     assert len(lists) == 2, f"{folder.name}/CMakeLists.txt has not both lists"
@@ -80,13 +80,13 @@ def listed(folder: Path) -> set[str]:
 
 
 def widgets(folder: Path) -> dict[str, ElementTree.Element]:
-    """The widgets of a module's .ui files, by object name."""
+    """Return the widgets of a module's .ui files, by object name."""
     roots = [ElementTree.parse(file).getroot() for file in sorted((folder / "Resources" / "UI").glob("*.ui"))]
     return {widget.get("name"): widget for root in roots for widget in root.iter("widget")}
 
 
 def panel_files(folder: Path) -> list[Path]:
-    """The module's own file, and that of its panel's base class where it has one."""
+    """Return the module's own file, and that of its panel's base class where it has one."""
     own, shared = folder / f"{folder.name}.py", REPOSITORY / "OncoTrackPanel" / "panel_widget.py"
     return [own, shared] if "OncoTrackPanel.panel_widget" in imports(own) else [own]
 
@@ -100,27 +100,27 @@ def literal(folder: Path, name: str) -> dict[str, str]:
 
 
 def offered(folder: Path) -> dict[str, ReaderCommand]:
-    """The commands that a module's buttons and check boxes run, by the widget's name."""
+    """Return the commands that a module's buttons and check boxes run, by the widget's name."""
     commands = {command.name: command for command in COMMANDS if set(command.tools) & set(TOOLS[folder.name])}
     named = literal(folder, "BUTTONS") | literal(folder, "CHECK_BOXES")
     return {widget: commands[name] for widget, name in named.items()}
 
 
 def strings(file: Path) -> set[str]:
-    """The string constants in a file's code."""
+    """Return the string constants in a file's code."""
     return {
         node.value for node in ast.walk(tree(file)) if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
 
 
 def called(folder: Path, *owners: str) -> set[str]:
-    """The session's attributes that a module uses: through commands, behind `act`, and behind `owners`."""
+    """Return the session's attributes that a module uses: through commands, behind `call_session`, and behind `owners`."""
     names, file = (
         {offered(folder)[button].action for button in literal(folder, "BUTTONS")},
         folder / f"{folder.name}.py",
     )
     for node in ast.walk(tree(file)):
-        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "act":
+        if isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "call_session":
             names |= {node.args[0].value} if isinstance(node.args[0], ast.Constant) else set()
         elif isinstance(node, ast.Attribute):
             owner = getattr(node.value, "attr", getattr(node.value, "id", ""))
@@ -130,7 +130,7 @@ def called(folder: Path, *owners: str) -> set[str]:
 
 
 def has(*names: str) -> set[str]:
-    """Methods, properties, signals and attributes of the classes in files of the scene's floor."""
+    """Return methods, properties, signals and attributes of the classes in files of `oncotrack/scene`."""
     found = set()
     for each in (node for name in names for node in tree(PACKAGE / "scene" / f"{name}.py").body):
         if isinstance(each, ast.ClassDef):
@@ -148,7 +148,7 @@ def has(*names: str) -> set[str]:
 
 
 def bound(folder: Path) -> set[str]:
-    """The parameters that widgets are bound to."""
+    """Return the parameters that widgets are bound to."""
     return {
         prop.findtext("string")
         for widget in widgets(folder).values()
@@ -158,7 +158,7 @@ def bound(folder: Path) -> set[str]:
 
 
 def parameters(folder: Path) -> dict[str, ast.AnnAssign]:
-    """The fields of the module's parameter class."""
+    """Return the fields of the module's parameter class."""
     return {
         field.target.id: field
         for node in ast.walk(tree(folder / f"{folder.name}.py"))
@@ -170,7 +170,7 @@ def parameters(folder: Path) -> dict[str, ast.AnnAssign]:
 
 
 def constant(file: Path, name: str):
-    """The value of a literal that a file assigns at its top."""
+    """Return the value of a literal that a file assigns at its top."""
     for node in tree(file).body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         if any(getattr(target, "id", "") == name for target in targets):
@@ -179,7 +179,7 @@ def constant(file: Path, name: str):
 
 
 def requirements(lines: list[str]) -> dict[str, str]:
-    """Requirement lines by lower-case name."""
+    """Return requirement lines by lower-case name."""
     return {re.match(r"[\w.-]+", line).group().lower(): line for line in lines}
 
 
@@ -197,7 +197,7 @@ def slicer_needs() -> dict[str, str]:
 module_folders = pytest.mark.parametrize("folder", MODULES, ids=lambda folder: folder.name)
 
 
-# who imports whom
+# imports
 
 
 def test_the_engine_needs_neither_slicer_nor_a_toolkit():
@@ -238,7 +238,7 @@ print(json.dumps([done, failed]))
 
 
 @pytest.mark.parametrize("opened", ["oncotrack.web.viewer", "oncotrack.scene.followup.panel", "oncotrack.cli.app"])
-def test_nobody_waits_for_pytorch_before_it_is_needed(opened):
+def test_pytorch_is_imported_only_when_it_is_needed(opened):
     if "cli" not in opened and find_spec("trame_slicer") is None:
         pytest.skip("trame-slicer is not installed")
     script = f"import sys, {opened}\nprint('torch' in sys.modules)"
@@ -249,17 +249,17 @@ def test_nobody_waits_for_pytorch_before_it_is_needed(opened):
 
 def test_no_file_of_the_engine_names_slicer_or_a_toolkit():
     for file in sources():
-        part = floor(dotted(file))
+        part = package_of(dotted(file))
         allowed = {"scene": SLICER, "web": SLICER | TOOLKITS}.get(part, set())
         named = {name.split(".")[0] for name in imports(file)} & (SLICER | TOOLKITS)
         assert named <= allowed, f"{file} imports {named - allowed}"
 
 
-def test_only_programs_of_their_own_print():
+def test_only_programs_print():
     for file in sources():
         calls = (node for node in ast.walk(tree(file)) if isinstance(node, ast.Call))
         printing = [call.lineno for call in calls if getattr(call.func, "id", "") == "print"]
-        assert not printing or floor(dotted(file)) in {"cli", "web"}, f"{file} prints in line {printing[0]}"
+        assert not printing or package_of(dotted(file)) in {"cli", "web"}, f"{file} prints in line {printing[0]}"
 
 
 def test_the_tests_are_no_package():
@@ -274,7 +274,7 @@ def test_slicer_installs_what_the_engine_needs_and_slicer_lacks():
     assert slicer_needs() == needed
 
 
-def test_torch_is_asked_for_in_the_same_version():
+def test_torch_is_required_in_the_same_version():
     assert constant(PACKAGE / "packages.py", "TORCH") == engine_needs()["torch"]
 
 
@@ -287,7 +287,7 @@ def test_what_runs_in_slicer_needs_no_other_package():
         "pytorchutils",
         "_typeshed",
     }  # the last two come the same way
-    for file in (file for file in sources() if floor(dotted(file)) not in NOT_IN_SLICER):
+    for file in (file for file in sources() if package_of(dotted(file)) not in NOT_IN_SLICER):
         for name in {name.split(".")[0] for name in imports(file)} - {"oncotrack"} - set(sys.stdlib_module_names):
             known = DISTRIBUTIONS.get(name, name).lower()
             assert known in provided, f"{file} imports {name}, which Slicer would not have"
@@ -448,7 +448,7 @@ def test_the_mask_panel_calls_what_the_session_has():
     assert {command.action for command in offered(folder).values()} <= known, "never enabled"
 
 
-def test_what_panels_share_calls_what_every_session_has():
+def test_the_base_class_of_the_panels_calls_only_what_every_session_has():
     shared = REPOSITORY / "OncoTrackPanel" / "panel_widget.py"
     owned = {
         node.attr
@@ -461,7 +461,7 @@ def test_what_panels_share_calls_what_every_session_has():
     )
 
 
-def test_the_icons_are_what_slicer_wants():
+def test_the_icons_have_the_size_that_slicer_requires():
     from PIL import Image
 
     for file in [PACKAGE / "resources" / "icons" / "OncoTrack.png", *REPOSITORY.glob("*/Resources/Icons/*.png")]:
@@ -502,7 +502,7 @@ endfunction()
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
-    """The folder of scripted modules, as a build with stand-ins for Slicer's own CMake macros installs it."""
+    """Install the scripted modules by CMake, with replacements of Slicer's macros, and return their folder."""
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
     folder = tmp_path_factory.mktemp("extension")
@@ -546,7 +546,7 @@ def test_everything_that_runs_in_slicer_is_installed(installed):
     for folder in MODULES:
         for file in listed(folder):
             assert (installed / file).is_file(), file
-    wanted = {file.relative_to(REPOSITORY) for file in sources() if floor(dotted(file)) not in NOT_IN_SLICER}
+    expected = {file.relative_to(REPOSITORY) for file in sources() if package_of(dotted(file)) not in NOT_IN_SLICER}
     assert (installed / "OncoTrackPanel" / "panel_widget.py").is_file()
     there = {file.relative_to(installed) for file in (installed / "oncotrack").rglob("*.py")}
-    assert there == wanted
+    assert there == expected

@@ -10,7 +10,7 @@ from oncotrack.errors import Cancelled, InputError
 
 
 class Interface:
-    """Takes the part of Qt or asyncio: runs the posted callbacks on this thread."""
+    """Replacement of Qt or asyncio: runs the posted callbacks on this thread."""
 
     def __init__(self):
         self.posted = queue.Queue()

@@ -27,7 +27,7 @@ from oncotrack.images.volume import Volume
 
 @pytest.fixture(scope="module")
 def real_like() -> Volume:
-    """A CT of 24 x 24 x 16 cm: a body of fat with a core of soft tissue, on a table."""
+    """Return a CT of 24 x 24 x 16 cm: a body of fat with a core of soft tissue, on a table."""
     grid = Geometry((60, 60, 32), (4.0, 4.0, 5.0), (-120.0, -120.0, -80.0))
     _, y, x = np.meshgrid(*[np.arange(n) for n in grid.shape], indexing="ij")
     away = np.hypot((x - 30) / 27, (y - 32) / 22.5)
@@ -58,7 +58,7 @@ def test_groups_describe_the_change():
     assert assign_groups([lesion(None, 10.0)])[0].groups == ()
 
 
-def test_a_pair_read_backwards_exchanges_the_visits():
+def test_a_reversed_pair_exchanges_the_visits():
     before = VisitLesion(((0.0, 0.0, 0.0), (1.0, 2.0, 3.0)), (5.0, None), (VANISHED,))
     after = before.reversed()
     assert after.positions == ((1.0, 2.0, 3.0), (0.0, 0.0, 0.0))
@@ -74,8 +74,8 @@ def test_the_body_is_neither_air_nor_table(real_like):
     assert not body_mask(replace(real_like, array=np.full_like(real_like.array, -1000))).any()
 
 
-def test_inserted_lesions_lie_at_their_known_places(warped):
-    """The tissue at a lesion's places differs from its surroundings, at both visits."""
+def test_inserted_lesions_lie_at_their_known_positions(warped):
+    """The tissue at a lesion's positions differs from its surroundings, at both visits."""
     assert len(warped.baseline_lesions) >= 8
     fates = {group for each in warped.baseline_lesions for group in each.groups}
     assert {GROWN, SHRUNK} <= fates
@@ -108,7 +108,7 @@ def test_a_scan_without_tissue_is_refused(real_like):
         warped_visits(bone, 1)
 
 
-def test_a_synthetic_patient_gives_every_two_visits(monkeypatch, cancer_patient):
+def test_a_synthetic_patient_gives_every_pair_of_visits(monkeypatch, cancer_patient):
     from oncotrack.datasets import lesion_visits
 
     requested = {}

@@ -38,12 +38,12 @@ def seen(findings) -> list[tuple]:
     return [(each.at("t0").score, each.at("t0").tracklet) for each in findings]
 
 
-def test_where_the_accelerators_memory_is_full_the_cpu_goes_on(ct, found, monkeypatch, caplog):
+def test_when_the_memory_of_the_accelerator_is_full_the_cpu_continues(ct, found, monkeypatch, caplog):
     real, messages = Follower.process, []
 
     def full_from(first: int) -> LNTrackerDetector:
         detector = LNTrackerDetector("cpu")
-        detector.device = torch.device("cuda")  # as one that is full
+        detector.device = torch.device("cuda")  # simulated: its memory is full
 
         def process(self, index, stack):
             if detector.device.type != "cpu" and index >= first:
@@ -78,7 +78,7 @@ def test_the_command_prints_and_writes_the_findings(ct, found, tmp_path):
     assert len(FindingList.open(tmp_path / "out" / FINDINGS)) == len(found)
 
 
-def test_what_is_no_ct_or_shows_no_body_gets_a_sentence(ct, tmp_path):
+def test_images_other_than_ct_and_scans_without_a_body_are_refused(ct, tmp_path):
     def refused(volume: Volume, name: str, *arguments) -> str:
         done = detect(save(volume, tmp_path / name), *arguments)
         assert done.exit_code != 0

@@ -15,7 +15,7 @@ from oncotrack.images.volume import Volume
 
 
 def body(shape=(20, 90, 110), spacing=(2.0, 2.0, 4.0), direction=None) -> Volume:
-    """An elliptic cylinder of water with one brighter ball, and a thin table below, in air; LPS-like axes."""
+    """Return an elliptic cylinder of water with one brighter ball, and a thin table below, in air; LPS-like axes."""
     k, j, i = np.indices(shape)
     array = np.full(shape, -1000, np.int16)
     array[((i - 50) / 35) ** 2 + ((j - 40) / 25) ** 2 < 1] = 0
@@ -25,7 +25,7 @@ def body(shape=(20, 90, 110), spacing=(2.0, 2.0, 4.0), direction=None) -> Volume
     return Volume(array, Geometry(shape[::-1], spacing, (100.0, 90.0, -40.0), direction), "body", "CT")
 
 
-def test_every_orientation_is_read_the_same():
+def test_every_orientation_gives_the_same_slices():
     reference = body()
     expected = LNSlices(reference)
     for axes in itertools.permutations(range(3)):
@@ -47,7 +47,7 @@ def test_every_orientation_is_read_the_same():
             assert np.allclose(slices.slab(8, 12), expected.slab(8, 12), atol=1e-4)
 
 
-def test_the_grid_is_the_papers():
+def test_the_grid_is_that_of_the_paper():
     slices = LNSlices(body())
     assert np.allclose(slices.geometry.spacing, (0.8, 0.8, 2.0), rtol=0.02)
     assert len(slices) == 40
@@ -57,14 +57,14 @@ def test_the_grid_is_the_papers():
     assert np.median(image) == pytest.approx((0 - low) / (high - low), abs=0.02)
 
 
-def test_the_body_is_kept_and_the_table_is_not():
+def test_the_body_is_kept_and_the_table_removed():
     slices = LNSlices(body())
     extent = np.asarray(slices.geometry.size[:2]) * slices.geometry.spacing[:2]
     assert 140 <= extent[0] <= 175
     assert 100 <= extent[1] <= 135
 
 
-def test_what_hangs_beside_the_body_is_outside_of_it_and_a_cut_lung_is_not():
+def test_objects_beside_the_body_are_outside_it_and_a_truncated_lung_is_inside():
     volume = body()
     volume.array[:, 30:50, 30:45] = -850
     volume.array[5:9, 20:23, 88:91] = 2000
@@ -89,7 +89,7 @@ def test_an_oblique_scan_is_not_tilted():
     assert np.allclose(reading_geometry(volume.geometry).ijk_to_ras, volume.geometry.ijk_to_ras)
 
 
-def test_stacks_are_the_same_piecewise_and_downwards():
+def test_stacks_are_the_same_when_read_in_parts_and_downwards():
     slices = LNSlices(body())
     stacks = dict(slices.stacks(range(len(slices))))
     assert np.allclose(stacks[23], slices.stack(23), atol=1e-5)
@@ -105,7 +105,7 @@ def test_few_slices_repeat_their_ends(depth):
     assert np.array_equal(stack[0], stack[CONTEXT])
 
 
-def test_what_is_no_ct_gets_a_sentence():
+def test_images_other_than_ct_are_refused():
     volume = body()
     with pytest.raises(InputError, match="modality of x is MR"):
         check_ct(Volume(volume.array, volume.geometry, "x", "MR"))
@@ -114,7 +114,7 @@ def test_what_is_no_ct_gets_a_sentence():
     check_ct(volume)
 
 
-def test_a_scan_without_a_body_gets_a_sentence():
+def test_a_scan_without_a_body_is_refused():
     volume = body()
     with pytest.raises(InputError, match="shows no body"):
         len(LNSlices(Volume(np.full_like(volume.array, -1000), volume.geometry, "air", "CT")))

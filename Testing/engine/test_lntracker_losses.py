@@ -66,7 +66,7 @@ def slices(batch: int = 1, height: int = 64, width: int = 96, seed: int = 0) -> 
 
 
 def tracks(config: LNTrackerConfig, *counts: int, seed: int = 1) -> TrackQueries:
-    """Random track queries, so many in each image."""
+    """Draw random track queries, `counts` in each image."""
     generator = torch.Generator().manual_seed(seed)
     most = max(counts)
     present = torch.arange(most)[None] < torch.tensor(counts)[:, None]
@@ -90,7 +90,7 @@ def seeded(seed: int) -> torch.Generator:
 
 
 def output_of(logits: torch.Tensor, boxes: torch.Tensor, n_tracks: int = 0, present=None) -> Output:
-    """An output of one image and one layer with these (N,) scores and (N, 4) boxes."""
+    """Return an output of one image and one layer with these (N,) scores and (N, 4) boxes."""
     return Output(
         size=SIZE,
         logits=logits[None, None],
@@ -127,13 +127,13 @@ def test_box_loss_is_l1_plus_one_minus_giou():
     assert box_loss(predicted, truth, SIZE, COMPACT).item() == pytest.approx(in_pixels + 1 - giou, rel=1e-4)
 
 
-def test_a_hopeless_match_drags_no_box_across_the_slice():
+def test_the_l1_loss_of_a_distant_match_is_bounded():
     far, truth = torch.tensor([[0.9, 0.5, 0.1, 0.2]], requires_grad=True), torch.tensor([[0.1, 0.5, 0.1, 0.2]])
     assert box_loss(far, truth, SIZE, COMPACT).item() == pytest.approx(4.0 + 1 - (0 - 0.7 / 0.9), rel=1e-3)
     assert box_loss(far, truth, SIZE, PAPER).item() == pytest.approx(0.8 + 1 - (0 - 0.7 / 0.9), rel=1e-3)
 
 
-def test_matching_is_the_cheapest_of_all():
+def test_matching_has_the_lowest_total_cost():
     generator = seeded(0)
     for config in (PAPER, COMPACT):
         logits = torch.randn(5, generator=generator)
@@ -204,7 +204,7 @@ def test_the_similarity_in_the_output_is_equation_4s_product(config):
     assert torch.allclose(output.similarity[0], expected, atol=1e-4)
 
 
-def test_the_parts_are_those_of_the_switches_and_sum_up():
+def test_the_loss_terms_follow_the_config_and_add_up():
     config, truth = KINDS["compact"], targets(2, 1)
     queries, ids = tracks(config, 2, 1), torch.tensor([[0, 1], [9, -1]])
 
@@ -293,7 +293,7 @@ def test_a_track_query_takes_the_best_score_about_the_middle_of_its_box():
 # denoising
 
 
-def test_near_noise_stays_near_and_far_noise_goes_far():
+def test_near_noise_is_small_and_far_noise_is_large():
     truth = [target.boxes for target in targets(3, 1)]
     noise = denoising_queries(truth, replace(COMPACT, denoising_queries=60), seeded(0))
     assert noise.boxes.shape == (2, 2 * 3 * 20, 4)
@@ -380,7 +380,7 @@ def test_augmentation_drops_tracks_and_adds_false_ones_at_trackformers_rates():
 
 
 @kinds
-def test_a_followed_query_goes_on_as_the_decoder_left_it(config):
+def test_a_track_query_continues_with_the_decoder_output(config):
     made, image, queries = network(config), slices(2), tracks(config, 3, 1)
     encoded = made.encode(image)
     output = made.decode(encoded, queries)
@@ -415,7 +415,7 @@ def test_gradients_reach_every_parameter(kind):
 
 
 @kinds
-def test_it_learns_a_pair_of_slices_by_heart(config):
+def test_it_can_overfit_a_pair_of_slices(config):
     torch.manual_seed(0)
     made = LNTracker(config).train()
     images = torch.rand(2, 9, 64, 64, generator=seeded(1)) * 0.1

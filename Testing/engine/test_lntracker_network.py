@@ -161,7 +161,7 @@ def test_a_batch_of_different_track_counts_equals_single_runs(config):
             assert torch.allclose(together.similarity[n, :count, :count], alone.similarity[0], atol=1e-3)
 
 
-def test_switches_take_parts_out():
+def test_switches_remove_components():
     images = slices()
     bare = replace(KINDS["compact"], track_queries=False, similarity_loss=False, dense_supervision=False)
     output = network(bare)(images, tracks(bare, 2))
@@ -176,7 +176,7 @@ def test_switches_take_parts_out():
 
 
 @kinds
-def test_any_size_goes_in_and_boxes_are_fractions_of_the_unpadded_slice(config):
+def test_any_size_is_accepted_and_boxes_are_fractions_of_the_unpadded_slice(config):
     output = network(config)(slices(1, 70, 91))
     assert output.size == (91, 70)
     assert (
@@ -197,7 +197,7 @@ def test_a_proposal_never_lies_in_the_padding():
     assert (output.dense.logits[0][(output.dense.centres >= 33).any(1)] == -20).all()
 
 
-def test_a_wrong_number_of_slices_is_one_sentence():
+def test_a_wrong_number_of_slices_is_refused():
     with pytest.raises(InputError, match="9 slices at once"):
         network(KINDS["compact"])(torch.zeros(1, 3, 64, 64))
 
@@ -205,7 +205,7 @@ def test_a_wrong_number_of_slices_is_one_sentence():
 @pytest.mark.parametrize(
     "wrong", [{"slices": 6}, {"width": 30}, {"norm": "batch"}, {"geometry": "world"}, {"levels": 5}]
 )
-def test_an_impossible_configuration_is_one_sentence(wrong):
+def test_an_impossible_configuration_is_refused(wrong):
     with pytest.raises(InputError, match=next(iter(wrong))):
         replace(COMPACT, **wrong)
 
@@ -281,7 +281,7 @@ def test_fusion_begins_close_to_the_map_in_the_centre():
 # size
 
 
-def test_the_papers_network_costs_what_the_paper_says():
+def test_the_network_of_the_paper_has_the_stated_cost():
     paper = cost(PAPER)
     assert abs(paper["gflops"] / 142.10 - 1) < 0.15
     assert cost(replace(PAPER, mask_branch=True))["gflops"] == pytest.approx(141.08, rel=0.02), "as Mask DINO has it"

@@ -36,7 +36,7 @@ class Seen:
 
 
 class Scripted(torch.nn.Module):
-    """Detects each node on its slices; a track query goes on while the node of its identity is there.
+    """Network that detects each node on its slices; a track query continues while its node is present.
 
     Embeddings are one-hot identities, so that `similarity` is sure; slice numbers are read from the image itself.
     """
@@ -100,7 +100,7 @@ def test_a_nodes_score_is_the_mean_detection_score_of_its_three_best_slices():
     assert list(track.scores.values()) == pytest.approx([0.6] * 5, abs=1e-4)
 
     class Doubtful(Scripted):
-        """Goes on with a track where the detections see nothing."""
+        """Network that continues a track where it detects nothing."""
 
         def forward(self, images, tracks=None):
             output = super().forward(images, tracks)
@@ -134,14 +134,14 @@ def test_a_node_that_moves_is_followed_where_stacking_loses_it():
     assert len(stack_boxes(found)) == 6
 
 
-def test_low_scores_are_no_nodes_and_low_tracking_scores_end_them():
+def test_low_scores_start_no_nodes_and_low_tracking_scores_end_them():
     assert follow(Scripted(Seen(column(0, 5), 1, score=0.29)), 6) == []
     lost = Seen(column(0, 5), 1, held=0.2)
     assert [len(track.boxes) for track in follow(Scripted(lost, similarity_loss=False), 6)] == [1] * 6
     assert len(follow(Scripted(lost, similarity_loss=False), 6, Thresholds(tracking=0.1))) == 1
 
 
-def test_a_lost_node_goes_on_where_a_similar_detection_overlaps_with_it():
+def test_a_lost_node_continues_at_a_similar_overlapping_detection():
     lost = Seen(column(0, 5), 1, held=0.2)
     assert [sorted(track.boxes) for track in follow(Scripted(lost), 6)] == [list(range(6))]
     other = Seen(column(3, 5, x=21), 2, held=0.2)
@@ -175,7 +175,7 @@ def test_a_second_detection_of_a_followed_node_is_dropped():
     assert len(follow(copies, 5)) == 1
 
 
-def test_following_alone_begins_nothing_new():
+def test_tracking_alone_starts_no_new_nodes():
     follower = Follower(Scripted(Seen(column(0, 4), 1), Seen(column(0, 4, x=60), 2)), allow_new=False)
     follower.process(0, stack(0))
     assert follower.finish() == []
@@ -206,7 +206,7 @@ def test_a_finding_lies_where_its_boxes_lie():
     assert finding.label == "LN 1"
 
 
-def test_what_lies_in_the_air_or_is_as_bright_as_bone_is_no_node():
+def test_detections_in_air_or_as_bright_as_bone_are_discarded():
     scan = volume(size=(200, 150, 30))
     k, j, i = np.indices(scan.array.shape)
     scan.array[(i < 20) | (i > 150) | (j < 20) | (j > 130)] = -1000

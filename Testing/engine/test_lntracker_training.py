@@ -100,7 +100,7 @@ def test_a_folder_of_other_scans_is_refused(case, stored):
         SlicePairs([], 64, 0)
 
 
-def test_sample_n_is_always_the_same(stored):
+def test_a_sample_depends_on_its_number_only(stored):
     one, two = SlicePairs(stored, 96, seed=1), SlicePairs(stored, 96, seed=1)
     two.sample(3)
     for a, b in zip(one.sample(8), two.sample(8), strict=True):
@@ -108,7 +108,7 @@ def test_sample_n_is_always_the_same(stored):
     assert not torch.equal(one.sample(8)[0], SlicePairs(stored, 96, seed=2).sample(8)[0])
 
 
-def test_boxes_lie_on_bright_nodes_and_identities_go_on(stored):
+def test_boxes_lie_on_bright_nodes_and_identities_continue(stored):
     plain = Augmentation(scale=1.0, rotation_deg=0.0, intensity=0.0, gamma=0.0, near_node=1.0)
     pairs = SlicePairs(stored, 128, 0, plain)
     shared = inside = around = 0
@@ -129,8 +129,8 @@ def test_boxes_lie_on_bright_nodes_and_identities_go_on(stored):
     assert inside > around
 
 
-def test_turning_and_scaling_keep_boxes_on_their_nodes(stored):
-    """A box of the turned slice is the box of the turned mask: the share of labelled pixels in it stays high."""
+def test_rotation_and_scaling_keep_boxes_on_their_nodes(stored):
+    """A box of the rotated slice is the box of the rotated mask: the fraction of labelled pixels in it stays high."""
     pairs = SlicePairs(stored, 128, 0, Augmentation(scale=1.25, rotation_deg=15, intensity=0, gamma=0, near_node=1.0))
     sizes = [float(size) * 128 for n in range(20) for size in pairs.sample(n)[2].boxes[:, 2:].flatten()]
     assert len(sizes) > 20
@@ -140,7 +140,7 @@ def test_turning_and_scaling_keep_boxes_on_their_nodes(stored):
 
 @pytest.fixture(params=["no", "bf16"])
 def precision(request):
-    """Of a training run; accelerate keeps a process to one."""
+    """Return the precision of a training run; accelerate allows one per process."""
     AcceleratorState._reset_state()
     yield request.param
     AcceleratorState._reset_state()
@@ -253,7 +253,7 @@ def test_crops_are_the_same_as_those_of_whole_slices(stored):
         assert torch.equal(part[2].ids, whole[2].ids)
 
 
-def test_unknown_names_get_a_sentence(tmp_path):
+def test_unknown_names_are_refused(tmp_path):
     with pytest.raises(InputError, match="paper or compact"):
         training.train(tmp_path, "huge", NodeSources(phantoms=1))
     with pytest.raises(InputError, match="trackformer"):
@@ -275,7 +275,7 @@ class Oracle:
         return [f.with_observation("ct", replace(f.at("ct"), state=State.PROPOSED, score=0.9)) for f in findings]
 
 
-def test_truth_against_itself_is_perfect_and_half_is_worse(ct):
+def test_the_truth_is_perfect_and_half_of_it_is_worse(ct):
     cases = [inserted_scan(ct, seed, count=8) for seed in range(4)]
     result = evaluate_detectors({"all": Oracle(cases), "half": Oracle(cases, 0.5), "none": Oracle(cases, 0.0)}, cases)
     assert result["all"]["AS"] == pytest.approx(100)
@@ -318,7 +318,7 @@ def test_a_node_without_contrast_is_neither_required_nor_counted():
     assert result["first"]["AS"] == 50
 
 
-def test_held_out_scans_come_one_by_one(ct, tmp_path):
+def test_held_out_scans_are_generated_one_by_one(ct, tmp_path):
     from oncotrack.images.files import save
 
     path = save(ct, tmp_path / "ct.nii.gz")

@@ -33,7 +33,7 @@ def turned(degrees: float) -> np.ndarray:
 
 
 def lump(direction: np.ndarray, long_mm=24.0, short_mm=16.0, noise=12.0) -> tuple[Volume, Volume, RecistAxes]:
-    """An ellipsoid of 60 HU in fat on a grid of any direction, its truth, and its axes in the slice of its middle."""
+    """Return an ellipsoid of 60 HU in fat on a grid of any direction, its truth, and its axes in the slice of its middle."""
     spacing = np.array([0.8, 0.8, 2.5])
     size = (90, 90, 24)
     origin = CENTRE - direction @ (spacing * (np.array(size) - 1) / 2).round(6)
@@ -67,7 +67,7 @@ def test_the_same_axes_give_the_same_mask_in_either_order():
     assert np.array_equal(pseudo_mask(image, axes).array, again.array)
 
 
-def test_the_start_is_the_papers():
+def test_the_initial_labels_are_those_of_the_paper():
     """Sec. 3.1: a square of twice the long axis; axes sure, diamond probable foreground, the rest probable background."""
     image, _truth, axes = lump(np.eye(3))
     region = Region.of(axes, image.geometry)
@@ -102,7 +102,7 @@ def refused(long, short, words: str) -> None:
         RecistAxes(Axis(*long), Axis(*short)).checked(image.geometry)
 
 
-def test_bad_axes_each_have_their_sentence():
+def test_bad_axes_are_refused_with_a_message():
     _image, _truth, axes = lump(np.eye(3))
     x, y, z = axes.centre
 
@@ -148,7 +148,7 @@ def test_axes_are_read_from_json_and_from_slicers_lines(tmp_path):
         ({"coordinates": "IJK", "long": [], "short": []}, 'coordinates as "IJK"'),
     ],
 )
-def test_damaged_files_get_a_sentence(tmp_path, data, words):
+def test_damaged_files_are_refused_with_a_message(tmp_path, data, words):
     with pytest.raises(InputError, match=words):
         read_axes(write(tmp_path / "x.json", data))
     with pytest.raises(InputError, match="does not exist"):

@@ -1,4 +1,4 @@
-"""A mask carried through its lesion: how far it goes, a second pair of axes, what stops it; and masks as findings."""
+"""Extension of a mask to 3D: its reach, a second pair of axes, what stops it; and masks as findings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TILTED = np.array([[1, 0, 0], [0, 0.8, -0.6], [0, 0.6, 0.8]])
 def scene(
     half_height_mm=9.0, direction=STRAIGHT, neighbour=False, slant=0.0, level=60.0
 ) -> tuple[Volume, Volume, RecistAxes]:
-    """A lump of 60 HU in fat, 24 x 16 mm in its slice, its true mask and its axes; beside it another one if asked.
+    """Return a lump of 60 HU in fat, 24 x 16 mm in its slice, with its true mask and axes; optionally with a second lump.
 
     It may drift sideways by `slant` mm a mm.
     """
@@ -54,14 +54,14 @@ def on(grid: Volume, mask: Volume) -> np.ndarray:
 
 
 def smaller(axes: RecistAxes, up_mm: float, half_height_mm: float, normal) -> RecistAxes:
-    """The axes of the lump so far above its middle."""
+    """Return the axes of the lump at a height above its middle."""
     share = np.sqrt(1 - (up_mm / half_height_mm) ** 2)
     ends = np.asarray(axes.centre) + share * (axes.ends - axes.centre) + up_mm * np.asarray(normal)
     return RecistAxes.of(ends[:2], ends[2:])
 
 
 @pytest.mark.parametrize("direction", [STRAIGHT, TILTED])
-def test_a_mask_is_carried_through_the_lesion(direction):
+def test_a_mask_is_extended_through_the_lesion(direction):
     image, truth, axes = scene(direction=direction)
     seen = []
     mask = propagate_to_3d(image, axes, progress=lambda fraction, _text: seen.append(fraction))
@@ -87,12 +87,12 @@ def test_a_neighbour_of_the_same_grey_is_left_out():
 
 
 @pytest.mark.parametrize("half_height_mm", [5.0, 9.0, 18.0])
-def test_it_goes_as_far_as_the_lesion_and_follows_its_slant(half_height_mm):
+def test_it_reaches_as_far_as_the_lesion_and_follows_its_slant(half_height_mm):
     image, truth, axes = scene(half_height_mm, slant=0.5)
     assert dice(on(image, propagate_to_3d(image, axes)), truth.array) > 90
 
 
-def test_where_nothing_shows_it_is_about_the_ellipsoid_of_the_axes():
+def test_without_contrast_it_is_about_the_ellipsoid_of_the_axes():
     image, truth, axes = scene(half_height_mm=9.0, level=-100.0)
     assert dice(on(image, propagate_to_3d(image, axes)), truth.array) > 85
 
@@ -108,7 +108,7 @@ def test_a_shape_is_found_where_it_lies():
     assert dice(radius < 1, ratios > 0) > 90
 
 
-def test_a_second_pair_of_axes_carries_it_further():
+def test_a_second_pair_of_axes_extends_it_further():
     image, truth, axes = scene(half_height_mm=20.0, level=-100.0)
     above = smaller(axes, 14.0, 20.0, (0, 0, 1))
     once, twice = (on(image, propagate_to_3d(image, axes, more)) for more in ((), (above,)))
@@ -117,7 +117,7 @@ def test_a_second_pair_of_axes_carries_it_further():
     assert np.array_equal(twice, on(image, propagate_to_3d(image, above, (axes,)))), "in either order"
 
 
-def test_it_is_cancelled_and_bad_second_axes_have_their_sentences():
+def test_it_can_be_cancelled_and_bad_second_axes_are_refused():
     image, _truth, axes = scene()
 
     def stop(fraction: float, _text: str) -> None:
@@ -136,7 +136,7 @@ def test_it_is_cancelled_and_bad_second_axes_have_their_sentences():
         propagate_to_3d(image, axes, method="magic")
 
 
-def test_a_mask_becomes_a_finding_that_is_kept(tmp_path):
+def test_a_mask_becomes_a_finding_that_is_saved(tmp_path):
     image, truth, axes = scene()
     seen = observation(truth, axes, reader="A. Reader")
     assert (seen.state, seen.provenance.method) == (State.PROPOSED, "RECIST pseudo-mask")
@@ -153,7 +153,7 @@ def test_a_mask_becomes_a_finding_that_is_kept(tmp_path):
     assert measured.long_axis == measure(truth).long_axis != axes.long
 
 
-def test_axes_are_proposed_from_whatever_is_known():
+def test_axes_are_proposed_from_axes_boxes_or_radius():
     _image, truth, axes = scene()
     seen = observation(truth, axes)
     assert np.allclose(propose_axes(seen).ends, axes.ends)

@@ -1,4 +1,4 @@
-"""Masks and axes in files: segmentations, tables, training pairs, DeepLesion's rows; and how masks are judged."""
+"""Masks and axes in files: segmentations, tables, training pairs, rows of DeepLesion; and the evaluation of masks."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_slicer_finds_its_segments_in_the_header(tmp_path):
     assert header.GetMetaData("Segmentation_MasterRepresentation") == "Binary labelmap"
 
 
-def test_files_that_are_no_label_maps_have_their_sentences(tmp_path):
+def test_files_that_are_not_label_maps_are_refused_with_a_message(tmp_path):
     (tmp_path / "x.nrrd").write_text("nothing")
     with pytest.raises(InputError, match="missing or damaged"):
         read_labels(tmp_path / "x.nrrd")
@@ -119,7 +119,7 @@ def test_a_table_is_read_row_by_row_and_its_own_output_again(tmp_path):
         read_table(tmp_path / "none.csv")
 
 
-def test_every_two_lines_of_slicer_are_a_lesion(tmp_path):
+def test_each_pair_of_lines_of_slicer_is_read_as_a_lesion(tmp_path):
     both = [axes_of((20, 27, 4)), axes_of((38, 27, 4), (9, 6))]
     lines = [
         {"type": "Line", "coordinateSystem": "RAS", "controlPoints": [{"position": end.tolist()} for end in pair]}
@@ -148,7 +148,7 @@ def test_a_training_pair_is_what_the_folder_reader_reads(tmp_path):
         write_pair(tmp_path, "x", scan(truth), lump((30, 27, 4), (0.1, 0.1, 0.1)).cropped((0, 0, 0), (3, 3, 3)))
 
 
-def test_a_batch_goes_on_after_a_bad_row(tmp_path):
+def test_a_batch_continues_after_a_bad_row(tmp_path):
     truth = lump((30, 27, 4))
     image = save(scan(truth), tmp_path / "ct.nii.gz")
     axes = axes_of((30, 27, 4))
@@ -193,7 +193,7 @@ def test_rows_of_deeplesion_are_masked_on_their_own_slices(tmp_path):
     assert abs(int(made) - int(inside.sum())) < 0.06 * inside.sum()
 
 
-def test_pseudo_masks_are_judged_beside_what_needs_no_image(tmp_path):
+def test_pseudo_masks_are_evaluated_next_to_ellipse_and_box_of_the_axes(tmp_path):
     truth = lump((30, 27, 4))
     save(scan(truth), tmp_path / "a_image.nii.gz")
     save(truth, tmp_path / "a_mask.nii.gz")
@@ -210,7 +210,7 @@ def test_pseudo_masks_are_judged_beside_what_needs_no_image(tmp_path):
         evaluate_pseudo_masks(folder.cases(tmp_path), least_short_mm=50)
 
 
-def test_the_command_judges_a_folder_and_says_what_it_lacks(tmp_path):
+def test_the_command_evaluates_a_folder_and_names_what_is_missing(tmp_path):
     truth = lump((30, 27, 4))
     save(scan(truth), tmp_path / "a_image.nii.gz")
     save(truth, tmp_path / "a_mask.nii.gz")

@@ -21,7 +21,7 @@ TINY = replace(COMPACT, stem=8, stages=(8, 8, 16, 16), blocks=(1, 1, 1, 1), widt
 
 
 def slices(count: int = 2) -> tuple[torch.Tensor, list[MRTargets]]:
-    """Noise with one bright disc a slice."""
+    """Return noise with one bright disc in each slice, and its targets."""
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(count, 3, 64, 96, generator=generator) * 0.3
     y, x = torch.meshgrid(torch.arange(64) + 0.5, torch.arange(96) + 0.5, indexing="ij")
@@ -33,7 +33,7 @@ def slices(count: int = 2) -> tuple[torch.Tensor, list[MRTargets]]:
     return images, targets
 
 
-def test_every_loss_is_there_and_every_weight_learns():
+def test_every_loss_is_computed_and_every_weight_gets_a_gradient():
     torch.manual_seed(0)
     network = MaskRCNN(TINY)
     images, targets = slices()
@@ -104,7 +104,7 @@ def test_a_slice_alone_is_the_slice_in_a_batch():
         assert torch.allclose(found.masks, alone.masks, atol=1e-4)
 
 
-def test_weights_come_back_bit_for_bit(tmp_path):
+def test_weights_are_restored_bit_for_bit(tmp_path):
     network = MaskRCNN(replace(TINY, global_scales=(1.0, 0.5))).eval()
     path = weights.save(tmp_path / "mr.safetensors", "mr", network.config, network.state_dict(), {})
     loaded = weights.load(path, "mr")

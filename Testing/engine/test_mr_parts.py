@@ -53,7 +53,7 @@ def test_roi_align_gives_the_published_example():
 
 
 def plain_roi_align(features, box, size, samples=2):
-    """RoIAlign of one box, cell by cell and sample by sample."""
+    """Compute RoIAlign of one box, cell by cell and sample by sample."""
     channels, height, width = features.shape
     out = np.zeros((channels, size, size))
     x0, y0, x1, y1 = box
@@ -84,7 +84,7 @@ def test_roi_align_is_the_plain_double_loop(samples):
         assert np.allclose(cells, plain_roi_align(features, box, 4, samples), atol=1e-9)
 
 
-def test_roi_align_hands_gradients_back():
+def test_roi_align_has_gradients():
     features = torch.randn(2, 6, 6, dtype=torch.float64, requires_grad=True)
     boxes = torch.tensor([[0.3, 1.1, 4.2, 5.0], [2.0, 2.0, 6.0, 3.1]], dtype=torch.float64)
     assert torch.autograd.gradcheck(lambda f: roi_align(f, boxes, 3), features)
@@ -123,7 +123,7 @@ def test_suppression_is_the_plain_loop():
     assert nms(boxes, scores, 0.3).tolist() == kept
 
 
-def test_anchors_stand_on_the_middles_of_their_cells():
+def test_anchors_are_centred_on_their_cells():
     config = MRConfig(anchor_pixels=(8.0, 16.0, 32.0, 64.0), ratios=(0.5, 1.0, 2.0))
     found = make_anchors([(4, 6), (2, 3), (1, 2), (1, 1)], config)
     assert found.shape == (3 * (24 + 6 + 2 + 1), 4)
@@ -192,7 +192,7 @@ def test_attention_weights_sum_to_one_and_mix_the_scales():
         assert float(mixed[n, c, y, x]) == pytest.approx(h, abs=1e-5)
 
 
-def test_context_is_the_image_or_a_part_of_it_round_the_region():
+def test_context_is_the_image_or_a_part_of_it_around_the_region():
     boxes = torch.tensor([[10.0, 10, 20, 20], [90.0, 40, 100, 50]])
     assert context_boxes(boxes, 1.0, (60, 100)).tolist() == [[0, 0, 100, 60]]
     assert context_boxes(boxes, 0.1, (60, 100)).tolist() == [[10, 12, 20, 18], [90, 42, 100, 48]]
@@ -240,7 +240,7 @@ def test_fixed_weights_are_the_plain_sum():
     assert float(FixedWeights((10.0, 1.0, 1.0, 1.0))(losses)) == 19
 
 
-def test_impossible_configs_get_a_sentence():
+def test_impossible_configs_are_refused():
     for change in ({"slices": 2}, {"norm": "group"}, {"global_scales": ()}, {"task_weights": (1.0,)}):
         with pytest.raises(InputError, match="cannot be built"):
             replace(PAPER, **change)

@@ -65,7 +65,7 @@ def test_slices_of_a_coronal_scan_stay_coronal():
     assert np.allclose(np.asarray(shown.direction)[:, 1], [0, 0, -1])
 
 
-def test_the_compact_network_sees_neighbours_and_the_papers_one_slice():
+def test_the_compact_network_reads_neighbouring_slices_and_that_of_the_paper_one():
     volume = Volume(np.random.default_rng(1).uniform(0, 9, GRID.shape), GRID, modality="MR")
     slices = MRGrid(volume, COMPACT)
     assert slices.geometry.spacing[:2] == pytest.approx((1.0, 1.0))

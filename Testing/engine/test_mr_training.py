@@ -74,7 +74,7 @@ def test_samples_are_made_of_axes_and_their_pseudo_masks_fit(case, stored):
     assert np.mean(fits) > 80
 
 
-def test_the_same_number_is_the_same_sample_and_boxes_lie_on_bright_nodes(stored):
+def test_a_sample_depends_on_its_number_only_and_boxes_lie_on_bright_nodes(stored):
     samples = BookmarkedSlices(stored, (96, 128), seed=3)
     image, target = samples.sample(5)
     again, same = BookmarkedSlices(stored, (96, 128), seed=3).sample(5)
@@ -90,7 +90,7 @@ def test_the_same_number_is_the_same_sample_and_boxes_lie_on_bright_nodes(stored
             assert image[1][mask].mean() > image[1][image[1] > 0].median()
 
 
-def test_without_pseudo_masks_boxes_are_the_rectangles_round_the_axes(stored):
+def test_without_pseudo_masks_boxes_are_the_rectangles_around_the_axes(stored):
     with_masks = BookmarkedSlices(stored, (96, 128), seed=3)
     ruled = BookmarkedSlices(stored, (96, 128), seed=3, pseudo_masks=False)
     for n in range(6):
@@ -102,7 +102,7 @@ def test_without_pseudo_masks_boxes_are_the_rectangles_round_the_axes(stored):
         assert distance < 3
 
 
-def test_nothing_to_train_on_and_unknown_names_get_a_sentence(case, tmp_path):
+def test_a_run_without_samples_and_unknown_names_are_refused(case, tmp_path):
     empty = label_case("empty", dict(case.images), replace(case.masks["mr"], array=np.zeros(GRID.shape, np.int16)),
                        "mr", "made", Kind.LYMPH_NODE)  # fmt: skip
     write(tmp_path / "empty.safetensors", empty, COMPACT)

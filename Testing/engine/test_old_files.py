@@ -129,7 +129,7 @@ def test_decisions_of_the_reader_are_kept(findings):
     assert not findings["2.25.104"].observation("t0").is_decided
 
 
-def test_the_same_file_is_written_again(findings):
+def test_saving_writes_the_same_file_again(findings):
     assert json.loads(findings.to_json()) == json.loads(OLD_FINDINGS.read_text(encoding="utf-8"))
 
 

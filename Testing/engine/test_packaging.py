@@ -29,7 +29,7 @@ ALLOWED = REQUIRED | {
     "tier",
 }
 CATEGORIES = {"Analysis", "DICOM", "Informatics", "Nuclear Medicine", "Quantification", "Registration", "Segmentation"}
-"""Those of the index's list that could fit; "Oncology" is not on it."""
+"""Categories of the index that could fit; "Oncology" is not one of them."""
 LIMIT_MB = 100
 
 
@@ -40,7 +40,7 @@ def description() -> dict:
 
 @pytest.fixture(scope="module")
 def extension() -> dict[str, str]:
-    """The EXTENSION_ fields of the top-level CMakeLists.txt."""
+    """Return the EXTENSION_ fields of the top-level CMakeLists.txt."""
     text = (REPOSITORY / "CMakeLists.txt").read_text(encoding="utf-8")
     fields = dict(re.findall(r'set\(EXTENSION_(\w+) "([^"]*)"\)', text))
     fields["project"] = re.search(r"project\s*\(\s*([^\s)]+)", text).group(1)
@@ -68,7 +68,7 @@ def test_the_description_file_agrees_with_the_build(description, extension):
     assert description["scm_url"] == extension["HOMEPAGE"] + ".git"
 
 
-def test_the_build_says_what_the_catalogue_shows(extension):
+def test_the_build_defines_what_the_catalogue_shows(extension):
     assert extension["CONTRIBUTORS"]
     assert len(extension["DESCRIPTION"]) < 500
     assert "US 11,410,309" in extension["DESCRIPTION"], "the index asks for known patents"
@@ -99,7 +99,7 @@ def test_the_repository_with_its_history_is_small_enough_for_the_index():
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """A folder with the package as a wheel brings it, and nothing of the clone."""
+    """Return a folder with the package as a wheel installs it, and nothing else of the clone."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
@@ -132,7 +132,7 @@ def test_the_wheel_holds_the_data_files(wheel):
     assert (wheel / "oncotrack" / "web" / "page" / "oncotrack.js").is_file()
 
 
-def test_the_demo_of_the_wheel_follows_a_synthetic_patient_where_no_data_is(wheel, tmp_path):
+def test_the_demo_of_the_wheel_follows_a_synthetic_patient_without_data(wheel, tmp_path):
     smaller = "from oncotrack.cli import demo; demo.SIZE = (60, 60, 32)"
     run = installed(wheel, tmp_path, "demo", before=smaller)
     assert run.returncode == 0, run.stderr

@@ -17,7 +17,7 @@ from oncotrack.images.volume import Volume
 
 @pytest.fixture
 def mask() -> Volume:
-    """A ragged blob on an oblique grid."""
+    """Return a ragged blob on an oblique grid."""
     turn = ((0.8, -0.6, 0.0), (0.6, 0.8, 0.0), (0.0, 0.0, 1.0))
     geometry = Geometry((40, 30, 20), (0.7, 0.7, 5.0), (1.0, 2.0, 3.0), turn)
     array = np.zeros(geometry.shape, np.uint8)

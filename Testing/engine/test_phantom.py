@@ -83,7 +83,7 @@ def _ends(axis):
 
 @settings(max_examples=4, deadline=None)
 @given(st.integers(0, 10**6), st.floats(2, 25))
-def test_motion_comes_back_within_a_hundredth_of_a_millimetre(seed, most):
+def test_motion_is_inverted_within_a_hundredth_of_a_millimetre(seed, most):
     rng = np.random.default_rng(seed)
     velocity = body_velocity(rng, LATTICE, (0, 0, 0), breath_mm=9, posture_mm=8, weight=0.03, wobble_mm=2)
     flow = Flow.from_velocity(LATTICE, limit_speed(velocity, most))
@@ -93,7 +93,7 @@ def test_motion_comes_back_within_a_hundredth_of_a_millimetre(seed, most):
     assert np.linalg.norm(there - points, axis=1).max() < 1.3 * most + 0.5
 
 
-def test_a_growing_lump_presses_tissue_aside_and_it_comes_back():
+def test_the_displacement_by_a_growing_lump_is_inverted():
     push = Push(np.array([[0.0, 0, 0], [20.0, 5, 0]]), np.array([10.0, 8.0]))
     points = np.random.default_rng(0).uniform(-40, 40, (500, 3))
     moved = map_points(push, points)
@@ -183,7 +183,7 @@ def test_measured_nodes_have_the_sizes_of_real_ones(region):
     assert np.percentile(counts, PERCENTILES) == pytest.approx(NODES[region]["nodes_per_patient"], rel=0.15)
 
 
-def test_every_fate_happens_and_leaves_its_mark(anatomy):
+def test_every_fate_occurs_and_changes_the_lesion(anatomy):
     rng = np.random.default_rng(4)
     deposits = [d for _ in range(25) for d in random_disease(rng, anatomy, 2)]
     by_fate = {fate: [d for d in deposits if d.fates == (fate,)] for fate in FATES}
@@ -233,7 +233,7 @@ def test_impossible_requests_are_refused(wrong):
         make_patient(1, **wrong)
 
 
-def test_masks_carry_only_known_numbers(patient):
+def test_masks_contain_only_known_labels(patient):
     for visit in patient.visits:
         numbers = set(np.unique(visit.truth.masks.array)) - {0}
         assert numbers == {i.mask_number for i in visit.truth.instances}
@@ -241,7 +241,7 @@ def test_masks_carry_only_known_numbers(patient):
 
 
 @pytest.mark.gpu
-def test_a_gpu_draws_a_visit_again_and_again():
+def test_a_gpu_draws_a_visit_repeatedly():
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     from oncotrack.phantom.patient import drawing_job

@@ -61,7 +61,7 @@ def test_phantom_draws_the_whole_body_on_request_and_refuses_an_unknown_region(t
     assert isinstance(refused.exception, InputError) and "not a region" in str(refused.exception)
 
 
-def test_bench_phantom_prints_and_keeps_the_rows_it_was_given(tmp_path, monkeypatch):
+def test_bench_phantom_prints_and_returns_its_rows(tmp_path, monkeypatch):
     requested = {}
 
     def bench(patients, **rest):

@@ -33,7 +33,7 @@ def test_inserting_nothing_changes_nothing(scan):
 
 @settings(max_examples=6, deadline=None)
 @given(st.integers(0, 1000), st.floats(8, 30), st.floats(1.0, 1.6))
-def test_an_inserted_node_has_the_given_place_and_size(seed, long, aspect):
+def test_an_inserted_node_has_the_given_position_and_size(seed, long, aspect):
     geometry = Geometry((60, 60, 40), (1.0, 1.0, 1.5), (30, 30, -30), np.diag([-1.0, -1, 1]))
     noise = np.random.default_rng(0).normal(-100, 10, geometry.shape)
     after, truth = insert(
@@ -48,7 +48,7 @@ def test_an_inserted_node_has_the_given_place_and_size(seed, long, aspect):
     assert 40 < np.median(inside) < 110
 
 
-def test_a_place_outside_is_refused(scan):
+def test_a_position_outside_is_refused(scan):
     with pytest.raises(InputError, match="outside"):
         insert(scan, [Implant((9999, 0, 0), 10, 8, 10)])
 

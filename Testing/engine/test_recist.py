@@ -20,7 +20,7 @@ def turned(degrees: float) -> np.ndarray:
 
 
 def ellipsoid(direction, half_mm, spacing=(0.8, 0.8, 2.5), size=(64, 60, 20), angle=0.0) -> tuple[Volume, np.ndarray]:
-    """A mask whose half axes (mm) lie along a grid's own axes, turned by `angle` degrees in its slices; its middle."""
+    """Return a mask whose half axes (mm) lie along a grid's own axes, turned by `angle` degrees in its slices, and its middle."""
     geometry = Geometry(size, spacing, (12.0, -30.0, 45.0), direction)
     middle = geometry.to_ras([size[0] / 2 + 0.2, size[1] / 2 - 0.3, size[2] // 2])
     k, j, i = np.indices(geometry.shape)

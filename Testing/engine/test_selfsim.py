@@ -49,7 +49,7 @@ def test_a_single_lesion_has_cycle_errors_of_its_alternatives(known_pair):
     assert all(other.cycle_error_mm is not None for other in alone.alternatives)
 
 
-def stored_otherwise(volume: Volume) -> Volume:
+def with_permuted_axes(volume: Volume) -> Volume:
     """Return the same image with its axes permuted and flipped."""
     array = np.ascontiguousarray(volume.array.transpose(2, 0, 1)[:, ::-1, :])
     g = volume.geometry
@@ -75,7 +75,7 @@ def rotated(volume: Volume, degrees: float) -> Volume:
 
 def test_axis_order_and_flips_do_not_matter(known_pair):
     method = SelfSimilarity()
-    other = ScanPair(stored_otherwise(known_pair.baseline), stored_otherwise(known_pair.followup), cache=False)
+    other = ScanPair(with_permuted_axes(known_pair.baseline), with_permuted_axes(known_pair.followup), cache=False)
     for centre, radius in known_pair.lesions[:3]:
         first, second = (method.match(pair, centre, radius) for pair in (known_pair.pair, other))
         assert miss(first, second.position) < 0.5
@@ -91,7 +91,7 @@ def test_an_oblique_copy_gives_the_same_match(known_pair):
     assert np.median(distances) < 0.5
 
 
-def test_a_place_outside_the_followup_is_not_found(known_pair):
+def test_a_position_outside_the_followup_is_not_found(known_pair):
     top = known_pair.followup.geometry.size[2]
     lower = known_pair.followup.cropped((0, 0, 0), (*known_pair.followup.geometry.size[:2], top // 2))
     pair = ScanPair(known_pair.baseline, lower, known_pair.pair.registration())
@@ -125,13 +125,13 @@ def test_a_click_outside_the_baseline_is_refused(known_pair, name):
         tracker(name).match(known_pair.pair, (np.nan, 0, 0))
 
 
-def test_an_unknown_method_lists_the_known():
+def test_an_unknown_method_is_refused_and_the_known_ones_are_listed():
     with pytest.raises(InputError, match="ensemble, selfsim, affine, bspline"):
         tracker("magic")
 
 
 @pytest.mark.parametrize("radius", [0.5, 3, 7.7, 11.3, 17.9, 22.4, 60])
-def test_any_lesion_size_is_matched_in_its_place(known_pair, radius):
+def test_lesions_of_any_size_are_matched_at_their_position(known_pair, radius):
     centre = known_pair.lesions[2][0]
     match = SelfSimilarity().match(known_pair.pair, centre, radius)
     assert miss(match, known_pair.truth(centre)) < 3.0

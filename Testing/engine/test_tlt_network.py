@@ -58,7 +58,7 @@ def one(batch: LesionPairs, n: int) -> LesionPairs:
 # the paper's network
 
 
-def test_the_paper_has_as_many_parameters_as_it_says():
+def test_the_network_has_as_many_parameters_as_the_paper_states():
     counted = cost(PAPER)
     assert counted["parameters"] == pytest.approx(5.98e6, rel=0.03)
     assert counted["input"]["shape"] == [1, 1, 40, 200, 200]
@@ -139,7 +139,7 @@ def test_a_lesion_between_the_cells_keeps_its_best_cell():
     assert chosen.present[1].sum() == (gaussian[1] > 0.7).sum()
 
 
-def test_thinning_goes_evenly_from_the_middle_to_the_border():
+def test_thinning_is_even_from_the_middle_to_the_border():
     gaussian = torch.linspace(1, 0, 64).view(1, 4, 4, 4)
     chosen = select(torch.rand(1, 2, 4, 4, 4), gaussian, 0.35, most=10)
     assert chosen.cells.tolist() == [[n * 41 // 10 for n in range(10)]]

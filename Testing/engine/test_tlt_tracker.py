@@ -1,4 +1,4 @@
-"""TLT as a tracker: its matches, refused input, and that several clicks give the same as one by one."""
+"""TLT as a tracker: its matches, refused input, and equality of several clicks with single ones."""
 
 from dataclasses import replace
 
@@ -91,7 +91,7 @@ def test_several_clicks_give_the_same_as_one_by_one(tracker, pair):
         assert many.cycle_error_mm == pytest.approx(single.cycle_error_mm, abs=0.01)
 
 
-def test_it_supports_what_the_viewer_uses(tracker):
+def test_it_supports_the_protocols_that_the_viewer_uses(tracker):
     assert isinstance(tracker, SupportsCycleError)
     assert isinstance(tracker, SupportsBatch)
     assert isinstance(tracker, SupportsProbabilityMap)
@@ -103,7 +103,7 @@ def test_a_score_below_the_threshold_is_not_found(folder, pair):
     assert "may have vanished" in match.reason
 
 
-def test_a_place_that_was_not_scanned_is_outside(tracker, pair):
+def test_a_position_that_was_not_scanned_is_reported_as_outside(tracker, pair):
     lower = pair.followup.cropped((0, 0, 0), (70, 70, 8))
     match = tracker.match(ScanPair(pair.baseline, lower, Registration(np.eye(4))), (0, 0, 50), 8.0)
     assert (match.found, match.reason, match.position) == (False, OUTSIDE, (0, 0, 50))

@@ -70,8 +70,8 @@ def test_stored_pairs_equal_the_originals(pair, paths):
         assert np.allclose(stored.grids[visit].ijk_to_ras, grid.ijk_to_ras)
 
 
-def test_any_part_is_read_on_any_grid(pair, paths):
-    """The same as sampling the whole scan, and the fill outside it."""
+def test_any_region_is_read_on_any_grid(pair, paths):
+    """A region has the values of the whole scan resampled, and the fill value outside it."""
     stored = StoredVisits(paths[0])
     grid = Geometry((9, 8, 7), (2.5, 2.5, 4.0), (-10.0, -8.0, -9.0))
     mapping = np.array([[0.98, 0.1, 0, -85], [-0.1, 0.99, 0.05, -88], [0, -0.04, 1.02, 4], [0, 0, 0, 1]])
@@ -116,7 +116,7 @@ def test_an_interrupted_preparation_continues(pair, tmp_path):
 
 
 def test_lesions_lie_at_the_positions_of_the_samples(paths):
-    """Every lesion is a bright ball: both its places show its peak, whatever was turned, scaled and mirrored."""
+    """Every lesion is a bright ball: both scans have its peak at the sample's positions after any rotation, scaling and mirroring."""
     source = samples(paths, click=0.0)
     batch = source.collate([source.sample(n) for n in range(24)])
     assert batch.template.shape == batch.search.shape == (24, 1, 16, 24, 24)
@@ -127,8 +127,8 @@ def test_lesions_lie_at_the_positions_of_the_samples(paths):
     assert ((batch.radius_mm > 4.5) & (batch.radius_mm < 9)).all()
 
 
-def test_clicks_and_expected_places_miss_as_they_should(paths):
-    """The expected place is the click's, so that its offset from the lesion is the click's and the registration's."""
+def test_offsets_of_clicks_and_expected_positions_are_as_configured(paths):
+    """The expected position is that of the click: its offset from the lesion is the sum of the click's and the registration's."""
     source = samples(paths, registration_mm=(0.0, 0.0, 0.0), between_deg=0.0, between_scale=1.0)
     spacing = torch.tensor([3.0, 2.0, 2.0])
     batch = source.collate([source.sample(n) for n in range(24)])
@@ -141,7 +141,7 @@ def test_clicks_and_expected_places_miss_as_they_should(paths):
     assert ((batch.centre >= 0) & (batch.centre <= torch.tensor([15.0, 23.0, 23.0]))).all()
 
 
-def test_sample_n_is_always_the_same(paths):
+def test_a_sample_depends_on_its_number_only(paths):
     one, again, other = (
         samples(paths, noise_hu=12.0).sample(5),
         samples(paths, noise_hu=12.0).sample(5),
@@ -151,7 +151,7 @@ def test_sample_n_is_always_the_same(paths):
     assert not torch.equal(one.search, other.search)
 
 
-def test_landmarks_are_places_to_follow_too(paths):
+def test_landmarks_are_used_as_samples_too(paths):
     source = samples(paths, landmarks=1.0)
     assert source.collate([source.sample(n) for n in range(12)]).found.all()
 
@@ -208,7 +208,7 @@ def test_the_threshold_separates_vanished_lesions_from_present_ones():
     assert best_threshold(separate, np.ones(30, bool)) == 0
 
 
-def test_a_config_that_is_not_there_is_named(system, tmp_path):
+def test_an_unknown_config_is_named(system, tmp_path):
     with pytest.raises(InputError, match='no config "large"'):
         train(system, tmp_path, "large", VisitSources(phantoms=1))
     with pytest.raises(TrainingError, match="nothing to train on"):

@@ -52,7 +52,7 @@ def test_it_trains_and_detects(case, tmp_path, monkeypatch):
         assert finding.at("ct").provenance.method == "unet"
 
 
-def test_the_bench_times_it_beside_tracking(case, tmp_path):
+def test_the_bench_times_it_next_to_tracking(case, tmp_path):
     path = weights.save(tmp_path / "u.safetensors", "unet", SMALL, unet.network(SMALL).state_dict(), {})
     slab = case.images["ct"].cropped((0, 0, 8), (96, 80, 11))
     result = bench_detect(save(slab, tmp_path / "ct.nii.gz"), "cpu", unet=path)

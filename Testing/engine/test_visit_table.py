@@ -1,4 +1,4 @@
-"""The words for an observation are the same wherever it is shown."""
+"""The text for an observation is the same wherever it is shown."""
 
 from __future__ import annotations
 

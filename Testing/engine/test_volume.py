@@ -15,7 +15,7 @@ OBLIQUE = np.linalg.qr(np.array([[1.0, 0.3, -0.2], [-0.25, 1, 0.15], [0.2, -0.1,
 
 
 def ramp(geometry: Geometry) -> Volume:
-    """An image whose value is 2 R - 3 A + S + 5 everywhere, so that any resampling can be checked."""
+    """Return an image whose value is 2 R - 3 A + S + 5 everywhere, so that any resampling can be checked."""
     k, j, i = np.indices(geometry.shape)
     ras = geometry.to_ras(np.stack([i, j, k], -1))
     return Volume((ras @ [2.0, -3.0, 1.0] + 5).astype(np.float32), geometry, "ramp")

@@ -1,4 +1,4 @@
-"""Weights files: what was saved comes back, anything else is refused with a sentence."""
+"""Weights files: saved weights are restored, any other file is refused with a message."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def saved(tmp_path):
     return weights.save(tmp_path / "x.safetensors", "toy", Small(5), state, {"steps": 10}), state
 
 
-def test_what_is_saved_comes_back(saved):
+def test_saved_weights_are_restored(saved):
     path, state = saved
     loaded = weights.load(path, "toy")
     assert loaded.config_as(Small) == Small(5)
@@ -52,7 +52,7 @@ def test_a_network_is_built_from_its_file_and_ready_to_infer(tmp_path):
         weights.load_network(path, "toy", Small, lambda config: torch.nn.Linear(1, config.width), "cpu")
 
 
-def test_an_unknown_config_is_refused_with_those_that_there_are():
+def test_an_unknown_config_is_refused_and_the_known_ones_are_listed():
     weights.check_config("The toy", "small", {"small": Small(), "wide": Small(9)})
     with pytest.raises(InputError, match='The toy has no config "large"') as caught:
         weights.check_config("The toy", "large", {"small": Small(), "wide": Small(9)})
@@ -97,7 +97,7 @@ def test_missing_damaged_and_altered_files_are_refused(saved, tmp_path):
         weights.load(altered, "toy")
 
 
-def test_a_folder_can_stand_in_for_the_bundled_ones(saved, tmp_path, monkeypatch):
+def test_a_folder_can_replace_the_bundled_weights(saved, tmp_path, monkeypatch):
     monkeypatch.setenv(weights.FOLDER_VARIABLE, str(tmp_path))
     assert weights.bundled("toy", "compact").parent.name == "weights"
     (tmp_path / "toy-compact.safetensors").write_bytes(saved[0].read_bytes())

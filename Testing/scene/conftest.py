@@ -1,4 +1,4 @@
-"""Real MRML, real slice views drawn off-screen, a real mouse: what the scene's tests share."""
+"""Fixtures of the scene's tests: real MRML, real slice views drawn off-screen, real mouse events."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SHIFT = (4.0, -3.0, 5.0)
 
 
 class AffineTracker:
-    """A tracker in a few lines: the registration's guess, with one alternative beside it."""
+    """A minimal tracker: the match is the registered position, with one alternative 9 mm away along each axis."""
 
     name = "affine"
 
@@ -67,7 +67,7 @@ def phantom(
 
 
 def shifted_registration() -> Registration:
-    """Baseline to follow-up: a shift and a small turn about S."""
+    """Return a registration from baseline to follow-up: a shift, and a rotation of 0.05 rad about S."""
     affine = np.eye(4)
     c, s = np.cos(0.05), np.sin(0.05)
     affine[:2, :2] = (c, -s), (s, c)
@@ -76,7 +76,7 @@ def shifted_registration() -> Registration:
 
 
 _FROM_TRAME_SLICER = "WindowResizeEvent will not be generated"
-"""In a warning for the authors of trame-slicer, which observes an event that VTK 9.6 still sends."""
+"""Part of a warning that is ignored: trame-slicer observes an event that VTK will no longer send; VTK 9.6 still does."""
 
 
 class View:
@@ -116,13 +116,13 @@ class View:
         return vtk_to_numpy(grab.GetOutput().GetPointData().GetScalars()).reshape(height, width, -1)[::-1, :, :3].copy()
 
     def save(self, path) -> None:
-        """Write the picture, to be looked at."""
+        """Write the picture to a file, for inspection."""
         from PIL import Image
 
         Image.fromarray(self.picture()).save(path)
 
     def mouse(self, event: str, ras, shift: bool = False) -> None:
-        """One mouse event over a place that the view shows."""
+        """Send one mouse event at a position (RAS mm) that the view shows."""
         ras_to_xy = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), ras_to_xy)
         x, y = ras_to_xy.MultiplyPoint([*ras, 1.0])[:2]
@@ -131,14 +131,14 @@ class View:
         interactor.InvokeEvent(event)
 
     def click(self, ras) -> None:
-        """Press and release."""
+        """Press and release the left button."""
         self.mouse("MouseMoveEvent", ras)
         self._view.render()
         self.mouse("LeftButtonPressEvent", ras)
         self.mouse("LeftButtonReleaseEvent", ras)
 
     def drag(self, start, stop, while_held=lambda: None) -> None:
-        """Press at one place, move in steps, release at another."""
+        """Press at one position, move in steps, release at another."""
         self.mouse("MouseMoveEvent", start)
         self._view.render()
         self.mouse("LeftButtonPressEvent", start)
@@ -148,7 +148,7 @@ class View:
         self.mouse("LeftButtonReleaseEvent", stop)
 
     def close(self) -> None:
-        """Let the window go."""
+        """Close the window."""
         self._view.finalize()
 
 
@@ -178,7 +178,7 @@ def swallowed(monkeypatch):
 
 @pytest.fixture
 def lesion() -> tuple[float, float, float]:
-    """Where the baseline's lesion lies."""
+    """Return the position of the lesion in the baseline, RAS mm."""
     return LESION
 
 
@@ -196,13 +196,13 @@ def trackers() -> dict:
 
 @pytest.fixture
 def make_phantom():
-    """`phantom`, to make more of them."""
+    """Return the function `phantom`."""
     return phantom
 
 
 @pytest.fixture
 def real_session(scene):
-    """As `session`, but with OncoTrack's own method and nothing registered yet; the follow-up is shifted only."""
+    """Return a session like `session`, but with OncoTrack's default method, without a registration, and shifted without rotation."""
     session = FollowUpScene(scene)
     moved = tuple(a + b for a, b in zip(LESION, SHIFT, strict=True))
     followup = phantom(moved, name="CT 2026", body=SHIFT, seed=4)
@@ -213,7 +213,7 @@ def real_session(scene):
 
 @pytest.fixture
 def application():
-    """Return an empty scene with its logics."""
+    """Return an empty scene with its module logics."""
     application = new_scene()
     application.logic.SetSliceLogics(vtk.vtkCollection())
     application.logic.SetViewLogics(vtk.vtkCollection())
@@ -228,7 +228,7 @@ def scene(application):
 
 @pytest.fixture
 def add_slice_node(scene):
-    """Return a function that adds an axial slice node by its layout name; it has no window."""
+    """Return a function that adds an axial slice node, without a window, by its layout name."""
 
     def add(name: str):
         node = scene.CreateNodeByClass("vtkMRMLSliceNode")  # has the scene's orientation presets
@@ -255,8 +255,8 @@ def view(application):
         each.close()
 
 
-def know_registration(session: FollowUpScene, registration: Registration) -> None:
-    """Give the session a registration as a reader would: by its transform node."""
+def set_registration(session: FollowUpScene, registration: Registration) -> None:
+    """Set the session's registration by its transform node, as a reader can do."""
     session._choice.draw_registration(registration)
     session._choice.clear_cache()
 
@@ -269,6 +269,6 @@ def session(scene):
     moved = tuple(shifted_registration().to_followup(LESION))
     followup = add_volume(scene, phantom(moved, name="CT 2026"))
     session.set_scans(baseline, followup)
-    know_registration(session, shifted_registration())
+    set_registration(session, shifted_registration())
     yield session
     session.close()

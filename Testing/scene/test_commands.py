@@ -1,4 +1,4 @@
-"""Every command in the table calls a method of its session, and becomes possible at some time."""
+"""Every command in the table calls a method of its session, and is possible in some state of the session."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.volumes import add_volume
 
 ALWAYS = {"go_to", "rename", "choose_scan", "show_visit", "set_visits", "reverse_order"}
-"""What panels enable themselves."""
+"""Methods that panels enable without asking `possible_methods`."""
 
 
 def check(tool: str, session, seen_as_possible: set[str]) -> None:
@@ -31,15 +31,15 @@ def check(tool: str, session, seen_as_possible: set[str]) -> None:
 def undone(session, panel) -> set[str]:
     """Return what is possible after an undo."""
     session.undo()
-    return set(panel.possible(session))
+    return set(panel.possible_methods(session))
 
 
 def test_commands_of_the_follow_up(session, lesion, make_phantom):
     session.set_visits([session.baseline, session.followup, add_volume(session.scene, make_phantom(name="CT 2027"))])
     session.findings.add(session.baseline_id, Observation(centre=(0.0, 0.0, 0.0)))
     session.follow(lesion).run()
-    possible = set(followup_panel.possible(session)) | undone(session, followup_panel)
-    check(FINDINGS, session, possible - {"register", "map_probability"})  # those are the view's
+    possible = set(followup_panel.possible_methods(session)) | undone(session, followup_panel)
+    check(FINDINGS, session, possible - {"register", "map_probability"})  # these belong to the tool VIEW
 
 
 def test_commands_of_the_lymph_nodes(scene, make_phantom, add_slice_node):
@@ -52,7 +52,7 @@ def test_commands_of_the_lymph_nodes(scene, make_phantom, add_slice_node):
     possible = set()
     for place in (5.0, 7.0, 30.0):
         view.JumpSliceByCentering(0, 0, place)
-        possible |= node_panel.possible(session)
+        possible |= node_panel.possible_methods(session)
     possible |= undone(session, node_panel)
     check(NODES, session, possible)
     session.close()
@@ -62,15 +62,15 @@ def test_commands_of_the_masks(scene, make_phantom):
     session = RecistScene(scene)
     session.set_scan(add_volume(scene, make_phantom()))
     session.draw_axes()
-    possible = set(mask_panel.possible(session))
+    possible = set(mask_panel.possible_methods(session))
     session.cancel_drawing()
     axes = {
         "long_axis": Axis((3.0, -8.0, 5.0), (21.0, -8.0, 5.0)),
         "short_axis": Axis((12.0, -15.0, 5.0), (12.0, -1.0, 5.0)),
     }
     session.nodes.select(session.add(Observation(centre=(12.0, -8.0, 5.0), **axes)).uid)
-    session.make_mask()
-    possible |= mask_panel.possible(session)
+    session.rebuild()
+    possible |= mask_panel.possible_methods(session)
     possible |= undone(session, mask_panel)
     check(MASKS, session, possible)
     session.close()

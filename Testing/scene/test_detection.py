@@ -21,7 +21,7 @@ from oncotrack.findings.tracklet_edits import Rerun, replace_tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.scene.detection.detection import DetectionScene
-from oncotrack.scene.detection.panel import lines, possible, steps, summary
+from oncotrack.scene.detection.panel import lines, navigation_order, possible_methods, summary
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.nodes.node_registry import NodeKey
@@ -34,13 +34,13 @@ PLACES = (((12.0, -8.0, 6.0), 8.5), ((-15.0, 5.0, -4.0), 6.0), ((-10.0, -12.0, 1
 
 @pytest.fixture
 def nodes_at():
-    """Replace the trained detector by a stand-in whose places can be changed between runs."""
+    """Return a detector of known nodes, whose positions can be changed between runs."""
     return KnownNodes(PLACES)
 
 
 @pytest.fixture
 def session(scene, make_phantom, nodes_at):
-    """One CT of a scene, not looked at yet."""
+    """Return a session with one CT, before detection."""
     session = DetectionScene(scene, detectors={"known": lambda: nodes_at})
     session.set_scan(add_volume(scene, make_phantom()))
     yield session
@@ -60,16 +60,16 @@ def test_a_scan_is_read_by_the_detector_that_suits_it(scene, make_phantom):
         session = DetectionScene(scene, detectors=detectors)
         session.set_scan(add_volume(scene, replace(make_phantom(), modality=modality)))
         session.detect().run()
-        assert len(session.here) == count
+        assert len(session.detected) == count
         session.close()
 
 
 def labels(session):
-    return [finding.label for finding in session.here]
+    return [finding.label for finding in session.detected]
 
 
 def named(session, label):
-    return next(finding for finding in session.here if finding.label == label)
+    return next(finding for finding in session.detected if finding.label == label)
 
 
 def is_drawn(session, label, part="outline"):
@@ -80,11 +80,11 @@ def test_one_task_finds_every_node_with_progress_by_slice(session):
     messages = []
     taken = session.detect().run(lambda fraction, text: messages.append(text))
     assert labels(session) == ["LN 1", "LN 2", "LN 3", "LN 4"]
-    assert [finding.uid for finding in taken] == [finding.uid for finding in session.here]
+    assert [finding.uid for finding in taken] == [finding.uid for finding in session.detected]
     assert "Slice 1 of 40" in messages
     assert "Slice 40 of 40" in messages
     assert session.current.label == "LN 1"
-    assert session.findings.time_points[0].fingerprint, "the list says which scan it was"
+    assert session.findings.time_points[0].fingerprint, "the list identifies the scan"
     session.undo()
     assert len(session.findings) == 0
     session.redo()
@@ -133,7 +133,7 @@ def test_the_threshold_hides_proposals_and_deletes_none(found):
     found.threshold = 0.7
     assert [finding.label for finding in found.shown] == ["LN 1", "LN 2"]
     assert (is_drawn(found, "LN 2"), is_drawn(found, "LN 3")) == (True, False)
-    points = found.nodes.centres(found.time_point)
+    points = found.nodes.fiducials(found.time_point)
     shown = [bool(points.GetNthControlPointVisibility(n)) for n in range(4)]
     assert shown[1:] == [True, False, False]
     assert [line.cells[0] for line in lines(found)] == ["LN 1", "LN 2"]
@@ -141,7 +141,7 @@ def test_the_threshold_hides_proposals_and_deletes_none(found):
     found.threshold = 0.0
     assert is_drawn(found, "LN 3")
     assert found.findings.findings == before
-    assert found.findings.undo_text == "detect lymph nodes", "showing and hiding is no edit"
+    assert found.findings.undo_text == "detect lymph nodes", "showing and hiding are not edits"
 
 
 def test_what_a_reader_accepted_is_shown_whatever_its_score(found):
@@ -168,13 +168,13 @@ def test_a_new_run_keeps_decisions_and_proposes_no_rejected_node(found, nodes_at
         found.detect()
     found.detect(Rerun.KEEP).run()
     assert (named(found, "LN 1"), named(found, "LN 2")) == kept
-    others = [finding for finding in found.here if finding not in kept]
-    assert [finding.at(found.time_point).centre[0] for finding in others] == [20.0], "old proposals make way"
+    others = [finding for finding in found.detected if finding not in kept]
+    assert [finding.at(found.time_point).centre[0] for finding in others] == [20.0], "old proposals are replaced"
     found.undo()
     assert labels(found) == ["LN 1", "LN 2", "LN 3", "LN 4"]
 
 
-def test_a_name_a_mask_and_a_missing_node_are_a_readers_work_too(found):
+def test_a_name_a_mask_and_an_absent_node_are_decisions_too(found):
     def named_by_hand():
         found.findings.rename(named(found, "LN 2").uid, "Hilar")
 
@@ -194,7 +194,7 @@ def test_a_name_a_mask_and_a_missing_node_are_a_readers_work_too(found):
         with pytest.raises(InputError, match="keeps or replaces"):
             found.detect()
         found.detect(Rerun.KEEP).run()
-        assert uid in found.findings and len(found.here) == 4
+        assert uid in found.findings and len(found.detected) == 4
         found.undo()
         found.undo()
 
@@ -205,12 +205,12 @@ def test_a_new_run_proposes_nothing_over_a_node_that_was_trimmed_to_one_slice(fo
     middle = (seen.tracklet.first + seen.tracklet.last) // 2
     replace_tracklet(found.findings, first.uid, found.time_point, seen.tracklet.trim(middle, middle))
     found.detect(Rerun.KEEP).run()
-    assert len(found.here) == 4 and len(named(found, "LN 1").at(found.time_point).tracklet.boxes) == 1
+    assert len(found.detected) == 4 and len(named(found, "LN 1").at(found.time_point).tracklet.boxes) == 1
 
 
 def test_deleting_a_nodes_box_or_outline_in_the_scene_deletes_the_node(found, tmp_path):
     for part in (BOX, OUTLINE):
-        node = found.nodes.parts.find(NodeKey(part, found.time_point, named(found, "LN 2").uid))
+        node = found.nodes.registry.find(NodeKey(part, found.time_point, named(found, "LN 2").uid))
         found.scene.RemoveNode(node)
         assert labels(found) == ["LN 1", "LN 3", "LN 4"]
         found.export(tmp_path).run()
@@ -218,10 +218,10 @@ def test_deleting_a_nodes_box_or_outline_in_the_scene_deletes_the_node(found, tm
         assert labels(found) == ["LN 1", "LN 2", "LN 3", "LN 4"]
 
 
-def test_an_edited_list_is_replaced_when_the_reader_says_so(found):
+def test_an_edited_list_is_replaced_on_request(found):
     found.accept(named(found, "LN 1").uid)
     found.detect(Rerun.REPLACE).run()
-    assert [finding.at(found.time_point).state for finding in found.here] == [State.PROPOSED] * 4
+    assert [finding.at(found.time_point).state for finding in found.detected] == [State.PROPOSED] * 4
     found.undo()
     assert named(found, "LN 1").at(found.time_point).state is State.ACCEPTED
 
@@ -230,8 +230,8 @@ def test_a_decision_made_while_a_run_goes_on_is_kept(found):
     task = found.detect()
     found.reject(named(found, "LN 3").uid)
     task.run()
-    assert [finding.at(found.time_point).state for finding in found.here].count(State.REJECTED) == 1
-    assert len(found.here) == 4
+    assert [finding.at(found.time_point).state for finding in found.detected].count(State.REJECTED) == 1
+    assert len(found.detected) == 4
 
 
 def test_followed_lesions_and_other_scans_are_left_alone(found, make_phantom):
@@ -243,10 +243,10 @@ def test_followed_lesions_and_other_scans_are_left_alone(found, make_phantom):
     assert {lesion.uid, elsewhere.uid, followed.uid} <= {finding.uid for finding in found.findings}
     first = found.scan
     found.set_scan(add_volume(found.scene, make_phantom(name="later")))
-    assert found.here == ()
+    assert found.detected == ()
     assert found.time_point not in ("", "t9")
     found.set_scan(first)
-    assert len(found.here) == 4
+    assert len(found.detected) == 4
 
 
 def test_the_list_is_sorted_and_filtered(found):
@@ -270,8 +270,8 @@ def test_the_list_is_sorted_and_filtered(found):
 
 
 def test_sizes_have_recist_names(found):
-    words = [size_word(finding.at(found.time_point).short_axis.length_mm) for finding in found.here]
-    shorts = [finding.at(found.time_point).short_axis.length_mm for finding in found.here]
+    words = [size_word(finding.at(found.time_point).short_axis.length_mm) for finding in found.detected]
+    shorts = [finding.at(found.time_point).short_axis.length_mm for finding in found.detected]
     assert words == ["measurable" if mm >= 15 else "enlarged" if mm >= 10 else "" for mm in shorts]
     assert set(words) == {"measurable", "enlarged", ""}
 
@@ -282,12 +282,12 @@ def test_going_to_a_node_moves_the_views_and_makes_it_current(found, add_slice_n
     assert node.GetSliceToRAS().GetElement(2, 3) == pytest.approx(named(found, "LN 3").at(found.time_point).centre[2])
     found.threshold = 0.7
     found.next()
-    assert found.current.label == "LN 1", "hidden nodes are stepped over"
+    assert found.current.label == "LN 1", "hidden nodes are skipped"
     found.previous()
     assert found.current.label == "LN 2"
 
 
-def test_next_goes_on_in_the_list_after_a_decision_took_a_node_out_of_it(found):
+def test_next_continues_in_the_list_after_a_decision_removed_a_node_from_it(found):
     def show() -> None:
         found.listed = [line.uid for line in lines(found, "to review", order="position")]
 
@@ -307,13 +307,13 @@ def test_next_goes_on_in_the_list_after_a_decision_took_a_node_out_of_it(found):
     found.accept()
     found.next()
     assert found.listed == ()
-    assert not {"next", "previous"} & possible(found)
+    assert not {"next", "previous"} & possible_methods(found)
     found.changed.disconnect(show)
 
 
 def test_next_continues_where_a_decision_moved_the_node(found):
     def show() -> None:
-        found.listed = steps(lines(found, order="state"), "all")
+        found.listed = navigation_order(lines(found, order="state"), "all")
 
     found.changed.connect(show)
     show()
@@ -321,9 +321,11 @@ def test_next_continues_where_a_decision_moved_the_node(found):
     assert found.current.label == "LN 2"
     found.accept()
     found.next()
-    assert found.current.label == "LN 3", "and not what comes after the accepted one at the end"
+    assert found.current.label == "LN 3", "not the node after the place that the accepted one moved to"
     found.reject()
-    assert steps(lines(found, "rejected"), "rejected") == [named(found, "LN 3").uid] and len(found.listed) == 3
+    assert (
+        navigation_order(lines(found, "rejected"), "rejected") == [named(found, "LN 3").uid] and len(found.listed) == 3
+    )
     found.next()
     assert found.current.label == "LN 4"
     found.changed.disconnect(show)
@@ -341,19 +343,19 @@ def test_a_click_on_a_mark_goes_to_its_node(found, view):
     assert found.current.label == "LN 2"
 
 
-def test_the_node_under_a_place_is_known(found):
+def test_the_node_at_a_position_is_found(found):
     assert found.at(PLACES[2][0]).label == "LN 3"
     assert found.at((25.0, 20.0, 0.0)) is None
     found.threshold = 0.7
     assert found.at(PLACES[2][0]) is None, "it is hidden"
 
 
-def test_only_what_can_be_done_is_offered(session):
-    assert possible(session) == {"detect", "begin_placing"}
+def test_only_possible_methods_are_offered(session):
+    assert possible_methods(session) == {"detect", "begin_placing"}
     session.detect().run()
-    assert {"accept", "reject", "remove_from_scan", "next", "undo", "editor.merge"} <= possible(session)
+    assert {"accept", "reject", "remove_from_scan", "next", "undo", "editor.merge"} <= possible_methods(session)
     session.set_scan(None)
-    assert "detect" not in possible(session)
+    assert "detect" not in possible_methods(session)
 
 
 def test_no_scan_and_a_changed_scan_are_refused(session):
@@ -378,7 +380,7 @@ def test_a_saved_scene_reopens_with_nodes_boxes_and_decisions(found, tmp_path, n
     assert (is_drawn(again, "LN 1"), is_drawn(again, "LN 4")) == (True, False)
     assert other.scene.GetFirstNodeByName("Slice box") is None
     again.detect(Rerun.KEEP).run()
-    assert [finding.at(again.time_point).state for finding in again.here].count(State.REJECTED) == 1
+    assert [finding.at(again.time_point).state for finding in again.detected].count(State.REJECTED) == 1
     again.close()
 
 
@@ -393,7 +395,7 @@ def test_following_and_detecting_share_one_list(found):
     assert named(found, "LN 1").label == "LN 1"
 
 
-def test_the_export_can_be_read_by_others(found, tmp_path):
+def test_the_export_can_be_read_by_other_programs(found, tmp_path):
     found.reject(named(found, "LN 4").uid)
     found.threshold = 0.7
     paths = found.export(tmp_path / "out").run()
@@ -420,7 +422,7 @@ def test_the_export_can_be_read_by_others(found, tmp_path):
         place = image.TransformContinuousIndexToPhysicalPoint((i, j, k))
         centre = np.multiply(place, (-1, -1, 1))
         assert np.allclose(centre, named(found, label).at(found.time_point).centre, atol=1.0)
-    assert len(FindingList.open(tmp_path / "out" / FINDINGS)) == 4, "the list is whole"
+    assert len(FindingList.open(tmp_path / "out" / FINDINGS)) == 4, "the list is complete"
     assert (tmp_path / "out" / TABLE).read_text().count("\n") == 3
 
 

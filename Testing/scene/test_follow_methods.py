@@ -21,7 +21,7 @@ PLACES = ((12.0, -8.0, 6.0), (-15.0, 10.0, -12.0), (0.0, 0.0, 0.0))
 
 @pytest.fixture
 def aside(trackers):
-    """Another method: all lesions in one go, 5 mm beside the first method's place."""
+    """Return the factory of another tracker: it matches all lesions together, 5 mm away from the first tracker's matches."""
 
     class Aside(trackers["affine"]):
         name = "aside"
@@ -54,7 +54,7 @@ def matches(session):
     return [finding.at(session.followup_id) for finding in session.findings]
 
 
-def test_every_method_says_in_one_line_what_it_is():
+def test_every_method_has_a_description_in_one_line():
     for name, method in METHOD_INFO.items():
         assert method.title and method.about.endswith(".") and "\n" not in method.about + method.caution, name
 
@@ -70,11 +70,11 @@ def test_the_chosen_method_is_kept_in_the_scene_and_in_each_match(two, trackers,
     assert again.method.name == "aside"
     again.close()
     without = FollowUpScene(other.scene, trackers=trackers)
-    assert without.method.name == "affine", "a method that is not installed here is passed over"
+    assert without.method.name == "affine", "a method that is not installed is ignored"
     without.close()
 
 
-def test_a_method_without_weights_says_so_and_the_one_before_is_back(two):
+def test_a_method_without_weights_is_refused_and_the_previous_one_restored(two):
     def weightless():
         raise WeightsError("There are no weights for dlt. Train them with: oncotrack train dlt.")
 
@@ -89,15 +89,15 @@ def test_a_method_without_weights_says_so_and_the_one_before_is_back(two):
         two.choose_method("magic")
 
 
-def test_another_method_matches_nothing_again_by_itself(two):
+def test_choosing_another_method_does_not_search_again(two):
     two.follow_missing().run()
     before = matches(two)
     two.choose_method("aside").run()
     assert matches(two) == before
-    assert "rematch" in panel.possible(two)
+    assert "rematch" in panel.possible_methods(two)
 
 
-def test_looking_again_leaves_what_a_reader_decided(two):
+def test_searching_again_keeps_decisions(two):
     two.follow_missing().run()
     uids = [finding.uid for finding in two.findings]
     two.accept(uids[0])
@@ -112,12 +112,12 @@ def test_looking_again_leaves_what_a_reader_decided(two):
     assert matches(two)[2].provenance.method == "affine"
     for uid in uids:
         two.reject(uid)
-    assert "rematch" not in panel.possible(two)
+    assert "rematch" not in panel.possible_methods(two)
     with pytest.raises(InputError, match="Every match has been accepted"):
         two.rematch()
 
 
-def test_all_findings_are_tracked_in_one_go_and_one_undo(two):
+def test_all_findings_are_matched_in_one_task_and_one_step_of_undo(two):
     two.choose_method("aside").run()
     messages = []
     two.follow_missing().run(lambda fraction, text: messages.append(text))
@@ -149,29 +149,29 @@ def test_the_probability_map_is_shown_on_demand_and_only_for_its_finding(
     followup_view = view("FollowUpAxial")
     real_session.follow(lesion, radius_mm=6.0).run()
     assert followup_view.composite.GetForegroundVolumeID() is None, "off by default"
-    real_session.layers.is_map_shown = True
+    real_session.overlays.is_map_shown = True
     real_session.map_probability().run()
-    node = real_session.nodes.parts.find(PROBABILITY)
+    node = real_session.nodes.registry.find(PROBABILITY)
     assert followup_view.composite.GetForegroundVolumeID() == node.GetID()
-    assert real_session.layers.is_probability_shown and not real_session.layers.is_map_shown
+    assert real_session.overlays.is_probability_shown and not real_session.overlays.is_map_shown
     assert node.GetImageData().GetScalarRange()[1] > 0.5 and not node.GetSaveWithScene()
     assert node.GetID() in panel.own_volumes(real_session)
     real_session.findings.add(real_session.baseline_id, Observation(centre=(0.0, 0.0, 0.0)))
     real_session.next()
-    assert not real_session.layers.is_probability_shown
+    assert not real_session.overlays.is_probability_shown
     assert followup_view.composite.GetForegroundVolumeID() is None
-    assert real_session.nodes.parts.find(PROBABILITY) is None
+    assert real_session.nodes.registry.find(PROBABILITY) is None
 
 
-def test_a_method_without_a_map_says_so(two):
+def test_a_method_without_a_probability_map_is_refused(two):
     with pytest.raises(InputError, match="gives no probability map"):
         two.map_probability().run()
-    assert "map_probability" not in panel.possible(two)
+    assert "map_probability" not in panel.possible_methods(two)
 
 
-def test_a_letter_never_covers_the_matchs_label_and_is_back_after_zooming_in(session, lesion, view):
+def test_letters_that_would_cover_the_label_of_the_match_are_hidden_until_zoomed_in(session, lesion, view):
     axial = view("FollowUpAxial", size=200)
-    session.layers.show_scans()
+    session.overlays.show_scans()
     session.follow(lesion).run()
     session.take_alternative(0)  # what is an alternative now lies 16 mm away, off this slice and left below the match
     at = session.match.centre

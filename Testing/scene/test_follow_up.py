@@ -22,14 +22,14 @@ def position(node, index=0):
 
 @pytest.fixture
 def followed(session, lesion):
-    """One lesion, placed and matched."""
+    """Return a session with one lesion, placed and matched."""
     session.follow(lesion).run()
     return session
 
 
-def test_a_click_in_the_baseline_view_brings_the_match_and_a_drag_edits_it(session, view, lesion, truth):
+def test_a_click_in_the_baseline_shows_the_match_and_a_drag_edits_it(session, view, lesion, truth):
     baseline_view, followup_view = view("BaselineAxial"), view("FollowUpAxial")
-    session.layers.show_scans()
+    session.overlays.show_scans()
     baseline_view.node.JumpSliceByCentering(*lesion)
     session.placed.connect(lambda at: session.follow(at).run())
 
@@ -40,8 +40,8 @@ def test_a_click_in_the_baseline_view_brings_the_match_and_a_drag_edits_it(sessi
     assert finding.label == "L 1"
     clicked = finding.at(session.baseline_id).centre
     assert np.allclose(clicked, lesion, atol=0.5)
-    match_node = session.nodes.centres(session.followup_id)
-    assert labels(session.nodes.centres(session.baseline_id)) == ["L 1 ok"]
+    match_node = session.nodes.fiducials(session.followup_id)
+    assert labels(session.nodes.fiducials(session.baseline_id)) == ["L 1 ok"]
     assert labels(match_node) == ["L 1 ?"]
     expected = truth.to_followup(clicked)
     assert np.allclose(position(match_node), expected, atol=1e-3)
@@ -77,7 +77,7 @@ def test_leaving_unlinks_the_rows_and_entering_shows_the_scans_again(session, vi
 
 def test_a_click_on_a_mark_without_moving_it_changes_nothing(followed, view):
     followup_view = view("FollowUpAxial")
-    followed.layers.show_scans()
+    followed.overlays.show_scans()
     followed.go_to()
     text = followed.findings.to_json()
     followup_view.click(followed.match.centre)
@@ -85,7 +85,7 @@ def test_a_click_on_a_mark_without_moving_it_changes_nothing(followed, view):
 
 
 def test_labels_contain_the_state(followed):
-    node = followed.nodes.centres(followed.followup_id)
+    node = followed.nodes.fiducials(followed.followup_id)
     for act, label in (
         (followed.accept, "L 1 ok"),
         (followed.reject, "L 1 rejected"),
@@ -98,8 +98,8 @@ def test_labels_contain_the_state(followed):
     assert labels(node) == ["L 1 ?"]
 
 
-def test_delete_and_undo_take_both_marks_away_and_bring_them_back(followed):
-    nodes = [followed.nodes.centres(followed.baseline_id), followed.nodes.centres(followed.followup_id)]
+def test_remove_and_undo_affect_the_points_of_both_scans(followed):
+    nodes = [followed.nodes.fiducials(followed.baseline_id), followed.nodes.fiducials(followed.followup_id)]
     before = [position(node) for node in nodes]
     followed.remove_everywhere()
     assert [node.GetNumberOfControlPoints() for node in nodes] == [0, 0]
@@ -109,11 +109,11 @@ def test_delete_and_undo_take_both_marks_away_and_bring_them_back(followed):
 
 def test_rename_shows_on_both_rows_and_in_the_table(followed):
     followed.rename("Liver S4")
-    assert labels(followed.nodes.centres(followed.baseline_id)) == ["Liver S4 ok"]
-    assert labels(followed.nodes.centres(followed.followup_id)) == ["Liver S4 ?"]
+    assert labels(followed.nodes.fiducials(followed.baseline_id)) == ["Liver S4 ok"]
+    assert labels(followed.nodes.fiducials(followed.followup_id)) == ["Liver S4 ?"]
 
 
-def test_next_and_previous_go_round_and_move_both_rows(session, view, lesion):
+def test_next_and_previous_wrap_around_and_move_both_rows(session, view, lesion):
     rows = view("BaselineAxial"), view("FollowUpCoronal", "Coronal")
     for at in (lesion, (-15.0, 10.0, -12.0), (0.0, 0.0, 0.0)):
         session.follow(at).run()
@@ -146,7 +146,7 @@ def test_an_alternative_can_be_taken_and_cannot_be_dragged(followed, view):
 
 
 def test_a_baseline_point_that_was_moved_can_be_matched_again(followed, lesion, truth):
-    node = followed.nodes.centres(followed.baseline_id)
+    node = followed.nodes.fiducials(followed.baseline_id)
     node.SetNthControlPointPositionWorld(0, -10.0, 5.0, 2.0)
     assert followed.current.at(followed.baseline_id).state is State.EDITED
     followed.follow_again().run()
@@ -156,7 +156,7 @@ def test_a_baseline_point_that_was_moved_can_be_matched_again(followed, lesion, 
 
 
 def test_a_saved_scene_reopens_with_everything_in_it(followed, tmp_path, truth, trackers):
-    followed.layers.is_map_shown = True
+    followed.overlays.is_map_shown = True
     followed.accept()
     followed.follow((-15.0, 10.0, -12.0)).run()
     json = followed.findings.to_json()
@@ -172,18 +172,18 @@ def test_a_saved_scene_reopens_with_everything_in_it(followed, tmp_path, truth, 
     assert again.findings.to_json() == json
     assert (again.baseline.GetName(), again.followup.GetName()) == ("CT 2025", "CT 2026")
     assert np.allclose(again.registration.affine, truth.affine)
-    assert labels(again.nodes.centres(again.followup_id)) == ["L 1 ok", "L 2 ?"]
+    assert labels(again.nodes.fiducials(again.followup_id)) == ["L 1 ok", "L 2 ?"]
     assert other.scene.GetFirstNodeByName("Findings table").GetTable().GetNumberOfRows() == 2
     assert other.scene.GetFirstNodeByName("Anatomy map") is not None
 
-    again.nodes.centres(again.followup_id).SetNthControlPointPositionWorld(1, 0.0, 0.0, 0.0)
+    again.nodes.fiducials(again.followup_id).SetNthControlPointPositionWorld(1, 0.0, 0.0, 0.0)
     assert again.findings.findings[1].at(again.followup_id).state is State.EDITED, "and they still obey the hand"
     again.follow((5.0, 5.0, 5.0)).run()
     assert again.current.label == "L 3"
     again.close()
 
 
-def test_opening_a_scene_under_a_running_session_takes_its_findings_over(followed, tmp_path):
+def test_a_session_shows_the_findings_of_a_scene_that_is_opened(followed, tmp_path):
     json = followed.findings.to_json()
     path = save_scene(followed.scene, tmp_path / "patient.mrb")
     followed.remove_everywhere()
@@ -191,12 +191,12 @@ def test_opening_a_scene_under_a_running_session_takes_its_findings_over(followe
     assert followed.findings.to_json() == json
     assert followed.baseline.GetName() == "CT 2025"
     followed.reject()
-    assert labels(followed.nodes.centres(followed.followup_id)) == ["L 1 rejected"]
+    assert labels(followed.nodes.fiducials(followed.followup_id)) == ["L 1 rejected"]
 
 
 def test_marks_are_drawn_in_their_own_row_only(followed, view):
     baseline_view, followup_view = view("BaselineAxial"), view("FollowUpAxial")
-    followed.layers.show_scans()
+    followed.overlays.show_scans()
     followed.go_to()
     for each in (baseline_view, followup_view):
         picture = each.picture().astype(int)
@@ -206,7 +206,7 @@ def test_marks_are_drawn_in_their_own_row_only(followed, view):
         assert abs(rows.mean() - 160) < 25 and columns.min() > 140, "one mark, in the middle, its label to the right"
 
 
-def test_from_two_bare_scans_to_a_match_with_its_trust(real_session, lesion, monkeypatch, tmp_path):
+def test_two_scans_are_registered_and_a_match_gets_its_cycle_error(real_session, lesion, monkeypatch, tmp_path):
     monkeypatch.setenv("ONCOTRACK_CACHE", str(tmp_path))
     seen = []
     finding = real_session.follow(lesion, radius_mm=6.0).run(lambda fraction, text: seen.append(fraction))

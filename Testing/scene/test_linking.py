@@ -8,12 +8,12 @@ import pytest
 
 @pytest.fixture
 def rows(session, view):
-    """Axial and coronal of both scans."""
+    """Open axial and coronal views of both scans."""
     views = {
         name: view(name, name.removeprefix("Baseline").removeprefix("FollowUp"))
         for name in ("BaselineAxial", "BaselineCoronal", "FollowUpAxial", "FollowUpCoronal")
     }
-    session.layers.show_scans()
+    session.overlays.show_scans()
     return views
 
 
@@ -24,7 +24,7 @@ def test_a_scroll_in_one_row_moves_the_same_orientation_of_the_other(session, ro
     assert rows["FollowUpCoronal"].centre() == coronal
 
 
-def test_a_scroll_in_the_follow_up_moves_the_baseline_without_an_echo(session, rows, truth):
+def test_a_scroll_in_the_follow_up_moves_only_the_baseline(session, rows, truth):
     moves = []
     followup = rows["FollowUpAxial"].node
     followup.JumpSliceByCentering(3.0, 4.0, -10.0)
@@ -34,7 +34,7 @@ def test_a_scroll_in_the_follow_up_moves_the_baseline_without_an_echo(session, r
     assert set(moves) == {(3.0, 4.0, 8.0)}, "the follow-up itself stays where the reader put it"
 
 
-def test_a_crosshair_is_marked_at_its_place_in_both_scans(session, rows, truth, scene):
+def test_a_crosshair_is_marked_at_its_position_in_both_scans(session, rows, truth, scene):
     at = (9.0, -6.0, 0.0)
     rows["BaselineAxial"].picture()
     rows["BaselineAxial"].mouse("EnterEvent", at)

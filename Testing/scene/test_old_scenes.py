@@ -31,7 +31,7 @@ def opened(scene, trackers):
     session.close()
 
 
-def test_scans_registration_and_findings_are_there(opened):
+def test_scans_registration_and_findings_are_restored(opened):
     assert opened.problem is None
     assert (opened.baseline.GetName(), opened.followup.GetName()) == ("CT 1", "CT 2")
     assert [time_point.date for time_point in opened.time_points] == ["20250101", "20250102"]
@@ -51,7 +51,7 @@ def test_the_match_has_its_state_and_evidence(opened):
 def test_the_mask_is_in_3d_and_drawn_as_a_segment(opened):
     masks = RecistScene(opened.scene)
     masks.set_scan(opened.baseline)
-    seen = masks.seen
+    seen = masks.observation
     assert seen.long_axis.length_mm == pytest.approx(12.0)
     assert min(seen.mask.geometry.size) > 1
     segment = from_segment(masks.segmentation, masks.current.uid)
@@ -62,7 +62,7 @@ def test_the_mask_is_in_3d_and_drawn_as_a_segment(opened):
 def test_the_lymph_node_has_its_slice_boxes_and_is_drawn(opened):
     nodes = DetectionScene(opened.scene)
     nodes.set_scan(opened.baseline)
-    (node,) = nodes.here
+    (node,) = nodes.detected
     assert (node.label, node.kind) == ("LN left", Kind.LYMPH_NODE)
     boxes = node.at(nodes.time_point).tracklet.boxes
     assert [box.slice_index for box in boxes] == [boxes[0].slice_index, boxes[0].slice_index + 1]

@@ -18,7 +18,7 @@ from oncotrack.scene.views.view_rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, LAYO
 
 @pytest.fixture
 def followed(session, lesion):
-    """One lesion, placed and matched."""
+    """Return a session with one lesion, placed and matched."""
     session.follow(lesion).run()
     return session
 
@@ -27,30 +27,32 @@ def cells(session, shown="all"):
     return [line.cells for line in panel.lines(session, shown)]
 
 
-def test_a_match_is_shown_with_its_state_and_trust(followed):
+def test_a_match_is_shown_with_its_state_and_cycle_error(followed):
     assert cells(followed) == [("L 1", "proposed", "0.0 mm", "")]
-    assert panel.verdict(followed) == "L 1: proposed. Return match ends 0.0 mm from the starting point (cycle error)."
+    assert (
+        panel.match_text(followed) == "L 1: proposed. Return match ends 0.0 mm from the starting point (cycle error)."
+    )
     followed.accept()
     assert cells(followed) == [("L 1", "accepted", "0.0 mm", "")]
 
 
-def test_axes_of_both_scans_stand_side_by_side(followed):
+def test_axes_of_both_scans_are_shown_in_one_cell(followed):
     uid = followed.current.uid
     axis = Axis((0, 0, 0), (12.0, 0, 0))
     followed.findings.observe(uid, followed.followup_id, replace(followed.match, long_axis=axis))
     assert cells(followed)[0][3] == "- → 12.0"
 
 
-def test_a_lesion_that_was_not_found_says_why(followed):
+def test_a_lesion_that_was_not_found_is_listed_with_the_reason(followed):
     evidence = replace(followed.match.evidence, reason="The tissue there differs.")
     lost = replace(followed.match, state=State.ABSENT, evidence=evidence, provenance=Provenance(method="selfsim"))
     followed.findings.observe(followed.current.uid, followed.followup_id, lost)
     assert cells(followed)[0][1] == "not found"
-    assert panel.verdict(followed) == "L 1 was not found. The tissue there differs."
-    assert panel.lines(followed)[0].tip == panel.verdict(followed)
+    assert panel.match_text(followed) == "L 1 was not found. The tissue there differs."
+    assert panel.lines(followed)[0].tip == panel.match_text(followed)
 
 
-def test_a_reader_who_says_absent_is_quoted_as_such(followed):
+def test_a_lesion_that_the_reader_marked_absent_is_listed_as_such(followed):
     followed.mark_absent()
     assert cells(followed)[0][1] == "absent"
 
@@ -73,40 +75,40 @@ def test_alternatives_are_lettered_as_in_the_views(followed):
     assert text == "b: score 0.40, 16 mm away"
 
 
-def test_nothing_can_be_done_without_scans(scene, trackers):
+def test_nothing_is_possible_without_scans(scene, trackers):
     session = FollowUpScene(scene, trackers=trackers)
-    assert panel.possible(session) == frozenset()
-    assert panel.verdict(session) == ""
+    assert panel.possible_methods(session) == frozenset()
+    assert panel.match_text(session) == ""
     session.close()
 
 
-def test_what_is_possible_works_and_what_is_not_fails_or_does_nothing(session, lesion):
-    assert panel.possible(session) == {"begin_placing", "register"}
+def test_possible_methods_succeed_and_others_fail_or_do_nothing(session, lesion):
+    assert panel.possible_methods(session) == {"begin_placing", "register"}
     session.follow(lesion).run()
-    for name in sorted(panel.possible(session) - {"remove_everywhere", "undo", "take_alternative", "rematch"}):
+    for name in sorted(panel.possible_methods(session) - {"remove_everywhere", "undo", "take_alternative", "rematch"}):
         outcome = getattr(session, name)()
         if outcome is not None:
             outcome.run()
-    assert {"undo", "take_alternative", "remove_everywhere"} <= panel.possible(session)
+    assert {"undo", "take_alternative", "remove_everywhere"} <= panel.possible_methods(session)
     session.take_alternative(0)
     session.remove_everywhere()
-    able = panel.possible(session)
+    able = panel.possible_methods(session)
     assert "undo" in able
     assert not {"accept", "reject", "mark_absent", "remove_everywhere", "next", "follow_again", "redo"} & able
     for name in ("accept", "remove_everywhere", "follow_again", "follow_missing"):
         with pytest.raises(OncoTrackError):
             getattr(session, name)()
     session.undo()
-    assert "redo" in panel.possible(session)
+    assert "redo" in panel.possible_methods(session)
 
 
-def test_volumes_that_oncotrack_draws_are_no_scans(followed):
+def test_volumes_that_oncotrack_created_are_not_offered_as_scans(followed):
     assert panel.own_volumes(followed) == []
-    followed.layers.is_map_shown = True
+    followed.overlays.is_map_shown = True
     assert panel.own_volumes(followed) == [followed.scene.GetFirstNodeByName("Anatomy map").GetID()]
 
 
-def test_the_layout_node_learns_the_rows_once(scene):
+def test_the_layout_is_registered_once(scene):
     node = slicer.vtkMRMLLayoutNode()
     scene.AddNode(node)
     show_rows(node)

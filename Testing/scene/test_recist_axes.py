@@ -1,4 +1,4 @@
-"""Two diameters drawn and dragged with a real mouse on real nodes; the mask follows, each edit can be undone."""
+"""Two diameters are drawn and dragged with real mouse events; the mask is updated, and each edit can be undone."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from oncotrack.findings.finding import Box, Kind, Observation, Provenance, State
 from oncotrack.scene.choices import MASK_COLUMNS
 from oncotrack.scene.masks.mask_segments import MASKS, from_segment
-from oncotrack.scene.masks.panel import current_words, lines, possible, summary
+from oncotrack.scene.masks.panel import lines, measurement_text, possible_methods, summary
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.volumes import add_volume
@@ -29,12 +29,12 @@ class Reading:
         self.session.enter()
 
     @property
-    def seen(self) -> Observation:
-        return self.session.seen
+    def observation(self) -> Observation:
+        return self.session.observation
 
     def segment(self) -> set[tuple[float, ...]]:
-        """Return the places (RAS mm) inside the current finding's segment."""
-        node = self.session.nodes.parts.find(NodeKey(MASKS, self.session.time_point))
+        """Return the positions (RAS mm) of the voxels in the current finding's segment."""
+        node = self.session.nodes.registry.find(NodeKey(MASKS, self.session.time_point))
         mask = from_segment(node, self.session.current.uid)
         return set(map(tuple, mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]).round(2).tolist()))
 
@@ -46,7 +46,7 @@ class Reading:
         for end in (end for axis in axes for end in axis):
             view.click(at + end)
 
-    def is_one_undoable_edit(self, edit):
+    def check_one_undoable_edit(self, edit):
         before = self.session.findings.findings
         outcome = edit()
         after = self.session.findings.findings
@@ -77,7 +77,7 @@ def reading(scene, make_phantom, axial):
 
 @pytest.fixture
 def drawn(reading, axial):
-    """One lesion measured: its axes were drawn with the mouse."""
+    """Return a session with one lesion whose axes were drawn with the mouse."""
     reading.draw(axial, LONG, SHORT)
     return reading
 
@@ -89,10 +89,10 @@ def test_two_lines_drawn_in_either_order_become_a_finding_with_its_mask(reading,
     assert reading.session.hint.startswith("Click both ends of one")
     reading.click(axial, order[0])
     assert "other diameter" in reading.session.hint
-    assert not len(reading.session.findings), "one line is no finding yet"
+    assert not len(reading.session.findings), "one line does not make a finding"
     reading.click(axial, order[1])
     assert reading.session.hint == ""
-    seen = reading.seen
+    seen = reading.observation
     assert seen.long_axis.length_mm == pytest.approx(18, abs=0.8)
     assert seen.short_axis.length_mm == pytest.approx(14, abs=0.8)
     assert (seen.state, seen.provenance.method) == (State.PROPOSED, "RECIST pseudo-mask")
@@ -107,15 +107,15 @@ def test_two_lines_drawn_in_either_order_become_a_finding_with_its_mask(reading,
     assert not reading.messages
 
 
-def test_what_was_drawn_is_one_step_of_undo_and_leaves_no_line_behind(reading, axial):
-    reading.is_one_undoable_edit(lambda: reading.draw(axial, LONG, SHORT))
+def test_drawing_is_one_step_of_undo_and_leaves_no_lines(reading, axial):
+    reading.check_one_undoable_edit(lambda: reading.draw(axial, LONG, SHORT))
     assert [line.cells for line in lines(reading.session)] == [
         ("L 1", "proposed", *lines(reading.session)[0].cells[2:5], "in one slice")
     ]
     assert len(lines(reading.session)[0].cells) == len(MASK_COLUMNS)
     assert summary(reading.session) == "1 finding, 1 mask."
     reading.session.undo()
-    assert reading.session.nodes.parts.find(NodeKey(MASKS, reading.session.time_point)).GetSegmentation(
+    assert reading.session.nodes.registry.find(NodeKey(MASKS, reading.session.time_point)).GetSegmentation(
     ).GetNumberOfSegments() == 0  # fmt: skip
     drafts = [n for n in (reading.session.scene.GetFirstNodeByName(x) for x in ("One axis", "Other axis")) if n]
     assert all(node.GetNumberOfControlPoints() == 0 and not node.GetSaveWithScene() for node in drafts)
@@ -130,16 +130,19 @@ def test_the_mask_follows_an_end_point_while_it_is_dragged_and_becomes_one_comma
 
     axial.drag(end, np.add(end, (-5, 0, 0)), while_held)
     (shown, listed), after = held[0], drawn.segment()
-    assert listed == was, "nothing is decided while it is held"
+    assert listed == was, "the list does not change during the drag"
     assert shown != before and shown == after
-    assert drawn.seen.long_axis.length_mm == pytest.approx(14, abs=1.2) or drawn.seen.short_axis.length_mm < 14
-    assert drawn.seen.state is State.EDITED
+    assert (
+        drawn.observation.long_axis.length_mm == pytest.approx(14, abs=1.2)
+        or drawn.observation.short_axis.length_mm < 14
+    )
+    assert drawn.observation.state is State.EDITED
     drawn.session.undo()
     assert drawn.session.findings.findings == was
     assert drawn.segment() == before
 
 
-def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
+def test_queued_moves_are_drawn_once(scene, make_phantom, view, monkeypatch):
     from oncotrack.scene.masks import mask_editing, recist
 
     axial = view("Green")
@@ -153,7 +156,7 @@ def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
         monkeypatch.setattr(module, "pseudo_mask", lambda *a, **k: made.append(1) or original(*a, **k))
     end = MIDDLE + LONG[1]
     axial.drag(end, np.add(end, (-4, 0, 0)), lambda: [waiting.pop()() for _ in range(len(waiting))])
-    assert len(made) == 2, "one for four moves, one when it was released"
+    assert len(made) == 2, "one for four moves, one on release"
     reading.session.close()
 
 
@@ -166,18 +169,18 @@ def test_moves_that_wait_are_drawn_once(scene, make_phantom, view, monkeypatch):
     ],
     ids=["parallel", "apart", "outside"],
 )
-def test_lines_that_do_not_fit_get_a_sentence_and_wait_to_be_dragged(reading, axial, one, other, sentence):
+def test_lines_that_do_not_fit_are_refused_and_can_be_dragged(reading, axial, one, other, sentence):
     axial.node.SetFieldOfView(200, 200, 1)
     reading.draw(axial, one, other)
     assert len(reading.messages) == 1 and sentence in reading.messages[0]
     assert not len(reading.session.findings)
     assert "Drag the ends" in reading.session.hint
-    assert "cancel_drawing" in possible(reading.session)
+    assert "cancel_drawing" in possible_methods(reading.session)
     reading.session.cancel_drawing()
     assert reading.session.hint == ""
 
 
-def test_a_line_that_is_dragged_into_place_is_taken(reading, axial):
+def test_a_line_that_was_dragged_until_it_fits_is_accepted(reading, axial):
     reading.draw(axial, LONG, ((15, -7, 0), (15, 7, 0)))
     assert not len(reading.session.findings)
     axial.drag(np.add(MIDDLE, (15, -7, 0)), np.add(MIDDLE, (0, -7, 0)))
@@ -204,22 +207,26 @@ def test_an_impossible_drag_is_undone(drawn, axial):
     assert drawn.session.findings.findings == was
     assert "do not cross" in drawn.messages[-1]
     line = drawn.session.scene.GetFirstNodeByName("L 1 short axis")
-    assert line.GetLineLengthWorld() == pytest.approx(drawn.seen.short_axis.length_mm)
+    assert line.GetLineLengthWorld() == pytest.approx(drawn.observation.short_axis.length_mm)
 
 
-def test_slanted_axes_are_warned_of_and_squared_on_request(reading, axial):
+def test_oblique_axes_cause_a_warning_and_are_made_perpendicular_on_request(reading, axial):
     slanted = ((-4.0, -7.0, 0), (4.0, 7.0, 0))
     reading.draw(axial, LONG, slanted)
     assert "degrees from the right angle" in reading.messages[-1]
-    assert "degrees off" in current_words(reading.session)
-    length = reading.seen.short_axis.length_mm
-    reading.is_one_undoable_edit(reading.session.square)
-    along, across = (np.subtract(a.end, a.start) for a in (reading.seen.long_axis, reading.seen.short_axis))
+    assert "degrees off" in measurement_text(reading.session)
+    length = reading.observation.short_axis.length_mm
+    reading.check_one_undoable_edit(reading.session.make_perpendicular)
+    along, across = (
+        np.subtract(a.end, a.start) for a in (reading.observation.long_axis, reading.observation.short_axis)
+    )
     assert abs(along @ across) < 1e-6
-    assert reading.seen.short_axis.length_mm == pytest.approx(length)
+    assert reading.observation.short_axis.length_mm == pytest.approx(length)
     reading.session.is_square = True
     axial.drag(MIDDLE + LONG[1], np.add(MIDDLE + LONG[1], (-1, 4, 0)))
-    along, across = (np.subtract(a.end, a.start) for a in (reading.seen.long_axis, reading.seen.short_axis))
+    along, across = (
+        np.subtract(a.end, a.start) for a in (reading.observation.long_axis, reading.observation.short_axis)
+    )
     assert abs(along @ across) < 1e-6
 
 
@@ -230,24 +237,24 @@ def test_axes_can_be_drawn_on_a_coronal_slice(reading, view):
     reading.session.kind = Kind.LYMPH_NODE
     reading.draw(coronal, LONG, ((0, 0, -7), (0, 0, 7)))
     assert reading.session.current.label == "LN 1"
-    assert reading.seen.mask.geometry.size[1] == 1, "one row of the image: its coronal slice"
+    assert reading.observation.mask.geometry.size[1] == 1, "one row of the image: its coronal slice"
     assert not reading.messages
 
 
-def test_a_finding_of_another_tool_gets_axes_and_mask_by_one_call(reading, axial):
+def test_axes_and_mask_of_a_finding_of_another_tool_are_suggested(reading, axial):
     session, box = reading.session, Box(tuple(MIDDLE - (8, 7, 6)), tuple(np.add(MIDDLE, (8, 7, 6))))
     seen = Observation(centre=box.centre, state=State.ACCEPTED, box=box, score=0.7, provenance=Provenance("lntracker"))
     finding = session.findings.add(session.time_point, seen, kind=Kind.LYMPH_NODE)
     assert session.at(np.add(MIDDLE, (1, 1, 0))).uid == finding.uid
-    reading.is_one_undoable_edit(lambda: session.propose(finding.uid))
+    reading.check_one_undoable_edit(lambda: session.suggest(finding.uid))
     new = session.findings[finding.uid].at(session.time_point)
-    assert (new.state, new.score) == (State.ACCEPTED, 0.7), "what was decided stays decided"
+    assert (new.state, new.score) == (State.ACCEPTED, 0.7), "the decision is kept"
     assert new.provenance.method == "lntracker, RECIST pseudo-mask"
     assert 8 < new.short_axis.length_mm <= new.long_axis.length_mm < 24
     assert new.mask is not None
 
 
-def test_a_click_on_the_mark_of_a_finding_proposes_its_mask(reading, axial):
+def test_a_click_on_the_point_of_a_finding_suggests_its_mask(reading, axial):
     session = reading.session
     finding = session.findings.add(session.time_point, Observation(centre=tuple(MIDDLE), radius_mm=8.0))
     axial.picture()
@@ -257,10 +264,10 @@ def test_a_click_on_the_mark_of_a_finding_proposes_its_mask(reading, axial):
     session.leave()
     axial.picture()
     axial.click(MIDDLE)
-    assert session.findings[finding.uid].at(session.time_point).mask is None, "another tool is worked with"
+    assert session.findings[finding.uid].at(session.time_point).mask is None, "another tool is in use"
 
 
-def test_accept_reject_delete_and_go_on(drawn, axial):
+def test_accept_reject_and_remove(drawn, axial):
     session = drawn.session
     drawn.draw(axial, LONG, SHORT, at=np.add(MIDDLE, (-25, 5, 0)))
     assert [line.cells[0] for line in lines(session)] == ["L 1", "L 2"]
@@ -270,7 +277,7 @@ def test_accept_reject_delete_and_go_on(drawn, axial):
     session.next()
     session.reject()
     session.next()
-    node = session.nodes.parts.find(NodeKey(MASKS, session.time_point))
+    node = session.nodes.registry.find(NodeKey(MASKS, session.time_point))
     shown = [node.GetDisplayNode().GetSegmentVisibility(finding.uid) for finding in session.shown]
     assert shown == [True, False], "a rejected mask is hidden"
     session.remove_from_scan()

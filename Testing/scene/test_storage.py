@@ -8,7 +8,7 @@ import zipfile
 import pytest
 
 from oncotrack.errors import Cancelled, InputError, MissingPackageError, OutputError
-from oncotrack.scene.files.storage import open_scene, opening, save_scene, saving
+from oncotrack.scene.files.storage import open_scene, open_task, save_scene, save_task
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.views.application import new_scene
 from oncotrack.scene.views.opengl import check_drawing
@@ -42,7 +42,7 @@ def test_a_folder_that_cannot_be_made_is_refused(scene, tmp_path):
         save_scene(scene, tmp_path / "file" / "patient.mrb")
 
 
-def test_a_cut_off_file_is_refused_and_the_open_scene_stays(saved, scene, tmp_path):
+def test_a_truncated_file_is_refused_and_the_open_scene_stays(saved, scene, tmp_path):
     cut = tmp_path / "cut.mrb"
     cut.write_bytes(saved.read_bytes()[: saved.stat().st_size // 2])
     nodes = scene.GetNumberOfNodes()
@@ -65,7 +65,7 @@ def test_a_missing_file_is_refused(scene, tmp_path):
         open_scene(scene, tmp_path / "none.mrb")
 
 
-def test_a_volume_comes_back(saved):
+def test_a_volume_is_restored(saved):
     other = new_scene()
     open_scene(other.scene, saved)
     assert other.scene.GetFirstNodeByName("CT").GetImageData().GetDimensions() == (64, 64, 40)
@@ -80,22 +80,22 @@ def test_drawing_is_possible_here_and_a_missing_library_is_an_error(monkeypatch)
 
 
 def cancel(fraction, _text):
-    """Progress of a reader who stops it half way."""
+    """Progress function that cancels half way."""
     if fraction > 0.3:
         raise Cancelled
 
 
-def test_a_cancelled_saving_leaves_the_old_file_and_nothing_else(saved, scene, make_phantom):
+def test_a_cancelled_save_leaves_only_the_old_file(saved, scene, make_phantom):
     before = saved.read_bytes()
     add_volume(scene, make_phantom(name="another"))
     with pytest.raises(Cancelled):
-        saving(scene, saved).run(cancel)
+        save_task(scene, saved).run(cancel)
     assert saved.read_bytes() == before
     assert [path.name for path in saved.parent.iterdir()] == ["patient.mrb"]
 
 
-def test_what_is_saved_is_the_scene_of_that_moment(saved, scene, make_phantom):
-    task = saving(scene, saved)
+def test_the_scene_is_saved_as_it_was_when_the_task_was_made(saved, scene, make_phantom):
+    task = save_task(scene, saved)
     add_volume(scene, make_phantom(name="later"))
     task.run()
     other = new_scene()
@@ -110,7 +110,7 @@ def test_a_cancelled_opening_leaves_the_scene(saved, scene, make_phantom, tmp_pa
     other = new_scene()
     add_volume(other.scene, make_phantom(name="kept"))
     with pytest.raises(Cancelled):
-        opening(other.scene, larger).run(cancel)
+        open_task(other.scene, larger).run(cancel)
     assert other.scene.GetFirstNodeByName("kept") is not None
 
 

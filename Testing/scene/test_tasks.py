@@ -18,13 +18,13 @@ from oncotrack.scene.nodes.volumes import add_volume, to_volume, to_vtk
 
 
 def everything(scene) -> list[str]:
-    """All nodes with their data, as text."""
+    """Return all nodes with their data as text."""
     nodes = (scene.GetNthNode(n) for n in range(scene.GetNumberOfNodes()))
     return [f"{node.GetID()} {node.GetName()} {node.GetMTime()}" for node in nodes]
 
 
 class Failing:
-    """A tracker that finds out late that it cannot."""
+    """A tracker that fails after it has reported progress."""
 
     name = "failing"
 
@@ -61,7 +61,7 @@ def test_a_failed_run_leaves_every_node_as_it_was(session, lesion, scene):
     assert not session.findings.can_undo
 
 
-def test_a_failed_run_takes_the_placed_point_away_again(session, lesion, posted):
+def test_a_failed_run_removes_the_placed_point(session, lesion, posted):
     session.method.factories["failing"] = Failing
     session.method.name = "failing"
     worker, finish = posted
@@ -71,7 +71,7 @@ def test_a_failed_run_takes_the_placed_point_away_again(session, lesion, posted)
         session.follow(at).submit(worker, lambda error: (errors.append(error), done.set()))
 
     session.placed.connect(start)
-    node = session.nodes.centres(session.baseline_id)
+    node = session.nodes.fiducials(session.baseline_id)
     node.AddControlPointWorld(lesion)
     assert node.GetNumberOfControlPoints() == 1, "the reader sees where the click went while the work runs"
     finish(done)
@@ -79,26 +79,26 @@ def test_a_failed_run_takes_the_placed_point_away_again(session, lesion, posted)
     assert "same patient" in str(errors[0])
 
 
-def test_a_clicked_place_is_marked_while_its_task_runs_and_becomes_the_finding(session, lesion):
+def test_a_clicked_position_is_marked_while_its_task_runs_and_becomes_the_finding(session, lesion):
     placed = []
     keep = placed.append
     session.placed.connect(keep)
     task = session.place(lesion)
-    node = session.nodes.centres(session.baseline_id)
+    node = session.nodes.fiducials(session.baseline_id)
     assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == ["..."]
-    assert not len(session.findings) and not placed, "no signal asks for the task a second time"
+    assert not len(session.findings) and not placed, "no signal requests the task a second time"
     finding = task.run()
     assert finding.at(session.baseline_id).centre == lesion
     assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == ["L 1 ok"]
 
 
-def test_a_failed_search_removes_the_mark_of_the_clicked_place(session, lesion):
+def test_a_failed_search_removes_the_mark_of_the_click(session, lesion):
     session.method.factories["failing"] = Failing
     session.method.name = "failing"
     task = session.place(lesion)
     with pytest.raises(RegistrationError):
         task.run()
-    assert session.nodes.centres(session.baseline_id).GetNumberOfControlPoints() == 0
+    assert session.nodes.fiducials(session.baseline_id).GetNumberOfControlPoints() == 0
 
 
 def test_a_click_without_a_follow_up_is_refused_and_leaves_no_mark(scene, make_phantom, trackers):
@@ -131,7 +131,7 @@ def test_a_defect_while_a_result_is_applied_is_reported_and_abandons_the_task(po
     assert errors == [UNEXPECTED] and abandoned
 
 
-def test_work_beside_the_interface_arrives_as_a_finding(session, lesion, posted):
+def test_work_on_the_worker_thread_becomes_a_finding(session, lesion, posted):
     worker, finish = posted
     done, found = threading.Event(), []
     session.follow(lesion).submit(worker, pytest.fail, done=lambda finding: (found.append(finding), done.set()))
@@ -139,7 +139,7 @@ def test_work_beside_the_interface_arrives_as_a_finding(session, lesion, posted)
     assert found[0].at(session.followup_id).state is State.PROPOSED
 
 
-def test_a_match_for_voxels_that_changed_meanwhile_is_dropped(session, lesion):
+def test_a_match_is_discarded_when_the_voxels_changed_meanwhile(session, lesion):
     task = session.follow(lesion)
     result = task.work(lambda *_: None)
     session.followup.GetImageData().GetPointData().GetScalars().Modified()
@@ -152,11 +152,11 @@ def test_scans_are_read_once_until_a_volume_changes(session):
     scans = session._choice.scans()
     assert session._choice.scans() is scans
     session.baseline.SetOrigin(1.0, 2.0, 3.0)
-    assert session.registration is None, "the old registration does not fit any more"
+    assert session.registration is None, "the old registration is not valid any more"
     assert session._choice.scans() is not scans
 
 
-def test_a_registration_corrected_by_hand_counts(session, lesion, truth):
+def test_a_registration_that_the_reader_corrected_is_used(session, lesion, truth):
     node = session.scene.GetFirstNodeByClass("vtkMRMLLinearTransformNode")
     session.follow(lesion).run()
     corrected = truth.affine.copy()
@@ -208,7 +208,7 @@ def test_findings_of_a_detector_are_followed_in_one_step(session):
 
 
 def test_a_point_placed_in_the_follow_up_is_a_new_lesion(session):
-    session.nodes.centres(session.followup_id).AddControlPointWorld((5.0, 5.0, 5.0))
+    session.nodes.fiducials(session.followup_id).AddControlPointWorld((5.0, 5.0, 5.0))
     assert session.current.role.value == "new"
     assert set(session.current.observations) == {session.followup_id}
 
@@ -224,10 +224,10 @@ def test_a_third_scan_gets_its_own_time_point(session, lesion, truth, make_phant
 
 def test_the_anatomy_map_has_its_peak_at_the_registration_estimate(session, lesion, truth, view):
     followup_view = view("FollowUpAxial")
-    session.layers.show_scans()
+    session.overlays.show_scans()
     session.follow(lesion, radius_mm=5.0).run()
     bare = followup_view.picture().astype(int)
-    session.layers.is_map_shown = True
+    session.overlays.is_map_shown = True
     volume = to_volume(session.scene.GetFirstNodeByName("Anatomy map"))
     expected = truth.to_followup(lesion)
     assert volume.array.max() > 0.97
@@ -236,12 +236,12 @@ def test_the_anatomy_map_has_its_peak_at_the_registration_estimate(session, lesi
     covered = followup_view.picture().astype(int)
     assert np.abs(covered - bare)[120:140, 120:140].mean() > 10, "seen near the match"
     assert followup_view.composite.GetBackgroundVolumeID() == session.followup.GetID()
-    session.layers.is_map_shown = False
+    session.overlays.is_map_shown = False
     assert np.abs(followup_view.picture() - bare).max() < 30
 
 
 def test_the_map_follows_the_current_finding(session, lesion, truth):
-    session.layers.is_map_shown = True
+    session.overlays.is_map_shown = True
     session.follow(lesion, radius_mm=5.0).run()
     session.follow((-15.0, 10.0, -12.0), radius_mm=5.0).run()
     node = session.scene.GetFirstNodeByName("Anatomy map")
@@ -250,7 +250,7 @@ def test_the_map_follows_the_current_finding(session, lesion, truth):
     assert np.allclose(to_volume(node).sample([truth.to_followup(lesion)]), 1.0, atol=0.02)
 
 
-def test_undo_of_the_first_finding_takes_its_time_points_back_too(session, lesion):
+def test_undo_of_the_first_finding_removes_its_time_points_too(session, lesion):
     session.follow(lesion).run()
     session.undo()
     assert session.findings.time_points == ()
@@ -258,9 +258,9 @@ def test_undo_of_the_first_finding_takes_its_time_points_back_too(session, lesio
     assert [time_point.label for time_point in session.findings.time_points] == ["baseline", "follow-up"]
 
 
-def test_an_absent_lesion_says_so(session, lesion):
+def test_the_label_of_an_absent_lesion_contains_its_state(session, lesion):
     session.follow(lesion).run()
     match = session.match
     absent = replace(match, state=State.ABSENT)
     session.findings.observe(session.current.uid, session.followup_id, absent)
-    assert session.nodes.centres(session.followup_id).GetNthControlPointLabel(0) == "L 1 absent"
+    assert session.nodes.fiducials(session.followup_id).GetNthControlPointLabel(0) == "L 1 absent"

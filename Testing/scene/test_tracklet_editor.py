@@ -13,7 +13,7 @@ from oncotrack.findings.finding import State
 from oncotrack.findings.tracklet_edits import Rerun
 from oncotrack.images.geometry import Geometry
 from oncotrack.scene.detection.detection import DetectionScene
-from oncotrack.scene.detection.panel import mergeable, possible, slice_words
+from oncotrack.scene.detection.panel import mergeable, possible_methods, slice_text
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.views.application import new_scene
@@ -24,7 +24,7 @@ PLACES = (((12.0, -8.0, 5.0), 8.5), ((-15.0, 5.0, 5.0), 6.0))
 
 
 class Reading:
-    """A session with two nodes found, and one axial view that shows a slice by its number."""
+    """A session with two detected nodes, and one axial view that shows a slice by its number."""
 
     def __init__(self, scene, volume, view, places=PLACES) -> None:
         self.detector = KnownNodes(places)
@@ -42,7 +42,7 @@ class Reading:
         self.view.JumpSliceByCentering(0, 0, -39.0 + 2.0 * index)
 
     def of(self, label: str):
-        return next(each for each in self.session.here if each.label == label).at(self.session.time_point)
+        return next(each for each in self.session.detected if each.label == label).at(self.session.time_point)
 
     def slices(self, label: str) -> list[int]:
         return [box.slice_index for box in self.of(label).tracklet.boxes]
@@ -55,8 +55,8 @@ def reading(scene, make_phantom, add_slice_node):
     reading.session.close()
 
 
-def is_one_undoable_edit(reading, edit):
-    """Do it; undo gives the list back as it was, redo does it again."""
+def check_one_undoable_edit(reading, edit):
+    """Check that an edit is one step of undo: undo restores the list, redo repeats the edit."""
     before = reading.session.findings.findings
     outcome = edit()
     after = reading.session.findings.findings
@@ -76,11 +76,13 @@ def test_the_handles_lie_on_the_box_of_the_slice_in_view(reading):
     assert roi.GetDisplayVisibility()
     reading.view.JumpSliceByCentering(0, 0, 5.6)
     assert reading.editor.slice_index == MIDDLE
-    assert roi.GetCenterWorld()[2] == pytest.approx(5.6), "they follow the view, so that they can be taken hold of"
+    assert roi.GetCenterWorld()[2] == pytest.approx(5.6), (
+        "they lie in the plane of the view, so that they can be dragged"
+    )
     reading.show(30)
     assert reading.editor.box is None
     assert not roi.GetDisplayVisibility()
-    assert "no box on slice 30" in slice_words(reading.session)
+    assert "no box on slice 30" in slice_text(reading.session)
 
 
 def test_moving_a_view_along_a_node_updates_the_panel(reading):
@@ -120,12 +122,12 @@ def test_a_corner_and_the_middle_can_be_dragged(scene, make_phantom, view, add_s
     assert editor.box == old
     assert reading.of("LN 1").state is State.PROPOSED
     roi = scene.GetFirstNodeByName("Slice box")
-    assert np.allclose(roi.GetSize()[:2], np.subtract(old.high, old.low)), "the handles went back too"
+    assert np.allclose(roi.GetSize()[:2], np.subtract(old.high, old.low)), "the handles were restored too"
     session.close()
 
 
 def test_a_box_dragged_while_another_node_was_chosen_changes_neither(reading):
-    """A run that ends while a hand holds a box chooses another node."""
+    """A run that ends while a box is being dragged makes another node the current one."""
     session, messages = reading.session, []
     session.refused.connect(lambda error: messages.append(str(error)))
     roi = session.scene.GetFirstNodeByName("Slice box")
@@ -140,7 +142,7 @@ def test_a_box_dragged_while_another_node_was_chosen_changes_neither(reading):
     assert roi.GetSize()[0] < 30
 
 
-def test_the_handles_go_when_the_module_is_left_and_come_back(reading):
+def test_the_handles_are_hidden_while_the_module_is_left(reading):
     roi = reading.session.scene.GetFirstNodeByName("Slice box")
     reading.session.enter()
     assert roi.GetDisplayVisibility()
@@ -167,14 +169,14 @@ def test_a_click_adds_a_node_that_is_followed_through_the_slices(scene, make_pha
     session.undo()
     assert reading.slices("LN 3") == [MIDDLE]
     session.undo()
-    assert len(session.here) == 2
+    assert len(session.detected) == 2
     axial.click((-20, -15, 5))
-    assert len(session.here) == 2, "one click, one node"
+    assert len(session.detected) == 2, "one click, one node"
     session.close()
 
 
 def test_a_node_stays_as_one_box_when_it_cannot_be_followed(reading):
-    finding = is_one_undoable_edit(reading, lambda: reading.editor.add_node((20, 15, 5)))
+    finding = check_one_undoable_edit(reading, lambda: reading.editor.add_node((20, 15, 5)))
 
     def fail(*_arguments, **_options):
         raise WeightsError("The weights are missing.")
@@ -185,14 +187,14 @@ def test_a_node_stays_as_one_box_when_it_cannot_be_followed(reading):
     assert reading.slices("LN 3") == [MIDDLE]
 
 
-def test_a_place_outside_of_the_scan_is_refused(reading):
+def test_a_position_outside_the_scan_is_refused(reading):
     with pytest.raises(InputError, match="outside"):
         reading.editor.add_node((500, 0, 0))
 
 
-def test_a_slice_box_is_deleted_and_the_last_one_takes_the_node_along(reading):
+def test_a_slice_box_is_deleted_and_with_the_last_one_the_node(reading):
     count = len(reading.slices("LN 1"))
-    is_one_undoable_edit(reading, lambda: reading.editor.delete_box())
+    check_one_undoable_edit(reading, lambda: reading.editor.delete_box())
     assert MIDDLE not in reading.slices("LN 1")
     assert len(reading.slices("LN 1")) == count - 1
     assert reading.of("LN 1").long_axis.length_mm < 17.0, "the axes are those of the boxes that are left"
@@ -204,7 +206,7 @@ def test_a_slice_box_is_deleted_and_the_last_one_takes_the_node_along(reading):
 def test_a_box_is_added_on_a_slice_that_has_none(reading):
     last = reading.slices("LN 1")[-1]
     reading.show(last + 2)
-    is_one_undoable_edit(reading, lambda: reading.editor.add_box())
+    check_one_undoable_edit(reading, lambda: reading.editor.add_box())
     assert reading.slices("LN 1")[-1] == last + 2
     assert reading.editor.box.low == reading.of("LN 1").tracklet.at(last).low
     with pytest.raises(InputError, match="already"):
@@ -213,23 +215,23 @@ def test_a_box_is_added_on_a_slice_that_has_none(reading):
 
 def test_a_node_is_split_at_the_slice_in_view_and_merged_again(reading):
     slices, box = reading.slices("LN 1"), reading.of("LN 1").box
-    is_one_undoable_edit(reading, lambda: reading.editor.split())
+    check_one_undoable_edit(reading, lambda: reading.editor.split())
     assert reading.slices("LN 1") == [n for n in slices if n < MIDDLE]
     assert reading.slices("LN 3") == [n for n in slices if n >= MIDDLE]
     assert reading.session.current.label == "LN 1", "undo went back to it"
-    reading.session.go_to(reading.session.here[-1].uid)
+    reading.session.go_to(reading.session.detected[-1].uid)
     assert reading.of("LN 3").state is State.EDITED
     first = next(uid for uid, label in mergeable(reading.session) if label == "LN 1")
     assert mergeable(reading.session)[0][0] == first, "the nearest comes first"
-    is_one_undoable_edit(reading, lambda: reading.editor.merge(first))
-    assert [each.label for each in reading.session.here] == ["LN 2", "LN 3"]
+    check_one_undoable_edit(reading, lambda: reading.editor.merge(first))
+    assert [each.label for each in reading.session.detected] == ["LN 2", "LN 3"]
     assert reading.slices("LN 3") == slices
     assert reading.of("LN 3").box == box
     assert reading.of("LN 3").score == 0.9
 
 
-def test_where_both_have_a_box_a_merge_holds_both(reading):
-    other = next(each for each in reading.session.here if each.label == "LN 2")
+def test_a_merge_covers_the_boxes_of_both_on_a_common_slice(reading):
+    other = next(each for each in reading.session.detected if each.label == "LN 2")
     mine, its = reading.editor.box, other.at(reading.session.time_point).tracklet.at(MIDDLE)
     reading.editor.merge(other.uid)
     assert reading.editor.box.low == (min(mine.low[0], its.low[0]), min(mine.low[1], its.low[1]))
@@ -238,7 +240,7 @@ def test_where_both_have_a_box_a_merge_holds_both(reading):
 
 def test_a_split_at_the_end_and_a_merge_with_itself_are_refused(reading):
     reading.show(reading.slices("LN 1")[0])
-    assert "editor.split" not in possible(reading.session)
+    assert "editor.split" not in possible_methods(reading.session)
     with pytest.raises(InputError, match="one side empty"):
         reading.editor.split()
     with pytest.raises(InputError, match="itself"):
@@ -248,10 +250,10 @@ def test_a_split_at_the_end_and_a_merge_with_itself_are_refused(reading):
 def test_a_node_is_trimmed_from_either_end(reading):
     slices = reading.slices("LN 1")
     reading.show(slices[1])
-    is_one_undoable_edit(reading, lambda: reading.editor.trim_below())
+    check_one_undoable_edit(reading, lambda: reading.editor.trim_below())
     assert reading.slices("LN 1") == slices[1:]
     reading.show(slices[-2])
-    is_one_undoable_edit(reading, lambda: reading.editor.trim_above())
+    check_one_undoable_edit(reading, lambda: reading.editor.trim_above())
     assert reading.slices("LN 1") == slices[1:-1]
     assert reading.of("LN 1").box.high[2] == pytest.approx(-39 + 2 * slices[-2] + 1)
 
@@ -271,15 +273,15 @@ def test_head_and_feet_are_right_when_slices_count_downwards(scene, make_phantom
 def test_an_edited_slice_is_followed_further(reading):
     slices = reading.slices("LN 1")
     reading.show(slices[-1])
-    is_one_undoable_edit(reading, lambda: reading.editor.extend_up().run())
+    check_one_undoable_edit(reading, lambda: reading.editor.extend_up().run())
     assert reading.slices("LN 1") == [*slices, slices[-1] + 1, slices[-1] + 2]
     assert reading.session.findings.undo_text == "follow LN 1"
     reading.show(slices[0])
-    is_one_undoable_edit(reading, lambda: reading.editor.extend_down().run())
+    check_one_undoable_edit(reading, lambda: reading.editor.extend_down().run())
     assert reading.slices("LN 1")[0] == slices[0] - 2
 
 
-def test_what_was_followed_is_dropped_when_the_boxes_were_edited_meanwhile(reading):
+def test_followed_boxes_are_discarded_when_the_node_was_edited_meanwhile(reading):
     task = reading.editor.extend_up()
     reading.editor.delete_box()
     after = reading.session.findings.findings
@@ -297,7 +299,7 @@ def test_without_a_box_or_a_node_nothing_is_edited(reading):
     assert reading.session.current is None
     with pytest.raises(InputError, match="chosen"):
         reading.editor.split()
-    assert slice_words(reading.session) == ""
+    assert slice_text(reading.session) == ""
 
 
 def test_a_node_on_a_sagittal_scan_gets_axial_boxes(scene, make_phantom):
@@ -321,16 +323,16 @@ def test_a_scrolled_view_is_not_an_edit_and_a_rerun_keeps_every_edit(reading, tm
     reading.editor.split()
     reading.editor.trim_above()
     reading.editor.add_node((20, 15, 5))
-    states = {finding.at(reading.session.time_point).state for finding in reading.session.here}
+    states = {finding.at(reading.session.time_point).state for finding in reading.session.detected}
     assert states == {State.EDITED, State.PROPOSED}
-    edited = [each for each in reading.session.here if each.at(reading.session.time_point).state is State.EDITED]
+    edited = [each for each in reading.session.detected if each.at(reading.session.time_point).state is State.EDITED]
     assert len(edited) == 3
     path = save_scene(reading.session.scene, tmp_path / "scene.mrb")
     other = new_scene()
     again = DetectionScene(other.scene, detectors={"known": lambda: reading.detector})
     open_scene(other.scene, path)
     again.detect(Rerun.KEEP).run()
-    assert {finding.uid for finding in edited} <= {finding.uid for finding in again.here}
+    assert {finding.uid for finding in edited} <= {finding.uid for finding in again.detected}
     assert [again.findings[each.uid] for each in edited] == edited
-    assert len(again.here) == 4, "nothing is proposed where an edited node lies"
+    assert len(again.detected) == 4, "nothing is proposed where an edited node lies"
     again.close()

@@ -24,7 +24,7 @@ def shifted(steps: int) -> Registration:
 
 
 def add_visits(session, make_phantom, lesion, count: int = 4):
-    """Add scans of a patient who lies 5.4 mm further on at each, with known registrations."""
+    """Add scans of a patient who is displaced by 5.4 mm from visit to visit, with known registrations."""
     volumes = [
         add_volume(session.scene, make_phantom(tuple(lesion + n * SHIFT), name=f"CT {n + 1}")) for n in range(count)
     ]
@@ -37,7 +37,7 @@ def add_visits(session, make_phantom, lesion, count: int = 4):
 
 @pytest.fixture
 def patient(scene, trackers, make_phantom, lesion):
-    """Four visits, one lesion clicked in the first and matched in the second."""
+    """Return a session with four visits and one lesion, clicked in the first visit and matched in the second."""
     session = FollowUpScene(scene, trackers=trackers)
     add_visits(session, make_phantom, lesion)
     session.follow(lesion).run()
@@ -46,11 +46,11 @@ def patient(scene, trackers, make_phantom, lesion):
 
 
 def course(session):
-    """Where the current finding lies at each visit."""
+    """Return the positions of the current finding at all visits."""
     return [session.current.at(visit.id).centre for visit in session.time_points]
 
 
-def test_the_first_two_visits_come_into_the_rows(patient):
+def test_the_rows_show_the_first_two_visits(patient):
     assert [volume.GetName() for volume in patient.visits] == ["CT 1", "CT 2", "CT 3", "CT 4"]
     assert (patient.baseline.GetName(), patient.followup.GetName()) == ("CT 1", "CT 2")
     assert [visit.label for visit in patient.time_points] == ["baseline", "follow-up", "follow-up 2", "follow-up 3"]
@@ -90,18 +90,18 @@ def test_accepted_and_corrected_visits_are_never_overwritten(patient, lesion):
     assert np.allclose(course(patient)[3], np.add((0.0, 5.0, -4.0), SHIFT))
 
 
-def test_where_a_reader_finds_it_absent_the_chain_goes_on_from_before(patient, lesion):
+def test_a_chain_skips_a_visit_where_the_reader_marked_the_lesion_absent(patient, lesion):
     patient.follow_through().run()
     patient.mark_absent()
     patient.follow_through().run()
     assert patient.match.state is State.ABSENT
     assert np.allclose(course(patient)[2], lesion + 2 * SHIFT)
-    assert "follow_onward" not in panel.possible(patient)
+    assert "follow_onward" not in panel.possible_methods(patient)
     with pytest.raises(InputError, match="L 1 is not seen in CT 2"):
         patient.follow_onward()
 
 
-def test_the_table_has_a_column_a_visit(patient):
+def test_the_table_has_a_column_for_each_visit(patient):
     patient.follow_through().run()
     patient.accept()
     headings, (line,) = panel.visit_table(patient)
@@ -109,16 +109,16 @@ def test_the_table_has_a_column_a_visit(patient):
     assert line.cells == ("accepted", "accepted", "proposed", "proposed")
 
 
-def test_two_visits_need_no_table(session, lesion):
+def test_there_is_no_table_of_two_visits(session, lesion):
     session.follow(lesion).run()
     assert panel.visit_table(session)[1] == []
 
 
-def test_only_what_can_be_followed_is_offered(patient):
-    assert {"follow_through", "follow_all_through", "follow_onward"} <= panel.possible(patient)
+def test_only_possible_methods_are_offered(patient):
+    assert {"follow_through", "follow_all_through", "follow_onward"} <= panel.possible_methods(patient)
     patient.follow_through().run()
     patient.show_visit(3)
-    assert "follow_onward" not in panel.possible(patient), "there is no later visit"
+    assert "follow_onward" not in panel.possible_methods(patient), "there is no later visit"
     with pytest.raises(InputError, match="no visit 9"):
         patient.show_visit(8)
 
@@ -133,11 +133,11 @@ def test_a_saved_scene_reopens_with_all_visits(patient, trackers, tmp_path):
     assert again.time_points == patient.time_points
     again.findings.move(again.current.uid, again.followup_id, (0.0, 5.0, -4.0))
     again.follow_onward().run()
-    assert np.allclose(course(again)[3], (0.0, 5.0, -4.0) + 2 * SHIFT), "the registrations are known again too"
+    assert np.allclose(course(again)[3], (0.0, 5.0, -4.0) + 2 * SHIFT), "the registrations are restored too"
     again.close()
 
 
-def test_dated_visits_stand_in_the_order_of_their_dates(scene, trackers, make_phantom, lesion):
+def test_dated_visits_are_sorted_by_date(scene, trackers, make_phantom, lesion):
     session = FollowUpScene(scene, trackers=trackers)
     volumes = [add_volume(scene, make_phantom(name=name)) for name in ("late", "early", "middle")]
     for volume, date in zip(volumes, ("20250301", "20240101", "20240901"), strict=True):

@@ -32,7 +32,7 @@ def test_a_ct_is_shown_in_a_soft_tissue_window(scene, oblique):
     assert (display.GetWindow(), display.GetLevel()) == SOFT_TISSUE
 
 
-def test_nested_linear_transforms_count(scene, oblique):
+def test_nested_linear_transforms_are_applied(scene, oblique):
     node = add_volume(scene, oblique)
     first, second = (scene.AddNewNodeByClass("vtkMRMLLinearTransformNode") for _ in range(2))
     turn, shift = np.eye(4), np.eye(4)
@@ -45,7 +45,7 @@ def test_nested_linear_transforms_count(scene, oblique):
     assert np.allclose(to_volume(node).geometry.ijk_to_ras, shift @ turn @ oblique.geometry.ijk_to_ras)
 
 
-def test_a_bending_transform_is_refused_with_a_sentence(scene, oblique):
+def test_a_non_linear_transform_is_refused_with_a_message(scene, oblique):
     node = add_volume(scene, oblique)
     bend = vtk.vtkThinPlateSplineTransform()
     bend.SetBasisToR()
@@ -62,7 +62,7 @@ def test_a_bending_transform_is_refused_with_a_sentence(scene, oblique):
         to_volume(node)
 
 
-def test_a_node_without_voxels_is_refused_with_a_sentence(scene):
+def test_a_node_without_voxels_is_refused_with_a_message(scene):
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
     with pytest.raises(InputError, match="Empty holds no image"):
         to_volume(node)
@@ -74,7 +74,7 @@ def test_the_array_is_not_copied_and_cannot_be_written(scene, oblique):
         volume.array[0, 0, 0] = 1
 
 
-def test_a_stamp_changes_with_the_voxels_and_their_place(scene, oblique):
+def test_a_stamp_changes_with_the_voxels_and_their_position(scene, oblique):
     node = add_volume(scene, oblique)
     stamps = [stamp(node)]
     assert stamp(node) == stamps[0]
@@ -87,6 +87,6 @@ def test_a_stamp_changes_with_the_voxels_and_their_place(scene, oblique):
 
 
 @pytest.mark.parametrize("kind", [bool, np.int64, np.float16, np.uint16, np.float64])
-def test_every_kind_of_number_can_be_shown(scene, kind):
+def test_every_data_type_can_be_shown(scene, kind):
     volume = Volume(np.ones((3, 4, 5), kind), Geometry((5, 4, 3)))
     assert to_volume(add_volume(scene, volume)).array.sum() == 60

@@ -1,4 +1,4 @@
-"""A real viewer in its own process, driven by a real browser on the loopback."""
+"""Fixtures of the browser tests: a real viewer in its own process, driven by a real browser on the same machine."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _LISTEN = """(() => {
 })()"""
 TESTING = Path(__file__).resolve().parents[1]
 RADIUS = 9.0
-"""Of the lymph nodes that the known detector finds, mm."""
+"""Radius of the lymph nodes that the known detector finds, mm."""
 _KNOWN_NODES = """
 import sys, time
 sys.path.insert(0, {testing!r})
@@ -133,7 +133,7 @@ class Server:
 
 
 class Reader:
-    """A reader at the page: reads its state, and clicks at positions of the patient."""
+    """Simulated reader: reads the state of the page, and clicks at positions of the patient."""
 
     def __init__(self, page) -> None:
         self.page = page
@@ -345,7 +345,7 @@ def server(start, pair, known_nodes, tmp_path_factory) -> Server:
     server = start([pair.baseline, pair.followup], tmp_path_factory.mktemp("results") / "out", prelude=known_nodes)
     yield server
     assert server.stop() == 0
-    # a page that was closed while the server wrote to it is no error
+    # a page that was closed while the server wrote to it is not an error
     closed = r"Traceback \(most recent call last\):(?:(?!Traceback).)*?ConnectionResetError: Cannot write to closing transport"
     log = re.sub(closed, "", server.log, flags=re.DOTALL)
     assert not re.search(r'File ".*oncotrack/|\bERR\|', log), log

@@ -1,4 +1,4 @@
-"""Lymph nodes in the browser with one scan: detecting, correcting with the mouse, saving. The detector is known."""
+"""Lymph nodes in the browser with one scan: detecting, correcting with the mouse, saving. The detector returns known nodes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 NEW = (-4.0, 8.0, 4.5)
 """A position in the slice of the first node where nothing was detected (RAS mm)."""
 RADIUS = 9.0
-"""Of the detected nodes, mm; as in conftest."""
+"""Radius of the detected nodes, mm; as in conftest."""
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,7 @@ def corner(at, u: float = 1.0, v: float = 1.0) -> np.ndarray:
     return np.add(at, (u * RADIUS, v * RADIUS, 0))
 
 
-def test_one_scan_has_the_whole_page(nodes):
+def test_one_scan_uses_the_whole_page(nodes):
     titles = nodes.page.locator(".view-title").all_inner_texts()
     assert sorted(titles) == ["Baseline · 3D", "Baseline · axial", "Baseline · coronal", "Baseline · sagittal"]
     axial, page = nodes.page.locator(".layout-grid-item").first.bounding_box(), nodes.page.viewport_size
@@ -166,7 +166,7 @@ def test_a_row_goes_to_its_node_and_a_click_in_a_slice_chooses_it(found, pair):
     assert len(found.state("findings")) == 4, "a click on this tab follows no lesion"
 
 
-def test_the_list_is_renamed_turned_round_and_filtered(found):
+def test_the_list_is_renamed_reversed_and_filtered(found):
     third = found.page.locator("[data-node='LN 3']")
     third.locator("[data-node-action='rename']").click()
     third.locator("[data-node-rename] input").fill("left axilla")
@@ -218,7 +218,7 @@ def test_a_click_adds_a_node_that_is_followed_through_the_slices(found, node_ser
     found.until("s('nodes').length === 4")
 
 
-def test_a_message_shown_as_the_one_before_closes_keeps_its_own_time(node_context, node_server, make_reader):
+def test_a_message_shown_while_the_previous_one_closes_stays_for_its_full_time(node_context, node_server, make_reader):
     reader = make_reader(node_context.new_page())
     reader.page.clock.install()
     reader.open_one_scan(node_server.url.split("?")[0])
@@ -323,7 +323,7 @@ def test_edits_are_shown_after_a_reload_and_exported(found, pair, node_server):
     assert size(found, "LN 1") == before and row(found, "LN 1")["state"] == "edited"
 
 
-def test_an_edited_box_survives_a_new_run_and_comes_back_with_the_saved_scene(found, pair, node_server):
+def test_an_edited_box_is_kept_by_a_new_run_and_by_the_saved_scene(found, pair, node_server):
     middle = (*pair.lesions[0][:2], 4.5)
     found.drag("BaselineAxial", corner(middle), np.add(corner(middle), (8, 6, 0)))
     found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")

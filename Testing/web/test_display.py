@@ -46,7 +46,7 @@ def test_a_drag_sets_the_window_of_both_scans_and_follows_nothing(windowing):
     windowing.until(f"s('window_level') !== {level}")
 
 
-def test_each_scan_has_its_own_window_when_the_reader_wants_it(windowing):
+def test_each_scan_can_have_its_own_window(windowing):
     windowing.tab("View")
     windowing.page.locator("[data-same-window] input").click()
     windowing.until("!s('is_same_window')")

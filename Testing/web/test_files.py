@@ -28,7 +28,7 @@ def visit(browser, make_reader):
         context.close()
 
 
-def test_a_saved_scene_opens_on_the_page_and_at_start_as_it_was_left(reader, server, start, visit, pair, tmp_path):
+def test_a_saved_scene_opens_on_the_page_and_at_start_as_it_was_saved(reader, server, start, visit, pair, tmp_path):
     first, current = reader.follow(pair, 0), reader.follow(pair, 2)
     reader.follow(pair, 1)
     reader.page.locator("[data-finding='L 2']").click()
@@ -78,7 +78,7 @@ def test_the_report_opens_in_the_browser(reader, server, pair):
     reader.tab("Findings")
 
 
-def test_a_corrupt_upload_is_refused_with_a_sentence_and_changes_nothing(reader, pair, tmp_path):
+def test_a_corrupt_upload_is_refused_with_a_message_and_changes_nothing(reader, pair, tmp_path):
     row = reader.follow(pair, 0)
     names = reader.state("scan_names")
     broken = tmp_path / "scan.nii.gz"

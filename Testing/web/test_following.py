@@ -18,7 +18,7 @@ def test_a_click_on_a_lesion_shows_its_match_within_five_millimetres(reader, ser
     assert abs(middle[2, 3] - row["followup"][2]) < 2, "the follow-up jumped to the match"
 
 
-def test_a_dragged_match_is_edited_and_undo_puts_it_back(reader, server, pair):
+def test_a_dragged_match_is_edited_and_undo_restores_it(reader, server, pair):
     row = reader.follow(pair, 1)
     before = row["followup"]
     goal = np.add(before, (12.0, -8.0, 0.0))
@@ -48,7 +48,7 @@ def test_keys_accept_reject_and_step_through_the_list(reader, pair):
     assert "Rejected" in row.inner_text(), "the state is shown as text"
 
 
-def test_an_alternative_is_taken_by_a_click_in_the_list_and_swapped_back_by_key(reader, pair):
+def test_an_alternative_is_used_by_a_click_in_the_list_and_swapped_back_by_key(reader, pair):
     reader.follow(pair, 0)
     match = reader.state("match")
     assert match["alternatives"]
@@ -59,7 +59,7 @@ def test_an_alternative_is_taken_by_a_click_in_the_list_and_swapped_back_by_key(
     reader.until(f"Math.abs(s('match').ras[0] - {match['ras'][0]}) < 0.01")
 
 
-def test_an_alternative_is_taken_by_a_click_on_its_mark(reader, pair):
+def test_an_alternative_is_used_by_a_click_on_its_mark(reader, pair):
     reader.follow(pair, 0)
     other = reader.state("match")["alternatives"][0]["ras"]
     reader.scroll_to("FollowUpAxial", other)
@@ -123,7 +123,7 @@ def test_a_window_preset_shows_in_both_scans(reader):
     reader.until("s('window_name') === 'Soft tissue'")
 
 
-def test_a_reload_finds_everything_as_it_was(reader, pair):
+def test_a_reload_shows_everything_as_before(reader, pair):
     row = reader.follow(pair, 1)
     reader.page.reload()
     reader.until("s('findings').length === 1 && s('has_registration')")

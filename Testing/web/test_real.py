@@ -1,4 +1,4 @@
-"""The lung pair of elastix: real slices, real landmarks, a real mouse."""
+"""Landmarks of the real lung pair of elastix, followed by real mouse clicks."""
 
 from __future__ import annotations
 

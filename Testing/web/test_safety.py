@@ -32,7 +32,7 @@ def answer(url: str, **headers: str) -> tuple[int, str]:
 )
 def test_every_path_is_refused_without_the_token(server, context, path):
     status, text = answer(server.url.split("?")[0] + path)
-    assert status == 403 and "did not let this browser in" in text
+    assert status == 403 and "This browser has no access" in text
 
 
 def test_the_token_works_once(server, context):
@@ -51,7 +51,7 @@ def test_a_web_socket_without_the_cookie_is_refused(server, context):
 
 def test_another_site_and_another_name_are_refused(server, context):
     url = server.url.split("?")[0]
-    assert "Another web page" in answer(url, Origin="http://evil.example")[1]
+    assert "another web page" in answer(url, Origin="http://evil.example")[1]
     assert "not the one OncoTrack printed" in answer(url, Host="evil.example")[1]
 
 
@@ -100,7 +100,7 @@ def test_a_taken_port_gets_a_message(server):
         _check_address("127.0.0.1", urlsplit(server.url).port)
 
 
-def test_a_page_that_leaves_while_it_connects_is_no_error_and_a_fault_of_ours_is():
+def test_a_page_closed_while_it_connects_is_no_error_but_a_defect_of_the_server_is():
     access = Access("127.0.0.1")
     cookie = {"Host": "127.0.0.1:80", "Cookie": f"oncotrack-80={access._session}"}
     request = make_mocked_request("GET", "/ws", headers=cookie)

@@ -1,1 +1,1 @@
-"""Findings as MRML nodes: what the desktop modules and the browser share. Imports slicer and vtk, never qt."""
+"""Findings as MRML nodes, and the sessions that the Slicer modules and the browser share; imports slicer and vtk, never Qt or trame."""

@@ -1,4 +1,4 @@
-"""Choices of the panels' lists and column titles of their tables, for the desktop modules and the browser.
+"""Choices of the panels' filters and column titles of their tables, for the Slicer modules and the browser.
 
 Only the standard library is imported, so that the modules can read them before OncoTrack's packages are installed.
 """

@@ -1,4 +1,4 @@
-"""The reader's commands: one name, button text, key and tooltip each, for the desktop modules and the browser.
+"""The table of the reader's commands: name, button text, key and tooltip, for the Slicer modules and the browser.
 
 Only the standard library is imported, so that the modules can read the table before OncoTrack's packages are installed.
 """
@@ -8,16 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FINDINGS, NODES, MASKS, VIEW, FILES = "findings", "nodes", "masks", "view", "files"
-"""The tools: the browser's tabs. Of the desktop modules, Lesion Follow-Up has the commands of `FINDINGS` and `VIEW`,
+"""The tools, which are tabs in the browser. In Slicer, Lesion Follow-Up offers the commands of `FINDINGS` and `VIEW`,
 LN-Tracker those of `NODES`, RECIST Pseudo-Mask those of `MASKS`."""
 SLICER_KEYS = frozenset("FBGRVQ")
-"""Keys that Slicer's slice views use themselves."""
+"""Keys that Slicer's slice views use, so that no command may."""
 _BROWSER_KEYS = {"Del": "Delete", "Esc": "Escape", "Ins": "Insert"}
 
 
 @dataclass(frozen=True)
 class ReaderCommand:
-    """Something that a reader can do.
+    """An action that a reader can take: one row of the table.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class ReaderCommand:
     key : str
         As Qt spells it ("A", "Del", "Ctrl+Z"); "" for none. The same in every tool.
     method : str
-        The session's method when it is not called like the command ("editor.split").
+        The session's method where its name differs from the command's ("editor.split").
     """
 
     name: str
@@ -142,7 +142,7 @@ COMMANDS = (
     ReaderCommand(
         "redo_from_visit",
         "Redo from this visit on",
-        "Search this lesion again in the visits after the one shown, starting from its place there.",
+        "Search this lesion again in the visits after the one shown, starting from its position there.",
         (FINDINGS,),
         "",
         "follow_onward",
@@ -242,17 +242,21 @@ COMMANDS = (
         (MASKS,),
         "D",
     ),
-    ReaderCommand("cancel_drawing", "Discard lines", "Discard lines that are no finding yet.", (MASKS,), "Esc"),
+    ReaderCommand(
+        "cancel_drawing", "Discard lines", "Discard the lines that have not become a finding yet.", (MASKS,), "Esc"
+    ),
     ReaderCommand(
         "suggest",
         "Suggest diameters and mask",
         "Suggest diameters and mask from what is known of the finding.",
         (MASKS,),
-        "",
-        "propose",
     ),
     ReaderCommand(
-        "extend_to_3d", "Extend to 3D", "Extend the mask to the slices next to the diameters.", (MASKS,), "C", "carry"
+        "extend_to_3d",
+        "Extend to 3D",
+        "Extend the mask to the slices next to the diameters.",
+        (MASKS,),
+        "C",
     ),
     ReaderCommand(
         "add_diameters",
@@ -260,26 +264,21 @@ COMMANDS = (
         "Draw diameters of the same lesion on another slice; the mask is extended from all of them.",
         (MASKS,),
         "E",
-        "draw_more_axes",
     ),
     ReaderCommand(
         "rebuild",
         "Rebuild from diameters",
         "Replace the mask by one on a single slice, made from the diameters.",
         (MASKS,),
-        "",
-        "make_mask",
     ),
     ReaderCommand(
         "make_perpendicular",
         "Make perpendicular",
         "Turn the short diameter to a right angle with the long one.",
         (MASKS,),
-        "",
-        "square",
     ),
     ReaderCommand("remeasure", "Measure mask", "Replace the diameters by those measured on the mask.", (MASKS,)),
-    ReaderCommand("remove_mask", "Remove mask", "Remove the mask; the diameters stay.", (MASKS,), "", "drop_mask"),
+    ReaderCommand("remove_mask", "Remove mask", "Remove the mask; the diameters stay.", (MASKS,)),
     ReaderCommand(
         "paint",
         "Paint",
@@ -293,16 +292,12 @@ COMMANDS = (
         "Measure a table...",
         "Make a finding with a mask from every row of a table of diameters (CSV, .mrk.json).",
         (MASKS,),
-        "",
-        "batch",
     ),
     ReaderCommand(
         "import_masks",
         "Import masks...",
         "Make a finding from every segment of a file.",
         (MASKS,),
-        "",
-        "take_segmentation",
     ),
     ReaderCommand(
         "export_masks",
@@ -323,7 +318,7 @@ COMMANDS = (
     ReaderCommand(
         "show_probability",
         "Probability",
-        "Show over the follow-up how probable the lesion is at each place.",
+        "Show over the follow-up how probable the lesion is at each position.",
         (VIEW,),
         "Y",
         "map_probability",
@@ -331,7 +326,7 @@ COMMANDS = (
     ReaderCommand(
         "link_views",
         "Linked views",
-        "Scroll both scans together; Shift and mouse move mark a place in both.",
+        "Scroll both scans together; Shift and mouse move mark a position in both.",
         (VIEW,),
         "K",
     ),

@@ -1,4 +1,4 @@
-"""The viewer in a browser: layout, panels and state bindings over the scene package that the desktop modules share."""
+"""The viewer in a browser: layout, panels and state of the page, on top of the scene package that the Slicer modules share."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def serve(
     folders : sequence of Path
         Folders from which the page may open files, besides the paths of the scans and `out`.
     host : str
-        With any address but the loopback, other computers that know the token have access.
+        Address to listen on. With any but the loopback, other computers have access if they know the token.
     port : int
         0 for any free one.
     open_browser : bool

@@ -46,10 +46,10 @@ class Access:
     @web.middleware
     async def guard(self, request: web.Request, handler) -> web.StreamResponse:
         """Answer 403 with a message to every other browser, for the page, files and the web socket."""
-        if not self._is_our_name(request.host):
+        if not self._is_own_name(request.host):
             return _refusal("This address is not the one OncoTrack printed. Open the printed address.")
         if (origin := request.headers.get("Origin")) and urlsplit(origin).netloc != request.host:
-            return _refusal("Another web page tried to reach OncoTrack, so this was refused.")
+            return _refusal("The request came from another web page, so it was refused.")
         cookie = f"oncotrack-{urlsplit(f'//{request.host}').port or 80}"
         if _same(request.cookies.get(cookie, ""), self._session):
             if request.path == "/" and "token" in request.query:
@@ -69,25 +69,25 @@ class Access:
             answer.set_cookie(cookie, self._session, max_age=_DAY_S, httponly=True, samesite="Strict", path="/")
             raise answer
         return _refusal(
-            "OncoTrack did not let this browser in: the token in the address is missing, wrong or already used. "
+            "This browser has no access: the token in the address is missing, wrong or already used. "
             "Open the address that OncoTrack printed, in one browser; start it again for a new address."
         )
 
-    def _is_our_name(self, host: str) -> bool:
+    def _is_own_name(self, host: str) -> bool:
         return not self._is_loopback or (urlsplit(f"//{host}").hostname or "") in _LOOPBACK
 
 
 class Folders:
-    """The folders given at start; the page opens no other files from disk.
+    """The folders that the viewer was started with; the page opens no other files from disk.
 
     Parameters
     ----------
-    places : iterable of Path
+    paths : iterable of Path
         Folders, or single files.
     """
 
-    def __init__(self, places: Iterable[Path]) -> None:
-        self.places = tuple(dict.fromkeys(Path(place).expanduser().resolve() for place in places))
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self.paths = tuple(dict.fromkeys(Path(allowed).expanduser().resolve() for allowed in paths))
 
     def check(self, typed: str) -> Path:
         """Return the absolute path of what a reader typed; a relative path starts at the first folder that contains it.
@@ -100,14 +100,14 @@ class Folders:
         if not typed.strip():
             raise InputError("Type the path of a DICOM folder or of a file.")
         path = Path(typed.strip()).expanduser()
-        for place in self.places:
-            candidate = (place / path).resolve()
-            if not candidate.is_relative_to(place):
+        for allowed in self.paths:
+            candidate = (allowed / path).resolve()
+            if not candidate.is_relative_to(allowed):
                 continue
             if candidate.exists():
                 return candidate
-        shown = ", ".join(map(str, self.places)) or "none was given"
-        if any((place / path).resolve().is_relative_to(place) for place in self.places):
+        shown = ", ".join(map(str, self.paths)) or "none was given"
+        if any((allowed / path).resolve().is_relative_to(allowed) for allowed in self.paths):
             raise InputError(f"{typed} does not exist. Check the path.")
         raise InputError(
             f"{typed} lies outside the folders OncoTrack was started with ({shown}), so it was not opened. "
@@ -116,7 +116,7 @@ class Folders:
 
 
 def _page_has_left(error: Exception) -> bool:
-    """Return whether a page was closed before its answer; wslink then looks up a connection that was never made."""
+    """Return whether an error came from a page that was closed too early; wslink then looks up a missing connection."""
     return any(isinstance(each, ConnectionResetError) for each in (error, error.__context__))
 
 

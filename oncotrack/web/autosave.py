@@ -1,4 +1,4 @@
-"""Autosave: the findings on disk after every change, so that a crash loses nothing."""
+"""Autosave: the findings are written to disk after every change, so that a crash loses nothing."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 class Autosave:
-    """One file beside the output, written atomically while there are unsaved findings and removed once they are saved.
+    """One file in the results folder, written atomically while there are unsaved findings and removed once they are saved.
 
-    The findings that an earlier session left are offered for restoring when they belong to the open scans.
+    Findings in the autosave of an earlier session can be restored if they belong to the open scans.
 
     Parameters
     ----------
@@ -33,11 +33,11 @@ class Autosave:
 
     @property
     def is_offered(self) -> bool:
-        """Whether an earlier session left findings that were neither restored nor discarded."""
+        """Whether there is an autosave of an earlier session that was neither restored nor discarded."""
         return self._left is not None
 
     def keep(self, findings: FindingList) -> None:
-        """Update the file; findings that an earlier session left are first kept as a backup.
+        """Update the file; an autosave of an earlier session is first renamed as a backup.
 
         Raises
         ------
@@ -58,12 +58,12 @@ class Autosave:
         self._written = text
 
     def restore(self) -> str:
-        """Return the findings that an earlier session left, as JSON, and stop offering them."""
+        """Return the autosaved findings of an earlier session as JSON, and stop offering them."""
         text, self._left = self._left.to_json() if self._left else "", None
         return text
 
     def offer(self, unmatched_time_points: Callable[[FindingList], tuple[TimePoint, ...]]) -> dict[str, str | bool]:
-        """Describe the findings that an earlier session left.
+        """Describe the autosaved findings of an earlier session.
 
         Parameters
         ----------
@@ -73,7 +73,7 @@ class Autosave:
         Returns
         -------
         dict
-            `text`, and `fits`: whether they can be restored; empty when there are none.
+            `text` for the reader, and `fits`, whether they can be restored; empty when there are none.
         """
         if self._left is None:
             return {}
@@ -87,7 +87,7 @@ class Autosave:
         return {"text": f"{text}, but on other scans ({names}). Open those scans to restore them.", "fits": False}
 
     def discard(self) -> None:
-        """Stop offering an earlier session's findings; their file is kept as a backup under another name.
+        """Stop offering the autosave of an earlier session; its file is kept as a backup under another name.
 
         Raises
         ------

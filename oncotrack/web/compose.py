@@ -22,7 +22,7 @@ def compose(server: Server, page: VAppLayout, folders: Folders, out: Path, reade
     Parameters
     ----------
     server : Server
-        Running already.
+        A running server.
     page : VAppLayout
         Its content is replaced.
     folders : Folders

@@ -1,4 +1,4 @@
-"""Display of both scans: window and level by preset, slider or mouse, and the matching 3D rendering."""
+"""Window and level of both scans, set by preset, slider or mouse, and the 3D rendering that matches them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Display:
             set_window(self._scans(), *self._shown)
 
     def set_windowing(self, on: bool) -> None:
-        """Let the left mouse button set the window, or click and drag marks."""
+        """Choose what the left mouse button does: set the window (`on`), or click and drag marks."""
         self._viewer.state.is_windowing = on
         (adjust_window if on else stop_placing)(self._viewer.session.scene)
 

@@ -12,7 +12,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.volume import Volume
-from oncotrack.scene.files.storage import opening, saving
+from oncotrack.scene.files.storage import open_task, save_task
 from oncotrack.scene.nodes.table import to_csv
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.nodes.volumes import add_volume, to_volume
@@ -44,7 +44,7 @@ class Files:
     def __init__(self, viewer: Viewer, display: Display, folders: Folders, out: Path, reader: ReadAhead) -> None:
         self._viewer, self._display, self._folders, self.out, self._reader = viewer, display, folders, out, reader
         self._on_yes: Callable[[], None] = lambda: None
-        viewer.state.update({"saved": [], "folders": [str(place) for place in folders.places], "typed": "", "ask": {}})
+        viewer.state.update({"saved": [], "folders": [str(path) for path in folders.paths], "typed": "", "ask": {}})
 
     # open
 
@@ -138,7 +138,7 @@ class Files:
 
     def _start(self, *, is_saved: bool = False) -> None:
         session = self._viewer.session
-        session.layers.show_scans()
+        session.overlays.show_scans()
         self._viewer.views.fit()
         self._display.start(is_saved=is_saved)
         if session.current:
@@ -147,7 +147,7 @@ class Files:
             self._viewer.register(when_drawn=True)
 
     def _open_scene(self, path: Path, finished: Callable[[], None]) -> None:
-        task = opening(self._viewer.session.scene, path)
+        task = open_task(self._viewer.session.scene, path)
 
         def abandon() -> None:
             task.abandon()
@@ -159,12 +159,12 @@ class Files:
             self._start(is_saved=True)
             if (problem := self._viewer.session.problem) is not None:
                 raise problem
-            self._viewer.say(f"Opened {path.name}.")
+            self._viewer.show_message(f"Opened {path.name}.")
 
         def unpacked(description: Path) -> None:
-            self._viewer.announce("Showing the scene; the page waits for it", lambda: show(description))
+            self._viewer.announce("Showing the scene", lambda: show(description))
 
-        # reading a scene blocks the event loop: the page announces it first
+        # reading a scene blocks the event loop, so a message is shown first
         self._viewer.submit(Task(task.text, task.work, lambda description: description, abandon), unpacked)
 
     def _open_findings(self, path: Path) -> None:
@@ -176,7 +176,7 @@ class Files:
         self.replace_findings(text, path.name)
         if others := session.unmatched_time_points(session.findings):
             names = " and ".join(time_point.image or time_point.label for time_point in others)
-            self._viewer.say(
+            self._viewer.show_message(
                 f"The findings of {path.name} were made on other scans ({names}); undo restores the previous list.",
                 "error",
             )
@@ -185,7 +185,7 @@ class Files:
         """Replace the list of findings, as one step of undo."""
         session = self._viewer.session
         session.findings.load_json(text, source)
-        session.layers.show_scans()
+        session.overlays.show_scans()
         if session.current:
             session.go_to()
 
@@ -196,7 +196,7 @@ class Files:
         self._viewer.refresh()
 
     def discard_autosave(self) -> None:
-        """Discard those findings; the file is kept as a backup under another name."""
+        """Discard the findings that an earlier session did not save; the file is kept as a backup under another name."""
         self._viewer.autosave.discard()
         self._viewer.refresh()
 
@@ -217,11 +217,13 @@ class Files:
         def write() -> None:
             findings, written = session.findings, session.findings.findings
             self._viewer.submit(
-                saving(session.scene, self.out / "scene.mrb"), lambda path: saved(path, findings, written)
+                save_task(session.scene, self.out / "scene.mrb"), lambda path: saved(path, findings, written)
             )
 
         def saved(path: Path, findings: FindingList, written: tuple[Finding, ...]) -> None:
-            if session.findings is findings and findings.findings is written:  # else there are newer edits to save
+            if (
+                session.findings is findings and findings.findings is written
+            ):  # otherwise there are newer, unsaved edits
                 findings.mark_saved()
             self.show_saved(path.name)
 
@@ -260,4 +262,4 @@ class Files:
         state = self._viewer.state
         state.saved = [name for name in state.saved if name not in names] + list(names)
         self._viewer.refresh()
-        self._viewer.say(f"Saved {' and '.join(names)} in {self.out}.")
+        self._viewer.show_message(f"Saved {' and '.join(names)} in {self.out}.")

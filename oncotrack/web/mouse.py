@@ -1,4 +1,4 @@
-"""Plain clicks in slice views; dragging, scrolling, zooming and windowing are Slicer's own."""
+"""Clicks in slice views as commands; dragging, scrolling, zooming and windowing are handled by Slicer."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from trame_slicer.views import SliceView
 from oncotrack.findings.finding import Point
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.followup.overlays import ALTERNATIVES
-from oncotrack.scene.nodes.finding_nodes import CENTRES
+from oncotrack.scene.nodes.finding_nodes import FIDUCIALS
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.views.mouse_mode import is_adjusting_window, is_placing
 
 _STILL_PX = 4
 _NEAR_PX = 9
 BEFORE_SLICER = 10.0
-"""Priority of an observer that is called before those of Slicer, which may stop an event."""
+"""Priority of an observer that is called before Slicer's observers, which may stop an event."""
 
 
 class Mouse:
-    """Translation of clicks into commands: on the mark of a finding, on an alternative, on tissue of the baseline.
+    """Translates clicks of one view into commands: on the mark of a finding, on an alternative, on tissue of the baseline.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Mouse:
     session : FollowUpScene
     on_finding, on_alternative, on_tissue : callable
         Called with the uid of the finding, the number of the alternative (from 0), the position (RAS mm) in the baseline.
-    takes_click : callable
+    handle_click : callable
         Called first, with the slice node and the position; returns whether a tool used the click.
     """
 
@@ -42,11 +42,11 @@ class Mouse:
         on_finding: Callable[[str], None],
         on_alternative: Callable[[int], None],
         on_tissue: Callable[[Point], None],
-        takes_click: Callable[[slicer.vtkMRMLSliceNode, Point], bool],
+        handle_click: Callable[[slicer.vtkMRMLSliceNode, Point], bool],
     ) -> None:
         self._view, self._session = view, session
         self._on_finding, self._on_alternative, self._on_tissue = on_finding, on_alternative, on_tissue
-        self._takes_click = takes_click
+        self._handle_click = handle_click
         self._pressed: tuple[int, int] | None = None
         self._locked: list[slicer.vtkMRMLMarkupsNode] = []
         interactor = view.interactor()
@@ -61,12 +61,12 @@ class Mouse:
             self._lock_marks()
             return
         is_plain = not (interactor.GetShiftKey() or interactor.GetControlKey() or interactor.GetAltKey())
-        is_meant = is_plain and not is_placing(self._session.scene)
-        self._pressed = interactor.GetEventPosition() if is_meant else None
+        is_plain_click = is_plain and not is_placing(self._session.scene)
+        self._pressed = interactor.GetEventPosition() if is_plain_click else None
 
     def _lock_marks(self) -> None:
         """Lock the marks until the button is released, so that a drag for the window does not move them."""
-        for _key, node in self._session.nodes.parts:
+        for _key, node in self._session.nodes.registry:
             if node.IsA("vtkMRMLMarkupsNode") and not node.GetLocked():
                 node.SetLocked(True)
                 self._locked.append(node)
@@ -82,24 +82,24 @@ class Mouse:
             return
         node = self._view.get_view_node()
         ras = node.GetXYToRAS().MultiplyPoint((*at, 0.0, 1.0))[:3]
-        if self._takes_click(node, tuple(ras)):
+        if self._handle_click(node, tuple(ras)):
             return
         is_baseline = self._session.baseline_row.index_of(node) >= 0
-        parts = self._session.nodes.parts
+        registry = self._session.nodes.registry
         time_point = self._session.baseline_id if is_baseline else self._session.followup_id
-        mark = self._hit(parts.find(NodeKey(CENTRES, time_point)), at)
+        mark = self._hit(registry.find(NodeKey(FIDUCIALS, time_point)), at)
         if mark >= 0:
-            uid = parts.find(NodeKey(CENTRES, time_point)).GetNthControlPointDescription(mark)
+            uid = registry.find(NodeKey(FIDUCIALS, time_point)).GetNthControlPointDescription(mark)
             if uid in self._session.findings:
                 self._on_finding(uid)
             return
         if is_baseline:
             self._on_tissue(tuple(ras))
-        elif (alternative := self._hit(parts.find(NodeKey(ALTERNATIVES)), at)) >= 0:
+        elif (alternative := self._hit(registry.find(NodeKey(ALTERNATIVES)), at)) >= 0:
             self._on_alternative(alternative)
 
     def _hit(self, points: slicer.vtkMRMLMarkupsFiducialNode | None, at: tuple[int, int]) -> int:
-        """Return the index of the point under the mouse, or -1."""
+        """Return the index of the nearest point within `_NEAR_PX` of a pixel, or -1."""
         if points is None:
             return -1
         node = self._view.get_view_node()

@@ -1,4 +1,4 @@
-"""Reading scans on a thread of its own while the viewer is still starting."""
+"""Reading of scans on a separate thread while the viewer is starting."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class ReadAhead:
-    """Starts to read scans at once, one after another: two processor cores also load Slicer and the page.
+    """Starts to read scans at once, one after another, so that the other cores can load Slicer and the page.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ class ReadAhead:
         threading.Thread(target=_read, args=(work,), name="oncotrack-read", daemon=True).start()
 
     def load(self, path: Path) -> Volume:
-        """Return a scan, once; one that was not read ahead is read now.
+        """Return a scan that was read ahead, which is then forgotten; any other one is read now.
 
         Raises
         ------

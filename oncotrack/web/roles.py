@@ -1,3 +1,3 @@
-"""Roles in which a scan is opened."""
+"""Roles in which a scan can be opened."""
 
 BASELINE, FOLLOWUP, VISIT = "baseline", "followup", "visit"

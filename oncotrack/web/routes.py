@@ -21,7 +21,7 @@ _HEADERS = (".mhd", ".nhdr")
 
 
 class Routes:
-    """Upload and download; both pass the same guard as the page and answer 503 until `open` is called."""
+    """Upload and download; both are protected by `Access.guard`, and answer 503 until `open` is called."""
 
     def __init__(self) -> None:
         self._open: tuple[Viewer, Files] | None = None
@@ -70,12 +70,12 @@ class Routes:
 
 def _refuse(viewer: Viewer, message: str) -> web.Response:
     with viewer.state:
-        viewer.say(message, "error")
+        viewer.show_message(message, "error")
     return web.json_response({"error": message}, status=400)
 
 
 async def _receive(request: web.Request, folder: Path) -> list[Path]:
-    """Write every file of the form into `folder` under its own name; names never lead out of it."""
+    """Write every file of the form into `folder` under its own name; a name cannot lead out of the folder."""
     files, size = [], 0
     reader = await request.multipart()
     while (part := await reader.next()) is not None:

@@ -1,4 +1,4 @@
-"""The web server: one viewer behind one token, on one address."""
+"""The web server: it serves one viewer at one address, protected by one token."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ class _Service:
         self._viewer = self._failure = self._start = None
         self._server = get_server(client_type="vue3")
         self._server.enable_module(_MODULE)
-        self._server.enable_module(remote_views)  # a module cannot be added to a running server
+        self._server.enable_module(remote_views)  # now, because a module cannot be added to a running server
         self._server.state.update({"trame__title": "OncoTrack", "trame__favicon": None})
         with VAppLayout(self._server, theme="dark") as self._page:
             html.Div("OncoTrack is starting", classes="starting", role="status")
@@ -130,11 +130,13 @@ class _Service:
         self._start = self._loop.create_task(self._open_viewer())
 
     async def _open_viewer(self) -> None:
-        gc.disable()  # the many objects that imports create are not garbage
+        gc.disable()  # imports create many objects that stay; searching them for garbage would slow the start down
         try:
-            parts = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
+            composition = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
             with self._server.state:
-                self._viewer, files = parts.compose(self._server, self._page, self._folders, self._out, self._reader)
+                self._viewer, files = composition.compose(
+                    self._server, self._page, self._folders, self._out, self._reader
+                )
             self._routes.open(self._viewer, files)
             await asyncio.sleep(_FLUSH_S)
             with self._server.state:
@@ -155,5 +157,5 @@ def _check_address(host: str, port: int) -> None:
             trial.bind((host, port))
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"The address {host}:{port} cannot be used: it is taken or not this computer's. Choose another port."
+            f"The address {host}:{port} cannot be used: it is taken, or it is not this computer's. Choose another port."
         ) from error

@@ -1,4 +1,4 @@
-"""The page's frame: the bar of commands, the views, the tools' tabs, progress and messages; independent of any one tool."""
+"""The frame of the page: the bar of commands, the views, the tabs of the tools, progress and messages."""
 
 from __future__ import annotations
 
@@ -60,7 +60,10 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
 
 
 def _on_tab(viewer: Viewer, tab: str) -> None:
-    """Assign a key that several tools have to the tool of the open tab, else to the first of them."""
+    """Create the tab's panel if it is opened for the first time, and assign keys that several tools use.
+
+    Such a key belongs to the tool of the open tab, else to the first of these tools.
+    """
     if tab not in viewer.state.opened_tabs:
         viewer.state.opened_tabs = [*viewer.state.opened_tabs, tab]
     keys = {}

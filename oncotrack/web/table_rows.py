@@ -1,4 +1,4 @@
-"""Rows of text that show the findings and the current match on the page."""
+"""The findings and the current match as text, for the page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def rows(session: FollowUpScene) -> list[dict[str, Any]]:
 
 
 def match(session: FollowUpScene) -> dict[str, Any]:
-    """Return the match of the current finding as text; empty without one."""
+    """Return the match of the current finding as text; an empty dictionary without a match."""
     finding, seen = session.current, session.match
     if finding is None or seen is None:
         return {}
@@ -34,7 +34,7 @@ def match(session: FollowUpScene) -> dict[str, Any]:
     alternatives = evidence.alternatives if evidence else ()
     return {
         "label": finding.label,
-        "place": _place(seen.centre),
+        "place": _position_text(seen.centre),
         "ras": [round(value, 3) for value in seen.centre],
         "score": f"{seen.score:.2f}" if seen.score is not None else "",
         "reason": evidence.reason if evidence else "",
@@ -54,7 +54,7 @@ def match(session: FollowUpScene) -> dict[str, Any]:
 
 
 def trust(seen: Observation | None) -> str:
-    """Return the cycle error in words, or "" where nothing was matched."""
+    """Return the cycle error in words, or "" for a finding without a match."""
     return cycle_error(seen.evidence.cycle_error_mm) if seen and seen.evidence else ""
 
 
@@ -81,6 +81,7 @@ def _axes(seen: Observation | None) -> str:
     return f"{' × '.join(lengths)} mm" if lengths else ""
 
 
-def _place(ras: tuple[float, float, float]) -> str:
+def _position_text(ras: tuple[float, float, float]) -> str:
+    """Return a position (RAS mm) in words: "R 12.0, P 3.4, S 50.1 mm"."""
     letters = ("RL", "AP", "SI")
     return ", ".join(f"{pair[value < 0]} {abs(value):.1f}" for pair, value in zip(letters, ras, strict=True)) + " mm"

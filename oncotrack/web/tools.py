@@ -1,4 +1,4 @@
-"""The interface between the page's frame and its tools: a tool brings commands (button, key, tooltip) and a panel."""
+"""The interface between the frame of the page and its tools: a tool has commands (button, key, tooltip) and a panel."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def _always() -> bool:
 
 @dataclass(frozen=True)
 class Command:
-    """A command of the reader.
+    """A command on the page.
 
     Attributes
     ----------
@@ -24,17 +24,17 @@ class Command:
     title : str
         Text of its button.
     tooltip : str
-        What it does, with its key.
+        Tooltip of its button, with the key.
     icon : str
         Name of a Material Design icon.
     run : callable
         Called with the arguments that the page sent.
     key : str
-        A key as browsers name it, after "Ctrl+" where needed ("n", "Ctrl+z"); empty for none.
+        A key as browsers name it, with modifiers ("n", "Ctrl+z", "Ctrl+Shift+z"); empty for none.
     is_possible : callable
-        Whether the command can be used now; checked again when its key arrives.
+        Returns whether the command can be used now; called again when its key was pressed.
     active : str
-        Expression over the page's state: whether the button is highlighted.
+        JavaScript expression over the page's state: whether the button is highlighted.
     is_in_bar : bool
         Whether its button is in the bar above the views.
     """
@@ -51,7 +51,7 @@ class Command:
 
     @property
     def enabled(self) -> str:
-        """The page's expression for `is_possible`."""
+        """JavaScript expression over the page's state: whether the command is possible."""
         return f"enabled.includes('{self.name}')"
 
 

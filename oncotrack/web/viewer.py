@@ -17,7 +17,7 @@ from oncotrack.errors import UNEXPECTED, OncoTrackError
 from oncotrack.findings.finding import Point
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
-from oncotrack.scene.views.application import complete
+from oncotrack.scene.views.application import add_module_logics
 from oncotrack.web import table_rows
 from oncotrack.web.autosave import Autosave
 from oncotrack.web.mouse import Mouse
@@ -26,9 +26,9 @@ from oncotrack.web.views import VIEW_3D, Views
 from oncotrack.web.work import Work
 
 _log = logging.getLogger(__name__)
-_SENT_S = 0.15  # by then the page shows what was sent to it
-_PAGE_S = 2.0  # long work at the start waits no longer for the page
-_DRAG_S = 10.0  # a key waits no longer for the end of the drag before it
+_SENT_S = 0.15  # time until the page shows what was sent to it
+_PAGE_S = 2.0  # longest time that the first registration waits for the page
+_DRAG_S = 10.0  # longest time that a key waits for the end of an earlier drag
 
 
 class Viewer:
@@ -44,16 +44,16 @@ class Viewer:
     Attributes
     ----------
     session : FollowUpScene
-        State and commands of following lesions.
+        The follow-up session.
     possible : frozenset of str
         Names of the session's methods that can be used now.
-    takes_click : mapping of tool name to callable
-        While a tool's tab is open its callable receives each click in a slice, (slice node, RAS mm), and returns whether
-        it used the click. No click on such a tab follows a lesion.
+    click_handlers : mapping of tool name to callable
+        While a tool's tab is open, its callable receives each click in a slice, (slice node, RAS mm), and returns whether
+        it has handled the click. On such a tab no click follows a lesion.
     views, work, autosave
-        The page's views, long work and the autosave of findings.
+        The page's views, the queue of long work, and the autosave of findings.
     tools, commands
-        What `add` was given.
+        The tools given to `add`, and their commands by name.
     """
 
     def __init__(self, server: Server, out: Path) -> None:
@@ -61,23 +61,23 @@ class Viewer:
         self._loop = asyncio.get_running_loop()
         self._defaults()
         self.app = SlicerApp()
-        self._logics = complete(self.app.scene, self.app.app_logic)
+        self._logics = add_module_logics(self.app.scene, self.app.app_logic)
         self.session = FollowUpScene(self.app.scene, followup_3d_views=(VIEW_3D,))
         self.possible: frozenset[str] = frozenset()
         self.tools: Sequence[Tool] = ()
         self.commands: dict[str, Command] = {}
         self.views = Views(self.app, server, lambda: self.work.is_busy)
-        self.work = Work(self.post, self._show_job, self.say)
+        self.work = Work(self.post, self._show_job, self.show_message)
         self.autosave = Autosave(out)
-        self.takes_click: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
+        self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
         self._waiting_keys: list[tuple[str, int]] = []
         self._mice = [
-            Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._is_click_taken)
+            Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._handle_click)
             for view in self.views.slices()
         ]
         self.session.changed.connect(self.refresh)
-        self.session.refused.connect(lambda error: self.say(str(error), "error"))
+        self.session.refused.connect(lambda error: self.show_message(str(error), "error"))
         self.views.released.connect(lambda: self._loop.call_soon(self._press_waiting_keys))
         self.state.change("tab")(self._on_tab)
         server.trigger("oncotrack.command")(self.run)
@@ -93,14 +93,14 @@ class Viewer:
     # commands
 
     def run(self, name: str, *arguments: Any) -> None:
-        """Run a command by its name; an error becomes one sentence on the page."""
+        """Run a command by its name; an error is shown as a message on the page."""
         self.attempt(self.commands[name].run, *arguments)
 
     def press(self, name: str, mouse_releases: int = 0) -> None:
         """Run the command of a key that was pressed on the page, if it is possible.
 
-        A key pressed after a drag arrives before the drag's last events, so it waits until the server has seen as many
-        `mouse_releases` as the page had. Keys keep their order, and do nothing while a question is open.
+        A key pressed after a drag can arrive before the last events of the drag, so it waits until the server has received
+        as many `mouse_releases` as the page had counted. Keys keep their order, and do nothing while a question is open.
         """
         self._waiting_keys.append((name, mouse_releases))
         if mouse_releases > self.state.mouse_releases:
@@ -108,7 +108,7 @@ class Viewer:
         self._press_waiting_keys()
 
     def can(self, name: str) -> Callable[[], bool]:
-        """Return a function that tells whether a method of the session can be used now."""
+        """Return a function that returns whether a method of the session can be called now."""
         return lambda: name in self.possible
 
     def refresh_commands(self) -> None:
@@ -116,17 +116,17 @@ class Viewer:
         self.state.enabled = [name for name, command in self.commands.items() if command.is_possible()]
 
     def attempt(self, action: Callable[..., object], *arguments: Any) -> None:
-        """Call a function, drawing once; an error becomes one sentence on the page."""
+        """Call a function and draw the views once afterwards; an error is shown as a message on the page."""
         try:
             with self.views.blocked():
                 action(*arguments)
         except OncoTrackError as error:
-            self.say(str(error), "error")
+            self.show_message(str(error), "error")
         except Exception:
             _log.exception("A command failed unexpectedly")
-            self.say(UNEXPECTED, "error")
+            self.show_message(UNEXPECTED, "error")
 
-    def say(self, sentence: str, kind: str = "info") -> None:
+    def show_message(self, sentence: str, kind: str = "info") -> None:
         """Show a message on the page until the next one: an info closes after some seconds, an error stays until closed."""
         self.state.message = {"text": sentence, "kind": kind, "number": self.state.message["number"] + 1}
 
@@ -140,7 +140,7 @@ class Viewer:
         self._loop.call_soon_threadsafe(call)
 
     def announce(self, text: str, function: Callable[[], None]) -> None:
-        """Run a function that blocks the event loop; the page first shows `text`, without a cancel button."""
+        """Show `text` on the page, without a cancel button, then run a function that blocks the event loop."""
         self.state.job = {"text": text, "percent": 0, "waiting": 0, "stopping": True}
 
         def call() -> None:
@@ -151,11 +151,11 @@ class Viewer:
         self._loop.call_later(_SENT_S, call)
 
     def submit(self, task: Any, done: Callable[[Any], None] = lambda _result: None) -> None:
-        """Queue long work."""
+        """Queue a task; `done` is called with the result of its `apply`."""
         self.work.submit(task, done)
 
     def register(self, *, when_drawn: bool = False) -> None:
-        """Register the two scans, which links their views; on request not before the page shows them."""
+        """Register the two scans, which links their views; with `when_drawn` not before the page shows them."""
         task = self.session.register()
         if when_drawn:
             work = task.work
@@ -165,7 +165,7 @@ class Viewer:
     def refresh(self) -> None:
         """Update the page's state from the scene."""
         session, findings, state = self.session, self.session.findings, self.state
-        self.possible = panel.possible(session)
+        self.possible = panel.possible_methods(session)
         state.possible = sorted(self.possible)
         state.findings = table_rows.rows(session)
         state.match = table_rows.match(session)
@@ -175,8 +175,8 @@ class Viewer:
         state.undo_text = f"Undo {findings.undo_text}" if findings.can_undo else "Nothing to undo"
         state.redo_text = f"Redo {findings.redo_text}" if findings.can_redo else "Nothing to redo"
         state.unsaved = not findings.is_saved
-        state.is_map_shown = session.layers.is_map_shown
-        state.is_probability_shown = session.layers.is_probability_shown
+        state.is_map_shown = session.overlays.is_map_shown
+        state.is_probability_shown = session.overlays.is_probability_shown
         state.is_linked = session.linking.is_enabled
         scans = session.baseline, session.followup
         state.scan_names = [scan.GetName() if scan else "" for scan in scans]
@@ -184,7 +184,7 @@ class Viewer:
         try:
             self.autosave.keep(findings)
         except OncoTrackError as error:
-            self.say(str(error), "error")
+            self.show_message(str(error), "error")
         state.autosaved = self.autosave.offer(session.unmatched_time_points) if any(state.scan_names) else {}
         self.refresh_commands()
 
@@ -193,7 +193,7 @@ class Viewer:
         self.work.stop()
         self.session.close()
 
-    # inside
+    # private
 
     def _defaults(self) -> None:
         self.state.update(
@@ -217,7 +217,7 @@ class Viewer:
                     self.attempt(command.run)
 
     def _give_up_drag(self, mouse_releases: int) -> None:
-        """Press the keys that still wait for a release which never arrived."""
+        """Stop waiting for releases that did not arrive, and run the commands of the keys that waited for them."""
         if any(releases <= mouse_releases for _name, releases in self._waiting_keys):
             with self.state:
                 self.state.mouse_releases = max(mouse_releases, self.state.mouse_releases)
@@ -236,15 +236,15 @@ class Viewer:
     def _on_alternative(self, index: int) -> None:
         self.attempt(self.session.take_alternative, index)
 
-    def _is_click_taken(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
-        take = self.takes_click.get(self.state.tab)
-        return take is not None and take(node, at)
+    def _handle_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
+        handler = self.click_handlers.get(self.state.tab)
+        return handler is not None and handler(node, at)
 
     def _on_tab(self, tab: str, **_state: object) -> None:
-        """Stop following on tabs whose tool takes the clicks; restore the reader's choice on the others."""
-        if tab in self.takes_click and self._was_following is None:
+        """Switch following by click off on tabs whose tool handles clicks; restore the reader's choice on other tabs."""
+        if tab in self.click_handlers and self._was_following is None:
             self._was_following, self.state.is_following = self.state.is_following, False
-        elif tab not in self.takes_click and self._was_following is not None:
+        elif tab not in self.click_handlers and self._was_following is not None:
             self.state.is_following, self._was_following = self._was_following, None
 
     def _on_tissue(self, at: Point) -> None:

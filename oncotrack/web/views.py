@@ -1,4 +1,4 @@
-"""Layouts of the page: the slice views of one scan or of baseline and follow-up side by side, and one 3D view."""
+"""The views of the page: slice views of one scan, or of baseline and follow-up side by side, and one 3D view."""
 
 from __future__ import annotations
 
@@ -43,15 +43,16 @@ _ONE_SCAN, _TWO_SCANS = "one scan", "two scans"
 _SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
 _AXES = {"Axial": (2, "SI"), "Coronal": (1, "AP"), "Sagittal": (0, "RL")}
 _FPS = 30.0
-_QUALITY = 90  # of JPEG, of a picture at rest
-# the page drops pictures that arrive while it decodes others, even the last one: slices are sent again at rest
+_QUALITY = 90  # JPEG quality of a picture at rest
+# of a picture during interaction; it differs because the page drops pictures that arrive while it decodes others, even
+# the last one, so that slices must be sent again at rest
 _QUALITY_MOVING = 85
 _FPS_3D = 5.0
 _PAUSE_S = 0.2
 
 
 class _RenderingWhenSized(ScheduledRenderStrategy):
-    """Rendering that starts once the page has given the view its size; a new size is rendered anyway."""
+    """Rendering that is skipped until the page has given the view its size; a change of size renders by itself."""
 
     def __init__(self, draw: Callable[[], None], is_sized: Callable[[], bool]) -> None:
         super().__init__()
@@ -92,9 +93,9 @@ class Views:
     is_busy : callable
         Whether long work runs, which delays the 3D view.
     server : Server
-        Its state gets `views`: by view name the slice's place in words, the size in pixels and the (row-major) matrix
-        from RAS mm to pixels, origin at the lower left; and `mouse_releases`, the number of drags and clicks with the
-        left button in slice views that have ended.
+        Its state gets `views`: by view name the slice's position in words (`place`), the size in pixels, and the
+        row-major matrix from RAS mm to pixels, origin at the lower left. It also gets `mouse_releases`, the number of
+        drags and clicks with the left button in slice views that have ended.
     """
 
     released = Signal()
@@ -113,7 +114,7 @@ class Views:
             factories.append(
                 RemoteViewFactory(
                     server,
-                    # otherwise a view renders after each of some sixty changes while it is created
+                    # otherwise a view would render after each of some sixty changes during its creation
                     partial(kind, scheduled_render_strategy=NoScheduleRendering()),
                     view_type,
                     populate_view_ui_f=self._decorate,
@@ -141,7 +142,7 @@ class Views:
         node = self.view_3d.get_view_node()
         node.SetVolumeRenderingQuality(slicer.vtkMRMLViewNode.Adaptive)
         node.SetExpectedFPS(_FPS_3D)
-        # without these rates a picture at rest takes seconds with software rendering
+        # without these rates a picture at rest would take seconds with software rendering
         interactor = self.view_3d.interactor()
         interactor.SetStillUpdateRate(_FPS_3D)
         interactor.SetDesiredUpdateRate(_FPS_3D)
@@ -151,11 +152,13 @@ class Views:
             view.set_scheduled_render(
                 _RenderingWhenSized(adapter.schedule_render, lambda view=view: view not in self._unsized)
             )
-            # dragging sets the window of the scan, not of the anatomy map above it
+            # dragging sets the window of the scan, not of the map over it
             view.get_displayable_manager_by_class(
                 slicer.vtkMRMLScalarBarDisplayableManager
             ).SetAdjustForegroundWindowLevelEnabled(False)
-            view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._show_place(view))
+            view.get_view_node().AddObserver(
+                vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._describe_view(view)
+            )
             view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
 
     def slices(self) -> list[SliceView]:
@@ -164,7 +167,7 @@ class Views:
 
     @contextmanager
     def blocked(self) -> Iterator[None]:
-        """Suspend drawing while many nodes change, and draw once afterwards."""
+        """Return a context in which drawing is suspended; the views are drawn once afterwards."""
         views: list[AbstractView] = [*self.slices(), self.view_3d]
         with ExitStack() as stack:
             for view in views:
@@ -173,11 +176,11 @@ class Views:
             yield
 
     def wait_until_sized(self, seconds: float) -> None:
-        """Wait until the page has given the slice views their sizes and shows them; for a thread other than the page's."""
+        """Wait until the page has given the slice views their sizes and shows them; not to be called on the page's thread."""
         self._are_all_sized.wait(seconds)
 
     def arrange(self, *, is_one_scan: bool) -> None:
-        """Lay out the views of the baseline alone or of both scans; a change fits the views to the whole scans."""
+        """Arrange the views of the baseline alone or of both scans; a new layout fits the views to the whole scans."""
         layout = _ONE_SCAN if is_one_scan else _TWO_SCANS
         if layout == self.layout.layout_id:
             return
@@ -186,7 +189,7 @@ class Views:
         self.layout.set_layout(layout)
         for view, was_blocked in zip(views, blocked, strict=True):
             view.set_render_blocked(was_blocked)
-        # the page resizes the views later, and Slicer would keep the height of what they show
+        # the page resizes the views later, and Slicer would then keep the height of the region that they show
         self._size_before = {view: view.get_view_node().GetDimensions()[:2] for view in self.slices()}
 
     def fit(self) -> None:
@@ -196,7 +199,7 @@ class Views:
             view.fit_view_to_content()
 
     def show_3d(self, volume: slicer.vtkMRMLScalarVolumeNode | None, preset: str) -> None:
-        """Render only this scan in the 3D view, by the named preset of Slicer, once no long work runs.
+        """Render only this scan in the 3D view, by the named preset of Slicer, as soon as no long work runs.
 
         The first volume rendering takes a second or more, during which the page does not answer.
         """
@@ -247,7 +250,7 @@ class Views:
         self._state.mouse_releases += 1
         self.released.emit()
 
-    def _show_place(self, view: SliceView) -> None:
+    def _describe_view(self, view: SliceView) -> None:
         node = view.get_view_node()
         name, size = node.GetLayoutName(), node.GetDimensions()[:2]
         if size != self._size_before.get(view, size):
@@ -258,13 +261,13 @@ class Views:
         axis, letters = _AXES[next(each for each in ORIENTATIONS if name.endswith(each))]
         offset = node.GetSliceToRAS().GetElement(axis, 3)
         letter = letters[bool(offset < 0)]
-        place = {
+        description = {
             "place": f"{letter} {abs(offset):.1f} mm",
             "size": list(size),
             "ras_to_xy": [round(inverse.GetElement(row, column), 6) for row in range(4) for column in range(4)],
         }
-        if place != self._state.views.get(name):
-            self._state.views = {**self._state.views, name: place}
+        if description != self._state.views.get(name):
+            self._state.views = {**self._state.views, name: description}
 
     def _decorate(self, _server: Server, view_id: str, view: AbstractView) -> None:
         name = view.get_singleton_tag()

@@ -1,4 +1,4 @@
-"""Long work of the page: a queue on the worker's thread, and the state of the progress bar."""
+"""Long-running work of the page: a queue of tasks on a worker thread, and the state of the progress bar."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Work:
         Runs a function on the page's thread.
     show : callable
         Called with the state of the progress bar after each change: text, percent, number of waiting tasks, stopping.
-    say : callable
+    show_message : callable
         Called with (message, kind) when a task failed or was cancelled.
     """
 
@@ -27,10 +27,10 @@ class Work:
         self,
         post: Callable[[Callable[[], None]], None],
         show: Callable[[dict[str, Any]], None],
-        say: Callable[[str, str], None],
+        show_message: Callable[[str, str], None],
     ) -> None:
         self._worker = Worker(post)
-        self._show, self._say = show, say
+        self._show, self._show_message = show, show_message
         self._jobs: list[tuple[Job, Task]] = []
         self._fraction, self._text = 0.0, ""
 
@@ -49,7 +49,7 @@ class Work:
 
         def failed(error: OncoTrackError) -> None:
             self._remove(entry)
-            self._say(str(error), "info" if isinstance(error, Cancelled) else "error")
+            self._show_message(str(error), "info" if isinstance(error, Cancelled) else "error")
 
         def progress(fraction: float, text: str) -> None:
             if entry and self._jobs and entry[0] is self._jobs[0]:

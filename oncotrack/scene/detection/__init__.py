@@ -1,1 +1,1 @@
-"""Finding lymph nodes and correcting them."""
+"""The lymph node session: detection of nodes, and edits of their slice boxes."""

@@ -1,4 +1,4 @@
-"""The task that detects: the detector runs on the worker, its findings become one command on the list."""
+"""The detection task: the detector runs on the worker thread, and its proposals are added to the list as one step of undo."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 
 FACTORIES: Mapping[str, Callable[[], Detector]] = {name: partial(make_detector, name) for name in DETECTORS}
-"""Detectors by name; a scan is read by the one that suits it, or by the first."""
+"""Factories of the detectors, by name; `detector_for` chooses one by the scan's modality, and the first is the fallback."""
 
 
 class DetectTasks:
-    """Makes the task that detects lymph nodes in a scan.
+    """Factory of the task that detects lymph nodes in a scan.
 
     Parameters
     ----------
     nodes : FindingNodes
     scan : SingleScanSelection
     detectors : mapping of name to factory
-        The one that suits the scan is used, else the first. A factory may load weights: it is called on the worker, once.
+        The one for the scan's modality is used, else the first. A factory may load weights: it is called once, on the
+        worker thread.
     go_to : callable
         Shows a finding by its uid, after detection.
     """
@@ -83,9 +84,9 @@ class DetectTasks:
             findings = self._nodes.findings
             with findings.group("detect lymph nodes"):
                 self._scan.name_time_point()
-                taken = add_proposals(findings, time_point, proposed, rerun or Rerun.KEEP)
-            if taken:
-                self._go_to(taken[0].uid)
-            return taken
+                added = add_proposals(findings, time_point, proposed, rerun or Rerun.KEEP)
+            if added:
+                self._go_to(added[0].uid)
+            return added
 
         return Task("Searching for lymph nodes", work, apply)

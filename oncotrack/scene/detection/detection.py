@@ -1,4 +1,4 @@
-"""The lymph node session, used by the desktop module and the browser."""
+"""The lymph node session, used by the Slicer module and the browser."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ class DetectionScene(ScanSession):
     ----------
     scene : vtkMRMLScene
     detectors : mapping of name to factory, optional
-        The first is used. A factory may load weights: it is called on the worker, once.
+        As for `DetectTasks`; all of OncoTrack's when missing.
     slice_nodes : callable, optional
-        The slice nodes that show the scan; all of the scene's when missing.
+        Returns the slice nodes that show the scan; all of the scene's when missing.
 
     Attributes
     ----------
@@ -67,12 +67,12 @@ class DetectionScene(ScanSession):
         self.nodes.draw()
 
     def enter(self) -> None:
-        """Do as `ScanSession.enter`, and give boxes their handles."""
+        """Draw only the scan's nodes, in all views, and show the handles of slice boxes, until `leave`."""
         super().enter()
         self.editor.is_enabled = True
 
     def leave(self) -> None:
-        """Do as `ScanSession.leave`, and remove the boxes' handles."""
+        """Remove the handles, draw marks where they were drawn before `enter`, and return to navigation with the mouse."""
         self.editor.is_enabled = False
         super().leave()
 
@@ -91,12 +91,12 @@ class DetectionScene(ScanSession):
         return has_decisions(self.findings, self.time_point)
 
     def detect(self, rerun: Rerun | None = None) -> Task:
-        """Find the nodes of the scan; applying adds them as findings, one step of undo, and returns them.
+        """Return the task that detects the scan's nodes; applying it adds them as findings, one step of undo, and returns them.
 
         Parameters
         ----------
         rerun : Rerun, optional
-            What happens to a reader's decisions; required when there are any.
+            Whether the reader's decisions are kept or replaced; required when there are any.
 
         Raises
         ------
@@ -106,21 +106,21 @@ class DetectionScene(ScanSession):
         return self._detecting.detect(rerun)
 
     def follow_new(self, uid: str) -> Task:
-        """Follow a node of one slice box, just placed, through the other slices."""
+        """Return the task that follows a newly placed node from its one slice box through the other slices."""
         self.nodes.select(uid)
         return self.editor.follow(self.editor.tracklet.first, up=True, down=True)
 
     # the list
 
     @property
-    def here(self) -> tuple[Finding, ...]:
+    def detected(self) -> tuple[Finding, ...]:
         """The lymph nodes of this scan."""
         return detected_nodes(self.findings, self.time_point)
 
     @property
     def shown(self) -> tuple[Finding, ...]:
-        """Those that the score threshold lets through."""
-        return tuple(finding for finding in self.here if self._display.is_shown(finding))
+        """Those that are drawn: of at least the threshold's score, or decided on; rejected ones only while current."""
+        return tuple(finding for finding in self.detected if self._display.is_shown(finding))
 
     @property
     def current(self) -> Finding | None:
@@ -141,7 +141,7 @@ class DetectionScene(ScanSession):
     # in the views
 
     def at(self, ras: Sequence[float]) -> Finding | None:
-        """Return the shown node whose slice box contains a place (RAS mm); the smallest of several."""
+        """Return the shown node whose slice box contains a position (RAS mm); the one with the smallest box of several."""
         hits = []
         for finding in self.shown:
             tracklet = finding.at(self.time_point).tracklet
@@ -157,7 +157,7 @@ class DetectionScene(ScanSession):
         self._placement.begin()
 
     def export(self, folder: Path) -> Task:
-        """Write the shown nodes that are not rejected, for other programs; applying returns the files' paths.
+        """Return the task that writes the shown nodes that are not rejected; applying it returns the files' paths.
 
         See `oncotrack.findings.node_files.write_nodes`. InputError when there are none.
         """

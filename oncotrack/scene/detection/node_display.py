@@ -1,4 +1,4 @@
-"""The display of the detected nodes: proposals below a score threshold are hidden."""
+"""Visibility of the detected nodes: proposals below a score threshold are hidden."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from undo_stack import Signal
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.tracklet_edits import detected_nodes
 from oncotrack.scene.detection.tracklet_editor import TrackletEditor
-from oncotrack.scene.nodes.finding_nodes import CENTRES, FindingNodes
+from oncotrack.scene.nodes.finding_nodes import FIDUCIALS, FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.shapes import FIELDS, LONG_AXIS, SHORT_AXIS
@@ -17,9 +17,9 @@ from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 class NodeDisplay:
     """Sets the visibility of one scan's nodes after they were drawn.
 
-    Proposals below the threshold are hidden, rejected ones unless they are the current one. Axes without a mask are
-    edges of the boxes and would lie under their handles, so they are hidden. A node with slice boxes is moved by its
-    boxes, so its centre is locked, and hidden where the handles of a box are in view.
+    Proposals below the threshold are hidden, and so are rejected nodes except the current one. The axes of a node
+    without a mask run along the edges of its box, where the handles are, so they are hidden. A node with slice boxes is
+    moved by its boxes, so its fiducial point is locked, and hidden while the handles of a box are shown.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ class NodeDisplay:
     """
 
     clicked = Signal()
-    """(uid): a reader clicked the mark of a finding."""
+    """(uid): a reader clicked the fiducial point of a finding."""
 
     def __init__(self, nodes: FindingNodes, scan: SingleScanSelection, editor: TrackletEditor) -> None:
         self._nodes, self._scan, self._editor = nodes, scan, editor
@@ -55,7 +55,7 @@ class NodeDisplay:
         self._update()
 
     def is_shown(self, finding: Finding) -> bool:
-        """Return whether a node of this scan is drawn."""
+        """Return whether a node of this scan is drawn at the present threshold."""
         seen = finding.at(self._scan.time_point)
         if seen.state is State.REJECTED:
             return self._nodes.current is not None and finding.uid == self._nodes.current.uid
@@ -69,17 +69,17 @@ class NodeDisplay:
         shown = {finding.uid: self.is_shown(finding) for finding in detected_nodes(self._nodes.findings, time_point)}
         current = self._nodes.current.uid if self._nodes.current else ""
         with self._nodes.drawing():
-            for key, node in self._nodes.parts:
+            for key, node in self._nodes.registry:
                 if key.part in FIELDS and key.time_point == time_point and key.finding in shown:
                     has_mask = self._nodes.findings[key.finding].at(time_point).mask is not None
                     is_drawn = shown[key.finding] and (has_mask or key.part not in (LONG_AXIS, SHORT_AXIS))
                     if bool(node.GetDisplayVisibility()) != is_drawn:
                         node.SetDisplayVisibility(is_drawn)
-            self._update_centres(shown, current if self._editor.has_handles else "")
+            self._update_fiducials(shown, current if self._editor.has_handles else "")
             self._editor.draw(shown.get(current, False))
 
-    def _update_centres(self, shown: dict[str, bool], edited: str) -> None:
-        node = self._nodes.parts.find(NodeKey(CENTRES, self._scan.time_point))
+    def _update_fiducials(self, shown: dict[str, bool], edited: str) -> None:
+        node = self._nodes.registry.find(NodeKey(FIDUCIALS, self._scan.time_point))
         if node is None:
             return
         display = node.GetNthDisplayNode(0)
@@ -94,7 +94,7 @@ class NodeDisplay:
         for index in range(node.GetNumberOfControlPoints()):
             uid = node.GetNthControlPointDescription(index)
             if uid in with_mask:
-                continue  # drawn by its axes
+                continue  # its axes are drawn instead: see MaskDisplay
             has_boxes = uid in shown
             is_drawn = shown.get(uid, True) and uid != edited
             if bool(node.GetNthControlPointVisibility(index)) != is_drawn:

@@ -1,4 +1,4 @@
-"""The contents of a detection panel as text, and the commands that are possible, for every user interface."""
+"""The contents of a detection panel as text, and the commands that are possible, for both user interfaces."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _ORDERS: tuple[tuple[Callable[[Finding, Observation], object], bool], ...] = (
     (lambda _finding, seen: seen.centre[2], True),
 )
 ORDERS = dict(zip(NODE_ORDERS, _ORDERS, strict=True))
-"""Choices of the order: what is compared, and whether the largest comes first. Position runs from head to feet."""
+"""Choices of the order: the sort key, and whether the largest comes first. Position runs from head to feet."""
 
 
 @dataclass(frozen=True)
 class NodeLine:
-    """A node as a line of the table; `cells` go with `NODE_COLUMNS`, `tip` says where it is and who found it."""
+    """A line of the table of nodes: `cells` under `NODE_COLUMNS`; `tip` gives the position, and who or what found it."""
 
     uid: str
     cells: tuple[str, ...]
@@ -40,12 +40,12 @@ class NodeLine:
 def lines(
     session: DetectionScene, shown: str = "all", size: str = "any size", order: str = "score", is_reversed: bool = False
 ) -> list[NodeLine]:
-    """Return the nodes that threshold and filters let through, sorted; rejected ones only with their filter."""
+    """Return the nodes that pass the score threshold and the filters, sorted; rejected ones only with the filter for them."""
     key, largest_first = ORDERS[order]
     drawn = {finding.uid for finding in session.shown}
     chosen = [
         (finding, seen)
-        for finding in session.here
+        for finding in session.detected
         if (seen := finding.at(session.time_point)).state in SHOWN[shown]
         and (seen.state is State.REJECTED or finding.uid in drawn)
         and _short_mm(seen) >= SIZES[size]
@@ -54,14 +54,14 @@ def lines(
     return [_line(finding, seen) for finding, seen in chosen]
 
 
-def steps(chosen: Sequence[NodeLine], shown: str) -> list[str]:
-    """Return the uids that `next` and `previous` visit: all lines, rejected nodes only with their filter."""
+def navigation_order(chosen: Sequence[NodeLine], shown: str) -> list[str]:
+    """Return the uids that `next` and `previous` visit, in order: all lines, but rejected nodes only with the filter for them."""
     return [line.uid for line in chosen if shown == "rejected" or line.cells[1] != State.REJECTED.value]
 
 
 def summary(session: DetectionScene) -> str:
     """Return a sentence with the number of nodes; "" while there are none."""
-    seen = [finding.at(session.time_point) for finding in session.here]
+    seen = [finding.at(session.time_point) for finding in session.detected]
     if not seen:
         return ""
     drawn = [each.at(session.time_point) for each in session.shown]
@@ -73,7 +73,7 @@ def summary(session: DetectionScene) -> str:
     return ", ".join(parts) + "."
 
 
-def done(session: DetectionScene, outcome: object) -> str:
+def outcome_text(session: DetectionScene, outcome: object) -> str:
     """Return a sentence on the outcome of a task that was just applied."""
     if isinstance(outcome, Finding):
         count = len(outcome.at(session.time_point).tracklet.boxes)
@@ -84,7 +84,7 @@ def done(session: DetectionScene, outcome: object) -> str:
     return f"{count} new node{'s' * (count != 1)} proposed. {summary(session)}".strip()
 
 
-def slice_words(session: DetectionScene) -> str:
+def slice_text(session: DetectionScene) -> str:
     """Return a sentence on the current node's box in the slice in view; "" without a node."""
     finding, index = session.current, session.editor.slice_index
     if finding is None:
@@ -105,8 +105,8 @@ def mergeable(session: DetectionScene) -> list[tuple[str, str]]:
     return [(each.uid, each.label) for each in session.editor.mergeable()]
 
 
-def possible(session: DetectionScene) -> frozenset[str]:
-    """Return the session's methods that are possible now ("accept", "editor.split")."""
+def possible_methods(session: DetectionScene) -> frozenset[str]:
+    """Return the names of the session's methods that can be called now ("accept", "editor.split")."""
     names = set()
     if session.scan is not None:
         names |= {"detect", "begin_placing"}
@@ -152,9 +152,10 @@ def _line(finding: Finding, seen: Observation) -> NodeLine:
         f"{(seen.volume_mm3 or tracklet.volume_mm3) / 1000:.2f}",
         size_word(_short_mm(seen)),
     )
-    place = ", ".join(f"{value:.1f}" for value in seen.centre)
-    who = seen.provenance.reader or seen.provenance.method or "unknown"
-    return NodeLine(finding.uid, cells, f"{finding.label} {finding.site}".strip() + f" at {place} mm (R A S), by {who}")
+    position = ", ".join(f"{value:.1f}" for value in seen.centre)
+    source = seen.provenance.reader or seen.provenance.method or "unknown"
+    tip = f"{finding.label} {finding.site}".strip() + f" at {position} mm (R A S), by {source}"
+    return NodeLine(finding.uid, cells, tip)
 
 
 def _natural(label: str) -> list[tuple[bool, int | str]]:

@@ -24,12 +24,12 @@ from oncotrack.scene.views.slice_box import SliceBoxHandle
 from oncotrack.scene.views.slice_views import SliceViews, centre
 
 DEFAULT_BOX_MM = 12.0
-"""Edge of the box that a click makes."""
+"""Edge length of the box that is added by a click."""
 _MERGEABLE = 8
 
 
 class TrackletEditor:
-    """Moves, resizes and deletes slice boxes, adds, splits, merges, trims and extends nodes; each edit is one undoable command.
+    """Edits of the current node's slice boxes, and of nodes as a whole (add, split, merge, trim, extend); each is one step of undo.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ class TrackletEditor:
         self._handle.edited.connect(self._on_dragged)
         self._views.moved.connect(self._on_moved)
         self._is_shown = self._is_enabled = True
-        self._was_at: tuple[str, int | None] = ("", None)
+        self._last_shown: tuple[str, int | None] = ("", None)
 
     def close(self) -> None:
         """Remove the handles."""
@@ -64,14 +64,14 @@ class TrackletEditor:
 
     @property
     def finding(self) -> Finding | None:
-        """The current finding, when it has slice boxes on this scan."""
+        """The current finding if it has slice boxes on this scan, else None."""
         current = self._nodes.current
         seen = current.at(self._scan.time_point) if current else None
         return current if seen and seen.tracklet else None
 
     @property
     def tracklet(self) -> Tracklet | None:
-        """Its slice boxes."""
+        """The current finding's slice boxes on this scan, or None."""
         return self.finding.at(self._scan.time_point).tracklet if self.finding else None
 
     @property
@@ -83,7 +83,7 @@ class TrackletEditor:
 
     @property
     def box(self) -> SliceBox | None:
-        """The box on that slice, if there is one."""
+        """The current finding's box on the slice in view, or None."""
         index = self.slice_index
         return None if index is None else self.tracklet.at(index)
 
@@ -106,33 +106,33 @@ class TrackletEditor:
     @property
     def counts_upwards(self) -> bool:
         """Whether higher slice numbers of the current finding's grid lie nearer to the head."""
-        return self._need().step[2] >= 0
+        return self._required_tracklet().step[2] >= 0
 
     # edits
 
     def set_box(self, box: SliceBox) -> None:
         """Move, resize or add the box of one slice."""
-        is_new = self._need().at(box.slice_index) is None
-        self._retrace(self._need().with_box(box), f"{'add' if is_new else 'change'} a slice box of")
+        is_new = self._required_tracklet().at(box.slice_index) is None
+        self._replace_boxes(self._required_tracklet().with_box(box), f"{'add' if is_new else 'change'} a slice box of")
 
     def add_box(self) -> None:
         """Copy the nearest box to the slice in view."""
-        index = self._here()
+        index = self._required_slice()
         if self.tracklet.at(index):
             raise InputError(f"{self.finding.label} has a box on this slice already. Drag it.")
         self.set_box(replace(self.tracklet.nearest(index), slice_index=index, score=None))
 
     def delete_box(self) -> None:
         """Delete the box of the slice in view; with the last one the finding is removed from the scan."""
-        index, finding = self._box_here(), self.finding
+        index, finding = self._required_box_slice(), self.finding
         if len(self.tracklet.boxes) == 1:
             self._nodes.findings.remove_from_scan(finding.uid, self._scan.time_point)
         else:
-            self._retrace(self.tracklet.without_box(index), "delete a slice box of")
+            self._replace_boxes(self.tracklet.without_box(index), "delete a slice box of")
 
     def split(self) -> None:
-        """Split the current finding in two: the slices below this one, and this slice and those above."""
-        index = self._here()
+        """Split the current finding in two: the slices of lower number, and this slice with those of higher number."""
+        index = self._required_slice()
         _kept, new = edits.split(self._nodes.findings, self.finding.uid, self._scan.time_point, index)
         self._nodes.select(new.uid)
 
@@ -146,7 +146,7 @@ class TrackletEditor:
 
     def merge(self, uid: str) -> None:
         """Merge another finding into the current one."""
-        self._need()
+        self._required_tracklet()
         edits.merge(self._nodes.findings, self.finding.uid, uid, self._scan.time_point)
 
     def mergeable(self) -> tuple[Finding, ...]:
@@ -161,14 +161,14 @@ class TrackletEditor:
             and each.at(time_point).state is not State.REJECTED
             and self.tracklet.is_on_grid_of(each.at(time_point).tracklet)
         ]
-        place = mine.at(time_point).centre
-        return tuple(sorted(others, key=lambda each: math.dist(each.at(time_point).centre, place))[:_MERGEABLE])
+        centre_mm = mine.at(time_point).centre
+        return tuple(sorted(others, key=lambda each: math.dist(each.at(time_point).centre, centre_mm))[:_MERGEABLE])
 
     def add_node(self, at: Sequence[float]) -> Finding:
-        """Add a lymph node with one slice box around a place, RAS mm."""
+        """Add a lymph node with one slice box around a position, RAS mm."""
         at, image = point(at), self._scan.image()
         if not image.geometry.contains(at):
-            raise InputError(f"This place lies outside of {image.name}. Click inside the scan.")
+            raise InputError(f"This position lies outside of {image.name}. Click inside the scan.")
         grid = self._grid()
         u, v, index = grid.flat(at)
         half = DEFAULT_BOX_MM / 2
@@ -182,27 +182,27 @@ class TrackletEditor:
         return finding
 
     def extend_up(self) -> Task:
-        """Search the node again from this slice towards the head; its boxes towards the feet stay."""
+        """Return the task that searches the node again from this slice towards the head; its boxes towards the feet stay."""
         is_up = self.counts_upwards
         return self.follow(up=is_up, down=not is_up)
 
     def extend_down(self) -> Task:
-        """Search the node again from this slice towards the feet; its boxes towards the head stay."""
+        """Return the task that searches the node again from this slice towards the feet; its boxes towards the head stay."""
         is_up = self.counts_upwards
         return self.follow(up=not is_up, down=is_up)
 
     def follow(self, slice_index: int | None = None, *, up: bool, down: bool) -> Task:
-        """Follow a slice's box (that of the slice in view by default) through higher (`up`) and lower slice numbers.
+        """Return the task that follows a box through slices of higher (`up`) and lower (`down`) number.
 
-        Applying gives the finding.
+        It starts from the box of `slice_index`, by default of the slice in view. Applying it returns the finding.
 
         Raises
         ------
         InputError
             No finding with slice boxes is chosen, or it has no box on that slice.
         """
-        index = self._box_here() if slice_index is None else slice_index
-        finding, tracklet, image = self.finding, self._need(), self._scan.image()
+        index = self._required_box_slice() if slice_index is None else slice_index
+        finding, tracklet, image = self.finding, self._required_tracklet(), self._scan.image()
 
         def work(progress: Progress) -> Tracklet:
             return self._detector(image).retrack(image, tracklet, index, progress, up=up, down=down)
@@ -219,7 +219,7 @@ class TrackletEditor:
     # the handles
 
     def draw(self, is_shown: bool) -> None:
-        """Put the handles on the box of the slice in view, if the current finding is shown; called when nodes are drawn."""
+        """Show the handles on the box of the slice in view, if the current finding is shown; called when nodes are drawn."""
         self._is_shown = is_shown
         box = self.box if is_shown and self._is_enabled else None
         if box is None:
@@ -234,7 +234,7 @@ class TrackletEditor:
     def _on_dragged(self, uid: str, box: SliceBox) -> None:
         try:
             if self.finding is None or self.finding.uid != uid:
-                raise InputError("Another node was chosen meanwhile, so the box that you dragged stays as it was.")
+                raise InputError("Another node was chosen while you dragged, so the box was left unchanged.")
             self.set_box(box)
         except OncoTrackError as error:
             self.refused.emit(error)
@@ -243,35 +243,35 @@ class TrackletEditor:
     def _on_moved(self) -> None:
         self.draw(self._is_shown)
         here = (self.finding.uid if self.finding else "", self.slice_index)
-        if here != self._was_at:
-            self._was_at = here
+        if here != self._last_shown:
+            self._last_shown = here
             self.moved.emit()
 
     # private
 
-    def _need(self) -> Tracklet:
+    def _required_tracklet(self) -> Tracklet:
         if self.tracklet is None:
             raise InputError("No node with slice boxes is chosen. Choose one in the list.")
         return self.tracklet
 
-    def _here(self) -> int:
-        self._need()
+    def _required_slice(self) -> int:
+        self._required_tracklet()
         if self.slice_index is None:
             raise InputError(f"No view shows the slices of {self.finding.label}. Turn one to face them.")
         return self.slice_index
 
-    def _box_here(self) -> int:
-        index = self._here()
+    def _required_box_slice(self) -> int:
+        index = self._required_slice()
         if self.tracklet.at(index) is None:
             raise InputError(f"{self.finding.label} has no box on this slice. Scroll to one of its slices.")
         return index
 
     def _trim(self, *, is_lower: bool) -> None:
-        index, tracklet = self._here(), self._need()
+        index, tracklet = self._required_slice(), self._required_tracklet()
         first, last = (index, tracklet.last) if is_lower else (tracklet.first, index)
-        self._retrace(tracklet.trim(first, last), "trim")
+        self._replace_boxes(tracklet.trim(first, last), "trim")
 
-    def _retrace(self, tracklet: Tracklet, what: str) -> None:
+    def _replace_boxes(self, tracklet: Tracklet, what: str) -> None:
         if tracklet != self.tracklet:
             finding = self.finding
             edits.replace_tracklet(

@@ -1,1 +1,1 @@
-"""Scenes on disk, and the packages that Slicer has to install."""
+"""Saving and opening of scenes, and installation of the Python packages that Slicer lacks."""

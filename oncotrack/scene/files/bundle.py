@@ -30,7 +30,7 @@ def write_scene(
     findings : FindingList
         On the time points "t0" (the first visit), "t1" and so on.
     registrations : mapping of (earlier, later) visit, counted from 0, to Registration
-        Those that are known.
+        From the earlier to the later visit; only the known ones.
     """
     application = new_scene()
     session = FollowUpScene(application.scene)

@@ -10,7 +10,7 @@ from oncotrack.errors import MissingPackageError
 from oncotrack.packages import TORCH, missing, required
 
 _NEEDED = (
-    "OncoTrack needs a few Python packages that Slicer does not bring. Press Install packages; "
+    "OncoTrack needs a few Python packages that Slicer does not include. Press Install packages; "
     "until then scans can be viewed, but lesions cannot be followed."
 )
 _WITHOUT_TORCH = (
@@ -19,32 +19,32 @@ _WITHOUT_TORCH = (
 )
 _REFUSED = (
     "The packages were not installed, so lesions cannot be followed; everything else in Slicer works as before. "
-    "Press Install packages when you want to go on."
+    "Press Install packages to try again."
 )
 _FAILED = (
     "The packages could not be installed. Check the network and press Install packages again; "
     "until then scans can be viewed, but lesions cannot be followed. Slicer's error log has the details."
 )
 _UNDETECTED = (
-    "PyTorch is not installed: lymph nodes can be added and edited by hand, but not looked for or followed through the "
+    "PyTorch is not installed: lymph nodes can be added and edited by hand, but not detected or followed through the "
     "slices. Press Install packages to get that too."
 )
 _UNMEASURED = (
-    "OncoTrack needs a few Python packages that Slicer does not bring. Press Install packages; "
+    "OncoTrack needs a few Python packages that Slicer does not include. Press Install packages; "
     "until then scans can be viewed, but lesions cannot be measured."
 )
 
 
-class Refused(Exception):
+class InstallationRefused(Exception):
     """Raised when the reader declines the installation."""
 
 
 Installer = Callable[[Sequence[str]], None]
-"""Asks the reader, then installs requirements; raises `Refused` or subprocess.CalledProcessError."""
+"""Function that asks the reader and installs requirements; raises `InstallationRefused` or subprocess.CalledProcessError."""
 
 
 def lacks_required() -> bool:
-    """Return whether a package is missing without which no lesion can be followed."""
+    """Return whether a required package, without which no module works, is missing."""
     return bool(missing(required()))
 
 
@@ -53,22 +53,22 @@ def lacks_torch() -> bool:
     return bool(missing([TORCH]))
 
 
-def sentence() -> str:
-    """Return a sentence on what cannot be done for lack of packages; "" when everything is installed."""
+def follow_up_message() -> str:
+    """Return a message that names what the follow-up module cannot do without the missing packages; "" when all are installed."""
     if lacks_required():
         return _NEEDED
     return _WITHOUT_TORCH if lacks_torch() else ""
 
 
-def sentence_on_detection() -> str:
-    """Return the same sentence for lymph node detection."""
+def detection_message() -> str:
+    """Return such a message for lymph node detection."""
     if lacks_required():
         return _NEEDED
     return _UNDETECTED if lacks_torch() else ""
 
 
-def sentence_on_masks() -> str:
-    """Return the same sentence for measuring lesions, which needs no PyTorch."""
+def masks_message() -> str:
+    """Return such a message for masks, which need no PyTorch."""
     return _UNMEASURED if lacks_required() else ""
 
 
@@ -78,14 +78,14 @@ def install(packages: Installer, torch: Installer) -> None:
     Parameters
     ----------
     packages : callable
-        For pip's requirements.
+        Installs all requirements but PyTorch.
     torch : callable
-        For PyTorch, called when all the rest is there.
+        Installs PyTorch; called after `packages`.
 
     Raises
     ------
     MissingPackageError
-        Refused, no network, or still missing afterwards; the message says what works without.
+        The reader refused, there is no network, or a package is still missing; the message names what works without it.
     """
     _install(missing(required()), packages, _REFUSED, _FAILED)
     _install(missing([TORCH]), torch, _WITHOUT_TORCH, _WITHOUT_TORCH)
@@ -109,7 +109,7 @@ def slicer_packages(requirements: Sequence[str]) -> None:
     except ImportError:
         question = f"OncoTrack needs {len(requirements)} Python packages. Download and install them into Slicer now?"
         if not slicer.util.confirmOkCancelDisplay(question, "OncoTrack", detailedText="\n".join(requirements)):
-            raise Refused from None
+            raise InstallationRefused from None
         slicer.util.pip_install(list(requirements))
         return
     from packaging.requirements import Requirement
@@ -117,7 +117,7 @@ def slicer_packages(requirements: Sequence[str]) -> None:
     try:
         packaging.pip_ensure([Requirement(line) for line in requirements], requester="OncoTrack")
     except RuntimeError as error:
-        raise Refused from error
+        raise InstallationRefused from error
 
 
 def slicer_torch(requirements: Sequence[str]) -> None:
@@ -125,10 +125,10 @@ def slicer_torch(requirements: Sequence[str]) -> None:
     try:
         import PyTorchUtils
     except ImportError as error:
-        raise Refused from error
+        raise InstallationRefused from error
     version = requirements[0].removeprefix("torch")
     if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=version) is None:
-        raise Refused
+        raise InstallationRefused
 
 
 def _install(requirements: list[str], installer: Installer, refused: str, failed: str) -> None:
@@ -136,7 +136,7 @@ def _install(requirements: list[str], installer: Installer, refused: str, failed
         return
     try:
         installer(requirements)
-    except Refused as error:
+    except InstallationRefused as error:
         raise MissingPackageError(refused) from error
     except (subprocess.CalledProcessError, OSError) as error:
         raise MissingPackageError(failed) from error

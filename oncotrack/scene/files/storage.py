@@ -1,6 +1,6 @@
-"""Saving and opening scenes: one .mrb file with the images, every mark and the list of findings.
+"""Saving and opening scenes: one .mrb file with the images, all nodes and the list of findings.
 
-MRML is written and read on the GUI thread; packing and unpacking, which take nearly all the time, run on any.
+MRML is written and read on the GUI thread; compressing and unpacking, which take nearly all the time, run on any thread.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ _CHUNK_BYTES = 2**20
 _LEVEL = 1  # of zlib: three times as fast as its default, for 2 % more bytes
 
 
-def saving(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
-    """Save the whole scene, as it is now, to an .mrb file, which is either complete or as it was before.
+def save_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
+    """Return the task that saves the whole scene, as it is now, to an .mrb file; on failure an existing file stays as it was.
 
-    The parts are written at once; the task packs them, and applying it puts the file in its place and returns its path.
+    The scene's files are written at once; the task compresses them, and applying it moves the .mrb file to its path and
+    returns the path.
 
     Raises
     ------
@@ -68,8 +69,8 @@ def saving(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
     return Task("Saving the scene", work, apply, abandon)
 
 
-def opening(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
-    """Replace what the scene holds by an .mrb file's content; a file that cannot be read changes nothing.
+def open_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
+    """Return the task that replaces the scene's content by that of an .mrb file; a file that cannot be read changes nothing.
 
     Raises
     ------
@@ -86,9 +87,7 @@ def opening(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
         try:
             scene.SetURL(str(description))
             if not scene.Connect():
-                raise InputError(
-                    f"{source} could not be read completely. Check which parts are missing before you go on."
-                )
+                raise InputError(f"{source} could not be read completely. Check which images or findings are missing.")
         finally:
             abandon()
 
@@ -96,13 +95,13 @@ def opening(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
 
 
 def save_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> Path:
-    """Run `saving` on this thread; returns the file's path."""
-    return saving(scene, path).run()
+    """Run `save_task` on this thread; returns the file's path."""
+    return save_task(scene, path).run()
 
 
 def open_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> None:
-    """Run `opening` on this thread."""
-    opening(scene, path).run()
+    """Run `open_task` on this thread."""
+    open_task(scene, path).run()
 
 
 def _write_parts(scene: slicer.vtkMRMLScene, folder: Path, target: Path) -> None:
@@ -118,7 +117,7 @@ def _write_parts(scene: slicer.vtkMRMLScene, folder: Path, target: Path) -> None
 
 
 def _store_volumes_raw(scene: slicer.vtkMRMLScene) -> None:
-    """Have voxels written uncompressed: compressing them on the GUI thread takes most of the time."""
+    """Set every volume to be written uncompressed: compressing it on the GUI thread would take most of the time."""
     volumes = scene.GetNodesByClass("vtkMRMLVolumeNode")
     volumes.UnRegister(None)
     for index in range(volumes.GetNumberOfItems()):

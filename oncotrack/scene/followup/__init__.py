@@ -1,1 +1,1 @@
-"""Following lesions from scan to scan."""
+"""The follow-up session: lesions matched from scan to scan."""

@@ -17,7 +17,7 @@ from oncotrack.scene.session.time_point_selection import TimePointSelection
 
 
 class ChainTasks:
-    """Makes the tasks that follow findings from visit to visit.
+    """Factory of the tasks that follow findings from visit to visit.
 
     Parameters
     ----------
@@ -34,16 +34,16 @@ class ChainTasks:
         self._nodes, self._choice, self._method, self._go_to = nodes, choice, method, go_to
 
     def follow(self, findings: Sequence[Finding], text: str, first: int = 0) -> Task:
-        """Follow findings from the visit where each was first seen, but not before visit `first`, as one step of undo.
+        """Return the task that follows findings from the visit where each is first seen, but not before visit `first`.
 
-        What a reader accepted, corrected, rejected or found absent is left as it is; applying returns the findings.
-        When it is cancelled nothing has changed.
+        Observations that a reader accepted, edited, rejected or marked absent stay as they are. Applying the task is one
+        step of undo, named `text`, and returns the findings; a cancelled task changes nothing.
         """
         visits, method = self._choice.visits, self._method.name
         ids = [time_point_id(volume) for volume in visits]
         chains = [self._known(finding, ids, first) for finding in findings]
         if len(visits) < 2:
-            raise InputError("Two visits are needed. Choose the scans in which the lesion is to be found.")
+            raise InputError("Two visits are needed. Choose the scans in which the lesion is to be searched.")
         pairs = {
             (earlier, later): self._choice.pair(visits[earlier], visits[later])
             for later in range(1, len(visits))

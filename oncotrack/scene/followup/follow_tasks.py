@@ -1,4 +1,4 @@
-"""The part of a follow-up session that runs long: each method returns a `Task` that matches and then changes the scene."""
+"""The long-running commands of a follow-up session: each method returns a `Task` that matches and then changes the scene."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oncotrack.scene.nodes.tasks import Task
 
 
 class FollowTasks(ReviewCommands):
-    """The part of a follow-up session that searches for lesions in other scans.
+    """The commands of a follow-up session that search for lesions in other scans.
 
     `FollowUpScene`, the only subclass, defines the attributes below.
 
@@ -29,10 +29,12 @@ class FollowTasks(ReviewCommands):
         The tracker in use.
     baseline_id : str
         Time point of the scan in which lesions were marked.
+    followup_id : str
+        Time point of the scan that is searched.
     followup : vtkMRMLScalarVolumeNode or None
     visits : tuple of vtkMRMLScalarVolumeNode
     time_points : tuple of TimePoint
-    layers : Overlays
+    overlays : Overlays
     """
 
     method: TrackingMethod
@@ -41,54 +43,54 @@ class FollowTasks(ReviewCommands):
     followup: slicer.vtkMRMLScalarVolumeNode | None
     visits: tuple[slicer.vtkMRMLScalarVolumeNode, ...]
     time_points: tuple[TimePoint, ...]
-    layers: Overlays
+    overlays: Overlays
     _matching: MatchTasks
     _chaining: ChainTasks
 
     def choose_method(self, name: str) -> Task:
-        """Use another tracker for later searches; when it cannot be used, the one before is restored."""
+        """Return the task that loads another tracker for later searches; if that fails, the previous one is restored."""
         return self.method.choose(name)
 
     def register(self) -> Task:
-        """Register the scans, so that the rows are linked before any lesion is followed."""
+        """Return the task that registers the scans, so that the rows are linked before any lesion is followed."""
         return self._matching.register()
 
     def follow(
         self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, *, kind: Kind = Kind.LESION, label: str = ""
     ) -> Task:
-        """Search the follow-up for the lesion at a baseline point (RAS mm); applying adds a finding and returns it."""
+        """Return the task that searches for the lesion at a baseline point (RAS mm); applying it adds a finding and returns it."""
         return self._matching.follow(at, radius_mm, kind, label)
 
     def follow_again(self, uid: str = "") -> Task:
-        """Search again for a finding (the current one by default), from its present position in the baseline."""
+        """Return the task that searches again for a finding (the current one by default), from its baseline position."""
         finding = self._finding(uid)
         return self._matching.follow_findings([finding], f"match {finding.label} again")
 
     def follow_missing(self) -> Task:
-        """Search for every baseline finding that has no observation in the follow-up yet, as one step of undo."""
+        """Return the task that searches for every baseline finding without an observation in the follow-up, one step of undo."""
         if not (missing := self.missing):
             raise InputError("Every finding of the baseline has been followed already.")
         return self._matching.follow_findings(missing, f"follow {len(missing)} findings")
 
     def rematch(self) -> Task:
-        """Search again for every finding whose match no reader has decided on, as one step of undo."""
+        """Return the task that searches again for every finding whose match no reader has decided on, one step of undo."""
         if not (undecided := self.undecided):
             raise InputError("Every match has been accepted, rejected or edited already; those are not searched again.")
         return self._matching.follow_findings(undecided, f"match {len(undecided)} findings again")
 
     def follow_through(self, uid: str = "") -> Task:
-        """Follow a finding (the current one by default) from where it is first seen through all later visits."""
+        """Return the task that follows a finding (the current one by default) from its first visit through all later ones."""
         finding = self._finding(uid)
         return self._chaining.follow([finding], f"follow {finding.label} through the visits")
 
     def follow_all_through(self) -> Task:
-        """Follow every finding through all later visits, as one step of undo."""
-        if not (seen := self.seen):
-            raise InputError("No finding lies at any visit yet. Click a lesion in the baseline first.")
+        """Return the task that follows every finding through all later visits, one step of undo."""
+        if not (seen := self.present):
+            raise InputError("No finding is present at any visit yet. Click a lesion in the baseline first.")
         return self._chaining.follow(seen, f"follow {len(seen)} findings through the visits")
 
     def follow_onward(self, uid: str = "") -> Task:
-        """Follow a finding again from its position in the follow-up's row, which may have been corrected, to later visits."""
+        """Return the task that follows a finding again from its present position in the follow-up to all later visits."""
         finding, visits = self._finding(uid), self.visits
         if self.followup is None:
             raise InputError("There is no follow-up scan yet. Choose a baseline and a follow-up.")
@@ -101,12 +103,12 @@ class FollowTasks(ReviewCommands):
         return self._chaining.follow([finding], f"follow {finding.label} from here on", visits.index(self.followup))
 
     def map_probability(self, uid: str = "") -> Task:
-        """Compute and show the probability map of a finding (the current one by default) over the follow-up."""
+        """Return the task that computes a finding's probability map (the current one's by default) and shows it over the follow-up."""
         finding = self._finding(uid)
-        return self._matching.map_probability(finding, partial(self.layers.show_probability, finding.uid))
+        return self._matching.map_probability(finding, partial(self.overlays.show_probability, finding.uid))
 
     @property
-    def seen(self) -> tuple[Finding, ...]:
+    def present(self) -> tuple[Finding, ...]:
         """Findings that are present at one visit at least."""
         ids = [visit.id for visit in self.time_points]
         return tuple(f for f in self.findings if any(seen and seen.is_there for seen in map(f.at, ids)))

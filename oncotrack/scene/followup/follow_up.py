@@ -1,4 +1,4 @@
-"""The follow-up session, used by the desktop module and the browser."""
+"""The follow-up session, used by the Slicer module and the browser."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.time_point_selection import TimePointSelection
 from oncotrack.scene.views.linking import LinkedRows
-from oncotrack.scene.views.mouse_mode import place_into, stop_placing
+from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
 from oncotrack.scene.views.view_rows import BASELINE_GROUP, BASELINE_VIEWS, FOLLOWUP_GROUP, FOLLOWUP_VIEWS, ViewRow
 
 _Scan = slicer.vtkMRMLScalarVolumeNode
@@ -35,7 +35,7 @@ class FollowUpScene(FollowTasks):
     Parameters
     ----------
     scene : vtkMRMLScene
-        The findings that it was saved with are restored.
+        If it was saved with findings, they are read.
     trackers : mapping of name to factory, optional
         The methods to choose from; the first is the default. A factory may load weights: it is called on the worker.
     baseline_views, followup_views : sequence of str
@@ -69,8 +69,8 @@ class FollowUpScene(FollowTasks):
         self.baseline_row = ViewRow(scene, tuple(baseline_views), BASELINE_GROUP)
         self.followup_row = ViewRow(scene, tuple(followup_views), FOLLOWUP_GROUP, tuple(followup_3d_views))
         self.linking = LinkedRows(self.baseline_row, self.followup_row, lambda: self.registration)
-        self.layers = Overlays(self.nodes, self._choice, self.baseline_row, self.followup_row)
-        self.layers.changed.connect(self.changed.emit)
+        self.overlays = Overlays(self.nodes, self._choice, self.baseline_row, self.followup_row)
+        self.overlays.changed.connect(self.changed.emit)
         self.method.changed.connect(self.changed.emit)
         self.nodes.replaced.connect(self._on_replaced)
         self.nodes.changed.connect(self._on_changed)
@@ -82,8 +82,8 @@ class FollowUpScene(FollowTasks):
     def close(self) -> None:
         """Stop observing the scene; the nodes stay."""
         self.linking.close()
-        self.layers.changed.disconnect(self.changed.emit)
-        self.layers.close()
+        self.overlays.changed.disconnect(self.changed.emit)
+        self.overlays.close()
         self.method.changed.disconnect(self.changed.emit)
         self.nodes.replaced.disconnect(self._on_replaced)
         self.nodes.changed.disconnect(self._on_changed)
@@ -155,7 +155,7 @@ class FollowUpScene(FollowTasks):
 
     @property
     def visits(self) -> tuple[slicer.vtkMRMLScalarVolumeNode, ...]:
-        """All scans of the patient, earliest first: by date where every one has it, else as they were chosen."""
+        """All scans of the patient, earliest first: by date if every scan has one, else in the order of choice."""
         return self._choice.visits
 
     @property
@@ -164,7 +164,7 @@ class FollowUpScene(FollowTasks):
         return self._choice.time_points
 
     def set_visits(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
-        """Choose the scans, earliest first, through which lesions are followed; two of them are shown in the rows."""
+        """Choose the scans, earliest first, through which lesions are followed; the rows show two of them."""
         self._choice.choose_visits(volumes)
         if self.baseline is None or self.followup is None:
             self.show_visit(1)
@@ -172,7 +172,7 @@ class FollowUpScene(FollowTasks):
             self._on_changed()
 
     def show_visit(self, number: int) -> None:
-        """Show a visit (from 0) in the follow-up's row and the one before it in the baseline's; of the first, the first two."""
+        """Show a visit (from 0) in the follow-up's row and the one before it in the baseline's; for 0, the first two visits."""
         visits = self.visits
         if not 0 <= number < max(len(visits), 2):
             raise InputError(f"There is no visit {number + 1}; the patient has {len(visits)}.")
@@ -184,7 +184,7 @@ class FollowUpScene(FollowTasks):
     # navigation
 
     def go_to(self, uid: str = "") -> None:
-        """Make a finding the current one and centre each row on its place there."""
+        """Make a finding the current one and centre each row on its position in that scan."""
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
         with self.linking.paused():
@@ -195,12 +195,12 @@ class FollowUpScene(FollowTasks):
     def begin_placing(self) -> None:
         """Make the reader's next click in a slice view place a point in the baseline."""
         self._choice.scans()
-        place_into(self.nodes.centres(self.baseline_id))
+        place_point_in(self.nodes.fiducials(self.baseline_id))
 
     def place(self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM) -> Task:
-        """Mark a baseline point (RAS mm) at once, and return the task that searches for it in the follow-up.
+        """Mark a baseline point (RAS mm) as pending, and return the task that searches for it in the follow-up.
 
-        When the task fails or is cancelled, the mark is removed.
+        If the task fails or is cancelled, the mark is removed.
         """
         self._choice.scans()
         self.nodes.mark_pending(self.baseline_id, point(at))
@@ -233,10 +233,10 @@ class FollowUpScene(FollowTasks):
     def _show_rows(self) -> None:
         rows = ((self.baseline_id, self.baseline_row), (self.followup_id, self.followup_row))
         self.nodes.set_views({time_point: row.view_ids for time_point, row in rows if time_point})
-        self.layers.show_scans()
+        self.overlays.show_scans()
 
     def _on_changed(self) -> None:
-        self.layers.draw()
+        self.overlays.draw()
         self._anchor()
         self.changed.emit()
 

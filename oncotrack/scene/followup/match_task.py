@@ -1,4 +1,4 @@
-"""Tasks that match: the tracker runs on the worker, its result becomes one command on the list."""
+"""The matching tasks: the tracker runs on the worker thread, and its matches are added to the list as one step of undo."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REGISTERING = 0.5  # part of the progress bar
 
 
 class MatchTasks:
-    """Makes the tasks that search for baseline findings in the follow-up.
+    """Factory of the tasks that search for baseline findings in the follow-up.
 
     Parameters
     ----------
@@ -40,7 +40,10 @@ class MatchTasks:
         self._nodes, self._choice, self._method, self._go_to = nodes, choice, method, go_to
 
     def follow(self, at: Sequence[float], radius_mm: float, kind: Kind, label: str) -> Task:
-        """Search for the lesion at a baseline point (RAS mm); applying adds a finding with both positions and returns it."""
+        """Return the task that searches for the lesion at a baseline point (RAS mm).
+
+        Applying it adds a finding with both positions and returns the finding.
+        """
         at, time_point = point(at), self._choice.baseline_id
 
         def apply(matches: list[Match]) -> Finding:
@@ -65,7 +68,10 @@ class MatchTasks:
             raise
 
     def register(self) -> Task:
-        """Register the scans and prepare the method; applying draws the registration and returns it."""
+        """Return the task that registers the scans and computes the features that the method caches.
+
+        Applying it draws the registration and returns it.
+        """
         scans, method = self._choice.scans(), self._method.name
 
         def apply(registration: Registration) -> Registration:
@@ -83,9 +89,9 @@ class MatchTasks:
         return Task("Registering the scans", work, apply)
 
     def follow_findings(self, findings: Sequence[Finding], text: str) -> Task:
-        """Search for findings from their baseline positions, as one step of undo; applying returns them.
+        """Return the task that searches for findings from their baseline positions, one step of undo named `text`.
 
-        When it is cancelled nothing has changed: the matches found so far are discarded.
+        Applying it returns the findings. A cancelled task changes nothing: the matches found so far are discarded.
         """
 
         def apply(matches: list[Match]) -> tuple[Finding, ...]:
@@ -100,7 +106,7 @@ class MatchTasks:
         return self._task("Matching", [self._lesion(finding) for finding in findings], apply)
 
     def map_probability(self, finding: Finding, show: Callable[[Volume], None]) -> Task:
-        """Compute the probability map of a finding in the follow-up; applying calls `show` with it."""
+        """Return the task that computes a finding's probability map in the follow-up; applying it calls `show` with the map."""
         scans, method, (at, radius_mm) = self._choice.scans(), self._method.name, self._lesion(finding)
         title = self._method.about(method).title
 
@@ -119,7 +125,7 @@ class MatchTasks:
     def _lesion(self, finding: Finding) -> tuple[Point, float]:
         seen = finding.at(self._choice.baseline_id)
         if seen is None:
-            raise InputError(f"{finding.label} has no place in the baseline, so it cannot be followed from there.")
+            raise InputError(f"{finding.label} has no position in the baseline. Mark it there first.")
         return seen.centre, seen.radius_mm or DEFAULT_RADIUS_MM
 
     def _task(

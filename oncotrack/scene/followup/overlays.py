@@ -1,4 +1,4 @@
-"""Overlays of the current finding: the match's alternatives, and the anatomy or the probability map."""
+"""Overlays on the follow-up for the current finding: the match's alternatives, and the anatomy or the probability map."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Overlays:
     """Both scans in their rows, with the current finding's overlays on the follow-up."""
 
     changed = Signal()
+    """Another map is shown, or none."""
 
     def __init__(self, nodes: FindingNodes, choice: TimePointSelection, baseline: ViewRow, followup: ViewRow) -> None:
         self._nodes, self._choice = nodes, choice
@@ -42,7 +43,7 @@ class Overlays:
 
     @property
     def is_map_shown(self) -> bool:
-        """Whether the anatomy map covers the follow-up; a probability map takes its place."""
+        """Whether the anatomy map is shown over the follow-up; a probability map replaces it."""
         return self._is_map_shown
 
     @is_map_shown.setter
@@ -56,15 +57,15 @@ class Overlays:
 
     @property
     def is_probability_shown(self) -> bool:
-        """Whether the probability map of the current finding covers the follow-up."""
+        """Whether the probability map of the current finding is shown over the follow-up."""
         return self._probability_of is not None
 
     def show_probability(self, uid: str, probability: Volume) -> None:
-        """Show a finding's probability map (0 to 1) over the follow-up, until another finding is chosen or this one is moved."""
+        """Show a finding's probability map (0 to 1) over the follow-up, until another finding is chosen or this one moves."""
         if self._nodes.current is None or self._nodes.current.uid != uid:
             return
         self._is_map_shown = False
-        self._probability_of = self._looked_at()
+        self._probability_of = self._map_subject()
         node = self._draw_map(PROBABILITY, "Probability map", probability)
         node.SetSaveWithScene(False)
         self.draw()
@@ -75,38 +76,39 @@ class Overlays:
         """Hide the probability map."""
         if self._probability_of is not None:
             self._probability_of = None
-            self._nodes.parts.remove(PROBABILITY)
+            self._nodes.registry.remove(PROBABILITY)
             self.show_scans()
             self.changed.emit()
 
     def show_scans(self) -> None:
-        """Show each scan, with its overlay, in its row; to be called again when views were opened."""
+        """Show each scan, with its overlay, in its row; must be called again after views were opened."""
         for row in (self._baseline, self._followup):
             row.set_group()
         self._labels.watch()
         self._baseline.show(self._choice.baseline, None, 0.0)
-        self._followup.show(self._choice.followup, self._layer(), OPACITY)
+        self._followup.show(self._choice.followup, self._overlay_volume(), OPACITY)
 
     def draw(self) -> None:
         """Update the overlays to the current finding."""
         self._draw_alternatives()
-        if self._probability_of not in (None, self._looked_at()):
+        if self._probability_of not in (None, self._map_subject()):
             self.hide_probability()
         was_mapped = self._mapped is not None
         self._draw_anatomy()
         if was_mapped != (self._mapped is not None):
             self.show_scans()
 
-    def _looked_at(self) -> tuple:
+    def _map_subject(self) -> tuple:
+        """Return what a probability map belongs to: the current finding, both scans, and the position in the baseline."""
         current = self._nodes.current
         seen = current.at(self._choice.baseline_id) if current else None
         scans = self._choice.baseline_id, self._choice.followup_id
         return current.uid if current else "", *scans, seen.centre if seen else None
 
-    def _layer(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+    def _overlay_volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         if self._probability_of is not None:
-            return self._nodes.parts.find(PROBABILITY)
-        return self._nodes.parts.find(MAP) if self._is_map_shown and self._evidence() else None
+            return self._nodes.registry.find(PROBABILITY)
+        return self._nodes.registry.find(MAP) if self._is_map_shown and self._evidence() else None
 
     def _evidence(self) -> MatchEvidence | None:
         current = self._nodes.current
@@ -115,11 +117,11 @@ class Overlays:
 
     def _draw_alternatives(self) -> None:
         evidence, key = self._evidence(), NodeKey(ALTERNATIVES)
-        node = self._nodes.parts.find(key)
+        node = self._nodes.registry.find(key)
         if node is None:
             if evidence is None or not evidence.alternatives:
                 return
-            node = self._nodes.parts.need(key, "vtkMRMLMarkupsFiducialNode", "Alternatives")
+            node = self._nodes.registry.need(key, "vtkMRMLMarkupsFiducialNode", "Alternatives")
         if node.GetNumberOfDisplayNodes() < len(self._followup.slice_ids):
             style_alternatives(node, self._followup.slice_ids)
         current, time_point = self._nodes.current, self._choice.followup_id
@@ -140,13 +142,13 @@ class Overlays:
             self._mapped = None
             return
         target = evidence.expected, evidence.radius_mm, geometry
-        if target == self._mapped and self._nodes.parts.find(MAP):
+        if target == self._mapped and self._nodes.registry.find(MAP):
             return
         self._draw_map(MAP, "Anatomy map", anatomy_map(geometry, evidence.expected, evidence.radius_mm))
         self._mapped = target
 
     def _draw_map(self, key: NodeKey, name: str, volume: Volume) -> slicer.vtkMRMLScalarVolumeNode:
-        parts = self._nodes.parts
-        node = parts.need(key, "vtkMRMLScalarVolumeNode", name)
-        draw_map(node, parts.need(COLOURS, "vtkMRMLColorTableNode", "OncoTrack anatomy"), volume)
+        registry = self._nodes.registry
+        node = registry.need(key, "vtkMRMLScalarVolumeNode", name)
+        draw_map(node, registry.need(COLOURS, "vtkMRMLColorTableNode", "OncoTrack anatomy"), volume)
         return node

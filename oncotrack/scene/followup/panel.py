@@ -1,4 +1,4 @@
-"""The contents of a follow-up panel as text, and the commands that are possible, for every user interface."""
+"""The contents of a follow-up panel as text, and the commands that are possible, for both user interfaces."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SHOWN: dict[str, tuple[State, ...]] = dict(zip(MATCH_STATES, _STATES, strict=Tru
 
 @dataclass(frozen=True)
 class LesionLine:
-    """A lesion as a line of the table; `cells` go with `LESION_COLUMNS`, `tip` says more about the match."""
+    """A line of the table of lesions: `cells` under `LESION_COLUMNS`; `tip` describes the match in a sentence."""
 
     uid: str
     cells: tuple[str, str, str, str]
@@ -36,7 +36,7 @@ class LesionLine:
 
 
 def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
-    """Return the lesions that the state filter `shown` lets through, in the list's order."""
+    """Return the lesions that pass the state filter `shown`, in the list's order."""
     chosen = SHOWN[shown]
     result = []
     for finding in session.findings:
@@ -45,11 +45,11 @@ def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
             continue
         if match is None or match.state in chosen:
             cells = (finding.label, state(match), trust(match), _axes(session, finding))
-            result.append(LesionLine(finding.uid, cells, verdict(session, finding)))
+            result.append(LesionLine(finding.uid, cells, match_text(session, finding)))
     return result
 
 
-def verdict(session: FollowUpScene, finding: Finding | None = None) -> str:
+def match_text(session: FollowUpScene, finding: Finding | None = None) -> str:
     """Return a sentence about a finding's match (the current one by default); "" without a finding."""
     finding = finding or session.current
     if finding is None:
@@ -75,7 +75,7 @@ def alternatives(session: FollowUpScene) -> list[str]:
 
 
 def visit_table(session: FollowUpScene) -> tuple[list[str], list[VisitLine]]:
-    """Return headings and rows of the lesions over time, a column per visit; no rows while there are fewer than three visits."""
+    """Return headings and rows of the lesions over time, one column per visit; no rows for fewer than three visits."""
     visits = session.time_points
     return headings(visits), visit_rows(visits, session.findings.findings) if len(visits) > 2 else []
 
@@ -86,8 +86,8 @@ def method_tip(session: FollowUpScene, name: str = "") -> str:
     return " ".join(text for text in (about.about, about.caution) if text)
 
 
-def possible(session: FollowUpScene) -> frozenset[str]:
-    """Return the methods of `FollowUpScene` that are possible now; a panel disables the others."""
+def possible_methods(session: FollowUpScene) -> frozenset[str]:
+    """Return the names of the methods of `FollowUpScene` that can be called now; a panel disables the others."""
     names = set()
     both = session.baseline is not None and session.followup is not None
     if both:
@@ -117,9 +117,9 @@ def _possible_with_current(session: FollowUpScene) -> set[str]:
         names.add("follow_again")
         if session.method.may_map:
             names.add("map_probability")
-    if len(visits) > 1 and session.seen:
+    if len(visits) > 1 and session.present:
         names.add("follow_all_through")
-        if session.current in session.seen:
+        if session.current in session.present:
             names.add("follow_through")
         if match and match.is_there and session.followup is not visits[-1]:
             names.add("follow_onward")
@@ -128,7 +128,7 @@ def _possible_with_current(session: FollowUpScene) -> set[str]:
 
 def own_volumes(session: FollowUpScene) -> list[str]:
     """Return the ids of the volumes that OncoTrack created, which must not be offered as scans."""
-    return [node.GetID() for _key, node in session.nodes.parts if node.IsA("vtkMRMLVolumeNode")]
+    return [node.GetID() for _key, node in session.nodes.registry if node.IsA("vtkMRMLVolumeNode")]
 
 
 def _axes(session: FollowUpScene, finding: Finding) -> str:

@@ -41,7 +41,7 @@ class ReviewCommands(FindingCommands):
         self.findings.remove_everywhere(self._finding(uid).uid)
 
     def take_alternative(self, index: int, uid: str = "") -> None:
-        """Move the match to its alternative number `index` (from 0), and go there."""
+        """Exchange the match with its alternative number `index` (from 0), and centre the views on it."""
         uid = self._finding(uid).uid
         self.findings.take_alternative(uid, self.followup_id, index)
         self.go_to(uid)

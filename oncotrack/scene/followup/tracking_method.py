@@ -1,4 +1,4 @@
-"""The tracking method that a reader chose: stored in the scene, loaded once, reset when it cannot be used."""
+"""The tracking method that a reader chose: stored in the scene, loaded once, reset if it cannot be loaded."""
 
 from __future__ import annotations
 
@@ -27,17 +27,18 @@ class TrackingMethod:
     Parameters
     ----------
     nodes : FindingNodes
-        The list's text node keeps the name.
+        The name is stored in the text node of the list.
     trackers : mapping of name to factory
-        A factory may load weights: it is called on the worker, once.
+        A factory may load weights: it is called once, on the worker thread.
     """
 
     changed = Signal()
+    """Another tracker is in use."""
 
     def __init__(self, nodes: FindingNodes, trackers: Mapping[str, Callable[[], Tracker]]) -> None:
         self._nodes = nodes
         self.factories = dict(trackers)
-        self._made: dict[str, Tracker] = {}
+        self._loaded: dict[str, Tracker] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -46,10 +47,10 @@ class TrackingMethod:
 
     @property
     def name(self) -> str:
-        """The tracker in use: the one that the scene remembers, else the default."""
-        node = self._nodes.parts.find(LIST)
-        kept = node.GetAttribute(_METHOD) if node else None
-        return kept if kept in self.factories else self.names[0]
+        """Name of the tracker in use: the one stored in the scene, else the default."""
+        node = self._nodes.registry.find(LIST)
+        stored = node.GetAttribute(_METHOD) if node else None
+        return stored if stored in self.factories else self.names[0]
 
     @name.setter
     def name(self, name: str) -> None:
@@ -65,25 +66,27 @@ class TrackingMethod:
 
     @property
     def may_map(self) -> bool:
-        """Whether the tracker in use gives probability maps; True while it is not loaded, when that is unknown."""
-        return isinstance(self._made.get(self.name), SupportsProbabilityMap | None)
+        """Whether the tracker in use gives probability maps; True before it is loaded, because that is unknown."""
+        return isinstance(self._loaded.get(self.name), SupportsProbabilityMap | None)
 
     def choose(self, name: str) -> Task:
-        """Use another tracker; when it cannot be loaded or the task is cancelled, the one before is restored."""
+        """Return the task that loads another tracker and uses it; if it fails or is cancelled, the previous one is restored."""
         before = self.name
         self.name = name
 
-        def back() -> None:
+        def restore() -> None:
             if self.name == name:
                 self.name = before
 
-        return Task(f"Preparing {self.about(name).title}", lambda progress: self._prepare(name, progress), _use, back)
+        return Task(
+            f"Preparing {self.about(name).title}", lambda progress: self._prepare(name, progress), _identity, restore
+        )
 
     def tracker(self, name: str) -> Tracker:
         """Return a tracker; it is loaded, which may take long, on the first call."""
-        if name not in self._made:
-            self._made[name] = self.factories[name]()
-        return self._made[name]
+        if name not in self._loaded:
+            self._loaded[name] = self.factories[name]()
+        return self._loaded[name]
 
     def _prepare(self, name: str, progress: Progress) -> str:
         progress(0.1, "")
@@ -91,5 +94,5 @@ class TrackingMethod:
         return name
 
 
-def _use(name: str) -> str:
+def _identity(name: str) -> str:
     return name

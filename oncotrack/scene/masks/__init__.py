@@ -1,1 +1,1 @@
-"""Diameters and masks of lesions."""
+"""The masks session: diameters and masks of lesions."""

@@ -15,7 +15,7 @@ from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.shapes import read_axis
-from oncotrack.scene.views.mouse_mode import is_placing, place_into, stop_placing
+from oncotrack.scene.views.mouse_mode import is_placing, place_point_in, stop_placing
 
 LINES = NodeKey("first axis"), NodeKey("second axis")
 _NAMES = "One axis", "Other axis"
@@ -24,13 +24,13 @@ _WAITING = "Drag the ends of the two lines until they fit, or start again."
 
 
 class AxesDraft:
-    """Asks for four clicks. Lines from which no mask can be made stay, to be dragged until they fit.
+    """Drawing of two lines by four clicks; lines from which no mask can be made stay, so that their ends can be dragged.
 
     Parameters
     ----------
     nodes : FindingNodes
         The nodes of the scene.
-    take : callable
+    on_drawn : callable
         Called with the axes when both lines are drawn; an OncoTrackError that it raises is emitted by `refused`.
     """
 
@@ -39,8 +39,8 @@ class AxesDraft:
     refused = Signal()
     """(OncoTrackError): no finding can be made from these lines."""
 
-    def __init__(self, nodes: FindingNodes, take: Callable[[RecistAxes], None]) -> None:
-        self._nodes, self._take = nodes, take
+    def __init__(self, nodes: FindingNodes, on_drawn: Callable[[RecistAxes], None]) -> None:
+        self._nodes, self._on_drawn = nodes, on_drawn
         self._is_begun = False
         self._observers = Observers()
 
@@ -55,7 +55,7 @@ class AxesDraft:
         self._is_begun = True
         interaction = self._nodes.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
         self._observers.add(interaction, interaction.InteractionModeChangedEvent, lambda *_: self._place_next())
-        self._place(0)
+        self._place_line(0)
 
     def cancel(self) -> None:
         """Remove the lines, and return to navigation with the mouse."""
@@ -71,26 +71,26 @@ class AxesDraft:
         """Remove the lines from the scene."""
         self.cancel()
         for key in LINES:
-            self._nodes.parts.remove(key)
+            self._nodes.registry.remove(key)
 
     # private
 
     def _lines(self) -> list[slicer.vtkMRMLMarkupsLineNode]:
-        return [node for node in map(self._nodes.parts.find, LINES) if node is not None]
+        return [node for node in map(self._nodes.registry.find, LINES) if node is not None]
 
     def _drawn(self) -> list[Axis]:
         """Return the lines that have both ends."""
         return [axis for node in self._lines() if (axis := read_axis(node)) is not None]
 
-    def _place(self, index: int) -> None:
-        node = self._nodes.parts.find(LINES[index]) or self._make(index)
+    def _place_line(self, index: int) -> None:
+        node = self._nodes.registry.find(LINES[index]) or self._make(index)
         self._observers.add(node, node.PointPositionDefinedEvent, lambda *_: self._on_point())
         self._observers.add(node, node.PointEndInteractionEvent, lambda *_: self._finish())
-        place_into(node)
+        place_point_in(node)
         self.changed.emit()
 
     def _make(self, index: int) -> slicer.vtkMRMLMarkupsLineNode:
-        node = self._nodes.parts.need(LINES[index], "vtkMRMLMarkupsLineNode", _NAMES[index])
+        node = self._nodes.registry.need(LINES[index], "vtkMRMLMarkupsLineNode", _NAMES[index])
         node.SetSaveWithScene(False)
         node.SetHideFromEditors(True)
         node.CreateDefaultDisplayNodes()
@@ -103,9 +103,9 @@ class AxesDraft:
         return node
 
     def _place_next(self) -> None:
-        # Slicer leaves place mode after the second point; only then can the other line be started
+        # Slicer leaves place mode after the second point of a line; only then can the second line be started
         if self._is_begun and len(self._drawn()) == 1 and not is_placing(self._nodes.scene):
-            self._place(1)
+            self._place_line(1)
 
     def _on_point(self) -> None:
         self._place_next()
@@ -115,7 +115,7 @@ class AxesDraft:
         if len(lines := self._drawn()) < 2:
             return
         try:
-            self._take(RecistAxes.of(*lines))
+            self._on_drawn(RecistAxes.of(*lines))
         except OncoTrackError as error:
             self.refused.emit(error)
             self.changed.emit()

@@ -1,4 +1,4 @@
-"""Dragging of axes: the mask follows while an end is held; both become one command when it is released."""
+"""Dragging of axes: the mask is updated during the drag; axes and mask become one command when the end is released."""
 
 from __future__ import annotations
 
@@ -16,21 +16,22 @@ from oncotrack.scene.nodes.shapes import LONG_AXIS, SHORT_AXIS, read_axis
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 
 Later = Callable[[Callable[[], None]], None]
-"""Runs a function on the GUI thread after the events that wait now were handled."""
+"""Runs a function on the GUI thread after the events that are now in the queue."""
 _NEAR_MM = 1e-4
 
 
 class AxesHandles:
-    """Observes the axes of one scan's findings that have a mask.
+    """Observer of the axes of one scan's findings that have a mask.
 
     Parameters
     ----------
     nodes : FindingNodes
     scan : SingleScanSelection
     preview, change : callable
-        Called with a finding's uid and its axes as they lie now: while they are dragged, at most once for all the moves
-        that wait, and when they are released.
+        Called with a finding's uid and its present axes: `preview` during a drag, once for all moves in the event queue,
+        and `change` when the end is released.
     later : callable
+        Runs a function after the events that are now in the queue.
     """
 
     def __init__(
@@ -54,8 +55,8 @@ class AxesHandles:
 
     def _on_move(self, key: NodeKey) -> None:
         if self._is_ours(key):
-            was, self._held = self._held, key
-            if was is None:
+            previous, self._held = self._held, key
+            if previous is None:
                 self._later(self._show)
 
     def _show(self) -> None:
@@ -87,7 +88,9 @@ class AxesHandles:
 
     def _axes(self, key: NodeKey) -> RecistAxes | None:
         """Return both lines of a finding as they are now; None while one is missing."""
-        nodes = (self._nodes.parts.find(NodeKey(part, key.time_point, key.finding)) for part in (LONG_AXIS, SHORT_AXIS))
+        nodes = (
+            self._nodes.registry.find(NodeKey(part, key.time_point, key.finding)) for part in (LONG_AXIS, SHORT_AXIS)
+        )
         lines = [axis for node in nodes if node is not None and (axis := read_axis(node)) is not None]
         return RecistAxes.of(*lines) if len(lines) == 2 else None
 

@@ -1,17 +1,17 @@
-"""The display of findings with a mask: the axes carry the label, and the centre, which would cover the lesion, is hidden."""
+"""Visibility of findings with a mask: the label is shown at the axes, and the point at the centre, which would cover the lesion, is hidden."""
 
 from __future__ import annotations
 
 import slicer
 from undo_stack import Signal
 
-from oncotrack.scene.nodes.finding_nodes import CENTRES, FindingNodes
+from oncotrack.scene.nodes.finding_nodes import FIDUCIALS, FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
 
 
 class MaskDisplay:
-    """Hides the centres of findings that have a mask, and shows them again once the mask is gone.
+    """Hides the fiducial points of findings that have a mask, and shows them again when the mask is removed.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class MaskDisplay:
     """
 
     clicked = Signal()
-    """(time point id, uid): a reader clicked the centre of a finding without a mask."""
+    """(time point id, uid): a reader clicked the fiducial point of a finding without a mask."""
 
     def __init__(self, nodes: FindingNodes) -> None:
         self._nodes = nodes
@@ -30,7 +30,7 @@ class MaskDisplay:
         nodes.replaced.connect(self._on_replaced)
 
     def close(self) -> None:
-        """Stop observing; the centres stay as they are."""
+        """Stop observing; the points stay as they are."""
         self._nodes.drawn.disconnect(self._update)
         self._nodes.replaced.disconnect(self._on_replaced)
         self._observers.clear()
@@ -48,14 +48,14 @@ class MaskDisplay:
             for time_point, uid in with_mask:
                 self._show(time_point, uid, False)
         self._hidden = with_mask
-        for key, node in self._nodes.parts:
-            if key.part == CENTRES and not self._observers.watches(display := node.GetNthDisplayNode(0)):
+        for key, node in self._nodes.registry:
+            if key.part == FIDUCIALS and not self._observers.watches(display := node.GetNthDisplayNode(0)):
                 self._observers.add(
                     display, display.JumpToPointEvent, lambda caller, _, at=key.time_point: self._on_click(caller, at)
                 )
 
     def _show(self, time_point: str, uid: str, shown: bool) -> None:
-        node = self._nodes.parts.find(NodeKey(CENTRES, time_point))
+        node = self._nodes.registry.find(NodeKey(FIDUCIALS, time_point))
         index = node.GetControlPointIndexByDescription(uid) if node is not None else -1
         if index >= 0 and bool(node.GetNthControlPointVisibility(index)) != shown:
             node.SetNthControlPointVisibility(index, shown)

@@ -18,7 +18,7 @@ from oncotrack.masks.findings import propose_axes
 from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure
-from oncotrack.scene.nodes.mask_edits import axes_of, is_carried, with_mask, with_painted_mask, without_mask
+from oncotrack.scene.nodes.mask_edits import axes_of, is_3d, with_mask, with_painted_mask, without_mask
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.scan_session import ScanSession
 from oncotrack.scene.session.single_scan_selection import MEASURED
@@ -27,7 +27,7 @@ _REACH_MM = 5.0  # of a click on a finding whose size is not known
 
 
 class MaskEditing(ScanSession):
-    """One scan, its findings, and the masks made from their axes.
+    """Edits of one scan's findings and of the masks made from their axes; the base of `RecistScene`.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class MaskEditing(ScanSession):
     """
 
     warned = Signal()
-    """(sentence): a warning that what was drawn is unusual."""
+    """(sentence): the drawn axes are unusual, for example not perpendicular."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class MaskEditing(ScanSession):
 
     @property
     def shown(self) -> tuple[Finding, ...]:
-        """The findings of this scan, masked or not."""
+        """The findings of this scan, with or without a mask; those marked absent are left out."""
         seen = self.findings.observations_at(self.time_point)
         return tuple(finding for finding, each in seen if each.state is not State.ABSENT)
 
@@ -73,12 +73,12 @@ class MaskEditing(ScanSession):
         return current if current is not None and current.at(self.time_point) is not None else None
 
     @property
-    def seen(self) -> Observation | None:
+    def observation(self) -> Observation | None:
         """The current finding's observation on this scan, or None."""
         return self.current.at(self.time_point) if self.current else None
 
     def at(self, ras: Sequence[float]) -> Finding | None:
-        """Return the finding at a place (RAS mm): the nearest whose centre lies closer than its radius."""
+        """Return the finding at a position (RAS mm): the nearest whose centre is not farther away than its radius."""
         reach = {
             finding.uid: (math.dist(seen.centre, ras), seen.radius_mm or _REACH_MM)
             for finding, seen in self.findings.observations_at(self.time_point)
@@ -88,8 +88,8 @@ class MaskEditing(ScanSession):
 
     # masks
 
-    def propose(self, uid: str = "") -> None:
-        """Give a finding of any tool the axes and the mask that follow from its axes, slice boxes or box."""
+    def suggest(self, uid: str = "") -> None:
+        """Give a finding, made by any tool, a mask and axes that are derived from its axes, slice boxes or box."""
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
         seen, image = finding.at(self.time_point), self._scan.image()
@@ -99,12 +99,12 @@ class MaskEditing(ScanSession):
             finding.uid, with_mask(seen, pseudo_mask(image, axes), axes), f"suggest a mask of {finding.label}"
         )
 
-    def make_mask(self) -> None:
+    def rebuild(self) -> None:
         """Replace the current finding's mask by one in a single slice, made from its axes."""
         self._remask(axes_of(self._finding(""), self.time_point), "rebuild the mask of")
 
-    def square(self) -> None:
-        """Make the current finding's short axis perpendicular to the long one; a mask in 3D is made again by a task."""
+    def make_perpendicular(self) -> None:
+        """Make the current finding's short axis perpendicular to the long one; a 3D mask is then rebuilt by a task."""
         axes = axes_of(self._finding(""), self.time_point)
         self._reshape(axes.perpendicular(), "turn the diameters of")
 
@@ -112,15 +112,15 @@ class MaskEditing(ScanSession):
         """Replace the current finding's axes by those measured on its mask."""
         finding = self._finding("")
         mask = self._need_mask(finding).mask.volume()
-        self._observe(finding.uid, with_painted_mask(self.seen, mask), f"measure the mask of {finding.label}")
+        self._observe(finding.uid, with_painted_mask(self.observation, mask), f"measure the mask of {finding.label}")
 
-    def drop_mask(self) -> None:
+    def remove_mask(self) -> None:
         """Remove the mask; the axes stay."""
         finding = self._finding("")
         self._observe(finding.uid, without_mask(self._need_mask(finding)), f"delete the mask of {finding.label}")
 
-    def carry(self, uid: str = "", *more: RecistAxes) -> Task:
-        """Extend a finding's mask to the slices next to its axes; applying returns the finding.
+    def extend_to_3d(self, uid: str = "", *more: RecistAxes) -> Task:
+        """Return the task that extends a finding's mask to the slices next to its axes; applying it returns the finding.
 
         Parameters
         ----------
@@ -137,12 +137,15 @@ class MaskEditing(ScanSession):
         finding = self._finding(uid)
         drawn = (axes_of(finding, self.time_point), *more)
         longest = max(drawn, key=lambda each: each.long.length_mm)
-        return self._carrying(finding, drawn, lambda seen, mask: with_mask(seen, mask, longest), "extend {} to 3D")
+        return self._extension_task(
+            finding, drawn, lambda seen, mask: with_mask(seen, mask, longest), "extend {} to 3D"
+        )
 
-    def recarry(self, uid: str, axes: RecistAxes) -> Task:
-        """Give a finding other axes and make its 3D mask from them, one step of undo; applying returns the finding.
+    def extend_again(self, uid: str, axes: RecistAxes) -> Task:
+        """Return the task that replaces a finding's axes and makes its 3D mask from the new ones, one step of undo.
 
-        Axes that were drawn on other slices are discarded. Until the task is applied the finding is unchanged.
+        Axes that were drawn on other slices are discarded. Applying it returns the finding, which stays unchanged until
+        then.
         """
         finding = self._finding(uid)
 
@@ -150,10 +153,10 @@ class MaskEditing(ScanSession):
             self._warn(axes)
             return edited_by_reader(with_mask(seen, mask, axes))
 
-        return self._carrying(finding, (axes,), edited, "change the diameters of {} in 3D")
+        return self._extension_task(finding, (axes,), edited, "change the diameters of {} in 3D")
 
     def add(self, seen: Observation, label: str = "", kind: Kind | None = None) -> Finding:
-        """Add a finding on this scan, one step of undo."""
+        """Add a finding on this scan, one step of undo; it gets the next free label if `label` is empty or in use."""
         findings, kind = self.findings, kind or self.kind
         taken = {finding.label for finding in findings}
         label = label if label and label not in taken else findings.next_label(kind)
@@ -163,7 +166,7 @@ class MaskEditing(ScanSession):
 
     # private
 
-    def _carrying(
+    def _extension_task(
         self,
         finding: Finding,
         drawn: Sequence[RecistAxes],
@@ -185,19 +188,19 @@ class MaskEditing(ScanSession):
         return Task(f"Extending the mask of {finding.label} to 3D", work, apply)
 
     def _reshape(self, axes: RecistAxes, what: str) -> None:
-        """Give the current finding other axes. A mask in one slice is made at once, one in 3D by a task."""
-        if is_carried(self.seen):
-            self._submit(self.recarry(self._finding("").uid, axes))
+        """Replace the current finding's axes. A mask in one slice is rebuilt at once, a 3D mask by a task."""
+        if is_3d(self.observation):
+            self._submit(self.extend_again(self._finding("").uid, axes))
         else:
             self._remask(axes, what)
 
     def _remask(self, axes: RecistAxes, what: str) -> None:
         finding = self._finding("")
-        seen = with_mask(self.seen, pseudo_mask(self._scan.image(), axes), axes)
+        seen = with_mask(self.observation, pseudo_mask(self._scan.image(), axes), axes)
         self._observe(finding.uid, edited_by_reader(seen), f"{what} {finding.label}")
         self._warn(axes)
 
-    def _squared(self, axes: RecistAxes) -> RecistAxes:
+    def _perpendicular_if_chosen(self, axes: RecistAxes) -> RecistAxes:
         return axes.perpendicular() if self.is_square else axes
 
     def _warn(self, axes: RecistAxes) -> None:

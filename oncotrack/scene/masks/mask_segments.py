@@ -22,7 +22,7 @@ from oncotrack.scene.nodes.time_points import put_into_study
 from oncotrack.scene.nodes.volumes import to_numpy, to_vtk
 
 MASKS = "masks"
-"""Part of a time point: its segmentation node."""
+"""`NodeKey.part` of a time point's segmentation node."""
 FILL, OUTLINE, REJECTED_FILL = 0.22, 1.0, 0.0
 """Opacities in slices."""
 _WIDTH_PX = 2
@@ -31,10 +31,10 @@ _SHOWN = "OncoTrack.shown"
 
 
 class MaskSegments:
-    """Draws the masks of the list, and emits the changes that a reader paints.
+    """Draws the masks of the list as segments, and reports the segments that a reader changed.
 
-    A segment's id is its finding's uid, its name the finding's label. What a segment shows is remembered in a tag, so
-    that masks are not drawn again on every change.
+    A segment's id is its finding's uid, its name the finding's label. A hash of the mask that a segment shows is stored
+    in a tag of the segment, so that unchanged masks are not drawn again.
 
     Parameters
     ----------
@@ -42,12 +42,12 @@ class MaskSegments:
         Their `drawn` signal triggers an update.
     """
 
-    with_painted_mask = Signal()
-    """(time point id, uid, Volume or None): a segment was painted, or emptied."""
+    painted = Signal()
+    """(time point id, uid, Volume or None): a reader painted a segment; None when it is empty now."""
     deleted = Signal()
     """(time point id, uid): a segment was deleted."""
     renamed = Signal()
-    """(uid, name): a segment got another name."""
+    """(uid, name): a segment was renamed."""
 
     def __init__(self, nodes: FindingNodes) -> None:
         self._nodes = nodes
@@ -64,7 +64,7 @@ class MaskSegments:
 
     def node(self, time_point: str) -> slicer.vtkMRMLSegmentationNode | None:
         """Return the segmentation of a scan, or None."""
-        return self._nodes.parts.find(NodeKey(MASKS, time_point))
+        return self._nodes.registry.find(NodeKey(MASKS, time_point))
 
     def draw(self) -> None:
         """Update the segments from the list."""
@@ -73,22 +73,22 @@ class MaskSegments:
             for time_point, seen in finding.observations.items():
                 if seen.mask is not None:
                     target.setdefault(time_point, {})[finding.uid] = finding, seen
-        there = {key.time_point for key, _node in self._nodes.parts if key.part == MASKS}
-        was, self._is_drawing = self._is_drawing, True
+        existing = {key.time_point for key, _node in self._nodes.registry if key.part == MASKS}
+        was_drawing, self._is_drawing = self._is_drawing, True
         try:
-            for time_point in target.keys() | there:
+            for time_point in target.keys() | existing:
                 self._draw_scan(time_point, target.get(time_point, {}))
         finally:
-            self._is_drawing = was
+            self._is_drawing = was_drawing
 
     def preview(self, time_point: str, uid: str, mask: Volume) -> None:
-        """Show another mask until the next `draw`."""
+        """Show this mask in the finding's segment until the next `draw`."""
         segment = (node := self.node(time_point)) and node.GetSegmentation().GetSegment(uid)
         if segment is not None:
-            was, self._is_drawing = self._is_drawing, True
+            was_drawing, self._is_drawing = self._is_drawing, True
             segment.AddRepresentation(_LABELMAP, to_oriented(mask))
             segment.SetTag(_SHOWN, "preview")
-            self._is_drawing = was
+            self._is_drawing = was_drawing
 
     # private
 
@@ -131,7 +131,7 @@ class MaskSegments:
     def _make(self, time_point: str) -> slicer.vtkMRMLSegmentationNode:
         known = next((each for each in self._nodes.findings.time_points if each.id == time_point), None)
         name = f"Masks {known.label if known else time_point}"
-        node = self._nodes.parts.need(NodeKey(MASKS, time_point), "vtkMRMLSegmentationNode", name)
+        node = self._nodes.registry.need(NodeKey(MASKS, time_point), "vtkMRMLSegmentationNode", name)
         node.CreateDefaultDisplayNodes()
         display = node.GetDisplayNode()
         display.SetOpacity2DFill(FILL)
@@ -161,10 +161,10 @@ class MaskSegments:
                 continue
             mask = from_segment(node, uid)
             if mask is None:
-                self.with_painted_mask.emit(time_point, uid, None)
+                self.painted.emit(time_point, uid, None)
             elif not (packed := PackedMask.of(mask)).is_same(seen.mask):
                 segment.SetTag(_SHOWN, _digest(packed))  # already drawn
-                self.with_painted_mask.emit(time_point, uid, mask)
+                self.painted.emit(time_point, uid, mask)
 
     def _read_removed(self, node: slicer.vtkMRMLSegmentationNode, time_point: str) -> None:
         if self._is_quiet(node):

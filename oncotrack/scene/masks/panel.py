@@ -1,4 +1,4 @@
-"""The contents of a masks panel as text, and the commands that are possible, for every user interface."""
+"""The contents of a masks panel as text, and the commands that are possible, for both user interfaces."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ NO_MASK = "none"
 
 @dataclass(frozen=True)
 class MaskLine:
-    """A finding as a line of the table; `cells` go with `MASK_COLUMNS`, `tip` says where it is and how it was made."""
+    """A line of the table of findings: `cells` under `MASK_COLUMNS`; `tip` gives the position, and how the mask was made."""
 
     uid: str
     cells: tuple[str, ...]
@@ -35,15 +35,15 @@ def summary(session: RecistScene) -> str:
     return f"{_count(len(seen), 'finding')}, {_count(masks, 'mask')}." if seen else ""
 
 
-def current_words(session: RecistScene) -> str:
+def measurement_text(session: RecistScene) -> str:
     """Return a sentence with the current finding's measurements; "" without one."""
-    finding, seen = session.current, session.seen
+    finding, seen = session.current, session.observation
     if finding is None:
         return ""
     if seen.long_axis is None or seen.short_axis is None:
         return f"{finding.label} has no diameters here: draw them, or press Suggest diameters and mask."
     words = f"{finding.label}: {seen.long_axis.length_mm:.1f} x {seen.short_axis.length_mm:.1f} mm"
-    words += f", mask {mask_word(seen)}" if seen.mask else ", no mask"
+    words += f", mask {mask_text(seen)}" if seen.mask else ", no mask"
     if seen.volume_mm3:
         words += f", {seen.volume_mm3 / 1000:.2f} ml"
     off = RecistAxes.of(seen.long_axis, seen.short_axis).off_perpendicular
@@ -52,18 +52,18 @@ def current_words(session: RecistScene) -> str:
     )
 
 
-def mask_word(seen: Observation) -> str:
-    """ "in 3 slices", "in one slice", or "none"."""
+def mask_text(seen: Observation) -> str:
+    """Return the extent of a mask in words: "in 3 slices", "in one slice", or "none" without a mask."""
     if seen.mask is None:
         return NO_MASK
-    layers = min(seen.mask.geometry.size)
-    return "in one slice" if layers == 1 else f"in {layers} slices"
+    slices = min(seen.mask.geometry.size)
+    return "in one slice" if slices == 1 else f"in {slices} slices"
 
 
-def done(session: RecistScene, outcome: object) -> str:
+def outcome_text(session: RecistScene, outcome: object) -> str:
     """Return a sentence on the outcome of a task that was just applied."""
     if isinstance(outcome, Finding):
-        return f"The mask of {outcome.label} is {mask_word(outcome.at(session.time_point))} now."
+        return f"The mask of {outcome.label} is {mask_text(outcome.at(session.time_point))} now."
     if isinstance(outcome, ImportResult):
         parts = [f"{_count(len(outcome.new), 'new finding')}"]
         parts += [f"{_count(len(outcome.changed), 'changed mask')}"] * bool(outcome.changed)
@@ -73,21 +73,21 @@ def done(session: RecistScene, outcome: object) -> str:
     return f"Written to {paths[0].parent}: {', '.join(path.name for path in paths)}."
 
 
-def possible(session: RecistScene) -> frozenset[str]:
-    """Return the methods of `RecistScene` that are possible now; a panel disables the others."""
+def possible_methods(session: RecistScene) -> frozenset[str]:
+    """Return the names of the methods of `RecistScene` that can be called now; a panel disables the others."""
     names = set()
     if session.scan is not None:
-        names |= {"draw_axes", "batch", "take_segmentation"}
+        names |= {"draw_axes", "measure_table", "import_masks"}
     if session.hint:
         names.add("cancel_drawing")
     if session.shown:
         names |= {"next", "previous"}
-    if (seen := session.seen) is not None:
-        names |= {"accept", "reject", "remove_from_scan", "propose"}
+    if (seen := session.observation) is not None:
+        names |= {"accept", "reject", "remove_from_scan", "suggest"}
         if seen.long_axis and seen.short_axis:
-            names |= {"make_mask", "square", "carry", "draw_more_axes"}
+            names |= {"rebuild", "make_perpendicular", "extend_to_3d", "add_diameters"}
         if seen.mask is not None:
-            names |= {"remeasure", "drop_mask"}
+            names |= {"remeasure", "remove_mask"}
     if any(finding.at(session.time_point).mask is not None for finding in session.shown):
         names.add("export")
     if session.findings.can_undo:
@@ -105,11 +105,12 @@ def _line(finding: Finding, seen: Observation) -> MaskLine:
         length_text(seen.long_axis),
         length_text(seen.short_axis),
         volume,
-        mask_word(seen),
+        mask_text(seen),
     )
-    place = ", ".join(f"{value:.1f}" for value in seen.centre)
-    who = " and ".join(filter(None, (seen.provenance.method, seen.provenance.reader))) or "unknown"
-    return MaskLine(finding.uid, cells, f"{finding.label} {finding.site}".strip() + f" at {place} mm (R A S), by {who}")
+    position = ", ".join(f"{value:.1f}" for value in seen.centre)
+    source = " and ".join(filter(None, (seen.provenance.method, seen.provenance.reader))) or "unknown"
+    tip = f"{finding.label} {finding.site}".strip() + f" at {position} mm (R A S), by {source}"
+    return MaskLine(finding.uid, cells, tip)
 
 
 def _count(number: int, what: str) -> str:

@@ -1,4 +1,4 @@
-"""The masks session, used by the desktop module and the browser: masks from two diameters, diameters from masks."""
+"""The masks session, used by the Slicer module and the browser: masks from two diameters, diameters from masks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from oncotrack.scene.nodes.mask_edits import axes_of, with_mask, with_painted_ma
 from oncotrack.scene.nodes.tasks import Task
 
 
-def at_once(function: Callable[[], None]) -> None:
+def immediately(function: Callable[[], None]) -> None:
     """Run a function at once: a `Later` for use without an event loop."""
     function()
 
@@ -37,16 +37,16 @@ class RecistScene(MaskEditing):
     slice_nodes : callable, optional
         The slice nodes that show the scan; all of the scene's when missing.
     submit : callable, optional
-        Queues the task that an edit in a view needs, as when the end of a diameter of a 3D mask is dragged; without it
-        the task runs at once.
+        Queues the task that an edit in a view needs, for example when the end of a diameter of a 3D mask is dragged;
+        without it the task runs at once.
     later : callable, optional
-        Runs a function after the events that wait now were handled; while an end point is dragged, the mask is then
-        drawn once for all of them.
+        Runs a function after the events that are now in the queue; during a drag the mask is then drawn once for all of
+        them.
 
     Attributes
     ----------
     is_entered : bool
-        Whether a click on the centre of a finding proposes its mask.
+        Whether a click on the fiducial point of a finding suggests its mask.
     """
 
     def __init__(
@@ -55,17 +55,17 @@ class RecistScene(MaskEditing):
         *,
         slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
         submit: Callable[[Task], object] = Task.run,
-        later: Later = at_once,
+        later: Later = immediately,
     ) -> None:
         super().__init__(scene, slice_nodes, submit)
         self.is_entered = False
-        self._reseeded = ""
+        self._extended_uid = ""
         self._segments = MaskSegments(self.nodes)
         self._display = MaskDisplay(self.nodes)
         self._draft = AxesDraft(self.nodes, self._on_drawn)
         self._handles = AxesHandles(self.nodes, self._scan, self._preview, self._on_dragged, later)
         self._wire(
-            (self._segments.with_painted_mask, self._on_brushed),
+            (self._segments.painted, self._on_painted),
             (self._segments.renamed, self._on_renamed),
             (self._segments.deleted, self._on_deleted),
             (self._display.clicked, self._on_clicked),
@@ -83,7 +83,7 @@ class RecistScene(MaskEditing):
         super().close()
 
     def enter(self) -> None:
-        """Draw the scan's marks in all views, and propose a mask at a click on a finding, until `leave`."""
+        """Draw only the scan's nodes, in all views, and suggest a mask when a finding is clicked, until `leave`."""
         self.is_entered = True
         super().enter()
 
@@ -95,7 +95,7 @@ class RecistScene(MaskEditing):
 
     @property
     def segmentation(self) -> slicer.vtkMRMLSegmentationNode | None:
-        """The scan's masks, one segment a finding; its id is the finding's uid."""
+        """The scan's masks, one segment per finding; a segment's id is the finding's uid."""
         return self._segments.node(self.time_point)
 
     # drawing axes
@@ -108,40 +108,40 @@ class RecistScene(MaskEditing):
     def draw_axes(self) -> None:
         """Make the next four clicks in a slice view draw the two axes of a new finding."""
         self._scan.image()
-        self._reseeded = ""
+        self._extended_uid = ""
         self._draft.begin()
 
-    def draw_more_axes(self) -> None:
-        """Make the next four clicks draw a second pair of axes of the current finding; its mask is then made from both."""
+    def add_diameters(self) -> None:
+        """Make the next four clicks draw further axes of the current finding; its 3D mask is then made from both pairs."""
         axes_of(self._finding(""), self.time_point)
         self._draft.begin()
-        self._reseeded = self.current.uid
+        self._extended_uid = self.current.uid
 
     def cancel_drawing(self) -> None:
-        """Discard lines that are no finding yet."""
+        """Discard the lines that have not become a finding yet."""
         self._draft.cancel()
 
     # files
 
-    def batch(self, table: Path) -> Task:
-        """Add a finding with its mask for every row of a table of axes; see `recist_files.batch`."""
-        return recist_files.batch(self, self._scan, table)
+    def measure_table(self, table: Path) -> Task:
+        """Return the task that adds a finding for every row of a table of axes; see `recist_files.measure_table`."""
+        return recist_files.measure_table(self, self._scan, table)
 
     def export(self, folder: Path) -> Task:
-        """Write masks, table, training pairs and findings; see `recist_files.export`."""
+        """Return the task that writes masks, table, training pairs and findings; see `recist_files.export`."""
         return recist_files.export(self, self._scan, folder)
 
-    def take_segmentation(self, path: Path) -> Task:
-        """Add a finding for every segment of a file; see `recist_files.take_segmentation`."""
-        return recist_files.take_segmentation(self, self._scan, path)
+    def import_masks(self, path: Path) -> Task:
+        """Return the task that adds a finding for every segment of a file; see `recist_files.import_masks`."""
+        return recist_files.import_masks(self, self._scan, path)
 
     # private
 
     def _on_drawn(self, axes: RecistAxes) -> None:
-        axes = self._squared(axes).checked(self._scan.image().geometry)
-        if self._reseeded:
-            uid, self._reseeded = self._reseeded, ""
-            self._submit(self.carry(uid, axes))
+        axes = self._perpendicular_if_chosen(axes).checked(self._scan.image().geometry)
+        if self._extended_uid:
+            uid, self._extended_uid = self._extended_uid, ""
+            self._submit(self.extend_to_3d(uid, axes))
             return
         finding = self.add(with_mask(None, pseudo_mask(self._scan.image(), axes), axes))
         self.nodes.select(finding.uid)
@@ -150,21 +150,25 @@ class RecistScene(MaskEditing):
     def _on_clicked(self, time_point: str, uid: str) -> None:
         if self.is_entered and time_point == self.time_point:
             try:
-                self.propose(uid)
+                self.suggest(uid)
             except OncoTrackError as error:
                 self.refused.emit(error)
 
     def _on_dragged(self, uid: str, axes: RecistAxes) -> None:
         self.nodes.select(uid)
-        self._reshape(self._squared(axes).checked(self._scan.image().geometry), "change the diameters of")
+        self._reshape(
+            self._perpendicular_if_chosen(axes).checked(self._scan.image().geometry), "change the diameters of"
+        )
 
     def _preview(self, uid: str, axes: RecistAxes) -> None:
-        self._segments.preview(self.time_point, uid, pseudo_mask(self._scan.image(), self._squared(axes)))
+        self._segments.preview(
+            self.time_point, uid, pseudo_mask(self._scan.image(), self._perpendicular_if_chosen(axes))
+        )
 
-    def _on_brushed(self, time_point: str, uid: str, mask: Volume | None) -> None:
+    def _on_painted(self, time_point: str, uid: str, mask: Volume | None) -> None:
         label, seen = self.findings[uid].label, self.findings[uid].at(time_point)
         if mask is None:
-            self.refused.emit(InputError(f"The mask of {label} is empty now. Paint in it, or delete the finding."))
+            self.refused.emit(InputError(f"The mask of {label} is empty now. Paint in it, or remove the finding."))
             return
         try:
             self.findings.observe(uid, time_point, with_painted_mask(seen, mask), f"edit the mask of {label}")

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from oncotrack.scene.masks.mask_editing import MaskEditing
 
 SEGMENTATION, TABLE, FINDINGS, PAIRS = "masks.seg.nrrd", "masks.csv", "findings.json", "pairs"
-_MOVED = "The scan was changed meanwhile, so the import was discarded. Start again."
+_SCAN_CHANGED = "The scan was changed meanwhile, so the import was discarded. Start again."
 
 
 @dataclass(frozen=True)
@@ -39,14 +39,16 @@ class ImportResult:
     refused: tuple[str, ...] = ()
 
 
-def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
-    """Add a finding with its mask for every row of a table of axes, one step of undo; applying returns the outcome.
+def measure_table(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
+    """Return the task that adds a finding with its mask for every row of a table of axes, one step of undo.
+
+    Applying it returns an `ImportResult`.
 
     Parameters
     ----------
     table : Path
         CSV or .mrk.json, as `oncotrack.masks.axes_table.read_table` reads them. A row from which no mask can be
-        made is reported in the outcome and does not stop the others.
+        made is reported in the result and does not stop the others.
     """
     image = scan.image()
 
@@ -56,7 +58,7 @@ def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
 
     def apply(made: list[MaskResult]) -> ImportResult:
         if not scan.is_still(image):
-            raise InputError(_MOVED)
+            raise InputError(_SCAN_CHANGED)
         whole = [each for each in made if each.mask is not None]
         with session.findings.group(f"measure {len(whole)} rows of {table.name}"):
             new = tuple(session.add(with_mask(None, each.mask, each.axes), each.label).label for each in whole)
@@ -66,10 +68,10 @@ def batch(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
 
 
 def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Task:
-    """Write the masks that are not rejected for other programs; applying returns the files' paths.
+    """Return the task that writes the masks that are not rejected; applying it returns the files' paths.
 
     `SEGMENTATION` holds one segment per finding, as Slicer and DICOM SEG writers read it; `TABLE` the axes and volumes;
-    `FINDINGS` the whole list; the folder `PAIRS` an image and its mask for each finding, to train with.
+    `FINDINGS` the whole list; the folder `PAIRS` an image and a mask of each finding, as training data.
 
     Raises
     ------
@@ -99,10 +101,11 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
     return Task("Writing the masks", work, lambda paths: paths)
 
 
-def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Path) -> Task:
-    """Add a finding for every segment of a file, one step of undo; applying returns the outcome.
+def import_masks(session: MaskEditing, scan: SingleScanSelection, path: Path) -> Task:
+    """Return the task that adds a finding for every segment of a file, one step of undo.
 
-    A segment with the label of a finding of this scan becomes that finding's mask; axes are measured.
+    A segment with the label of a finding of this scan becomes that finding's mask. The axes are measured on the masks.
+    Applying it returns an `ImportResult`.
     """
     image = scan.image()
 
@@ -112,12 +115,12 @@ def take_segmentation(session: MaskEditing, scan: SingleScanSelection, path: Pat
 
     def apply(masks: dict[str, Volume]) -> ImportResult:
         if not scan.is_still(image):
-            raise InputError(_MOVED)
+            raise InputError(_SCAN_CHANGED)
         new, changed, refused = [], [], []
         with session.findings.group(f"import the masks of {path.name}"):
             for label, mask in masks.items():
                 try:
-                    _take(session, image, label, mask, new, changed)
+                    _import_segment(session, image, label, mask, new, changed)
                 except OncoTrackError as error:
                     refused.append(f"{label}: {error}")
         return ImportResult(tuple(new), tuple(changed), tuple(refused))
@@ -131,7 +134,7 @@ def _axes(image: Volume, row: AxesRow) -> tuple[Volume, RecistAxes]:
     return image, row.axes
 
 
-def _take(session: MaskEditing, image: Volume, label: str, mask: Volume, new: list, changed: list) -> None:
+def _import_segment(session: MaskEditing, image: Volume, label: str, mask: Volume, new: list, changed: list) -> None:
     if not image.geometry.contains(mask.geometry.centre):
         raise InputError(f"This segment lies outside of {image.name}. Check that it belongs to this scan.")
     known = next((each for each in session.shown if each.label == label), None)

@@ -1,6 +1,6 @@
-"""The findings' positions as one fiducial list per time point, drawn from the list of findings and read back after a reader's edit.
+"""The findings' positions as one fiducial node per time point, drawn from the list of findings and read back after an edit.
 
-A point's description holds the finding's tracking UID. Its label gives the state in words, never by colour alone.
+A point's description holds the finding's uid. Its label gives the state in words, never by colour alone.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from oncotrack.findings.finding_list import FindingList
 CURRENT_COLOUR = (1.0, 0.85, 0.2)
 OTHER_COLOUR = (0.35, 0.75, 1.0)
 PENDING = "pending"
-"""Description and label of a point that was placed and not yet made a finding."""
+"""Description of a point whose finding is still being searched for."""
 
-_MARKS = {
+_STATE_TEXTS = {
     State.PROPOSED: "?",
     State.ACCEPTED: "ok",
     State.EDITED: "edited",
     State.REJECTED: "rejected",
     State.ABSENT: "absent",
 }
-_ADDED = re.compile(rf"( ({'|'.join(map(re.escape, _MARKS.values()))}))?( [\d.]+( x [\d.]+)? mm)?$")
+_STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATE_TEXTS.values()))}))?( [\d.]+( x [\d.]+)? mm)?$")
 _NEAR_MM = 1e-4
 Edit = Callable[[], object]
 
@@ -37,15 +37,15 @@ def label_with_state(label: str, observation: Observation) -> str:
     """Return a finding's label with its state and diameters: "L 1 ?" is proposed, "L 1 ok 14.6 x 8.2 mm" accepted."""
     axes = (observation.long_axis, observation.short_axis)
     lengths = " x ".join(f"{axis.length_mm:.1f}" for axis in axes if axis)
-    return f"{label} {_MARKS[observation.state]}" + (f" {lengths} mm" if lengths else "")
+    return f"{label} {_STATE_TEXTS[observation.state]}" + (f" {lengths} mm" if lengths else "")
 
 
 def label_without_state(text: str) -> str:
     """Return the label without what `label_with_state` adds: "L 1" for "L 1 ? 14.6 mm"."""
-    return _ADDED.sub("", text.strip()).strip()
+    return _STATE_SUFFIX.sub("", text.strip()).strip()
 
 
-def style_centres(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
+def style_fiducials(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
     """Draw the points as small open crosses, which leave the lesion visible, in the given views (in all when empty)."""
     node.CreateDefaultDisplayNodes()
     node.SetControlPointLabelFormat("...")
@@ -54,7 +54,7 @@ def style_centres(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, 
 
 
 def place_in_views(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
-    """Show the points in these views, in all when empty; 3D views get no labels, which would cover each other there."""
+    """Show the points in these views, in all when empty; without labels in 3D views, where they would cover each other."""
     solid_ids = [view_id for view_id in view_ids if view_id.startswith("vtkMRMLViewNode")]
     if node.GetNumberOfDisplayNodes() < 2:
         added = node.GetScene().AddNewNodeByClass(node.GetDisplayNode().GetClassName())
@@ -78,13 +78,15 @@ def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str,
     display.SetPropertiesLabelVisibility(False)
     display.SetPointLabelsVisibility(True)
     text = display.GetTextProperty()
-    text.SetBackgroundColor(0.0, 0.0, 0.0)  # readable on bone and on lung
+    text.SetBackgroundColor(0.0, 0.0, 0.0)  # so that labels are readable on bone and on lung
     text.SetBackgroundOpacity(0.5)
     display.SetViewNodeIDs(list(view_ids))
 
 
-def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str) -> None:
-    """Draw one point per finding of the list; a point that a reader is placing stays as it is."""
+def draw_fiducials(
+    node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str
+) -> None:
+    """Update the node to one point per finding at the time point; a point that a reader is placing stays as it is."""
     target = {finding.uid: finding for finding in findings if finding.at(time_point)}
     for index in reversed(range(node.GetNumberOfControlPoints())):
         uid = node.GetNthControlPointDescription(index)
@@ -94,7 +96,7 @@ def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList,
         observation = finding.at(time_point)
         index = _index(node, uid)
         if index < 0:
-            index = _adopted(node, observation.centre)
+            index = _pending_index(node, observation.centre)
             if index < 0:
                 index = node.AddControlPointWorld(vtk.vtkVector3d(*observation.centre))
             node.SetNthControlPointDescription(index, uid)
@@ -108,10 +110,10 @@ def draw_centres(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList,
             node.SetNthControlPointSelected(index, uid == current)
 
 
-def read_centres(
+def read_fiducials(
     node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str
 ) -> Iterator[tuple[str, Edit]]:
-    """Yield a text and a command for each change that a reader made since the points were drawn."""
+    """Yield a description and a function for each edit since the points were drawn; the function changes the list."""
     for finding in findings:
         observation = finding.at(time_point)
         if observation is None:
@@ -128,11 +130,11 @@ def read_centres(
 
 
 def draw_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
-    """Mark a place (RAS mm) whose finding is being searched for."""
+    """Add a pending point at a position (RAS mm) whose finding is being searched for."""
     _mark_pending(node, node.AddControlPointWorld(vtk.vtkVector3d(*at)))
 
 
-def take_placed(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList) -> list[Point]:
+def collect_placed(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList) -> list[Point]:
     """Mark the points that a reader placed since the last call as pending, and return their positions (RAS mm)."""
     placed = []
     for index in range(node.GetNumberOfControlPoints()):
@@ -152,12 +154,13 @@ def _mark_pending(node: slicer.vtkMRMLMarkupsFiducialNode, index: int) -> None:
 
 def discard_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
     """Remove a pending point that did not become a finding."""
-    index = _adopted(node, at)
+    index = _pending_index(node, at)
     if index >= 0:
         node.RemoveNthControlPoint(index)
 
 
 def _delete(findings: FindingList, finding: Finding, time_point: str) -> None:
+    """Remove a finding whose point was deleted: everywhere at its first time point, else from this scan only."""
     order = [known.id for known in findings.time_points]
     seen = sorted(finding.observations, key=lambda each: order.index(each) if each in order else len(order))
     if seen[0] == time_point:
@@ -167,10 +170,12 @@ def _delete(findings: FindingList, finding: Finding, time_point: str) -> None:
 
 
 def _index(node: slicer.vtkMRMLMarkupsNode, uid: str) -> int:
+    """Return the index of a finding's point, or -1."""
     return node.GetControlPointIndexByDescription(uid)
 
 
-def _adopted(node: slicer.vtkMRMLMarkupsNode, at: Point) -> int:
+def _pending_index(node: slicer.vtkMRMLMarkupsNode, at: Point) -> int:
+    """Return the index of the pending point at a position (RAS mm), or -1."""
     for index in range(node.GetNumberOfControlPoints()):
         if node.GetNthControlPointDescription(index) == PENDING and _distance(node, index, at) < _NEAR_MM:
             return index

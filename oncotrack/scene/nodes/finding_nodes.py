@@ -1,4 +1,4 @@
-"""The scene's nodes as views of one `FindingList`: they are drawn from it, and a reader's edit of a node becomes a command."""
+"""The scene's nodes as views of one `FindingList`: nodes are drawn from the list, and an edit of a node becomes a command on it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Finding, Point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.scene.nodes.fiducials import (
+    collect_placed,
     discard_pending,
-    draw_centres,
+    draw_fiducials,
     draw_pending,
     place_in_views,
-    read_centres,
-    style_centres,
-    take_placed,
+    read_fiducials,
+    style_fiducials,
 )
 from oncotrack.scene.nodes.list_node import need_list_node, read_current, read_list, store_current, store_list
 from oncotrack.scene.nodes.markup_edits import MarkupEdits
@@ -36,26 +36,29 @@ from oncotrack.scene.nodes.shapes import (
 )
 from oncotrack.scene.nodes.time_points import leave_study, put_into_study
 
-CENTRES = "centres"
+FIDUCIALS = "centres"
+"""`NodeKey.part` of a time point's fiducial node; saved scenes contain this value."""
 
 
 class FindingNodes:
-    """The findings of a scene and the nodes that show them, kept in step both ways.
+    """The findings of a scene and the nodes that show them; each is updated when the other changes.
 
     Parameters
     ----------
     scene : vtkMRMLScene
-        A list of findings saved in it is read.
+        If it was saved with findings, they are read.
     views : mapping of time point id to view node ids, optional
-        Where a time point's marks are drawn; everywhere for those that are missing.
+        The views in which a time point's nodes are drawn; all views when missing.
 
     Attributes
     ----------
     findings : FindingList
-        Every change goes through its commands. Closing or opening a scene puts another list here.
+        Changed by its commands only. Closing or opening a scene replaces it by another list.
+    registry : NodeRegistry
+        The nodes by what they show.
     shape_listeners : list of callable
-        Called with (key, node) when a reader changed a shape; each returns whether it has handled the change. Where none
-        has, the new shape becomes a command.
+        Called with (key, node) when a reader edited a box or an axis; each returns whether it has handled the edit. If
+        none has, the edit becomes a command.
     problem : OncoTrackError or None
         Why the list that the scene was saved with could not be read; its node stays as it is.
     """
@@ -76,7 +79,7 @@ class FindingNodes:
     def __init__(self, scene: slicer.vtkMRMLScene, views: Mapping[str, tuple[str, ...]] | None = None) -> None:
         self.scene = scene
         self.views: dict[str, tuple[str, ...]] = dict(views or {})
-        self.parts = NodeRegistry(scene)
+        self.registry = NodeRegistry(scene)
         self.findings = FindingList()
         self.shape_listeners: list[Callable[[NodeKey, slicer.vtkMRMLNode], bool]] = []
         self.problem: OncoTrackError | None = None
@@ -90,7 +93,7 @@ class FindingNodes:
         self._observers.add_with_node(scene, scene.NodeRemovedEvent, self._on_node_removed)
         self._observers.add(scene, scene.EndCloseEvent, lambda *_: self._on_scene_closed())
         self._observers.add(scene, scene.EndImportEvent, lambda *_: self._on_scene_imported())
-        self._take_over(self._stored())
+        self._use_list(self._load_list())
 
     def close(self) -> None:
         """Stop observing the scene and the list; the nodes stay as they are."""
@@ -111,36 +114,36 @@ class FindingNodes:
             raise InputError("That finding is not in the list any more. Choose another one, or undo.")
         if uid != self._current:
             self._previous, self._current = self._current, uid
-            store_current(self.parts, uid)
+            store_current(self.registry, uid)
             self.draw()
             self.changed.emit()
 
     # nodes
 
-    def centres(self, time_point: str) -> slicer.vtkMRMLMarkupsFiducialNode:
-        """Return the fiducial list of a time point, created when there is none; new points in it are `placed`."""
-        key = NodeKey(CENTRES, time_point)
-        node = self.parts.find(key)
+    def fiducials(self, time_point: str) -> slicer.vtkMRMLMarkupsFiducialNode:
+        """Return the fiducial node of a time point, created on the first call; `placed` reports new points in it."""
+        key = NodeKey(FIDUCIALS, time_point)
+        node = self.registry.find(key)
         if node is None:
             with self.drawing():
                 name = next((known.label for known in self.findings.time_points if known.id == time_point), time_point)
-                node = self.parts.need(key, "vtkMRMLMarkupsFiducialNode", f"Findings {name}")
-                style_centres(node, self.views.get(time_point, ()))
-                self._into_study(node, time_point)
+                node = self.registry.need(key, "vtkMRMLMarkupsFiducialNode", f"Findings {name}")
+                style_fiducials(node, self.views.get(time_point, ()))
+                self._put_into_study(node, time_point)
         self._edits.watch(node)
         return node
 
     def list_node(self) -> slicer.vtkMRMLTextNode:
         """Return the text node that holds the list as JSON, so that a saved scene keeps it."""
-        return need_list_node(self.parts)
+        return need_list_node(self.registry)
 
     def set_views(self, views: Mapping[str, tuple[str, ...]]) -> None:
-        """Draw each time point's marks in these views only, and those of other time points nowhere."""
+        """Draw each time point's nodes in these views only, and those of other time points in none."""
         self.views = dict(views)
-        for key, node in self.parts:
-            if (key.part == CENTRES or key.part in FIELDS) and node.GetDisplayNode():
+        for key, node in self.registry:
+            if (key.part == FIDUCIALS or key.part in FIELDS) and node.GetDisplayNode():
                 views = self.views.get(key.time_point, ())
-                if key.part == CENTRES:
+                if key.part == FIDUCIALS:
                     place_in_views(node, views)
                 else:
                     node.GetDisplayNode().SetViewNodeIDs(list(views))
@@ -149,14 +152,14 @@ class FindingNodes:
             self.drawn.emit()
 
     def mark_pending(self, time_point: str, at: Point) -> None:
-        """Mark a place (RAS mm) whose finding is being searched for; adding the finding replaces the mark."""
-        node = self.centres(time_point)
+        """Add a pending point at a position (RAS mm) whose finding is being searched for; the finding will replace it."""
+        node = self.fiducials(time_point)
         with self.drawing():
             draw_pending(node, at)
 
     def discard_pending(self, time_point: str, at: Point) -> None:
-        """Remove the mark of a place that did not become a finding."""
-        node = self.parts.find(NodeKey(CENTRES, time_point))
+        """Remove a pending point that did not become a finding."""
+        node = self.registry.find(NodeKey(FIDUCIALS, time_point))
         if node is not None:
             with self.drawing():
                 discard_pending(node, at)
@@ -167,51 +170,51 @@ class FindingNodes:
             return
         with self.drawing():
             for time_point in {each for finding in self.findings for each in finding.observations}:
-                self.centres(time_point)
-            for key, node in self.parts:
-                if key.part == CENTRES and not self._edits.is_held(node):
-                    draw_centres(node, self.findings, key.time_point, self._current)
+                self.fiducials(time_point)
+            for key, node in self.registry:
+                if key.part == FIDUCIALS and not self._edits.is_held(node):
+                    draw_fiducials(node, self.findings, key.time_point, self._current)
             self._draw_shapes()
             self.drawn.emit()
 
     def _draw_shapes(self) -> None:
         target = shapes_of(self.findings)
-        for key, _node in self.parts:
+        for key, _node in self.registry:
             if key.part in FIELDS and key not in target:
-                self.parts.remove(key)
+                self.registry.remove(key)
         for key, (finding, observation) in target.items():
-            node = self.parts.find(key)
+            node = self.registry.find(key)
             if node is None:
-                node = self.parts.need(key, CLASSES[key.part], finding.label)
+                node = self.registry.need(key, CLASSES[key.part], finding.label)
                 style_shape(node, key.part, self.views.get(key.time_point, ()))
-                self._into_study(node, key.time_point)
+                self._put_into_study(node, key.time_point)
             if not self._edits.is_held(node):
                 draw_shape(node, key.part, finding, observation, finding.uid == self._current)
             if key.part != OUTLINE:
                 self._edits.watch(node)
 
-    def _stored(self) -> FindingList:
+    def _load_list(self) -> FindingList:
         self.problem = None
         try:
-            return read_list(self.parts)
+            return read_list(self.registry)
         except InputError as error:
-            node = self.parts.find(LIST)
+            node = self.registry.find(LIST)
             node.SetAttribute(PART, "unreadable list")  # kept: a newer OncoTrack may read it
-            self.parts.unregister(node)
+            self.registry.unregister(node)
             self.problem = error
             self.refused.emit(error)
             return FindingList()
 
     # events
 
-    def _take_over(self, findings: FindingList) -> None:
+    def _use_list(self, findings: FindingList) -> None:
         self.findings.changed.disconnect(self._on_list_changed)
         self.findings = findings
         self.findings.changed.connect(self._on_list_changed)
-        self._current = read_current(self.parts, findings)
+        self._current = read_current(self.registry, findings)
         self._edits.release_all()
-        for key, node in self.parts:
-            if key.part == CENTRES:
+        for key, node in self.registry:
+            if key.part == FIDUCIALS:
                 self._edits.watch(node)
         self.replaced.emit()
         if len(findings):
@@ -223,26 +226,26 @@ class FindingNodes:
             last = self.findings.findings[-1].uid if len(self.findings) else ""
             self._current = self._previous if self._previous in self.findings else last
         with self.drawing():
-            store_list(self.parts, self.findings, self._current)
+            store_list(self.registry, self.findings, self._current)
         self.draw()
         self.changed.emit()
 
-    def _is_read(self) -> bool:
+    def _accepts_edits(self) -> bool:
         return not (self._is_drawing or self.scene.IsClosing() or self.scene.IsImporting())
 
     def _key(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
-        return next((key for key, known in self.parts if known is node), None)
+        return next((key for key, known in self.registry if known is node), None)
 
     def _on_dragging(self, node: slicer.vtkMRMLMarkupsNode) -> None:
-        if self._is_read() and (key := self._key(node)) is not None:
+        if self._accepts_edits() and (key := self._key(node)) is not None:
             self.dragging.emit(key)
 
     def _on_edited(self, node: slicer.vtkMRMLMarkupsNode) -> None:
-        if not self._is_read() or (key := self._key(node)) is None:
+        if not self._accepts_edits() or (key := self._key(node)) is None:
             return
         try:
-            if key.part == CENTRES:
-                self._read_centres(node, key.time_point)
+            if key.part == FIDUCIALS:
+                self._read_fiducials(node, key.time_point)
             elif key.finding in self.findings:
                 handled = [listener(key, node) for listener in self.shape_listeners]
                 if not any(handled):
@@ -251,8 +254,8 @@ class FindingNodes:
             self.refused.emit(error)
         self.draw()
 
-    def _read_centres(self, node: slicer.vtkMRMLMarkupsFiducialNode, time_point: str) -> None:
-        edits = list(read_centres(node, self.findings, time_point))
+    def _read_fiducials(self, node: slicer.vtkMRMLMarkupsFiducialNode, time_point: str) -> None:
+        edits = list(read_fiducials(node, self.findings, time_point))
         if len(edits) == 1:
             edits[0][1]()
         elif edits:
@@ -260,7 +263,7 @@ class FindingNodes:
                 for _text, edit in edits:
                     edit()
         with self.drawing():
-            placed = take_placed(node, self.findings)
+            placed = collect_placed(node, self.findings)
         for at in placed:
             self.placed.emit(time_point, at)
 
@@ -270,35 +273,35 @@ class FindingNodes:
 
     def _on_node_removed(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
         self._edits.drop(node)
-        key = self.parts.unregister(node)
+        key = self.registry.unregister(node)
         if key is None or self._is_drawing or self.scene.IsClosing():
             return
         if key.part in FIELDS and key.finding in self.findings:
             drop_shape(key.part, self.findings, key.finding, key.time_point)
 
     def _on_scene_closed(self) -> None:
-        self.parts = NodeRegistry(self.scene)
-        self._take_over(FindingList())
+        self.registry = NodeRegistry(self.scene)
+        self._use_list(FindingList())
 
     def _on_scene_imported(self) -> None:
-        known = self.parts.find(LIST)
-        parts = NodeRegistry(self.scene)
-        if parts.find(LIST) not in (None, known):
-            self.parts = parts
-            self._take_over(self._stored())
+        known = self.registry.find(LIST)
+        registry = NodeRegistry(self.scene)
+        if registry.find(LIST) not in (None, known):
+            self.registry = registry
+            self._use_list(self._load_list())
 
     # private
 
-    def _into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
+    def _put_into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
         for known in self.findings.time_points:
             if known.id == time_point:
                 put_into_study(node, known)
 
     @contextmanager
     def drawing(self) -> Iterator[None]:
-        """Change nodes inside this context without the changes being read back as a reader's edits."""
-        was, self._is_drawing = self._is_drawing, True
+        """Return a context in which changes of nodes are not read back as a reader's edits."""
+        was_drawing, self._is_drawing = self._is_drawing, True
         try:
             yield
         finally:
-            self._is_drawing = was
+            self._is_drawing = was_drawing

@@ -12,37 +12,37 @@ TABLE = NodeKey("table")
 _CURRENT = "OncoTrack.current"
 
 
-def need_list_node(parts: NodeRegistry) -> slicer.vtkMRMLTextNode:
+def need_list_node(registry: NodeRegistry) -> slicer.vtkMRMLTextNode:
     """Return the text node, created when there is none."""
-    node = parts.need(LIST, "vtkMRMLTextNode", "OncoTrack findings")
+    node = registry.need(LIST, "vtkMRMLTextNode", "OncoTrack findings")
     node.SetForceCreateStorageNode(True)
     return node
 
 
-def store_list(parts: NodeRegistry, findings: FindingList, current: str) -> None:
+def store_list(registry: NodeRegistry, findings: FindingList, current: str) -> None:
     """Write the list as JSON into its node and as a table; does nothing while the list is empty and has no node."""
-    if len(findings) or parts.find(LIST) is not None:
-        need_list_node(parts).SetText(findings.to_json())
-        draw_table(parts.need(TABLE, "vtkMRMLTableNode", "Findings table"), findings)
-        store_current(parts, current)
+    if len(findings) or registry.find(LIST) is not None:
+        need_list_node(registry).SetText(findings.to_json())
+        draw_table(registry.need(TABLE, "vtkMRMLTableNode", "Findings table"), findings)
+        store_current(registry, current)
 
 
-def store_current(parts: NodeRegistry, uid: str) -> None:
-    """Remember the current finding in the scene."""
-    if (node := parts.find(LIST)) is not None:
+def store_current(registry: NodeRegistry, uid: str) -> None:
+    """Store the uid of the current finding in the scene."""
+    if (node := registry.find(LIST)) is not None:
         node.SetAttribute(_CURRENT, uid or None)
 
 
-def read_list(parts: NodeRegistry) -> FindingList:
+def read_list(registry: NodeRegistry) -> FindingList:
     """Return the list that the scene was saved with, empty when there is none; InputError when it cannot be read."""
-    node = parts.find(LIST)
+    node = registry.find(LIST)
     text = node.GetText() if node else ""
     return FindingList.from_json(text, f"The list of findings in {node.GetName()}") if text else FindingList()
 
 
-def read_current(parts: NodeRegistry, findings: FindingList) -> str:
-    """Return the uid of the finding that was current when the scene was saved, else of the first one, else ""."""
-    node = parts.find(LIST)
+def read_current(registry: NodeRegistry, findings: FindingList) -> str:
+    """Return the uid of the finding that was current when the scene was saved; else of the first finding, or ""."""
+    node = registry.find(LIST)
     uid = (node.GetAttribute(_CURRENT) or "") if node else ""
     first = findings.findings[0].uid if len(findings) else ""
     return uid if uid in findings else first

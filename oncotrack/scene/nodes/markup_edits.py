@@ -1,4 +1,4 @@
-"""The edits that a reader, or a program, makes to markups nodes, as signals."""
+"""Signals for edits of markups nodes, by a reader or by a program."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _EVENTS = ("PointModifiedEvent", "PointRemovedEvent", "PointPositionDefinedEvent
 
 
 class MarkupEdits:
-    """Observes markups nodes; while a node is being dragged its moves are `dragging`, and its release is `edited`."""
+    """Observer of markups nodes: it emits `dragging` while a node is dragged, and `edited` on release and on other changes."""
 
     edited = Signal()
     """(node): a node has changed."""

@@ -1,4 +1,4 @@
-"""Observations with, or without, a mask: axes, volume and centre are measured on the mask, all else is kept."""
+"""Setting and removing the mask of an observation: volume and centre are measured on the mask, all else is kept."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from oncotrack.masks.recist import measure
 
 
 def with_mask(old: Observation | None, mask: Volume, axes: RecistAxes) -> Observation:
-    """Return an observation with another mask.
+    """Return the observation with this mask and these axes.
 
-    Slice boxes that a detector drew stay, and with them box and centre; state, score and evidence stay too.
+    An observation with slice boxes keeps them, its box and its centre; state, score and evidence are kept too.
 
     Parameters
     ----------
     old : Observation, optional
-        What was seen before; a new proposal when missing.
+        The observation to change; a new proposal is made when missing.
     mask : Volume
-        On the scan's grid, cropped or not; not empty.
+        On the scan's grid, possibly cropped; not empty.
     axes : RecistAxes
-        What it was made of, or measures.
+        The axes that the mask was made from, or those measured on it.
     """
     new = replace(observation(mask, axes, reader="reader"), tracklet=None)
     if old is None:
@@ -42,7 +42,7 @@ def with_mask(old: Observation | None, mask: Volume, axes: RecistAxes) -> Observ
 
 
 def with_painted_mask(old: Observation, mask: Volume) -> Observation:
-    """Return an observation with a mask that a reader painted; its axes are measured on the mask."""
+    """Return the observation, as edited by a reader, with a painted mask; the axes are measured on the mask."""
     return edited_by_reader(with_mask(old, mask, measure(mask).axes))
 
 
@@ -51,14 +51,14 @@ def without_mask(old: Observation) -> Observation:
     return edited_by_reader(replace(old, mask=None, volume_mm3=None))
 
 
-def is_carried(seen: Observation) -> bool:
+def is_3d(seen: Observation) -> bool:
     """Return whether a mask extends beyond the slice of its axes."""
     if seen.mask is None or seen.long_axis is None or seen.short_axis is None:
         return False
     axes, mask = RecistAxes.of(seen.long_axis, seen.short_axis), seen.mask.volume()
     thickness = np.abs(np.asarray(mask.geometry.direction).T @ axes.normal) @ mask.spacing
-    places = mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]) - np.asarray(axes.centre)
-    return bool(np.abs(places @ axes.normal).max() > 0.75 * thickness)
+    offsets_mm = mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]) - np.asarray(axes.centre)
+    return bool(np.abs(offsets_mm @ axes.normal).max() > 0.75 * thickness)
 
 
 def axes_of(finding: Finding, time_point: str) -> RecistAxes:

@@ -1,4 +1,4 @@
-"""The nodes of a scene by what they show, which is stored in their attributes and so survives saving and reopening."""
+"""The nodes of a scene by what they show, which is stored in node attributes and thus in saved scenes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PART, TIME_POINT, FINDING = "OncoTrack.part", "OncoTrack.timePoint", "OncoTrack.
 
 @dataclass(frozen=True)
 class NodeKey:
-    """What a node shows: a part ("centres", "box" ...), with its time point and finding where the part has them."""
+    """What a node shows: a part ("centres", "box" ...), of one time point and one finding where the part belongs to them."""
 
     part: str
     time_point: str = ""
@@ -35,7 +35,7 @@ class NodeRegistry:
     Parameters
     ----------
     scene : vtkMRMLScene
-        Searched once; a node that leaves the scene later must be unregistered.
+        Searched once, here; a node that is later removed from the scene must be unregistered.
     """
 
     def __init__(self, scene: slicer.vtkMRMLScene) -> None:

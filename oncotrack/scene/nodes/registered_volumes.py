@@ -15,13 +15,13 @@ from oncotrack.scene.nodes.transforms import draw_registration, matrix_of, read_
 
 
 class RegisteredVolumes:
-    """An earlier and a later scan; volumes and registration are read again when their nodes change.
+    """An earlier and a later scan with their registration; both are read again when their nodes change.
 
     Parameters
     ----------
     nodes : FindingNodes
     earlier, later : vtkMRMLScalarVolumeNode
-        Both are time points already.
+        Each must have a time point id already.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class RegisteredVolumes:
         self._drawn: Registration | None = None
 
     def scans(self) -> ScanSnapshot:
-        """Return both scans for the engine: the same object until a volume or the registration node is changed.
+        """Return both scans as the engine uses them: the same object until a volume or the registration node changes.
 
         Raises
         ------
@@ -41,12 +41,12 @@ class RegisteredVolumes:
             A volume cannot be used.
         """
         if self._scans and not self._scans.is_of(*self.volumes):
-            self._nodes.parts.remove(self._key)
+            self._nodes.registry.remove(self._key)
             self._clear()
         if self._scans and self._drawn and not self._is_as_drawn():
             self._clear()
         if self._scans is None:
-            node = self._nodes.parts.find(self._key)
+            node = self._nodes.registry.find(self._key)
             self._drawn = read_registration(node) if node else None
             self._scans = ScanSnapshot(*self.volumes, self._drawn)
         return self._scans
@@ -54,7 +54,7 @@ class RegisteredVolumes:
     @property
     def registration(self) -> Registration | None:
         """Earlier to later scan, from the transform node; None while there is none that fits the scans."""
-        node = self._nodes.parts.find(self._key)
+        node = self._nodes.registry.find(self._key)
         try:
             if node is None or (self._scans and not self._scans.is_of(*self.volumes)):
                 return None
@@ -65,7 +65,7 @@ class RegisteredVolumes:
     def draw(self, registration: Registration) -> None:
         """Show the registration as a linear transform node."""
         earlier, later = (volume.GetName() for volume in self.volumes)
-        node = self._nodes.parts.need(
+        node = self._nodes.registry.need(
             self._key, "vtkMRMLLinearTransformNode", f"Registration from {earlier} to {later}"
         )
         self._drawn = registration
@@ -80,5 +80,5 @@ class RegisteredVolumes:
         return NodeKey("registration", " ".join(time_point_id(volume) for volume in self.volumes))
 
     def _is_as_drawn(self) -> bool:
-        node = self._nodes.parts.find(self._key)
+        node = self._nodes.registry.find(self._key)
         return node is not None and bool(np.allclose(matrix_of(node), self._drawn.matrix, atol=1e-9))

@@ -1,4 +1,4 @@
-"""Two scans as the engine uses them, valid while their nodes do not change."""
+"""Two scans as the engine uses them, valid until one of their nodes changes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from oncotrack.scene.nodes.volumes import stamp, to_volume
 
 
 class ScanSnapshot:
-    """Baseline and follow-up read from their nodes; made on the GUI thread, used on any.
+    """Baseline and follow-up, read from their nodes; created on the GUI thread, used on any thread.
 
     Raises
     ------
@@ -31,20 +31,20 @@ class ScanSnapshot:
             raise InputError("Baseline and follow-up are the same image. Choose the later scan as follow-up.")
         self._stamps = stamp(baseline), stamp(followup)
         self._volumes = to_volume(baseline), to_volume(followup)
-        self._given = registration
+        self._known_registration = registration
 
     def is_of(self, baseline: slicer.vtkMRMLVolumeNode | None, followup: slicer.vtkMRMLVolumeNode | None) -> bool:
-        """Return whether these nodes still hold the same voxels in the same place."""
+        """Return whether these nodes still hold the same voxels at the same position."""
         return None not in (baseline, followup) and self._stamps == (stamp(baseline), stamp(followup))
 
     @cached_property
     def pair(self) -> ScanPair:
-        """Both scans, checked, with what trackers computed from them; takes a second, so use it on the worker's thread."""
-        return ScanPair(*self._volumes, self._given)
+        """Both scans, checked, with the trackers' cached features; takes a second, so use it on the worker thread."""
+        return ScanPair(*self._volumes, self._known_registration)
 
     @property
     def registration(self) -> Registration | None:
         """The registration if it is known already; nothing is computed."""
         if "pair" in self.__dict__ and self.pair.is_registered:
             return self.pair.registration()
-        return self._given
+        return self._known_registration

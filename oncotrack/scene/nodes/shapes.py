@@ -18,9 +18,9 @@ from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, label_
 from oncotrack.scene.nodes.node_registry import NodeKey
 
 BOX, LONG_AXIS, SHORT_AXIS, OUTLINE = "box", "long axis", "short axis", "outline"
-"""Parts that one finding at one time point may have, each a node of its own."""
+"""Values of `NodeKey.part` for the shapes of a finding at a time point, each in its own node."""
 FIELDS = {BOX: "box", LONG_AXIS: "long_axis", SHORT_AXIS: "short_axis", OUTLINE: "tracklet"}
-"""The observation's field that each part shows."""
+"""The field of the observation that each part shows."""
 CLASSES = {
     BOX: "vtkMRMLMarkupsROINode",
     LONG_AXIS: "vtkMRMLMarkupsLineNode",
@@ -86,7 +86,7 @@ def draw_shape(
     display.SetColor(*colour)
     display.SetSelectedColor(*colour)
     if part == BOX:
-        # a box that follows from slice boxes or a mask cannot be dragged; those are drawn, and edited, in slices
+        # a box derived from slice boxes or a mask cannot be dragged: these are drawn and edited in the slice views
         is_own = observation.tracklet is None and observation.mask is None
         display.SetHandlesInteractive(is_current and is_own)
         display.SetVisibility2D(is_own)
@@ -109,7 +109,7 @@ def read_shape(
         if new is None or max(map(math.dist, (new.start, new.end), (old.start, old.end))) < _NEAR_MM:
             return
         changed = replace(observation, **{FIELDS[part]: new})
-        if observation.mask is not None:  # it belongs to the old axes
+        if observation.mask is not None:  # it was made from the old axes
             changed = replace(changed, mask=None, volume_mm3=None)
         text = f"change the {part} of {findings[uid].label}"
     else:
@@ -119,7 +119,7 @@ def read_shape(
 
 
 def drop_shape(part: str, findings: FindingList, uid: str, time_point: str) -> None:
-    """Remove a part from a finding after its node was deleted; without its slice boxes a finding leaves the scan."""
+    """Remove a shape from a finding after its node was deleted; without slice boxes the finding is removed from the scan."""
     observation = findings[uid].at(time_point)
     if observation is None:
         return
@@ -131,7 +131,7 @@ def drop_shape(part: str, findings: FindingList, uid: str, time_point: str) -> N
 
 
 def outline(tracklet: Tracklet) -> vtk.vtkPolyData:
-    """Return flat plates, one per slice box, half the slice step thick each way, whose outline a slice view cuts."""
+    """Return one flat plate per slice box, as thick as a slice; a slice view shows the outline where it cuts the plate."""
     append = vtk.vtkAppendPolyData()
     half = np.asarray(tracklet.step) * 0.499
     for box in tracklet.boxes:
@@ -164,7 +164,7 @@ def _draw_box(node: slicer.vtkMRMLMarkupsROINode, box: Box) -> None:
         node.SetCenterWorld(*box.centre)
         node.SetSizeWorld(*(high - low for low, high in zip(box.low, box.high, strict=True)))
     if node.GetNthControlPointVisibility(0):
-        node.SetNthControlPointVisibility(0, False)  # the finding's own point is there, and moves the box
+        node.SetNthControlPointVisibility(0, False)  # the finding's fiducial point lies here, and moves the box
 
 
 def _read_box(node: slicer.vtkMRMLMarkupsROINode) -> Box | None:
@@ -190,7 +190,7 @@ def draw_axis(node: slicer.vtkMRMLMarkupsLineNode, axis: Axis) -> None:
 
 
 def _label_axis(node: slicer.vtkMRMLMarkupsLineNode, text: str) -> None:
-    """Label the end that lies on the right of the picture, where the text does not cover the lesion."""
+    """Label the end that lies on the right in the view, where the text does not cover the lesion."""
     axis = read_axis(node)
     right = 0 if axis.start[0] < axis.end[0] else 1
     for index in range(2):

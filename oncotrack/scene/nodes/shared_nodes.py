@@ -1,4 +1,4 @@
-"""One `FindingNodes` per scene, shared by all sessions that work on it and counted, because no single object owns them."""
+"""One `FindingNodes` per scene, shared by all sessions on that scene and closed when the last session releases it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _shared: list[tuple[FindingNodes, int]] = []
 
 
 def share_nodes(scene: slicer.vtkMRMLScene) -> FindingNodes:
-    """Return the scene's findings and their nodes, opened by the first caller; each caller must release them."""
+    """Return the scene's findings and their nodes, created on the first call; every caller must release them."""
     for index, (nodes, users) in enumerate(_shared):
         if nodes.scene is scene:
             _shared[index] = nodes, users + 1
@@ -20,7 +20,7 @@ def share_nodes(scene: slicer.vtkMRMLScene) -> FindingNodes:
 
 
 def release_nodes(nodes: FindingNodes) -> None:
-    """Release shared nodes; after the last caller has, the scene is no longer observed."""
+    """Release shared nodes; the last release stops observing the scene."""
     for index, (known, users) in enumerate(_shared):
         if known is nodes:
             _shared[index] = nodes, users - 1

@@ -15,7 +15,7 @@ from oncotrack.findings.sizes import length_text
 
 
 def rows(findings: FindingList) -> list[list[str]]:
-    """Return the headings and one row per finding, as text; lengths in mm, positions RAS mm, empty where unknown."""
+    """Return the headings and one row per finding, as text: lengths in mm, positions in RAS mm, "" where unknown."""
     heading = ["Label", "Kind", "Site", "Role"]
     for time_point in findings.time_points:
         heading += [
@@ -32,7 +32,7 @@ def rows(findings: FindingList) -> list[list[str]]:
 
 
 def draw_table(node: slicer.vtkMRMLTableNode, findings: FindingList) -> None:
-    """Write the rows into a table node, which is locked: the list is edited elsewhere."""
+    """Write the rows into a table node, which is locked because it cannot be edited: it is a view of the list."""
     table = vtk.vtkTable()
     heading, *body = rows(findings)
     for index, title in enumerate(heading):

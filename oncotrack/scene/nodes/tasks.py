@@ -1,4 +1,4 @@
-"""Long-running work: a part for a worker thread and a part that then changes the scene."""
+"""Long-running work in two parts: computation on a worker thread, then a change of the scene on the GUI thread."""
 
 from __future__ import annotations
 
@@ -16,8 +16,18 @@ def _nothing() -> None:
 
 @dataclass(frozen=True)
 class Task:
-    """Work in two halves. `work(progress)` touches no scene and runs on any thread; `apply(result)` and `abandon()`
-    run on the GUI thread. When the work fails or is cancelled, the scene is as it was before.
+    """Long-running work: `work` computes a result, `apply` changes the scene by it.
+
+    Attributes
+    ----------
+    text : str
+        What the task does, for the progress bar.
+    work : callable
+        Called with the progress function on any thread; must not use the scene.
+    apply : callable
+        Called with the result of `work` on the GUI thread.
+    abandon : callable
+        Called on the GUI thread instead of `apply` when `work` failed or was cancelled, and after `apply` failed.
     """
 
     text: str
@@ -26,7 +36,7 @@ class Task:
     abandon: Callable[[], None] = _nothing
 
     def run(self, progress: Progress = silent) -> Any:
-        """Run both halves now, on this thread; returns what `apply` returns."""
+        """Run both parts now, on this thread; returns what `apply` returns."""
         try:
             return self.apply(self.work(progress))
         except BaseException:
@@ -40,7 +50,17 @@ class Task:
         progress: Progress = silent,
         done: Callable[[Any], None] = lambda _result: None,
     ) -> Job:
-        """Queue the task; `done(what apply returned)` or `failed(error)`, `Cancelled` too, follows on the GUI thread."""
+        """Queue the task on a worker.
+
+        Parameters
+        ----------
+        worker : Worker
+        failed : callable
+            Called with the error on the GUI thread, also with `Cancelled`.
+        progress : Progress
+        done : callable
+            Called with what `apply` returned, on the GUI thread.
+        """
 
         def give_up(error: OncoTrackError) -> None:
             self.abandon()

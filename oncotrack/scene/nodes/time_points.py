@@ -36,7 +36,7 @@ def volumes_by_time_point(scene: slicer.vtkMRMLScene) -> dict[str, slicer.vtkMRM
 
 
 def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList, label: str) -> TimePoint:
-    """Return the list's time point for a volume, else a new one: "baseline", or "baseline 2" if that label is used."""
+    """Return the list's time point of a volume, else a new one with this label, or "LABEL 2" ... if the label is in use."""
     known = {time_point.id: time_point for time_point in findings.time_points}
     if time_point_id(volume) in known:
         return known[time_point_id(volume)]

@@ -1,4 +1,4 @@
-"""The registration as a linear transform node: baseline to follow-up, never hardened into an image."""
+"""The registration as a linear transform node from baseline to follow-up; it is never hardened into an image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIMILARITY, _OVERLAP = "OncoTrack.similarity", "OncoTrack.overlap"
 
 
 def draw_registration(node: slicer.vtkMRMLLinearTransformNode, registration: Registration) -> None:
-    """Write the registration: a volume put under the node moves from the baseline's place to the follow-up's."""
+    """Write the registration: a volume under the node moves from its baseline position to its follow-up position."""
     node.SetMatrixTransformToParent(to_vtk(registration.matrix))
     node.SetAttribute(_SIMILARITY, f"{registration.similarity:.6g}")
     node.SetAttribute(_OVERLAP, f"{registration.overlap:.6g}")
@@ -32,7 +32,7 @@ def matrix_of(node: slicer.vtkMRMLTransformNode) -> np.ndarray:
     array = to_numpy(matrix)
     if not np.isfinite(array).all() or abs(np.linalg.det(array[:3, :3])) < 1e-6:
         raise InputError(
-            f"The transform {node.GetName()} flattens the image. Correct it, or delete it and match again."
+            f"The transform {node.GetName()} cannot be inverted. Correct it, or delete it and match again."
         )
     return array
 

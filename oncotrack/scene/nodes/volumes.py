@@ -18,7 +18,7 @@ _STORED = ("date", "series_uid")
 
 
 def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str = "") -> slicer.vtkMRMLScalarVolumeNode:
-    """Add a volume node with the same voxels in the same place, shown in grey; CT in a soft tissue window."""
+    """Add a volume node with the volume's voxels and geometry, shown in grey; CT in a soft tissue window."""
     node = scene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name or volume.name)
     set_volume(node, volume)
     node.SetAttribute(f"{_PREFIX}modality", volume.modality or None)
@@ -86,8 +86,8 @@ def ijk_to_world(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
         return to_numpy(matrix)
     if not parent.IsTransformToWorldLinear():
         raise InputError(
-            f"{node.GetName()} lies under {parent.GetName()}, a transform that bends it. "
-            "Take it out from under that transform, or harden it."
+            f"{node.GetName()} lies under {parent.GetName()}, a non-linear transform. "
+            "Move it out of that transform, or harden the transform."
         )
     world = vtk.vtkMatrix4x4()
     parent.GetMatrixTransformToWorld(world)
@@ -105,7 +105,7 @@ def date(node: slicer.vtkMRMLVolumeNode) -> str:
 
 
 def stamp(node: slicer.vtkMRMLVolumeNode) -> tuple:
-    """Return a value that changes whenever the voxels or their place in the world change."""
+    """Return a value that changes whenever the voxels or their position in the world change."""
     image = node.GetImageData()
     scalars = image and image.GetPointData().GetScalars()
     voxels = (scalars.GetAddressAsString("vtkObject"), scalars.GetMTime()) if scalars else ()

@@ -1,1 +1,1 @@
-"""Which scans a reader works on, and what every session offers."""
+"""The base classes of the reading sessions, and the choice of the scans that a session works on."""

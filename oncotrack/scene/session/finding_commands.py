@@ -1,4 +1,4 @@
-"""The commands on the list of findings that every session has."""
+"""The commands on findings that every session offers."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from oncotrack.scene.nodes.finding_nodes import FindingNodes
 class FindingCommands:
     """Decisions on the findings at one time point; each command is one step of undo.
 
-    The base of `ScanSession` and of the chain ReviewCommands <- FollowTasks <- FollowUpScene. A subclass sets `nodes`,
-    and defines `current`, `decided_time_point`, `go_to` and `_step`.
+    The base of `ScanSession` (from which DetectionScene and, by MaskEditing, RecistScene derive) and of ReviewCommands,
+    from which FollowTasks and FollowUpScene derive. A subclass sets `nodes` and defines `current`,
+    `decided_time_point`, `go_to` and `_step`.
 
     Attributes
     ----------
@@ -33,15 +34,15 @@ class FindingCommands:
 
     @property
     def decided_time_point(self) -> str:
-        """Time point of the observations that `accept` and `reject` decide on."""
+        """Time point of the observations that `accept` and `reject` change."""
         raise NotImplementedError
 
     def accept(self, uid: str = "") -> None:
-        """Accept a finding (the current one by default) at the decided time point."""
+        """Accept a finding (the current one by default) at `decided_time_point`."""
         self._decide(uid, State.ACCEPTED)
 
     def reject(self, uid: str = "") -> None:
-        """Reject a finding at the decided time point; a later run of a detector does not propose it again."""
+        """Reject a finding at `decided_time_point`; later runs of a detector do not propose it again."""
         self._decide(uid, State.REJECTED)
 
     def rename(self, label: str, uid: str = "") -> None:

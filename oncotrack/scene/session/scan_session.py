@@ -1,4 +1,4 @@
-"""A reading session on one scan: its findings, visited in order, decided on and edited."""
+"""The base of the sessions on one scan: choice of the scan, list order, and navigation between its findings."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from oncotrack.scene.views.slice_views import SliceViews, all_slice_nodes
 class ScanSession(FindingCommands):
     """The base of the sessions that work on one scan.
 
-    It shares the list of findings with all other sessions on the scene. A subclass defines its own findings by `current`
-    and `shown`.
+    All sessions on a scene share one list of findings. A subclass defines by `current` and `shown` which findings it
+    works on.
 
     Parameters
     ----------
     scene : vtkMRMLScene
     role : str
-        Of `SingleScanSelection`.
+        As for `SingleScanSelection`.
     slice_nodes : callable, optional
-        The slice nodes that show the scan; all of the scene's when missing.
+        Returns the slice nodes that show the scan; all of the scene's when missing.
     """
 
     changed = Signal()
@@ -47,7 +47,7 @@ class ScanSession(FindingCommands):
         self.nodes: FindingNodes = share_nodes(scene)
         self._listed: tuple[str, ...] | None = None
         self._others: tuple[str, list[str]] = ("", [])  # the current finding, and the list without it
-        self._before = 0  # how many of those precede it, also after it has moved or left the list
+        self._before = 0  # how many of those precede it; kept after it has moved within the list or left it
         self._left_views: dict[str, tuple[str, ...]] | None = None
         self._scan = SingleScanSelection(self.nodes, role)
         self._views = SliceViews(scene, slice_nodes or (lambda: all_slice_nodes(scene)))
@@ -114,7 +114,7 @@ class ScanSession(FindingCommands):
 
     @property
     def listed(self) -> tuple[str, ...]:
-        """Uids in the order of `next` and `previous`: set by a panel, else that of `shown`."""
+        """Uids in the order of `next` and `previous`: the order that a panel has set, else that of `shown`."""
         return tuple(finding.uid for finding in self.shown) if self._listed is None else self._listed
 
     @listed.setter
@@ -123,7 +123,7 @@ class ScanSession(FindingCommands):
         self._count_before()
 
     def remove_from_scan(self, uid: str = "") -> None:
-        """Remove a finding from this scan; it stays in the list while it lies on another scan."""
+        """Remove a finding from this scan; it stays in the list if it is also on another scan."""
         self.findings.remove_from_scan(self._finding(uid).uid, self.time_point)
 
     # navigation
@@ -152,7 +152,7 @@ class ScanSession(FindingCommands):
             self.go_to(here)
 
     def _count_before(self) -> None:
-        """Remember the current finding's place in the list, so that `next` continues there after a decision has moved it."""
+        """Store the current finding's place in the list, so that `next` continues there after a decision has moved it."""
         here = self.current.uid if self.current else ""
         uids = [uid for uid in self.listed if uid in self.findings]
         others = [uid for uid in uids if uid != here]

@@ -1,4 +1,4 @@
-"""The scan that a single-scan session works on, stored in the scene beside baseline and follow-up."""
+"""The scan that a single-scan session works on; the choice is stored in the scene."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DETECTED, MEASURED = "OncoTrack.detected", "OncoTrack.measured"
 
 
 class SingleScanSelection:
-    """One volume of the scene as a time point of its findings.
+    """The choice of one volume of the scene, which is a time point of the findings.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ class SingleScanSelection:
     @property
     def volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
         """The chosen volume; the baseline while none was chosen."""
-        node = self._nodes.parts.find(LIST)
+        node = self._nodes.registry.find(LIST)
         references = (node.GetNodeReference(role) for role in (self._role, *ROLES)) if node else ()
         return next((volume for volume in references if volume), None)
 
@@ -58,7 +58,7 @@ class SingleScanSelection:
         self._nodes.list_node().SetNodeReferenceID(self._role, volume.GetID() if volume else None)
 
     def image(self) -> Volume:
-        """Return the image for the engine: the same object until the volume is changed.
+        """Return the scan as the engine uses it: the same object until the volume changes.
 
         Raises
         ------
@@ -77,7 +77,7 @@ class SingleScanSelection:
         return self.volume is not None and self._image is not None and self.image() is image
 
     def name_time_point(self) -> None:
-        """Add the scan to the list's time points; to be grouped with the first finding on it."""
+        """Add the scan to the list's time points; call it in the same undo group as the first finding on it."""
         findings, volume = self._nodes.findings, self.volume
         if all(known.id != self.time_point for known in findings.time_points):
             scan = time_point_of(volume, findings, self._label(volume))

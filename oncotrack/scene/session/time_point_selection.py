@@ -1,6 +1,6 @@
-"""The volumes of the scene that are the patient's visits, and the two of them that are baseline and follow-up.
+"""The choice of the volumes that are the patient's visits, and of the two that are baseline and follow-up.
 
-The choice is kept in the scene itself (references of the list's text node), so that a saved scene reopens with it.
+The choice is stored in the scene (as node references of the list's text node), so that a saved scene reopens with it.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from oncotrack.scene.nodes.volumes import date, stamp, to_volume
 
 _BASELINE, _FOLLOWUP, _VISIT = "OncoTrack.baseline", "OncoTrack.followup", "OncoTrack.visit"
 ROLES = {_BASELINE: "baseline", _FOLLOWUP: "follow-up"}
-"""References of the list's text node to the two scans, and what a reader calls these."""
+"""Roles of the node references from the list's text node to the two scans, with the scans' labels."""
 
 
 class TimePointSelection:
-    """Baseline, follow-up and every other visit of the findings in a scene.
+    """The choice of baseline, follow-up and all other visits in a scene.
 
     Parameters
     ----------
@@ -68,11 +68,11 @@ class TimePointSelection:
 
     @property
     def visits(self) -> tuple[slicer.vtkMRMLScalarVolumeNode, ...]:
-        """All scans of the patient, earliest first: by date where every one has it, else as they were chosen.
+        """All scans of the patient, earliest first: by date if every scan has one, else in the order of choice.
 
-        Scans that findings lie on are among them, and baseline and follow-up.
+        Includes baseline, follow-up and all scans with findings.
         """
-        node = self._nodes.parts.find(LIST)
+        node = self._nodes.registry.find(LIST)
         if node is None:
             return ()
         chosen = [node.GetNthNodeReference(_VISIT, n) for n in range(node.GetNumberOfNodeReferences(_VISIT))]
@@ -93,7 +93,7 @@ class TimePointSelection:
         node.RemoveNodeReferenceIDs(_VISIT)
         for volume in volumes:
             node.AddNodeReferenceID(_VISIT, volume.GetID())
-        self._into_studies()
+        self._put_into_studies()
 
     def choose(
         self, baseline: slicer.vtkMRMLScalarVolumeNode | None, followup: slicer.vtkMRMLScalarVolumeNode | None
@@ -102,14 +102,14 @@ class TimePointSelection:
         node = self._nodes.list_node()
         for role, volume in ((_BASELINE, baseline), (_FOLLOWUP, followup)):
             node.SetNodeReferenceID(role, volume.GetID() if volume else None)
-        self._into_studies()
+        self._put_into_studies()
 
     def clear_cache(self) -> None:
-        """Discard what was computed from the scans; the next `scans` reads them again."""
+        """Discard the cached pairs of scans; the next call of `scans` reads them again."""
         self._pairs.clear()
 
     def pair(self, earlier: slicer.vtkMRMLScalarVolumeNode, later: slicer.vtkMRMLScalarVolumeNode) -> RegisteredVolumes:
-        """Return a pair of scans with what was computed from them, cached while both are in the scene."""
+        """Return a pair of scans with its registration, cached while both are in the scene."""
         self._pairs = {
             ids: pair for ids, pair in self._pairs.items() if all(volume.GetScene() for volume in pair.volumes)
         }
@@ -119,7 +119,7 @@ class TimePointSelection:
         return self._pairs[ids]
 
     def scans(self) -> ScanSnapshot:
-        """Return baseline and follow-up for the engine; InputError when one is not chosen, or cannot be used."""
+        """Return baseline and follow-up as the engine uses them; InputError when one is not chosen, or cannot be used."""
         baseline, followup = self.baseline, self.followup
         if baseline is None or followup is None:
             missing = "baseline" if baseline is None else "follow-up"
@@ -138,7 +138,7 @@ class TimePointSelection:
         self.pair(self.baseline, self.followup).draw(registration)
 
     def name_time_points(self) -> None:
-        """Add the visits to the list's time points, in order; to be grouped with the first finding on them."""
+        """Add the visits to the list's time points, in order; call it in the same undo group as the first finding on them."""
         findings, order = self._nodes.findings, [time_point_id(volume) for volume in self.visits]
         known = {time_point.id for time_point in findings.time_points}
         for volume, time_point in self._time_points():
@@ -151,7 +151,7 @@ class TimePointSelection:
             findings.set_time_points(ordered)
 
     def unmatched_time_points(self, findings: FindingList) -> tuple[TimePoint, ...]:
-        """Return the time points of another list whose scans are not the chosen ones; without a fingerprint a scan matches any."""
+        """Return the time points of another list whose scans are not the chosen ones; one without a fingerprint fits any scan."""
         chosen = {time_point_id(volume): volume for volume in self.visits}
         used = {each for finding in findings for each in finding.observations}
         return tuple(
@@ -169,7 +169,7 @@ class TimePointSelection:
             self._fingerprints[key] = to_volume(volume).fingerprint
         return self._fingerprints[key]
 
-    def _into_studies(self) -> None:
+    def _put_into_studies(self) -> None:
         for volume in self.visits:
             need_time_point_id(volume, self._nodes.findings)
         for volume, time_point in self._time_points():
@@ -181,5 +181,5 @@ class TimePointSelection:
             yield volume, time_point_of(volume, self._nodes.findings, label)
 
     def _chosen(self, role: str) -> slicer.vtkMRMLScalarVolumeNode | None:
-        node = self._nodes.parts.find(LIST)
+        node = self._nodes.registry.find(LIST)
         return node.GetNodeReference(role) if node else None

@@ -1,4 +1,4 @@
-"""The letters of the alternatives, hidden in slice views where one would cover the match's label."""
+"""Visibility of the alternatives' letters: hidden in slice views where one would cover the match's label."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from oncotrack.findings.finding import Point
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.views.view_rows import ViewRow
 
-_LABEL, _LETTER = 0.03, 0.025  # heights of the texts, as parts of a view's diagonal
-_WIDTH = 0.62  # of a character, in heights
+_LABEL, _LETTER = 0.03, 0.025  # heights of the texts, as fractions of a view's diagonal
+_WIDTH = 0.62  # width of a character, as a fraction of its height
 _NEAR_SLICES = 1.0
 
 
@@ -43,7 +43,17 @@ class AlternativeLabels:
                 self._observers.add(view, vtk.vtkCommand.ModifiedEvent, lambda caller, _: self._show(caller))
 
     def draw(self, node: slicer.vtkMRMLMarkupsFiducialNode, match: Point | None, label: str) -> None:
-        """Show this node's letters, which have one display node per view, where they do not cover the match's label."""
+        """Show the letters of a node, which has one display node per view, where they do not cover the match's label.
+
+        Parameters
+        ----------
+        node : vtkMRMLMarkupsFiducialNode
+            The alternatives.
+        match : Point or None
+            Position of the match, RAS mm.
+        label : str
+            Its label.
+        """
         self._node, self._match, self._label = node, match, label
         for view in self._row.slices():
             self._show(view)
@@ -53,20 +63,21 @@ class AlternativeLabels:
             return
         for index in range(self._node.GetNumberOfDisplayNodes()):
             display = self._node.GetNthDisplayNode(index)
-            if display.IsDisplayableInView(view.GetID()) and bool(display.GetPointLabelsVisibility()) != self._fit(
-                view
-            ):
-                display.SetPointLabelsVisibility(self._fit(view))
+            if not display.IsDisplayableInView(view.GetID()):
+                continue
+            if bool(display.GetPointLabelsVisibility()) != (is_free := self._is_label_free(view)):
+                display.SetPointLabelsVisibility(is_free)
 
-    def _fit(self, view: slicer.vtkMRMLSliceNode) -> bool:
-        at = _shown(view, self._match) if self._match else None
+    def _is_label_free(self, view: slicer.vtkMRMLSliceNode) -> bool:
+        """Return whether no letter would cover the match's label in a view."""
+        at = _pixel(view, self._match) if self._match else None
         if at is None:
             return True
         diagonal = math.hypot(*view.GetDimensions()[:2])
         height, letter = _LABEL * diagonal, _LETTER * diagonal
         width = _WIDTH * height * len(self._label)
         for index in range(self._node.GetNumberOfControlPoints()):
-            other = _shown(view, self._node.GetNthControlPointPositionWorld(index))
+            other = _pixel(view, self._node.GetNthControlPointPositionWorld(index))
             if other is None:
                 continue
             right, up = other[0] - at[0], other[1] - at[1]
@@ -76,9 +87,9 @@ class AlternativeLabels:
         return True
 
 
-def _shown(view: slicer.vtkMRMLSliceNode, place: Point) -> tuple[float, float] | None:
-    """Return a place's position (RAS mm) in a view's pixels; None when it lies on another slice."""
+def _pixel(view: slicer.vtkMRMLSliceNode, position: Point) -> tuple[float, float] | None:
+    """Return the pixel of a view that shows a position (RAS mm); None when it lies on another slice."""
     to_xy = vtk.vtkMatrix4x4()
     vtk.vtkMatrix4x4.Invert(view.GetXYToRAS(), to_xy)
-    x, y, z, _ = to_xy.MultiplyPoint([*place, 1.0])
+    x, y, z, _ = to_xy.MultiplyPoint([*position, 1.0])
     return (x, y) if abs(z) < _NEAR_SLICES else None

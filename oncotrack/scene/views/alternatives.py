@@ -23,14 +23,14 @@ def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[
         display.SetGlyphScale(2.0)
         display.SetSelectedColor(*OTHER_COLOUR)
         display.SetTextScale(2.5)
-        display.GetTextProperty().SetVerticalJustificationToTop()  # below its point: the match's label is above its own
+        display.GetTextProperty().SetVerticalJustificationToTop()  # below the point; the match's label is above its point
     node.SetLocked(True)
 
 
 def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding | None, time_point: str) -> None:
     """Show the alternatives of one finding as "b", "c", ...; none without a finding.
 
-    The finding's label is left out: in a small view it would cover the match's own.
+    The finding's label is left out, because in a small view it would cover the label of the match.
     """
     observation = finding.at(time_point) if finding else None
     evidence = observation.evidence if observation else None

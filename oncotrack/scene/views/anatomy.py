@@ -1,4 +1,4 @@
-"""The Gaussian anatomy map as a soft colour layer over the follow-up."""
+"""Display of the anatomy map (a Gaussian) or of a probability map as a transparent overlay on the follow-up."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from oncotrack.images.volume import Volume
 from oncotrack.scene.nodes.volumes import set_volume
 
 OPACITY = 0.35
-"""How strongly the map covers the scan in slice views."""
+"""Opacity of the map over the scan in slice views, 0 to 1."""
 _LOWEST_SHOWN = 0.1
-# plasma's path from violet to yellow: lightness rises evenly, so it also reads in grey
+# the colour map plasma, from violet to yellow: its lightness rises evenly, so that it can also be read in grey
 _PLASMA = np.array(
     [[0.29, 0.01, 0.63], [0.49, 0.01, 0.66], [0.66, 0.13, 0.59], [0.80, 0.28, 0.47], [0.90, 0.42, 0.36],
      [0.97, 0.58, 0.25], [0.99, 0.76, 0.15], [0.94, 0.98, 0.13]]
@@ -19,7 +19,7 @@ _PLASMA = np.array(
 
 
 def draw_map(node: slicer.vtkMRMLScalarVolumeNode, colours: slicer.vtkMRMLColorTableNode, anatomy_map: Volume) -> None:
-    """Put the map (peak 1) into its node; below 0.1 it is transparent."""
+    """Write a map with values from 0 to 1 into its node; values below 0.1 are transparent."""
     if colours.GetNumberOfColors() != 256:
         draw_colours(colours)
     set_volume(node, anatomy_map)

@@ -1,4 +1,4 @@
-"""A scene with the module logics of Slicer's own application, for tests, the command line and the browser."""
+"""A scene with the module logics that the Slicer application would provide, for tests, the command line and the browser."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MODULE_LOGICS = {
 
 @dataclass(frozen=True)
 class Application:
-    """A scene, its application logic, and what must live as long as they do.
+    """A scene, its application logic, and the objects that must live as long as they do.
 
     Markups leave the scene when this object is deleted: if they were destroyed together with its selection node, Slicer
     would print a warning for each of their measurements.
@@ -41,7 +41,7 @@ class Application:
 
 
 def new_scene() -> Application:
-    """Return an empty scene that can hold, show, save and read everything OncoTrack makes. Slicer desktop has its own."""
+    """Return an empty scene that can hold, show, save and read all of OncoTrack's nodes; the Slicer application has its own."""
     scene = slicer.vtkMRMLScene()
     crosshair = slicer.vtkMRMLCrosshairNode()
     crosshair.SetCrosshairName("default")
@@ -53,10 +53,10 @@ def new_scene() -> Application:
     colors.AddDefaultColorNodes()
     logic.SetModuleLogic("Colors", colors)
     slicer.vtkMRMLSliceNode.AddDefaultSliceOrientationPresets(scene, True)
-    return Application(scene, logic, (colors, *complete(scene, logic)))
+    return Application(scene, logic, (colors, *add_module_logics(scene, logic)))
 
 
-def complete(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:
+def add_module_logics(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplicationLogic) -> tuple:
     """Add the module logics that a scene needs to hold, save and read OncoTrack's nodes; keep the returned objects alive."""
     kept = []
     for name, class_name in _MODULE_LOGICS.items():

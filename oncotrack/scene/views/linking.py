@@ -1,4 +1,4 @@
-"""Linked scrolling: two rows of slice views show corresponding places of their scans."""
+"""Linked scrolling: two rows of slice views show corresponding positions of their scans."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class LinkedRows:
     """Links the baseline's row of slice views with the follow-up's, both ways.
 
     Scrolling or panning a view moves the view of the same orientation in the other row; a crosshair (Shift and mouse
-    move) marks its place in both rows and brings the other row there.
+    move) marks the position in both rows and centres the other row on it.
 
     Parameters
     ----------
     baseline, followup : ViewRow
     registration : callable
-        The registration in force, or None while there is none: then nothing is linked.
+        Returns the present registration, or None while there is none: then nothing is linked.
     """
 
     def __init__(self, baseline: ViewRow, followup: ViewRow, registration: Callable[[], Registration | None]) -> None:
@@ -51,10 +51,10 @@ class LinkedRows:
         self._crosshair = self._scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
         if self._crosshair:
             self._observers.add(self._crosshair, vtk.vtkCommand.ModifiedEvent, lambda *_: self._on_crosshair())
-        self._take_crosshair()
+        self._hide_slicer_crosshair()
 
     def close(self) -> None:
-        """Unlink the rows and remove the marks."""
+        """Unlink the rows and remove the marks of the crosshair."""
         self.is_enabled = False
         self._observers.clear()
 
@@ -69,16 +69,16 @@ class LinkedRows:
             return
         self._is_enabled = enabled
         if enabled:
-            self._take_crosshair()
+            self._hide_slicer_crosshair()
             return
         if self._crosshair and self._crosshair_mode is not None:
             self._crosshair.SetCrosshairMode(self._crosshair_mode)
         self.hide_crosshair()
 
     def anchor(self, baseline: Sequence[float] | None = None, followup: Sequence[float] | None = None) -> None:
-        """Correct the registration by a shift, so that the current lesion's two places correspond exactly.
+        """Add a shift to the registration, so that the current lesion's two positions (RAS mm) correspond exactly.
 
-        Without points the registration is used unchanged.
+        Without positions the registration is used unchanged.
         """
         registration = self._registration()
         if baseline is None or followup is None or registration is None:
@@ -87,51 +87,51 @@ class LinkedRows:
             self._shift = np.asarray(followup, float) - registration.to_followup(baseline)
 
     def corresponding(self, ras: Sequence[float], *, of_followup: bool = False) -> Point | None:
-        """Return the corresponding place in the other scan, RAS mm; None while nothing is registered."""
+        """Return the corresponding position in the other scan, RAS mm; None while there is no registration."""
         registration = self._registration()
         if registration is None:
             return None
         ras = np.asarray(ras, float)
-        place = (
+        position = (
             registration.to_baseline(ras - self._shift) if of_followup else registration.to_followup(ras) + self._shift
         )
-        return tuple(float(v) for v in place)
+        return tuple(float(v) for v in position)
 
     def show(self, ras: Sequence[float], *, in_followup: bool = False) -> None:
-        """Mark a place of one scan and its counterpart, and bring the other row there."""
+        """Mark a position (RAS mm) of one scan and the corresponding one, and centre the other row on the latter."""
         other = self.corresponding(ras, of_followup=in_followup)
         if other is None:
             return
         with self.paused():
             self._rows[not in_followup].jump(other)
-        places = (other, ras) if in_followup else (ras, other)
-        for index, place in enumerate(places):
+        positions = (other, ras) if in_followup else (ras, other)
+        for index, position in enumerate(positions):
             node = self._mark(index)
-            node.SetNthControlPointPositionWorld(0, *place)
+            node.SetNthControlPointPositionWorld(0, *position)
             node.SetDisplayVisibility(True)
 
     def hide_crosshair(self) -> None:
         """Hide the marks of the crosshair."""
-        parts = NodeRegistry(self._scene)
+        registry = NodeRegistry(self._scene)
         for index in (0, 1):
-            parts.remove(NodeKey(CROSSHAIR, str(index)))
+            registry.remove(NodeKey(CROSSHAIR, str(index)))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Move views inside this context without the other row following."""
-        was, self._is_busy = self._is_busy, True
+        """Return a context in which views can be moved without the other row following."""
+        was_busy, self._is_busy = self._is_busy, True
         try:
             yield
         finally:
-            self._is_busy = was
+            self._is_busy = was_busy
             for row in self._rows:
                 self._seen.update({node.GetID(): _centre(node) for node in row.slices()})
 
     def _mark(self, index: int) -> slicer.vtkMRMLMarkupsFiducialNode:
-        parts, key = NodeRegistry(self._scene), NodeKey(CROSSHAIR, str(index))
-        node = parts.find(key)
+        registry, key = NodeRegistry(self._scene), NodeKey(CROSSHAIR, str(index))
+        node = registry.find(key)
         if node is None:
-            node = parts.need(key, "vtkMRMLMarkupsFiducialNode", "Corresponding place")
+            node = registry.need(key, "vtkMRMLMarkupsFiducialNode", "Corresponding place")
             node.SetSaveWithScene(False)
             node.SetHideFromEditors(True)
             node.CreateDefaultDisplayNodes()
@@ -146,8 +146,8 @@ class LinkedRows:
             node.SetLocked(True)
         return node
 
-    def _take_crosshair(self) -> None:
-        # Slicer draws its own crosshair at one RAS in all views, which is two different places of the patient
+    def _hide_slicer_crosshair(self) -> None:
+        # Slicer draws its crosshair at the same RAS position in all views, which is not the same anatomy in both scans
         if self._crosshair:
             self._crosshair_mode = self._crosshair.GetCrosshairMode()
             self._crosshair.SetCrosshairMode(slicer.vtkMRMLCrosshairNode.NoCrosshair)
@@ -168,10 +168,10 @@ class LinkedRows:
         in_followup = self._rows[1].index_of(node) >= 0
         here, there = self._rows[in_followup], self._rows[not in_followup]
         other = there.slice_at(here.index_of(node))
-        place = self.corresponding(centre, of_followup=in_followup)
-        if other and place:
+        position = self.corresponding(centre, of_followup=in_followup)
+        if other and position:
             with self.paused():
-                other.JumpSliceByCentering(*place)
+                other.JumpSliceByCentering(*position)
 
     def _on_node_added(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
         if node.IsA("vtkMRMLSliceNode") and any(row.index_of(node) >= 0 for row in self._rows):

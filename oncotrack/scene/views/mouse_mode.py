@@ -5,7 +5,7 @@ from __future__ import annotations
 import slicer
 
 
-def place_into(node: slicer.vtkMRMLMarkupsNode) -> None:
+def place_point_in(node: slicer.vtkMRMLMarkupsNode) -> None:
     """Make the next click in a slice view add a point to `node`."""
     scene = node.GetScene()
     selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")

@@ -1,4 +1,4 @@
-"""One click in a slice view, read from a fiducial point that is removed as soon as it is placed."""
+"""Placement of a new lymph node: one click in a slice view, read from a fiducial point that is removed at once."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from oncotrack.scene.nodes.fiducials import style_points
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
-from oncotrack.scene.views.mouse_mode import place_into, stop_placing
+from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
 
-SEED = NodeKey("new node")
+CLICK = NodeKey("new node")
+"""The fiducial node that receives the click."""
 
 
 class NodePlacement:
-    """Asks for one click at a time.
+    """Reads one click in a slice view after each `begin`.
 
     Parameters
     ----------
@@ -31,17 +32,17 @@ class NodePlacement:
         self._observers = Observers()
 
     def begin(self) -> None:
-        """Make the next click in a slice view `placed`."""
-        place_into(self._nodes.parts.find(SEED) or self._make())
+        """Make the next click in a slice view emit `placed`."""
+        place_point_in(self._nodes.registry.find(CLICK) or self._make())
 
     def close(self) -> None:
         """Remove the node from the scene."""
         self._observers.clear()
-        self._nodes.parts.remove(SEED)
+        self._nodes.registry.remove(CLICK)
 
     def _make(self) -> slicer.vtkMRMLMarkupsFiducialNode:
         self._observers.clear()
-        node = self._nodes.parts.need(SEED, "vtkMRMLMarkupsFiducialNode", "New node")
+        node = self._nodes.registry.need(CLICK, "vtkMRMLMarkupsFiducialNode", "New node")
         node.SetSaveWithScene(False)
         node.SetHideFromEditors(True)
         node.CreateDefaultDisplayNodes()
@@ -53,9 +54,9 @@ class NodePlacement:
     def _on_point(self, node: slicer.vtkMRMLMarkupsFiducialNode) -> None:
         for index in range(node.GetNumberOfControlPoints()):
             if node.GetNthControlPointPositionStatus(index) == node.PositionDefined:
-                place = [0.0, 0.0, 0.0]
-                node.GetNthControlPointPositionWorld(index, place)
+                position = [0.0, 0.0, 0.0]
+                node.GetNthControlPointPositionWorld(index, position)
                 stop_placing(node.GetScene())
                 node.RemoveAllControlPoints()
-                self.placed.emit(tuple(place))
+                self.placed.emit(tuple(position))
                 return

@@ -1,4 +1,4 @@
-"""Check for the OpenGL library that VTK draws with; imports neither slicer nor vtk."""
+"""Check for an OpenGL library that VTK can draw with; imports neither slicer nor vtk."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def check_drawing() -> None:
     """
     if not sys.platform.startswith("linux"):
         return
-    wanted = os.environ.get("VTK_DEFAULT_OPENGL_WINDOW", "")
-    names = _GL_LIBRARIES.get(wanted) or [name for group in _GL_LIBRARIES.values() for name in group]
+    window_class = os.environ.get("VTK_DEFAULT_OPENGL_WINDOW", "")
+    names = _GL_LIBRARIES.get(window_class) or [name for group in _GL_LIBRARIES.values() for name in group]
     if not any(_loads(name) for name in names):
         raise MissingPackageError(
-            "Nothing can be drawn here: the OpenGL library is missing. Install it "
-            f"({'libosmesa6' if wanted == 'vtkOSOpenGLRenderWindow' else 'libgl1 or libosmesa6'} on Debian and Ubuntu) "
+            "Nothing can be drawn: the OpenGL library is missing. Install it "
+            f"({'libosmesa6' if window_class == 'vtkOSOpenGLRenderWindow' else 'libgl1 or libosmesa6'} on Debian and Ubuntu) "
             "and start again; everything that needs no pictures still works."
         )
 

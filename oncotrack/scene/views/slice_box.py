@@ -19,7 +19,7 @@ _NEAR_MM = 1e-3
 
 
 class SliceBoxHandle:
-    """Draws a slice box with handles; corners and edges resize it, its middle moves it.
+    """A slice box with handles: dragging a corner or an edge resizes it, dragging its middle moves it.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class SliceBoxHandle:
     """
 
     edited = Signal()
-    """(str, SliceBox): a reader has dragged the box of the finding with this uid."""
+    """(uid, SliceBox): a reader has dragged the box of a finding."""
 
     def __init__(self, nodes: FindingNodes) -> None:
         self._nodes = nodes
@@ -37,18 +37,18 @@ class SliceBoxHandle:
         self._observers = Observers()
 
     def show(
-        self, uid: str, tracklet: Tracklet, box: SliceBox, place: np.ndarray, view_ids: tuple[str, ...], label: str
+        self, uid: str, tracklet: Tracklet, box: SliceBox, position: np.ndarray, view_ids: tuple[str, ...], label: str
     ) -> None:
-        """Draw a finding's box in some slice views, in the plane through `place` (RAS mm), not in its slice's middle."""
+        """Draw a finding's box in some slice views, in their plane, which goes through `position` (RAS mm)."""
         if self._is_busy:
             return
-        node = self._nodes.parts.find(SLICE_BOX) or self._make()
+        node = self._nodes.registry.find(SLICE_BOX) or self._make()
         self._shown = uid, tracklet, box
         u, v = np.asarray(tracklet.u_axis), np.asarray(tracklet.v_axis)
         normal = np.cross(u, v)
         middle = np.mean(tracklet.corners(box), axis=0)
         step = np.asarray(tracklet.step)
-        middle = middle + step * ((place - middle) @ normal / (step @ normal))
+        middle = middle + step * ((position - middle) @ normal / (step @ normal))
         frame = np.eye(4)
         frame[:3] = np.stack([u, v, normal, middle], 1)
         was = node.StartModify()
@@ -63,17 +63,17 @@ class SliceBoxHandle:
         """Hide the box, unless it is being dragged."""
         if not self._is_busy:
             self._shown = None
-            if (node := self._nodes.parts.find(SLICE_BOX)) is not None:
+            if (node := self._nodes.registry.find(SLICE_BOX)) is not None:
                 node.SetDisplayVisibility(False)
 
     def close(self) -> None:
         """Remove the box from the scene."""
         self._observers.clear()
-        self._nodes.parts.remove(SLICE_BOX)
+        self._nodes.registry.remove(SLICE_BOX)
 
     def _make(self) -> slicer.vtkMRMLMarkupsROINode:
         self._observers.clear()
-        node = self._nodes.parts.need(SLICE_BOX, "vtkMRMLMarkupsROINode", "Slice box")
+        node = self._nodes.registry.need(SLICE_BOX, "vtkMRMLMarkupsROINode", "Slice box")
         node.SetSaveWithScene(False)
         node.SetHideFromEditors(True)
         node.CreateDefaultDisplayNodes()
@@ -93,7 +93,7 @@ class SliceBoxHandle:
 
     def _on_hold(self, has_begun: bool) -> None:
         self._is_busy = has_begun
-        node = self._nodes.parts.find(SLICE_BOX)
+        node = self._nodes.registry.find(SLICE_BOX)
         if has_begun or self._shown is None or node is None:
             return
         uid, tracklet, old = self._shown

@@ -16,13 +16,13 @@ _PARALLEL = 0.999
 
 
 class SliceViews:
-    """Slice views of one scan, and when any of them moves.
+    """The slice views of one scan; `moved` is emitted when one of them moves.
 
     Parameters
     ----------
     scene : vtkMRMLScene
     nodes : callable
-        The slice nodes that show the scan now.
+        Returns the slice nodes that show the scan now.
     """
 
     moved = Signal()
@@ -47,7 +47,7 @@ class SliceViews:
         return [node for node in self._nodes() if abs(_column(node, 2) @ normal) > _PARALLEL]
 
     def jump(self, ras: Sequence[float]) -> None:
-        """Centre every view on a place, RAS mm."""
+        """Centre every view on a position, RAS mm."""
         for node in self._nodes():
             node.JumpSliceByCentering(*ras)
 
@@ -71,7 +71,7 @@ def all_slice_nodes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceNode]
 
 
 def centre(node: slicer.vtkMRMLSliceNode) -> np.ndarray:
-    """Return the centre of what a view shows, (3,) RAS mm."""
+    """Return the centre of a slice view, (3,) RAS mm."""
     return _column(node, 3)
 
 

@@ -17,7 +17,7 @@ _COLOURS = ("#F34A33", "#6EB04B", "#EDD54C")
 
 @dataclass(frozen=True)
 class ViewRow:
-    """The slice views of one time point, by their layout names; views that are not open are passed over."""
+    """The slice views of one time point, by their layout names; views that are not open are skipped."""
 
     scene: slicer.vtkMRMLScene
     names: tuple[str, ...]
@@ -51,7 +51,7 @@ class ViewRow:
     def show(
         self, background: slicer.vtkMRMLVolumeNode | None, foreground: slicer.vtkMRMLVolumeNode | None, opacity: float
     ) -> None:
-        """Show a scan in every view, with a layer of `opacity` (0 to 1) over it."""
+        """Show a scan in every view, with an overlay of `opacity` (0 to 1)."""
         for name in self.names:
             composite = self.scene.GetSingletonNode(name, "vtkMRMLSliceCompositeNode")
             if composite:

@@ -1,4 +1,4 @@
-"""Window and level of both scans: presets for CT, and a window from the voxels for MR."""
+"""Window and level of both scans: presets for CT, and a window from the percentiles of the voxels for other images."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WINDOWS = (
 
 
 def is_ct(volume: slicer.vtkMRMLVolumeNode) -> bool:
-    """Tell whether the voxels are Hounsfield units, as `Volume.is_ct` does."""
+    """Return whether the voxels are Hounsfield units, by the rule of `Volume.is_ct`."""
     lowest = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars()).min()  # ten times as fast as VTK's range
     return are_hounsfield_units(modality(volume), float(lowest))
 
@@ -68,7 +68,7 @@ class WindowLink:
     """
 
     changed = Signal()
-    """(width, level): a scan is shown by this window now."""
+    """(width, level): the window of a scan was changed."""
 
     def __init__(self) -> None:
         self.is_enabled = True

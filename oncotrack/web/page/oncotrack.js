@@ -2,7 +2,8 @@
 (function () {
   "use strict";
   const state = (name) => window.trame && window.trame.state.get(name);
-  // After a choice by mouse a list keeps the focus, but letters are commands again; by keyboard they search in the list.
+  // A list that was opened by mouse keeps the focus after the choice, but letters are command keys again; a list that was
+  // opened by keyboard uses letters to search in it.
   let byMouse = true;
   const chosen = (element) => byMouse && element.closest?.(".v-select");
   const typing = (element) => element && !chosen(element) && (element.isContentEditable ||
@@ -15,8 +16,8 @@
     return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + shift + key;
   }
 
-  // A view sends the events of the mouse one after another, each after the server's answer, so a key can arrive before the
-  // end of the drag before it. The page counts releases and sends the count along; the server waits for that many.
+  // A view sends mouse events one by one, each after the server's answer, so a key can reach the server before the end of
+  // an earlier drag. The page counts releases and sends the count with the key; the server waits for that many releases.
   let isDown = false, releases = 0;
   window.addEventListener("pointerdown", function (event) {
     byMouse = true;

@@ -1,4 +1,4 @@
-"""The tools of the viewer: findings and their matches, lymph nodes, masks, views, files."""
+"""The tools of the viewer, one tab each: findings and their matches, lymph nodes, masks, views, files."""
 
 from __future__ import annotations
 

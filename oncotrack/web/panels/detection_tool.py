@@ -1,4 +1,4 @@
-"""Detecting lymph nodes: the detect button, the list of nodes with score threshold and filters, their slice boxes."""
+"""The Nodes tab: the detect button, the list of nodes with score threshold and filters, the edits of slice boxes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _RERUNS = ((Rerun.KEEP, "Keep decisions"), (Rerun.REPLACE, "Replace all"))
 
 
 class DetectionTool(ScanTool):
-    """Tab of the nodes of one scan; while it is open, a click in a slice selects a node and follows no lesion.
+    """The tab of one scan's lymph nodes; while it is open, a click in a slice selects a node and does not follow a lesion.
 
     Parameters
     ----------
@@ -46,17 +46,17 @@ class DetectionTool(ScanTool):
     files : Files
     """
 
-    part, name, title, icon = NODES, "nodes", "Nodes", "mdi-line-scan"
+    names, name, title, icon = NODES, "nodes", "Nodes", "mdi-line-scan"
 
     def __init__(self, viewer: Viewer, display: Display, files: Files) -> None:
         super().__init__(viewer)
         self._display, self._files = display, files
         session = DetectionScene(viewer.app.scene, slice_nodes=self._slice_nodes)
         self._list = NodeList(viewer, session)
-        self._card = TrackletCard(viewer, session, self._do, self.make_command)
+        self._card = TrackletCard(viewer, session, self._call_session, self.make_command)
         viewer.state.is_rerun_question_open = False
-        self._follow(session)
-        viewer.takes_click[self.name] = self._on_click
+        self._connect_session(session)
+        viewer.click_handlers[self.name] = self._on_click
         self._session.placed.connect(self._on_placed)
         self._session.refused.connect(self._on_refused)
         viewer.state.change("tab")(self._on_tab)
@@ -82,7 +82,7 @@ class DetectionTool(ScanTool):
     def build(self) -> None:
         """Create the choice of the scan, the buttons, the list, the slice boxes and the question before a new run."""
         commands = {command.name: command for command in self.commands}
-        self._scans()
+        self._build_scan_choice()
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
             for name in ("detect", "add_node", "export_nodes"):
                 NODES.button(self._viewer, commands[NODES.prefix + name], has_title=True)
@@ -129,7 +129,7 @@ class DetectionTool(ScanTool):
         self._display.set_windowing(False)
         if not was_placing:
             self._session.begin_placing()
-            self._viewer.say("Click the middle of the node in a slice.")
+            self._viewer.show_message("Click the middle of the node in a slice.")
 
     def _export(self) -> None:
         self._viewer.submit(
@@ -143,19 +143,19 @@ class DetectionTool(ScanTool):
         super()._refresh()
         self._card.refresh()
 
-    def _possible(self) -> frozenset[str]:
-        return panel.possible(self._session)
+    def _possible_methods(self) -> frozenset[str]:
+        return panel.possible_methods(self._session)
 
     def _show_outcome(self, outcome: Finding | tuple[Finding, ...]) -> None:
-        self._viewer.say(panel.done(self._session, outcome))
+        self._viewer.show_message(panel.outcome_text(self._session, outcome))
 
-    def _on_found(self, taken: tuple[Finding, ...]) -> None:
+    def _on_found(self, found: tuple[Finding, ...]) -> None:
         self._viewer.state.tab = self.name
-        self._show_outcome(taken)
+        self._show_outcome(found)
 
     def _on_tab(self, tab: str, **_state: object) -> None:
-        """Hide the handles of boxes on tabs whose tool takes the clicks itself."""
-        self._session.editor.is_enabled = tab == self.name or tab not in self._viewer.takes_click
+        """Show the handles of boxes on this tab and on tabs whose tool does not handle clicks."""
+        self._session.editor.is_enabled = tab == self.name or tab not in self._viewer.click_handlers
 
     def _on_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
         if node not in self._slice_nodes():
@@ -166,7 +166,7 @@ class DetectionTool(ScanTool):
         return finding is not None
 
     def _on_placed(self, finding: Finding) -> None:
-        self._viewer.attempt(self._do, "follow_new", finding.uid)
+        self._viewer.attempt(self._call_session, "follow_new", finding.uid)
 
     def _on_refused(self, error: Exception) -> None:
-        self._viewer.say(str(error), "error")
+        self._viewer.show_message(str(error), "error")

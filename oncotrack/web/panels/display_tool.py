@@ -1,4 +1,4 @@
-"""Display settings: window and level, maps over the follow-up, the link between the scans."""
+"""The View tab: window and level, maps over the follow-up, the link between the scans."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TABLE = commands_of(VIEW)
 
 
 class DisplayTool:
-    """Tab of the display settings.
+    """The tab of the display settings.
 
     Parameters
     ----------
@@ -85,8 +85,8 @@ class DisplayTool:
             **raw(data_same_window="yes"),
         )
         html.H2("Link between the scans")
-        html.P("The scans are not registered, so the views move one by one.", v_if=("has_scans && !has_registration",))
-        html.P("A place in one scan shows the corresponding place in the other.", v_if=("has_registration",))
+        html.P("The scans are not registered, so their views are not linked.", v_if=("has_scans && !has_registration",))
+        html.P("The scans are registered: linked views show corresponding positions.", v_if=("has_registration",))
         v.VBtn(
             _TABLE["register"].title,
             size="small",
@@ -102,7 +102,7 @@ class DisplayTool:
                 with html.Span():
                     html.Kbd("{{ key }}")
                 html.Span("{{ key_titles[name] }}")
-            for key, meaning in (("Shift + move", "Mark the same place in both scans"), ("Wheel", "Next slice"),
+            for key, meaning in (("Shift + move", "Mark the same position in both scans"), ("Wheel", "Next slice"),
                                  ("Right drag", "Zoom"), ("Middle drag", "Pan")):  # fmt: skip
                 with html.Span():
                     html.Kbd(key)
@@ -112,10 +112,10 @@ class DisplayTool:
         return self._session.baseline is not None or self._session.followup is not None
 
     def _can_show_probability(self) -> bool:
-        return self._session.layers.is_probability_shown or "map_probability" in self._viewer.possible
+        return self._session.overlays.is_probability_shown or "map_probability" in self._viewer.possible
 
     def _toggle_map(self) -> None:
-        self._session.layers.is_map_shown = not self._session.layers.is_map_shown
+        self._session.overlays.is_map_shown = not self._session.overlays.is_map_shown
 
     def _toggle_windowing(self) -> None:
         self._display.set_windowing(not self._viewer.state.is_windowing)
@@ -125,7 +125,7 @@ class DisplayTool:
         self._viewer.refresh()
 
     def _toggle_probability(self) -> None:
-        if self._session.layers.is_probability_shown:
-            self._session.layers.hide_probability()
+        if self._session.overlays.is_probability_shown:
+            self._session.overlays.hide_probability()
         else:
             self._viewer.submit(self._session.map_probability())

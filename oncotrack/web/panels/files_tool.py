@@ -1,4 +1,4 @@
-"""Opening scans, scenes and findings; saving results."""
+"""The Files tab: opening of scans, scenes and findings, saving of results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SCANS = ".nii,.gz,.nrrd,.nhdr,.mha,.mhd,.raw,.zraw,.dcm,.mrb,.json"
 
 
 class FilesTool:
-    """Tab for opening by path or upload and for saving.
+    """The tab for opening by path or upload, and for saving.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Following lesions: the list of findings, the match of the current one, and their commands."""
+"""The Findings tab: the list of followed lesions, the match of the current one, and their commands."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _SHOWN = "findings.filter(each => shown_state === 'all' || each.state === shown_
 
 
 class FindingsTool:
-    """Tab of the findings with state, cycle error and axes; a click on a row goes to its finding.
+    """The tab of the findings with state, cycle error and axes; a click on a row goes to its finding.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class FindingsTool:
         """Following, deciding, moving between findings, undo and redo."""
         session = self._session
         can = self._viewer.can
-        decided = (
+        simple = (
             ("previous", "mdi-chevron-left", session.previous),
             ("next", "mdi-chevron-right", session.next),
             ("accept", "mdi-check-circle", session.accept),
@@ -61,7 +61,7 @@ class FindingsTool:
             page_command(_TABLE["place_lesion"], "mdi-crosshairs-gps", self._toggle,
                          active="is_following && !is_windowing", is_in_bar=True),
             *(page_command(_TABLE[name], icon, run, can(_TABLE[name].action), is_in_bar=True)
-              for name, icon, run in decided),
+              for name, icon, run in simple),
             Command("redo_alias", redo.title, redo.tooltip, "mdi-redo", session.redo, "Ctrl+Shift+z", can("redo"),
                     is_in_bar=False),
             page_command(_TABLE["remove_everywhere"], "mdi-delete", session.remove_everywhere, can("remove_everywhere")),

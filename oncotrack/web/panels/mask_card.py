@@ -1,4 +1,4 @@
-"""The mask of the current finding: its measurements and edits."""
+"""The card of the current finding's mask: its measurements and edits."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _EDITS = (
 
 
 class MaskCard:
-    """Buttons for the edits; axes are changed by dragging their ends in the slice.
+    """Measurements of the mask, and a button for each edit; axes are edited by dragging their ends in the slice.
 
     Parameters
     ----------
@@ -60,4 +60,4 @@ class MaskCard:
 
     def refresh(self) -> None:
         """Update the measurements from the session."""
-        self._viewer.state.mask_words = panel.current_words(self._session)
+        self._viewer.state.mask_words = panel.measurement_text(self._session)

@@ -1,4 +1,4 @@
-"""Importing masks from a table of diameters or a segmentation, and exporting them."""
+"""Import of masks from a table of diameters or a segmentation, and export."""
 
 from __future__ import annotations
 
@@ -74,10 +74,10 @@ class MaskFiles:
         return self._files.allowed(self._viewer.state.mask_file)
 
     def _measure_table(self) -> None:
-        self._viewer.submit(self._session.batch(self._path()), self._show_outcome)
+        self._viewer.submit(self._session.measure_table(self._path()), self._show_outcome)
 
     def _import(self) -> None:
-        self._viewer.submit(self._session.take_segmentation(self._path()), self._show_outcome)
+        self._viewer.submit(self._session.import_masks(self._path()), self._show_outcome)
 
     def _export(self) -> None:
         self._viewer.submit(

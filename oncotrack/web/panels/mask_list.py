@@ -1,4 +1,4 @@
-"""The list of one scan's findings with their measurements; a mask can be proposed for those without one."""
+"""The list of one scan's findings with their measurements; a mask can be suggested for those without one."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ class MaskList:
                 lambda: html.Span("{{ ' · ' + row.state }}"),
                 "{{ row.long ? row.long + ' × ' + row.short + ' mm · ' : '' }}"
                 "{{ row.volume ? row.volume + ' ml · ' : '' }}{{ row.mask === 'none' ? 'no mask' : row.mask }}",
-                self._propose_button,
+                self._suggest_button,
             )
 
-    def _propose_button(self) -> None:
+    def _suggest_button(self) -> None:
         MASKS.row_button(MASKS.table["suggest"].title, "mdi-auto-fix", "suggest",
                          click=(self._viewer.run, f"['{MASKS.prefix}suggest', row.uid]"),
                          v_if=(f"row.mask === '{panel.NO_MASK}'",))  # fmt: skip

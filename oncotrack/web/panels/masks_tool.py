@@ -1,4 +1,4 @@
-"""Measuring lesions: two drawn diameters become a mask, in one slice and extended to 3D."""
+"""The Masks tab: two drawn diameters become a mask, in one slice and extended to 3D."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _ACTIONS = (
     ("reject", "mdi-close-circle-outline"),
     ("remove_from_scan", "mdi-delete"),
 )
-_PAUSE_S = 0.03  # drag events arrive faster than masks are computed
+_PAUSE_S = 0.03  # between previews of the mask: drag events arrive faster than masks are computed
 
 
 class MasksTool(ScanTool):
-    """Tab of the masks of one scan; while it is open, a click on a finding proposes its mask and follows no lesion.
+    """The tab of one scan's masks; while it is open, a click on a finding suggests its mask and does not follow a lesion.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class MasksTool(ScanTool):
     files : Files
     """
 
-    part, name, title, icon = MASKS, "masks", "Masks", "mdi-ruler"
+    names, name, title, icon = MASKS, "masks", "Masks", "mdi-ruler"
 
     def __init__(self, viewer: Viewer, display: Display, files: Files) -> None:
         super().__init__(viewer)
@@ -57,10 +57,10 @@ class MasksTool(ScanTool):
         self._card = MaskCard(viewer, session, self.make_command)
         self._files = MaskFiles(viewer, files, session, self._show_outcome, self.make_command)
         viewer.state.update({"mask_hint": "", "mask_kind": session.kind.value, "is_mask_square": session.is_square})
-        self._follow(session)
-        viewer.takes_click[self.name] = self._on_click
-        self._session.refused.connect(lambda error: viewer.say(str(error), "error"))
-        self._session.warned.connect(viewer.say)
+        self._connect_session(session)
+        viewer.click_handlers[self.name] = self._on_click
+        self._session.refused.connect(lambda error: viewer.show_message(str(error), "error"))
+        self._session.warned.connect(viewer.show_message)
         viewer.state.change("tab")(self._on_tab)
         viewer.state.change("mask_kind", "is_mask_square")(self._on_option)
         self._refresh()
@@ -82,7 +82,7 @@ class MasksTool(ScanTool):
     def build(self) -> None:
         """Create the choice of the scan, drawing, the list, the current mask, import and export."""
         commands = {command.name: command for command in self.commands}
-        self._scans()
+        self._build_scan_choice()
         html.P("Open a scan in the tab Files.", v_if=("!mask_possible.includes('draw_axes') && !job.text",))
         with html.Div(classes="d-flex align-center", style="gap: 6px;"):
             MASKS.button(self._viewer, commands[f"{MASKS.prefix}draw_axes"], has_title=True)
@@ -124,11 +124,11 @@ class MasksTool(ScanTool):
         self._list.refresh()
         self._card.refresh()
 
-    def _possible(self) -> frozenset[str]:
-        return panel.possible(self._session)
+    def _possible_methods(self) -> frozenset[str]:
+        return panel.possible_methods(self._session)
 
     def _show_outcome(self, outcome: object) -> None:
-        self._viewer.say(panel.done(self._session, outcome))
+        self._viewer.show_message(panel.outcome_text(self._session, outcome))
 
     def _on_option(self, mask_kind: str, is_mask_square: bool, **_state: object) -> None:
         self._session.kind, self._session.is_square = Kind(mask_kind), bool(is_mask_square)
@@ -144,7 +144,7 @@ class MasksTool(ScanTool):
         finding = self._session.at(at)
         if finding is not None:
             has_mask = finding.at(self._session.time_point).mask is not None
-            self._viewer.attempt(self._session.nodes.select if has_mask else self._session.propose, finding.uid)
+            self._viewer.attempt(self._session.nodes.select if has_mask else self._session.suggest, finding.uid)
         return True
 
     def _submit(self, task: Task) -> None:

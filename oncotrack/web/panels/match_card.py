@@ -1,4 +1,4 @@
-"""The match of the current finding: its cycle error and its alternatives."""
+"""The card of the current finding's match: position, cycle error and alternatives."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TABLE, _VIEW = commands_of(FINDINGS), commands_of(VIEW)
 
 
 class MatchCard:
-    """The state's `match`, below the list of findings.
+    """Shows the state's `match` below the list of findings.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Matching of lesions: the method, and the commands that match many findings at once."""
+"""The card of the follow-up method: its choice, its description, and the commands that match many findings at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The list of detected nodes: score threshold, filters, order, and one row per node."""
+"""The list of lymph nodes: score threshold, filters, order, and one row per node."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class NodeList:
         lines = panel.lines(
             self._session, state.node_shown, state.node_size, state.node_order, state.is_node_order_reversed
         )
-        self._session.listed = panel.steps(lines, state.node_shown)
+        self._session.listed = panel.navigation_order(lines, state.node_shown)
         state.nodes = [
             {
                 "uid": line.uid,

@@ -6,15 +6,15 @@ from trame.widgets import vuetify3 as v
 
 from oncotrack.web.attributes import raw
 
-# the page closes the field itself, without a round trip; a name that will be refused stays to be corrected
+# the page closes the field without waiting for the server; an empty or used name keeps it open, to be corrected
 _TYPED = "$event.target.value.trim()"
 _CLOSE = f"{_TYPED} && findings.every(each => each.uid === row.uid || each.label !== {_TYPED}) && (renaming = '')"
 
 
 def rename_field(command: str, **attributes: str) -> None:
-    """Create a field instead of `row`'s name while the state's ``renaming`` is its uid; Enter runs `command` with both.
+    """Create a text field that replaces a row's name while the state's ``renaming`` is the row's uid.
 
-    `attributes` as in `raw`.
+    Enter runs `command` with the uid and the new name. `attributes` as in `raw`.
     """
     v.VTextField(
         v_if=("renaming === row.uid",),

@@ -1,4 +1,4 @@
-"""Base of the tools that work on one scan: names of their commands, choice of the scan, rows of its findings."""
+"""The base of the tools that work on one scan: names on the page, choice of the scan, rows of its findings."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ ICONS = {state.value: icon for state, (_words, icon) in STATES.items()}
 
 
 @dataclass(frozen=True)
-class Part:
-    """Names that a tool uses on the page, derived from what it lists ("node" or "mask")."""
+class PageNames:
+    """Names of a tool's commands and page elements, derived from what the tool lists ("node" or "mask")."""
 
     what: str
 
@@ -40,16 +40,16 @@ class Part:
 
     @property
     def prefix(self) -> str:
-        """First part of the names of its commands, which distinguishes them from those of other tools."""
+        """Prefix of the names of its commands on the page ("nodes."), which makes them unique among all tools."""
         return f"{self.what}s."
 
     def button(self, viewer: Viewer, command: Command, *, has_title: bool = False) -> None:
-        """Create a button that runs a command, with its title or its icon alone."""
+        """Create a button that runs a command, with icon and title or with the icon alone."""
         named = {f"data_{self.what}_command": command.name.removeprefix(self.prefix)}
         command_button(viewer, command, command.title if has_title else "", **named)
 
     def rows(self, viewer: Viewer, title: Callable[[], None], more: str, buttons: Callable[[], None]) -> None:
-        """Create one row for each of the state's ``nodes`` (``masks``); a click goes to it, the pencil renames it.
+        """Create one row for each of the state's ``nodes`` or ``masks``; a click goes to the finding, the pencil renames it.
 
         Parameters
         ----------
@@ -93,7 +93,7 @@ class Part:
         v.VBtn(icon=icon, size="x-small", variant="text", title=title, **how, **raw(aria_label=title, **named))
 
 
-NODES, MASKS = Part("node"), Part("mask")
+NODES, MASKS = PageNames("node"), PageNames("mask")
 
 
 class ScanTool:
@@ -101,28 +101,28 @@ class ScanTool:
 
     Attributes
     ----------
-    part : Part
-        Its names.
+    names : PageNames
+        Names of the tool's commands and page elements.
     """
 
-    part: Part
+    names: PageNames
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer: Viewer = viewer
         self._session: Any = None
         self._possible_now: frozenset[str] = frozenset()
 
-    def _follow(self, session: Any) -> None:
-        """Connect the panel to its session and to changes of the scans."""
+    def _connect_session(self, session: Any) -> None:
+        """Keep the session, and update the panel when it or the choice of the scans changes."""
         self._session = session
-        self._viewer.state.update({f"{self.part.what}_scan": BASELINE, f"{self.part.what}_possible": []})
+        self._viewer.state.update({f"{self.names.what}_scan": BASELINE, f"{self.names.what}_possible": []})
         session.changed.connect(self._refresh)
         self._viewer.session.changed.connect(self._refresh)
         self._viewer.server.controller.on_server_exited.add(self._on_exit)
 
-    def _scans(self) -> None:
+    def _build_scan_choice(self) -> None:
         """Create the choice between the two scans."""
-        what, prefix = self.part.what, self.part.prefix
+        what, prefix = self.names.what, self.names.prefix
         with v.VBtnToggle(
             model_value=(f"{what}_scan",), density="compact", variant="outlined", divided=True, mandatory=True,
             v_if=("has_scans",), classes="mb-2",
@@ -132,15 +132,15 @@ class ScanTool:
                        **raw(**{f"data_{what}_scan": role}))  # fmt: skip
 
     def _refresh(self) -> None:
-        state, follow = self._viewer.state, self._viewer.session
-        if self._session.scan not in (follow.baseline, follow.followup):
-            self._session.set_scan(follow.baseline or follow.followup)
-        self._possible_now = self._possible()
-        state[f"{self.part.what}_possible"] = sorted(self._possible_now)
-        state[f"{self.part.what}_scan"] = FOLLOWUP if self._is_followup else BASELINE
+        state, follow_up = self._viewer.state, self._viewer.session
+        if self._session.scan not in (follow_up.baseline, follow_up.followup):
+            self._session.set_scan(follow_up.baseline or follow_up.followup)
+        self._possible_now = self._possible_methods()
+        state[f"{self.names.what}_possible"] = sorted(self._possible_now)
+        state[f"{self.names.what}_scan"] = FOLLOWUP if self._is_followup else BASELINE
         self._viewer.refresh_commands()
 
-    def _possible(self) -> frozenset[str]:
+    def _possible_methods(self) -> frozenset[str]:
         """Return the names of the session's methods that can be used now."""
         raise NotImplementedError
 
@@ -149,24 +149,35 @@ class ScanTool:
         name: str,
         icon: str,
         run: Callable[..., object] | None = None,
-        also: Callable[[], bool] | None = None,
+        condition: Callable[[], bool] | None = None,
         *,
         is_in_bar: bool = False,
         is_always_possible: bool = False,
     ) -> Command:
-        """Create the command of that name from the shared table.
+        """Create the page's command for an entry of the shared table.
 
-        Without `run` it calls the session's method; with `also` it is possible only while that holds too.
+        Parameters
+        ----------
+        name, icon : str
+            Name in the table, and Material Design icon.
+        run : callable, optional
+            Runs the command; by default the session's method is called.
+        condition : callable, optional
+            Returns whether the command is possible, in addition to the session's own condition.
+        is_in_bar : bool
+            Whether its button is in the bar above the views.
+        is_always_possible : bool
+            Whether the command is possible regardless of the session.
         """
-        entry = self.part.table[name]
+        entry = self.names.table[name]
 
         def is_possible() -> bool:
-            return is_always_possible or (entry.action in self._possible_now and (also is None or also()))
+            return is_always_possible or (entry.action in self._possible_now and (condition is None or condition()))
 
-        run = run or partial(self._do, entry.action)
-        return page_command(entry, icon, run, is_possible, prefix=self.part.prefix, is_in_bar=is_in_bar)
+        run = run or partial(self._call_session, entry.action)
+        return page_command(entry, icon, run, is_possible, prefix=self.names.prefix, is_in_bar=is_in_bar)
 
-    def _do(self, name: str, *arguments: Any) -> None:
+    def _call_session(self, name: str, *arguments: Any) -> None:
         """Call a method of the session ("accept", "editor.split"); long work is queued."""
         outcome = attrgetter(name)(self._session)(*arguments)
         if isinstance(outcome, Task):
@@ -187,10 +198,10 @@ class ScanTool:
 
     @property
     def _is_followup(self) -> bool:
-        follow = self._viewer.session
-        return follow.followup is not None and self._session.scan is follow.followup is not follow.baseline
+        follow_up = self._viewer.session
+        return follow_up.followup is not None and self._session.scan is follow_up.followup is not follow_up.baseline
 
     def _slice_nodes(self) -> list[slicer.vtkMRMLSliceNode]:
-        follow = self._viewer.session
+        follow_up = self._viewer.session
         is_followup = self._session is not None and self._is_followup
-        return (follow.followup_row if is_followup else follow.baseline_row).slices()
+        return (follow_up.followup_row if is_followup else follow_up.baseline_row).slices()

@@ -1,4 +1,4 @@
-"""The slice boxes of the current node: a description of the box in the slice shown, and its edits."""
+"""The card of the current node's slice boxes: a description of the box in the slice shown, and its edits."""
 
 from __future__ import annotations
 
@@ -30,22 +30,31 @@ _EDITS = (
 
 
 class TrackletCard:
-    """Buttons for the edits; boxes are moved and resized by dragging them in the slice.
+    """A button for each edit; boxes are moved and resized by dragging them in the slice.
 
     Parameters
     ----------
     viewer : Viewer
     session : DetectionScene
-    do : callable
+    call_session : callable
         Calls a method of the session by its name; long work is queued.
     make_command : callable
         `ScanTool.make_command` of the tool.
     """
 
     def __init__(
-        self, viewer: Viewer, session: DetectionScene, do: Callable[..., None], make_command: Callable[..., Command]
+        self,
+        viewer: Viewer,
+        session: DetectionScene,
+        call_session: Callable[..., None],
+        make_command: Callable[..., Command],
     ) -> None:
-        self._viewer, self._session, self._do, self._make_command = viewer, session, do, make_command
+        self._viewer, self._session, self._call_session, self._make_command = (
+            viewer,
+            session,
+            call_session,
+            make_command,
+        )
         viewer.state.update({"node_slice": "", "mergeable": [], "merge_with": None})
         viewer.state.change("merge_with")(lambda **_state: viewer.refresh_commands())
 
@@ -78,10 +87,10 @@ class TrackletCard:
     def refresh(self) -> None:
         """Update the page's state from the session."""
         state = self._viewer.state
-        state.node_slice = panel.slice_words(self._session)
+        state.node_slice = panel.slice_text(self._session)
         choices = [{"title": words, "value": uid} for uid, words in panel.mergeable(self._session)]
         if choices != state.mergeable:
             state.mergeable, state.merge_with = choices, choices[0]["value"] if choices else None
 
     def _merge(self) -> None:
-        self._do("editor.merge", self._viewer.state.merge_with)
+        self._call_session("editor.merge", self._viewer.state.merge_with)

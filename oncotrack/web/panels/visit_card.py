@@ -1,4 +1,4 @@
-"""The findings over time: a table with one column per visit, and the commands that follow through all visits."""
+"""The card of the visits: a table of the findings with one column per visit, and the commands that follow through all visits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _TABLE = commands_of(FINDINGS)
 
 
 class VisitCard:
-    """Table of the visits, shown from three visits on; a click on a cell shows that finding at that visit.
+    """Table of the visits, shown for three visits or more; a click on a cell shows that finding at that visit.
 
     Parameters
     ----------

@@ -13,7 +13,7 @@ from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.scene.nodes.fiducials import label_with_state, label_without_state
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 
-# beside the centre: where both lie under the mouse, it is chance which one is taken
+# away from the centre: where two points lie under the mouse, it is undefined which one is dragged
 LONG = Axis((-8.0, 5.0, 0.0), (8.0, 7.0, 0.0))
 SHORT = Axis((5.0, -4.0, 0.0), (6.0, 5.0, 0.0))
 BOX = Box((-10.0, -9.0, -8.0), (10.0, 9.0, 8.0))
@@ -24,7 +24,7 @@ TRACKLET = Tracklet(
 
 @pytest.fixture
 def nodes(scene):
-    """One node "LN 1" with everything a finding can have, on one scan, seen in every view."""
+    """Return the nodes of one finding "LN 1" with all shapes, on one scan, drawn in every view."""
     nodes = FindingNodes(scene)
     nodes.findings.set_time_points([TimePoint("t0", "baseline")])
     nodes.findings.add(
@@ -48,7 +48,7 @@ def only(scene, class_name, name):
     return node
 
 
-def test_a_drag_moves_box_and_axes_along(nodes, view):
+def test_dragging_the_point_moves_box_and_axes_too(nodes, view):
     axial = view("Red")
     axial.drag((0, 0, 0), (12, -6, 0))
     assert seen(nodes).state is State.EDITED
@@ -58,7 +58,7 @@ def test_a_drag_moves_box_and_axes_along(nodes, view):
     assert np.allclose(roi.GetCenterWorld(), by)
     line = only(nodes.scene, "vtkMRMLMarkupsLineNode", "LN 1 long axis")
     assert np.allclose(line.GetNthControlPointPositionWorld(0), by + LONG.start)
-    assert nodes.scene.GetFirstNodeByName("LN 1 outline") is None, "the outline belonged to the old place"
+    assert nodes.scene.GetFirstNodeByName("LN 1 outline") is None, "the outline belonged to the old position"
     nodes.findings.undo()
     assert np.allclose(roi.GetCenterWorld(), (0, 0, 0))
     assert nodes.scene.GetFirstNodeByName("LN 1 outline") is not None
@@ -76,7 +76,7 @@ def test_the_end_of_an_axis_can_be_dragged(nodes, view):
     assert np.allclose(line.GetNthControlPointPositionWorld(1), LONG.end)
 
 
-def test_several_tools_can_listen_to_a_shape_and_one_that_handles_it_is_enough(nodes):
+def test_an_edit_of_a_shape_becomes_a_command_unless_a_listener_handles_it(nodes):
     calls = []
     listeners = [lambda key, _node, name=name: bool(calls.append((name, key.part))) for name in ("first", "second")]
     nodes.shape_listeners += listeners
@@ -102,7 +102,7 @@ def test_a_face_of_a_box_without_slice_boxes_can_be_dragged(nodes, view):
 
 
 def test_moves_by_a_program_are_commands_too(nodes):
-    nodes.centres("t0").SetNthControlPointPositionWorld(0, 3, 4, 5)
+    nodes.fiducials("t0").SetNthControlPointPositionWorld(0, 3, 4, 5)
     assert seen(nodes).centre == (3, 4, 5)
     roi = nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode")
     roi.SetSizeWorld(30, 18, 16)
@@ -113,7 +113,7 @@ def test_moves_by_a_program_are_commands_too(nodes):
 
 
 def test_deleting_a_point_deletes_the_finding_until_undo(nodes):
-    centres = nodes.centres("t0")
+    centres = nodes.fiducials("t0")
     centres.RemoveNthControlPoint(0)
     assert len(nodes.findings) == 0
     assert nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode") is None
@@ -125,7 +125,7 @@ def test_deleting_a_point_deletes_the_finding_until_undo(nodes):
 def test_deleting_all_points_is_one_step_of_undo(nodes):
     for n in range(3):
         nodes.findings.add("t0", Observation(centre=(n, n, n)))
-    nodes.centres("t0").RemoveAllControlPoints()
+    nodes.fiducials("t0").RemoveAllControlPoints()
     assert len(nodes.findings) == 0
     nodes.findings.undo()
     assert len(nodes.findings) == 4
@@ -135,29 +135,29 @@ def test_deleting_a_follow_up_point_leaves_the_finding_in_the_baseline(nodes):
     nodes.findings.set_time_points([TimePoint("t0", "baseline"), TimePoint("t1", "follow-up")])
     uid = nodes.findings.findings[0].uid
     nodes.findings.observe(uid, "t1", Observation(centre=(1, 1, 1)))
-    nodes.centres("t1").RemoveNthControlPoint(0)
+    nodes.fiducials("t1").RemoveNthControlPoint(0)
     assert set(nodes.findings[uid].observations) == {"t0"}
 
 
-def test_typing_over_a_label_renames(nodes):
-    centres = nodes.centres("t0")
+def test_editing_a_label_renames_the_finding(nodes):
+    centres = nodes.fiducials("t0")
     centres.SetNthControlPointLabel(0, "Axilla left ?")
     assert nodes.findings.findings[0].label == "Axilla left"
     assert centres.GetNthControlPointLabel(0) == label_with_state("Axilla left", seen(nodes))
 
 
-def test_a_label_that_is_taken_is_put_back_with_a_sentence(nodes):
+def test_a_label_in_use_is_refused_and_restored(nodes):
     refused = []
     keep = refused.append
     nodes.refused.connect(keep)
     nodes.findings.add("t0", Observation(centre=(30, 0, 0)), label="LN 2")
-    nodes.centres("t0").SetNthControlPointLabel(1, "LN 1")
-    assert nodes.centres("t0").GetNthControlPointLabel(1) == "LN 2 ?"
+    nodes.fiducials("t0").SetNthControlPointLabel(1, "LN 1")
+    assert nodes.fiducials("t0").GetNthControlPointLabel(1) == "LN 2 ?"
     assert "already called LN 1" in str(refused[0])
 
 
 @pytest.mark.parametrize("label", ["LN 1", "ok", "Liver S4 ok", "what?", "12 mm", "L 1 ?"])
-def test_a_label_survives_its_marks(label):
+def test_the_label_is_recovered_from_its_text_with_state(label):
     for state in State:
         for axes in ({}, {"long_axis": LONG}, {"long_axis": LONG, "short_axis": SHORT}):
             assert (
@@ -170,7 +170,7 @@ def test_a_placed_point_is_pending_and_can_be_discarded(nodes):
     calls = []
     keep = lambda *what: calls.append(what)  # noqa: E731
     nodes.placed.connect(keep)
-    centres = nodes.centres("t0")
+    centres = nodes.fiducials("t0")
     centres.AddControlPointWorld(vtk.vtkVector3d(20, 20, 0))
     assert calls == [("t0", (20, 20, 0))]
     assert len(nodes.findings) == 1
@@ -178,7 +178,7 @@ def test_a_placed_point_is_pending_and_can_be_discarded(nodes):
     assert centres.GetNumberOfControlPoints() == 1
 
 
-def test_a_removed_box_node_is_a_removed_box_until_undo(nodes):
+def test_deleting_a_box_node_removes_the_box_until_undo(nodes):
     finding = nodes.findings.findings[0]
     nodes.findings.observe(finding.uid, "t0", replace(finding.at("t0"), tracklet=None))
     nodes.scene.RemoveNode(nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode"))
@@ -187,7 +187,7 @@ def test_a_removed_box_node_is_a_removed_box_until_undo(nodes):
     assert nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode") is not None
 
 
-def test_the_box_of_slice_boxes_takes_its_finding_along_until_undo(nodes):
+def test_deleting_the_box_of_slice_boxes_removes_the_finding_until_undo(nodes):
     before = nodes.findings.findings
     nodes.scene.RemoveNode(nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode"))
     assert len(nodes.findings) == 0
@@ -196,22 +196,22 @@ def test_the_box_of_slice_boxes_takes_its_finding_along_until_undo(nodes):
     assert nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode") is not None
 
 
-def test_a_removed_list_of_points_is_drawn_again_and_loses_nothing(nodes):
-    nodes.scene.RemoveNode(nodes.centres("t0"))
+def test_a_deleted_fiducial_node_is_drawn_again_and_loses_nothing(nodes):
+    nodes.scene.RemoveNode(nodes.fiducials("t0"))
     assert len(nodes.findings) == 1
     nodes.findings.add("t0", Observation(centre=(9, 9, 9)))
-    assert nodes.centres("t0").GetNumberOfControlPoints() == 2
+    assert nodes.fiducials("t0").GetNumberOfControlPoints() == 2
 
 
-def test_closing_the_scene_empties_the_list_and_work_goes_on(nodes):
+def test_closing_the_scene_empties_the_list_which_can_be_filled_again(nodes):
     nodes.scene.Clear(0)
     assert len(nodes.findings) == 0
     nodes.findings.add("t0", Observation(centre=(1, 2, 3)))
-    assert nodes.centres("t0").GetNumberOfControlPoints() == 1
+    assert nodes.fiducials("t0").GetNumberOfControlPoints() == 1
 
 
-def test_after_close_the_nodes_obey_no_more(nodes):
-    centres = nodes.centres("t0")
+def test_after_close_nodes_and_list_are_independent(nodes):
+    centres = nodes.fiducials("t0")
     nodes.close()
     centres.SetNthControlPointPositionWorld(0, 3, 4, 5)
     assert seen(nodes).centre == (0, 0, 0)
@@ -219,7 +219,7 @@ def test_after_close_the_nodes_obey_no_more(nodes):
     assert centres.GetNthControlPointLabel(0).startswith("LN 1 ?")
 
 
-def test_the_outline_is_cut_on_its_slices_only(nodes, view):
+def test_the_outline_is_shown_on_its_slices_only(nodes, view):
     model = only(nodes.scene, "vtkMRMLModelNode", "LN 1 outline")
     cut = vtk.vtkCutter()
     cut.SetInputData(model.GetPolyData())
@@ -244,33 +244,33 @@ def test_the_table_has_label_state_and_measurements(nodes):
     assert table.GetValueByName(0, "baseline: state").ToString() == "accepted"
 
 
-def test_marks_stand_below_their_scans_study(nodes):
+def test_nodes_are_in_the_study_of_their_scan(nodes):
     hierarchy = nodes.scene.GetFirstNodeByClass("vtkMRMLSubjectHierarchyNode")
-    item = hierarchy.GetItemByDataNode(nodes.centres("t0"))
+    item = hierarchy.GetItemByDataNode(nodes.fiducials("t0"))
     study = hierarchy.GetItemParent(item)
     assert (hierarchy.GetItemName(study), hierarchy.GetItemLevel(study)) == ("baseline", "Study")
 
 
-def test_an_edit_while_a_mark_is_held_waits(nodes, view):
+def test_a_node_that_is_being_dragged_is_updated_on_release(nodes, view):
     axial = view("Red")
     uid = nodes.findings.findings[0].uid
 
     def meanwhile():
         nodes.findings.update(uid, site="axilla")
-        assert not np.allclose(nodes.centres("t0").GetNthControlPointPositionWorld(0), (0, 0, 0))
+        assert not np.allclose(nodes.fiducials("t0").GetNthControlPointPositionWorld(0), (0, 0, 0))
 
     axial.drag((0, 0, 0), (12, -6, 0), meanwhile)
     assert np.allclose(seen(nodes).centre, (12, -6, 0), atol=0.5)
     assert nodes.findings[uid].site == "axilla"
 
 
-def test_marks_under_a_transform_are_read_in_the_world(nodes):
+def test_points_under_a_transform_are_read_in_world_coordinates(nodes):
     transform = nodes.scene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
     matrix = vtk.vtkMatrix4x4()
     matrix.SetElement(0, 3, 10.0)
     transform.SetMatrixTransformToParent(matrix)
-    nodes.centres("t0").SetAndObserveTransformNodeID(transform.GetID())
-    nodes.centres("t0").SetNthControlPointPositionWorld(0, 1.0, 2.0, 3.0)
+    nodes.fiducials("t0").SetAndObserveTransformNodeID(transform.GetID())
+    nodes.fiducials("t0").SetNthControlPointPositionWorld(0, 1.0, 2.0, 3.0)
     assert np.allclose(seen(nodes).centre, (1, 2, 3))
 
 
