@@ -35,18 +35,17 @@ $(STAMP): pyproject.toml constraints.txt | system
 
 demo: setup
 	$(BIN)/oncotrack demo --out demo
-	@echo "To look around in it: $(BIN)/oncotrack view"
 
 view: setup
 	$(BIN)/oncotrack view
 
-# engine and scene side by side on two cores; browsers one after the other, for they wait for what they see
+# two processes for two cores; each file of the browser's tests starts its own server
 test: setup browser
 ifdef PYTEST
 	$(BIN)/python -m pytest $(PYTEST)
 else
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile Testing/engine Testing/scene
-	$(BIN)/python -m pytest Testing/web
+	$(BIN)/python -m pytest -n 2 --dist loadfile Testing/web
 endif
 
 lint: setup
