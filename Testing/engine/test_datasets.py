@@ -144,7 +144,7 @@ def test_dls_names_what_does_not_fit(tmp_path):
         list(dls.cases(path, tmp_path))
     write_dls_image(tmp_path / record["source"], (32, 24, 4), (0.7, 0.7, 5.0), rows_first=True)
     write_dls_image(tmp_path / record["target"], (32, 24, 5), (0.8, 0.8, 2.0), rows_first=True)
-    with pytest.raises(InputError, match="annotation says"):
+    with pytest.raises(InputError, match="annotation gives"):
         list(dls.cases(path, tmp_path))
     with pytest.raises(InputError, match="holds 1 directed pairs; the released test set has 960"):
         dls.read_pairs(path, "test")
