@@ -151,7 +151,7 @@ class Scanner:
 
 
 def _ray_weights(hu: Tensor, geometry: Geometry) -> tuple[Tensor, Tensor]:
-    """Return the noise strength of horizontal (D, H, 1) and vertical rays (D, 1, W), 1 through 300 and 220 mm of water."""
+    """Return the noise strength of horizontal (D, H, 1) and vertical rays (D, 1, W), 1 through 300 and 200 mm of water."""
     water = ((hu + 1000) / 1000).clamp(0, 3)
     across = water.sum(2, keepdim=True) * geometry.spacing[0]
     along = water.sum(1, keepdim=True) * geometry.spacing[1]
