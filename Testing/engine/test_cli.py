@@ -212,9 +212,11 @@ def test_the_hint_names_the_option_as_it_is_spelled_on_the_command_line():
 
 def test_ctrl_c_ends_with_one_line_and_exit_130():
     code = """
-import sys, time
+import signal, sys, time
 import oncotrack.samples
 from oncotrack.cli import main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and their children too
 
 def wait():
     print("waiting", flush=True)
