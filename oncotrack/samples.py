@@ -114,6 +114,6 @@ def sample(name: str) -> Sample:
 
 def cache_folder() -> Path:
     """Return the folder of the downloaded samples."""
-    from pooch import os_cache
+    from platformdirs import user_cache_path  # pooch brings it, and takes ten times as long to import
 
-    return Path(os_cache("oncotrack")) / "samples"
+    return user_cache_path("oncotrack") / "samples"

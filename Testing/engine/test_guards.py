@@ -32,6 +32,7 @@ BROUGHT = {"numpy", "pydicom", "simpleitk", "torch"}  # by Slicer and by its PyT
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "itk": "itk-elastix",
+    "platformdirs": "pooch",  # which requires it
     "skimage": "scikit-image",
     "undo_stack": "py-undo-stack",
 }

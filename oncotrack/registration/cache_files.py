@@ -25,9 +25,9 @@ def cache_folder() -> Path:
     """Return the folder of the stored registrations: ``ONCOTRACK_CACHE``, otherwise the user's cache folder."""
     if folder := os.environ.get("ONCOTRACK_CACHE"):
         return Path(folder)
-    from pooch import os_cache
+    from platformdirs import user_cache_path  # pooch brings it, and takes ten times as long to import
 
-    return Path(os_cache("oncotrack")) / "registrations"
+    return user_cache_path("oncotrack") / "registrations"
 
 
 def cache_path(baseline: Volume, followup: Volume, bspline: bool) -> Path:
