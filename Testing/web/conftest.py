@@ -22,7 +22,8 @@ from oncotrack.images.files import save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), None)
+_POLL_MS = 50  # polling in every frame would make the browser draw without end
 _WAIT_MS = 60_000  # a shared machine may be slow; no test measures time
 LESIONS = np.array([(35.0, 20.0, 5.0), (-42.0, 12.0, 20.0), (10.0, -28.0, -20.0), (-20.0, 35.0, -8.0)])
 _LISTEN = """(() => {
@@ -154,6 +155,7 @@ class Reader:
             f"(() => {{ if (!window.trame?.state?.get) return false; const s = n => trame.state.get(n); "
             f"return s('findings') && s('job') && ({condition}); }})()",
             timeout=timeout,
+            polling=_POLL_MS,
         )
 
     def open(self, url: str) -> None:
@@ -176,6 +178,7 @@ class Reader:
                 return width && Math.abs(width - picture.getBoundingClientRect().width) < 4;
             }).length >= count""",
             arg=count,
+            polling=_POLL_MS,
         )
 
     def command(self, name: str) -> None:
@@ -283,6 +286,7 @@ class Reader:
         message = self.page.wait_for_function(
             "part => { const n = messages.findIndex(text => text.includes(part)); return n >= 0 && messages.splice(0, n + 1).pop(); }",
             arg=part,
+            polling=_POLL_MS,
         )
         return message.json_value()
 

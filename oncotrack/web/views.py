@@ -8,11 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+import numpy as np
 import slicer
 import vtk
 from trame.widgets import html
+from trame_rca.schedulers.image_scheduler import RcaImageRenderScheduler
 from trame_server import Server
 from trame_slicer.core import LayoutManager, SlicerApp
+from trame_slicer.rca_view import rca_view_factory
 from trame_slicer.rca_view.rca_view_factory import RemoteViewFactory
 from trame_slicer.views import (
     AbstractView,
@@ -82,6 +85,27 @@ class _DelayedRendering(ScheduledRenderStrategy):
             self.schedule_render()
         else:
             self._draw()
+
+
+class _RenderingOnce(RcaImageRenderScheduler):
+    """Scheduler that sends the picture at rest from the pixels of the last one, instead of rendering the view again.
+
+    It sends the picture at rest only when nothing was to be drawn since.
+    """
+
+    _pixels: tuple[np.ndarray, int, int] | None = None
+
+    def _render_frame(self, quality: int) -> None:
+        is_at_rest = quality == self._still_quality != self._interactive_quality
+        if not is_at_rest or self._pixels is None:
+            self._pixels = self._rca.img_cols_rows
+        encoded = asyncio.get_running_loop().run_in_executor(
+            self._encode_pool, self._rca_encoder.encode, *self._pixels, quality
+        )
+        self._push_queue.put_nowait(encoded)
+
+
+rca_view_factory.RcaImageRenderScheduler = _RenderingOnce  # the factory takes no scheduler as an argument
 
 
 class Views:
@@ -252,6 +276,9 @@ class Views:
 
     def _describe_view(self, view: SliceView) -> None:
         node = view.get_view_node()
+        plane = self._app.app_logic.GetSliceLogic(node).GetSliceModelNode()
+        if plane is not None:  # hidden, and yet each of its changes would render all other views
+            plane.DisableModifiedEventOn()
         name, size = node.GetLayoutName(), node.GetDimensions()[:2]
         if size != self._size_before.get(view, size):
             del self._size_before[view]
