@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
-def run(name: str, folder: Path) -> str:
-    """Run a script in a process of its own and return what it printed."""
-    paths = [str(REPOSITORY), os.environ.get("PYTHONPATH", "")]
-    done = subprocess.run(
-        [sys.executable, REPOSITORY / "examples" / name],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))},
-        timeout=300,
-    )
-    assert done.returncode == 0, done.stderr
-    assert not list(folder.iterdir()), "an example writes no files"
-    return done.stdout
+@pytest.fixture
+def run(monkeypatch, tmp_path, capsys):
+    """Return a function that runs a script in an empty folder and returns what it printed."""
+
+    def run(name: str) -> str:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", [name])
+        runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+        assert not list(tmp_path.iterdir()), "an example writes no files"
+        return capsys.readouterr().out
+
+    return run
 
 
 def number(pattern: str, text: str) -> float:
@@ -36,23 +33,23 @@ def number(pattern: str, text: str) -> float:
     return float(found.group(1))
 
 
-def test_follow_finds_the_lesion_near_its_true_position(tmp_path):
-    printed = run("follow.py", tmp_path)
+def test_follow_finds_the_lesion_near_its_true_position(run):
+    printed = run("follow.py")
     assert re.search("Found: +yes", printed)
     assert number(r"Distance to true position: +([\d.]+) mm", printed) < 5
     assert number(r"Cycle error: +([\d.]+) mm", printed) < 5
 
 
-def test_detect_lists_candidates_with_size_and_score(tmp_path):
-    printed = run("detect.py", tmp_path)
+def test_detect_lists_candidates_with_size_and_score(run):
+    printed = run("detect.py")
     found = number(r"^(\d+) candidates found by lntracker", printed)
     assert found >= 1
     rows = re.findall(r"^.+: R .+ mm, \d+ x \d+ mm, on \d+ slices, score [01]\.\d\d$", printed, re.MULTILINE)
     assert len(rows) == min(found, 10)
 
 
-def test_mask_in_3d_holds_about_the_true_volume(tmp_path):
-    printed = run("mask.py", tmp_path)
+def test_mask_in_3d_holds_about_the_true_volume(run):
+    printed = run("mask.py")
     assert number(r"in the slice: (\d+) voxels on 1 slices", printed) > 5
     assert number(r"in 3D: .+ slices, ([\d.]+) ml", printed) == pytest.approx(
         number(r"True volume: ([\d.]+) ml", printed), rel=0.5
