@@ -62,15 +62,6 @@ def test_truth_against_itself_and_against_nothing(truth):
     assert nothing == [{}] * 4 and tracklets.fragmentation(nothing) == 0
 
 
-def test_findings_give_their_slice_boxes():
-    boxes = tuple(SliceBox(k, (0, 0), (10, 10)) for k in (1, 2))
-    tracklet = Tracklet((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 2), boxes)
-    seen = Observation(centre=(5, 5, 3), tracklet=tracklet)
-    listed = FindingList([TimePoint("t0", "scan")], [Finding(label="LN 1", observations={"t0": seen})])
-    slices = tracklets.slice_boxes(listed, "t0", 0, 3)
-    assert [len(ids) for ids, _ in slices] == [0, 1, 1, 0] and slices[1][1].tolist() == [[0, 0, 10, 10]]
-
-
 def scan(*nodes, origin=(0, 0, 0)):
     """Return the findings of one scan; `nodes` are pairs of {slice: box} and a score."""
     findings = []

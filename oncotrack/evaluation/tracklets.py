@@ -56,26 +56,6 @@ def linking_errors(
     }
 
 
-def slice_boxes(findings: FindingList, time_point: str, first: int, last: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Return the boxes of all tracklets at a time point on each slice.
-
-    Parameters
-    ----------
-    findings : FindingList
-        An identity is a finding's index in this list.
-    time_point : str
-        Its time point.
-    first, last : int
-        Lowest and highest slice.
-
-    Returns
-    -------
-    list over slices of ((n,) int ndarray, (n, 4) ndarray)
-        Identities, and lowest and highest corner in mm.
-    """
-    return _on_slices(_tracklets(findings, time_point, -np.inf), first, last)
-
-
 def links(truth: SliceBoxes, predicted: SliceBoxes, threshold: float = 0.5) -> list[dict[int, int]]:
     """Match true and predicted boxes one to one on every slice.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -179,29 +179,6 @@ def _make_checked(
             _visit(visit_rng, anatomy, deposits, n, geometry, mapping, chosen, protocol, modalities, device)
         )
     return Patient(seed, tuple(all_visits), deposits)
-
-
-def drawing_job(seed: int, *, size: Sequence[int], device: str) -> Callable[[], torch.Tensor]:
-    """Return a function that draws the same CT visit again at each call (for timing): motion, painting, scanner."""
-    rng = np.random.default_rng(seed)
-    anatomy = Anatomy.random(rng)
-    deposits = tuple(random_disease(rng, anatomy, 1))
-    body = Flow.from_velocity(LATTICE, body_velocity(rng, LATTICE, (0, 5, 0), wobble_mm=3.0))
-    mapping = _mapping(deposits, 0, body, None, device)
-    geometry = _grid(rng, size, None, "trunk")
-    scanner = Scanner.random(rng, geometry.spacing[2])
-    generator = torch.Generator(device=device).manual_seed(seed)
-
-    @one_thread_per_operation()
-    def draw() -> torch.Tensor:
-        canvas = Canvas(geometry, mapping, device)
-        painting = anatomy.steps(canvas, *_lumps(deposits, 0))
-        image, _ = paint_image(
-            canvas, painting, hu_values(Phase.PORTAL), AIR, anatomy.mottle(canvas.template_points), speckle=generator
-        )
-        return scanner.image(image, geometry, generator)
-
-    return draw
 
 
 def _visit_motion(rng: np.random.Generator, most_mm: float) -> Flow:
