@@ -101,6 +101,9 @@ def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, p
     def slice_of(view: str) -> float:
         return np.linalg.inv(np.reshape(reader.state("views")[view]["ras_to_xy"], (4, 4)))[2, 3]
 
+    def source_of(view: str) -> str:
+        return reader.page.locator(f".layout-grid-item:has([data-view='{view}']) img").get_attribute("src")
+
     row = reader.follow(pair, 2)
     assert abs(slice_of("FollowUpAxial") - row["followup"][2]) < 0.1
     reader.scroll_to("BaselineAxial", np.add(pair.lesions[2], (0, 0, 21)))
@@ -108,8 +111,12 @@ def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, p
     reader.command("link_views")
     reader.until("!s('is_linked')")
     before = slice_of("FollowUpAxial")
+    reader.picture("BaselineSagittal")
+    drawn = {view: source_of(view) for view in ("BaselineAxial", "BaselineSagittal", "FollowUpAxial")}
     reader.scroll_to("BaselineAxial", pair.lesions[2])
     assert slice_of("FollowUpAxial") == before, "unlinked, the follow-up stays"
+    reader.picture("BaselineAxial")
+    assert [view for view in drawn if source_of(view) != drawn[view]] == ["BaselineAxial"], "no other view is drawn"
     reader.command("link_views")
     reader.until("s('is_linked')")
 
