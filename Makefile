@@ -24,8 +24,10 @@ system:
 
 # only the browser's own tests need it; they say so and skip where it is missing
 browser:
-	@if ! command -v chromium >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	@if ! command -v chromium-headless-shell >/dev/null && ! command -v chromium >/dev/null \
+		&& command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && export DEBIAN_FRONTEND=noninteractive \
+		&& { apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; } >/dev/null 2>&1; \
 	fi
 
 $(STAMP): pyproject.toml constraints.txt | system

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -17,12 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from oncotrack.bench.view import find_browser
 from oncotrack.bench.warped import warped_copy
 from oncotrack.images.files import save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser"))), None)
+CHROMIUM = find_browser()
 _POLL_MS = 50  # polling in every frame would make the browser draw without end
 _WAIT_MS = 60_000  # a shared machine may be slow; no test measures time
 LESIONS = np.array([(35.0, 20.0, 5.0), (-42.0, 12.0, 20.0), (10.0, -28.0, -20.0), (-20.0, 35.0, -8.0)])
@@ -297,7 +297,7 @@ class Reader:
 
 @pytest.fixture(scope="session")
 def browser():
-    """Start Debian's chromium, or skip."""
+    """Start the installed Chromium, or skip."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     pytest.importorskip("trame_slicer", reason="trame-slicer is not installed: pip install 'oncotrack[web]'")
     if CHROMIUM is None:
