@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from pathlib import Path
 
 import SimpleITK as sitk
 
 from oncotrack.atomic import replacing
 from oncotrack.errors import InputError, OutputError
-from oncotrack.images import dicom
-from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off, to_sitk
+from oncotrack.images import dicom, metaimage, nifti, nrrd
+from oncotrack.images.volume import Volume, to_sitk
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
@@ -43,23 +41,29 @@ def load(path: str | Path) -> Volume:
             f"{path.name} is not an image that OncoTrack can read. "
             f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
         )
-    try:
-        _check_whole(path)
-        with itk_warnings_off():
-            image = sitk.ReadImage(str(path))
-    except (RuntimeError, EOFError, OSError, zlib.error) as error:
-        raise InputError(
-            f"{path} could not be read: it is damaged, incomplete or not what its name says. Copy or export it again."
-        ) from error
-    return from_sitk(image, path.name, metadata={"path": str(path)}).checked()
+    return read_image(path).checked()
 
 
-def _check_whole(path: Path) -> None:
-    # ITK silently fills the missing end of a compressed file with zeros
-    if path.suffix.lower() == ".gz":
-        with gzip.open(path) as file:
-            while file.read(2**22):
-                pass
+def read_image(path: Path, *, resample: bool = False) -> Volume:
+    """Read a NIfTI, NRRD or MetaImage file without judging its intensities; label maps may be empty.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its suffix is one of `SUFFIXES`.
+    resample : bool
+        Resample a sheared image to a straight grid instead of refusing it.
+
+    Raises
+    ------
+    InputError
+        A missing or damaged file, a picture, several volumes, several values per voxel, an impossible or sheared grid.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist. Check the path.")
+    name = path.name.lower()
+    form = nifti if name.endswith((".nii", ".nii.gz")) else metaimage if name.endswith((".mha", ".mhd")) else nrrd
+    return form.read(path, resample=resample)
 
 
 def save(volume: Volume, path: str | Path) -> Path:
@@ -82,7 +86,10 @@ def save(volume: Volume, path: str | Path) -> Path:
         raise OutputError(f"{path.name} ends in no known image suffix; use one of {', '.join(_WRITABLE)}.")
     with replacing(path) as temporary:
         try:
-            sitk.WriteImage(to_sitk(volume), str(temporary), useCompression=True)
-        except RuntimeError as error:
+            if path.name.lower().endswith((".nii", ".nii.gz")):
+                nifti.write(volume, Path(temporary))
+            else:
+                sitk.WriteImage(to_sitk(volume), str(temporary), useCompression=True)
+        except (OSError, RuntimeError) as error:
             raise OutputError(f"{path} could not be written; is the disk full?") from error
     return path

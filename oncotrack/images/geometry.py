@@ -40,7 +40,8 @@ class Geometry:
         object.__setattr__(self, "origin", tuple(float(o) for o in self.origin))
         matrix = np.asarray(self.direction, float).reshape(3, 3)
         object.__setattr__(self, "direction", tuple(tuple(float(x) for x in row) for row in matrix))
-        if min(self.size) < 1 or min(self.spacing) <= 0 or not np.isfinite(self.origin).all():
+        numbers = [*self.spacing, *self.origin, *matrix.flat]
+        if min(self.size) < 1 or min(self.spacing) <= 0 or not np.isfinite(numbers).all():
             raise InputError(
                 f"The image grid cannot be used: size {self.size}, spacing {self.spacing} mm, origin {self.origin}. "
                 "Export the image again from the scanner or archive."

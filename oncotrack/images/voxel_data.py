@@ -1,0 +1,165 @@
+"""Voxels of image files, read once and completely: too few bytes or a wrong checksum raise InputError."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import io
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import numpy as np
+
+from oncotrack.errors import InputError
+
+_BLOCK = 2**22
+_GZIP = b"\x1f\x8b"
+
+
+@contextmanager
+def damage_refused(path: Path) -> Iterator[None]:
+    """Raise InputError for what the reading of a damaged file raises inside the block.
+
+    Parameters
+    ----------
+    path : Path
+        The file, for the message.
+
+    Raises
+    ------
+    InputError
+        The file is cut short, not compressed as its header says, or its checksum is wrong.
+    """
+    try:
+        yield
+    except (EOFError, OSError, ValueError, OverflowError, MemoryError, zlib.error) as error:
+        raise InputError(
+            f"{path} could not be read: it is damaged, incomplete or not what its name says. Copy or export it again."
+        ) from error
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, decompressed where its content is gzip, whatever its name says.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    """
+    with path.open("rb") as file:
+        is_gzip = file.read(2) == _GZIP
+        file.seek(0)
+        yield decompressed(file, "gzip" if is_gzip else "raw")
+
+
+def decompressed(file: BinaryIO, encoding: str) -> BinaryIO:
+    """Return a stream of the bytes that follow in a file.
+
+    Parameters
+    ----------
+    file : binary file
+        At the first byte of the voxels.
+    encoding : str
+        "raw", "gzip", "zlib" or "bzip2".
+    """
+    if encoding == "gzip":
+        return cast(BinaryIO, gzip.GzipFile(fileobj=file))
+    if encoding == "zlib":
+        return cast(BinaryIO, io.BufferedReader(_Zlib(file), _BLOCK))
+    return cast(BinaryIO, bz2.BZ2File(file)) if encoding == "bzip2" else file
+
+
+def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[int], name: str) -> np.ndarray:
+    """Read an array from one stream, or from several that follow each other; to their ends, where checksums are.
+
+    Parameters
+    ----------
+    streams : sequence of binary files
+        At the first byte of their voxels.
+    dtype : dtype
+        Type and byte order in the file.
+    shape : sequence of int
+        Shape of the array.
+    name : str
+        Name in messages.
+
+    Returns
+    -------
+    ndarray
+        In the byte order of this computer; float64 becomes float32.
+
+    Raises
+    ------
+    InputError
+        The file holds fewer voxels than its header says.
+    """
+    array = np.empty(int(np.prod(shape, dtype=np.int64)), dtype)
+    content, filled = memoryview(array.view(np.uint8)), 0
+    for stream in streams:
+        while filled < len(content) and (count := stream.readinto(content[filled : filled + _BLOCK])):  # type: ignore
+            filled += count
+        while stream.read(_BLOCK):
+            pass
+    if filled < len(content):
+        raise InputError(
+            f"{name} is damaged or incomplete: its header announces {len(array)} voxels, and "
+            f"{filled // dtype.itemsize} are there. Copy or export it again."
+        )
+    return native(array).reshape(shape)
+
+
+def native(array: np.ndarray) -> np.ndarray:
+    """Return an array in the byte order of this computer; float64 as float32.
+
+    Parameters
+    ----------
+    array : ndarray
+        Numbers of any type.
+    """
+    with np.errstate(over="ignore"):  # a number beyond float32 becomes infinite, which is refused
+        dtype = np.dtype(np.float32) if array.dtype.kind == "f" else array.dtype.newbyteorder("=")
+        return array.astype(dtype, copy=False)
+
+
+def rescaled(array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
+    """Return ``slope * array + intercept`` as float32; the array itself where that changes nothing.
+
+    Parameters
+    ----------
+    array : ndarray
+        Stored numbers.
+    slope, intercept : float
+        The scale of the file.
+    """
+    if slope == 1 and intercept == 0:
+        return array
+    exact = array.dtype.itemsize > 2 and array.dtype.kind in "iu"
+    scaled = array.astype(np.float64 if exact else np.float32)
+    scaled *= slope
+    scaled += intercept
+    return native(scaled)
+
+
+class _Zlib(io.RawIOBase):
+    """The bytes of a zlib stream; EOFError where it is cut short."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._inflate = file, zlib.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        while not self._inflate.eof:
+            packed = self._inflate.unconsumed_tail or self._file.read(2**18)
+            data = self._inflate.decompress(packed, len(buffer))
+            if data:
+                buffer[: len(data)] = data
+                return len(data)
+            if not packed:
+                raise EOFError
+        return 0
