@@ -15,8 +15,8 @@ import numpy as np
 from oncotrack.errors import InputError
 from oncotrack.images.grid import place
 from oncotrack.images.nrrd import data_files
-from oncotrack.images.voxel_data import damage_refused, decompressed, read_voxels, rescaled
 from oncotrack.images.volume import Volume, lps_to_ras
+from oncotrack.images.voxel_data import damage_refused, decompressed, read_voxels, rescaled
 
 _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",
@@ -54,7 +54,9 @@ def read(path: Path, *, resample: bool = False) -> Volume:
                 f"{name} has {channels} values per voxel (colour or vectors). Open the original greyscale scan instead."
             )
         if len(sizes) < 3:
-            raise InputError(f"{name} has {len(sizes)} dimensions: it contains a single picture. Open the whole series.")
+            raise InputError(
+                f"{name} has {len(sizes)} dimensions: it contains a single picture. Open the whole series."
+            )
         if (count := int(np.prod(sizes[3:], dtype=np.int64))) > 1:
             raise InputError(
                 f"{name} has {len(sizes)} dimensions: it contains {count} volumes (time points, phases or b-values). "
@@ -63,7 +65,8 @@ def read(path: Path, *, resample: bool = False) -> Volume:
         array = _voxels(fields, file, path, sizes[:3], stack)
         matrix = _ijk_to_ras(fields, len(sizes), name)
         scale = [
-            float(fields.get(f"elementtointensityfunction{part}", default)) for part, default in (("slope", 1), ("offset", 0))
+            float(fields.get(f"elementtointensityfunction{part}", default))
+            for part, default in (("slope", 1), ("offset", 0))
         ]
     return place(rescaled(array, *scale), matrix, name, {"path": str(path)}, resample=resample)
 

@@ -16,8 +16,8 @@ from scipy.spatial.transform import Rotation
 
 from oncotrack.errors import InputError
 from oncotrack.images.grid import place, shear_degrees
-from oncotrack.images.voxel_data import damage_refused, opened, read_voxels, rescaled
 from oncotrack.images.volume import Volume
+from oncotrack.images.voxel_data import damage_refused, opened, read_voxels, rescaled
 
 _NIFTI1 = np.dtype(
     [
@@ -155,8 +155,9 @@ def _ijk_to_ras(header: np.void, shape: tuple[int, int, int], name: str) -> tupl
     scales = np.linalg.norm(sform[:3, :3], axis=0)
     if (np.abs(scales - sizes) > 0.01 * scales).any():
         stated = (" x ".join(f"{s:.4g}" for s in each) for each in (scales, sizes))
-        return mm @ sform, "The voxel sizes in the file disagree: {} in its sform, which is used, and {} in pixdim.".format(
-            *stated
+        return (
+            mm @ sform,
+            "The voxel sizes in the file disagree: {} in its sform, which is used, and {} in pixdim.".format(*stated),
         )
     return mm @ sform, ""
 

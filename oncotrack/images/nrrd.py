@@ -14,8 +14,8 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.images.grid import place
-from oncotrack.images.voxel_data import damage_refused, decompressed, read_voxels
 from oncotrack.images.volume import Volume
+from oncotrack.images.voxel_data import damage_refused, decompressed, read_voxels
 
 _TYPES = {
     "i1": ("signed char", "int8", "int8_t"),
@@ -32,9 +32,23 @@ _TYPES = {
 _ENCODINGS = {"raw": "raw", "gzip": "gzip", "gz": "gzip", "bzip2": "bzip2", "bz2": "bzip2"} | dict.fromkeys(
     ("txt", "text", "ascii"), "text"
 )
-_SPACES = {"right-anterior-superior": (1, 1, 1), "left-anterior-superior": (-1, 1, 1), "left-posterior-superior": (-1, -1, 1)}
+_SPACES = {
+    "right-anterior-superior": (1, 1, 1),
+    "left-anterior-superior": (-1, 1, 1),
+    "left-posterior-superior": (-1, -1, 1),
+}
 _SHORT = {"ras": "right-anterior-superior", "las": "left-anterior-superior", "lps": "left-posterior-superior"}
-_MM = {"": 1.0, "mm": 1.0, "millimeter": 1.0, "cm": 10.0, "m": 1000.0, "um": 1e-3, "µm": 1e-3, "micron": 1e-3, "microns": 1e-3}
+_MM = {
+    "": 1.0,
+    "mm": 1.0,
+    "millimeter": 1.0,
+    "cm": 10.0,
+    "m": 1000.0,
+    "um": 1e-3,
+    "µm": 1e-3,
+    "micron": 1e-3,
+    "microns": 1e-3,
+}
 _LONGEST_LINE = 2**22
 
 
@@ -99,7 +113,9 @@ def read_fields(file: BinaryIO, path: Path) -> tuple[dict[str, str], dict[str, s
             pairs[key] = value[1:]
         elif not line.startswith("#"):
             key = key.strip().lower()
-            fields[{"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}.get(key, key)] = value.strip()
+            fields[{"datafile": "data file", "byteskip": "byte skip", "lineskip": "line skip"}.get(key, key)] = (
+                value.strip()
+            )
             if fields.get("data file", "").startswith("LIST"):
                 fields["data file"] += "\n" + file.read(_LONGEST_LINE).decode("utf-8", "replace")
                 break
@@ -123,7 +139,9 @@ def _domain_axes(fields: dict[str, str], sizes: list[int], name: str) -> list[in
     while len(axes) > 3 and sizes[axes[-1]] == 1:
         axes.pop()
     if len(axes) < 3:
-        raise InputError(f"{name} has {len(axes)} dimensions in space: it contains a single picture. Open the whole series.")
+        raise InputError(
+            f"{name} has {len(axes)} dimensions in space: it contains a single picture. Open the whole series."
+        )
     others = [axis for axis in range(len(sizes)) if axis not in axes[:3]]
     if (count := int(np.prod([sizes[axis] for axis in others], dtype=np.int64))) > 1:
         if 0 in others and sizes[0] > 1:
@@ -137,15 +155,15 @@ def _domain_axes(fields: dict[str, str], sizes: list[int], name: str) -> list[in
     return axes
 
 
-def _voxels(
-    fields: dict[str, str], file: BinaryIO, path: Path, sizes: list[int], stack: ExitStack
-) -> np.ndarray:
+def _voxels(fields: dict[str, str], file: BinaryIO, path: Path, sizes: list[int], stack: ExitStack) -> np.ndarray:
     """Return all numbers of the file, in its order."""
     encoding = _ENCODINGS.get(fields["encoding"].lower())
     kind = next((kind for kind, names in _TYPES.items() if fields["type"].lower() in names), None)
     if encoding is None or kind is None:
         field = "encoding" if encoding is None else "type"
-        raise InputError(f'{path.name} has the {field} "{fields[field]}", which is not read. Export it with another one.')
+        raise InputError(
+            f'{path.name} has the {field} "{fields[field]}", which is not read. Export it with another one.'
+        )
     files = [file]
     if "data file" in fields:
         files = [stack.enter_context(each.open("rb")) for each in data_files(path, fields["data file"])]
@@ -203,9 +221,13 @@ def data_files(header: Path, listed: str) -> list[Path]:
     found = [(folder / name).resolve() for name in names]
     for name, path in zip(names, found, strict=True):
         if folder not in path.parents:
-            raise InputError(f"{header.name} names a data file outside its own folder ({name}). Put both into one folder.")
+            raise InputError(
+                f"{header.name} names a data file outside its own folder ({name}). Put both into one folder."
+            )
         if not path.is_file():
-            raise InputError(f"{header.name} names the data file {name}, which is not there. Copy it into the same folder.")
+            raise InputError(
+                f"{header.name} names the data file {name}, which is not there. Copy it into the same folder."
+            )
     return found
 
 
@@ -235,7 +257,7 @@ def _ijk_to_ras(fields: dict[str, str], axes: list[int], name: str) -> tuple[np.
             raise InputError(f"{name} states no voxel size. Export it again from the original scan.")
         matrix[:3, :3] = np.diag([spacings[axis] for axis in axes])
     if any(unit.strip().lower() not in _MM for unit in units):
-        raise InputError(f'{name} states positions in {", ".join(units)}; only m, cm, mm and µm are read.')
+        raise InputError(f"{name} states positions in {', '.join(units)}; only m, cm, mm and µm are read.")
     scale = np.array([_MM[unit.strip().lower()] for unit in units])
     if directions:
         matrix[:3] *= scale[:, None]

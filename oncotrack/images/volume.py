@@ -16,23 +16,10 @@ import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
 from oncotrack.errors import InputError
+from oncotrack.images import hounsfield
 from oncotrack.images.geometry import Geometry
 
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
-_AIR_HU = -200.0  # lung and the air around a patient are below; no MR, PET or label map has such values
-
-
-def are_hounsfield_units(modality: str, lowest: float) -> bool:
-    """Return whether intensities are Hounsfield units: the only rule for it in OncoTrack.
-
-    Parameters
-    ----------
-    modality : str
-        DICOM modality; where it is known, it decides.
-    lowest : float
-        Lowest intensity of the image; without a modality, an image that reaches air is a CT.
-    """
-    return modality == "CT" if modality else lowest <= _AIR_HU
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +37,9 @@ class Volume:
     modality : str
         DICOM modality ("CT", "MR", "PT"), or "" when it is unknown.
     metadata : dict
-        Other information from the file: ``date``, ``series_uid``, ``path``, ``description``.
+        Other information from the file: ``date``, ``series_uid``, ``path``, ``description``; sentences for the reader in
+        ``notice`` (what is doubtful in the file) and ``resampled`` (what was done to a sheared or irregular one);
+        ``single_slice``, the thickness in mm of an image of one slice, or "unknown".
     """
 
     array: np.ndarray
@@ -82,8 +71,13 @@ class Volume:
 
     @cached_property
     def is_ct(self) -> bool:
-        """Whether the intensities are Hounsfield units; see `are_hounsfield_units`."""
-        return are_hounsfield_units(self.modality, float(self.array.min()))
+        """Whether the intensities are read as Hounsfield units; see `hounsfield.are_hounsfield_units`."""
+        return hounsfield.are_hounsfield_units(self.modality, self.array, self.spacing)
+
+    @cached_property
+    def hounsfield_problem(self) -> str:
+        """Why the intensities cannot be Hounsfield units, to follow the image's name in a sentence; "" when they can be."""
+        return hounsfield.problem(self.array, self.spacing)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -109,15 +103,15 @@ class Volume:
         """
         if self.array.size == 0:
             raise InputError(f"{self.name} is empty: it has no voxels. Choose another image.")
-        if self.array.dtype.kind == "f" and not np.isfinite(self.array).all():
+        low, high = self.array.min(), self.array.max()
+        if not np.isfinite([low, high]).all():
             bad = int((~np.isfinite(self.array)).sum())
             raise InputError(
                 f"{self.name} has {bad} voxels that are not numbers (NaN or infinite). Export it again or fill them."
             )
-        if self.array.min() == self.array.max():
+        if low == high:
             raise InputError(
-                f"{self.name} is constant: every voxel is {self.array.flat[0]:g}. "
-                "It was probably exported empty; export it again."
+                f"{self.name} is constant: every voxel is {low:g}. It was probably exported empty; export it again."
             )
         if min(self.array.shape) < minimum_slices:
             raise InputError(

@@ -18,7 +18,7 @@ def lesion_window(image: Volume, region: np.ndarray, inside: np.ndarray) -> tupl
     Parameters
     ----------
     image : Volume
-        The scan, which is a CT or not.
+        The scan, which is a CT in Hounsfield units or not.
     region : (H, W) ndarray
         Intensities of the region around the lesion.
     inside : (H, W) bool ndarray
@@ -30,7 +30,7 @@ def lesion_window(image: Volume, region: np.ndarray, inside: np.ndarray) -> tupl
         CT: the lesion's median +- 3 robust standard deviations, at least +- 110 HU. Otherwise minimum to 99th
         percentile of the region, as the paper prepares MR images (1 % clipped, min-max).
     """
-    if not image.is_ct:
+    if not image.is_ct or image.hounsfield_problem:
         low, high = float(region.min()), float(np.percentile(region, _CLIP_PERCENTILE))
         return low, max(high, low + 1e-6)
     values = region[inside]

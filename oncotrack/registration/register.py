@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from oncotrack.background.jobs import Progress, silent
-from oncotrack.errors import RegistrationError
+from oncotrack.errors import InputError, RegistrationError
+from oncotrack.images import hounsfield
 from oncotrack.images.volume import Volume
 from oncotrack.registration import alignment, cache_files
 from oncotrack.registration.registration import Registration
@@ -31,6 +32,8 @@ def register(
 
     Raises
     ------
+    InputError
+        A CT whose intensities cannot be Hounsfield units.
     RegistrationError
         The scans are of different modalities, do not overlap, or do not show the same body region.
 
@@ -38,6 +41,8 @@ def register(
     ----------
     Klein et al., elastix, IEEE TMI 2010. DLT equation 1 (affine as anatomy prior).
     """
+    for scan in (baseline, followup):
+        _check_hounsfield_units(scan)
     path = cache_files.cache_path(baseline, followup, bspline)
     if cache and (stored := cache_files.load(path)) is not None:
         return stored
@@ -61,3 +66,12 @@ def register(
         cache_files.save(path, registration)
     progress(1.0, "Registered")
     return registration
+
+
+def _check_hounsfield_units(scan: Volume) -> None:
+    """Raise InputError for a CT that is none; an image without a modality may also be an MR or a PET."""
+    if scan.modality not in ("", "CT"):
+        return
+    problem = hounsfield.problem(scan.array, scan.spacing, may_be_other=not scan.modality)
+    if problem:
+        raise InputError(f"{scan.name} {problem}")

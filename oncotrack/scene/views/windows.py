@@ -11,7 +11,7 @@ import vtk
 from undo_stack import Signal
 from vtk.util.numpy_support import vtk_to_numpy
 
-from oncotrack.images.volume import are_hounsfield_units
+from oncotrack.images.hounsfield import are_hounsfield_units
 from oncotrack.images.windows import BONE, LIVER, LUNG, SOFT_TISSUE, CTWindow
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.volumes import modality
@@ -39,8 +39,9 @@ WINDOWS = (
 
 def is_ct(volume: slicer.vtkMRMLVolumeNode) -> bool:
     """Return whether the voxels are Hounsfield units, by the rule of `Volume.is_ct`."""
-    lowest = vtk_to_numpy(volume.GetImageData().GetPointData().GetScalars()).min()  # ten times as fast as VTK's range
-    return are_hounsfield_units(modality(volume), float(lowest))
+    image = volume.GetImageData()
+    voxels = vtk_to_numpy(image.GetPointData().GetScalars()).reshape(image.GetDimensions()[::-1])
+    return are_hounsfield_units(modality(volume), voxels, volume.GetSpacing())
 
 
 def set_window(volumes: Iterable[slicer.vtkMRMLVolumeNode], width: float, level: float) -> None:
