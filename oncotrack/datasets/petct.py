@@ -1,18 +1,14 @@
 """PET/CT of autoPET, QIN-HEADNECK and similar sets: SUV from DICOM tags, masks as SEG or RTSTRUCT, or autoPET's NIfTI.
 
 S. Gatidis et al., "A whole-body FDG-PET/CT dataset with manually annotated tumor lesions", Scientific Data 9, 2022;
-R. Beichel et al., QIN-HEADNECK, TCIA 2015. SUV by body weight follows the vendor-neutral recipe of QIBA.
+R. Beichel et al., QIN-HEADNECK, TCIA 2015.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from oncotrack.datasets.case import Case, label_case, label_components, load_mask
 from oncotrack.datasets.dicom_masks import Structure, label_map, read_rtstruct, read_seg
@@ -20,91 +16,10 @@ from oncotrack.datasets.dicom_tree import Series, dicom_headers, find_series, re
 from oncotrack.errors import InputError
 from oncotrack.images.dicom import is_dicom_file, load_series
 from oncotrack.images.files import load
-from oncotrack.images.volume import Volume
+from oncotrack.images.suv import to_suv
+from oncotrack.images.volume import Volume, lps_to_ras
 
 SOURCE = "PET/CT"
-
-
-def suv_factor(headers: Sequence[Any]) -> float:
-    """Compute the factor from a PET series' rescaled values to SUV by body weight (g/ml).
-
-    ``SUV = activity [Bq/ml] * weight [g] / (dose [Bq] * 2 ** (-(scan start - injection) / half life))``; series that
-    are decay-corrected to the injection (ADMIN) need no decay term. Scan start is the series time, or the first
-    acquisition when the series time was overwritten with a later one (QIBA, "SUV calculation", vendor-neutral).
-
-    Parameters
-    ----------
-    headers : sequence of pydicom datasets
-        The headers of all slices.
-
-    Raises
-    ------
-    InputError
-        A tag is missing (it is named), or the series is not corrected for decay and attenuation.
-    """
-    first = headers[0]
-
-    def tag(name: str, where: Any = first) -> Any:
-        value = where.get(name)
-        if value in (None, ""):
-            raise InputError(
-                f"The PET series lacks the tag {name}, so SUV cannot be computed. Export it with all tags."
-            )
-        return value
-
-    units = tag("Units")
-    if units == "GML":
-        return 1.0
-    if units == "CNTS" and first.get((0x7053, 0x1000)) is not None:
-        return float(first[(0x7053, 0x1000)].value)
-    scale = 1.0
-    if units == "CNTS" and first.get((0x7053, 0x1009)) is not None:
-        scale = float(first[(0x7053, 0x1009)].value)
-    elif units != "BQML":
-        raise InputError(
-            f"The PET series is in {units}; SUV needs Bq/ml (BQML), g/ml (GML) or Philips counts. Export it again."
-        )
-    corrections = set(first.get("CorrectedImage") or [])
-    decay = tag("DecayCorrection")
-    if not {"ATTN", "DECY"} <= corrections or decay not in ("START", "ADMIN"):
-        raise InputError(
-            f"The PET series is not corrected for attenuation and decay (CorrectedImage {sorted(corrections)}, "
-            f"DecayCorrection {decay}), so SUV cannot be computed. Choose the attenuation-corrected series."
-        )
-    tracer = tag("RadiopharmaceuticalInformationSequence")[0]
-    dose, half_life = float(tag("RadionuclideTotalDose", tracer)), float(tag("RadionuclideHalfLife", tracer))
-    weight = float(tag("PatientWeight")) * 1000
-    if min(dose, half_life, weight) <= 0:
-        raise InputError(
-            "The PET series gives a dose, half life or weight of zero, so SUV cannot be computed. Export it again."
-        )
-    if decay == "START":
-        dose *= 2 ** (-_uptake_seconds(headers, tracer, tag) / half_life)
-    return scale * weight / dose
-
-
-def _uptake_seconds(headers: Sequence[Any], tracer: Any, tag: Callable[..., Any]) -> float:
-    """Return the seconds from injection to scan start."""
-    first = headers[0]
-    series = _parse_datetime(tag("SeriesDate"), tag("SeriesTime"))
-    acquired = min(
-        _parse_datetime(h.get("AcquisitionDate") or first.SeriesDate, tag("AcquisitionTime", h)) for h in headers
-    )
-    scan = min(series, acquired)
-    if tracer.get("RadiopharmaceuticalStartDateTime"):
-        text = str(tracer.RadiopharmaceuticalStartDateTime)
-        injected = _parse_datetime(text[:8], text[8:14] or "0")
-    else:
-        injected = _parse_datetime(scan.strftime("%Y%m%d"), tag("RadiopharmaceuticalStartTime", tracer))
-        if injected > scan:
-            injected -= timedelta(days=1)
-    return (scan - injected).total_seconds()
-
-
-def _parse_datetime(date: object, time: object) -> datetime:
-    """Parse a DICOM date and time, without fractions of a second."""
-    digits = str(time).partition(".")[0].zfill(6)
-    return datetime.strptime(f"{date}{digits}", "%Y%m%d%H%M%S")
 
 
 def load_suv(folder: str | Path) -> Volume:
@@ -113,13 +28,14 @@ def load_suv(folder: str | Path) -> Volume:
     Raises
     ------
     InputError
-        As `load_series` and `suv_factor`.
+        As `load_series` and `to_suv`.
     """
     pet = load_series(Path(folder))
     pydicom = dicom_headers()
-    files = sorted(path for path in Path(folder).iterdir() if path.is_file() and is_dicom_file(path))
+    files = [path for path in Path(folder).iterdir() if path.is_file() and is_dicom_file(path)]
     headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in files]
-    return replace(pet, array=pet.array.astype(np.float32) * np.float32(suv_factor(headers)), modality="PT")
+    normal = pet.geometry.ijk_to_ras[:3, 2]
+    return to_suv(pet, sorted(headers, key=lambda header: lps_to_ras(header.ImagePositionPatient) @ normal))
 
 
 def cases(root: str | Path, *, split: bool = False) -> Iterator[Case]:

@@ -15,42 +15,42 @@ SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 
-def load(path: str | Path) -> Volume:
+def load(path: str | Path, *, resample: bool = False) -> Volume:
     """Read a scan.
 
     Parameters
     ----------
     path : path
         A folder with one DICOM series, or a NIfTI, NRRD or MetaImage file.
+    resample : bool
+        Resample a sheared image to a straight grid instead of refusing it.
+
+    Returns
+    -------
+    Volume
+        Its ``metadata`` says in sentences what is doubtful in the file (``notice``) and what was done (``resampled``).
 
     Raises
     ------
     InputError
-        A missing, damaged, empty, constant or NaN image; a picture or a 4D file; a folder with no or several series; a
-        series with a missing slice or mixed spacing.
+        A missing, damaged, empty, constant or NaN image; a picture, colours or a 4D file; an impossible or sheared grid; a
+        folder with no or several series; a series with a missing slice or mixed spacing.
     """
     path = Path(path).expanduser()
-    if not path.exists():
-        raise InputError(f"{path} does not exist. Check the path.")
     if path.is_dir():
         return dicom.load_series(path).checked()
-    if not path.name.lower().endswith(SUFFIXES):
-        if dicom.is_dicom_file(path):
-            raise InputError(f"{path} is one DICOM file. Give the folder {path.parent} that holds its whole series.")
-        raise InputError(
-            f"{path.name} is not an image that OncoTrack can read. "
-            f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
-        )
-    return read_image(path).checked()
+    if path.is_file() and not path.name.lower().endswith(SUFFIXES) and dicom.is_dicom_file(path):
+        raise InputError(f"{path} is one DICOM file. Give the folder {path.parent} that holds its whole series.")
+    return read_image(path, resample=resample).checked()
 
 
 def read_image(path: Path, *, resample: bool = False) -> Volume:
-    """Read a NIfTI, NRRD or MetaImage file without judging its intensities; label maps may be empty.
+    """Read a NIfTI, NRRD or MetaImage file without judging its intensities; a label map may be empty.
 
     Parameters
     ----------
     path : Path
-        The file; its suffix is one of `SUFFIXES`.
+        The file.
     resample : bool
         Resample a sheared image to a straight grid instead of refusing it.
 
@@ -59,10 +59,15 @@ def read_image(path: Path, *, resample: bool = False) -> Volume:
     InputError
         A missing or damaged file, a picture, several volumes, several values per voxel, an impossible or sheared grid.
     """
-    if not path.is_file():
+    if not path.exists():
         raise InputError(f"{path} does not exist. Check the path.")
     name = path.name.lower()
-    form = nifti if name.endswith((".nii", ".nii.gz")) else metaimage if name.endswith((".mha", ".mhd")) else nrrd
+    if not name.endswith(SUFFIXES) or not path.is_file():
+        raise InputError(
+            f"{path.name} is not an image that OncoTrack can read. "
+            f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
+        )
+    form = nifti if name.endswith((".nii", ".nii.gz")) else nrrd if name.endswith((".nrrd", ".nhdr")) else metaimage
     return form.read(path, resample=resample)
 
 

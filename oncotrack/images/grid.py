@@ -46,7 +46,9 @@ def place(
     geometry = Geometry.from_matrix(array.shape[::-1], matrix)
     if 1 in geometry.size:
         thickness = min(s for s, n in zip(geometry.spacing, geometry.size, strict=True) if n == 1)
-        metadata = metadata | {"single_slice": f"{thickness:g}"}
+        metadata = metadata | {
+            "single_slice": f"A single slice; its thickness of {thickness:g} mm is taken as its extent."
+        }
     volume = Volume(array, geometry, name, metadata=metadata)
     shear = shear_degrees(geometry)
     if shear <= SHEAR_DEGREES:

@@ -38,8 +38,8 @@ class Volume:
         DICOM modality ("CT", "MR", "PT"), or "" when it is unknown.
     metadata : dict
         Other information from the file: ``date``, ``series_uid``, ``path``, ``description``; sentences for the reader in
-        ``notice`` (what is doubtful in the file) and ``resampled`` (what was done to a sheared or irregular one);
-        ``single_slice``, the thickness in mm of an image of one slice, or "unknown".
+        ``notice`` (what is doubtful in the file), ``resampled`` (what was done to a sheared or irregular one) and
+        ``single_slice`` (what is taken as its thickness).
     """
 
     array: np.ndarray

@@ -1,0 +1,87 @@
+"""What the uptake of PET is related to: the patient's weight, lean body mass, body surface area or ideal body weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from oncotrack.errors import InputError
+from oncotrack.images.dicom_values import number
+
+KINDS = {
+    "BW": "body weight",
+    "LBM": "lean body mass (James)",
+    "LBMJAMES128": "lean body mass (James, 128 for men)",
+    "LBMJANMA": "lean body mass (Janmahasatian)",
+    "BSA": "body surface area",
+    "IBW": "ideal body weight",
+}
+"""What uptake can be related to, by DICOM's SUV Type (0054,1006)."""
+
+
+@dataclass(frozen=True)
+class Body:
+    """The patient's weight in kg, height in cm and sex, None where unknown."""
+
+    weight: float | None
+    height: float | None
+    sex: str | None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, header: Any, weight: float | None, height: float | None, sex: str | None) -> Body:
+        notes = []
+        weight = number(header, "PatientWeight") if weight is None else weight
+        if height is None and (height := number(header, "PatientSize")):
+            if height > 3:
+                notes.append(f"The patient's height of {height:g} is taken as cm, not m.")
+            height = height if height > 3 else 100 * height
+        sex = (str(header.get("PatientSex") or "") if sex is None else sex).strip().upper() or None
+        if weight and not 0.5 <= weight <= 500:
+            raise InputError(f"The patient's weight of {weight:g} kg is not possible. Correct it.")
+        if height and not 20 <= height <= 250:
+            raise InputError(f"The patient's height of {height:g} cm is not possible. Correct it.")
+        return cls(weight or None, height or None, sex, tuple(notes))
+
+    def size(self, kind: str, notes: list[str]) -> float:
+        """Return what uptake is related to, g (cm² for BSA)."""
+        weight = self._known("weight", "PatientWeight", kind)
+        if kind == "BW":
+            return 1000 * weight
+        height = self._known("height", "PatientSize", kind)
+        if kind == "BSA":  # Du Bois
+            return 71.84 * weight**0.425 * height**0.725
+        sex = self._known("sex", "PatientSex", kind)
+        if sex not in ("M", "F", "O"):
+            raise InputError(f'The patient\'s sex is "{sex}"; for SUV by {KINDS[kind]} it has to be M, F or O.')
+        masses = [mass_kg(kind, one, weight, height) for one in ("MF" if sex == "O" else sex)]
+        if sex == "O":
+            notes.append(
+                f"The patient's sex is other: the {KINDS[kind]} is the mean of the formulas for men and women."
+            )
+        mass = sum(masses) / len(masses)
+        if mass <= 0:
+            raise InputError(
+                f"The {KINDS[kind]} of {weight:g} kg and {height:g} cm is no mass. Choose another kind of SUV."
+            )
+        return 1000 * mass
+
+    def _known(self, name: str, tag: str, kind: str) -> Any:
+        value = getattr(self, name)
+        if value is None:
+            raise InputError(
+                f"The PET series does not state the patient's {name} ({tag}), which SUV by {KINDS[kind]} needs. "
+                f"Give the {name}, or export the series with all tags."
+            )
+        return value
+
+
+def mass_kg(kind: str, sex: str, weight: float, height: float) -> float:
+    """Return a lean or ideal mass in kg (DICOM PS3.16, codes 126402 and 126404 to 126406)."""
+    man, bmi = sex == "M", weight / (height / 100) ** 2
+    if kind == "LBMJANMA":
+        return 9270 * weight / (6680 + 216 * bmi if man else 8780 + 244 * bmi)
+    if kind == "IBW":
+        return 48.0 + 1.06 * (height - 152) if man else 45.5 + 0.91 * (height - 152)
+    squared = (128 if kind == "LBMJAMES128" else 120) if man else 148
+    return (1.10 if man else 1.07) * weight - squared * (weight / height) ** 2

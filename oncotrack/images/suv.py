@@ -1,0 +1,295 @@
+"""Standardised uptake values of PET, after the vendor-neutral recipe of QIBA.
+
+QIBA, "SUV calculation, vendor-neutral pseudo-code"; DICOM PS3.3 C.8.9.1 (PET series) and PS3.16 (SUV by body weight, lean body
+mass, body surface area and ideal body weight); M. Vácha et al., "Comprehensive manual for SUV computation and digital
+reference objects for its verification", 2025. Headers are pydicom data sets, or anything with their ``get``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+
+from oncotrack.errors import InputError
+from oncotrack.images.body_size import KINDS, Body
+from oncotrack.images.dicom_values import full_time, moment, number, private_text
+from oncotrack.images.volume import Volume
+
+_NUCLIDES = {
+    6586.2: ("fluor", "fdg", "f-18", "f18", "18f"),
+    4062.6: ("gallium", "ga-68", "ga68", "68ga"),
+}
+"""Half-lives in seconds, and what names them."""
+_DAY = timedelta(days=1)
+_LONGEST = 10.0  # half-lives from injection to scan; after them a thousandth of the dose is left
+_LONGEST_UNDATED = 5.0
+
+
+def to_suv(
+    volume: Volume,
+    header: Any,
+    *,
+    kind: str = "BW",
+    weight_kg: float | None = None,
+    height_cm: float | None = None,
+    sex: str | None = None,
+) -> Volume:
+    """Return a PET image as standardised uptake values.
+
+    Parameters
+    ----------
+    volume : Volume
+        The rescaled values of the PET series (stored values times slope plus intercept), (D, H, W).
+    header : pydicom data set, or sequence of them
+        The header of the first slice, whose attribute ``slices`` may list one for each slice; or one for each slice, in
+        the order of the volume.
+    kind : str
+        What the uptake is related to, a key of `body_size.KINDS`.
+    weight_kg, height_cm : float, optional
+        The patient's weight in kg and height in cm, instead of those in the header.
+    sex : str, optional
+        "M", "F" or "O", instead of that in the header.
+
+    Returns
+    -------
+    Volume
+        float32, g/ml (cm²/ml for body surface area). ``metadata["suv"]`` is the kind, ``metadata["notice"]`` says what was
+        corrected in the header.
+
+    Raises
+    ------
+    InputError
+        As `suv_factors`; the headers do not fit the slices.
+    """
+    factors, notes = suv_factors(header, kind=kind, weight_kg=weight_kg, height_cm=height_cm, sex=sex)
+    if np.ptp(factors) == 0:
+        factors = factors[:1]
+    elif len(factors) != len(volume.array):
+        raise InputError(
+            f"{volume.name} has {len(volume.array)} slices and its PET headers describe {len(factors)}, so their decay "
+            "cannot be corrected. Open the series as it was stored."
+        )
+    array = volume.array * factors[:, None, None].astype(np.float32)
+    notice = "\n".join(filter(None, [volume.metadata.get("notice"), *notes]))
+    metadata = volume.metadata | {"suv": kind} | ({"notice": notice} if notice else {})
+    return replace(volume, array=array.astype(np.float32, copy=False), modality="PT", metadata=metadata)
+
+
+def suv_factors(
+    header: Any,
+    *,
+    kind: str = "BW",
+    weight_kg: float | None = None,
+    height_cm: float | None = None,
+    sex: str | None = None,
+) -> tuple[np.ndarray, list[str]]:
+    """Return the factors from the rescaled values of a PET series to SUV, and sentences about what was corrected.
+
+    ``SUV = activity [Bq/ml] * weight [g] / (dose [Bq] * 2 ** (-(scan - injection) / half life))``. The scan's time is that
+    of the decay correction: the series time, or where that was overwritten with a later one GE's private scan time, else
+    the start that the frame reference times imply, else the first acquisition. Series that are decay-corrected to the
+    injection (ADMIN) need no term; in uncorrected ones (NONE) every slice has its own.
+
+    Parameters
+    ----------
+    header, kind, weight_kg, height_cm, sex
+        As in `to_suv`.
+
+    Returns
+    -------
+    factors : (N,) ndarray
+        One for each header.
+    notes : list of str
+        What was corrected in the header, sentences.
+
+    Raises
+    ------
+    InputError
+        A tag is missing or impossible (it is named); the units cannot be converted; the series is not corrected for
+        attenuation; the injection comes after the scan.
+    """
+    if kind not in KINDS:
+        raise InputError(f'SUV by "{kind}" is not known. Choose one of {", ".join(KINDS)}.')
+    slices = getattr(header, "slices", None) or (list(header) if isinstance(header, list | tuple) else [header])
+    first = header[0] if isinstance(header, list | tuple) else header
+    series = _Series(first, slices, Body.of(first, weight_kg, height_cm, sex))
+    return series.factors(kind), series.notes
+
+
+class _Series:
+    """The headers of one PET series: the first in full, and one for each slice."""
+
+    def __init__(self, first: Any, slices: Sequence[Any], body: Body) -> None:
+        self._first, self._slices, self._body = first, slices, body
+        self.notes = list(body.notes)
+
+    def factors(self, kind: str) -> np.ndarray:
+        """Return a factor for each slice."""
+        units, ones = str(self._needed("Units")), np.ones(len(self._slices))
+        stored = self._stored_kind(units)
+        if stored:
+            return ones if stored == kind else ones * self._size(kind) / self._size(stored)
+        self._check_attenuation()
+        if units == "CNTS" and (factor := self._philips(0x00)):
+            return ones * factor if kind == "BW" else ones * factor * self._size(kind) / self._size("BW")
+        scale = self._philips(0x09) if units == "CNTS" else 1.0
+        if not scale or units not in ("BQML", "CNTS"):
+            raise InputError(
+                f"The PET series is in {units}{' without the scale factors of Philips' if units == 'CNTS' else ''}; SUV needs "
+                "Bq/ml (BQML), g/ml (GML), cm²/ml (CM2ML) or Philips counts. Export it again."
+            )
+        return ones * scale * self._size(kind) / self._doses()
+
+    def _philips(self, element: int) -> float:
+        """Return a scale factor of Philips, 0 where there is none."""
+        return (
+            number({"factor": private_text(self._first, 0x7053, "Philips PET Private Group", element)}, "factor") or 0.0
+        )
+
+    def _size(self, kind: str) -> float:
+        return self._body.size(kind, self.notes)
+
+    def _stored_kind(self, units: str) -> str:
+        """Return what the stored values are related to where they are SUV already, or ""."""
+        if units not in ("GML", "CM2ML"):
+            return ""
+        stored = str(self._first.get("SUVType") or ("BSA" if units == "CM2ML" else "BW")).upper()
+        if stored not in KINDS:
+            raise InputError(f'The PET series is in SUV of the unknown type "{stored}", so it cannot be converted.')
+        return stored
+
+    def _check_attenuation(self) -> None:
+        if "ATTN" not in self._corrections():
+            raise InputError(
+                f"The PET series is not corrected for attenuation (CorrectedImage {sorted(self._corrections())}), so SUV "
+                "cannot be computed. Choose the attenuation-corrected series."
+            )
+
+    def _corrections(self) -> set[str]:
+        stated = self._first.get("CorrectedImage") or []
+        return {stated} if isinstance(stated, str) else set(map(str, stated))
+
+    def _doses(self) -> np.ndarray:
+        """Return the dose in Bq that is left at the time to which each slice is decay-corrected."""
+        decay, is_corrected = str(self._needed("DecayCorrection")), "DECY" in self._corrections()
+        if decay not in ("START", "ADMIN", "NONE") or is_corrected == (decay == "NONE"):
+            raise InputError(
+                f"The PET series contradicts itself about decay (DecayCorrection {decay}, CorrectedImage "
+                f"{sorted(self._corrections())}), so SUV cannot be computed. Export it again."
+            )
+        tracers = self._needed("RadiopharmaceuticalInformationSequence")
+        if len(tracers) != 1:
+            raise InputError(f"The PET series lists {len(tracers)} injections; SUV needs one. Export it again.")
+        tracer = tracers[0]
+        dose, half_life = self._dose(tracer), self._half_life(tracer)
+        if decay == "ADMIN":
+            return np.full(len(self._slices), dose)
+        if decay == "START":
+            moments = [self._scan_start(half_life)] * len(self._slices)
+        else:
+            moments = [self._acquired(each) + self._mean_time(each, half_life) for each in self._slices]
+        injected = self._injected(tracer, moments[0], half_life)
+        return dose * 2.0 ** (-np.array([(moment - injected).total_seconds() for moment in moments]) / half_life)
+
+    def _dose(self, tracer: Any) -> float:
+        dose = float(self._needed("RadionuclideTotalDose", tracer))
+        if 20 <= dose < 10_000:
+            self.notes.append(f"The dose of {dose:g} is taken as MBq, not Bq.")
+            return dose * 1e6
+        if not 1e6 <= dose <= 2e10:
+            raise InputError(
+                f"The PET series states a dose of {dose:g} Bq (RadionuclideTotalDose), which is not possible. Correct it."
+            )
+        return dose
+
+    def _half_life(self, tracer: Any) -> float:
+        half_life = float(self._needed("RadionuclideHalfLife", tracer))
+        code = (tracer.get("RadionuclideCodeSequence") or [{}])[0]
+        named = f"{tracer.get('Radiopharmaceutical') or ''} {code.get('CodeMeaning') or ''}".lower()
+        known = next(
+            (seconds for seconds, words in _NUCLIDES.items() if any(word in named for word in words)), half_life
+        )
+        if half_life <= 0 or abs(half_life - known) > 0.05 * known:
+            raise InputError(
+                f"The PET series states a half-life of {half_life:g} s (RadionuclideHalfLife)"
+                + (f" for {named.strip()}, which has {known:.0f} s" if known != half_life else "")
+                + ". Correct it."
+            )
+        return half_life
+
+    def _scan_start(self, half_life: float) -> datetime:
+        """Return the time to which START corrects for decay."""
+        first = self._first
+        series = moment(self._needed("SeriesDate"), self._needed("SeriesTime"))
+        acquired = min(map(self._acquired, self._slices))
+        if series - acquired < timedelta(seconds=1):
+            return series
+        if private := private_text(first, 0x0009, "GEMS_PETD_01", 0x0D):
+            return full_time(private, first)
+        implied = []
+        for each in self._slices:
+            if not (number(each, "FrameReferenceTime") and number(each, "ActualFrameDuration")):
+                return acquired
+            reference = timedelta(milliseconds=number(each, "FrameReferenceTime") or 0)
+            implied.append(self._acquired(each) - reference + self._mean_time(each, half_life))
+        return sorted(implied)[len(implied) // 2] if max(implied) - min(implied) < timedelta(minutes=1) else acquired
+
+    def _acquired(self, header: Any) -> datetime:
+        if not header.get("AcquisitionTime") and header.get("AcquisitionDateTime"):
+            return full_time(str(header.get("AcquisitionDateTime")), self._first)
+        date = header.get("AcquisitionDate") or self._first.get("AcquisitionDate") or self._needed("SeriesDate")
+        return moment(date, header.get("AcquisitionTime") or self._needed("AcquisitionTime"))
+
+    def _mean_time(self, header: Any, half_life: float) -> timedelta:
+        """Return the time from the start of a frame at which the count rate is its mean."""
+        frame = (number(header, "ActualFrameDuration") or float(self._needed("ActualFrameDuration"))) / 1000
+        decay = np.log(2) / half_life * frame
+        return timedelta(seconds=frame / decay * np.log(decay / -np.expm1(-decay)) if decay > 0 else 0.0)
+
+    def _injected(self, tracer: Any, scan: datetime, half_life: float) -> datetime:
+        """Return the time of the injection; without its date it is the last such time before the scan."""
+        longest = timedelta(seconds=_LONGEST * half_life)
+        text = str(tracer.get("RadiopharmaceuticalStartDateTime") or "").strip()
+        stated = full_time(text, self._first) if len(text) >= 10 else None
+        if stated is not None and timedelta(0) <= scan - stated <= longest:
+            return stated
+        if stated is not None and stated.date() == scan.date():
+            raise InputError(_impossible(stated, scan))
+        time = stated.strftime("%H%M%S.%f") if stated else self._needed("RadiopharmaceuticalStartTime", tracer)
+        if half_life > _DAY.total_seconds() / 2:
+            raise InputError(
+                "The PET series does not state a possible date of injection (RadiopharmaceuticalStartDateTime), which its "
+                f"half-life of {half_life / 3600:.0f} h needs. Export it with all tags."
+            )
+        injected = moment(scan.strftime("%Y%m%d"), time)
+        before = injected if injected <= scan else injected - _DAY
+        if scan - before > timedelta(seconds=_LONGEST_UNDATED * half_life):
+            raise InputError(_impossible(stated or injected, scan))
+        if stated is not None:
+            self.notes.append(
+                f"The injection is dated {stated:%Y-%m-%d} and the scan {scan:%Y-%m-%d}; only the time of day is used."
+            )
+        return before
+
+    def _needed(self, name: str, where: Any = None) -> Any:
+        value = (self._first if where is None else where).get(name)
+        if (
+            value is None
+            or (isinstance(value, str) and not value.strip())
+            or (not isinstance(value, str | int | float) and not value)
+        ):
+            raise InputError(
+                f"The PET series lacks the tag {name}, so SUV cannot be computed. Export it with all tags."
+            )
+        return value
+
+
+def _impossible(injected: datetime, scan: datetime) -> str:
+    return (
+        f"The injection ({injected:%Y-%m-%d %H:%M:%S}) does not fit the scan ({scan:%Y-%m-%d %H:%M:%S}): it comes after it or too "
+        "long before, so SUV cannot be computed. Correct the times."
+    )
