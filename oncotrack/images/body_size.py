@@ -21,50 +21,47 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Body:
-    """The patient's weight in kg, height in cm and sex, None where unknown."""
+    """The patient's weight in kg, height in cm (in m below 3) and sex; None where unknown."""
 
     weight: float | None
     height: float | None
     sex: str | None
-    notes: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, header: Any, weight: float | None, height: float | None, sex: str | None) -> Body:
-        notes = []
+        """Return what is given, and what a header says where nothing is."""
         weight = number(header, "PatientWeight") if weight is None else weight
-        if height is None and (height := number(header, "PatientSize")):
-            if height > 3:
-                notes.append(f"The patient's height of {height:g} is taken as cm, not m.")
-            height = height if height > 3 else 100 * height
-        sex = (str(header.get("PatientSex") or "") if sex is None else sex).strip().upper() or None
-        if weight and not 0.5 <= weight <= 500:
-            raise InputError(f"The patient's weight of {weight:g} kg is not possible. Correct it.")
-        if height and not 20 <= height <= 250:
-            raise InputError(f"The patient's height of {height:g} cm is not possible. Correct it.")
-        return cls(weight or None, height or None, sex, tuple(notes))
+        height = number(header, "PatientSize") if height is None else height
+        sex = (str(header.get("PatientSex") or "") if sex is None else sex).strip().upper()
+        return cls(weight or None, height or None, sex or None)
 
-    def size(self, kind: str, notes: list[str]) -> float:
-        """Return what uptake is related to, g (cm² for BSA)."""
+    def size(self, kind: str) -> tuple[float, list[str]]:
+        """Return what uptake is related to, g (cm² for BSA), and sentences about what was assumed."""
         weight = self._known("weight", "PatientWeight", kind)
+        if not 0.5 <= weight <= 500:
+            raise InputError(f"The patient's weight of {weight:g} kg is not possible. Correct it.")
         if kind == "BW":
-            return 1000 * weight
-        height = self._known("height", "PatientSize", kind)
+            return 1000 * weight, []
+        height, notes = self._known("height", "PatientSize", kind), []
+        if height < 3:
+            height *= 100
+        elif 50 <= height <= 250:
+            notes.append(f"The patient's height of {height:g} is taken as cm.")
+        if not 20 <= height <= 250:
+            raise InputError(f"The patient's height of {height:g} cm is not possible. Correct it.")
         if kind == "BSA":  # Du Bois
-            return 71.84 * weight**0.425 * height**0.725
+            return 71.84 * weight**0.425 * height**0.725, notes
         sex = self._known("sex", "PatientSex", kind)
         if sex not in ("M", "F", "O"):
             raise InputError(f'The patient\'s sex is "{sex}"; for SUV by {KINDS[kind]} it has to be M, F or O.')
         masses = [mass_kg(kind, one, weight, height) for one in ("MF" if sex == "O" else sex)]
         if sex == "O":
-            notes.append(
-                f"The patient's sex is other: the {KINDS[kind]} is the mean of the formulas for men and women."
-            )
-        mass = sum(masses) / len(masses)
-        if mass <= 0:
+            notes.append(f"The patient's sex is other: the {KINDS[kind]} is the mean of the formulas for men and women.")
+        if (mass := sum(masses) / len(masses)) <= 0:
             raise InputError(
                 f"The {KINDS[kind]} of {weight:g} kg and {height:g} cm is no mass. Choose another kind of SUV."
             )
-        return 1000 * mass
+        return 1000 * mass, notes
 
     def _known(self, name: str, tag: str, kind: str) -> Any:
         value = getattr(self, name)
@@ -77,7 +74,17 @@ class Body:
 
 
 def mass_kg(kind: str, sex: str, weight: float, height: float) -> float:
-    """Return a lean or ideal mass in kg (DICOM PS3.16, codes 126402 and 126404 to 126406)."""
+    """Return a lean or ideal mass in kg (DICOM PS3.16, codes 126402 and 126404 to 126406).
+
+    Parameters
+    ----------
+    kind : str
+        "LBM", "LBMJAMES128", "LBMJANMA" or "IBW".
+    sex : str
+        "M" or "F".
+    weight, height : float
+        In kg and cm.
+    """
     man, bmi = sex == "M", weight / (height / 100) ** 2
     if kind == "LBMJANMA":
         return 9270 * weight / (6680 + 216 * bmi if man else 8780 + 244 * bmi)

@@ -120,7 +120,7 @@ class _Sample:
             self.width_mm >= _SMALL_MM
             and _part(tissue, high=_FAT_HU) < _LEAST_DARK
             and peak >= 0.15
-            and peak > 3 * beside
+            and peak > 2.5 * beside
         )
 
     @property
@@ -139,19 +139,19 @@ class _Sample:
                 return f"{len(below) / len(self.voxels):.0%} of its voxels lie below air, down to {below.min():.4g}"
         if self._has_fat_or_air:
             return ""
-        low, lower, middle, upper, high = np.percentile(self.tissue, (5, 25, 50, 75, 95))
-        if high - low < 10 and high < 30:
+        low, lower, upper, high = np.percentile(self.tissue, (5, 25, 75, 95))
+        if high - low < 5 and high < 30:
             return f"most of its voxels lie between {low:.3g} and {high:.3g}"
-        if middle > 1600 or _part(self.tissue, 1600) > 0.3:
-            return f"half of its voxels lie above {middle:.4g}, where only metal lies"
+        if self.width_mm >= _SMALL_MM and (above := _part(self.tissue, 1600)) > 0.3:
+            return f"{above:.0%} of its voxels lie above 1600, where only teeth and metal lie"
         if self.width_mm > _WIDE_MM:
             return (
                 f"it shows neither air nor fat, though it is {self.width_mm:.0f} mm wide (its intensities begin at "
                 f"{self.voxels.min():.4g})"
             )
-        if self.width_mm >= _SMALL_MM and upper - lower > 150:
+        if self.width_mm >= 2 * _SMALL_MM and upper - lower > 150:
             return f"it shows neither air nor fat, and half of its voxels are spread from {lower:.4g} to {upper:.4g}"
-        if self.width_mm >= _SMALL_MM and self._has_cut_off_background:
+        if self.width_mm >= 2 * _SMALL_MM and self._has_cut_off_background:
             return (
                 f"it shows neither air nor fat, and many voxels of background at {np.percentile(self.tissue, 0.5):.4g}"
             )
@@ -169,8 +169,8 @@ class _Sample:
             tissue = tissue[tissue != 0]
             lower, middle, upper, high = np.percentile(tissue, (25, 50, 75, 95)) if len(tissue) else (0,) * 4
             return not (20 < middle < 250 and upper - lower < 120 and high < 350)
-        low, high = np.percentile(tissue, (0.5, 99))
-        return low >= _FAT_HU and float(np.mean(tissue <= low + 0.02 * (high - low))) > 0.05
+        low, upper = np.percentile(tissue, (0.5, 75))
+        return low >= _FAT_HU and float(np.mean(tissue <= low + 0.03 * (upper - low))) > 0.05
 
 
 def _part(voxels: np.ndarray, low: float = -np.inf, high: float = np.inf) -> float:

@@ -50,7 +50,7 @@ def to_suv(
     kind : str
         What the uptake is related to, a key of `body_size.KINDS`.
     weight_kg, height_cm : float, optional
-        The patient's weight in kg and height in cm, instead of those in the header.
+        The patient's weight in kg and height in cm (or in m), instead of those in the header.
     sex : str, optional
         "M", "F" or "O", instead of that in the header.
 
@@ -125,7 +125,7 @@ class _Series:
 
     def __init__(self, first: Any, slices: Sequence[Any], body: Body) -> None:
         self._first, self._slices, self._body = first, slices, body
-        self.notes = list(body.notes)
+        self.notes: list[str] = []
 
     def factors(self, kind: str) -> np.ndarray:
         """Return a factor for each slice."""
@@ -151,7 +151,9 @@ class _Series:
         )
 
     def _size(self, kind: str) -> float:
-        return self._body.size(kind, self.notes)
+        size, notes = self._body.size(kind)
+        self.notes += [note for note in notes if note not in self.notes]
+        return size
 
     def _stored_kind(self, units: str) -> str:
         """Return what the stored values are related to where they are SUV already, or ""."""
