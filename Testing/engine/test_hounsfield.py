@@ -119,7 +119,9 @@ def test_mr_and_pet_are_not_taken_for_a_ct(mr, pet):
         (ringing, "neither air nor fat"),
     ):
         image = Volume(array, mr.geometry, "scan", "CT")
-        with pytest.raises(InputError, match=f"scan holds no Hounsfield units: .*{sentence}.* an MR, a PET or a picture"):
+        with pytest.raises(
+            InputError, match=f"scan holds no Hounsfield units: .*{sentence}.* an MR, a PET or a picture"
+        ):
             check_ct(image)
         assert not replace(image, modality="").is_ct
     for scale in (1, 5000):

@@ -29,14 +29,35 @@ class Body:
 
     @classmethod
     def of(cls, header: Any, weight: float | None, height: float | None, sex: str | None) -> Body:
-        """Return what is given, and what a header says where nothing is."""
+        """Return what is given, and what a header says where nothing is.
+
+        Parameters
+        ----------
+        header : pydicom data set
+            The header.
+        weight, height : float or None
+            In kg and cm, or m.
+        sex : str or None
+            "M", "F" or "O".
+        """
         weight = number(header, "PatientWeight") if weight is None else weight
         height = number(header, "PatientSize") if height is None else height
         sex = (str(header.get("PatientSex") or "") if sex is None else sex).strip().upper()
         return cls(weight or None, height or None, sex or None)
 
     def size(self, kind: str) -> tuple[float, list[str]]:
-        """Return what uptake is related to, g (cm² for BSA), and sentences about what was assumed."""
+        """Return what uptake is related to, g (cm² for BSA), and sentences about what was assumed.
+
+        Parameters
+        ----------
+        kind : str
+            A key of `KINDS`.
+
+        Raises
+        ------
+        InputError
+            What the kind needs is unknown or impossible.
+        """
         weight = self._known("weight", "PatientWeight", kind)
         if not 0.5 <= weight <= 500:
             raise InputError(f"The patient's weight of {weight:g} kg is not possible. Correct it.")
@@ -56,7 +77,9 @@ class Body:
             raise InputError(f'The patient\'s sex is "{sex}"; for SUV by {KINDS[kind]} it has to be M, F or O.')
         masses = [mass_kg(kind, one, weight, height) for one in ("MF" if sex == "O" else sex)]
         if sex == "O":
-            notes.append(f"The patient's sex is other: the {KINDS[kind]} is the mean of the formulas for men and women.")
+            notes.append(
+                f"The patient's sex is other: the {KINDS[kind]} is the mean of the formulas for men and women."
+            )
         if (mass := sum(masses) / len(masses)) <= 0:
             raise InputError(
                 f"The {KINDS[kind]} of {weight:g} kg and {height:g} cm is no mass. Choose another kind of SUV."

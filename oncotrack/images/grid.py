@@ -80,7 +80,7 @@ def _check_matrix(matrix: np.ndarray, name: str) -> None:
 
 
 def _product(numbers: np.ndarray, sign: str = " x ") -> str:
-    return sign.join(f"{number:.4g}" for number in numbers)
+    return sign.join(f"{number + 0.0:.4g}" for number in numbers)
 
 
 def shear_degrees(geometry: Geometry) -> float:

@@ -15,6 +15,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 from oncotrack.errors import InputError
+from oncotrack.images.geometry import transform_points
 from oncotrack.images.grid import place, shear_degrees
 from oncotrack.images.volume import Volume
 from oncotrack.images.voxel_data import damage_refused, opened, read_voxels, rescaled
@@ -47,7 +48,7 @@ _UNKNOWN_POSITION = (
     "The file states no position (sform_code and qform_code are 0): where it lies in the patient, and which side is left, "
     "is unknown."
 )
-_PIXEL_TOLERANCE = 0.1
+_LARGEST_DISAGREEMENT = 0.1  # voxels
 _COMPRESSION = 3
 
 
@@ -89,13 +90,13 @@ def read(path: Path, *, resample: bool = False) -> Volume:
     return place(array, matrix, path.name, metadata, resample=resample)
 
 
-def _header(file: Any, path: Path) -> np.void:
+def _header(file: Any, path: Path) -> Any:
     """Return the header in the byte order of the file."""
     start = file.read(4)
     for layout, magic in ((_NIFTI1, b"n+1"), (_NIFTI2, b"n+2")):
-        for order, sign in (("little", "<"), ("big", ">")):
-            if start == layout.itemsize.to_bytes(4, order):
-                header = np.frombuffer(start + file.read(layout.itemsize - 4), layout.newbyteorder(sign))[0]
+        for typed in (layout.newbyteorder("<"), layout.newbyteorder(">")):
+            if np.frombuffer(start.ljust(4, b"\0"), typed["sizeof_hdr"])[0] == layout.itemsize:
+                header = np.frombuffer(start + file.read(layout.itemsize - 4), typed)[0]
                 if header["magic"].startswith(magic):
                     return header
                 raise InputError(
@@ -107,7 +108,7 @@ def _header(file: Any, path: Path) -> np.void:
     )
 
 
-def _shape(header: np.void, name: str) -> tuple[int, int, int]:
+def _shape(header: Any, name: str) -> tuple[int, int, int]:
     """Return the voxels along i, j, k of the one volume of the file."""
     dim = header["dim"].astype(int)
     if not 1 <= dim[0] <= 7 or (dim[1 : dim[0] + 1] < 1).any():
@@ -123,13 +124,13 @@ def _shape(header: np.void, name: str) -> tuple[int, int, int]:
     return i, j, k
 
 
-def _ijk_to_ras(header: np.void, shape: tuple[int, int, int], name: str) -> tuple[np.ndarray, str]:
+def _ijk_to_ras(header: Any, shape: tuple[int, int, int], name: str) -> tuple[np.ndarray, str]:
     """Return the matrix that the standard prefers, and a sentence about what is doubtful in it."""
-    mm = np.diag([_MM.get(int(header["xyzt_units"]) & 7, 1.0)] * 3 + [1.0])
-    sizes = header["pixdim"][1:4].astype(float)
-    sform = np.vstack([header["srow"].astype(float), (0, 0, 0, 1)]) if header["sform_code"] > 0 else None
-    qform = _qform(header, sizes) if header["qform_code"] > 0 else None
-    if sform is None and qform is not None:
+    sizes, notice = header["pixdim"][1:4].astype(float), ""
+    if header["sform_code"] > 0:
+        matrix = np.vstack([header["srow"].astype(float), (0, 0, 0, 1)])
+        notice = _disagreement(matrix, header, sizes, shape)
+    elif header["qform_code"] > 0:
         if not (sizes > 0).all():
             raise InputError(
                 f"{name} states voxel sizes of {' x '.join(f'{s:g}' for s in sizes)} mm and no other position than its "
@@ -137,32 +138,35 @@ def _ijk_to_ras(header: np.void, shape: tuple[int, int, int], name: str) -> tupl
             )
         if np.sum(header["quatern"].astype(float) ** 2) > 1.001:
             raise InputError(f"{name}: the quaternion of its qform is no rotation. Export it again.")
-        return mm @ qform, ""
-    if sform is None:
-        # as nibabel: radiological storage, centred
+        matrix = _qform(header, sizes)
+    else:  # as nibabel: radiological storage, centred
         matrix = np.diag([*(sizes * [-1, 1, 1]), 1.0])
         matrix[:3, 3] = -matrix[:3, :3] @ (np.array(shape) - 1) / 2
-        return mm @ matrix, _UNKNOWN_POSITION
-    if qform is not None and (sizes > 0).all() and np.isfinite(qform).all() and np.isfinite(sform).all():
+        notice = _UNKNOWN_POSITION
+    matrix[:3] *= _MM.get(int(header["xyzt_units"]) & 7, 1.0)
+    return matrix, notice
+
+
+def _disagreement(sform: np.ndarray, header: Any, sizes: np.ndarray, shape: tuple[int, int, int]) -> str:
+    """Return a sentence where the qform or the voxel sizes contradict the sform."""
+    if header["qform_code"] > 0 and (sizes > 0).all():
         corners = np.stack(np.meshgrid(*[(0, n - 1) for n in shape], indexing="ij"), -1).reshape(8, 3)
-        apart = np.linalg.norm(((sform - qform) @ np.c_[corners, np.ones(8)].T)[:3], axis=0).max()
-        if apart > _PIXEL_TOLERANCE * sizes.min():
-            return mm @ sform, (
-                f"The two positions in the file disagree by up to {apart * mm[0, 0]:.3g} mm; its sform is used, as the "
-                "NIfTI standard says, not its qform."
+        apart = transform_points(sform, corners) - transform_points(_qform(header, sizes), corners)
+        voxels = float(np.linalg.norm(apart, axis=1).max() / sizes.min())
+        if voxels > _LARGEST_DISAGREEMENT:
+            return (
+                f"The two positions in the file disagree by up to {voxels:.3g} voxels; its sform is used, as the NIfTI "
+                "standard says, not its qform."
             )
-        return mm @ sform, ""
+        return ""
     scales = np.linalg.norm(sform[:3, :3], axis=0)
     if (np.abs(scales - sizes) > 0.01 * scales).any():
-        stated = (" x ".join(f"{s:.4g}" for s in each) for each in (scales, sizes))
-        return (
-            mm @ sform,
-            "The voxel sizes in the file disagree: {} in its sform, which is used, and {} in pixdim.".format(*stated),
-        )
-    return mm @ sform, ""
+        used, other = (" x ".join(f"{size:.4g}" for size in each) for each in (scales, sizes))
+        return f"The voxel sizes in the file disagree: {used} in its sform, which is used, and {other} in pixdim."
+    return ""
 
 
-def _qform(header: np.void, sizes: np.ndarray) -> np.ndarray:
+def _qform(header: Any, sizes: np.ndarray) -> np.ndarray:
     """Return the matrix of the quaternion (nifti1.h, method 2)."""
     b, c, d = header["quatern"].astype(float)
     a = np.sqrt(max(1.0 - b * b - c * c - d * d, 0.0))
@@ -192,7 +196,7 @@ def write(volume: Volume, path: Path) -> None:
     kind = {"b": "u1", "f": "f8" if volume.array.dtype.itemsize > 4 else "f4"}.get(volume.array.dtype.kind)
     array = volume.array.astype(kind or volume.array.dtype.newbyteorder("<"), copy=False)
     grid = volume.geometry
-    header = np.zeros((), _NIFTI1.newbyteorder("<"))
+    header: Any = np.zeros((), _NIFTI1.newbyteorder("<"))
     header["sizeof_hdr"], header["magic"], header["vox_offset"] = _NIFTI1.itemsize, b"n+1", _NIFTI1.itemsize + 4
     header["dim"] = [3, *grid.size, 1, 1, 1, 1]
     header["datatype"] = next(code for code, name in _TYPES.items() if np.dtype(name) == array.dtype)

@@ -98,7 +98,7 @@ def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[in
         The file holds fewer voxels than its header says.
     """
     array = np.empty(int(np.prod(shape, dtype=np.int64)), dtype)
-    content, filled = memoryview(array.view(np.uint8)), 0
+    content, filled = array.view(np.uint8).data, 0
     for stream in streams:
         while filled < len(content) and (count := stream.readinto(content[filled : filled + _BLOCK])):  # type: ignore
             filled += count
