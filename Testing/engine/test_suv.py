@@ -79,6 +79,7 @@ def after(seconds, dose=DOSE, half_life=F18):
         # midnight
         (header({"RadiopharmaceuticalStartTime": "233000"}, SeriesTime="003000", AcquisitionTime="003500"), after(3600)),
         (header({"RadiopharmaceuticalStartDateTime": "20200101233000"}, SeriesTime="003000", AcquisitionTime="0031"), after(3600)),
+        (header({"RadiopharmaceuticalStartTime": "225000"}, SeriesTime="235000", AcquisitionTime="000500", AcquisitionDate=None), after(3600)),
         # dates that an anonymiser changed: the time of day is left
         (header({"RadiopharmaceuticalStartDateTime": "20190305110000"}), after(3600)),
         # a series time that was overwritten with a later one
@@ -105,11 +106,10 @@ def test_the_factor_of_a_header_is_as_calculated_by_hand(data, expected):
 
 
 def test_uncorrected_slices_have_a_factor_each():
-    slices = [header(AcquisitionTime=time, ActualFrameDuration=600_000) for time in ("121500", "122500")]
-    for each in slices:
-        each.CorrectedImage, each.DecayCorrection = ["ATTN"], "NONE"
-    mean = 299.0  # of a frame of 600 s: a little before its middle, more was counted early
-    assert suv_factors(slices)[0] == pytest.approx([after(4500 + mean), after(5100 + mean)], rel=1e-3)
+    frame = {"ActualFrameDuration": 600_000, "CorrectedImage": ["ATTN"], "DecayCorrection": "NONE"}
+    slices = [header(AcquisitionTime=time, **frame) for time in ("122500", "121500")]
+    mean = 298.4  # of a frame of 600 s: a little before its middle, as more was counted early
+    assert suv_factors(slices)[0] == pytest.approx([after(5100 + mean), after(4500 + mean)], rel=1e-5)
     pet = Volume(np.full((2, 2, 2), 1000, np.float32), Geometry((2, 2, 2)), "pet")
     assert to_suv(pet, slices).array[:, 0, 0] == pytest.approx(1000 * suv_factors(slices)[0])
     first = slices[0]
@@ -173,6 +173,7 @@ def test_what_was_assumed_is_told():
         (header(DecayCorrection=None), "lacks the tag DecayCorrection"),
         (header(CorrectedImage="ATTN", DecayCorrection="NONE"), "lacks the tag ActualFrameDuration"),
         (header({"RadionuclideTotalDose": None}), "RadionuclideTotalDose"),
+        ({"RadionuclideTotalDose": "much"}, '"much" for RadionuclideTotalDose'),
         (header({"RadionuclideTotalDose": 10.0}), "dose of 10 Bq"),
         (header({"RadionuclideTotalDose": 3.7e5}), "dose of 370000 Bq"),
         (header({"RadionuclideHalfLife": None}), "RadionuclideHalfLife"),
@@ -188,6 +189,10 @@ def test_what_was_assumed_is_told():
     ],
 )
 def test_what_is_missing_or_impossible_is_named(data, sentence):
+    if isinstance(data, dict):  # what pydicom does not let a header say
+        data = {name: header().get(name) for name in header().dir()} | {
+            "RadiopharmaceuticalInformationSequence": [data]
+        }
     with pytest.raises(InputError, match=sentence):
         suv_factors(data)
 

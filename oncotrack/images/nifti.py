@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.spatial.transform import Rotation
 
 from oncotrack.errors import InputError
 from oncotrack.images.geometry import transform_points
@@ -204,6 +203,8 @@ def write(volume: Volume, path: Path) -> None:
     header["pixdim"] = [1, *grid.spacing, 0, 0, 0, 0]
     header["sform_code"], header["srow"] = 1, grid.ijk_to_ras[:3]
     if shear_degrees(grid) < 0.01:
+        from scipy.spatial.transform import Rotation
+
         rotation = np.asarray(grid.direction)
         if np.linalg.det(rotation) < 0:
             header["pixdim"][0], rotation = -1, rotation * [1, 1, -1]

@@ -194,11 +194,11 @@ class _Series:
             moments = [self._scan_start(half_life)] * len(self._slices)
         else:
             moments = [self._acquired(each) + self._mean_time(each, half_life) for each in self._slices]
-        injected = self._injected(tracer, moments[0], half_life)
+        injected = self._injected(tracer, min(moments), half_life)
         return dose * 2.0 ** (-np.array([(moment - injected).total_seconds() for moment in moments]) / half_life)
 
     def _dose(self, tracer: Any) -> float:
-        dose = float(self._needed("RadionuclideTotalDose", tracer))
+        dose = self._needed_number("RadionuclideTotalDose", tracer)
         if 20 <= dose < 10_000:
             self.notes.append(f"The dose of {dose:g} is taken as MBq, not Bq.")
             return dose * 1e6
@@ -209,7 +209,7 @@ class _Series:
         return dose
 
     def _half_life(self, tracer: Any) -> float:
-        half_life = float(self._needed("RadionuclideHalfLife", tracer))
+        half_life = self._needed_number("RadionuclideHalfLife", tracer)
         code = (tracer.get("RadionuclideCodeSequence") or [{}])[0]
         named = f"{tracer.get('Radiopharmaceutical') or ''} {code.get('CodeMeaning') or ''}".lower()
         known = next(
@@ -243,12 +243,17 @@ class _Series:
     def _acquired(self, header: Any) -> datetime:
         if not header.get("AcquisitionTime") and header.get("AcquisitionDateTime"):
             return full_time(str(header.get("AcquisitionDateTime")), self._first)
-        date = header.get("AcquisitionDate") or self._first.get("AcquisitionDate") or self._needed("SeriesDate")
-        return moment(date, header.get("AcquisitionTime") or self._needed("AcquisitionTime"))
+        time = header.get("AcquisitionTime") or self._needed("AcquisitionTime")
+        if date := header.get("AcquisitionDate") or self._first.get("AcquisitionDate"):
+            return moment(date, time)
+        series, acquired = (moment(self._needed("SeriesDate"), each) for each in (self._needed("SeriesTime"), time))
+        return acquired + _DAY if series - acquired > _DAY / 2 else acquired
 
     def _mean_time(self, header: Any, half_life: float) -> timedelta:
         """Return the time from the start of a frame at which the count rate is its mean."""
-        frame = (number(header, "ActualFrameDuration") or float(self._needed("ActualFrameDuration"))) / 1000
+        frame = (
+            number(header, "ActualFrameDuration") or self._needed_number("ActualFrameDuration", self._first)
+        ) / 1000
         decay = np.log(2) / half_life * frame
         return timedelta(seconds=frame / decay * np.log(decay / -np.expm1(-decay)) if decay > 0 else 0.0)
 
@@ -276,6 +281,12 @@ class _Series:
                 f"The injection is dated {stated:%Y-%m-%d} and the scan {scan:%Y-%m-%d}; only the time of day is used."
             )
         return before
+
+    def _needed_number(self, name: str, where: Any) -> float:
+        self._needed(name, where)
+        if (value := number(where, name)) is None:
+            raise InputError(f'The PET series states "{where.get(name)}" for {name}, which is no number. Correct it.')
+        return value
 
     def _needed(self, name: str, where: Any = None) -> Any:
         value = (self._first if where is None else where).get(name)
