@@ -17,32 +17,68 @@ SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 
-def load(path: str | Path) -> Volume:
+def load(
+    path: str | Path, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
+) -> Volume:
     """Read a scan.
 
     Parameters
     ----------
     path : path
-        A folder with one DICOM series, or a NIfTI, NRRD or MetaImage file.
+        DICOM (a folder with subfolders, one file of a series, a DICOMDIR or a zip archive), or a NIfTI, NRRD or
+        MetaImage file.
+    series : int or str, optional
+        Which DICOM series, see `oncotrack.images.dicom.Study.choose`; needed where there are several volumes.
+    modality : str, optional
+        Only DICOM series of this modality ("CT", "MR", "PT").
+    resample : bool
+        Resample a tilted gantry or mixed slice distances to a straight, regular grid instead of refusing them.
+
+    Returns
+    -------
+    Volume
+        In RAS mm; DICOM as float32. ``metadata["resampled"]`` says what was done where it was resampled.
 
     Raises
     ------
     InputError
-        A missing, damaged, empty, constant or NaN image; a picture or a 4D file; a folder with no or several series; a
-        series with a missing slice or mixed spacing.
+        A missing, damaged, empty, constant or NaN image; a picture or a 4D file; no volume, or several of them (they
+        are listed); a missing slice.
     """
     path = Path(path).expanduser()
     if not path.exists():
         raise InputError(f"{path} does not exist. Check the path.")
-    if path.is_dir():
-        return dicom.load_series(path).checked()
-    if not path.name.lower().endswith(SUFFIXES):
-        if dicom.is_dicom_file(path):
-            raise InputError(f"{path} is one DICOM file. Give the folder {path.parent} that holds its whole series.")
-        raise InputError(
-            f"{path.name} is not an image that OncoTrack can read. "
-            f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
-        )
+    if not _is_image_file(path):
+        return dicom.read(dicom.load_study(path).choose(series, modality), resample=resample).checked()
+    return _load_image(path).checked()
+
+
+def load_suv(path: str | Path, series: int | str | None = None) -> Volume:
+    """Read a PET series as SUV by body weight, g/ml.
+
+    Parameters
+    ----------
+    path : path
+        As in `load`, DICOM only.
+    series : int or str, optional
+        As in `load`.
+
+    Raises
+    ------
+    InputError
+        As in `load`; a tag that SUV needs is missing or impossible (it is named).
+    """
+    from oncotrack.images.suv import to_suv
+
+    chosen = dicom.load_study(path).choose(series, "PT")
+    return to_suv(dicom.read(chosen), dicom.header(chosen)).checked()
+
+
+def _is_image_file(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(SUFFIXES)
+
+
+def _load_image(path: Path) -> Volume:
     try:
         _check_whole(path)
         with itk_warnings_off():
@@ -51,7 +87,7 @@ def load(path: str | Path) -> Volume:
         raise InputError(
             f"{path} could not be read: it is damaged, incomplete or not what its name says. Copy or export it again."
         ) from error
-    return from_sitk(image, path.name, metadata={"path": str(path)}).checked()
+    return from_sitk(image, path.name, metadata={"path": str(path)})
 
 
 def _check_whole(path: Path) -> None:

@@ -1,0 +1,185 @@
+"""What a folder, file or archive of DICOM holds: a study and its series."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oncotrack.errors import InputError
+
+if TYPE_CHECKING:
+    from oncotrack.images.dicom.frames import Frame
+
+_LISTED = 12
+
+
+@dataclass(frozen=True)
+class Series:
+    """One DICOM series, or one part of it where one UID holds several volumes.
+
+    Parameters
+    ----------
+    uid : str
+        Series Instance UID.
+    key : str
+        The UID, with a number added where one UID was split; unique in a study.
+    modality : str
+        DICOM modality: "CT", "MR", "PT", "SEG", ...
+    kind : str
+        What it is in words: "CT", "localizer", "segmentation", "dose report", ...
+    description : str
+        Series description.
+    part : str
+        What sets this part apart from the others of its UID ("acquisition 2", "phase 30 %"), or "".
+    date, time : str
+        Date (YYYYMMDD) and time (HHMMSS) of the acquisition, else of the series, else of the study.
+    number : int or None
+        Series number of the scanner.
+    patient_id, patient_name, birth_date, sex : str
+        The patient.
+    study_uid, frame_of_reference : str
+        Study Instance UID and Frame of Reference UID.
+    slices : int
+        Number of slices, or of images where it is no volume.
+    size : (3,) int or None
+        Voxels along i, j, k; None where it is no volume.
+    spacing : (3,) float or None
+        Millimetres along i, j, k; None where it is no volume.
+    thickness : float or None
+        Slice thickness in mm.
+    kernel, contrast : str
+        Convolution kernel and contrast agent.
+    image_type : str
+        Image Type, its values joined with a backslash.
+    files : tuple of Path
+        The files, sorted along the slices; those of a zip archive lie in a temporary folder.
+    is_volume : bool
+        Whether it can be read as a volume.
+    problem : str
+        Why it is no volume, a sentence; "" where it is one.
+    needs_resampling : str
+        Why it can only be read when it is resampled to a regular grid (tilted gantry, mixed slice distances), a
+        sentence; "" where the slices are regular.
+    deviation : float
+        Largest distance of a slice from its position on the regular grid, mm.
+    notes : tuple of str
+        What was left out or corrected, sentences: copies that were dropped, a position corrected.
+    """
+
+    uid: str
+    key: str
+    modality: str
+    kind: str = ""
+    description: str = ""
+    part: str = ""
+    date: str = ""
+    time: str = ""
+    number: int | None = None
+    patient_id: str = ""
+    patient_name: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    study_uid: str = ""
+    frame_of_reference: str = ""
+    slices: int = 0
+    size: tuple[int, int, int] | None = None
+    spacing: tuple[float, float, float] | None = None
+    thickness: float | None = None
+    kernel: str = ""
+    contrast: str = ""
+    image_type: str = ""
+    files: tuple[Path, ...] = field(default=(), repr=False)
+    is_volume: bool = False
+    problem: str = ""
+    needs_resampling: str = ""
+    deviation: float = 0.0
+    notes: tuple[str, ...] = ()
+    frames: tuple[Frame, ...] = field(default=(), repr=False, compare=False)
+    """The images in the order of the slices; for the reader."""
+    source: object = field(default=None, repr=False, compare=False)
+    """Keeps the temporary folder of a zip archive for as long as the series is used."""
+
+    def __str__(self) -> str:
+        """Return one line for lists: kind, description, part, slices and spacing."""
+        name = " ".join(word for word in (self.kind or self.modality, f'"{self.description}"', self.part) if word)
+        if self.size and self.spacing:
+            return f"{name}, {self.slices} slices of {self.spacing[2]:.4g} mm"
+        return f"{name}, {self.slices} image{'s' if self.slices != 1 else ''}"
+
+
+@dataclass(frozen=True)
+class Study:
+    """The series of a folder, file or archive, volumes first.
+
+    Parameters
+    ----------
+    path : Path
+        What was opened.
+    series : tuple of Series
+        The series; the first has number 1 for `choose`.
+    """
+
+    path: Path
+    series: tuple[Series, ...]
+
+    @property
+    def volumes(self) -> tuple[Series, ...]:
+        """The series that can be read as volumes."""
+        return tuple(series for series in self.series if series.is_volume)
+
+    def choose(self, wanted: int | str | None = None, modality: str | None = None) -> Series:
+        """Return the wanted series.
+
+        Parameters
+        ----------
+        wanted : int or str, optional
+            Its number in `series`, counted from 1; its UID or key; or words of its description. When missing, the one
+            volume of the study is taken.
+        modality : str, optional
+            Only series of this DICOM modality ("CT", "MR", "PT").
+
+        Raises
+        ------
+        InputError
+            No such series, several of them (they are listed with their numbers), or it is no volume (the reason).
+        """
+        found = [series for series in self.series if modality in (None, "", series.modality)]
+        if wanted is not None and str(wanted).strip():
+            found = self._named(str(wanted).strip(), found)
+        volumes = [series for series in found if series.is_volume]
+        if len(volumes) == 1:
+            return volumes[0]
+        if volumes:
+            raise InputError(
+                f"{self.path} holds {len(volumes)} {modality or 'volumes'}{' volumes' if modality else ''}: "
+                f"{self._listed(volumes)}. Choose one by its number, its UID or words of its description.",
+                parameter="series",
+            )
+        raise InputError(self._reason(found, modality or ""))
+
+    def _named(self, wanted: str, among: list[Series]) -> list[Series]:
+        if wanted.isdigit() and 1 <= int(wanted) <= len(self.series):
+            return [self.series[int(wanted) - 1]]
+        words = wanted.casefold().split()
+        exact = [series for series in among if wanted in (series.key, series.uid)]
+        same = [series for series in among if series.description.casefold().split() == words]
+        part = [s for s in among if all(word in f"{s.description} {s.part}".casefold() for word in words)]
+        for found in (exact, same, part):
+            if found:
+                return found
+        raise InputError(
+            f'{self.path} holds no series "{wanted}". It holds: {self._listed(self.series)}.', parameter="series"
+        )
+
+    def _listed(self, series: tuple[Series, ...] | list[Series]) -> str:
+        lines = [f"{self.series.index(each) + 1}) {each}" for each in series[:_LISTED]]
+        return "; ".join(lines) + (f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else "")
+
+    def _reason(self, found: list[Series], modality: str) -> str:
+        if len(found) == 1:
+            return f"{self.path}: {found[0].problem}"
+        if found:
+            reasons = "; ".join(f"{self.series.index(s) + 1}) {s}: {s.problem}" for s in found[:_LISTED])
+            return f"{self.path} holds no {modality or 'volume'} that can be read. {reasons}"
+        return f"{self.path} holds no {modality}. It holds: {self._listed(self.series)}."
