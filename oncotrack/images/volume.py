@@ -109,15 +109,15 @@ class Volume:
         """
         if self.array.size == 0:
             raise InputError(f"{self.name} is empty: it has no voxels. Choose another image.")
-        if self.array.dtype.kind == "f" and not np.isfinite(self.array).all():
+        low, high = self.array.min(), self.array.max()
+        if not np.isfinite(low) or not np.isfinite(high):
             bad = int((~np.isfinite(self.array)).sum())
             raise InputError(
                 f"{self.name} has {bad} voxels that are not numbers (NaN or infinite). Export it again or fill them."
             )
-        if self.array.min() == self.array.max():
+        if low == high:
             raise InputError(
-                f"{self.name} is constant: every voxel is {self.array.flat[0]:g}. "
-                "It was probably exported empty; export it again."
+                f"{self.name} is constant: every voxel is {low:g}. It was probably exported empty; export it again."
             )
         if min(self.array.shape) < minimum_slices:
             raise InputError(

@@ -10,6 +10,7 @@ from oncotrack.errors import InputError
 
 if TYPE_CHECKING:
     from oncotrack.images.dicom.frames import Frame
+    from oncotrack.images.dicom.grid import Grid
 
 _LISTED = 12
 
@@ -26,6 +27,10 @@ class Series:
         The UID, with a number added where one UID was split; unique in a study.
     modality : str
         DICOM modality: "CT", "MR", "PT", "SEG", ...
+    name : str
+        Short name of the volume in messages and outputs.
+    path : Path
+        What was opened: the folder, file or archive.
     kind : str
         What it is in words: "CT", "localizer", "segmentation", "dose report", ...
     description : str
@@ -58,6 +63,8 @@ class Series:
         Whether it can be read as a volume.
     problem : str
         Why it is no volume, a sentence; "" where it is one.
+    is_damaged : bool
+        Whether the problem is a fault of the files: a missing or damaged slice. A complete export may be a volume.
     needs_resampling : str
         Why it can only be read when it is resampled to a regular grid (tilted gantry, mixed slice distances), a
         sentence; "" where the slices are regular.
@@ -70,6 +77,8 @@ class Series:
     uid: str
     key: str
     modality: str
+    name: str = ""
+    path: Path = Path()
     kind: str = ""
     description: str = ""
     part: str = ""
@@ -92,13 +101,16 @@ class Series:
     files: tuple[Path, ...] = field(default=(), repr=False)
     is_volume: bool = False
     problem: str = ""
+    is_damaged: bool = False
     needs_resampling: str = ""
     deviation: float = 0.0
     notes: tuple[str, ...] = ()
     frames: tuple[Frame, ...] = field(default=(), repr=False, compare=False)
     """The images in the order of the slices; for the reader."""
-    source: object = field(default=None, repr=False, compare=False)
-    """Keeps the temporary folder of a zip archive for as long as the series is used."""
+    grid: Grid | None = field(default=None, repr=False, compare=False)
+    """Where the slices lie; for the reader."""
+    keep: object = field(default=None, repr=False, compare=False)
+    """The temporary folder of a zip archive, which lives as long as the series is used."""
 
     def __str__(self) -> str:
         """Return one line for lists: kind, description, part, slices and spacing."""

@@ -1,0 +1,329 @@
+"""Headers of DICOM files: the few elements that sorting and reading need, and where the pixels lie.
+
+A study folder has thousands of files. The usual encodings (little endian, implicit or explicit) are walked here element
+by element without decoding; every other file, and every file that looks odd, is parsed by pydicom.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from pydicom.datadict import tag_for_keyword
+
+Header = dict[str, bytes]
+"""Values by keyword, as the text that the file has; numbers are text too."""
+
+_KEYWORDS = """
+    SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyDate SeriesDate AcquisitionDate ContentDate
+    AcquisitionDateTime StudyTime SeriesTime AcquisitionTime ContentTime Modality SeriesDescription
+    PatientName PatientID PatientBirthDate PatientSex ContrastBolusAgent SequenceName SliceThickness KVP
+    SpacingBetweenSlices EchoTime EchoNumbers TriggerTime NominalPercentageOfCardiacPhase ConvolutionKernel
+    DiffusionBValue StudyInstanceUID SeriesInstanceUID SeriesNumber AcquisitionNumber InstanceNumber
+    ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID TemporalPositionIdentifier SamplesPerPixel
+    PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit
+    PixelRepresentation RescaleIntercept RescaleSlope ModalityLUTSequence FrameReferenceTime ActualFrameDuration
+    SharedFunctionalGroupsSequence DetectorInformationSequence
+""".split()
+_WANTED: dict[int, str] = {tag: keyword for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None}
+_SHORT, _DOUBLE = struct.Struct("<H"), struct.Struct("<d")
+_BINARY = {
+    **dict.fromkeys(("SamplesPerPixel", "Rows", "Columns", "PixelRepresentation"), _SHORT),
+    **dict.fromkeys(("BitsAllocated", "BitsStored", "HighBit"), _SHORT),
+    "DiffusionBValue": _DOUBLE,
+}
+_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
+_UNDEFINED = 0xFFFFFFFF
+_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
+_LONG_FORM = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
+_SHORT_FORM = {
+    *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT"),
+    *(b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
+}
+_IMPLICIT, _LENGTH = struct.Struct("<HHL"), struct.Struct("<L")
+_FIRST_READ = 32768
+_IMPLICIT_SYNTAX, _EXPLICIT_SYNTAX = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
+
+
+@dataclass(frozen=True, slots=True)
+class DicomFile:
+    """A file with its header.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    header : Header
+        Its elements.
+    syntax : str
+        UID of the transfer syntax.
+    offset, length : int
+        Where the pixel data lies in the file; offset -1 where only pydicom finds it, length -1 for compressed pixels.
+    damage : str
+        What is wrong with the file ("it is empty"), or "".
+    """
+
+    path: Path
+    header: Header
+    syntax: str = ""
+    offset: int = -1
+    length: int = 0
+    damage: str = ""
+
+
+class _Odd(Exception):
+    """The bytes are not what the short way of reading expects."""
+
+
+class _Short(Exception):
+    """The bytes end inside an element."""
+
+
+def read_header(path: Path, memo: dict[bytes, bytes]) -> DicomFile | None:
+    """Read the header of a file; None when it is no DICOM.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    memo : dict
+        Shares equal values between the headers of a study.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            data = file.read(_FIRST_READ) or b""
+            size = file.seek(0, 2)
+            if not data:
+                return DicomFile(path, {}, damage="it is empty (0 bytes)")
+            marked = data[128:132] == b"DICM"
+            if not marked and not _may_lack_preamble(data):
+                return None
+            try:
+                try:
+                    found = _walk_file(path, data, 132 if marked else 0)
+                except _Short:
+                    if size <= len(data):
+                        raise
+                    file.seek(0)
+                    found = _walk_file(path, file.read(), 132 if marked else 0)
+            except _Short:
+                return _parse(path, marked, cut=True)
+            except _Odd:
+                return _parse(path, marked)
+    except OSError as error:
+        return DicomFile(path, {}, damage=f"it cannot be read ({error.strerror or error})")
+    if not marked and not found.header.keys() & {"SOPClassUID", "Modality"}:
+        return None
+    if found.offset + found.length > size:
+        found = DicomFile(path, found.header, found.syntax, found.offset, found.length, _CUT)
+    for keyword, value in found.header.items():
+        if keyword in _BINARY:
+            value = str(_BINARY[keyword].unpack_from(value.ljust(8, b"\0"))[0]).encode()
+        found.header[keyword] = memo.setdefault(value, value)
+    return found
+
+
+_CUT = "it is cut short: its end is missing"
+
+
+def _may_lack_preamble(data: bytes) -> bool:
+    """Return whether a file without signature may start with an element of group 2 or 8."""
+    return data[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and data[4:6].isalpha() or data[:4] in (
+        *(b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x16\x00", b"\x08\x00\x18\x00"),
+    )
+
+
+def _walk_file(path: Path, data: bytes, start: int) -> DicomFile:
+    """Walk the file meta information and the data set."""
+    syntax = ""
+    if data[start : start + 2] == b"\x02\x00":
+        meta: Header = {}
+        start, _ = _walk(data, start, True, {0x00020010: "TransferSyntaxUID"}, meta, 0x0002FFFF)
+        syntax = meta.get("TransferSyntaxUID", b"").decode("ascii", "replace").strip("\0 ")
+    if syntax in (BIG_ENDIAN, DEFLATED):
+        raise _Odd
+    explicit = data[start + 4 : start + 6] in _SHORT_FORM | _LONG_FORM
+    header: Header = {}
+    offset, length = _walk(data, start, explicit, _WANTED, header)
+    return DicomFile(path, header, syntax or (_EXPLICIT_SYNTAX if explicit else _IMPLICIT_SYNTAX), offset, length)
+
+
+def _walk(
+    data: bytes, position: int, explicit: bool, wanted: dict[int, str], header: Header, last: int = _PIXELS[-1]
+) -> tuple[int, int]:
+    """Collect wanted elements; return the start of the pixels and their length, or of the first tag after `last`."""
+    end, before, kind = len(data), 0, b""
+    while position < end:
+        if position + 12 > end:
+            raise _Short
+        group, element, length = _IMPLICIT.unpack_from(data, position)
+        tag = group << 16 | element
+        if tag > last:
+            return position, 0
+        if tag <= before:
+            raise _Odd
+        position += 8
+        if explicit:
+            kind = data[position - 4 : position - 2]
+            if kind in _LONG_FORM:
+                (length,) = _LENGTH.unpack_from(data, position)
+                position += 4
+            elif kind in _SHORT_FORM:
+                length >>= 16
+            else:
+                raise _Odd
+        before = tag
+        if tag in _PIXELS:
+            return position, -1 if length == _UNDEFINED else length
+        keyword = wanted.get(tag)
+        if length == _UNDEFINED:
+            position = _skip_items(data, position, explicit and kind != b"UN")
+            if keyword:
+                header[keyword] = b"present"
+            continue
+        position += length
+        if position > end:
+            raise _Short
+        if keyword:
+            header[keyword] = data[position - length : position]
+    return end, 0
+
+
+def _skip_items(data: bytes, position: int, explicit: bool) -> int:
+    """Return the position after a sequence of undefined length."""
+    while True:
+        if position + 8 > len(data):
+            raise _Short
+        group, element, length = _IMPLICIT.unpack_from(data, position)
+        tag = group << 16 | element
+        position += 8
+        if tag == _SEQUENCE_END:
+            return position
+        if tag != _ITEM:
+            raise _Odd
+        position = position + length if length != _UNDEFINED else _skip_item(data, position, explicit)
+
+
+def _skip_item(data: bytes, position: int, explicit: bool) -> int:
+    """Return the position after an item of undefined length."""
+    while True:
+        if position + 8 > len(data):
+            raise _Short
+        group, element, length = _IMPLICIT.unpack_from(data, position)
+        if group << 16 | element == _ITEM_END:
+            return position + 8
+        kind = data[position + 4 : position + 6]
+        if explicit:
+            if kind in _LONG_FORM:
+                if position + 12 > len(data):
+                    raise _Short
+                (length,) = _LENGTH.unpack_from(data, position + 8)
+                position += 4
+            elif kind in _SHORT_FORM:
+                length = int.from_bytes(data[position + 6 : position + 8], "little")
+            else:
+                raise _Odd
+        position += 8
+        if length == _UNDEFINED:
+            position = _skip_items(data, position, explicit and kind != b"UN")
+        else:
+            position += length
+
+
+def _parse(path: Path, marked: bool, cut: bool = False) -> DicomFile | None:
+    """Read a header with pydicom, which decodes every legal file; None when it is no DICOM after all."""
+    import pydicom
+
+    try:
+        data = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_WANTED))
+        header: Header = {}
+        for tag, keyword in _WANTED.items():
+            if tag in data:
+                header[keyword] = _encoded(data, tag, keyword)
+        syntax = str(getattr(data.file_meta, "TransferSyntaxUID", "") or _IMPLICIT_SYNTAX)
+    except Exception:
+        return DicomFile(path, {}, damage="its header cannot be read") if marked else None
+    if not header.keys() & {"SOPClassUID", "Modality"}:
+        return DicomFile(path, {}, damage="its header cannot be read") if marked else None
+    return DicomFile(path, header, syntax, damage=_CUT if cut else "")
+
+
+def _encoded(data, tag: int, keyword: str) -> bytes:
+    """Return a value as text."""
+    if keyword.endswith("Sequence"):
+        return b"present"
+    if keyword in _BINARY:
+        return str(data[tag].value).encode()
+    raw = data.get_item(tag).value
+    if isinstance(raw, bytes):
+        return raw
+    return "\\".join(map(str, raw if isinstance(raw, (list, tuple)) else [raw])).encode()
+
+
+def text(header: Header, keyword: str) -> str:
+    """Return a value as text, "" when it is missing.
+
+    Parameters
+    ----------
+    header : Header
+        The header.
+    keyword : str
+        DICOM keyword.
+    """
+    return _decode(header.get(keyword, b""), header.get("SpecificCharacterSet", b""))
+
+
+def numbers(header: Header, keyword: str) -> tuple[float, ...]:
+    """Return the numbers of a value; none when it is missing or no number.
+
+    Parameters
+    ----------
+    header : Header
+        The header.
+    keyword : str
+        DICOM keyword.
+    """
+    return _numbers(header.get(keyword, b""))
+
+
+def integer(header: Header, keyword: str, default: int = 0) -> int:
+    """Return a whole number.
+
+    Parameters
+    ----------
+    header : Header
+        The header.
+    keyword : str
+        DICOM keyword.
+    default : int
+        Returned when the value is missing or no number.
+    """
+    values = numbers(header, keyword)
+    return int(values[0]) if values else default
+
+
+@lru_cache(maxsize=65536)
+def _numbers(raw: bytes) -> tuple[float, ...]:
+    try:
+        values = tuple(float(part) for part in raw.decode("ascii").strip("\0 ").split("\\"))
+    except ValueError:
+        return ()
+    return values if all(abs(value) < float("inf") for value in values) else ()
+
+
+@lru_cache(maxsize=4096)
+def _decode(raw: bytes, charset: bytes) -> str:
+    if not raw:
+        return ""
+    if raw.isascii() and b"\x1b" not in raw:
+        return raw.decode("ascii").strip("\0 ")
+    from pydicom.charset import convert_encodings, decode_bytes
+
+    try:
+        encodings = convert_encodings(charset.decode("ascii", "replace").strip("\0 ").split("\\"))
+        return decode_bytes(raw, encodings, {0x5C, 0x0D, 0x0A, 0x09, 0x0C, 0x3D, 0x5E}).strip("\0 ")
+    except Exception:
+        return raw.decode("latin-1").strip("\0 ")
