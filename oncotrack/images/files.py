@@ -10,7 +10,6 @@ import SimpleITK as sitk
 
 from oncotrack.atomic import replacing
 from oncotrack.errors import InputError, OutputError
-from oncotrack.images import dicom
 from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off, to_sitk
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
@@ -49,7 +48,14 @@ def load(
     if not path.exists():
         raise InputError(f"{path} does not exist. Check the path.")
     if not _is_image_file(path):
-        return dicom.read(dicom.load_study(path).choose(series, modality), resample=resample).checked()
+        from oncotrack.images import dicom
+
+        return dicom.load(path, series, modality=modality, resample=resample).checked()
+    if series is not None:
+        raise InputError(
+            f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series.",
+            parameter="series",
+        )
     return _load_image(path).checked()
 
 
@@ -68,6 +74,7 @@ def load_suv(path: str | Path, series: int | str | None = None) -> Volume:
     InputError
         As in `load`; a tag that SUV needs is missing or impossible (it is named).
     """
+    from oncotrack.images import dicom
     from oncotrack.images.suv import to_suv
 
     chosen = dicom.load_study(path).choose(series, "PT")

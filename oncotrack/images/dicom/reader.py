@@ -67,8 +67,38 @@ def _nothing(path: Path, damaged: list[DicomFile], paths: list[Path]) -> str:
         return f"{path} holds no DICOM images that can be read ({names}{more}). Copy the series again."
     others = [each.name for each in paths if each.name.lower().endswith(_OTHERS)]
     if others:
-        return f"{path} holds no DICOM images, but {others[0]}. Open that file itself."
+        return f"{path} holds no DICOM images, but the file {others[0]}. Open that file itself."
     return f"{path} holds no DICOM images. Choose the folder that holds the slices of a series."
+
+
+def load(
+    path: str | Path, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
+) -> Volume:
+    """Read the wanted series of a folder, file or archive; ``metadata["chosen"]`` says which where there were others.
+
+    Parameters
+    ----------
+    path : path
+        See `load_study`.
+    series : int or str, optional
+        See `Study.choose`.
+    modality : str, optional
+        See `Study.choose`.
+    resample : bool
+        See `read`.
+
+    Raises
+    ------
+    InputError
+        As `load_study`, `Study.choose` and `read`.
+    """
+    study = load_study(path)
+    chosen = study.choose(series, modality)
+    volume = read(chosen, resample=resample)
+    if len(study.series) > 1:
+        number = study.series.index(chosen) + 1
+        volume.metadata["chosen"] = f"Series {number} of {len(study.series)}: {chosen}."
+    return volume
 
 
 def read(series: Series, *, resample: bool = False) -> Volume:

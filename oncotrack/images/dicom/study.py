@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from oncotrack.images.dicom.grid import Grid
 
 _LISTED = 12
+_SCANS = {"PT": "PET"}
 
 
 @dataclass(frozen=True)
@@ -113,11 +115,14 @@ class Series:
     """The temporary folder of a zip archive, which lives as long as the series is used."""
 
     def __str__(self) -> str:
-        """Return one line for lists: kind, description, part, slices and spacing."""
-        name = " ".join(word for word in (self.kind or self.modality, f'"{self.description}"', self.part) if word)
-        if self.size and self.spacing:
-            return f"{name}, {self.slices} slices of {self.spacing[2]:.4g} mm"
-        return f"{name}, {self.slices} image{'s' if self.slices != 1 else ''}"
+        """Return one line for lists: kind, description, part, slices and spacing, and why it is no volume."""
+        description = f'"{self.description}"' if self.description else ""
+        name = " ".join(word for word in (self.kind or self.modality, description, self.part) if word)
+        size = f"{self.slices} image{'s' if self.slices != 1 else ''}"
+        if self.is_volume and self.spacing:
+            size = f"{self.slices} slice{'s' if self.slices != 1 else ''} of {self.spacing[2]:.4g} mm"
+        problem = self.problem.rstrip(".")
+        return f"{name}, {size}" + (f" ({problem[:1].lower()}{problem[1:]})" if problem else "")
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,9 @@ class Study:
     def choose(self, wanted: int | str | None = None, modality: str | None = None) -> Series:
         """Return the wanted series.
 
+        Localizers and single images are not taken by themselves when there are volumes of several slices. A damaged
+        series counts: it is not passed over in silence for another one.
+
         Parameters
         ----------
         wanted : int or str, optional
@@ -156,23 +164,31 @@ class Study:
         InputError
             No such series, several of them (they are listed with their numbers), or it is no volume (the reason).
         """
-        found = [series for series in self.series if modality in (None, "", series.modality)]
+        found = [series for series in self.series if not modality or series.modality == modality]
         if wanted is not None and str(wanted).strip():
-            found = self._named(str(wanted).strip(), found)
-        volumes = [series for series in found if series.is_volume]
-        if len(volumes) == 1:
-            return volumes[0]
-        if volumes:
+            found = self._named(str(wanted).strip(), found, modality)
+        possible = [series for series in found if series.is_volume or series.is_damaged]
+        likely = [series for series in possible if series.slices > 1 and series.kind != "localizer"] or possible
+        if len(likely) == 1 and likely[0].is_volume:
+            return likely[0]
+        if len(likely) > 1:
+            word = _SCANS.get(modality or "", modality)
+            what = f"{word} volumes" if word else "volumes"
+            if any(series.is_damaged for series in likely):
+                what = f"{word} series" if word else "series that may be meant"
             raise InputError(
-                f"{self.path} holds {len(volumes)} {modality or 'volumes'}{' volumes' if modality else ''}: "
-                f"{self._listed(volumes)}. Choose one by its number, its UID or words of its description.",
+                f"{self.path} holds {len(likely)} {what}: {self._listed(likely)}. Choose one by its number, its UID or "
+                "words of its description.",
                 parameter="series",
             )
-        raise InputError(self._reason(found, modality or ""))
+        raise InputError(self._reason(likely or found, modality or ""))
 
-    def _named(self, wanted: str, among: list[Series]) -> list[Series]:
+    def _named(self, wanted: str, among: list[Series], modality: str | None) -> list[Series]:
         if wanted.isdigit() and 1 <= int(wanted) <= len(self.series):
-            return [self.series[int(wanted) - 1]]
+            chosen = self.series[int(wanted) - 1]
+            if chosen not in among:
+                raise InputError(f"{self.path}: series {wanted} is no {_SCANS.get(modality or '', modality)}: {chosen}.", parameter="series")
+            return [chosen]
         words = wanted.casefold().split()
         exact = [series for series in among if wanted in (series.key, series.uid)]
         same = [series for series in among if series.description.casefold().split() == words]
@@ -181,17 +197,19 @@ class Study:
             if found:
                 return found
         raise InputError(
-            f'{self.path} holds no series "{wanted}". It holds: {self._listed(self.series)}.', parameter="series"
+            f'{self.path} holds no {_SCANS.get(modality or "", modality) or ""} series "{wanted}". '.replace("  ", " ")
+            + f"It holds: {self._listed(self.series)}.",
+            parameter="series",
         )
 
-    def _listed(self, series: tuple[Series, ...] | list[Series]) -> str:
+    def _listed(self, series: Sequence[Series]) -> str:
         lines = [f"{self.series.index(each) + 1}) {each}" for each in series[:_LISTED]]
         return "; ".join(lines) + (f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else "")
 
-    def _reason(self, found: list[Series], modality: str) -> str:
+    def _reason(self, found: Sequence[Series], modality: str) -> str:
+        modality = _SCANS.get(modality, modality)
         if len(found) == 1:
             return f"{self.path}: {found[0].problem}"
         if found:
-            reasons = "; ".join(f"{self.series.index(s) + 1}) {s}: {s.problem}" for s in found[:_LISTED])
-            return f"{self.path} holds no {modality or 'volume'} that can be read. {reasons}"
+            return f"{self.path} holds no {modality or 'series'} that can be read as a volume: {self._listed(found)}."
         return f"{self.path} holds no {modality}. It holds: {self._listed(self.series)}."
