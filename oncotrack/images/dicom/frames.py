@@ -41,7 +41,7 @@ _CLASSIC = {
 _POSITION_POINTERS = {0x00200032, 0x00209057}  # image position, position in the stack
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """One image.
 

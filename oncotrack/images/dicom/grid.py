@@ -66,7 +66,7 @@ def fit(positions: np.ndarray, orientation: Sequence[float], names: Sequence[str
     if count == 1:
         return Grid((0,), positions[0], axes, 0.0, 0.0, np.zeros((1, 3)))
     index = np.arange(count)
-    step, start = np.polyfit(index, along, 1)
+    step, start = np.round(np.polyfit(index, along, 1), 7)
     sideways = local[:, :2].mean(axis=0)
     regular = np.column_stack([np.broadcast_to(sideways, (count, 2)), start + step * index])
     deviation = float(np.linalg.norm(local - regular, axis=1).max())

@@ -7,7 +7,7 @@ by element without decoding; every other file, and every file that looks odd, is
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -34,6 +34,7 @@ _BINARY = {
     **dict.fromkeys(("BitsAllocated", "BitsStored", "HighBit"), _SHORT),
     "DiffusionBValue": _DOUBLE,
 }
+_META = {0x00020002: "SOPClassUID", 0x00020010: "TransferSyntaxUID"}
 _PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
 _UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
@@ -48,7 +49,7 @@ _IMPLICIT_SYNTAX, _EXPLICIT_SYNTAX = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DicomFile:
     """A file with its header.
 
@@ -78,7 +79,7 @@ class _Odd(Exception):
     """The bytes are not what the short way of reading expects."""
 
 
-class _Short(Exception):
+class Short(Exception):
     """The bytes end inside an element."""
 
 
@@ -101,32 +102,42 @@ def read_header(path: Path, memo: dict[bytes, bytes]) -> DicomFile | None:
             marked = data[128:132] == b"DICM"
             if not marked and not _may_lack_preamble(data):
                 return None
+            start = 132 if marked else 0
             try:
-                try:
-                    found = _walk_file(path, data, 132 if marked else 0)
-                except _Short:
-                    if size <= len(data):
-                        raise
+                found = _walk_file(path, data, start)
+                if found.damage and size > len(data):
                     file.seek(0)
-                    found = _walk_file(path, file.read(), 132 if marked else 0)
-            except _Short:
-                return _parse(path, marked, cut=True)
+                    found = _walk_file(path, file.read(), start)
             except _Odd:
                 return _parse(path, marked)
     except OSError as error:
         return DicomFile(path, {}, damage=f"it cannot be read ({error.strerror or error})")
-    if not marked and not found.header.keys() & {"SOPClassUID", "Modality"}:
-        return None
-    if found.offset + found.length > size:
-        found = DicomFile(path, found.header, found.syntax, found.offset, found.length, _CUT)
+    if not found.header.keys() & {"SOPClassUID", "Modality"}:
+        return DicomFile(path, {}, damage=found.damage) if marked and found.damage else None
     for keyword, value in found.header.items():
         if keyword in _BINARY:
             value = str(_BINARY[keyword].unpack_from(value.ljust(8, b"\0"))[0]).encode()
         found.header[keyword] = memo.setdefault(value, value)
-    return found
+    damage = found.damage or _pixel_damage(found, size)
+    return replace(found, damage=damage) if damage else found
 
 
 _CUT = "it is cut short: its end is missing"
+
+
+def _pixel_damage(file: DicomFile, size: int) -> str:
+    """Return what is wrong with the pixels of an image, as far as their length tells; "" when nothing is."""
+    header = file.header
+    if "Rows" not in header:
+        return ""
+    if file.offset + file.length > size:
+        return _CUT
+    if not file.length:
+        return "it has no pixels"
+    pixels = integer(header, "Rows") * integer(header, "Columns") * max(integer(header, "NumberOfFrames", 1), 1)
+    bits = pixels * integer(header, "SamplesPerPixel", 1) * integer(header, "BitsAllocated")
+    sampled = b"YBR" in header.get("PhotometricInterpretation", b"")
+    return "it has too few pixels" if 0 < file.length < bits // 8 and not sampled else ""
 
 
 def _may_lack_preamble(data: bytes) -> bool:
@@ -137,18 +148,24 @@ def _may_lack_preamble(data: bytes) -> bool:
 
 
 def _walk_file(path: Path, data: bytes, start: int) -> DicomFile:
-    """Walk the file meta information and the data set."""
-    syntax = ""
-    if data[start : start + 2] == b"\x02\x00":
-        meta: Header = {}
-        start, _ = _walk(data, start, True, {0x00020010: "TransferSyntaxUID"}, meta, 0x0002FFFF)
-        syntax = meta.get("TransferSyntaxUID", b"").decode("ascii", "replace").strip("\0 ")
-    if syntax in (BIG_ENDIAN, DEFLATED):
-        raise _Odd
-    explicit = data[start + 4 : start + 6] in _SHORT_FORM | _LONG_FORM
+    """Walk the file meta information and the data set; what was found before a premature end is kept."""
+    meta: Header = {}
     header: Header = {}
-    offset, length = _walk(data, start, explicit, _WANTED, header)
-    return DicomFile(path, header, syntax or (_EXPLICIT_SYNTAX if explicit else _IMPLICIT_SYNTAX), offset, length)
+    offset = length = 0
+    explicit, damage = True, ""
+    try:
+        if data[start : start + 2] == b"\x02\x00":
+            start, _ = _walk(data, start, True, _META, meta, 0x0002FFFF)
+        if data[start : start + 2] == b"\x00\x08" or text(meta, "TransferSyntaxUID") in (BIG_ENDIAN, DEFLATED):
+            raise _Odd
+        explicit = data[start + 4 : start + 6] in _SHORT_FORM | _LONG_FORM
+        offset, length = _walk(data, start, explicit, _WANTED, header)
+    except Short:
+        damage = _CUT
+    if "SOPClassUID" in meta:
+        header.setdefault("SOPClassUID", meta["SOPClassUID"])
+    syntax = text(meta, "TransferSyntaxUID") or (_EXPLICIT_SYNTAX if explicit else _IMPLICIT_SYNTAX)
+    return DicomFile(path, header, syntax, offset, length, damage)
 
 
 def _walk(
@@ -157,8 +174,8 @@ def _walk(
     """Collect wanted elements; return the start of the pixels and their length, or of the first tag after `last`."""
     end, before, kind = len(data), 0, b""
     while position < end:
-        if position + 12 > end:
-            raise _Short
+        if position + 8 > end:
+            raise Short
         group, element, length = _IMPLICIT.unpack_from(data, position)
         tag = group << 16 | element
         if tag > last:
@@ -169,6 +186,8 @@ def _walk(
         if explicit:
             kind = data[position - 4 : position - 2]
             if kind in _LONG_FORM:
+                if position + 4 > end:
+                    raise Short
                 (length,) = _LENGTH.unpack_from(data, position)
                 position += 4
             elif kind in _SHORT_FORM:
@@ -180,23 +199,38 @@ def _walk(
             return position, -1 if length == _UNDEFINED else length
         keyword = wanted.get(tag)
         if length == _UNDEFINED:
-            position = _skip_items(data, position, explicit and kind != b"UN")
+            position = skip_items(data, position, explicit and kind != b"UN")
             if keyword:
                 header[keyword] = b"present"
             continue
         position += length
         if position > end:
-            raise _Short
+            raise Short
         if keyword:
             header[keyword] = data[position - length : position]
     return end, 0
 
 
-def _skip_items(data: bytes, position: int, explicit: bool) -> int:
-    """Return the position after a sequence of undefined length."""
+def skip_items(data: bytes, position: int, explicit: bool) -> int:
+    """Return the position after a sequence, or compressed pixels, of undefined length.
+
+    Parameters
+    ----------
+    data : bytes
+        The bytes of a file.
+    position : int
+        Where the first item starts.
+    explicit : bool
+        Whether the items give the value representation of their elements.
+
+    Raises
+    ------
+    Short
+        The bytes end inside.
+    """
     while True:
         if position + 8 > len(data):
-            raise _Short
+            raise Short
         group, element, length = _IMPLICIT.unpack_from(data, position)
         tag = group << 16 | element
         position += 8
@@ -211,7 +245,7 @@ def _skip_item(data: bytes, position: int, explicit: bool) -> int:
     """Return the position after an item of undefined length."""
     while True:
         if position + 8 > len(data):
-            raise _Short
+            raise Short
         group, element, length = _IMPLICIT.unpack_from(data, position)
         if group << 16 | element == _ITEM_END:
             return position + 8
@@ -219,7 +253,7 @@ def _skip_item(data: bytes, position: int, explicit: bool) -> int:
         if explicit:
             if kind in _LONG_FORM:
                 if position + 12 > len(data):
-                    raise _Short
+                    raise Short
                 (length,) = _LENGTH.unpack_from(data, position + 8)
                 position += 4
             elif kind in _SHORT_FORM:
@@ -228,27 +262,27 @@ def _skip_item(data: bytes, position: int, explicit: bool) -> int:
                 raise _Odd
         position += 8
         if length == _UNDEFINED:
-            position = _skip_items(data, position, explicit and kind != b"UN")
+            position = skip_items(data, position, explicit and kind != b"UN")
         else:
             position += length
 
 
-def _parse(path: Path, marked: bool, cut: bool = False) -> DicomFile | None:
+def _parse(path: Path, marked: bool) -> DicomFile | None:
     """Read a header with pydicom, which decodes every legal file; None when it is no DICOM after all."""
     import pydicom
 
     try:
         data = pydicom.dcmread(path, stop_before_pixels=True, force=True, specific_tags=list(_WANTED))
-        header: Header = {}
-        for tag, keyword in _WANTED.items():
-            if tag in data:
-                header[keyword] = _encoded(data, tag, keyword)
-        syntax = str(getattr(data.file_meta, "TransferSyntaxUID", "") or _IMPLICIT_SYNTAX)
+        header = {keyword: _encoded(data, tag, keyword) for tag, keyword in _WANTED.items() if tag in data}
+        sop_class = data.file_meta.get("MediaStorageSOPClassUID")
+        if sop_class:
+            header.setdefault("SOPClassUID", str(sop_class).encode())
+        implicit, little = data.original_encoding
+        unnamed = BIG_ENDIAN if little is False else _IMPLICIT_SYNTAX if implicit else _EXPLICIT_SYNTAX
+        syntax = str(data.file_meta.get("TransferSyntaxUID") or unnamed)
     except Exception:
         return DicomFile(path, {}, damage="its header cannot be read") if marked else None
-    if not header.keys() & {"SOPClassUID", "Modality"}:
-        return DicomFile(path, {}, damage="its header cannot be read") if marked else None
-    return DicomFile(path, header, syntax, damage=_CUT if cut else "")
+    return DicomFile(path, header, syntax) if header.keys() & {"SOPClassUID", "Modality"} else None
 
 
 def _encoded(data, tag: int, keyword: str) -> bytes:

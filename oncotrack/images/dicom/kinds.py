@@ -40,6 +40,16 @@ _CLASSES = {
     "1.2.840.10008.5.1.4.1.1.4.2": "MR spectroscopy",
 }
 _SCANS = {"CT": "CT", "MR": "MR", "PT": "PET", "NM": "nuclear medicine"}
+_PICTURES = {
+    "CR": "radiograph",
+    "DX": "radiograph",
+    "MG": "mammogram",
+    "XA": "angiogram",
+    "RF": "fluoroscopy",
+    "US": "ultrasound picture",
+    "XC": "photograph",
+    "ES": "endoscopy picture",
+}
 _LOCALIZERS = re.compile(r"\b(locali[sz]er|scout|topogram|scanogram|surview|survey|3[- ]?plane|tri[- ]?plane)", re.I)
 _PAGES = re.compile(r"dose|protocol", re.I)
 
@@ -55,16 +65,16 @@ def kind_of(header: Header) -> str:
     modality, sop_class = text(header, "Modality"), text(header, "SOPClassUID")
     if sop_class in _CLASSES or modality in _KINDS:
         return _CLASSES.get(sop_class) or _KINDS[modality]
-    if not integer(header, "Rows"):
+    if not integer(header, "Rows") and modality not in _SCANS:
         return _class_name(sop_class)
     if "LOCALIZER" in text(header, "ImageType").upper().split("\\"):
         return LOCALIZER
     if sop_class.startswith(_SECONDARY_CAPTURES) and not header.get("ImagePositionPatient"):
         page = _PAGES.search(text(header, "SeriesDescription"))
-        return f"{page.group().lower()} page (secondary capture)" if page else "secondary capture"
+        return f"{page.group().lower()} page" if page else "secondary capture"
     if _LOCALIZERS.search(text(header, "SeriesDescription")):
         return LOCALIZER
-    return _SCANS.get(modality, modality or "image")
+    return _SCANS.get(modality) or _PICTURES.get(modality) or modality or "image"
 
 
 def why_no_scan(header: Header) -> str:
@@ -75,22 +85,35 @@ def why_no_scan(header: Header) -> str:
     header : Header
         Its header.
     """
-    kind, modality = kind_of(header), text(header, "Modality")
-    article = "an" if kind[:1].lower() in "aeiou" or kind[:2] in ("MR", "RT") else "a"
-    if text(header, "SOPClassUID") in _CLASSES or modality in _KINDS or not integer(header, "Rows"):
+    kind, modality, sop_class = kind_of(header), text(header, "Modality"), text(header, "SOPClassUID")
+    article = "an" if kind[:1].lower() in "aeiou" or kind[:2] in ("MR", "RT", "XA") else "a"
+    if sop_class in _CLASSES or modality in _KINDS or (not integer(header, "Rows") and modality not in _SCANS):
         return f"This is {article} {kind}, not a scan."
+    if not integer(header, "Rows"):
+        return "The files have a header but no pixels. Export the series again."
     if kind == LOCALIZER and modality == "CT":
         return "This is a localizer (a projection image for planning), not a volume of slices."
-    if kind.endswith("secondary capture") or kind.endswith("(secondary capture)"):
-        return (
-            f"This is a {kind}: a picture without a position in the patient, such as a screen shot, a dose report or a "
-            "protocol page. It is no volume."
-        )
+    if not header.get("ImagePositionPatient") and "SharedFunctionalGroupsSequence" not in header:
+        if sop_class.startswith(_SECONDARY_CAPTURES):
+            return f"This is {article} {kind}: a picture without a position in the patient, not a volume."
+        if modality in _PICTURES:
+            return f"This is {article} {kind}, not a volume of slices."
     if integer(header, "SamplesPerPixel", 1) != 1:
         return "These are colour pictures. A volume needs the original greyscale slices."
     if "ModalityLUTSequence" in header:
         return "Its values are stored through a look-up table (Modality LUT), which cannot be read as measured values."
     return ""
+
+
+def is_scan(kind: str) -> bool:
+    """Return whether a kind of object is a scan: CT, MR, PET or nuclear medicine.
+
+    Parameters
+    ----------
+    kind : str
+        See `kind_of`.
+    """
+    return kind in _SCANS.values()
 
 
 def has_detectors(header: Header) -> bool:

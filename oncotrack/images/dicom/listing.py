@@ -35,10 +35,12 @@ def list_series(
     keep : object
         Kept by every series; see `Series`.
     """
-    nameless = [file for file in files if file.damage and not file.header.get("SeriesInstanceUID")]
+    nameless = []
     groups: dict[str, list[DicomFile]] = {}
     for file in files:
-        if file not in nameless and text(file.header, "SOPClassUID") != DIRECTORY:
+        if file.damage and "SeriesInstanceUID" not in file.header:
+            nameless.append(file)
+        elif text(file.header, "SOPClassUID") != DIRECTORY:
             groups.setdefault(text(file.header, "SeriesInstanceUID"), []).append(file)
     listed = []
     for uid, members in groups.items():
@@ -65,12 +67,15 @@ def _series(
 ) -> list[Series]:
     """Return the volumes and other objects of one Series Instance UID."""
     files, copies = _without_copies(files)
-    notes = (f"{copies} file{' is a copy' if copies == 1 else 's are copies'} of another and left out.",) if copies else ()
-    whole = [file for file in files if not file.damage or "Rows" in file.header]
+    notes = []
+    if copies:
+        notes.append(f"{copies} file{' is a copy' if copies == 1 else 's are copies'} of another and left out.")
     apart: dict[tuple[str, str], list[DicomFile]] = {}
-    scans = []
-    for file in whole:
-        if why := why_no_scan(file.header):
+    scans, broken = [], []
+    for file in files:
+        if file.damage and "Rows" not in file.header:
+            broken.append(file)
+        elif why := why_no_scan(file.header):
             apart.setdefault((kind_of(file.header), why), []).append(file)
         else:
             scans.append(file)
@@ -78,18 +83,20 @@ def _series(
         (Part([Frame(file, file.header) for file in members], problem=why), None)
         for (_kind, why), members in apart.items()
     ]
-    lost = _lost(scans, [file for file in files if file not in whole] + nameless, missing)
+    lost = _lost(scans, broken + nameless, missing)
     frames = [frame for file in scans for frame in frames_of(file)]
+    slopes = [numbers(frame.header, "RescaleSlope") for frame in frames]
+    if unscaled := sum(slope[:1] == (0.0,) for slope in slopes):
+        notes.append(f"The rescale slope of {unscaled} slices is 0, which has no meaning; it was taken as 1.")
     for part in parts_of(frames) if frames else []:
-        found += _fitted(replace(part, problem=lost, faulty=True) if lost else part)
+        damaged = lost and (part.faulty or not part.problem)
+        found += _fitted(replace(part, problem=lost, faulty=True) if damaged else part)
     if not found:
-        damaged = next(file for file in files if file not in whole)
-        part = Part([Frame(damaged, damaged.header)], problem=_damage(damaged), faulty=True)
-        found = [(part, None)]
+        found = [(Part([Frame(broken[0], broken[0].header)], problem=_damage(broken[0]), faulty=True), None)]
     uid = text(files[0].header, "SeriesInstanceUID")
     keys = [f"{uid}#{n}" for n in range(1, len(found) + 1)] if len(found) > 1 else [uid]
     return [
-        _described(part, grid, key=key, path=path, keep=keep, notes=notes)
+        _described(part, grid, key=key, path=path, keep=keep, notes=tuple(notes))
         for key, (part, grid) in zip(keys, found, strict=True)
     ]
 
@@ -175,11 +182,11 @@ def _described(part: Part, grid: Grid | None, **known: Any) -> Series:
         kind=kind_of(header),
         description=text(header, "SeriesDescription"),
         part=", ".join(part.labels),
-        date=_first(header, "AcquisitionDate", "SeriesDate", "StudyDate"),
-        time=_first(header, "AcquisitionTime", "SeriesTime", "StudyTime").partition(".")[0],
+        date=_first(header, "AcquisitionDate", "SeriesDate", "StudyDate").replace(".", ""),
+        time=_first(header, "AcquisitionTime", "SeriesTime", "StudyTime").replace(":", "").partition(".")[0],
         number=integer(header, "SeriesNumber") if numbers(header, "SeriesNumber") else None,
         patient_id=text(header, "PatientID"),
-        patient_name=text(header, "PatientName"),
+        patient_name=text(header, "PatientName").rstrip("^= "),
         birth_date=text(header, "PatientBirthDate"),
         sex=text(header, "PatientSex"),
         study_uid=text(header, "StudyInstanceUID"),

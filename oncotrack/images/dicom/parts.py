@@ -89,6 +89,9 @@ def parts_of(frames: Sequence[Frame]) -> list[Part]:
     lost = [frame for frame in frames if not (frame.position and frame.orientation and frame.pixel_spacing)]
     groups = _grouped(placed, _sameness(placed))
     parts = []
+    if len(groups) > 2 and all(len(group) == 1 for group in groups):
+        problem = f"No volume: {len(groups)} single images in different directions or sizes."
+        parts, groups = [Part(placed, problem=problem)], []
     for group, labels in zip(groups, _differences(groups), strict=True):
         parts += [replace(part, labels=labels + part.labels) for part in _volumes(group)]
     if not lost:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oncotrack.errors import InputError
+from oncotrack.images.dicom.kinds import LOCALIZER, is_scan
 
 if TYPE_CHECKING:
     from oncotrack.images.dicom.frames import Frame
@@ -121,7 +122,7 @@ class Series:
         size = f"{self.slices} image{'s' if self.slices != 1 else ''}"
         if self.is_volume and self.spacing:
             size = f"{self.slices} slice{'s' if self.slices != 1 else ''} of {self.spacing[2]:.4g} mm"
-        problem = self.problem.rstrip(".")
+        problem = self.problem.rstrip(".") if is_scan(self.kind) else ""
         return f"{name}, {size}" + (f" ({problem[:1].lower()}{problem[1:]})" if problem else "")
 
 
@@ -168,7 +169,7 @@ class Study:
         if wanted is not None and str(wanted).strip():
             found = self._named(str(wanted).strip(), found, modality)
         possible = [series for series in found if series.is_volume or series.is_damaged]
-        likely = [series for series in possible if series.slices > 1 and series.kind != "localizer"] or possible
+        likely = [series for series in possible if series.slices > 1 and series.kind != LOCALIZER] or possible
         if len(likely) == 1 and likely[0].is_volume:
             return likely[0]
         if len(likely) > 1:

@@ -1,0 +1,137 @@
+"""Time and memory of opening a DICOM series and of listing a study folder, next to SimpleITK and a loop of pydicom."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from oncotrack.background.jobs import Progress, silent
+from oncotrack.errors import OncoTrackError
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+from oncotrack.phantom.dicom_series import write_series
+
+_SLICES, _SIDE = 275, 512
+_FILES, _SERIES, _SMALL = 5000, 20, 32
+_REPEATS = 5
+_OPEN = """
+import json, sys, time
+import SimpleITK as sitk
+from oncotrack.images.files import load
+
+def with_simpleitk(folder):
+    reader = sitk.ImageSeriesReader()
+    (uid,) = reader.GetGDCMSeriesIDs(folder)
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(folder, uid))
+    reader.MetaDataDictionaryArrayUpdateOn()
+    return sitk.GetArrayFromImage(reader.Execute())
+
+seconds = {}
+for _ in range(int(sys.argv[2])):
+    for name, read in (("open_seconds", load), ("simpleitk_seconds", with_simpleitk)):
+        start = time.perf_counter()
+        read(sys.argv[1])
+        seconds.setdefault(name, []).append(time.perf_counter() - start)
+print(json.dumps({name: min(values) for name, values in seconds.items()}))
+"""
+_MEMORY = """
+import json, sys
+from oncotrack.images.files import load
+import oncotrack.images.dicom
+try:
+    import resource
+except ImportError:
+    print("{}")
+    sys.exit()
+unit = 1 if sys.platform == "darwin" else 1024
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+volume = load(sys.argv[1])
+peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
+print(json.dumps({"memory_mib": peak / 2**20, "memory_per_volume": peak / (4 * volume.array.size)}))
+"""
+_LIST = """
+import json, sys, time
+from pathlib import Path
+import pydicom
+from oncotrack import load_study
+
+def with_pydicom(folder):
+    return [pydicom.dcmread(file, stop_before_pixels=True) for file in sorted(Path(folder).rglob("*.dcm"))]
+
+seconds = {}
+for _ in range(int(sys.argv[2])):
+    for name, read in (("list_seconds", load_study), ("pydicom_seconds", with_pydicom)):
+        start = time.perf_counter()
+        read(sys.argv[1])
+        seconds.setdefault(name, []).append(time.perf_counter() - start)
+print(json.dumps({name: min(values) for name, values in seconds.items()}))
+"""
+
+
+def bench_read(slices: int = _SLICES, files: int = _FILES, progress: Progress = silent) -> dict[str, Any]:
+    """Measure the opening of a CT of 512 x 512 pixels and the listing of a study folder.
+
+    Parameters
+    ----------
+    slices : int
+        Slices of the CT.
+    files : int
+        Files of the study folder.
+    progress : Progress
+        Called before each part.
+
+    Returns
+    -------
+    dict
+        ``open_seconds`` and ``simpleitk_seconds`` (the series reader of SimpleITK), ``memory_mib`` (the peak above the
+        imports, not on Windows), ``memory_per_volume`` (relative to the volume as float32), ``list_seconds`` and
+        ``pydicom_seconds`` (a loop that reads every header); the best of five runs in turn; ``slices`` and ``files``.
+    """
+    with tempfile.TemporaryDirectory(prefix="oncotrack-bench-") as name:
+        folder = Path(name)
+        progress(0.0, "Writing a CT")
+        _write(folder / "ct", slices, 1, _SIDE)
+        progress(0.2, "Opening it")
+        result = {"slices": slices, "files": files, **_measured(_OPEN, folder / "ct")}
+        result |= _measured(_MEMORY, folder / "ct")
+        progress(0.4, "Writing a study")
+        _write(folder / "study", files // _SERIES, _SERIES, _SMALL)
+        progress(0.7, "Listing it")
+        result |= _measured(_LIST, folder / "study")
+    progress(1.0, "Measured")
+    return result
+
+
+def _measured(script: str, folder: Path) -> dict[str, float]:
+    """Run a script in a process of its own, so that nothing before it counts."""
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(folder), str(_REPEATS)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise OncoTrackError(f"The measurement stopped: {done.stderr[-300:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _write(folder: Path, slices: int, series: int, side: int) -> None:
+    """Write CT series in a folder each, with noise as their pixels."""
+    import pydicom
+
+    noise = np.random.default_rng(1).normal(0, 20, (1, side, side)).astype(np.float32)
+    template = write_series(Volume(noise, Geometry((side, side, 1)), "noise", "CT"), folder)
+    slice_of = pydicom.dcmread(next(template.iterdir()))
+    pixels = np.frombuffer(slice_of.PixelData, np.uint16)
+    next(template.iterdir()).unlink()
+    for number in range(series):
+        (folder / f"{number:03d}").mkdir(parents=True)
+        for k in range(slices):
+            slice_of.SeriesInstanceUID = f"2.25.1.{number}"
+            slice_of.SOPInstanceUID = slice_of.file_meta.MediaStorageSOPInstanceUID = f"2.25.1.{number}.{k}"
+            slice_of.InstanceNumber, slice_of.ImagePositionPatient = k + 1, [0, 0, k]
+            slice_of.PixelData = np.roll(pixels, k).tobytes()
+            slice_of.save_as(folder / f"{number:03d}" / f"{k:04d}.dcm")
