@@ -121,6 +121,7 @@ def _measured(script: str, folder: Path) -> dict[str, float]:
 def _write(folder: Path, slices: int, series: int, side: int) -> None:
     """Write CT series in a folder each, with noise as their pixels."""
     import pydicom
+    from pydicom.uid import UID
 
     noise = np.random.default_rng(1).normal(0, 20, (1, side, side)).astype(np.float32)
     template = write_series(Volume(noise, Geometry((side, side, 1)), "noise", "CT"), folder)
@@ -131,7 +132,7 @@ def _write(folder: Path, slices: int, series: int, side: int) -> None:
         (folder / f"{number:03d}").mkdir(parents=True)
         for k in range(slices):
             slice_of.SeriesInstanceUID = f"2.25.1.{number}"
-            slice_of.SOPInstanceUID = slice_of.file_meta.MediaStorageSOPInstanceUID = f"2.25.1.{number}.{k}"
+            slice_of.SOPInstanceUID = slice_of.file_meta.MediaStorageSOPInstanceUID = UID(f"2.25.1.{number}.{k}")
             slice_of.InstanceNumber, slice_of.ImagePositionPatient = k + 1, [0, 0, k]
             slice_of.PixelData = np.roll(pixels, k).tobytes()
             slice_of.save_as(folder / f"{number:03d}" / f"{k:04d}.dcm")

@@ -8,6 +8,7 @@ from types import ModuleType
 from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.images.dicom import Series, load_study
 
+
 def dicom_headers() -> ModuleType:
     """Import and return `pydicom`; MissingPackageError when it is not installed."""
     try:

@@ -67,7 +67,9 @@ def cases(scans: str | Path, annotations: str | Path) -> Iterator[Case]:
 
 def _positions(series: Series) -> dict[str, np.ndarray]:
     """Return the RAS position (mm) of every slice by its SOP Instance UID."""
-    return {text(frame.header, "SOPInstanceUID"): lps_to_ras(frame.position) for frame in series.frames if frame.position}
+    return {
+        text(frame.header, "SOPInstanceUID"): lps_to_ras(frame.position) for frame in series.frames if frame.position
+    }
 
 
 def _case(series: Series, planes: dict[str, np.ndarray], marked: dict[str, Boxes]) -> Case:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -135,7 +135,7 @@ def _values(groups: list[Dataset]) -> Header:
                 for keyword in keywords:
                     value = item.get(keyword)
                     if value not in (None, ""):
-                        found[_CLASSIC.get(keyword, keyword)] = _text(value)
+                        found[_CLASSIC.get(keyword) or keyword] = _text(value)
     return found
 
 
@@ -143,7 +143,7 @@ def _text(value: object) -> bytes:
     return "\\".join(str(each) for each in _plain_list(value)).encode()
 
 
-def _plain_list(value: object) -> list:
+def _plain_list(value: Any) -> list:
     if value is None:
         return []
     return [value] if isinstance(value, (str, bytes)) or not hasattr(value, "__iter__") else list(value)

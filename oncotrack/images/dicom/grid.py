@@ -46,7 +46,7 @@ class Grid:
     irregular: str = ""
 
 
-def fit(positions: np.ndarray, orientation: Sequence[float], names: Sequence[str]) -> Grid:
+def fit(positions: np.ndarray, orientation: Sequence[float], names: list[str]) -> Grid:
     """Fit a regular grid to the positions of slices by least squares.
 
     Parameters
@@ -55,7 +55,7 @@ def fit(positions: np.ndarray, orientation: Sequence[float], names: Sequence[str
         Image Position (Patient) of each slice.
     orientation : (6,) sequence of float
         Image Orientation (Patient), the direction of rows and columns.
-    names : sequence of str
+    names : list of str
         A name of each slice for messages.
     """
     axes = _axes(orientation)
@@ -92,7 +92,7 @@ def _axes(orientation: Sequence[float]) -> np.ndarray:
     return np.column_stack([row, column, np.cross(row, column)])
 
 
-def _gaps(positions: np.ndarray, along: np.ndarray, axes: np.ndarray, names: Sequence[str]) -> str:
+def _gaps(positions: np.ndarray, along: np.ndarray, axes: np.ndarray, names: list[str]) -> str:
     """Return which slices are missing, a sentence; "" when none is."""
     steps = np.diff(along)
     usual = float(np.median(steps))

@@ -13,20 +13,23 @@ from pathlib import Path
 
 from pydicom.datadict import tag_for_keyword
 
+from oncotrack.images.dicom.elements import REPRESENTATIONS, Odd, Short, walk
+
 Header = dict[str, bytes]
 """Values by keyword, as the text that the file has; numbers are text too."""
 
-_KEYWORDS = """
-    SpecificCharacterSet ImageType SOPClassUID SOPInstanceUID StudyDate SeriesDate AcquisitionDate ContentDate
-    AcquisitionDateTime StudyTime SeriesTime AcquisitionTime ContentTime Modality SeriesDescription
-    PatientName PatientID PatientBirthDate PatientSex ContrastBolusAgent SequenceName SliceThickness KVP
-    SpacingBetweenSlices EchoTime EchoNumbers TriggerTime NominalPercentageOfCardiacPhase ConvolutionKernel
-    DiffusionBValue StudyInstanceUID SeriesInstanceUID SeriesNumber AcquisitionNumber InstanceNumber
-    ImagePositionPatient ImageOrientationPatient FrameOfReferenceUID TemporalPositionIdentifier SamplesPerPixel
-    PhotometricInterpretation NumberOfFrames Rows Columns PixelSpacing BitsAllocated BitsStored HighBit
-    PixelRepresentation RescaleIntercept RescaleSlope ModalityLUTSequence FrameReferenceTime ActualFrameDuration
-    SharedFunctionalGroupsSequence DetectorInformationSequence
-""".split()
+_KEYWORDS = (
+    *("SpecificCharacterSet", "ImageType", "SOPClassUID", "SOPInstanceUID", "StudyDate", "SeriesDate"),
+    *("AcquisitionDate", "ContentDate", "AcquisitionDateTime", "StudyTime", "SeriesTime", "AcquisitionTime"),
+    *("ContentTime", "Modality", "SeriesDescription", "PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+    *("ContrastBolusAgent", "SequenceName", "SliceThickness", "KVP", "SpacingBetweenSlices", "EchoTime"),
+    *("EchoNumbers", "TriggerTime", "ConvolutionKernel", "DiffusionBValue"),
+    *("StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "AcquisitionNumber", "InstanceNumber"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier"),
+    *("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelSpacing"),
+    *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope"),
+    *("ModalityLUTSequence", "FrameReferenceTime", "ActualFrameDuration", "SharedFunctionalGroupsSequence"),
+)
 _WANTED: dict[int, str] = {tag: keyword for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None}
 _SHORT, _DOUBLE = struct.Struct("<H"), struct.Struct("<d")
 _BINARY = {
@@ -34,16 +37,8 @@ _BINARY = {
     **dict.fromkeys(("BitsAllocated", "BitsStored", "HighBit"), _SHORT),
     "DiffusionBValue": _DOUBLE,
 }
+_FIRST_ELEMENTS = (b"\x00\x00", b"\x05\x00", b"\x08\x00", b"\x16\x00", b"\x18\x00")
 _META = {0x00020002: "SOPClassUID", 0x00020010: "TransferSyntaxUID"}
-_PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)
-_UNDEFINED = 0xFFFFFFFF
-_ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
-_LONG_FORM = {b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"}
-_SHORT_FORM = {
-    *(b"AE", b"AS", b"AT", b"CS", b"DA", b"DS", b"DT", b"FL", b"FD", b"IS", b"LO", b"LT"),
-    *(b"PN", b"SH", b"SL", b"SS", b"ST", b"TM", b"UI", b"UL", b"US"),
-}
-_IMPLICIT, _LENGTH = struct.Struct("<HHL"), struct.Struct("<L")
 _FIRST_READ = 32768
 _IMPLICIT_SYNTAX, _EXPLICIT_SYNTAX = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
@@ -75,14 +70,6 @@ class DicomFile:
     damage: str = ""
 
 
-class _Odd(Exception):
-    """The bytes are not what the short way of reading expects."""
-
-
-class Short(Exception):
-    """The bytes end inside an element."""
-
-
 def read_header(path: Path, memo: dict[bytes, bytes]) -> DicomFile | None:
     """Read the header of a file; None when it is no DICOM.
 
@@ -108,7 +95,7 @@ def read_header(path: Path, memo: dict[bytes, bytes]) -> DicomFile | None:
                 if found.damage and size > len(data):
                     file.seek(0)
                     found = _walk_file(path, file.read(), start)
-            except _Odd:
+            except Odd:
                 return _parse(path, marked)
     except OSError as error:
         return DicomFile(path, {}, damage=f"it cannot be read ({error.strerror or error})")
@@ -142,9 +129,8 @@ def _pixel_damage(file: DicomFile, size: int) -> str:
 
 def _may_lack_preamble(data: bytes) -> bool:
     """Return whether a file without signature may start with an element of group 2 or 8."""
-    return data[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and data[4:6].isalpha() or data[:4] in (
-        *(b"\x08\x00\x00\x00", b"\x08\x00\x05\x00", b"\x08\x00\x08\x00", b"\x08\x00\x16\x00", b"\x08\x00\x18\x00"),
-    )
+    explicit = data[:2] in (b"\x02\x00", b"\x08\x00", b"\x00\x08") and data[4:6].isalpha()
+    return explicit or (data[:2] == b"\x08\x00" and data[2:4] in _FIRST_ELEMENTS)
 
 
 def _walk_file(path: Path, data: bytes, start: int) -> DicomFile:
@@ -155,116 +141,17 @@ def _walk_file(path: Path, data: bytes, start: int) -> DicomFile:
     explicit, damage = True, ""
     try:
         if data[start : start + 2] == b"\x02\x00":
-            start, _ = _walk(data, start, True, _META, meta, 0x0002FFFF)
+            start, _ = walk(data, start, True, _META, meta, 0x0002FFFF)
         if data[start : start + 2] == b"\x00\x08" or text(meta, "TransferSyntaxUID") in (BIG_ENDIAN, DEFLATED):
-            raise _Odd
-        explicit = data[start + 4 : start + 6] in _SHORT_FORM | _LONG_FORM
-        offset, length = _walk(data, start, explicit, _WANTED, header)
+            raise Odd
+        explicit = data[start + 4 : start + 6] in REPRESENTATIONS
+        offset, length = walk(data, start, explicit, _WANTED, header)
     except Short:
         damage = _CUT
     if "SOPClassUID" in meta:
         header.setdefault("SOPClassUID", meta["SOPClassUID"])
     syntax = text(meta, "TransferSyntaxUID") or (_EXPLICIT_SYNTAX if explicit else _IMPLICIT_SYNTAX)
     return DicomFile(path, header, syntax, offset, length, damage)
-
-
-def _walk(
-    data: bytes, position: int, explicit: bool, wanted: dict[int, str], header: Header, last: int = _PIXELS[-1]
-) -> tuple[int, int]:
-    """Collect wanted elements; return the start of the pixels and their length, or of the first tag after `last`."""
-    end, before, kind = len(data), 0, b""
-    while position < end:
-        if position + 8 > end:
-            raise Short
-        group, element, length = _IMPLICIT.unpack_from(data, position)
-        tag = group << 16 | element
-        if tag > last:
-            return position, 0
-        if tag <= before:
-            raise _Odd
-        position += 8
-        if explicit:
-            kind = data[position - 4 : position - 2]
-            if kind in _LONG_FORM:
-                if position + 4 > end:
-                    raise Short
-                (length,) = _LENGTH.unpack_from(data, position)
-                position += 4
-            elif kind in _SHORT_FORM:
-                length >>= 16
-            else:
-                raise _Odd
-        before = tag
-        if tag in _PIXELS:
-            return position, -1 if length == _UNDEFINED else length
-        keyword = wanted.get(tag)
-        if length == _UNDEFINED:
-            position = skip_items(data, position, explicit and kind != b"UN")
-            if keyword:
-                header[keyword] = b"present"
-            continue
-        position += length
-        if position > end:
-            raise Short
-        if keyword:
-            header[keyword] = data[position - length : position]
-    return end, 0
-
-
-def skip_items(data: bytes, position: int, explicit: bool) -> int:
-    """Return the position after a sequence, or compressed pixels, of undefined length.
-
-    Parameters
-    ----------
-    data : bytes
-        The bytes of a file.
-    position : int
-        Where the first item starts.
-    explicit : bool
-        Whether the items give the value representation of their elements.
-
-    Raises
-    ------
-    Short
-        The bytes end inside.
-    """
-    while True:
-        if position + 8 > len(data):
-            raise Short
-        group, element, length = _IMPLICIT.unpack_from(data, position)
-        tag = group << 16 | element
-        position += 8
-        if tag == _SEQUENCE_END:
-            return position
-        if tag != _ITEM:
-            raise _Odd
-        position = position + length if length != _UNDEFINED else _skip_item(data, position, explicit)
-
-
-def _skip_item(data: bytes, position: int, explicit: bool) -> int:
-    """Return the position after an item of undefined length."""
-    while True:
-        if position + 8 > len(data):
-            raise Short
-        group, element, length = _IMPLICIT.unpack_from(data, position)
-        if group << 16 | element == _ITEM_END:
-            return position + 8
-        kind = data[position + 4 : position + 6]
-        if explicit:
-            if kind in _LONG_FORM:
-                if position + 12 > len(data):
-                    raise Short
-                (length,) = _LENGTH.unpack_from(data, position + 8)
-                position += 4
-            elif kind in _SHORT_FORM:
-                length = int.from_bytes(data[position + 6 : position + 8], "little")
-            else:
-                raise _Odd
-        position += 8
-        if length == _UNDEFINED:
-            position = skip_items(data, position, explicit and kind != b"UN")
-        else:
-            position += length
 
 
 def _parse(path: Path, marked: bool) -> DicomFile | None:

@@ -13,7 +13,8 @@ from oncotrack.images.dicom.frames import Frame, frames_of
 from oncotrack.images.dicom.grid import Grid, fit
 from oncotrack.images.dicom.headers import DicomFile, Header, integer, numbers, text
 from oncotrack.images.dicom.kinds import DIRECTORY, kind_of, why_no_scan
-from oncotrack.images.dicom.parts import Part, label, parts_of
+from oncotrack.images.dicom.parts import parts_of
+from oncotrack.images.dicom.separation import Part, label
 from oncotrack.images.dicom.study import Series
 
 _SAME_COPY = ("ImagePositionPatient", "InstanceNumber", "NumberOfFrames", "AcquisitionNumber", "SeriesInstanceUID")
@@ -118,9 +119,7 @@ def _lost(scans: list[DicomFile], damaged: list[DicomFile], missing: list[str]) 
         return f"The file {missing[0]}{more} of the DICOMDIR is missing. Copy the whole disc again."
     broken = [file for file in scans if file.damage]
     neighbours = {(file.path.parent, file.path.suffix.lower()) for file in scans}
-    broken += [
-        file for file in damaged if file.header or (file.path.parent, file.path.suffix.lower()) in neighbours
-    ]
+    broken += [file for file in damaged if file.header or (file.path.parent, file.path.suffix.lower()) in neighbours]
     return _damage(broken[0]) if broken else ""
 
 

@@ -15,8 +15,9 @@ from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import UID, CTImageStorage
 
 from oncotrack.errors import InputError
+from oncotrack.images.dicom.elements import Short, skip_items
 from oncotrack.images.dicom.frames import Frame
-from oncotrack.images.dicom.headers import BIG_ENDIAN, DEFLATED, Short, integer, numbers, skip_items
+from oncotrack.images.dicom.headers import BIG_ENDIAN, DEFLATED, integer, numbers
 from oncotrack.images.volume import itk_warnings_off
 
 _COPIED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")

@@ -129,18 +129,14 @@ def _unpacked(path: Path) -> tempfile.TemporaryDirectory:
                     "Unpack it yourself and open the folder."
                 )
             if any(each.flag_bits & 1 for each in members):
-                raise InputError(
-                    f"{path} is protected by a password. Unpack it with the password and open the folder."
-                )
+                raise InputError(f"{path} is protected by a password. Unpack it with the password and open the folder.")
             left = limit
             for member in members:
                 target = _target(root, member, path)
                 if target:
                     left = _extract(archive, member, target, left, path)
     except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zipfile.LargeZipFile) as error:
-        raise InputError(
-            f"{path} cannot be unpacked: it is damaged or incomplete ({error}). Copy it again."
-        ) from error
+        raise InputError(f"{path} cannot be unpacked: it is damaged or incomplete ({error}). Copy it again.") from error
     return folder
 
 

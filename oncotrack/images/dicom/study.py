@@ -188,7 +188,10 @@ class Study:
         if wanted.isdigit() and 1 <= int(wanted) <= len(self.series):
             chosen = self.series[int(wanted) - 1]
             if chosen not in among:
-                raise InputError(f"{self.path}: series {wanted} is no {_SCANS.get(modality or '', modality)}: {chosen}.", parameter="series")
+                raise InputError(
+                    f"{self.path}: series {wanted} is no {_SCANS.get(modality or '', modality)}: {chosen}.",
+                    parameter="series",
+                )
             return [chosen]
         words = wanted.casefold().split()
         exact = [series for series in among if wanted in (series.key, series.uid)]
