@@ -98,8 +98,8 @@ def bench_read(slices: int = _SLICES, files: int = _FILES, progress: Progress = 
         progress(0.0, "Writing a CT")
         _write(folder / "ct", slices, 1, _SIDE)
         progress(0.2, "Opening it")
-        result = {"slices": slices, "files": files, **_measured(_OPEN, folder / "ct")}
-        result |= _measured(_MEMORY, folder / "ct")
+        result = {"slices": slices, "files": files, **_measured(_OPEN, folder / "ct" / "000")}
+        result |= _measured(_MEMORY, folder / "ct" / "000")
         progress(0.4, "Writing a study")
         _write(folder / "study", files // _SERIES, _SERIES, _SMALL)
         progress(0.7, "Listing it")

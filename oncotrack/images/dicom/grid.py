@@ -95,12 +95,18 @@ def _axes(orientation: Sequence[float]) -> np.ndarray:
 def _gaps(positions: np.ndarray, along: np.ndarray, axes: np.ndarray, names: list[str]) -> str:
     """Return which slices are missing, a sentence; "" when none is."""
     steps = np.diff(along)
-    usual = float(np.median(steps))
+    usual = float(np.median(steps) if len(steps) > 2 else steps.min())
     multiples = np.round(steps / usual)
-    tolerance = max(_FRACTION, min(_ROUNDING, 0.25 * usual) / usual)
-    wide = np.flatnonzero((multiples > 1) & (np.abs(steps / usual - multiples) <= tolerance * multiples))
-    others = np.abs(steps / usual - multiples) > 2 * tolerance
-    if not len(wide) or others.any() or (multiples < 1).any() or len(wide) > max(1, 0.2 * len(steps)):
+    tolerance = max(_FRACTION, min(2 * _ROUNDING, 0.25 * usual) / usual) * np.maximum(multiples, 1)
+    fits = np.abs(steps / usual - multiples) <= tolerance
+    wide = np.flatnonzero(multiples > 1)
+    single = not len(wide) or np.diff(wide).min(initial=2) > 1  # mixed distances come in runs, missing slices do not
+    if (
+        not len(wide)
+        or not fits.all()
+        or (multiples < 1).any()
+        or len(wide) > max(1, (0.4 if single else 0.2) * len(steps))
+    ):
         return ""
     axis = int(np.abs(axes[:, 2]).argmax())
     places = []

@@ -109,7 +109,7 @@ def read_header(path: Path, memo: dict[bytes, bytes]) -> DicomFile | None:
     return replace(found, damage=damage) if damage else found
 
 
-_CUT = "it is cut short: its end is missing"
+_CUT = "it is cut short"
 
 
 def _pixel_damage(file: DicomFile, size: int) -> str:

@@ -84,7 +84,7 @@ def _series(
         (Part([Frame(file, file.header) for file in members], problem=why), None)
         for (_kind, why), members in apart.items()
     ]
-    lost = _lost(scans, broken + nameless, missing)
+    lost = _lost(scans, broken, nameless, missing)
     frames = [frame for file in scans for frame in frames_of(file)]
     slopes = [numbers(frame.header, "RescaleSlope") for frame in frames]
     if unscaled := sum(slope[:1] == (0.0,) for slope in slopes):
@@ -112,24 +112,27 @@ def _without_copies(files: list[DicomFile]) -> tuple[list[DicomFile], int]:
     return [file for file in files if id(file) in left], len(files) - len(kept)
 
 
-def _lost(scans: list[DicomFile], damaged: list[DicomFile], missing: list[str]) -> str:
+def _lost(scans: list[DicomFile], broken: list[DicomFile], nameless: list[DicomFile], missing: list[str]) -> str:
     """Return which slices of a series are damaged or missing, a sentence; "" when none is known to be."""
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"The file {missing[0]}{more} of the DICOMDIR is missing. Copy the whole disc again."
-    broken = [file for file in scans if file.damage]
-    neighbours = {(file.path.parent, file.path.suffix.lower()) for file in scans}
-    broken += [file for file in damaged if file.header or (file.path.parent, file.path.suffix.lower()) in neighbours]
-    return _damage(broken[0]) if broken else ""
+    damaged = [file for file in scans if file.damage] + broken
+    folders = {file.path.parent for file in scans}
+    names = {(file.path.parent, file.path.suffix.lower()) for file in scans}
+    for file in nameless:  # an empty file may be anything, one with the signature of DICOM is a part of it
+        if file.path.parent in folders and (file.header or (file.path.parent, file.path.suffix.lower()) in names):
+            damaged.append(file)
+    return _damage(damaged[0]) if damaged else ""
 
 
 def _damage(file: DicomFile) -> str:
-    if not file.header:
-        return (
-            f"The file {file.path.name} beside the slices is damaged: {file.damage}. It may be a slice of this series. "
-            "Copy the series again, or delete the file if it is none."
-        )
-    return f"The slice {file.path.name} is damaged: {file.damage}. Fetch the series again."
+    if "SeriesInstanceUID" in file.header:
+        return f"The slice {file.path.name} is damaged: {file.damage}. Fetch the series again."
+    return (
+        f"The file {file.path.name} beside the slices is damaged: {file.damage}. It may be a slice of this series. "
+        "Copy the series again, or delete the file if it is none."
+    )
 
 
 def _fitted(part: Part) -> list[tuple[Part, Grid | None]]:

@@ -201,7 +201,7 @@ def _one_position(frames: Sequence[Frame]) -> str:
 
 def _by_value(frames: Sequence[Frame], keyword: str) -> list[list[Frame]]:
     groups = grouped(frames, [frame.header.get(keyword, b"") for frame in frames])
-    return sorted(groups, key=lambda group: _rank(group[0], keyword))
+    return groups if keyword == "File" else sorted(groups, key=lambda group: _rank(group[0], keyword))
 
 
 def _rank(frame: Frame, keyword: str) -> tuple:
@@ -297,4 +297,6 @@ def label(keyword: str, frame: Frame) -> str:
         value = ":".join(digits[n : n + 2] for n in range(0, len(digits), 2))
     if keyword == "ImageType":
         value = "/".join(value.split("\\")[2:]) or value.replace("\\", "/")
+    number = numbers(frame.header, keyword)
+    value = f"{number[0]:g}" if len(number) == 1 and keyword not in _TIMES else value
     return _LABELS[keyword].format(value or "without a value")

@@ -34,8 +34,8 @@ def straighten(slices: np.ndarray, grid: Grid, spacing: tuple[float, float]) -> 
         Distance of the new slices, mm.
     """
     along = grid.offsets[:, 2]
-    step = _step(along)
-    count = int(np.floor((along[-1] - along[0]) / step + 1e-3)) + 1
+    count = int(np.ceil((along[-1] - along[0]) / _step(along) - 1e-3)) + 1
+    step = float(along[-1] - along[0]) / (count - 1)
     pixels = grid.offsets[:, :2] / spacing
     low = np.floor(pixels.min(axis=0) + 1e-6)
     extra = np.ceil(pixels.max(axis=0) - low - 1e-6).astype(int)
@@ -60,7 +60,7 @@ def straighten(slices: np.ndarray, grid: Grid, spacing: tuple[float, float]) -> 
 
 
 def _step(along: np.ndarray) -> float:
-    """Return the distance of the new slices: the smallest of the old distances, in mm."""
+    """Return the largest distance of the new slices: the smallest of the old distances, mm."""
     steps = np.diff(along)
     if np.ptp(steps) <= 0.1 * np.median(steps):
         return float(steps.mean())
