@@ -34,7 +34,7 @@ def test_each_frame_has_its_own_slope(tmp_path):
 
 def test_a_missing_frame_is_named(tmp_path):
     slices = series(HU)
-    with pytest.raises(InputError, match="2 slices are missing between frame 2 of IM0000.dcm .* and frame 3 of"):
+    with pytest.raises(InputError, match=r"2 slices are missing between frame 2 of IM0000.dcm .* and frame 3 of"):
         load(write([enhanced(slices[:2] + slices[4:])], tmp_path))
 
 

@@ -144,7 +144,7 @@ def test_a_dicomdir_never_leaves_its_folder(disc, folder):
 
 def test_a_damaged_dicomdir_says_to_open_the_folder(disc):
     (disc / "DICOMDIR").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="damaged or is no DICOMDIR. Open the folder"):
+    with pytest.raises(InputError, match=r"damaged or is no DICOMDIR. Open the folder"):
         load(disc / "DICOMDIR")
 
 

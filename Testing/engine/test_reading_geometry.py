@@ -173,7 +173,7 @@ def test_a_tilted_gantry_is_straightened_when_the_reader_agrees(tmp_path):
         values[12, 12] = 500
         set_stored(ds, values + 1024)
     write(slices, tmp_path)
-    with pytest.raises(InputError, match="gantry was tilted: .* by 15.0 degrees"):
+    with pytest.raises(InputError, match=r"gantry was tilted: .* by 15.0 degrees"):
         load(tmp_path)
     volume = load(tmp_path, resample=True)
     direction = np.array(volume.direction)
@@ -209,4 +209,13 @@ def test_a_slice_without_position_is_named(tmp_path):
     slices = series(hounsfield((4, 4, 4)))
     del slices[2].ImagePositionPatient
     with pytest.raises(InputError, match=r"IM0002.dcm has no position \(the DICOM tag Image Position"):
+        load(write(slices, tmp_path))
+
+
+@pytest.mark.parametrize("orientation", [(1, 0, 0, 0, 0.9, 0.3), (1, 0, 0, 0.2, 0.9798, 0), (2, 0, 0, 0, 2, 0)])
+def test_directions_that_are_not_perpendicular_are_refused(tmp_path, orientation):
+    slices = series(hounsfield((3, 4, 4)))
+    for ds in slices:
+        ds.ImageOrientationPatient = list(orientation)
+    with pytest.raises(InputError, match="not perpendicular vectors of length 1"):
         load(write(slices, tmp_path))

@@ -182,7 +182,7 @@ def test_volumes_at_the_same_place_under_one_uid_are_told_apart(tmp_path, keywor
         for ds, image in zip(slices, HU + n, strict=True):
             set_stored(ds, image + 1024)
     write([ds for slices in zip(*times, strict=True) for ds in slices], tmp_path)
-    with pytest.raises(InputError, match="holds 3 CT volumes: 1\\) .*; 2\\) .*; 3\\)") as refused:
+    with pytest.raises(InputError, match=r"holds 3 CT volumes: 1\) .*; 2\) .*; 3\)") as refused:
         load(tmp_path, modality="CT")
     assert part in str(refused.value)
     assert refused.value.parameter == "series"
@@ -355,3 +355,66 @@ def test_a_single_image_beside_a_volume_is_not_taken_by_itself(tmp_path):
     write(slices, tmp_path)
     write(new_series(slices[:1], SeriesDescription="Key image"), tmp_path, "KEY.dcm")
     assert np.array_equal(load(tmp_path).array, HU)
+
+
+def test_interleaved_acquisitions_that_only_their_numbers_tell_apart(tmp_path):
+    first = series(HU)
+    second = [changed(ds, InstanceNumber=n + 7) for n, ds in enumerate(first)]
+    for ds in second:
+        ds.ImagePositionPatient = [*ds.ImagePositionPatient[:2], ds.ImagePositionPatient[2] + 2.5]
+    study = load_study(write(first + second, tmp_path))
+    assert [found.part for found in study.series] == ["images 1 to 6", "images 7 to 12"]
+
+
+@pytest.mark.parametrize("noise", [0.05, 0.1])
+def test_positions_of_one_place_may_differ_by_their_rounding(tmp_path, noise):
+    """A table that comes back to a position within a tenth of a millimetre."""
+    base = series(HU)
+    slices = [changed(ds, AcquisitionNumber=phase) for ds in base for phase in range(3)]
+    for n, ds in enumerate(slices):
+        ds.ImagePositionPatient = [*ds.ImagePositionPatient[:2], ds.ImagePositionPatient[2] + noise * (n % 2)]
+    study = load_study(write(slices, tmp_path / "4d"))
+    assert [found.slices for found in study.series if found.is_volume] == [6, 6, 6]
+    for n, ds in enumerate(slices):
+        ds.ImagePositionPatient = [-10, -20, noise * (n % 2)]
+    with pytest.raises(InputError, match="No volume: 18 images of one position over time"):
+        load(write(slices, tmp_path / "monitoring"))
+
+
+def test_the_same_slices_under_new_uids_are_two_sets(tmp_path):
+    slices = series(HU)
+    study = load_study(write(slices + [changed(ds) for ds in slices], tmp_path))
+    assert [found.part for found in study.series] == [f"set {n} of 2 at the same place" for n in (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("tags", "sentence"),
+    [
+        ({"PhotometricInterpretation": "PALETTE COLOR"}, "colour pictures"),
+        ({"ImageType": ["ORIGINAL", "PRIMARY", "M", "MOSAIC"], "Modality": "MR"}, "mosaic of several slices"),
+        ({"Modality": "CR", "ImagePositionPatient": None}, "This is a radiograph, not a volume"),
+        ({"Modality": "RTDOSE"}, "This is a radiotherapy dose"),
+    ],
+)
+def test_pictures_that_are_no_slices_are_refused(tmp_path, tags, sentence):
+    with pytest.raises(InputError, match=sentence):
+        load(write(series(HU, **tags), tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("tags", "note"),
+    [
+        ({"RescaleType": "Z_EFF"}, "values are given as Z_EFF, not as Hounsfield units"),
+        ({"GantryDetectorTilt": 15}, "gantry tilt of 15 degrees, but the positions of its slices are not tilted"),
+        ({"Modality": "PT", "NumberOfSlices": 47}, "The header counts 47 slices; 6 are here"),
+    ],
+)
+def test_doubts_about_a_series_are_noted(tmp_path, tags, note):
+    assert note in load(write(series(HU, **tags), tmp_path)).metadata["notes"]
+
+
+def test_patients_and_dates_are_listed_where_they_differ(tmp_path):
+    write(series(HU), tmp_path / "a")
+    write(series(HU, AcquisitionDate="20260401", PatientID="P2"), tmp_path / "b")
+    with pytest.raises(InputError, match=r"1\) .* of 5 mm, P1, 20260102; 2\) .* of 5 mm, P2, 20260401"):
+        load(tmp_path)

@@ -210,3 +210,24 @@ def test_an_empty_file_of_another_kind_does_not_matter(tmp_path):
     (tmp_path / "finished").touch()
     (tmp_path / ".nomedia.dcm").touch()
     assert np.array_equal(load(tmp_path).array, HU)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [(b"<html>not found</html>", "it is no DICOM"), (bytes(3000), "it holds nothing but zeros")],
+)
+def test_a_slice_replaced_by_something_else_is_named(tmp_path, content, sentence):
+    """A download that failed: an error page, or a file that was made but never filled."""
+    write(series(HU), tmp_path)
+    (tmp_path / "IM0003.dcm").write_bytes(content)
+    with pytest.raises(InputError, match=rf"IM0003\.dcm beside the slices is damaged: {sentence}"):
+        load(tmp_path)
+
+
+def test_floating_point_maps_are_no_scan(tmp_path):
+    slices = series(HU, BitsAllocated=32)
+    for ds, image in zip(slices, HU, strict=True):
+        del ds.PixelData
+        ds.FloatPixelData = image.astype("<f4").tobytes()
+    with pytest.raises(InputError, match="map of computed values"):
+        load(write(slices, tmp_path))

@@ -53,7 +53,7 @@ class Volume:
         Other information from the file, as text. From DICOM, where known: ``path``, ``series_uid``, ``study_uid``,
         ``frame_of_reference``, ``date`` (YYYYMMDD), ``time``, ``description``, ``series_number``, ``part``,
         ``patient_id``, ``patient_name``, ``birth_date``, ``sex``, ``thickness`` (mm), ``kernel``, ``contrast``,
-        ``image_type``; and what a reader must be told: ``chosen``, ``resampled``, ``single_slice``, ``notes``
+        ``image_type``, ``units`` (HU, BQML); and what a reader must be told: ``chosen``, ``resampled``, ``single_slice``, ``notes``
         (sentences), ``deviation_mm``.
     """
 

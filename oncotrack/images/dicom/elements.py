@@ -81,6 +81,8 @@ def walk(
                 raise Odd
         before = tag
         if tag in PIXELS:
+            if tag != PIXELS[-1]:
+                header["FloatPixelData"] = b"present"
             return position, -1 if length == _UNDEFINED else length
         keyword = wanted.get(tag)
         if length == _UNDEFINED:

@@ -9,6 +9,7 @@ import numpy as np
 
 _FRACTION = 0.1  # of a step: slices that lie so close to the regular grid are taken as regular
 _ROUNDING = 0.09  # mm: the largest error of positions that were rounded to 0.1 mm along three axes
+_SKEW = 1e-2
 _SHEAR = 1e-3  # mm per mm: a tilt below is an error of rounding
 
 
@@ -58,38 +59,44 @@ def fit(positions: np.ndarray, orientation: Sequence[float], names: list[str]) -
     names : list of str
         A name of each slice for messages.
     """
-    axes = _axes(orientation)
+    axes, skew = _axes(orientation)
     local = positions @ axes
     order = np.argsort(local[:, 2], kind="stable")
     local, count = local[order], len(order)
     along = local[:, 2]
     if count == 1:
-        return Grid((0,), positions[0], axes, 0.0, 0.0, np.zeros((1, 3)))
+        return Grid((0,), positions[0], axes, 0.0, 0.0, np.zeros((1, 3)), skew)
     index = np.arange(count)
     step, start = np.round(np.polyfit(index, along, 1), 7)
     sideways = local[:, :2].mean(axis=0)
     regular = np.column_stack([np.broadcast_to(sideways, (count, 2)), start + step * index])
     deviation = float(np.linalg.norm(local - regular, axis=1).max())
     order_tuple = tuple(int(n) for n in order)
-    if deviation <= max(_FRACTION * step, min(_ROUNDING, 0.25 * step)):
+    if not skew and deviation <= max(_FRACTION * step, min(_ROUNDING, 0.25 * step)):
         origin = axes @ regular[0]
         return Grid(order_tuple, origin, axes, float(step), deviation, local - regular[0])
     sorted_names = [names[n] for n in order]
-    problem = _gaps(positions[order], along, axes, sorted_names)
+    problem = skew or _gaps(positions[order], along, axes, sorted_names)
     irregular = "" if problem else " and ".join(filter(None, (_shift(local), _mixed(along))))
     if not problem and not irregular:
         irregular = f"the slices lie up to {deviation:.2f} mm from even distances"
     return Grid(order_tuple, axes @ local[0], axes, float(step), deviation, local - local[0], problem, irregular)
 
 
-def _axes(orientation: Sequence[float]) -> np.ndarray:
-    """Return orthonormal axes, as columns: the row's direction is kept, the column's made perpendicular to it."""
-    row = np.asarray(orientation[:3], float)
-    row = row / np.linalg.norm(row)
-    column = np.asarray(orientation[3:], float)
+def _axes(orientation: Sequence[float]) -> tuple[np.ndarray, str]:
+    """Return orthonormal axes, as columns, and what is wrong with them: the row's direction is kept."""
+    row, column = np.asarray(orientation[:3], float), np.asarray(orientation[3:], float)
+    lengths = np.linalg.norm(row), np.linalg.norm(column)
+    row, column = row / lengths[0], column / lengths[1]
+    skew = ""
+    if abs(row @ column) > _SKEW or max(abs(length - 1) for length in lengths) > _SKEW:
+        skew = (
+            "The directions of its rows and columns (Image Orientation (Patient)) are not perpendicular vectors of "
+            "length 1. Export the series again."
+        )
     column = column - row * (row @ column)
-    column = column / np.linalg.norm(column)
-    return np.column_stack([row, column, np.cross(row, column)])
+    column = column / (np.linalg.norm(column) or 1.0)
+    return np.column_stack([row, column, np.cross(row, column)]), skew
 
 
 def _gaps(positions: np.ndarray, along: np.ndarray, axes: np.ndarray, names: list[str]) -> str:

@@ -28,19 +28,22 @@ _KEYWORDS = (
     *("ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "TemporalPositionIdentifier"),
     *("SamplesPerPixel", "PhotometricInterpretation", "NumberOfFrames", "Rows", "Columns", "PixelSpacing"),
     *("BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation", "RescaleIntercept", "RescaleSlope"),
+    *("RescaleType", "Units", "GantryDetectorTilt", "NumberOfSlices"),
     *("ModalityLUTSequence", "FrameReferenceTime", "ActualFrameDuration", "SharedFunctionalGroupsSequence"),
 )
 _WANTED: dict[int, str] = {tag: keyword for keyword in _KEYWORDS if (tag := tag_for_keyword(keyword)) is not None}
 _SHORT, _DOUBLE = struct.Struct("<H"), struct.Struct("<d")
 _BINARY = {
     **dict.fromkeys(("SamplesPerPixel", "Rows", "Columns", "PixelRepresentation"), _SHORT),
-    **dict.fromkeys(("BitsAllocated", "BitsStored", "HighBit"), _SHORT),
+    **dict.fromkeys(("BitsAllocated", "BitsStored", "HighBit", "NumberOfSlices"), _SHORT),
     "DiffusionBValue": _DOUBLE,
 }
 _FIRST_ELEMENTS = (b"\x00\x00", b"\x05\x00", b"\x08\x00", b"\x16\x00", b"\x18\x00")
 _META = {0x00020002: "SOPClassUID", 0x00020010: "TransferSyntaxUID"}
+_SUFFIXES = (".dcm", ".dicom", ".ima")
 _FIRST_READ = 32768
 _IMPLICIT_SYNTAX, _EXPLICIT_SYNTAX = "1.2.840.10008.1.2", "1.2.840.10008.1.2.1"
+BIG_ENDIAN_PIXELS = "1.2.840.113619.5.2"  # private of GE: everything but the pixels is little endian
 BIG_ENDIAN, DEFLATED = "1.2.840.10008.1.2.2", "1.2.840.10008.1.2.1.99"
 
 
@@ -88,7 +91,7 @@ def read_header(path: Path, memo: dict[bytes, bytes]) -> DicomFile | None:
                 return DicomFile(path, {}, damage="it is empty (0 bytes)")
             marked = data[128:132] == b"DICM"
             if not marked and not _may_lack_preamble(data):
-                return None
+                return _stranger(path, data)
             start = 132 if marked else 0
             try:
                 found = _walk_file(path, data, start)
@@ -110,6 +113,13 @@ def read_header(path: Path, memo: dict[bytes, bytes]) -> DicomFile | None:
 
 
 _CUT = "it is cut short"
+
+
+def _stranger(path: Path, data: bytes) -> DicomFile | None:
+    """Return a file that should be DICOM by its name or size, as damaged; None for any other one."""
+    if not any(data):
+        return DicomFile(path, {}, damage="it holds nothing but zeros")
+    return DicomFile(path, {}, damage="it is no DICOM") if path.suffix.lower() in _SUFFIXES else None
 
 
 def _pixel_damage(file: DicomFile, size: int) -> str:

@@ -98,8 +98,14 @@ def why_no_scan(header: Header) -> str:
             return f"This is {article} {kind}: a picture without a position in the patient, not a volume."
         if modality in _PICTURES:
             return f"This is {article} {kind}, not a volume of slices."
-    if integer(header, "SamplesPerPixel", 1) != 1:
+    if integer(header, "SamplesPerPixel", 1) != 1 or header.get("PhotometricInterpretation", b"")[:7] == b"PALETTE":
         return "These are colour pictures. A volume needs the original greyscale slices."
+    if "MOSAIC" in text(header, "ImageType").upper().split("\\"):
+        return "Each image is a mosaic of several slices in one picture (Siemens). Export the series as single slices."
+    if "FloatPixelData" in header:
+        return "This is a map of computed values (floating point numbers), not a scan."
+    if integer(header, "BitsAllocated", 16) == 1:
+        return "This is a mask of single bits, not a scan."
     if "ModalityLUTSequence" in header:
         return "Its values are stored through a look-up table (Modality LUT), which cannot be read as measured values."
     return ""

@@ -11,10 +11,10 @@ import numpy as np
 
 from oncotrack.images.dicom.frames import Frame, frames_of
 from oncotrack.images.dicom.grid import Grid, fit
+from oncotrack.images.dicom.groups import Part, label, normal_of
 from oncotrack.images.dicom.headers import DicomFile, Header, integer, numbers, text
 from oncotrack.images.dicom.kinds import DIRECTORY, kind_of, why_no_scan
 from oncotrack.images.dicom.parts import parts_of
-from oncotrack.images.dicom.separation import Part, label
 from oncotrack.images.dicom.study import Series
 
 _SAME_COPY = ("ImagePositionPatient", "InstanceNumber", "NumberOfFrames", "AcquisitionNumber", "SeriesInstanceUID")
@@ -86,9 +86,7 @@ def _series(
     ]
     lost = _lost(scans, broken, nameless, missing)
     frames = [frame for file in scans for frame in frames_of(file)]
-    slopes = [numbers(frame.header, "RescaleSlope") for frame in frames]
-    if unscaled := sum(slope[:1] == (0.0,) for slope in slopes):
-        notes.append(f"The rescale slope of {unscaled} slices is 0, which has no meaning; it was taken as 1.")
+    notes += _notes(frames)
     for part in parts_of(frames) if frames else []:
         damaged = lost and (part.faulty or not part.problem)
         found += _fitted(replace(part, problem=lost, faulty=True) if damaged else part)
@@ -100,6 +98,27 @@ def _series(
         _described(part, grid, key=key, path=path, keep=keep, notes=tuple(notes))
         for key, (part, grid) in zip(keys, found, strict=True)
     ]
+
+
+def _notes(frames: list[Frame]) -> list[str]:
+    """Return what a reader must be told of the images, sentences."""
+    if not frames:
+        return []
+    notes, header = [], frames[0].header
+    if unscaled := sum(numbers(frame.header, "RescaleSlope")[:1] == (0.0,) for frame in frames):
+        notes.append(f"The rescale slope of {unscaled} slices is 0, which has no meaning; it was taken as 1.")
+    unit = text(header, "RescaleType")
+    if text(header, "Modality") == "CT" and unit not in ("", "HU", "US", "UNSPECIFIED"):
+        notes.append(f"The values are given as {unit}, not as Hounsfield units.")
+    tilt = numbers(header, "GantryDetectorTilt")[:1]
+    if tilt and abs(tilt[0]) > 0.5 and abs(normal_of(frames[0])[2]) > 0.99999 and frames[0].orientation:
+        notes.append(
+            f"The header gives a gantry tilt of {tilt[0]:g} degrees, but the positions of its slices are not tilted."
+        )
+    count = integer(header, "NumberOfSlices")
+    if text(header, "Modality") == "PT" and count > len(frames):
+        notes.append(f"The header counts {count} slices; {len(frames)} are here.")
+    return notes
 
 
 def _without_copies(files: list[DicomFile]) -> tuple[list[DicomFile], int]:

@@ -13,9 +13,10 @@ from dataclasses import replace
 import numpy as np
 
 from oncotrack.images.dicom.frames import Frame
+from oncotrack.images.dicom.groups import Clusters, Part, grouped, normal_of
 from oncotrack.images.dicom.headers import text
 from oncotrack.images.dicom.kinds import kind_of
-from oncotrack.images.dicom.separation import Clusters, Part, grouped, normal_of, separated
+from oncotrack.images.dicom.separation import separated
 
 
 def parts_of(frames: Sequence[Frame]) -> list[Part]:
@@ -57,12 +58,14 @@ def _no_geometry(lost: Sequence[Frame]) -> str:
         )
         if not value
     )
-    return f"The slice {lost[0].name} has no {what} (the DICOM tag {tag} is missing). Export the series again."
+    return (
+        f"The slice {lost[0].name} has no {what} (the DICOM tag {tag} is missing or damaged). Export the series again."
+    )
 
 
 def _sameness(frames: Sequence[Frame]) -> list[tuple]:
     """Return a key for each image; images with different keys never belong to one volume."""
-    orientations = Clusters(1e-2)
+    orientations = Clusters(2e-3)
     spacings = Clusters(1e-3)
     return [
         (

@@ -17,7 +17,7 @@ from pydicom.uid import UID, CTImageStorage
 from oncotrack.errors import InputError
 from oncotrack.images.dicom.elements import Short, skip_items
 from oncotrack.images.dicom.frames import Frame
-from oncotrack.images.dicom.headers import BIG_ENDIAN, DEFLATED, integer, numbers
+from oncotrack.images.dicom.headers import BIG_ENDIAN, BIG_ENDIAN_PIXELS, DEFLATED, integer, numbers
 from oncotrack.images.volume import itk_warnings_off
 
 _COPIED = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
@@ -164,7 +164,8 @@ def _plain(frame: Frame, allocated: int) -> np.ndarray:
         raise _Damaged("it has too few pixels")
     with frame.file.path.open("rb", buffering=0) as file:
         file.seek(frame.file.offset + start)
-        return _integers(frame, file.read(_size(frame)) or b"", allocated, "<")
+        order = ">" if frame.file.syntax == BIG_ENDIAN_PIXELS else "<"
+        return _integers(frame, file.read(_size(frame)) or b"", allocated, order)
 
 
 def _integers(frame: Frame, raw: bytes, allocated: int, order: str) -> np.ndarray:

@@ -20,7 +20,7 @@ from oncotrack.images.volume import Volume, lps_to_ras
 if TYPE_CHECKING:
     import pydicom
 
-_OTHERS = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd", ".zip")
+_IMAGE_FILES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _TIMES = ["AcquisitionDate", "AcquisitionTime", "FrameReferenceTime", "ActualFrameDuration"]
 
 
@@ -38,6 +38,8 @@ def load_study(path: str | Path) -> Study:
         There is no DICOM, or an archive that cannot be unpacked safely.
     """
     path = Path(path).expanduser()
+    if path.is_file() and path.name.lower().endswith(_IMAGE_FILES):
+        raise InputError(f"{path.name} is one image, not DICOM with a list of series. Open it as it is.")
     files = files_of(path)
     memo: dict[bytes, bytes] = {}
     single = read_header(files.single, memo) if files.single else None
@@ -65,7 +67,7 @@ def _nothing(path: Path, damaged: list[DicomFile], paths: list[Path]) -> str:
         names = f"{damaged[0].path.name} is damaged: {damaged[0].damage}"
         more = f", and {len(damaged) - 1} more" if len(damaged) > 1 else ""
         return f"{path} holds no DICOM images that can be read ({names}{more}). Copy the series again."
-    others = [each.name for each in paths if each.name.lower().endswith(_OTHERS)]
+    others = [each.name for each in paths if each.name.lower().endswith((*_IMAGE_FILES, ".zip"))]
     if others:
         return f"{path} holds no DICOM images, but the file {others[0]}. Open that file itself."
     return f"{path} holds no DICOM images. Choose the folder that holds the slices of a series."
@@ -164,6 +166,7 @@ def _metadata(series: Series) -> dict[str, str]:
         "kernel": series.kernel,
         "contrast": series.contrast,
         "image_type": series.image_type,
+        "units": _units(series),
         "deviation_mm": f"{series.deviation:.3f}" if series.deviation >= 0.0005 else "",
         "notes": " ".join(series.notes),
         "single_slice": (
@@ -173,6 +176,12 @@ def _metadata(series: Series) -> dict[str, str]:
         ),
     }
     return {key: value for key, value in known.items() if value}
+
+
+def _units(series: Series) -> str:
+    """Return what the values are: HU, BQML, ...; "" when the files do not say."""
+    first = series.frames[0].header
+    return text(first, "Units") or text(first, "RescaleType") or ("HU" if series.modality == "CT" else "")
 
 
 def picture(series: Series) -> np.ndarray:

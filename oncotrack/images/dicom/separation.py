@@ -3,135 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 
 from oncotrack.images.dicom.frames import Frame
-from oncotrack.images.dicom.headers import numbers, text
+from oncotrack.images.dicom.groups import LABELS, Clusters, Part, by_value, grouped, label, normal_of, rank
+from oncotrack.images.dicom.headers import numbers
+from oncotrack.images.dicom.interleaving import interleaved_groups
 
-_LABELS = {
-    "File": "file {}",
-    "ImageType": "{}",
-    "TemporalPositionIdentifier": "time point {}",
-    "AcquisitionNumber": "acquisition {}",
-    "NominalPercentageOfCardiacPhase": "cardiac phase {} %",
-    "TriggerTime": "trigger time {} ms",
-    "EchoNumbers": "echo {}",
-    "EchoTime": "echo time {} ms",
-    "DiffusionBValue": "b = {} s/mm²",
-    "SequenceName": "sequence {}",
-    "FrameReferenceTime": "frame time {} ms",
-    "ConvolutionKernel": "kernel {}",
-    "KVP": "{} kV",
-    "ContrastBolusAgent": "contrast {}",
-    "SliceThickness": "slices {} mm thick",
-    "SeriesDescription": "{}",
-    "TemporalPositionTimeOffset": "time {} s",
-    "DimensionIndex": "dimension index {}",
-    "StackID": "stack {}",
-    "AcquisitionDateTime": "acquired {}",
-    "AcquisitionTime": "acquired at {}",
-    "SeriesTime": "series of {}",
-    "ContentTime": "made at {}",
-}
-"""Elements that tell volumes at the same place apart, the clearest first, and how a part is named by them."""
-_INTERLEAVED = (
-    *("File", "TemporalPositionIdentifier", "AcquisitionNumber", "NominalPercentageOfCardiacPhase", "EchoNumbers"),
-    *("EchoTime", "DiffusionBValue", "ConvolutionKernel", "KVP", "StackID", "DimensionIndex", "AcquisitionDateTime"),
-    "AcquisitionTime",
-)
+_NOISE = 0.12  # mm: positions of one place may differ by this much when they are rounded
 _ORDER = (
     *("TemporalPositionIdentifier", "AcquisitionNumber", "AcquisitionTime", "TriggerTime", "FrameReferenceTime"),
     *("ContentTime", "InstanceNumber"),
 )
-_TIMES = ("AcquisitionTime", "AcquisitionDateTime", "SeriesTime", "ContentTime")
-
-
-@dataclass(frozen=True)
-class Part:
-    """Images that belong to one volume, or that cannot form one.
-
-    Parameters
-    ----------
-    frames : list of Frame
-        The images.
-    labels : tuple of str
-        What sets them apart from the other parts of the series.
-    problem : str
-        Why they form no volume, or "".
-    faulty : bool
-        Whether the problem is a fault of the files.
-    """
-
-    frames: list[Frame]
-    labels: tuple[str, ...] = ()
-    problem: str = ""
-    faulty: bool = False
-
-
-def normal_of(frame: Frame) -> np.ndarray:
-    """Return the unit normal of an image, LPS.
-
-    Parameters
-    ----------
-    frame : Frame
-        An image with an orientation.
-    """
-    normal = np.cross(frame.orientation[:3], frame.orientation[3:])
-    return normal / (np.linalg.norm(normal) or 1.0)
-
-
-def grouped(frames: Sequence[Frame], keys: Iterable[Any]) -> list[list[Frame]]:
-    """Group images by a key; the groups keep the order in which their keys occur.
-
-    Parameters
-    ----------
-    frames : sequence of Frame
-        The images.
-    keys : iterable
-        A key for each.
-    """
-    groups: dict[Any, list[Frame]] = {}
-    for frame, key in zip(frames, keys, strict=True):
-        groups.setdefault(key, []).append(frame)
-    return list(groups.values())
-
-
-class Clusters:
-    """Numbers for vectors that are equal within a tolerance.
-
-    Parameters
-    ----------
-    tolerance : float
-        Largest difference of a component.
-    """
-
-    def __init__(self, tolerance: float) -> None:
-        self._tolerance = tolerance
-        self._centres: list[tuple[float, ...]] = []
-        self._known: dict[tuple[float, ...], int] = {}
-
-    def of(self, vector: tuple[float, ...]) -> int:
-        """Return the number of the cluster.
-
-        Parameters
-        ----------
-        vector : tuple of float
-            The vector.
-        """
-        if vector not in self._known:
-            close = (
-                n
-                for n, centre in enumerate(self._centres)
-                if max(abs(a - b) for a, b in zip(centre, vector, strict=True)) <= self._tolerance
-            )
-            number = next(close, len(self._centres))
-            if number == len(self._centres):
-                self._centres.append(vector)
-            self._known[vector] = number
-        return self._known[vector]
 
 
 def _levels(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray]:
@@ -139,11 +24,20 @@ def _levels(frames: Sequence[Frame]) -> tuple[np.ndarray, np.ndarray]:
     along = np.array([frame.position for frame in frames]) @ normal_of(frames[0])
     order = np.argsort(along, kind="stable")
     steps = np.diff(along[order])
-    apart = steps[steps > 1e-3]
-    starts = steps > (0.1 * np.median(apart) if len(apart) else 1e-3)
+    starts = steps > _least_step(steps, numbers(frames[0].header, "SliceThickness")[:1])
     levels = np.empty(len(frames), int)
     levels[order] = np.concatenate([[0], np.cumsum(starts)])
     return along, levels
+
+
+def _least_step(steps: np.ndarray, thickness: tuple[float, ...]) -> float:
+    """Return the distance below which two images lie at one position, mm."""
+    if steps.sum() <= (0.1 * thickness[0] if thickness else 1e-3):
+        return np.inf
+    small, large = steps[steps <= _NOISE], steps[steps > _NOISE]
+    if len(large) and large.min() > 4 * small.max(initial=0):
+        return (small.max(initial=0) + large.min()) / 2
+    return float(max(0.1 * np.median(steps[steps > 1e-3]), 1e-3)) if (steps > 1e-3).any() else 1e-3
 
 
 def separated(frames: list[Frame]) -> list[Part]:
@@ -159,7 +53,14 @@ def separated(frames: list[Frame]) -> list[Part]:
     if len(frames) > 1 and len(counts) == 1:
         return [Part(frames, problem=_one_position(frames))]
     if counts.max() == 1:
-        return _by_interleaving(frames, along)
+        groups, labels = interleaved_groups(frames, along)
+        if len(groups) == 1:
+            return [Part(frames)]
+        return [
+            replace(part, labels=(name, *part.labels))
+            for group, name in zip(groups, labels, strict=True)
+            for part in separated(group)
+        ]
     stations = _stations(frames, along)
     if 1 < len(stations) <= counts.max():
         return [
@@ -192,20 +93,11 @@ def _one_position(frames: Sequence[Frame]) -> str:
     corners = np.array([frame.position for frame in frames])
     if np.ptp(corners, axis=0).max() > 1.0:
         return f"No volume: {len(frames)} images that lie side by side in one plane."
-    varied = next((word for word in ("DiffusionBValue", "EchoTime") if len(_by_value(frames, word)) > 1), "")
-    how = {"DiffusionBValue": "with different b-values", "EchoTime": "with different echo times"}.get(
-        varied, "over time"
-    )
-    return f"No volume: {len(frames)} images of one position {how}."
-
-
-def _by_value(frames: Sequence[Frame], keyword: str) -> list[list[Frame]]:
-    groups = grouped(frames, [frame.header.get(keyword, b"") for frame in frames])
-    return groups if keyword == "File" else sorted(groups, key=lambda group: _rank(group[0], keyword))
-
-
-def _rank(frame: Frame, keyword: str) -> tuple:
-    return numbers(frame.header, keyword)[:1] or (0.0,), text(frame.header, keyword)
+    varied = next((word for word in ("DiffusionBValue", "EchoTime") if len(by_value(frames, word)) > 1), "")
+    how = {"DiffusionBValue": " with different b-values", "EchoTime": " with different echo times"}.get(varied, "")
+    if not how and any(len(by_value(frames, word)) > 1 for word in _ORDER):
+        how = " over time"
+    return f"No volume: {len(frames)} images of one position{how}."
 
 
 def _best_element(frames: list[Frame], levels: np.ndarray, most: int) -> tuple[str, list[list[Frame]]] | None:
@@ -216,8 +108,8 @@ def _best_element(frames: list[Frame], levels: np.ndarray, most: int) -> tuple[s
         return sum(len(group) - len({level[id(frame)] for frame in group}) for group in groups)
 
     before, best, fallback = repeats([frames]), None, None
-    for keyword in _LABELS:
-        groups = _by_value(frames, keyword)
+    for keyword in LABELS:
+        groups = by_value(frames, keyword)
         if len(groups) < 2:
             continue
         after = repeats(groups)
@@ -233,29 +125,15 @@ def _best_element(frames: list[Frame], levels: np.ndarray, most: int) -> tuple[s
 
 def _by_order(frames: list[Frame], levels: np.ndarray, passes: int) -> list[Part]:
     """Divide images by their order in time at each position."""
-    ranks = {id(frame): tuple(_rank(frame, keyword) for keyword in _ORDER) for frame in frames}
+    ranks = {id(frame): tuple(rank(frame, keyword) for keyword in _ORDER) for frame in frames}
     keys = np.empty(len(frames), int)
     for level in range(levels.max() + 1):
         members = sorted(np.flatnonzero(levels == level), key=lambda n: ranks[id(frames[n])])
         keys[members] = np.arange(passes)
     groups = [[frame for frame, key in zip(frames, keys, strict=True) if key == n] for n in range(passes)]
-    return [Part(group, (f"{n} of {passes} over time",)) for n, group in enumerate(groups, 1)]
-
-
-def _by_interleaving(frames: list[Frame], along: np.ndarray) -> list[Part]:
-    """Divide images at different positions whose acquisitions lie between each other."""
-    place = {id(frame): each for frame, each in zip(frames, along, strict=True)}
-    packages = text(frames[0].header, "Modality") != "CT" and not _overlap(frames, along)
-    for keyword in _INTERLEAVED:
-        if packages and keyword in ("AcquisitionNumber", *_TIMES):
-            continue
-        groups = _by_value(frames, keyword)
-        if len(groups) < 2 or min(map(len, groups)) < 2:
-            continue
-        spans = [np.sort([place[id(frame)] for frame in group]) for group in groups]
-        if any(_interleaved(a, b) for n, a in enumerate(spans) for b in spans[:n]):
-            return _divided(keyword, groups)
-    return [Part(frames)]
+    timed = any(len(by_value(frames, keyword)) > 1 for keyword in _ORDER[:-1])
+    name = "{} of {} over time" if timed else "set {} of {} at the same place"
+    return [Part(group, (name.format(n, passes),)) for n, group in enumerate(groups, 1)]
 
 
 def _divided(keyword: str, groups: Iterable[list[Frame]]) -> list[Part]:
@@ -263,40 +141,3 @@ def _divided(keyword: str, groups: Iterable[list[Frame]]) -> list[Part]:
     return [
         replace(part, labels=(label(keyword, group[0]), *part.labels)) for group in groups for part in separated(group)
     ]
-
-
-def _overlap(frames: Sequence[Frame], along: np.ndarray) -> bool:
-    """Return whether neighbouring slices overlap."""
-    thickness = numbers(frames[0].header, "SliceThickness")
-    return bool(thickness) and float(np.median(np.diff(np.sort(along)))) < 0.9 * thickness[0]
-
-
-def _interleaved(one: np.ndarray, other: np.ndarray) -> bool:
-    """Return whether more than half of the smaller set of positions lies inside the other's range."""
-    few, many = sorted((one, other), key=len)
-    inside = (few > many[0]) & (few < many[-1])
-    gaps = np.searchsorted(many, few[inside])
-    return 2 * inside.sum() > len(few) and len(np.unique(gaps)) > 1
-
-
-def label(keyword: str, frame: Frame) -> str:
-    """Return the value of an element that sets a part apart, in words.
-
-    Parameters
-    ----------
-    keyword : str
-        The element.
-    frame : Frame
-        An image of the part.
-    """
-    value = text(frame.header, keyword)
-    if keyword == "File":
-        return f"file {frame.file.path.name}"
-    if keyword in _TIMES:
-        digits = value.partition(".")[0][-6:]
-        value = ":".join(digits[n : n + 2] for n in range(0, len(digits), 2))
-    if keyword == "ImageType":
-        value = "/".join(value.split("\\")[2:]) or value.replace("\\", "/")
-    number = numbers(frame.header, keyword)
-    value = f"{number[0]:g}" if len(number) == 1 and keyword not in _TIMES else value
-    return _LABELS[keyword].format(value or "without a value")

@@ -207,7 +207,11 @@ class Study:
         )
 
     def _listed(self, series: Sequence[Series]) -> str:
-        lines = [f"{self.series.index(each) + 1}) {each}" for each in series[:_LISTED]]
+        differing = [key for key in ("patient_id", "date") if len({getattr(each, key) for each in series}) > 1]
+        lines = []
+        for each in series[:_LISTED]:
+            words = [str(each), *(value for key in differing if (value := getattr(each, key)))]
+            lines.append(f"{self.series.index(each) + 1}) {', '.join(words)}")
         return "; ".join(lines) + (f"; and {len(series) - _LISTED} more" if len(series) > _LISTED else "")
 
     def _reason(self, found: Sequence[Series], modality: str) -> str:
