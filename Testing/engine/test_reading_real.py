@@ -1,5 +1,7 @@
 """Real series that are hard to read."""
 
+import shutil
+import subprocess
 import tarfile
 
 import numpy as np
@@ -7,6 +9,7 @@ import pydicom
 import pytest
 
 from oncotrack import InputError, load, load_study
+from oncotrack.images.dicom import read
 
 pytestmark = pytest.mark.real
 
@@ -103,3 +106,36 @@ def test_objects_beside_the_slices_are_named(shared_data):
     study = load_study(shared_data / "dcmqi_liver")
     assert sorted(found.kind for found in study.series) == ["CT", "segmentation", "structured report"]
     assert len(load(shared_data / "dcmqi_liver").array) == 3
+
+
+ARCHIVES = [
+    ("cmb_crc_mr/scan_001_1960-04-13.tar.xz", 0.001),
+    ("crlm_1004/ct_dicom.tar.xz", 0.001),
+    ("qin_hn_0024/pet_dicom.tar.xz", 0.001),
+    ("sts_001_ge_pet/fdg_pet.tar.xz", 0.03),  # dcm2niix extends the first step, without the seams between the beds
+]
+
+
+@pytest.mark.parametrize(("name", "tolerance"), ARCHIVES, ids=[name.partition("/")[0] for name, _ in ARCHIVES])
+def test_dcm2niix_reads_the_same(unpacked, tmp_path, name, tolerance):
+    nibabel = pytest.importorskip("nibabel")
+    program = shutil.which("dcm2niix")
+    if program is None:
+        pytest.skip("dcm2niix is not installed")
+    folder = unpacked(name)
+    subprocess.run([program, "-z", "n", "-b", "n", "-f", "%j", "-o", tmp_path, folder], check=True, capture_output=True)
+    volumes = [series for series in load_study(folder).series if series.is_volume]
+    assert volumes
+    for series in volumes:
+        volume = read(series)
+        other = nibabel.load(tmp_path / f"{series.uid}.nii")
+        mapping = np.linalg.inv(other.affine) @ volume.ijk_to_ras
+        corners = np.array([[i, j, k, 1] for i in (0, 1) for j in (0, 1) for k in (0, 1)])
+        corners[:, :3] *= np.array(volume.array.shape[::-1]) - 1
+        indices = corners @ mapping.T
+        assert np.abs((np.round(indices) - indices) @ other.affine.T).max() < tolerance
+        values = np.asarray(other.get_fdata()).T
+        for axis in range(3):  # dcm2niix turns the rows
+            if mapping[axis, axis] < 0:
+                values = np.flip(values, 2 - axis)
+        assert np.allclose(values, volume.array, rtol=1e-6, atol=0.01)

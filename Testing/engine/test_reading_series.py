@@ -136,7 +136,7 @@ def test_a_series_exported_twice_is_read_once(tmp_path, twice):
     write(slices, tmp_path / "copy", "copy{}.dcm")
     volume = load(tmp_path)
     assert np.array_equal(volume.array, HU[:twice])
-    assert f"{twice} files are copies" in volume.metadata["notes"]
+    assert f"{twice} files are copies" in volume.metadata["notice"]
 
 
 def test_slices_that_share_a_uid_but_not_their_position_are_no_copies(tmp_path):
@@ -410,7 +410,7 @@ def test_pictures_that_are_no_slices_are_refused(tmp_path, tags, sentence):
     ],
 )
 def test_doubts_about_a_series_are_noted(tmp_path, tags, note):
-    assert note in load(write(series(HU, **tags), tmp_path)).metadata["notes"]
+    assert note in load(write(series(HU, **tags), tmp_path)).metadata["notice"]
 
 
 def test_patients_and_dates_are_listed_where_they_differ(tmp_path):

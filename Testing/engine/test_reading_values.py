@@ -55,7 +55,7 @@ def test_without_slope_the_stored_values_are_taken(tmp_path, slope, intercept):
             del ds.RescaleSlope, ds.RescaleIntercept
     volume = load(write(slices, tmp_path))
     assert np.array_equal(volume.array, HU + 1024)
-    assert ("slope of 4 slices is 0" in volume.metadata.get("notes", "")) == (slope == 0)
+    assert ("slope of 4 slices is 0" in volume.metadata.get("notice", "")) == (slope == 0)
 
 
 def test_a_ct_in_monochrome1_keeps_its_values(tmp_path):

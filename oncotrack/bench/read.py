@@ -41,19 +41,21 @@ for _ in range(int(sys.argv[2])):
 print(json.dumps({name: min(values) for name, values in seconds.items()}))
 """
 _MEMORY = """
-import json, sys
-from oncotrack.images.files import load
+import json, re, sys
+from pathlib import Path
 import oncotrack.images.dicom
-try:
-    import resource
-except ImportError:
+from oncotrack.images.files import load
+
+def peak():
+    return 1024 * int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text()).group(1))
+
+if not Path("/proc/self/status").exists():
     print("{}")
     sys.exit()
-unit = 1 if sys.platform == "darwin" else 1024
-before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+before = peak()
 volume = load(sys.argv[1])
-peak = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit
-print(json.dumps({"memory_mib": peak / 2**20, "memory_per_volume": peak / (4 * volume.array.size)}))
+used = peak() - before
+print(json.dumps({"memory_mib": used / 2**20, "memory_per_volume": used / (4 * volume.array.size)}))
 """
 _LIST = """
 import json, sys, time
@@ -90,7 +92,7 @@ def bench_read(slices: int = _SLICES, files: int = _FILES, progress: Progress = 
     -------
     dict
         ``open_seconds`` and ``simpleitk_seconds`` (the series reader of SimpleITK), ``memory_mib`` (the peak above the
-        imports, not on Windows), ``memory_per_volume`` (relative to the volume as float32), ``list_seconds`` and
+        imports; Linux only), ``memory_per_volume`` (relative to the volume as float32), ``list_seconds`` and
         ``pydicom_seconds`` (a loop that reads every header); the best of five runs in turn; ``slices`` and ``files``.
     """
     with tempfile.TemporaryDirectory(prefix="oncotrack-bench-") as name:

@@ -53,8 +53,9 @@ class Volume:
         Other information from the file, as text. From DICOM, where known: ``path``, ``series_uid``, ``study_uid``,
         ``frame_of_reference``, ``date`` (YYYYMMDD), ``time``, ``description``, ``series_number``, ``part``,
         ``patient_id``, ``patient_name``, ``birth_date``, ``sex``, ``thickness`` (mm), ``kernel``, ``contrast``,
-        ``image_type``, ``units`` (HU, BQML); and what a reader must be told: ``chosen``, ``resampled``, ``single_slice``, ``notes``
-        (sentences), ``deviation_mm``.
+        ``image_type``, ``units`` (HU, BQML) and ``deviation_mm``, the largest distance of a slice from the grid. Sentences
+        for the reader: ``chosen`` (which series of several), ``notice`` (what is doubtful in the file), ``resampled``
+        (what was done to an irregular one) and ``single_slice`` (what is taken as its thickness).
     """
 
     array: np.ndarray

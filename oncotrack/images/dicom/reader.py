@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pydicom
 
 _IMAGE_FILES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
-_TIMES = ["AcquisitionDate", "AcquisitionTime", "FrameReferenceTime", "ActualFrameDuration"]
+_TIMES = ("AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "FrameReferenceTime", "ActualFrameDuration")
 
 
 def load_study(path: str | Path) -> Study:
@@ -168,7 +168,7 @@ def _metadata(series: Series) -> dict[str, str]:
         "image_type": series.image_type,
         "units": _units(series),
         "deviation_mm": f"{series.deviation:.3f}" if series.deviation >= 0.0005 else "",
-        "notes": " ".join(series.notes),
+        "notice": "\n".join(series.notes),
         "single_slice": (
             f"A single slice; its thickness of {series.spacing[2]:g} mm is taken as its extent."
             if series.slices == 1
@@ -209,7 +209,7 @@ def header(series: Series) -> pydicom.Dataset:
     """Read the whole header of the first slice, without pixels.
 
     Its attribute ``slices`` lists one small dataset for each slice, in their order, with AcquisitionDate,
-    AcquisitionTime, FrameReferenceTime and ActualFrameDuration where the files have them.
+    AcquisitionTime, AcquisitionDateTime, FrameReferenceTime and ActualFrameDuration where the files have them.
 
     Parameters
     ----------
