@@ -13,6 +13,7 @@ from small_dicom import changed, hounsfield, series, write
 
 import oncotrack
 from oncotrack import InputError, load, load_study
+from oncotrack.bench.read import bench_read
 from oncotrack.images.dicom import header, picture
 from oncotrack.images.dicom.headers import _WANTED, numbers, read_header, text
 
@@ -272,3 +273,9 @@ def test_the_short_way_reads_headers_as_pydicom_does():
                 assert text(found.header, keyword) == one.strip(), (path.name, keyword)
             checked += 1
     assert checked > 1000
+
+
+def test_reading_is_measured():
+    result = bench_read(slices=3, files=40)
+    assert (result["slices"], result["files"]) == (3, 40)
+    assert min(result[f"{name}_seconds"] for name in ("open", "simpleitk", "list", "pydicom")) > 0

@@ -6,13 +6,20 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
+import SimpleITK as sitk
+from pydicom.uid import UID
 
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import OncoTrackError
+from oncotrack.images.dicom import load_study
+from oncotrack.images.files import load
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.phantom.dicom_series import write_series
@@ -20,26 +27,6 @@ from oncotrack.phantom.dicom_series import write_series
 _SLICES, _SIDE = 275, 512
 _FILES, _SERIES, _SMALL = 5000, 20, 32
 _REPEATS = 5
-_OPEN = """
-import json, sys, time
-import SimpleITK as sitk
-from oncotrack.images.files import load
-
-def with_simpleitk(folder):
-    reader = sitk.ImageSeriesReader()
-    (uid,) = reader.GetGDCMSeriesIDs(folder)
-    reader.SetFileNames(reader.GetGDCMSeriesFileNames(folder, uid))
-    reader.MetaDataDictionaryArrayUpdateOn()
-    return sitk.GetArrayFromImage(reader.Execute())
-
-seconds = {}
-for _ in range(int(sys.argv[2])):
-    for name, read in (("open_seconds", load), ("simpleitk_seconds", with_simpleitk)):
-        start = time.perf_counter()
-        read(sys.argv[1])
-        seconds.setdefault(name, []).append(time.perf_counter() - start)
-print(json.dumps({name: min(values) for name, values in seconds.items()}))
-"""
 _MEMORY = """
 import json, re, sys
 from pathlib import Path
@@ -56,23 +43,6 @@ before = peak()
 volume = load(sys.argv[1])
 used = peak() - before
 print(json.dumps({"memory_mib": used / 2**20, "memory_per_volume": used / (4 * volume.array.size)}))
-"""
-_LIST = """
-import json, sys, time
-from pathlib import Path
-import pydicom
-from oncotrack import load_study
-
-def with_pydicom(folder):
-    return [pydicom.dcmread(file, stop_before_pixels=True) for file in sorted(Path(folder).rglob("*.dcm"))]
-
-seconds = {}
-for _ in range(int(sys.argv[2])):
-    for name, read in (("list_seconds", load_study), ("pydicom_seconds", with_pydicom)):
-        start = time.perf_counter()
-        read(sys.argv[1])
-        seconds.setdefault(name, []).append(time.perf_counter() - start)
-print(json.dumps({name: min(values) for name, values in seconds.items()}))
 """
 
 
@@ -100,31 +70,51 @@ def bench_read(slices: int = _SLICES, files: int = _FILES, progress: Progress = 
         progress(0.0, "Writing a CT")
         _write(folder / "ct", slices, 1, _SIDE)
         progress(0.2, "Opening it")
-        result = {"slices": slices, "files": files, **_measured(_OPEN, folder / "ct" / "000")}
-        result |= _measured(_MEMORY, folder / "ct" / "000")
+        ct = folder / "ct" / "000"
+        result: dict[str, Any] = {"slices": slices, "files": files}
+        result |= _seconds(ct, open_seconds=load, simpleitk_seconds=_with_simpleitk)
+        result |= _memory(ct)
         progress(0.4, "Writing a study")
         _write(folder / "study", files // _SERIES, _SERIES, _SMALL)
         progress(0.7, "Listing it")
-        result |= _measured(_LIST, folder / "study")
+        result |= _seconds(folder / "study", list_seconds=load_study, pydicom_seconds=_with_pydicom)
     progress(1.0, "Measured")
     return result
 
 
-def _measured(script: str, folder: Path) -> dict[str, float]:
-    """Run a script in a process of its own, so that nothing before it counts."""
-    done = subprocess.run(
-        [sys.executable, "-c", script, str(folder), str(_REPEATS)], capture_output=True, text=True, check=False
-    )
+def _seconds(folder: Path, **readers: Callable[[Path], object]) -> dict[str, float]:
+    """Return the best of several runs of each reader, in turn."""
+    best = dict.fromkeys(readers, float("inf"))
+    for _ in range(_REPEATS):
+        for name, reader in readers.items():
+            started = time.perf_counter()
+            reader(folder)
+            best[name] = min(best[name], time.perf_counter() - started)
+    return best
+
+
+def _with_simpleitk(folder: Path) -> np.ndarray:
+    reader = sitk.ImageSeriesReader()
+    (uid,) = reader.GetGDCMSeriesIDs(str(folder))
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder), uid))
+    reader.MetaDataDictionaryArrayUpdateOn()
+    return sitk.GetArrayFromImage(reader.Execute())
+
+
+def _with_pydicom(folder: Path) -> list[object]:
+    return [pydicom.dcmread(file, stop_before_pixels=True) for file in sorted(folder.rglob("*.dcm"))]
+
+
+def _memory(folder: Path) -> dict[str, float]:
+    """Measure the peak memory in a process of its own, so that nothing before it counts."""
+    done = subprocess.run([sys.executable, "-c", _MEMORY, str(folder)], capture_output=True, text=True, check=False)
     if done.returncode:
         raise OncoTrackError(f"The measurement stopped: {done.stderr[-300:]}")
-    return json.loads(done.stdout.splitlines()[-1])
+    return json.loads(done.stdout)
 
 
 def _write(folder: Path, slices: int, series: int, side: int) -> None:
     """Write CT series in a folder each, with noise as their pixels."""
-    import pydicom
-    from pydicom.uid import UID
-
     noise = np.random.default_rng(1).normal(0, 20, (1, side, side)).astype(np.float32)
     template = write_series(Volume(noise, Geometry((side, side, 1)), "noise", "CT"), folder)
     slice_of = pydicom.dcmread(next(template.iterdir()))
