@@ -50,7 +50,7 @@ def load(
     if not _is_image_file(path):
         from oncotrack.images import dicom
 
-        return dicom.load(path, series, modality=modality, resample=resample).checked()
+        return dicom.open_series(path, series, modality=modality, resample=resample)[0].checked()
     if series is not None:
         raise InputError(
             f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series.",
@@ -59,7 +59,7 @@ def load(
     return _load_image(path).checked()
 
 
-def load_suv(path: str | Path, series: int | str | None = None) -> Volume:
+def load_suv(path: str | Path, series: int | str | None = None, *, resample: bool = False) -> Volume:
     """Read a PET series as SUV by body weight, g/ml.
 
     Parameters
@@ -67,6 +67,8 @@ def load_suv(path: str | Path, series: int | str | None = None) -> Volume:
     path : path
         As in `load`, DICOM only.
     series : int or str, optional
+        As in `load`.
+    resample : bool
         As in `load`.
 
     Raises
@@ -77,8 +79,8 @@ def load_suv(path: str | Path, series: int | str | None = None) -> Volume:
     from oncotrack.images import dicom
     from oncotrack.images.suv import to_suv
 
-    chosen = dicom.load_study(path).choose(series, "PT")
-    return to_suv(dicom.read(chosen), dicom.header(chosen)).checked()
+    volume, chosen = dicom.open_series(path, series, modality="PT", resample=resample)
+    return to_suv(volume, dicom.header(chosen)).checked()
 
 
 def _is_image_file(path: Path) -> bool:

@@ -73,9 +73,9 @@ def _nothing(path: Path, damaged: list[DicomFile], paths: list[Path]) -> str:
     return f"{path} holds no DICOM images. Choose the folder that holds the slices of a series."
 
 
-def load(
+def open_series(
     path: str | Path, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
-) -> Volume:
+) -> tuple[Volume, Series]:
     """Read the wanted series of a folder, file or archive; ``metadata["chosen"]`` says which where there were others.
 
     Parameters
@@ -100,7 +100,7 @@ def load(
     if len(study.series) > 1:
         number = study.series.index(chosen) + 1
         volume.metadata["chosen"] = f"Series {number} of {len(study.series)}: {chosen}."
-    return volume
+    return volume, chosen
 
 
 def read(series: Series, *, resample: bool = False) -> Volume:
