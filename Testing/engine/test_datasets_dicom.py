@@ -9,8 +9,7 @@ from oncotrack.datasets import lidc, lung_dx, nih_lymph_nodes, petct, prostatex
 from oncotrack.datasets.dicom_masks import label_map, read_rtstruct, read_seg
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
-from oncotrack.images.dicom import load_series
-from oncotrack.images.files import save
+from oncotrack.images.files import load, save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
@@ -198,7 +197,7 @@ def test_prostatex_points_and_masks(tmp_path, scan):
         writer.writerow(["ProxID", "fid", "pos", "zone", "ClinSig"])
         writer.writerow(["ProstateX-0000", 1, "-4.0 -15.2 37.5", "PZ", "TRUE"])
         writer.writerow(["ProstateX-0000", 2, "-2.0 -10.0 32.0", "TZ", "FALSE"])
-    lesion = Volume((nodes() == 1).astype(np.uint8), load_series(patient / "9").geometry)
+    lesion = Volume((nodes() == 1).astype(np.uint8), load(patient / "9").geometry)
     save(lesion, tmp_path / "Masks" / "T2" / "ProstateX-0000-Finding1-t2_tse_tra0_ROI.nii.gz")
     (case,) = prostatex.cases(tmp_path / "PROSTATEx", table, tmp_path / "Masks")
     assert np.array_equal(case.images["t2"].array, scan + 9), "the last of the repeated series"
@@ -271,7 +270,7 @@ def test_a_pet_study_with_seg_is_read_in_suv(tmp_path, scan):
 def test_seg_keeps_its_position_when_only_some_frames_are_stored(tmp_path, scan):
     slices = write_series(tmp_path / "CT", scan)
     write_seg(tmp_path / "seg.dcm", slices, nodes(), [("A", "mass"), ("B", "node")])
-    image = load_series(tmp_path / "CT")
+    image = load(tmp_path / "CT")
     structures = read_seg(tmp_path / "seg.dcm")
     assert np.array_equal(label_map(structures, image).array, nodes())
     with pytest.raises(InputError, match="not a readable DICOM segmentation"):
@@ -314,14 +313,14 @@ def test_rtstruct_fills_contours_and_leaves_holes(tmp_path, scan):
         "GTV_node_1": [rectangle(12, 12, 17, 18, 6), rectangle(14, 14, 15, 16, 6)],
     }
     write_rtstruct(tmp_path / "RT" / "rt.dcm", study, slices[0].FrameOfReferenceUID, contours)
-    image = load_series(tmp_path / "CT")
+    image = load(tmp_path / "CT")
     primary, node = read_rtstruct(tmp_path / "RT" / "rt.dcm", image)
     assert np.array_equal(primary.mask.array, nodes() == 1)
     assert node.kind is Kind.LYMPH_NODE and node.mask.array[6].sum() == 6 * 7 - 2 * 3 and not node.mask.array[6, 15, 14]
     (case,) = petct.cases(tmp_path)
     assert [f.label for f in case.truth] == ["GTVp", "GTV_node_1"]
     assert np.array_equal(case.masks["pet"].array == 1, nodes() == 1)
-    small = load_series(tmp_path / "CT").cropped((0, 0, 0), (20, 24, 4))
+    small = load(tmp_path / "CT").cropped((0, 0, 0), (20, 24, 4))
     with pytest.raises(InputError, match="GTVp is not drawn on slices"):
         read_rtstruct(tmp_path / "RT" / "rt.dcm", small)
     with pytest.raises(InputError, match="not a readable RTSTRUCT"):

@@ -12,7 +12,6 @@ import pytest
 from oncotrack.datasets import deeplesion, dls, folder, lidc, lung_dx, petct
 from oncotrack.datasets.dicom_masks import label_map, read_seg
 from oncotrack.findings.finding import Kind
-from oncotrack.images.dicom import load_series
 from oncotrack.images.files import load
 
 pytestmark = pytest.mark.real
@@ -179,7 +178,7 @@ def test_lung_dx_boxes_lie_on_the_tumour(shared_data, tmp_path):
 def test_dcmqi_segment_covers_the_liver(shared_data, tmp_path):
     for n in (1, 2, 3):
         shutil.copy(shared_data / "dcmqi_liver" / f"0{n}.dcm", tmp_path)
-    image = load_series(tmp_path)
+    image = load(tmp_path)
     structures = read_seg(shared_data / "dcmqi_liver" / "liver.dcm")
     assert len(structures) == 1 and "liver" in structures[0].name.lower()
     inside = label_map(structures, image).array == 1

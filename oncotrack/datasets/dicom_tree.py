@@ -2,29 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 from oncotrack.errors import InputError, MissingPackageError
-from oncotrack.images.dicom import is_dicom_file
-
-_TAGS = ["Modality", "PatientID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesNumber", "SeriesDescription"]
-_OBJECTS = ("SEG", "RTSTRUCT", "SR", "PR", "KO", "REG")
-
-
-@dataclass(frozen=True)
-class Series:
-    """A DICOM series on disk: a folder of slices, or one file that holds an object (SEG, RTSTRUCT)."""
-
-    path: Path
-    modality: str
-    patient: str
-    study_uid: str
-    series_uid: str
-    number: int
-    description: str
+from oncotrack.images.dicom import Series, load_study
 
 
 def dicom_headers() -> ModuleType:
@@ -54,24 +36,9 @@ def require_file(file: str | Path, what: str) -> Path:
     return path
 
 
-def find_series(root: str | Path) -> Iterator[Series]:
-    """Yield all series under `root`, sorted by path; the slices of a series share one folder, as in the archives."""
-    pydicom = dicom_headers()
-    root = Path(root)
-    for folder in [root, *sorted(path for path in root.rglob("*") if path.is_dir())]:
-        seen = set()
-        for file in sorted(path for path in folder.iterdir() if path.is_file() and is_dicom_file(path)):
-            header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
-            modality, uid = str(header.get("Modality", "")), str(header.get("SeriesInstanceUID", ""))
-            if modality not in _OBJECTS and uid in seen:
-                continue
-            seen.add(uid)
-            yield Series(
-                file if modality in _OBJECTS else folder,
-                modality,
-                str(header.get("PatientID", "")),
-                str(header.get("StudyInstanceUID", "")),
-                uid,
-                int(header.get("SeriesNumber") or 0),
-                str(header.get("SeriesDescription", "")),
-            )
+def find_series(root: str | Path) -> tuple[Series, ...]:
+    """Return all DICOM series under `root`: volumes and objects (SEG, RTSTRUCT); none where there is no DICOM."""
+    try:
+        return load_study(root).series
+    except InputError:
+        return ()

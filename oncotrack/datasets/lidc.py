@@ -21,7 +21,7 @@ from oncotrack.datasets.case import Case, label_case
 from oncotrack.datasets.dicom_tree import find_series, require_path
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
-from oncotrack.images.dicom import load_series
+from oncotrack.images.dicom import read
 from oncotrack.images.volume import Volume
 
 SOURCE = "LIDC-IDRI"
@@ -163,7 +163,7 @@ def cases(root: str | Path, min_readers: int = 3) -> Iterator[Case]:
             f"{root} holds no LIDC annotation files (XML with LidcReadMessage). Download them into that folder."
         )
     for series in find_series(root):
-        if series.modality == "CT" and series.series_uid in readings:
-            ct = load_series(series.path)
-            labels = consensus(readings[series.series_uid], ct, min_readers)
-            yield label_case(series.patient or series.series_uid, {"ct": ct}, labels, "ct", SOURCE, Kind.LESION)
+        if series.modality == "CT" and series.uid in readings:
+            ct = read(series)
+            labels = consensus(readings[series.uid], ct, min_readers)
+            yield label_case(series.patient_id or series.uid, {"ct": ct}, labels, "ct", SOURCE, Kind.LESION)

@@ -13,10 +13,11 @@ from xml.etree import ElementTree
 import numpy as np
 
 from oncotrack.datasets.case import Case, annotated_observation, slice_tracklet, truth_list, voxel_box
-from oncotrack.datasets.dicom_tree import Series, dicom_headers, find_series, require_path
+from oncotrack.datasets.dicom_tree import find_series, require_path
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
-from oncotrack.images.dicom import load_series
+from oncotrack.images.dicom import Series, read
+from oncotrack.images.dicom.headers import text
 from oncotrack.images.volume import Volume, lps_to_ras
 
 SOURCE = "Lung-PET-CT-Dx"
@@ -66,20 +67,17 @@ def cases(scans: str | Path, annotations: str | Path) -> Iterator[Case]:
 
 def _positions(series: Series) -> dict[str, np.ndarray]:
     """Return the RAS position (mm) of every slice by its SOP Instance UID."""
-    tags = ["SOPInstanceUID", "ImagePositionPatient", "SeriesInstanceUID"]
-    headers = [
-        dicom_headers().dcmread(path, stop_before_pixels=True, specific_tags=tags)
-        for path in sorted(series.path.glob("*.dcm"))
-    ]
-    return {str(h.SOPInstanceUID): lps_to_ras(h.ImagePositionPatient) for h in headers}
+    return {
+        text(frame.header, "SOPInstanceUID"): lps_to_ras(frame.position) for frame in series.frames if frame.position
+    }
 
 
 def _case(series: Series, planes: dict[str, np.ndarray], marked: dict[str, Boxes]) -> Case:
     """Read a series with its tumours."""
-    ct = load_series(series.path)
+    ct = read(series)
     slices = {round(float(ct.geometry.to_ijk(planes[uid])[2])): boxes for uid, boxes in marked.items()}
     findings = [_finding(n, letter, boxes, ct) for n, (letter, boxes) in enumerate(stack(slices), 1)]
-    name = series.patient or series.series_uid
+    name = series.patient_id or series.uid
     return Case(name, {"ct": ct}, truth_list(name, {"ct": ct}, findings))
 
 

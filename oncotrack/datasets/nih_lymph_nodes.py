@@ -17,7 +17,7 @@ from oncotrack.datasets.case import Case, label_case, load_mask
 from oncotrack.datasets.dicom_tree import find_series, require_path
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
-from oncotrack.images.dicom import load_series
+from oncotrack.images.dicom import read
 from oncotrack.images.volume import Volume
 
 SOURCE = "NIH CT Lymph Nodes"
@@ -57,7 +57,7 @@ def _case(patient: Path, masks: Path) -> Case:
     series = [found for found in find_series(patient) if found.modality == "CT"]
     if len(series) != 1:
         raise InputError(f"{patient} holds {len(series)} CT series; exactly one is needed. Download the patient again.")
-    ct = load_series(series[0].path)
+    ct = read(series[0])
     mask = load_mask(require_path(masks / name / f"{name}_mask.nii.gz", f"the mask of {name}"))
     return label_case(name, {"ct": ct}, _map_to_scan(mask, ct), "ct", SOURCE, Kind.LYMPH_NODE)
 

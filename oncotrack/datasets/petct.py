@@ -12,30 +12,14 @@ from pathlib import Path
 
 from oncotrack.datasets.case import Case, label_case, label_components, load_mask
 from oncotrack.datasets.dicom_masks import Structure, label_map, read_rtstruct, read_seg
-from oncotrack.datasets.dicom_tree import Series, dicom_headers, find_series, require_path
+from oncotrack.datasets.dicom_tree import dicom_headers, find_series, require_path
 from oncotrack.errors import InputError
-from oncotrack.images.dicom import is_dicom_file, load_series
+from oncotrack.images.dicom import Series, header, read
 from oncotrack.images.files import load
 from oncotrack.images.suv import to_suv
-from oncotrack.images.volume import Volume, lps_to_ras
+from oncotrack.images.volume import Volume
 
 SOURCE = "PET/CT"
-
-
-def load_suv(folder: str | Path) -> Volume:
-    """Read a PET series as SUV by body weight.
-
-    Raises
-    ------
-    InputError
-        As `load_series` and `to_suv`.
-    """
-    pet = load_series(Path(folder))
-    pydicom = dicom_headers()
-    files = [path for path in Path(folder).iterdir() if path.is_file() and is_dicom_file(path)]
-    headers = [pydicom.dcmread(path, stop_before_pixels=True) for path in files]
-    normal = pet.geometry.ijk_to_ras[:3, 2]
-    return to_suv(pet, sorted(headers, key=lambda header: lps_to_ras(header.ImagePositionPatient) @ normal))
 
 
 def cases(root: str | Path, *, split: bool = False) -> Iterator[Case]:
@@ -88,17 +72,18 @@ def _dicom_case(study: list[Series], split: bool) -> Case:
     for series in study:
         by_modality.setdefault(series.modality, []).append(series)
     pet_series = by_modality["PT"][0]
-    name = pet_series.patient or pet_series.study_uid
+    name = pet_series.patient_id or pet_series.study_uid
     if len(by_modality["PT"]) > 1:
         raise InputError(
             f"{name}: the study holds {len(by_modality['PT'])} PET series. Keep only the attenuation-corrected one."
         )
-    images = {"pet": load_suv(pet_series.path)}
+    images = {"pet": to_suv(read(pet_series), header(pet_series))}
     if "CT" in by_modality:
-        images["ct"] = load_series(max(by_modality["CT"], key=lambda series: len(list(series.path.iterdir()))).path)
-    structures = [structure for series in by_modality.get("SEG", []) for structure in read_seg(series.path)]
+        images["ct"] = read(max(by_modality["CT"], key=lambda series: (series.is_volume, series.slices)))
+    structures = [s for series in by_modality.get("SEG", []) for path in series.files for s in read_seg(path)]
     for series in by_modality.get("RTSTRUCT", []):
-        structures += _structures(series, images)
+        for path in series.files:
+            structures += _structures(path, images)
     if not structures:
         raise InputError(f"{name}: the study has a PET but no SEG or RTSTRUCT. Download its annotation too.")
     labels = label_map(structures, images["pet"])
@@ -108,9 +93,9 @@ def _dicom_case(study: list[Series], split: bool) -> Case:
     return label_case(name, images, labels, "pet", SOURCE, names=names)
 
 
-def _structures(series: Series, images: dict[str, Volume]) -> list[Structure]:
+def _structures(path: Path, images: dict[str, Volume]) -> list[Structure]:
     """Read an RTSTRUCT on the scan whose series it refers to; on the CT when it refers to none."""
-    header = dicom_headers().dcmread(series.path, stop_before_pixels=True)
+    header = dicom_headers().dcmread(path, stop_before_pixels=True)
     text = str(header.get("ReferencedFrameOfReferenceSequence", ""))
     drawn_on = [image for image in images.values() if (image.metadata.get("series_uid") or "none") in text]
-    return read_rtstruct(series.path, (drawn_on or [images.get("ct", images["pet"])])[0])
+    return read_rtstruct(path, (drawn_on or [images.get("ct", images["pet"])])[0])

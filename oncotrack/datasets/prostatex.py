@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.datasets.case import Case, annotated_observation, load_mask, observe_labels, truth_list
-from oncotrack.datasets.dicom_tree import Series, find_series, require_path
+from oncotrack.datasets.dicom_tree import find_series, require_path
 from oncotrack.datasets.tables import table_rows
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
-from oncotrack.images.dicom import load_series
+from oncotrack.images.dicom import Series, read
 from oncotrack.images.volume import Volume, lps_to_ras
 
 SOURCE = "PROSTATEx"
@@ -83,7 +83,7 @@ def cases(root: str | Path, findings: str | Path, masks: str | Path | None = Non
         t2 = [series for series in find_series(folder) if _is_axial_t2(series)]
         if not t2:
             raise InputError(f"{folder} holds no axial T2 series (t2_tse_tra). Download the patient again.")
-        image = load_series(max(t2, key=lambda series: series.number).path)
+        image = read(max(t2, key=lambda series: series.number or 0))
         yield _case(patient, image, points, files)
 
 

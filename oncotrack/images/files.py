@@ -8,39 +8,55 @@ import SimpleITK as sitk
 
 from oncotrack.atomic import replacing
 from oncotrack.errors import InputError, OutputError
-from oncotrack.images import dicom, metaimage, nifti, nrrd
+from oncotrack.images import metaimage, nifti, nrrd
 from oncotrack.images.volume import Volume, to_sitk
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 
-def load(path: str | Path, *, resample: bool = False) -> Volume:
+def load(
+    path: str | Path, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
+) -> Volume:
     """Read a scan.
 
     Parameters
     ----------
     path : path
-        A folder with one DICOM series, or a NIfTI, NRRD or MetaImage file.
+        DICOM (a folder with subfolders, one file of a series, a DICOMDIR or a zip archive), or a NIfTI, NRRD or
+        MetaImage file.
+    series : int or str, optional
+        Which DICOM series, see `oncotrack.images.dicom.Study.choose`; needed where there are several volumes.
+    modality : str, optional
+        Only DICOM series of this modality ("CT", "MR", "PT").
     resample : bool
-        Resample a sheared image to a straight grid instead of refusing it.
+        Resample a tilted gantry, mixed slice distances or a sheared grid to a straight, regular grid instead of refusing
+        them.
 
     Returns
     -------
     Volume
-        Its ``metadata`` says in sentences what is doubtful in the file (``notice``) and what was done (``resampled``).
+        In RAS mm; DICOM as float32. Its ``metadata`` says in sentences what is doubtful in the file (``notice``) and what
+        was done where it was resampled (``resampled``).
 
     Raises
     ------
     InputError
-        A missing, damaged, empty, constant or NaN image; a picture, colours or a 4D file; an impossible or sheared grid; a
-        folder with no or several series; a series with a missing slice or mixed spacing.
+        A missing, damaged, empty, constant or NaN image; a picture, colours or a 4D file; an impossible grid; no volume, or
+        several of them (they are listed); a missing slice.
     """
     path = Path(path).expanduser()
-    if path.is_dir():
-        return dicom.load_series(path).checked()
-    if path.is_file() and not path.name.lower().endswith(SUFFIXES) and dicom.is_dicom_file(path):
-        raise InputError(f"{path} is one DICOM file. Give the folder {path.parent} that holds its whole series.")
+    if not path.exists():
+        raise InputError(f"{path} does not exist. Check the path.")
+    if not _is_image_file(path):
+        from oncotrack.images import dicom
+
+        return dicom.open_series(path, series, modality=modality, resample=resample)[0].checked()
+    if series is not None:
+        raise InputError(
+            f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series.",
+            parameter="series",
+        )
     return read_image(path, resample=resample).checked()
 
 
@@ -61,14 +77,42 @@ def read_image(path: Path, *, resample: bool = False) -> Volume:
     """
     if not path.exists():
         raise InputError(f"{path} does not exist. Check the path.")
-    name = path.name.lower()
-    if not name.endswith(SUFFIXES) or not path.is_file():
+    if not _is_image_file(path):
         raise InputError(
             f"{path.name} is not an image that OncoTrack can read. "
             f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
         )
+    name = path.name.lower()
     form = nifti if name.endswith((".nii", ".nii.gz")) else nrrd if name.endswith((".nrrd", ".nhdr")) else metaimage
     return form.read(path, resample=resample)
+
+
+def load_suv(path: str | Path, series: int | str | None = None, *, resample: bool = False) -> Volume:
+    """Read a PET series as SUV by body weight, g/ml.
+
+    Parameters
+    ----------
+    path : path
+        As in `load`, DICOM only.
+    series : int or str, optional
+        As in `load`.
+    resample : bool
+        As in `load`.
+
+    Raises
+    ------
+    InputError
+        As in `load`; a tag that SUV needs is missing or impossible (it is named).
+    """
+    from oncotrack.images import dicom
+    from oncotrack.images.suv import to_suv
+
+    volume, chosen = dicom.open_series(path, series, modality="PT", resample=resample)
+    return to_suv(volume, dicom.header(chosen)).checked()
+
+
+def _is_image_file(path: Path) -> bool:
+    return path.is_file() and path.name.lower().endswith(SUFFIXES)
 
 
 def save(volume: Volume, path: str | Path) -> Path:

@@ -37,9 +37,12 @@ class Volume:
     modality : str
         DICOM modality ("CT", "MR", "PT"), or "" when it is unknown.
     metadata : dict
-        Other information from the file: ``date``, ``series_uid``, ``path``, ``description``; sentences for the reader in
-        ``notice`` (what is doubtful in the file), ``resampled`` (what was done to a sheared or irregular one) and
-        ``single_slice`` (what is taken as its thickness).
+        Other information from the file, as text. From DICOM, where known: ``path``, ``series_uid``, ``study_uid``,
+        ``frame_of_reference``, ``date`` (YYYYMMDD), ``time``, ``description``, ``series_number``, ``part``,
+        ``patient_id``, ``patient_name``, ``birth_date``, ``sex``, ``thickness`` (mm), ``kernel``, ``contrast``,
+        ``image_type``, ``units`` (HU, BQML) and ``deviation_mm``, the largest distance of a slice from the grid. Sentences
+        for the reader: ``chosen`` (which series of several), ``notice`` (what is doubtful in the file), ``resampled``
+        (what was done to an irregular one) and ``single_slice`` (what is taken as its thickness).
     """
 
     array: np.ndarray
@@ -68,6 +71,11 @@ class Volume:
     def direction(self) -> tuple[tuple[float, float, float], ...]:
         """Rows of the matrix whose columns are the RAS unit vectors of i, j, k."""
         return self.geometry.direction
+
+    @property
+    def ijk_to_ras(self) -> np.ndarray:
+        """(4, 4) matrix from voxel indices (i, j, k) to RAS mm."""
+        return self.geometry.ijk_to_ras
 
     @cached_property
     def is_ct(self) -> bool:
@@ -224,7 +232,7 @@ class Volume:
         from scipy.ndimage import map_coordinates
 
         points = np.atleast_2d(np.asarray(points_ras, float))
-        kji = self.geometry.to_ijk(points)[:, ::-1].T
+        kji = np.round(self.geometry.to_ijk(points)[:, ::-1].T, 6)  # a point on the first slice is not outside
         fill = float(self.array.min()) if fill is None else fill
         return map_coordinates(self.array, kji, order=1, mode="constant", cval=fill, output=np.float32)
 

@@ -1,0 +1,25 @@
+"""``oncotrack bench read``."""
+
+from __future__ import annotations
+
+from oncotrack.cli.options import Json
+from oncotrack.cli.output import print_result, progress_bar
+
+
+def read(json: Json = None) -> None:
+    """Time the opening of a DICOM series and the listing of a study folder.
+
+    Next to the series reader of SimpleITK and a loop of pydicom over all headers.
+    """
+    from oncotrack.bench.read import bench_read
+
+    with progress_bar() as progress:
+        result = bench_read(progress=progress)
+    lines = {
+        f"Opening {result['slices']} slices": f"{result['open_seconds']:.2f} s; "
+        f"SimpleITK {result['simpleitk_seconds']:.2f} s",
+        f"Listing {result['files']} files": f"{result['list_seconds']:.2f} s; pydicom {result['pydicom_seconds']:.2f} s",
+    }
+    if "memory_mib" in result:
+        lines["Memory"] = f"{result['memory_mib']:.0f} MiB, {result['memory_per_volume']:.2f} of the volume as float32"
+    print_result(result, json, lines)
