@@ -6,6 +6,7 @@ import gzip
 import zlib
 from pathlib import Path
 
+import numpy as np
 import SimpleITK as sitk
 
 from oncotrack.atomic import replacing
@@ -15,6 +16,7 @@ from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off, to_sitk
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
+_SHEAR = 1e-4  # cosine between two voxel axes: 0.04 mm over 400 mm
 
 
 def load(path: str | Path) -> Volume:
@@ -70,7 +72,8 @@ def save(volume: Volume, path: str | Path) -> Path:
     volume : Volume
         The image.
     path : path
-        The file to write; its suffix chooses the format.
+        The file to write; its suffix chooses the format. NIfTI holds the grid as its sform; of a sheared grid, which
+        a qform cannot hold, it is the only one, and programs that know the qform alone refuse such a file.
 
     Raises
     ------
@@ -81,8 +84,24 @@ def save(volume: Volume, path: str | Path) -> Path:
     if not path.name.lower().endswith(_WRITABLE):
         raise OutputError(f"{path.name} ends in no known image suffix; use one of {', '.join(_WRITABLE)}.")
     with replacing(path) as temporary:
+        if path.name.lower().endswith((".nii", ".nii.gz")):
+            _write_nifti(volume, temporary)
+            return path
         try:
             sitk.WriteImage(to_sitk(volume), str(temporary), useCompression=True)
         except RuntimeError as error:
             raise OutputError(f"{path} could not be written; is the disk full?") from error
     return path
+
+
+def _write_nifti(volume: Volume, path: Path) -> None:
+    # SimpleITK would straighten a sheared grid without a word
+    import nibabel
+
+    matrix, direction = volume.geometry.ijk_to_ras, np.asarray(volume.direction)
+    image = nibabel.Nifti1Image(volume.array.T, matrix, dtype=volume.array.dtype)
+    image.header.set_xyzt_units("mm")
+    image.set_sform(matrix, 1)
+    is_sheared = np.abs(direction.T @ direction - np.eye(3)).max() > _SHEAR
+    image.set_qform(None if is_sheared else matrix, 0 if is_sheared else 1)
+    image.to_filename(path)

@@ -156,6 +156,7 @@ def _measure(mask: np.ndarray, where: tuple[slice, ...], geometry: Geometry) -> 
     kji = np.argwhere(mask)
     ijk = kji[:, ::-1] + start
     spacing = np.asarray(geometry.spacing)
+    frame = _plane_frame(geometry)
     corners = np.stack([ijk.min(0) - 0.5, ijk.max(0) + 0.5])
     corners = geometry.to_ras(np.stack(np.meshgrid(*corners.T, indexing="ij"), -1).reshape(-1, 3))
     boxes, measured = [], []
@@ -163,12 +164,12 @@ def _measure(mask: np.ndarray, where: tuple[slice, ...], geometry: Geometry) -> 
         ij = ijk[kji[:, 0] == k, :2]
         low, high = (ij.min(0) - 0.5) * spacing[:2], (ij.max(0) + 0.5) * spacing[:2]
         boxes.append(SliceBox(int(k + start[2]), tuple(low), tuple(high)))
-        long, short = diameters(mask[k], spacing[:2])
+        long, short = diameters(mask[k], frame)
         measured.append((float(np.linalg.norm(long[1] - long[0])), long, short, int(k + start[2])))
     _, long, short, k = max(measured, key=lambda row: row[0])
 
     def to_axis(ends: np.ndarray) -> Axis:
-        points = geometry.to_ras([(*(end / spacing[:2] + start[:2]), k) for end in ends])
+        points = geometry.to_ras([(*(np.linalg.solve(frame, end) + start[:2]), k) for end in ends])
         return Axis(*map(point, points.tolist()))
 
     return Measurement(
@@ -177,5 +178,13 @@ def _measure(mask: np.ndarray, where: tuple[slice, ...], geometry: Geometry) -> 
         tracklet=Tracklet.on(geometry, boxes),
         long_axis=to_axis(long),
         short_axis=to_axis(short),
-        volume_mm3=float(len(kji) * spacing.prod()),
+        volume_mm3=len(kji) * geometry.voxel_mm3,
     )
+
+
+def _plane_frame(geometry: Geometry) -> np.ndarray:
+    """Return the steps along i and j as the columns of a matrix, (2, 2), mm along two orthogonal axes of the slice."""
+    steps = geometry.ijk_to_ras[:3, :2]
+    along = steps[:, 0] / np.linalg.norm(steps[:, 0])
+    across = steps[:, 1] - (steps[:, 1] @ along) * along
+    return np.stack([along, across / np.linalg.norm(across)]) @ steps
