@@ -159,10 +159,10 @@ class RECISTPseudoMaskWidget(PanelWidget):
     # files and painting
 
     def _measure_table(self):
-        kinds = "Tables of diameters (*.csv *.json)"
-        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of diameters", "", kinds)
-        if path:
-            self.call_session("measure_table", Path(path))
+        kinds = "Tables of diameters, lines of Slicer (*.csv *.tsv *.txt *.json *.fcsv)"
+        paths = qt.QFileDialog.getOpenFileNames(slicer.util.mainWindow(), "Table of diameters", "", kinds)
+        if paths:
+            self.call_session("measure_table", *map(Path, paths))
 
     def _import_masks(self):
         kinds = "Segmentations (*.nrrd *.nii *.nii.gz *.mha)"

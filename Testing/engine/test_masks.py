@@ -143,7 +143,8 @@ def test_axes_are_read_from_json_and_from_slicers_lines(tmp_path):
     ("data", "words"),
     [
         ({"long": [[0, 0, 0], [1, 0, 0]]}, "neither the axes"),
-        ({"markups": [{"type": "Line"}]}, "holds 1 lines"),
+        ({"markups": [{"type": "Line"}]}, "a line has 0 points"),
+        ({"markups": [{"type": "ROI"}]}, "neither the axes"),
         ({"long": [[0, 0], [1, 0]], "short": [[0, 0, 0], [0, 1, 0]]}, "two points of three numbers"),
         ({"coordinates": "IJK", "long": [], "short": []}, 'coordinates as "IJK"'),
     ],

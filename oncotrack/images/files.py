@@ -19,6 +19,18 @@ _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
 _SHEAR = 1e-4  # cosine between two voxel axes: 0.04 mm over 400 mm
 
 
+def without_suffix(name: str) -> str:
+    """Return a file's name, or its path, without the suffix of an image file.
+
+    Parameters
+    ----------
+    name : str
+        "scan.v2.nii.gz" becomes "scan.v2"; a name without such a suffix stays.
+    """
+    suffix = next((each for each in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(each)), "")
+    return name[: len(name) - len(suffix)]
+
+
 def load(path: str | Path) -> Volume:
     """Read a scan.
 
