@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import scipy
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Axis, Box, Point, point
+from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -55,6 +57,20 @@ def slice_axis(mask: Volume) -> int:
     kji = np.argwhere(mask.array)
     flat = np.flatnonzero(np.ptp(kji, axis=0)[::-1] == 0) if len(kji) else []
     return int(flat[0]) if len(flat) == 1 else scan_axis(mask.geometry)
+
+
+@lru_cache(1024)
+def slice_count(mask: PackedMask) -> int:
+    """Return how many slices a mask lies in, along its `slice_axis`.
+
+    Parameters
+    ----------
+    mask : PackedMask
+        The mask of an observation.
+    """
+    volume = mask.volume()
+    axis = slice_axis(volume)
+    return int(volume.array.any(axis=tuple({0, 1, 2} - {2 - axis})).sum())
 
 
 def scan_axis(geometry: Geometry) -> int:
