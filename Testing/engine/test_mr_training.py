@@ -187,7 +187,8 @@ def test_the_weights_hold_the_threshold_of_five_false_nodes_a_scan(case, trained
 
     assert false(MRDetector("cpu", weights=trained)) <= 5
     assert threshold == 0.0 or false(everything) > 5
-    best = max(finding.at("t0").score for finding in everything.detect(case.images["mr"]))
+    slices = MRGrid(case.images["mr"], everything.network.config)
+    best = max(node.score for nodes in everything.read(slices) for node in nodes)
     assert not MRDetector("cpu", weights=trained, threshold=best).detect(case.images["mr"])
 
 
