@@ -89,7 +89,7 @@ def others(path) -> list:
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(drawn=drawings())
 def test_a_mask_lies_where_it_was_drawn_when_it_is_read_by_other_programs(tmp_path_factory, suffix, drawn):
     grid, is_sheared, masks = drawn
@@ -112,7 +112,7 @@ def test_a_mask_lies_where_it_was_drawn_when_it_is_read_by_other_programs(tmp_pa
             assert found.shape == wanted.shape and np.allclose(found, wanted, atol=0.01)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(drawn=drawings())
 def test_a_segmentation_comes_back_as_it_was_drawn(tmp_path_factory, drawn):
     grid, _is_sheared, masks = drawn
@@ -123,7 +123,7 @@ def test_a_segmentation_comes_back_as_it_was_drawn(tmp_path_factory, drawn):
         assert np.abs(found[np.lexsort(found.T)] - positions(mask)[np.lexsort(positions(mask).T)]).max() < 0.01
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(grid=grids())
 def test_volume_and_centre_of_a_mask_are_those_of_its_parallelepiped(grid):
     geometry, _is_sheared = grid

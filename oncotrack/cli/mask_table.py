@@ -63,9 +63,9 @@ def mask_table(
         print_written(write_table(out / "masks.csv", rows))
         for scan, found in by_scan.items():
             _write(out, files[scan], *scans[scan], found)
-        print_message(f"Written: {len(by_scan)} segmentations with their findings, in {out.absolute()}")
+        print_message(f"Written: {_count(len(by_scan), 'segmentation')} with findings, in {out.absolute()}")
     if pairs is not None:
-        print_message(f"Written: {written_pairs} training pairs, in {pairs.absolute()}")
+        print_message(f"Written: {_count(written_pairs, 'training pair')}, in {pairs.absolute()}")
     more = sum(bool(row.error) for row in rows) - _PRINTED
     if more > 0:
         where = "; masks.csv gives the reasons." if out is not None else "."
@@ -91,27 +91,29 @@ def mask_table(
     print_result(result, json, {"Rows": str(len(rows)), "Masks": str(result["masks"]), "Not made": str(len(failed))})
 
 
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
 def _file_names(image: Path, scans: Sequence[str]) -> dict[str, str]:
     """Return the start of the names of each scan's files; no two are equal, not even where case is ignored."""
-    from oncotrack.findings.unique_labels import numbered
     from oncotrack.images.files import without_suffix
-    from oncotrack.masks.training_pairs import file_stem
+    from oncotrack.masks.training_pairs import file_stems
 
     once = list(dict.fromkeys(scans))
-    names = [file_stem(without_suffix(scan or image.absolute().name)).strip("-") for scan in once]
-    return dict(zip(once, numbered(names, str.casefold), strict=True))
+    return dict(zip(once, file_stems([without_suffix(scan or image.absolute().name) for scan in once]), strict=True))
 
 
 def _pair_names(requests: Sequence[MaskRequest], files: dict[str, str]) -> list[str]:
     """Return the name of each training pair: its label, behind its scan's name where there are several scans."""
     from oncotrack.masks.batch import unique_labels
-    from oncotrack.masks.training_pairs import pair_names
+    from oncotrack.masks.training_pairs import file_stems
 
     names = []
     for request, label in zip(requests, unique_labels(requests), strict=True):
         is_clear = len(files) == 1 or label.startswith(files[request.scan])
         names.append(label if is_clear else f"{files[request.scan]} {label}")
-    return pair_names(names)
+    return file_stems(names)
 
 
 def _time_point(image: Volume) -> TimePoint:

@@ -18,14 +18,14 @@ def numbered(labels: Sequence[str], key: Callable[[str], Hashable] = str) -> lis
     Returns
     -------
     list of str
-        In the same order: "A", "A 2", "B".
+        In the same order: "A", "A (2)", "B".
     """
     given, taken, unique = {key(label) for label in labels}, set(), []
     for label in labels:
         chosen, number = label, 1
         while key(chosen) in taken or (number > 1 and key(chosen) in given):
             number += 1
-            chosen = f"{label} {number}"
+            chosen = f"{label} ({number})"
         taken.add(key(chosen))
         unique.append(chosen)
     return unique

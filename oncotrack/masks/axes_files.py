@@ -214,7 +214,8 @@ def _markup_lines(markup: Mapping[str, Any], path: Path) -> list[np.ndarray | In
     except InputError as error:
         return [error]
     if markup["type"] == "Line" and len(found) != 2:
-        return [InputError(f"{path}: a line has {len(found)} points, and two are needed. Draw it again.")]
+        count = f"{len(found)} point{'s' if len(found) != 1 else ''}"
+        return [InputError(f"{path}: a line has {count} instead of two. Draw it again.")]
     return _pairs(found, path)
 
 

@@ -44,7 +44,7 @@ class MaskResult:
 def make_masks(
     requests: Sequence[MaskRequest], *, in_3d: bool = False, method: str = "bounded", progress: Progress = silent
 ) -> Iterator[MaskResult]:
-    """Make one mask after the other; of several with the same label in a scan, the second one becomes "label 2".
+    """Make one mask after the other; of several with the same label in a scan, the second one becomes "label (2)".
 
     Parameters
     ----------

@@ -21,25 +21,25 @@ _LEAST_VOXELS = 8
 
 
 def file_stem(name: str) -> str:
-    """Return a label or a path as the start of a file name; characters not allowed in file names become "-".
+    """Return a label or a path as the start of a file name, with "-" for characters that are not allowed in one.
 
     Parameters
     ----------
     name : str
         For example "PAT1/CT" or "LN 1, left".
     """
-    return re.sub(r"[^\w.-]+", "-", name)
+    return re.sub(r"[^\w.-]+", "-", name).strip("-") or "-"
 
 
-def pair_names(labels: Sequence[str]) -> list[str]:
-    """Return a name for `write_pair` for each label; no two give the same files, not even where case is ignored.
+def file_stems(names: Sequence[str]) -> list[str]:
+    """Return the `file_stem` of each name, with a number where it occurs twice, also where case is ignored.
 
     Parameters
     ----------
-    labels : sequence of str
-        Labels of the findings.
+    names : sequence of str
+        Labels or paths.
     """
-    return numbered(labels, lambda label: file_stem(label).casefold())
+    return [file_stem(name) for name in numbered(names, lambda name: file_stem(name).casefold())]
 
 
 def write_pair(folder: str | Path, name: str, image: Volume, mask: Volume) -> Path:

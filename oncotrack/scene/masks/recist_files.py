@@ -21,7 +21,7 @@ from oncotrack.masks.batch import MaskRequest, MaskResult, make_masks
 from oncotrack.masks.findings import observation
 from oncotrack.masks.label_files import write_labels
 from oncotrack.masks.label_reader import read_labels
-from oncotrack.masks.training_pairs import pair_names, write_pair
+from oncotrack.masks.training_pairs import file_stems, write_pair
 from oncotrack.scene.nodes.mask_edits import with_mask, with_painted_mask
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
@@ -100,7 +100,7 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
             write_table(folder / TABLE, seen.items()),
             findings.save(folder / FINDINGS),
         ]
-        for done, (name, mask) in enumerate(zip(pair_names(labels), masks.values(), strict=True)):
+        for done, (name, mask) in enumerate(zip(file_stems(labels), masks.values(), strict=True)):
             progress(0.4 + 0.6 * done / len(masks), f"Writing the training pair of {name}")
             write_pair(folder / PAIRS, name, image, mask)
         return tuple(paths)
