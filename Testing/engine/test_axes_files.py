@@ -47,7 +47,7 @@ def test_two_files_of_one_line_each_are_the_axes_of_a_lesion(tmp_path):
     one, other = write(tmp_path / "L.mrk.json", line(LONG)), write(tmp_path / "L_1.mrk.json", line(SHORT))
     assert same(read_axes(one, other)) and same(read_axes(other, one))
     assert same(read_axes(write(tmp_path / "both.mrk.json", line(SHORT), line(LONG))))
-    with pytest.raises(InputError, match="holds 1 line, but a lesion has two.*choose both files"):
+    with pytest.raises(InputError, match=r"holds 1 line, but a lesion has two.*choose both files"):
         read_axes(one)
     with pytest.raises(InputError, match="holds 3 lines"):
         read_axes_files([one, tmp_path / "both.mrk.json"])
