@@ -15,6 +15,8 @@ from oncotrack.masks.axes import RecistAxes
 
 LINE_FILES = (".mrk.json", ".fcsv")
 """Suffixes of the files in which 3D Slicer saves lines and points."""
+Line = np.ndarray | InputError
+"""The ends of a line, (2, 3) RAS mm; or why it cannot be used."""
 _IS_LPS = {"RAS": False, "LPS": True}
 _FCSV_SYSTEMS = {"0": "RAS", "1": "LPS"}  # of Slicer 4
 
@@ -58,25 +60,43 @@ def read_axes_files(paths: Iterable[str | Path]) -> list[RecistAxes]:
         As `read_axes`; or a line is left over.
     """
     found: list[RecistAxes] = []
-    waiting: list[np.ndarray] = []
+    waiting: list[Line] = []
     count, last = 0, Path()
     for path in map(Path, paths):
         data = None if path.name.lower().endswith(".fcsv") else _json(path)
         if isinstance(data, dict) and {"long", "short"} <= data.keys():
             in_lps = is_lps(data.get("coordinates", "RAS"), path)
-            found.append(RecistAxes.of(*(points(data[name], in_lps, path) for name in ("long", "short"))))
+            found.append(RecistAxes.of(points(data["long"], in_lps, path), points(data["short"], in_lps, path)))
             continue
         for line in read_lines(path):
-            if isinstance(line, InputError):
-                raise line
             waiting.append(line)
             if len(waiting) == 2:
-                found.append(RecistAxes.of(*waiting))
+                found.append(axes_of_lines(waiting[0], waiting[1]))
                 waiting = []
             count, last = count + 1, path
     if waiting:
         raise odd_number(count, last)
     return found
+
+
+def axes_of_lines(one: Line, other: Line) -> RecistAxes:
+    """Return the axes of a lesion from its two lines, in either order.
+
+    Parameters
+    ----------
+    one, other : (2, 3) ndarray or InputError
+        As `read_lines` returns them.
+
+    Raises
+    ------
+    InputError
+        One of the lines cannot be used, or an axis has no length.
+    """
+    if isinstance(one, InputError):
+        raise one
+    if isinstance(other, InputError):
+        raise other
+    return RecistAxes.of(one, other)
 
 
 def odd_number(count: int, path: str | Path) -> InputError:
@@ -95,7 +115,7 @@ def odd_number(count: int, path: str | Path) -> InputError:
     )
 
 
-def read_lines(path: str | Path) -> list[np.ndarray | InputError]:
+def read_lines(path: str | Path) -> list[Line]:
     """Read the lines that 3D Slicer saved.
 
     Parameters
@@ -199,7 +219,7 @@ def _markups(path: Path) -> list[dict[str, Any]]:
     return [each for each in drawn if each["type"] == "Line"] or drawn
 
 
-def _markup_lines(markup: Mapping[str, Any], path: Path) -> list[np.ndarray | InputError]:
+def _markup_lines(markup: Mapping[str, Any], path: Path) -> list[Line]:
     """Return the lines of a markup, or of the points that a reader has placed."""
     unit = markup.get("coordinateUnits", "mm")
     if (unit[0] if isinstance(unit, list) and unit else unit) != "mm":
@@ -219,7 +239,7 @@ def _markup_lines(markup: Mapping[str, Any], path: Path) -> list[np.ndarray | In
     return _pairs(found, path)
 
 
-def _pairs(ends: np.ndarray, path: Path) -> list[np.ndarray | InputError]:
+def _pairs(ends: np.ndarray, path: Path) -> list[Line]:
     """Split (N, 3) points into lines of two."""
     if len(ends) % 2:
         return [InputError(f"{path} holds {len(ends)} points where each line has two. Save it again from Slicer.")]

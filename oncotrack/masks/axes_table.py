@@ -17,7 +17,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Observation
 from oncotrack.images.volume import lps_to_ras
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.axes_files import LINE_FILES, is_lps, odd_number, read_axes_files, read_lines
+from oncotrack.masks.axes_files import LINE_FILES, axes_of_lines, is_lps, odd_number, read_axes_files, read_lines
 
 ENDS = tuple(f"{axis}_{end}_{way}" for axis in ("long", "short") for end in ("start", "end") for way in "ras")
 """Columns of the end points, RAS mm (LPS for rows whose column ``coordinates`` is LPS)."""
@@ -126,13 +126,10 @@ def _line_rows(files: Sequence[Path]) -> list[AxesRow]:
     if len(lines) % 2:
         raise odd_number(len(lines), files[-1])
     rows = []
-    for n, pair in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
+    for n, (one, other) in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
         label = f"L {n}"
         try:
-            for line in pair:
-                if isinstance(line, InputError):
-                    raise line
-            rows.append(AxesRow(label, RecistAxes.of(*pair)))
+            rows.append(AxesRow(label, axes_of_lines(one, other)))
         except InputError as error:
             rows.append(AxesRow(label, None, str(error)))
     return rows
