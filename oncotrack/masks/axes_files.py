@@ -74,8 +74,8 @@ def read_axes_files(paths: Iterable[str | Path]) -> list[RecistAxes]:
                 found.append(axes_of_lines(waiting[0], waiting[1]))
                 waiting = []
             count, last = count + 1, path
-    if waiting:
-        raise odd_number(count, last)
+    for line in waiting:
+        raise line if isinstance(line, InputError) else odd_number(count, last)
     return found
 
 

@@ -124,7 +124,7 @@ def _row(line: int, row: Mapping[str, str], *, is_decimal_comma: bool) -> AxesRo
 def _line_rows(files: Sequence[Path]) -> list[AxesRow]:
     lines = [line for path in files for line in read_lines(path)]
     if len(lines) % 2:
-        raise odd_number(len(lines), files[-1])
+        raise next((line for line in lines if isinstance(line, InputError)), odd_number(len(lines), files[-1]))
     rows = []
     for n, (one, other) in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
         label = f"L {n}"
