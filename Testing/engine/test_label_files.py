@@ -142,6 +142,20 @@ def test_what_is_no_label_map_is_refused_with_the_reason(tmp_path, array, words)
         read_labels(tmp_path / "m.nrrd")
 
 
+def test_label_maps_that_are_cut_off_and_segments_of_another_kind_are_refused(tmp_path):
+    cut = write_labels(tmp_path / "m.nii.gz", GRID, {"A": ONE})
+    cut.write_bytes(cut.read_bytes()[: cut.stat().st_size * 2 // 3])
+    with pytest.raises(InputError, match="damaged"):
+        read_labels(cut)
+    header = LPS | segment(0, "A", 1) | {"Segmentation_MasterRepresentation": "Fractional labelmap"}
+    nrrd.write(str(tmp_path / "f.seg.nrrd"), in_file(ONE), header)
+    with pytest.raises(InputError, match='segments as "Fractional labelmap"'):
+        read_labels(tmp_path / "f.seg.nrrd")
+    (tmp_path / "seg.dcm").write_bytes(bytes(128) + b"DICM")
+    with pytest.raises(InputError, match="no label map that can be read"):
+        read_labels(tmp_path / "seg.dcm")
+
+
 def test_images_are_not_taken_for_label_maps(tmp_path):
     nrrd.write(str(tmp_path / "ct.nrrd"), np.arange(1200, dtype=np.int16).reshape(12, 10, 10), LPS)
     with pytest.raises(InputError, match="1199 different numbers"):

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import ArrayLike
 from scipy import ndimage
 
@@ -18,8 +17,9 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Box, Finding, Kind, Observation, Provenance, State, TimePoint
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.images.files import read_image
 from oncotrack.images.geometry import Geometry
-from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off
+from oncotrack.images.volume import Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,11 +154,7 @@ def observe_labels(labels: Volume, source: str) -> dict[int, Observation]:
 
 def load_mask(path: str | Path) -> Volume:
     """Read a mask file; unlike a scan it may be empty (a patient without disease)."""
-    try:
-        with itk_warnings_off():
-            return from_sitk(sitk.ReadImage(str(path)), Path(path).name)
-    except RuntimeError as error:
-        raise InputError(f"The mask {path} is missing or damaged. Download it again.") from error
+    return read_image(Path(path))
 
 
 def label_components(mask: Volume) -> Volume:

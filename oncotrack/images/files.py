@@ -57,6 +57,24 @@ def load(path: str | Path) -> Volume:
             f"{path.name} is not an image that OncoTrack can read. "
             f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
         )
+    return read_image(path).checked()
+
+
+def read_image(path: Path) -> Volume:
+    """Read a NIfTI, NRRD or MetaImage file without judging its intensities; label maps may be empty.
+
+    Parameters
+    ----------
+    path : Path
+        The file; its suffix is one of `SUFFIXES`.
+
+    Raises
+    ------
+    InputError
+        A missing or damaged file, a picture, several volumes, several values per voxel.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist. Check the path.")
     try:
         _check_whole(path)
         with itk_warnings_off():
@@ -65,7 +83,7 @@ def load(path: str | Path) -> Volume:
         raise InputError(
             f"{path} could not be read: it is damaged, incomplete or not what its name says. Copy or export it again."
         ) from error
-    return from_sitk(image, path.name, metadata={"path": str(path)}).checked()
+    return from_sitk(image, path.name, metadata={"path": str(path)})
 
 
 def _check_whole(path: Path) -> None:

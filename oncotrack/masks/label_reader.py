@@ -13,12 +13,14 @@ from scipy import ndimage
 
 from oncotrack.errors import InputError
 from oncotrack.findings.unique_labels import numbered
+from oncotrack.images.files import SUFFIXES, read_image
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off
 
 MOST_LABELS = 1000
 """A file with more different numbers is an image."""
 _HIGHEST = 65535
+_BINARY, _KINDS = "Binary labelmap", ("Segmentation_SourceRepresentation", "Segmentation_MasterRepresentation")
 _NAME = re.compile(r"Segment(\d+)_Name")
 
 
@@ -53,6 +55,11 @@ def read_labels(path: str | Path) -> dict[str, Volume]:
     """
     path = Path(path)
     layers, geometry, header = _read(path)
+    kind = next((header[key] for key in _KINDS if key in header), _BINARY)
+    if kind != _BINARY:
+        raise InputError(
+            f'{path} holds its segments as "{kind}". Convert them to a binary labelmap in Slicer and save it.'
+        )
     named = _segments(header, len(layers))
     if len(layers) > 1 and not named:
         raise InputError(
@@ -70,6 +77,11 @@ def read_labels(path: str | Path) -> dict[str, Volume]:
 
 def _read(path: Path) -> tuple[list[np.ndarray], Geometry, Mapping[str, str]]:
     """Return a file's layers, each a label map of whole numbers (D, H, W), their grid and the file's header."""
+    if not path.name.lower().endswith(SUFFIXES):
+        raise InputError(f"{path} is no label map that can be read. Choose one that ends in {', '.join(SUFFIXES)}.")
+    if not path.name.lower().endswith((".nrrd", ".nhdr")):
+        volume = read_image(path)
+        return [_whole_numbers(volume.array, path)], volume.geometry, {}
     try:
         with itk_warnings_off():
             image = sitk.ReadImage(str(path))
