@@ -160,6 +160,7 @@ def test_nodes_that_only_other_programs_know_are_named_and_the_rest_is_opened(sa
     ("change", "words"),
     [
         ({"edit": lambda text: text[: len(text) // 2]}, "its scene description is damaged"),
+        ({"edit": lambda text: text.replace("<Volume", BY_SLICER, 1)[:-30]}, "its scene description is damaged"),
         ({"edit": lambda _text: ""}, "its scene description is damaged"),
         ({"without": "CT.nrrd"}, "CT in it cannot be read"),
     ],

@@ -17,6 +17,7 @@ from oncotrack.scene.views.application import new_scene
 
 _UNKNOWN = re.compile(r"Failed to CreateNodeByClass: vtkMRML(\w+?)(?:Node)?$")
 _UNREAD = re.compile(r"Failed to read node (.*) \((\w+)\) using storage node")
+_SYNTAX = re.compile("Syntax error|Error parsing XML")
 _NEEDED = "vtkMRMLVolumeNode", "vtkMRMLTextNode", "vtkMRMLSegmentationNode", "vtkMRMLTransformNode"
 _log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def missing_parts(description: Path, source: Path) -> tuple[str, ...]:
     unknown = Counter(match[1] for text in texts if (match := _UNKNOWN.search(text)))
     unread = [(match[1], scene.GetNodeByID(match[2])) for text in texts if (match := _UNREAD.search(text))]
     needed = [name for name, node in unread if node is None or any(map(node.IsA, _NEEDED))]
-    if needed or (not is_whole and not unknown and not unread):
+    is_damaged = any(_SYNTAX.search(text) for text in texts) or not (is_whole or unknown or unread)
+    if needed or is_damaged:
         what = f"{_listed(needed)} in it cannot be read" if needed else "its scene description is damaged"
         raise InputError(f"{source} was not opened, and the open scene stays: {what}. Choose another .mrb file.")
     kinds = [f"{count} {kind}" if count > 1 else kind for kind, count in unknown.items()]
@@ -62,7 +64,7 @@ def notice(missing: Sequence[str]) -> str:
     """
     if not missing:
         return ""
-    return f"It holds parts that are not known here, and a scene saved here will lack them: {_listed(missing)}."
+    return f"It holds parts that cannot be shown here, and a scene saved here will lack them: {_listed(missing)}."
 
 
 def _listed(names: Sequence[str]) -> str:
