@@ -23,6 +23,7 @@ if str(_ENGINE) not in sys.path:
 
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import NODES  # noqa: E402
+from oncotrack.scene.files import packages  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
@@ -107,6 +108,7 @@ class LNTrackerWidget(PanelWidget):
     logic_class = LNTrackerLogic
     tools, buttons = (NODES,), BUTTONS
     handlers = HANDLERS
+    needs = packages.DETECTION
 
     def connect_panel(self):
         self._mergeable = []
@@ -114,11 +116,6 @@ class LNTrackerWidget(PanelWidget):
 
     def connect_session(self):
         self.session.placed.connect(lambda finding: self.call_session("follow_new", finding.uid))
-
-    def missing_packages(self):
-        from oncotrack.scene.files import packages
-
-        return packages.detection_message()
 
     def show_parameters(self):
         session, parameters = self.session, self.parameters
@@ -210,8 +207,6 @@ class LNTrackerTest(ScriptedLoadableModuleTest):
         self.test_a_node_is_added_edited_and_undone()
 
     def test_a_node_is_added_edited_and_undone(self):
-        from oncotrack.scene.files import packages
-
         if packages.lacks_required():
             self.delayDisplay("Skipped: the packages of oncotrack/resources/requirements.txt are not installed.")
             return

@@ -24,6 +24,7 @@ if str(_ENGINE) not in sys.path:
 
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import FINDINGS, VIEW  # noqa: E402
+from oncotrack.scene.files import packages  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
@@ -113,6 +114,7 @@ class LesionFollowUpWidget(PanelWidget):
     logic_class = LesionFollowUpLogic
     tools, buttons = (FINDINGS, VIEW), BUTTONS
     handlers = HANDLERS
+    needs = packages.FOLLOW_UP
 
     def __init__(self, parent=None):
         self._visit_lines = []
@@ -136,11 +138,6 @@ class LesionFollowUpWidget(PanelWidget):
             self.ui.methodComboBox.addItem(self.session.method.about(name).title)
         self.ui.layoutButton.enabled = True
         self._show_layout()
-
-    def missing_packages(self):
-        from oncotrack.scene.files import packages
-
-        return packages.follow_up_message()
 
     def show_parameters(self):
         session, parameters = self.session, self.parameters
@@ -258,8 +255,6 @@ class LesionFollowUpTest(ScriptedLoadableModuleTest):
         self.test_a_lesion_is_followed_and_undone()
 
     def test_a_lesion_is_followed_and_undone(self):
-        from oncotrack.scene.files import packages
-
         if packages.lacks_required():
             self.delayDisplay("Skipped: the packages of oncotrack/resources/requirements.txt are not installed.")
             return

@@ -31,6 +31,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Name of each button in the .ui file, and of its command."""
     handlers: ClassVar = {}
     """Name of a command, and of the widget's method that runs it; other commands call the session."""
+    needs = None
+    """The packages that the module needs: a `Tool` of `oncotrack.scene.files.packages`."""
 
     def __init__(self, parent=None):
         self.logic = self.session = self.pump = self.parameters = None
@@ -49,10 +51,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def connect_session(self):
         """Connect the signals of this kind of session; `changed` and `refused` are connected already."""
-        raise NotImplementedError
-
-    def missing_packages(self):
-        """Return a message that names what cannot be done without the missing packages; "" when all are installed."""
         raise NotImplementedError
 
     def show_parameters(self):
@@ -199,7 +197,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _start(self):
         from oncotrack.scene.files import packages
 
-        sentence = self.missing_packages()
+        sentence = packages.missing_message(self.needs)
         is_usable = not packages.lacks_required()
         self.ui.workWidget.enabled = is_usable
         self.ui.installButton.visible = bool(sentence)
@@ -238,7 +236,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._stop()
         problem = None
         try:
-            packages.install(packages.slicer_packages, packages.slicer_torch)
+            packages.install(self.needs, packages.slicer_packages, packages.slicer_torch)
         except MissingPackageError as error:
             problem = error
         self.enter()

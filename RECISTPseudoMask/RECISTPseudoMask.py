@@ -23,6 +23,7 @@ if str(_ENGINE) not in sys.path:
 
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import MASKS  # noqa: E402
+from oncotrack.scene.files import packages  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
@@ -110,6 +111,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
     logic_class = RECISTPseudoMaskLogic
     tools, buttons = (MASKS,), BUTTONS
     handlers = HANDLERS
+    needs = packages.MASKS
 
     def connect_panel(self):
         self.connect_table(self.ui.maskTable, choices.MASK_COLUMNS)
@@ -119,11 +121,6 @@ class RECISTPseudoMaskWidget(PanelWidget):
 
     def connect_session(self):
         self.session.warned.connect(self.show_message)
-
-    def missing_packages(self):
-        from oncotrack.scene.files import packages
-
-        return packages.masks_message()
 
     def show_parameters(self):
         from oncotrack.findings.finding import Kind
@@ -159,10 +156,10 @@ class RECISTPseudoMaskWidget(PanelWidget):
     # files and painting
 
     def _measure_table(self):
-        kinds = "Tables of diameters (*.csv *.json)"
-        path = qt.QFileDialog.getOpenFileName(slicer.util.mainWindow(), "Table of diameters", "", kinds)
-        if path:
-            self.call_session("measure_table", Path(path))
+        kinds = "Tables of diameters, lines of Slicer (*.csv *.tsv *.txt *.json *.fcsv)"
+        paths = qt.QFileDialog.getOpenFileNames(slicer.util.mainWindow(), "Table of diameters", "", kinds)
+        if paths:
+            self.call_session("measure_table", *map(Path, paths))
 
     def _import_masks(self):
         kinds = "Segmentations (*.nrrd *.nii *.nii.gz *.mha)"
@@ -196,8 +193,6 @@ class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
         self.test_axes_become_a_mask_that_is_extended_to_3d_and_undone()
 
     def test_axes_become_a_mask_that_is_extended_to_3d_and_undone(self):
-        from oncotrack.scene.files import packages
-
         if packages.lacks_required():
             self.delayDisplay("Skipped: the packages of oncotrack/resources/requirements.txt are not installed.")
             return

@@ -25,6 +25,7 @@ from typer.main import get_command
 from oncotrack.cli import main
 from oncotrack.cli.app import app
 from oncotrack.cli.commands import COMMANDS, GROUPS, RENAMED, option_hint, overview
+from oncotrack.cli.output import program
 from oncotrack.cli.results import FOLLOWUP
 from oncotrack.errors import InputError
 from oncotrack.findings.finding_list import FindingList
@@ -380,6 +381,11 @@ def test_the_help_of_a_command_begins_with_its_line_in_the_overview(group, name)
     assert all(getattr(parameter, "help", "") for parameter in command.params), "every option has a help text"
 
 
+def test_two_weights_of_the_same_name_are_refused():
+    with pytest.raises(InputError, match="Two weights are called best"):
+        app(["evaluate", "detector", "--weights", "a/best.pt", "--weights", "b/best.pt"], standalone_mode=False)
+
+
 @pytest.mark.parametrize(
     ("arguments", "parameter", "value"),
     [
@@ -418,6 +424,23 @@ except SystemExit:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "False []" in done.stdout.splitlines()
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_the_program_is_called_by_the_command_beside_the_interpreter(tmp_path, monkeypatch):
+    beside, elsewhere = tmp_path / "my env" / "bin", tmp_path / "bin"
+    for folder in (beside, elsewhere):
+        folder.mkdir(parents=True)
+        (folder / "oncotrack").write_text("#!/bin/sh\n")
+        (folder / "oncotrack").chmod(0o755)
+    monkeypatch.setattr("sys.executable", str(beside / "python"))
+    monkeypatch.setenv("PATH", str(elsewhere))
+    assert program() == f'"{beside / "oncotrack"}"', "not another installation's"
+    monkeypatch.setenv("PATH", str(beside))
+    assert program() == "oncotrack"
+    (beside / "oncotrack").unlink()
+    assert program() == f"{beside / 'python'} -m oncotrack"
+    monkeypatch.setenv("PATH", str(elsewhere))
+    assert program() == "oncotrack"
 
 
 def test_the_package_is_a_program():

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from oncotrack.datasets import lidc, lung_dx, nih_lymph_nodes, petct, prostatex
-from oncotrack.datasets.dicom_masks import label_map, read_rtstruct, read_seg
+from oncotrack.datasets.dicom_masks import Structure, label_map, read_rtstruct, read_seg
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
 from oncotrack.images.files import load, save
@@ -265,6 +265,34 @@ def test_a_pet_study_with_seg_is_read_in_suv(tmp_path, scan):
     assert np.array_equal(case.masks["pet"].array, nodes())
     (split,) = petct.cases(tmp_path, split=True)
     assert len(split.truth) == 2
+
+
+def test_voxels_of_at_least_half_are_inside_a_fractional_segment(tmp_path, scan, caplog):
+    highdicom = pytest.importorskip("highdicom")
+    from highdicom.sr.coding import CodedConcept
+
+    slices = write_series(tmp_path / "CT", scan)
+    share = np.where(nodes() == 1, 0.9, 0) + np.where(nodes() == 2, 0.4, 0)
+    mass = CodedConcept("4147007", "SCT", "Mass")
+    segment = highdicom.seg.SegmentDescription(1, "lump", mass, mass, "MANUAL")
+    seg = highdicom.seg.Segmentation(
+        slices, share.astype(np.float32), "FRACTIONAL", [segment], generate_uid(), 9, generate_uid(), 1, "Maker",
+        "Model", "1.0", "0", fractional_type="PROBABILITY", max_fractional_value=255,
+    )  # fmt: skip
+    seg.save_as(tmp_path / "seg.dcm")
+    (structure,) = read_seg(tmp_path / "seg.dcm")
+    image = load_series(tmp_path / "CT")
+    assert np.array_equal(structure.mask.resampled(image.geometry, fill=0, nearest=True).array, nodes() == 1)
+    assert "fractions; voxels of at least 0.5 count as inside" in caplog.text
+
+
+def test_structures_that_overlap_are_told(caplog):
+    image = Volume(nodes().astype(np.int16), Geometry(nodes().shape[::-1]))
+    whole = Structure("whole", Volume((nodes() > 0).astype(np.uint8), image.geometry))
+    part = Structure("part", Volume((nodes() == 2).astype(np.uint8), image.geometry))
+    labels = label_map([whole, part], image)
+    assert f"whole and part share {(nodes() == 2).sum()} voxels, taken as part" in caplog.text
+    assert np.array_equal(labels.array, nodes())
 
 
 def test_seg_keeps_its_position_when_only_some_frames_are_stored(tmp_path, scan):

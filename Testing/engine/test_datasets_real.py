@@ -13,6 +13,7 @@ from oncotrack.datasets import deeplesion, dls, folder, lidc, lung_dx, petct
 from oncotrack.datasets.dicom_masks import label_map, read_seg
 from oncotrack.findings.finding import Kind
 from oncotrack.images.files import load
+from oncotrack.masks.label_reader import read_labels
 
 pytestmark = pytest.mark.real
 
@@ -183,6 +184,30 @@ def test_dcmqi_segment_covers_the_liver(shared_data, tmp_path):
     assert len(structures) == 1 and "liver" in structures[0].name.lower()
     inside = label_map(structures, image).array == 1
     assert inside.sum() > 30000 and 40 < np.median(image.array[inside]) < 200
+
+
+def test_segments_that_overlap_lie_where_dcmqi_exports_them(shared_data):
+    folder = shared_data / "dicom_objects" / "dcmqi"
+    exported = {}
+    for n in (1, 2, 3):
+        exported |= read_labels(folder / f"partial_overlaps-{n}.nrrd")
+    structures = read_seg(folder / "partial_overlaps.dcm")
+    assert len(structures) == 5
+    for number, structure in enumerate(structures, 1):
+        found, wanted = (
+            mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]) for mask in (structure.mask, exported[str(number)])
+        )
+        assert len(found) == len(wanted)
+        assert np.allclose(found.mean(0), wanted.mean(0), atol=0.01)
+
+
+def test_fractional_segments_and_label_maps_of_other_programs(shared_data, caplog):
+    folder = shared_data / "dicom_objects"
+    (true,) = read_seg(folder / "highdicom" / "seg_image_ct_true_fractional.dcm")
+    assert true.mask.array.sum() == 638 and "count as inside" in caplog.text
+    for name in ("sparse-labelmap-noppv.dcm", "sparse-labelmap-ppv5.dcm"):
+        (liver,) = read_seg(folder / "dcmqi" / name)
+        assert (liver.name, liver.mask.array.sum()) == ("Liver", 630), "not the background"
 
 
 def test_soft_tissue_sarcoma_pairs(shared_data):

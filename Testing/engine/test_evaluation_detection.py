@@ -223,3 +223,7 @@ def test_files_that_cannot_be_compared_raise_an_error(tmp_path):
     with pytest.raises(InputError, match="holds no findings files"):
         (tmp_path / "empty").mkdir()
         evaluate_detection(tmp_path / "empty", truth)
+    truth.save(tmp_path / "twice" / "p1.json")
+    truth.save(tmp_path / "twice" / "p1" / "findings.json")
+    with pytest.raises(InputError, match="holds p1 twice"):
+        evaluate_detection(tmp_path / "twice", truth)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from oncotrack.errors import InputError
 from oncotrack.evaluation import evaluate_masks, masks, write_report
-from oncotrack.images.files import save
+from oncotrack.images.files import load, save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
@@ -95,6 +95,18 @@ def test_folders_of_masks_are_compared_by_name(folders):
     assert nothing["Dice"] == 0 and nothing["ASD"] is None and nothing["ASD undefined"] == 1
     files = write_report(nothing, folders / "out")
     assert {path.name for path in files} >= {"metrics.csv", "per_case.csv", "masks.png"}
+
+
+def test_masks_of_the_same_name_in_folders_of_their_own_are_compared_each(folders):
+    for side in ("truth", "given"):
+        for n, name in enumerate(("p1.nii.gz", "p2.nii.gz")):
+            (folders / "nested" / side / f"PAT{n}").mkdir(parents=True)
+            (folders / side / name).rename(folders / "nested" / side / f"PAT{n}" / "mask.nii.gz")
+    result = evaluate_masks(folders / "nested" / "truth", folders / "nested" / "given")
+    assert [case["case"] for case in result["per_case"]] == ["PAT0/mask", "PAT1/mask"]
+    save(load(folders / "nested/truth/PAT0/mask.nii.gz"), folders / "nested/truth/PAT0/mask.mha")
+    with pytest.raises(InputError, match="the same name but for the suffix"):
+        evaluate_masks(folders / "nested" / "truth", folders / "nested" / "given")
 
 
 def test_masks_that_cannot_be_compared_raise_an_error(folders):

@@ -19,7 +19,9 @@ from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_files import read_axes
 from oncotrack.masks.grabcut import initial_labels
 from oncotrack.masks.plane import Region
+from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
+from oncotrack.masks.recist import measure
 from oncotrack.phantom import make_patient
 
 CENTRE = np.array([5.0, -8.0, 12.0])
@@ -59,6 +61,53 @@ def test_a_mask_covers_the_lesion_in_any_orientation(direction):
     layers = np.flatnonzero(mask.array.any((1, 2)))
     assert len(layers) == 1
     assert dice(mask.array[layers], wanted[layers]) > 93
+
+
+@pytest.mark.parametrize("rise", [0.0, 0.6, 1.0, 3.0])
+def test_a_mask_spans_axes_whose_ends_lie_off_the_slice(rise):
+    """The ends of the long axis lie `rise` slices below and above the slice that the short axis lies in."""
+    image, _truth, axes = lump(np.eye(3))
+    lift = np.array([0, 0, rise * image.spacing[2]])
+    long = Axis(tuple(np.subtract(axes.long.start, lift)), tuple(np.add(axes.long.end, lift)))
+    drawn = RecistAxes(long, axes.short)
+    mask = pseudo_mask(image, drawn, "bounded")
+    along = np.subtract(long.end, long.start) / long.length_mm
+    inside = mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1])
+    assert np.ptp(inside @ along) > 0.85 * long.length_mm - image.spacing[0]
+    columns = mask.array.sum(0)
+    assert columns.max() == 1, "one voxel of each column along k"
+    assert len(inside) == pytest.approx(int(pseudo_mask(image, axes).array.sum()), rel=0.25)
+
+
+def sheared(tilt: float) -> Geometry:
+    """Return a grid whose slices lie on top of each other askew, as those of a tilted gantry."""
+    t = np.radians(tilt)
+    return Geometry(
+        (90, 90, 24), (0.8, 0.8, 2.5 / np.cos(t)), CENTRE, [[1, 0, 0], [0, 1, np.sin(t)], [0, 0, np.cos(t)]]
+    )
+
+
+@pytest.mark.parametrize("tilt", [15, 25])
+def test_masks_and_volumes_of_a_sheared_image_are_those_of_the_straight_one(tilt):
+    straight, askew = sheared(0), sheared(tilt)
+    k, j, i = np.indices(straight.shape)
+    bright = (((np.stack([i, j, k], -1) - (44, 45, 12)) / [15, 10, 3.6]) ** 2).sum(-1) < 1
+    array = (np.where(bright, 60, -100) + np.random.default_rng(0).normal(size=bright.shape) * 12).astype(np.int16)
+    ends = [(29, 45, 12), (59, 45, 12), (44, 35, 12), (44, 55, 12)]
+    found = []
+    for grid in (straight, askew):
+        points = grid.to_ras(ends)
+        image, axes = Volume(array, grid, "ct", "CT"), RecistAxes.of(points[:2], points[2:])
+        for mask in (pseudo_mask(image, axes), propagate_to_3d(image, axes)):
+            found.append((mask.resampled(grid, fill=0, nearest=True), measure(mask, 2)))
+    for (one, measured), (other, same) in zip(found[:2], found[2:], strict=True):
+        assert np.array_equal(one.array, other.array)
+        assert same.volume_mm3 == pytest.approx(measured.volume_mm3)
+        assert same.long_axis.length_mm == pytest.approx(measured.long_axis.length_mm)
+    in_columns = measure(found[3][0], across=1)
+    turned_back = measure(found[1][0], across=1)
+    assert in_columns.volume_mm3 == pytest.approx(turned_back.volume_mm3)
+    assert in_columns.long_axis.length_mm == pytest.approx(turned_back.long_axis.length_mm, abs=1)
 
 
 def test_the_same_axes_give_the_same_mask_in_either_order():
@@ -143,7 +192,8 @@ def test_axes_are_read_from_json_and_from_slicers_lines(tmp_path):
     ("data", "words"),
     [
         ({"long": [[0, 0, 0], [1, 0, 0]]}, "neither the axes"),
-        ({"markups": [{"type": "Line"}]}, "holds 1 lines"),
+        ({"markups": [{"type": "Line"}]}, "a line has 0 points"),
+        ({"markups": [{"type": "ROI"}]}, "neither the axes"),
         ({"long": [[0, 0], [1, 0]], "short": [[0, 0, 0], [0, 1, 0]]}, "two points of three numbers"),
         ({"coordinates": "IJK", "long": [], "short": []}, 'coordinates as "IJK"'),
     ],

@@ -21,7 +21,8 @@ from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_table import ENDS, ResultRow, read_table, write_table
 from oncotrack.masks.findings import observation
-from oncotrack.masks.label_files import read_labels, write_labels
+from oncotrack.masks.label_files import write_labels
+from oncotrack.masks.label_reader import read_labels
 from oncotrack.masks.training_pairs import write_pair
 
 GRID = Geometry((60, 54, 9), (0.8, 0.8, 3.0), (10.0, 20.0, -5.0), np.diag([-1.0, -1.0, 1.0]))

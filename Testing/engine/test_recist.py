@@ -61,6 +61,17 @@ def test_the_long_axis_of_a_bent_mask_stays_inside_it():
     assert ((crossing > -0.01) & (crossing < 1.01)).all(), "the short axis crosses the long one"
 
 
+def test_diameters_of_pixels_that_are_no_rectangles_are_true_lengths():
+    frame = np.array([[0.8, 1.5], [0.0, 2.0]])  # a step of a row leads 1.5 mm along the columns too
+    rows, columns = np.indices((40, 90))
+    centre = frame @ (45, 20)
+    inside = (((np.stack([columns, rows], -1) @ frame.T - centre) / (20, 12)) ** 2).sum(-1) < 1
+    long, short = diameters(inside, frame)
+    assert np.linalg.norm(long[1] - long[0]) == pytest.approx(40, abs=1.6)
+    assert np.linalg.norm(short[1] - short[0]) == pytest.approx(24, abs=2.1)
+    assert np.allclose(long.mean(0), centre, atol=1)
+
+
 def test_no_line_through_a_mask_is_longer():
     rng = np.random.default_rng(3)
     rows, columns = np.indices((60, 60)) - 30

@@ -1,5 +1,7 @@
 """Edits of a tracklet."""
 
+import math
+
 import pytest
 
 from oncotrack.errors import InputError
@@ -16,6 +18,14 @@ def test_boxes_are_sorted_and_placed_by_the_axes():
     assert (node.first, node.last) == (2, 6)
     assert node.corners(node.at(3))[2] == (10 + 8, 20 + 7, 30 + 6)
     assert node.bounds() == ((12, 22, 33), (21, 30, 43))
+
+
+def test_a_point_has_its_place_on_slices_that_lie_askew():
+    u, v, step = (1.0, 0.0, 0.0), (0.28, 0.96, 0.0), (0.3, 0.8, 2.0)
+    node = Tracklet((10.0, 20.0, 30.0), u, v, step, (SliceBox(0, (0, 0), (5, 4)),))
+    at = [o + 3 * a + 2 * b + 4 * c for o, a, b, c in zip(node.origin, u, v, step, strict=True)]
+    assert node.flat(at) == (pytest.approx(3), pytest.approx(2), 4)
+    assert node.volume_mm3 == pytest.approx(math.pi / 4 * 20 * 0.96 * 2)
 
 
 def test_split_then_merge_restores_the_tracklet():

@@ -174,14 +174,29 @@ def test_a_new_run_keeps_decisions_and_proposes_no_rejected_node(found, nodes_at
     assert labels(found) == ["LN 1", "LN 2", "LN 3", "LN 4"]
 
 
+def give_mask(found, reader=""):
+    """Give "LN 2" a mask, by a reader or by a detector."""
+    seen = named(found, "LN 2").at(found.time_point)
+    cube = Volume(np.ones((2, 2, 2), np.uint8), Geometry((2, 2, 2), (1, 1, 1), seen.centre), "mask")
+    provenance = replace(seen.provenance, reader=reader)
+    masked = replace(seen, mask=PackedMask.of(cube), provenance=provenance)
+    found.findings.observe(named(found, "LN 2").uid, found.time_point, masked)
+
+
+def test_masks_that_the_detector_proposed_are_replaced_with_their_nodes(found):
+    give_mask(found)
+    uid = named(found, "LN 2").uid
+    assert not found.has_decisions
+    found.detect().run()
+    assert uid not in found.findings and len(found.detected) == 4
+
+
 def test_a_name_a_mask_and_an_absent_node_are_decisions_too(found):
     def named_by_hand():
         found.findings.rename(named(found, "LN 2").uid, "Hilar")
 
     def with_mask():
-        seen = named(found, "LN 2").at(found.time_point)
-        cube = Volume(np.ones((2, 2, 2), np.uint8), Geometry((2, 2, 2), (1, 1, 1), seen.centre), "mask")
-        found.findings.observe(named(found, "LN 2").uid, found.time_point, replace(seen, mask=PackedMask.of(cube)))
+        give_mask(found, reader="reader")
 
     def absent():
         found.findings.set_state(named(found, "LN 2").uid, found.time_point, State.ABSENT, "reader")

@@ -128,3 +128,49 @@ def test_an_opened_scene_can_be_saved_and_opened_again(saved, tmp_path):
     open_scene(other.scene, saved)
     open_scene(third.scene, save_scene(other.scene, tmp_path / "again.mrb"))
     assert third.scene.GetFirstNodeByName("CT").GetImageData().GetDimensions() == (64, 64, 40)
+
+
+def changed_copy(source, target, edit=lambda text: text, without="nothing"):
+    """Write a copy of a scene file with an edited scene description, and without some files."""
+    with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
+        for name in old.namelist():
+            if without not in name:
+                content = old.read(name)
+                new.writestr(name, edit(content.decode()).encode() if name.endswith(".mrml") else content)
+    return target
+
+
+BY_SLICER = (
+    '<SequenceBrowser id="vtkMRMLSequenceBrowserNode1" name="Browser"></SequenceBrowser>'
+    '<VolumeProperty id="vtkMRMLVolumePropertyNode1"></VolumeProperty>'
+    '<VolumeProperty id="vtkMRMLVolumePropertyNode2"></VolumeProperty><Volume'
+)
+
+
+def test_nodes_that_only_other_programs_know_are_named_and_the_rest_is_opened(saved, tmp_path):
+    path = changed_copy(saved, tmp_path / "slicer.mrb", lambda text: text.replace("<Volume", BY_SLICER, 1))
+    other = new_scene()
+    notice = open_scene(other.scene, path)
+    assert "SequenceBrowser, 2 VolumeProperty" in notice and "will lack them" in notice
+    assert other.scene.GetFirstNodeByName("CT").GetImageData().GetDimensions() == (64, 64, 40)
+    assert open_scene(other.scene, saved) == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"edit": lambda text: text[: len(text) // 2]}, "its scene description is damaged"),
+        ({"edit": lambda text: text.replace("<Volume", BY_SLICER, 1)[:-30]}, "its scene description is damaged"),
+        ({"edit": lambda _text: ""}, "its scene description is damaged"),
+        ({"without": "CT.nrrd"}, "CT in it cannot be read"),
+    ],
+)
+def test_a_scene_that_cannot_be_read_leaves_the_open_one_as_it_was(saved, make_phantom, tmp_path, change, words):
+    path = changed_copy(saved, tmp_path / "bad.mrb", **change)
+    other = new_scene()
+    kept = add_volume(other.scene, make_phantom(name="kept"))
+    count = other.scene.GetNumberOfNodes()
+    with pytest.raises(InputError, match=words):
+        open_scene(other.scene, path)
+    assert other.scene.GetNumberOfNodes() == count
+    assert other.scene.GetFirstNodeByName("kept") is kept

@@ -11,16 +11,25 @@ from oncotrack.cli.options import Image, Json
 from oncotrack.cli.output import print_message, print_result, print_written, progress_bar
 from oncotrack.errors import InputError
 
+_TABLES = (".csv", ".tsv", ".txt")
+
 
 def mask(
     image: Image,
     axes: Annotated[
-        Path | None,
-        typer.Argument(help="Long and short axis: JSON, or a .mrk.json with two lines.", show_default=False),
+        list[Path] | None,
+        typer.Argument(
+            help="Long and short axis: JSON, two lines of Slicer in one .mrk.json or in two, or four points in a .fcsv.",
+            show_default=False,
+        ),
     ] = None,
     more: Annotated[
         list[Path] | None,
-        typer.Option("--more", metavar="AXES", help="Axes on another slice; repeatable. Makes a 3D mask."),
+        typer.Option(
+            "--more",
+            metavar="AXES",
+            help="Axes on another slice; repeatable, also for the second line of a pair. Makes a 3D mask.",
+        ),
     ] = None,
     in_3d: Annotated[bool, typer.Option("--3d", help="Extend the mask to the slices above and below.")] = False,
     method: Annotated[
@@ -31,8 +40,8 @@ def mask(
         typer.Option(
             "--batch",
             metavar="TABLE",
-            help="Many axes: CSV, .mrk.json, or DeepLesion's DL_info.csv, for which IMAGE is the folder of its slices. "
-            "--out is a folder then.",
+            help="Many axes: CSV, lines of Slicer in a file or in a folder of files, or DeepLesion's DL_info.csv, for "
+            "which IMAGE is the folder of its slices. --out is a folder then.",
         ),
     ] = None,
     pairs: Annotated[
@@ -50,9 +59,9 @@ def mask(
 
     The method is GrabCut and needs no training.
     """
-    if (axes is None) == (table is None):
+    if bool(axes) == (table is not None):
         raise InputError("Give the axes of one lesion, or a table of them with --batch.")
-    if axes is None:
+    if not axes:
         from oncotrack.cli.mask_table import mask_table
 
         assert table is not None
@@ -61,14 +70,20 @@ def mask(
     import numpy as np
 
     from oncotrack.images.files import load
-    from oncotrack.masks.axes_files import read_axes
+    from oncotrack.masks.axes_files import read_axes_files
     from oncotrack.masks.findings import observation
     from oncotrack.masks.label_files import write_labels
     from oncotrack.masks.propagate import propagate_to_3d
     from oncotrack.masks.pseudo_mask import pseudo_mask
     from oncotrack.masks.training_pairs import write_pair
 
-    drawn, others, volume = read_axes(axes), [read_axes(path) for path in more or ()], load(image)
+    for path in axes:
+        if path.suffix.lower() in _TABLES:
+            raise InputError(f"{path} is a table. Give it with --batch.")
+    drawn, *too_many = read_axes_files(axes)
+    if too_many:
+        raise InputError("These files hold the axes of several lesions. Give them with --batch.")
+    others, volume = read_axes_files(more or ()), load(image)
     with progress_bar() as progress:
         if in_3d or others:
             segmented = propagate_to_3d(volume, drawn, others, method=method, progress=progress)
@@ -79,7 +94,7 @@ def mask(
     warnings = [warning for each in (drawn, *others) for warning in each.warnings()]
     for warning in warnings:
         print_message(warning)
-    label = axes.name.split(".")[0]
+    label = axes[0].name.split(".")[0]
     if out is not None:
         print_written(write_labels(out, volume.geometry, {label: segmented}))
     if pairs is not None:

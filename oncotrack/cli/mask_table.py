@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from oncotrack.errors import InputError
 
 if TYPE_CHECKING:
     from oncotrack.datasets.deeplesion import AnnotatedLesion
+    from oncotrack.findings.finding import TimePoint
     from oncotrack.images.geometry import Geometry
     from oncotrack.images.volume import Volume
     from oncotrack.masks.axes import RecistAxes
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from oncotrack.masks.batch import MaskRequest, MaskResult
 
 _PRINTED = 10  # rows without a mask that are printed one by one
+_SUFFIX = ".seg.nrrd"
 
 
 def mask_table(
@@ -29,34 +32,45 @@ def mask_table(
     from oncotrack.masks.batch import make_masks
     from oncotrack.masks.training_pairs import write_pair
 
+    requests = list(_requests(image, table))
+    files = _file_names(image, [request.scan for request in requests])
+    names = _pair_names(requests, files)
     rows: list[ResultRow] = []
-    by_image: dict[str, tuple[Geometry, str, list[MaskResult]]] = {}
+    by_scan: dict[str, list[MaskResult]] = {}
+    scans: dict[str, tuple[Geometry, TimePoint]] = {}
+    written_pairs = 0
     with progress_bar() as progress:
-        for mask_result in make_masks(list(_requests(image, table)), in_3d=in_3d, method=method, progress=progress):
-            if mask_result.image is None or mask_result.mask is None:
-                rows.append(ResultRow(mask_result.label, error=mask_result.error))
+        results = make_masks(requests, in_3d=in_3d, method=method, progress=progress)
+        for request, pair_name, made in zip(requests, names, results, strict=True):
+            if made.label != request.label:
+                print_message(f"{request.label} occurs more than once; this one is called {made.label}.")
+            if made.image is None or made.mask is None:
+                rows.append(ResultRow(made.label, error=made.error, image=made.scan))
                 if sum(bool(row.error) for row in rows) <= _PRINTED:
-                    print_message(f"{mask_result.label}: {mask_result.error}")
+                    print_message(f"{made.label}: {made.error}")
                 continue
-            name = mask_result.image.name
-            rows.append(ResultRow(mask_result.label, mask_result.observation, image=name))
-            by_image.setdefault(name, (mask_result.image.geometry, mask_result.image.fingerprint, []))[2].append(
-                mask_result
-            )
+            about = {"image": made.scan or made.image.name, "segmentation": files[made.scan] + _SUFFIX}
+            rows.append(ResultRow(made.label, made.observation, **about))
+            scans.setdefault(made.scan, (made.image.geometry, _time_point(made.image)))
+            by_scan.setdefault(made.scan, []).append(made)
             if pairs is not None:
-                write_pair(pairs, mask_result.label, mask_result.image, mask_result.mask)
+                try:
+                    write_pair(pairs, pair_name, made.image, made.mask)
+                    written_pairs += 1
+                except InputError as error:
+                    print_message(str(error))
     if out is not None:
         print_written(write_table(out / "masks.csv", rows))
-        for name, (geometry, fingerprint, found) in by_image.items():
-            _write(out, name, geometry, fingerprint, found)
-        print_message(f"Written: {len(by_image)} segmentations with their findings, in {out.absolute()}")
+        for scan, found in by_scan.items():
+            _write(out, files[scan], *scans[scan], found)
+        print_message(f"Written: {_count(len(by_scan), 'segmentation')} with findings, in {out.absolute()}")
     if pairs is not None:
-        print_message(f"Written: {sum(not row.error for row in rows)} training pairs, in {pairs.absolute()}")
+        print_message(f"Written: {_count(written_pairs, 'training pair')}, in {pairs.absolute()}")
     more = sum(bool(row.error) for row in rows) - _PRINTED
     if more > 0:
         where = "; masks.csv gives the reasons." if out is not None else "."
         print_message(f"{more} more rows have no mask{where}")
-    failed = [{"label": row.label, "error": row.error} for row in rows if row.error]
+    failed = [{"label": row.label, "image": row.image, "error": row.error} for row in rows if row.error]
     result = {
         "rows": len(rows),
         "masks": len(rows) - len(failed),
@@ -65,6 +79,7 @@ def mask_table(
             {
                 "label": row.label,
                 "image": row.image,
+                "segmentation": row.segmentation,
                 "long_axis_mm": row.observation.long_axis and row.observation.long_axis.length_mm,
                 "short_axis_mm": row.observation.short_axis and row.observation.short_axis.length_mm,
                 "volume_mm3": row.observation.volume_mm3,
@@ -76,18 +91,48 @@ def mask_table(
     print_result(result, json, {"Rows": str(len(rows)), "Masks": str(result["masks"]), "Not made": str(len(failed))})
 
 
-def _write(out: Path, name: str, geometry: Geometry, fingerprint: str, found: Sequence[MaskResult]) -> None:
-    """Write the masks of one image as a segmentation, and its findings."""
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
+
+
+def _file_names(image: Path, scans: Sequence[str]) -> dict[str, str]:
+    """Return the start of the names of each scan's files; no two are equal, not even where case is ignored."""
+    from oncotrack.images.files import without_suffix
+    from oncotrack.masks.training_pairs import file_stems
+
+    once = list(dict.fromkeys(scans))
+    return dict(zip(once, file_stems([without_suffix(scan or image.absolute().name) for scan in once]), strict=True))
+
+
+def _pair_names(requests: Sequence[MaskRequest], files: dict[str, str]) -> list[str]:
+    """Return the name of each training pair: its label, behind its scan's name where there are several scans."""
+    from oncotrack.masks.batch import unique_labels
+    from oncotrack.masks.training_pairs import file_stems
+
+    names = []
+    for request, label in zip(requests, unique_labels(requests), strict=True):
+        is_clear = len(files) == 1 or label.startswith(files[request.scan])
+        names.append(label if is_clear else f"{files[request.scan]} {label}")
+    return file_stems(names)
+
+
+def _time_point(image: Volume) -> TimePoint:
     from oncotrack.findings.finding import TimePoint
+
+    about = image.metadata
+    return TimePoint(
+        "t0", image.name, about.get("path", ""), about.get("date", ""), about.get("series_uid", ""), image.fingerprint
+    )
+
+
+def _write(out: Path, stem: str, geometry: Geometry, scan: TimePoint, found: Sequence[MaskResult]) -> None:
+    """Write the masks of one scan as a segmentation, and its findings."""
     from oncotrack.masks.findings import finding_list
     from oncotrack.masks.label_files import write_labels
 
-    stem = name.split(".")[0]
-    write_labels(out / f"{stem}.seg.nrrd", geometry, {made.label: made.mask for made in found if made.mask})
-    point = TimePoint("t0", name, fingerprint=fingerprint)
-    finding_list(point, {made.label: made.observation for made in found if made.observation}).save(
-        out / f"{stem}.findings.json"
-    )
+    write_labels(out / f"{stem}{_SUFFIX}", geometry, {made.label: made.mask for made in found if made.mask})
+    observations = {made.label: made.observation for made in found if made.observation}
+    finding_list(scan, observations).save(out / f"{stem}.findings.json")
 
 
 def _requests(image: Path, table: Path) -> Iterator[MaskRequest]:
@@ -106,12 +151,9 @@ def _dl_info_requests(image: Path, table: Path) -> Iterator[MaskRequest]:
         volume, long, short = key_slice(image, row)
         return volume, RecistAxes.of(long, short)
 
-    counts: dict[str, int] = {}
     for line, row in info_rows(table):
         stem = f"line {line}" if isinstance(row, InputError) else f"{row.series}_{row.key_slice:03d}"
-        counts[stem] = counts.get(stem, 0) + 1
-        label = f"{stem} {counts[stem]}" if counts[stem] > 1 else stem
-        yield MaskRequest(label, lambda row=row: load(row))
+        yield MaskRequest(stem, lambda row=row: load(row), stem)
 
 
 def _axes_requests(image: Path, table: Path) -> Iterator[MaskRequest]:
@@ -124,10 +166,22 @@ def _axes_requests(image: Path, table: Path) -> Iterator[MaskRequest]:
     def load_row(row: AxesRow) -> tuple[Volume, RecistAxes]:
         if row.axes is None:
             raise InputError(row.error)
-        return load_once(image / row.image if row.image and image.is_dir() else image), row.axes
+        scan = _scan_of(row, image)
+        if scan and not image.is_dir():
+            raise InputError(f"This row belongs to the scan {scan}, not to {image}. Choose the folder of the scans.")
+        return load_once(image / scan), row.axes
 
     for row in read_table(table):
-        yield MaskRequest(row.label, lambda row=row: load_row(row))
+        yield MaskRequest(row.label, lambda row=row: load_row(row), _scan_of(row, image))
+
+
+def _scan_of(row: AxesRow, image: Path) -> str:
+    """Return the path of a row's scan in the folder `image`, or "" when it is `image` itself."""
+    if not row.image:
+        return ""
+    scan = Path(os.path.normpath(row.image))
+    is_itself = image.absolute().parts[-len(scan.parts) :] == scan.parts and not (image / scan).exists()
+    return "" if is_itself else scan.as_posix()
 
 
 def _is_dl_info(table: Path) -> bool:

@@ -82,5 +82,8 @@ def match_as_json(match: Match) -> dict[str, Any]:
 
 
 def program() -> str:
-    """Return how to call this program again from any folder."""
-    return "oncotrack" if shutil.which("oncotrack") else f"{sys.executable} -m oncotrack"
+    """Return how to call this program again from any folder: the command beside the interpreter where there is one."""
+    found, beside = shutil.which("oncotrack"), shutil.which("oncotrack", path=str(Path(sys.executable).parent))
+    if beside and not (found and Path(found).samefile(beside)):
+        return f'"{beside}"' if " " in beside else beside
+    return "oncotrack" if found else f"{sys.executable} -m oncotrack"

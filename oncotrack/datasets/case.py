@@ -136,7 +136,7 @@ def observe_labels(labels: Volume, source: str) -> dict[int, Observation]:
         start = np.array([part.start for part in where])
         kji = np.argwhere(labels.array[where] == value) + start
         ras = geometry.to_ras(kji[:, ::-1])
-        volume = len(kji) * float(np.prod(geometry.spacing))
+        volume = len(kji) * geometry.voxel_mm3
         slices = {}
         for k in np.unique(kji[:, 0]):
             pixels = kji[kji[:, 0] == k][:, :0:-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +13,11 @@ from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.findings.finding import Kind
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume, lps_to_ras
+
+FRACTION = 0.5
+"""Least fraction of a voxel of a fractional segment that is inside."""
+_BACKGROUND = "125040", "DCM"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,9 @@ def _kind(*texts: str) -> Kind:
 def read_seg(path: str | Path) -> list[Structure]:
     """Read the segments of a DICOM SEG, each on the smallest grid that holds the object's frames.
 
+    Of fractional segments the voxels of at least `FRACTION` are inside, and a warning says so. The background of a
+    label map is left out.
+
     Raises
     ------
     InputError
@@ -47,14 +56,21 @@ def read_seg(path: str | Path) -> list[Structure]:
     try:
         seg = highdicom.seg.segread(str(path))
         structures = []
+        is_fractional = seg.segmentation_type is highdicom.seg.SegmentationTypeValues.FRACTIONAL
+        if is_fractional:
+            _log.warning("%s holds fractions; voxels of at least %g count as inside.", path, FRACTION)
         for number in seg.segment_numbers:
             about = seg.get_segment_description(number)
+            code = about.segmented_property_type
+            if (code.value, code.scheme_designator) == _BACKGROUND:
+                continue
             volume = seg.get_volume(segment_numbers=[number])
             # highdicom: array (slice, row, column), affine in LPS for the same order
             affine = np.eye(4)
             affine[:3] = np.diag([-1.0, -1.0, 1.0]) @ volume.affine[:3]
             affine = affine[:, [2, 1, 0, 3]]
-            array = (volume.array[..., 0] if volume.array.ndim == 4 else volume.array).astype(np.uint8)
+            array = volume.array[..., 0] if volume.array.ndim == 4 else volume.array
+            array = (array >= FRACTION).astype(np.uint8)
             mask = Volume(array, Geometry.from_matrix(array.shape[::-1], affine), about.segment_label)
             regions = [code.CodeMeaning for code in about.get("AnatomicRegionSequence", [])]
             kind = _kind(about.segment_label, about.segmented_property_type.meaning, *regions)
@@ -105,9 +121,15 @@ def read_rtstruct(path: str | Path, image: Volume) -> list[Structure]:
 
 
 def label_map(structures: list[Structure], image: Volume) -> Volume:
-    """Return one label map on the grid of `image`: value n is the n-th structure; where two overlap, the later one."""
+    """Return one label map on the grid of `image`: value n is the n-th structure.
+
+    Where two overlap the later one is taken, and a warning names them and the number of voxels.
+    """
     labels = np.zeros(image.array.shape, np.uint16)
     for n, structure in enumerate(structures, 1):
-        on_grid = structure.mask.resampled(image.geometry, fill=0, nearest=True)
-        labels[on_grid.array > 0] = n
+        inside = structure.mask.resampled(image.geometry, fill=0, nearest=True).array > 0
+        for other in np.unique(labels[inside & (labels > 0)]).tolist():
+            names = structures[other - 1].name, structure.name
+            _log.warning("%s and %s share %d voxels, taken as %s.", *names, (labels[inside] == other).sum(), names[1])
+        labels[inside] = n
     return Volume(labels, image.geometry, f"structures on {image.name}")

@@ -158,7 +158,10 @@ def read_boxes(source: Findings, kind: Kind | None = None) -> dict[str, Boxes]:
     images: dict[str, Boxes] = {}
     for file in files:
         patient = str(file.relative_to(path).with_suffix("")) if path.is_dir() else file.stem
-        images |= dict(_read_file(patient.removesuffix("/findings"), file, kind))
+        read = dict(_read_file(patient.removesuffix("/findings"), file, kind))
+        if twice := images.keys() & read.keys():
+            raise InputError(f"{path} holds {min(twice)} twice, the second time in {file}. Remove one of them.")
+        images |= read
     return images
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from oncotrack.datasets.case import load_mask
 from oncotrack.errors import InputError
 from oncotrack.evaluation import masks
 from oncotrack.evaluation.statistics import bootstrap_interval
-from oncotrack.images.files import SUFFIXES
+from oncotrack.images.files import SUFFIXES, without_suffix
 from oncotrack.images.volume import Volume
 
 METRICS = ("Dice", "ASD", "Box IoU")
@@ -22,7 +23,8 @@ def evaluate_masks(truth: str | Path | Volume, predictions: str | Path | Volume)
     Parameters
     ----------
     truth, predictions : path or Volume
-        Two mask files, two folders whose files have the same names, or two volumes in memory.
+        Two mask files, two folders whose files have the same names (the same paths in them, where a name occurs twice
+        in one), or two volumes in memory.
 
     Returns
     -------
@@ -76,7 +78,15 @@ def _pairs(truth: Path, predictions: Path) -> list[tuple[str, Path, Path]]:
         raise InputError(f"{truth} and {predictions} must both be mask files or both be folders of them.")
     if truth.is_file():
         return [(truth.name, truth, predictions)]
-    true, given = ({_stem(f): f for f in sorted(p.rglob("*")) if _stem(f)} for p in (truth, predictions))
+    files = [
+        sorted(path for path in folder.rglob("*") if path.name.lower().endswith(SUFFIXES))
+        for folder in (truth, predictions)
+    ]
+    has_doubles = any(len({without_suffix(path.name) for path in each}) < len(each) for each in files)
+    true, given = (
+        _by_name(each, folder if has_doubles else None)
+        for each, folder in zip(files, (truth, predictions), strict=True)
+    )
     if not true:
         raise InputError(f"{truth} holds no mask files ({', '.join(SUFFIXES)}).")
     for missing, where in ((true.keys() - given.keys(), predictions), (given.keys() - true.keys(), truth)):
@@ -88,7 +98,12 @@ def _pairs(truth: Path, predictions: Path) -> list[tuple[str, Path, Path]]:
     return [(name, path, given[name]) for name, path in true.items()]
 
 
-def _stem(path: Path) -> str:
-    """Return a file's name without the suffix of an image; empty for other files."""
-    name = path.name.lower()
-    return next((path.name[: -len(s)] for s in sorted(SUFFIXES, key=len, reverse=True) if name.endswith(s)), "")
+def _by_name(files: Sequence[Path], folder: Path | None) -> dict[str, Path]:
+    """Return mask files by their names without the suffix, or by their paths in a folder."""
+    found: dict[str, Path] = {}
+    for path in files:
+        name = without_suffix(path.relative_to(folder).as_posix() if folder else path.name)
+        if name in found:
+            raise InputError(f"{found[name]} and {path} have the same name but for the suffix. Remove one of them.")
+        found[name] = path
+    return found

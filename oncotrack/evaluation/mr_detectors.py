@@ -82,7 +82,7 @@ def evaluate_mr(
 
 
 def proposal_threshold(detector: MRDetector, cases: Iterable[Case], progress: Progress = silent) -> float:
-    """Compute the score threshold at which the detector has `FALSE_POSITIVES` per scan, by boxes at IoU 0.25.
+    """Compute the score above which the detector has at most `FALSE_POSITIVES` per scan, by boxes at IoU 0.25.
 
     Parameters
     ----------

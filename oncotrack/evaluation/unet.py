@@ -106,7 +106,7 @@ class UNetDetector:
                 device="cpu",
             )  # fmt: skip
         logits = cast("torch.Tensor", logits)
-        components = self._components(logits[0, 0].float().sigmoid().numpy(), float(np.prod(slices.geometry.spacing)))
+        components = self._components(logits[0, 0].float().sigmoid().numpy(), slices.geometry.voxel_mm3)
         tracks = remove_false_positives(components, slices)
         progress(1.0, f"{len(tracks)} nodes")
         return findings_from_tracks(tracks, slices, time_point, self._provenance)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
+
+_log = logging.getLogger(__name__)
 
 
 def label_map(geometry: Geometry, tracklets: Sequence[Tracklet]) -> Volume:
@@ -24,7 +27,8 @@ def label_map(geometry: Geometry, tracklets: Sequence[Tracklet]) -> Volume:
     Returns
     -------
     Volume of uint16
-        n + 1 where a voxel's centre lies in tracklet n, 0 elsewhere; where two overlap, the later one counts.
+        n + 1 where a voxel's centre lies in tracklet n, 0 elsewhere. Where two overlap the later one is drawn, and a
+        warning names both and the number of voxels.
     """
     array = np.zeros(geometry.shape, np.uint16)
     for number, tracklet in enumerate(tracklets, 1):
@@ -45,7 +49,12 @@ def _draw(array: np.ndarray, geometry: Geometry, tracklet: Tracklet, number: int
     uvn = (geometry.to_ras(np.stack([i, j, k], -1)) - tracklet.origin) @ np.linalg.inv(frame).T
     slices = np.round(uvn[..., 2]).astype(int)
     part = array[start[2] : stop[2], start[1] : stop[1], start[0] : stop[0]]
+    inside = np.zeros(part.shape, bool)
     for box in tracklet.boxes:
         middle, half = (np.add(box.low, box.high) / 2, np.subtract(box.high, box.low) / 2)
-        inside = (((uvn[..., :2] - middle) / np.maximum(half, 1e-6)) ** 2).sum(-1) <= 1
-        part[inside & (slices == box.slice_index)] = number
+        ellipse = (((uvn[..., :2] - middle) / np.maximum(half, 1e-6)) ** 2).sum(-1) <= 1
+        inside |= ellipse & (slices == box.slice_index)
+    covered, counts = np.unique(part[inside & (part > 0)], return_counts=True)
+    for other, count in zip(covered.tolist(), counts.tolist(), strict=True):
+        _log.warning("Nodes %d and %d share %d voxels of the label map, drawn as %d.", other, number, count, number)
+    part[inside] = number

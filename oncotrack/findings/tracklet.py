@@ -104,11 +104,11 @@ class Tracklet:
         ras : (3,) float
             RAS mm.
         """
-        normal = _cross(self.u_axis, self.v_axis)  # with a tilted gantry the step is not parallel to it
+        u, v, step = self.u_axis, self.v_axis, self.step  # with a tilted gantry they are not at right angles
         offset = [r - o for r, o in zip(ras, self.origin, strict=True)]
-        slices = _dot(offset, normal) / _dot(self.step, normal)
-        in_plane = [d - slices * s for d, s in zip(offset, self.step, strict=True)]
-        return _dot(in_plane, self.u_axis), _dot(in_plane, self.v_axis), round(slices)
+        volume = _dot(step, _cross(u, v))
+        along_u, along_v, along_step = (_dot(offset, _cross(*pair)) / volume for pair in ((v, step), (step, u), (u, v)))
+        return along_u, along_v, round(along_step)
 
     @property
     def volume_mm3(self) -> float:

@@ -202,4 +202,5 @@ def _observation_and_tracklet(findings: FindingList, uid: str, time_point: str) 
 def _has_reader_work(finding: Finding, time_point: str) -> bool:
     observation = finding.observation(time_point)
     has_own_label = not _AUTOMATIC_LABEL.fullmatch(finding.label)
-    return observation.is_decided or observation.mask is not None or has_own_label
+    has_own_mask = observation.mask is not None and bool(observation.provenance.reader)  # a detector proposes masks too
+    return observation.is_decided or has_own_mask or has_own_label

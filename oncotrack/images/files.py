@@ -15,6 +15,18 @@ SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 
+def without_suffix(name: str) -> str:
+    """Return a file's name, or its path, without the suffix of an image file.
+
+    Parameters
+    ----------
+    name : str
+        "scan.v2.nii.gz" becomes "scan.v2"; a name without such a suffix stays.
+    """
+    suffix = next((each for each in sorted(SUFFIXES, key=len, reverse=True) if name.lower().endswith(each)), "")
+    return name[: len(name) - len(suffix)]
+
+
 def load(
     path: str | Path, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
 ) -> Volume:
@@ -123,7 +135,8 @@ def save(volume: Volume, path: str | Path) -> Path:
     volume : Volume
         The image.
     path : path
-        The file to write; its suffix chooses the format.
+        The file to write; its suffix chooses the format. NIfTI holds the grid as its sform; of a sheared grid, which
+        a qform cannot hold, it is the only one, and programs that know the qform alone refuse such a file.
 
     Raises
     ------

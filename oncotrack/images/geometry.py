@@ -108,6 +108,11 @@ class Geometry:
         i, j, k = self.size
         return k, j, i
 
+    @property
+    def voxel_mm3(self) -> float:
+        """Volume of a voxel, mm³; on a sheared grid it is less than the product of the spacings."""
+        return float(abs(np.linalg.det(self.ijk_to_ras[:3, :3])))
+
     @cached_property
     def ijk_to_ras(self) -> np.ndarray:
         """(4, 4) matrix from voxel indices to RAS mm."""

@@ -1,10 +1,11 @@
-"""Tables of RECIST axes: read from CSV or .mrk.json, written as CSV; an error in a row does not affect the others."""
+"""Tables of RECIST axes: read from CSV or Slicer's lines, written as CSV; an error in a row does not affect the others."""
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
-import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Observation
 from oncotrack.images.volume import lps_to_ras
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.masks.axes_files import is_lps, points, read_axes
+from oncotrack.masks.axes_files import LINE_FILES, axes_of_lines, is_lps, odd_number, read_axes_files, read_lines
 
 ENDS = tuple(f"{axis}_{end}_{way}" for axis in ("long", "short") for end in ("start", "end") for way in "ras")
 """Columns of the end points, RAS mm (LPS for rows whose column ``coordinates`` is LPS)."""
@@ -32,79 +33,110 @@ class AxesRow:
     image: str = ""
 
 
-def read_table(path: str | Path) -> list[AxesRow]:
+def read_table(*paths: str | Path) -> list[AxesRow]:
     """Read the rows of a table.
 
     Parameters
     ----------
-    path : path
-        CSV with the columns `ENDS` and optionally ``label``, ``image`` and ``coordinates``; a ``.mrk.json`` in
-        which each two successive lines belong to one lesion; or the JSON of one pair of axes.
+    *paths : path
+        One CSV with the columns `ENDS` and optionally ``label``, ``image`` and ``coordinates``, separated by commas,
+        semicolons or tabs; a decimal comma is read where commas do not separate the columns. Or files with lines of
+        Slicer (`axes_files.read_lines`), of which each two successive ones belong to one lesion, or the folder of such
+        files, in the order in which Slicer numbers them. Or the JSON of one pair of axes.
 
     Raises
     ------
     InputError
-        The file is missing or damaged, lacks a column, or holds no row.
+        A file is missing or damaged, lacks a column, or holds no row; or a line is left over.
     """
-    path = Path(path).expanduser()
-    if path.name.lower().endswith(".json"):
-        return _markups(path)
+    first, *_more = files = [Path(path).expanduser() for path in paths]
+    if first.is_dir():
+        files = sorted((path for path in first.iterdir() if path.name.lower().endswith(LINE_FILES)), key=_in_order)
+        if not files:
+            raise InputError(f"{first} holds no lines of 3D Slicer ({', '.join(LINE_FILES)}). Choose another folder.")
+    if all(path.name.lower().endswith(LINE_FILES) for path in files):
+        return _line_rows(files)
+    if len(files) > 1:
+        raise InputError("Several files are read only where each holds lines of 3D Slicer. Choose one table.")
+    if first.name.lower().endswith(".json"):
+        (axes,) = read_axes_files([first])
+        return [AxesRow(first.name.split(".")[0], axes)]
+    return _csv_rows(first)
+
+
+def _in_order(path: Path) -> list[tuple[int, str]]:
+    """Return the key that sorts names as a reader counts: L, L_1, L_2, L_10."""
+    name = path.name.lower().partition(".")[0]
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+
+
+def _csv_rows(path: Path) -> list[AxesRow]:
+    text, separator = _text(path).replace("\r\n", "\n").replace("\r", "\n"), ","
+    first, _, rest = text.partition("\n")
+    if first.strip().lower().startswith("sep="):  # written by Excel
+        text, first = rest, rest.partition("\n")[0]
+    for each in (";", "\t"):
+        if first.count(each) > first.count(separator):
+            separator = each
+    reader = csv.DictReader(io.StringIO(text), delimiter=separator)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist. Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a readable text file. Save the table as CSV (UTF-8).") from error
-    reader = csv.DictReader(io.StringIO(text))
-    missing = [name for name in ENDS if name not in (reader.fieldnames or ())]
+        names = [name.strip().lower() for name in reader.fieldnames or ()]
+        reader.fieldnames = names
+        table = [(reader.line_num, row) for row in reader if any((row[name] or "").strip() for name in names)]
+    except csv.Error as error:
+        raise InputError(f"{path} is not a readable table ({error}). Save it as CSV (UTF-8).") from error
+    missing = [name for name in ENDS if name not in names]
     if missing:
         raise InputError(f"{path} lacks the columns {', '.join(missing[:3])}; a table of axes has {', '.join(ENDS)}.")
-    rows = [_row(line, row) for line, row in enumerate(reader, 2)]
+    rows = [_row(line, row, is_decimal_comma=separator != ",") for line, row in table]
     if not rows:
         raise InputError(f"{path} holds no row below its header. Choose another table.")
     return rows
 
 
-def _row(line: int, row: Mapping[str, str]) -> AxesRow:
+def _text(path: Path) -> str:
+    """Return the text of a table in UTF-8, with or without a byte order mark, or in UTF-16 with one."""
+    try:
+        content = path.read_bytes()
+        is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+        return content.decode("utf-16" if is_wide else "utf-8-sig")
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist. Check the path.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is not a readable text in UTF-8. Save the table as CSV (UTF-8).") from error
+
+
+def _row(line: int, row: Mapping[str, str], *, is_decimal_comma: bool) -> AxesRow:
     label = (row.get("label") or "").strip() or f"line {line}"
     image = (row.get("image") or "").strip()
     try:
-        ends = np.array([float(row[name]) for name in ENDS]).reshape(4, 3)
+        texts = [row[name].replace(",", ".") if is_decimal_comma else row[name] for name in ENDS]
+        ends = np.array([float(text) for text in texts]).reshape(4, 3)
         system = (row.get("coordinates") or "RAS").strip().upper()
         ends = lps_to_ras(ends) if is_lps(system, f"Line {line}") else ends
         return AxesRow(label, RecistAxes.of(ends[:2], ends[2:], label), image=image)
-    except (TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError):
         return AxesRow(label, None, f"Line {line}: an end of an axis is not three numbers.", image)
     except InputError as error:
         return AxesRow(label, None, f"Line {line}: {error}", image)
 
 
-def _markups(path: Path) -> list[AxesRow]:
-    try:
-        lines = json.loads(path.read_text(encoding="utf-8"))["markups"]
-        lines = [line for line in lines if line["type"] == "Line"]
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError):
-        axes = read_axes(path)  # a single pair of axes, or an error message
-        return [AxesRow(path.name.split(".")[0], axes)]
-    if not lines or len(lines) % 2:
-        raise InputError(f"{path} holds {len(lines)} lines; each lesion has two, its long and its short axis.")
+def _line_rows(files: Sequence[Path]) -> list[AxesRow]:
+    lines = [line for path in files for line in read_lines(path)]
+    if len(lines) % 2:
+        raise next((line for line in lines if isinstance(line, InputError)), odd_number(len(lines), files[-1]))
     rows = []
-    for n, pair in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
+    for n, (one, other) in enumerate(zip(lines[::2], lines[1::2], strict=True), 1):
         label = f"L {n}"
         try:
-            one, other = (
-                points([p.get("position") for p in line.get("controlPoints", [])],
-                       is_lps(line.get("coordinateSystem", "LPS"), path), path)
-                for line in pair
-            )  # fmt: skip
-            rows.append(AxesRow(label, RecistAxes.of(one, other, label)))
+            rows.append(AxesRow(label, axes_of_lines(one, other)))
         except InputError as error:
             rows.append(AxesRow(label, None, str(error)))
     return rows
 
 
 COLUMNS = (
-    "label", "image", "error", "long_axis_mm", "short_axis_mm", "volume_mm3", "centre_r", "centre_a", "centre_s",
+    "label", "image", "segmentation", "error", "long_axis_mm", "short_axis_mm", "volume_mm3", "centre_r", "centre_a", "centre_s",
     *(f"box_{end}_{way}" for end in ("low", "high") for way in "ras"), *ENDS,
 )  # fmt: skip
 """Columns that `write_table` writes; `read_table` accepts such a table."""
@@ -112,12 +144,13 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class ResultRow:
-    """A row to write: the observation of a finding, or None with an error message."""
+    """A row to write: the observation of a finding and the file of its mask, or None with an error message."""
 
     label: str
     observation: Observation | None = None
     error: str = ""
     image: str = ""
+    segmentation: str = ""
 
 
 def write_table(path: str | Path, rows: Iterable[ResultRow | tuple[str, Observation]]) -> Path:
@@ -139,7 +172,9 @@ def write_table(path: str | Path, rows: Iterable[ResultRow | tuple[str, Observat
 
 
 def _cells(row: ResultRow) -> dict[str, object]:
-    cells: dict[str, object] = {"label": row.label, "image": row.image, "error": row.error}
+    cells: dict[str, object] = {
+        "label": row.label, "image": row.image, "segmentation": row.segmentation, "error": row.error,
+    }  # fmt: skip
     observation = row.observation
     if observation is None:
         return cells

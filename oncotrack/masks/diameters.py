@@ -7,6 +7,7 @@ from typing import cast
 import numpy as np
 import scipy
 import skimage
+from numpy.typing import ArrayLike
 
 _MOST_POINTS = 200  # of an outline, when the longest line between points of the convex hull leaves the mask
 _BATCH = 64  # lines checked together
@@ -30,7 +31,7 @@ def outlines(mask: np.ndarray) -> list[np.ndarray]:
     return [line[:, ::-1] - 1 for line in skimage.measure.find_contours(np.pad(mask, 1).astype(np.float32), 0.5)]
 
 
-def diameters(mask: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
+def diameters(mask: np.ndarray, frame: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """Compute the longest line inside a mask, and the longest one inside that crosses it at a right angle.
 
     If the mask has several components, the lines are those of the component with the longest line.
@@ -39,22 +40,24 @@ def diameters(mask: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
     ----------
     mask : (H, W) bool ndarray
         Not empty.
-    spacing : (2,) float
-        Millimetres along columns and rows.
+    frame : (2,) or (2, 2) array_like
+        Millimetres from one column and from one row to the next; or, for pixels that are not rectangles, these two
+        steps as the columns of a matrix, in mm along two orthogonal axes.
 
     Returns
     -------
     (2, 2) ndarray, (2, 2) ndarray
-        Long and short axis: two points each, mm along columns and rows from the centre of pixel (0, 0).
+        Long and short axis: two points each, mm along these axes (columns and rows) from the centre of pixel (0, 0).
     """
-    spacing = np.asarray(spacing, float)
+    frame = np.asarray(frame, float)
+    frame = np.diag(frame) if frame.ndim == 1 else frame
     components, _ = cast(tuple[np.ndarray, int], scipy.ndimage.label(mask, np.ones((3, 3))))
     found = []
     for n, where in enumerate(scipy.ndimage.find_objects(components), 1):
         component = np.pad(components[where] == n, 1)
-        corner = np.array([where[1].start - 1, where[0].start - 1]) * spacing
-        lines = [line * spacing for line in outlines(component)]
-        ends = _longest_diameter(component, lines, spacing)
+        corner = frame @ (where[1].start - 1, where[0].start - 1)
+        lines = [line @ frame.T for line in outlines(component)]
+        ends = _longest_diameter(component, lines, frame)
         found.append((np.linalg.norm(ends[1] - ends[0]), n, ends, lines, corner))
     _, _, long, lines, corner = max(found)
     short = _longest_perpendicular(lines, long)
@@ -63,7 +66,7 @@ def diameters(mask: np.ndarray, spacing) -> tuple[np.ndarray, np.ndarray]:
     return long + corner, short + corner
 
 
-def _longest_diameter(mask: np.ndarray, lines: list[np.ndarray], spacing: np.ndarray) -> np.ndarray:
+def _longest_diameter(mask: np.ndarray, lines: list[np.ndarray], frame: np.ndarray) -> np.ndarray:
     """Return the ends of the longest line between outline points that stays inside a mask.
 
     Parameters
@@ -72,8 +75,8 @@ def _longest_diameter(mask: np.ndarray, lines: list[np.ndarray], spacing: np.nda
         One component with an empty border.
     lines : list of (N, 2) ndarray
         Its outlines, mm.
-    spacing : (2,) ndarray
-        Millimetres along columns and rows.
+    frame : (2, 2) ndarray
+        See `diameters`.
 
     Returns
     -------
@@ -84,21 +87,21 @@ def _longest_diameter(mask: np.ndarray, lines: list[np.ndarray], spacing: np.nda
         hull = points[scipy.spatial.ConvexHull(points).vertices]
     except scipy.spatial.QhullError:  # all points are collinear
         hull = points
-    pair = _longest_pair(mask, hull, hull, spacing, first=_BATCH)
+    pair = _longest_pair(mask, hull, hull, frame, first=_BATCH)
     if pair is not None:
         return pair
     # the mask is not convex: try every few points of the outline, then all points near the best two
     step = -(-len(points) // _MOST_POINTS)
-    pair = _longest_pair(mask, points[::step], points[::step], spacing)
+    pair = _longest_pair(mask, points[::step], points[::step], frame)
     if pair is None:
         return np.stack([points[0], points[len(points) // 2]])
-    near = [points[np.linalg.norm(points - end, axis=1) <= step * max(spacing)] for end in pair]
-    refined = _longest_pair(mask, near[0], near[1], spacing)
+    near = [points[np.linalg.norm(points - end, axis=1) <= step * np.linalg.norm(frame, axis=0).max()] for end in pair]
+    refined = _longest_pair(mask, near[0], near[1], frame)
     return pair if refined is None else refined
 
 
 def _longest_pair(
-    mask: np.ndarray, points: np.ndarray, other_points: np.ndarray, spacing: np.ndarray, first: int | None = None
+    mask: np.ndarray, points: np.ndarray, other_points: np.ndarray, frame: np.ndarray, first: int | None = None
 ) -> np.ndarray | None:
     """Return the most distant pair of (N, 2) and (M, 2) points (mm) whose line stays inside the mask, (2, 2).
 
@@ -109,7 +112,8 @@ def _longest_pair(
         distances = np.triu(distances)
     order = np.argsort(-distances, axis=None, kind="stable")[: first or np.count_nonzero(distances)]
     a, b = np.unravel_index(order, distances.shape)
-    starts, ends = points[a] / spacing, other_points[b] / spacing
+    to_pixels = np.linalg.inv(frame).T
+    starts, ends = points[a] @ to_pixels, other_points[b] @ to_pixels
     candidates = np.flatnonzero(_may_stay_inside(mask, starts, ends))
     for start in range(0, len(candidates), _BATCH):
         batch = candidates[start : start + _BATCH]

@@ -48,10 +48,12 @@ class Region:
         ijk = image.to_ijk(axes.ends)
         direction, spacing = np.asarray(image.direction), np.asarray(image.spacing)
         centre = np.asarray(axes.centre, float)
-        across = int(np.argmax(np.abs(np.linalg.inv(direction) @ axes.normal)))
+        across = _axis_across(image, axes.normal)
         index = round(float(ijk[:, across].mean()))
         if np.abs(ijk[:, across] - index).max() <= 0.51:
             u, v = (direction[:, n] for n in range(3) if n != across)
+            v = v - (v @ u) * u
+            v = v / np.linalg.norm(v)
             pixel = min(spacing[n] for n in range(3) if n != across)
             step, distance = direction[:, across], float(spacing[across])
             on_slice = image.to_ijk(centre)
@@ -117,6 +119,25 @@ class Region:
         size = (*self.grid.size[:2], count)
         return Region(Geometry(size, self.grid.spacing, origin, self.grid.direction))
 
+    def thick_as_voxels_of(self, image: Geometry) -> Region:
+        """Return the same square, one voxel thick along the voxel axis of an image that crosses it most steeply.
+
+        Parameters
+        ----------
+        image : Geometry
+            The image's grid.
+        """
+        frame = np.array(self.grid.direction)
+        across = _axis_across(image, np.cross(frame[:, 0], frame[:, 1]))
+        frame[:, 2] = np.asarray(image.direction)[:, across]
+        spacing = (*self.grid.spacing[:2], image.spacing[across])
+        return Region(Geometry(self.grid.size, spacing, self.grid.origin, frame))  # pyright: ignore[reportArgumentType]
+
+
+def _axis_across(image: Geometry, normal: np.ndarray) -> int:
+    """Return the voxel axis along which a step leads farthest out of the plane with this normal."""
+    return int(np.abs(image.ijk_to_ras[:3, :3].T @ normal).argmax())
+
 
 def to_voxels(image: Geometry, region: Region, mask: np.ndarray, name: str = "mask") -> Volume:
     """Convert a mask on a region's slices to voxels of the image.
@@ -136,8 +157,11 @@ def to_voxels(image: Geometry, region: Region, mask: np.ndarray, name: str = "ma
     -------
     Volume of uint8
         On the part of the image's grid that the region covers: 1 where at least half of a voxel's area, projected
-        onto the nearest slice of the region, lies in the mask, for voxels within half a slice of the region.
+        onto the nearest slice of the region, lies in the mask, for voxels within half a slice of the region. A mask
+        of one slice that is oblique to the voxels has one voxel in every column of voxels that crosses it.
     """
+    if region.grid.size[2] == 1:
+        region = region.thick_as_voxels_of(image)
     corners = image.to_ijk(region.grid.corners)
     start = np.clip(np.floor(corners.min(0)).astype(int), 0, np.asarray(image.size) - 1)
     stop = np.clip(np.ceil(corners.max(0)).astype(int) + 1, start + 1, image.size)

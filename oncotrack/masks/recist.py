@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 import scipy
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Axis, Box, Point, point
+from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -55,6 +57,20 @@ def slice_axis(mask: Volume) -> int:
     kji = np.argwhere(mask.array)
     flat = np.flatnonzero(np.ptp(kji, axis=0)[::-1] == 0) if len(kji) else []
     return int(flat[0]) if len(flat) == 1 else scan_axis(mask.geometry)
+
+
+@lru_cache(1024)
+def slice_count(mask: PackedMask) -> int:
+    """Return how many slices a mask lies in, along its `slice_axis`.
+
+    Parameters
+    ----------
+    mask : PackedMask
+        The mask of an observation.
+    """
+    volume = mask.volume()
+    axis = slice_axis(volume)
+    return int(volume.array.any(axis=tuple({0, 1, 2} - {2 - axis})).sum())
 
 
 def scan_axis(geometry: Geometry) -> int:
@@ -156,6 +172,7 @@ def _measure(mask: np.ndarray, where: tuple[slice, ...], geometry: Geometry) -> 
     kji = np.argwhere(mask)
     ijk = kji[:, ::-1] + start
     spacing = np.asarray(geometry.spacing)
+    frame = _plane_frame(geometry)
     corners = np.stack([ijk.min(0) - 0.5, ijk.max(0) + 0.5])
     corners = geometry.to_ras(np.stack(np.meshgrid(*corners.T, indexing="ij"), -1).reshape(-1, 3))
     boxes, measured = [], []
@@ -163,12 +180,12 @@ def _measure(mask: np.ndarray, where: tuple[slice, ...], geometry: Geometry) -> 
         ij = ijk[kji[:, 0] == k, :2]
         low, high = (ij.min(0) - 0.5) * spacing[:2], (ij.max(0) + 0.5) * spacing[:2]
         boxes.append(SliceBox(int(k + start[2]), tuple(low), tuple(high)))
-        long, short = diameters(mask[k], spacing[:2])
+        long, short = diameters(mask[k], frame)
         measured.append((float(np.linalg.norm(long[1] - long[0])), long, short, int(k + start[2])))
     _, long, short, k = max(measured, key=lambda row: row[0])
 
     def to_axis(ends: np.ndarray) -> Axis:
-        points = geometry.to_ras([(*(end / spacing[:2] + start[:2]), k) for end in ends])
+        points = geometry.to_ras([(*(np.linalg.solve(frame, end) + start[:2]), k) for end in ends])
         return Axis(*map(point, points.tolist()))
 
     return Measurement(
@@ -177,5 +194,13 @@ def _measure(mask: np.ndarray, where: tuple[slice, ...], geometry: Geometry) -> 
         tracklet=Tracklet.on(geometry, boxes),
         long_axis=to_axis(long),
         short_axis=to_axis(short),
-        volume_mm3=float(len(kji) * spacing.prod()),
+        volume_mm3=len(kji) * geometry.voxel_mm3,
     )
+
+
+def _plane_frame(geometry: Geometry) -> np.ndarray:
+    """Return the steps along i and j as the columns of a matrix, (2, 2), mm along two orthogonal axes of the slice."""
+    steps = geometry.ijk_to_ras[:3, :2]
+    along = steps[:, 0] / np.linalg.norm(steps[:, 0])
+    across = steps[:, 1] - (steps[:, 1] @ along) * along
+    return np.stack([along, across / np.linalg.norm(across)]) @ steps

@@ -4,18 +4,42 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
+from oncotrack.findings.unique_labels import numbered
 from oncotrack.images.files import save
 from oncotrack.images.volume import Volume
 
 MARGIN = 1.0
 """Margin on each side, in widths of the mask; none along an axis in which the mask is one voxel thick."""
 _LEAST_VOXELS = 8
+
+
+def file_stem(name: str) -> str:
+    """Return a label or a path as the start of a file name, with "-" for characters that are not allowed in one.
+
+    Parameters
+    ----------
+    name : str
+        For example "PAT1/CT" or "LN 1, left".
+    """
+    return re.sub(r"[^\w.-]+", "-", name).strip("-") or "-"
+
+
+def file_stems(names: Sequence[str]) -> list[str]:
+    """Return the `file_stem` of each name, with a number where it occurs twice, also where case is ignored.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Labels or paths.
+    """
+    return [file_stem(name) for name in numbered(names, lambda name: file_stem(name).casefold())]
 
 
 def write_pair(folder: str | Path, name: str, image: Volume, mask: Volume) -> Path:
@@ -58,7 +82,7 @@ def write_pair(folder: str | Path, name: str, image: Volume, mask: Volume) -> Pa
     voxels = np.argwhere(inside)[:, ::-1]
     if not len(voxels):
         raise InputError(f"{name}: the mask is smaller than a voxel of the image. Draw it larger.")
-    stem = re.sub(r"[^\w.-]+", "-", name)
+    stem = file_stem(name)
     path = save(part, Path(folder) / f"{stem}_image.nii.gz")
     save(Volume(inside.astype(np.uint8), part.geometry, stem), Path(folder) / f"{stem}_mask.nii.gz")
     low, high = voxels.min(0), voxels.max(0)

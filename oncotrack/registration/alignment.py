@@ -67,7 +67,7 @@ def similarity(fixed: Volume, moving: Volume, affine: np.ndarray) -> tuple[float
     warped = moving.resampled(fixed.geometry, affine, fill=-1.0).array
     both = (warped > _SCANNED) & (fixed.array > _SCANNED)
     smaller = min(_body_mm3(fixed), _body_mm3(moving) / abs(np.linalg.det(affine[:3, :3])))
-    shared = float((both & (fixed.array > _BODY)).sum()) * float(np.prod(fixed.spacing))
+    shared = float((both & (fixed.array > _BODY)).sum()) * fixed.geometry.voxel_mm3
     if both.sum() < 50 or smaller == 0:
         return -1.0, 0.0
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -188,7 +188,7 @@ def _window(volume: Volume) -> tuple[float, float]:
 
 
 def _body_mm3(volume: Volume) -> float:
-    return float((volume.array > _BODY).sum()) * float(np.prod(volume.spacing))
+    return float((volume.array > _BODY).sum()) * volume.geometry.voxel_mm3
 
 
 def _affine(fixed: Volume, moving: Volume, start: np.ndarray) -> np.ndarray:

@@ -290,7 +290,7 @@ COMMANDS = (
     ReaderCommand(
         "measure_table",
         "Measure a table...",
-        "Make a finding with a mask from every row of a table of diameters (CSV, .mrk.json).",
+        "Make a finding with a mask from every row of a table of diameters (CSV, lines of Slicer).",
         (MASKS,),
     ),
     ReaderCommand(

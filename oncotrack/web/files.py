@@ -155,11 +155,11 @@ class Files:
 
         def show(unpacked: Path) -> None:
             finished()
-            task.apply(unpacked)
+            notice = task.apply(unpacked)
             self._start(is_saved=True)
             if (problem := self._viewer.session.problem) is not None:
                 raise problem
-            self._viewer.show_message(f"Opened {path.name}.")
+            self._viewer.show_message(f"Opened {path.name}. {notice}".rstrip())
 
         def unpacked(description: Path) -> None:
             self._viewer.announce("Showing the scene", lambda: show(description))

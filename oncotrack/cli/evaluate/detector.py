@@ -49,7 +49,10 @@ def detector(
     files: dict[str, str | None] = {}
     for entry in weights or ():
         name, equals, file = entry.partition("=")
-        files[name if equals else Path(entry).stem] = file if equals else entry
+        name, file = (name, file) if equals else (Path(entry).stem, entry)
+        if name in files:
+            raise InputError(f"Two weights are called {name}. Give each a name of its own: --weights NAME={file}.")
+        files[name] = file
     if method == "mr":
         from oncotrack.detection.mr.detector import MRDetector
         from oncotrack.evaluation.mr_detectors import evaluate_mr

@@ -22,7 +22,7 @@ from oncotrack.networks import weights as weights_files
 from oncotrack.networks.boxes import iou
 
 THRESHOLD = 0.5
-"""Score from which a node is proposed, if the weights do not define another (``threshold``)."""
+"""Score above which a node is proposed, if the weights do not define another (``threshold``)."""
 
 
 class MRDetector:
@@ -37,7 +37,7 @@ class MRDetector:
     weights : path, optional
         Weights file to load instead.
     threshold : float, optional
-        Boxes below this score are dropped; that of the weights if missing.
+        Only boxes above this score are kept; that of the weights if missing.
 
     Raises
     ------
@@ -155,7 +155,7 @@ class MRDetector:
         found = []
         for n, nodes in self._slice_nodes(slices, range(len(slices))):
             progress(n / len(slices), f"Slice {n + 1} of {len(slices)}{self._device_note}")
-            found.append([node for node in nodes if node.score >= self._threshold])
+            found.append([node for node in nodes if node.score > self._threshold])
         return found
 
     def _follow(

@@ -204,7 +204,7 @@ def with_mask(observation: Observation, mask: Volume) -> Observation:
     count = int(mask.array.sum())
     if not count:
         return observation
-    observation = replace(observation, mask=PackedMask.of(mask), volume_mm3=count * float(np.prod(mask.spacing)))
+    observation = replace(observation, mask=PackedMask.of(mask), volume_mm3=count * mask.geometry.voxel_mm3)
     if mask.array.sum(axis=(1, 2)).max() < _LEAST_PIXELS:
         return observation
     measured = measure_masks(mask)[1]

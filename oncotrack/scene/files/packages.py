@@ -5,34 +5,36 @@ from __future__ import annotations
 import importlib
 import subprocess
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from oncotrack.errors import MissingPackageError
 from oncotrack.packages import TORCH, missing, required
 
-_NEEDED = (
-    "OncoTrack needs a few Python packages that Slicer does not include. Press Install packages; "
-    "until then scans can be viewed, but lesions cannot be followed."
+
+@dataclass(frozen=True)
+class Tool:
+    """A module's need of packages.
+
+    Attributes
+    ----------
+    cannot : str
+        What it cannot do without the required packages.
+    without_torch : str
+        What it can and cannot do without PyTorch; "" when it needs none.
+    """
+
+    cannot: str
+    without_torch: str = ""
+
+
+FOLLOW_UP = Tool(
+    "lesions cannot be followed", "lesions can be followed by registration only (methods affine and bspline)"
 )
-_WITHOUT_TORCH = (
-    "PyTorch is not installed: lesions can be followed by registration only (methods affine and bspline). "
-    "Press Install packages to get the other methods too."
+DETECTION = Tool(
+    "lymph nodes cannot be detected",
+    "lymph nodes can be added and edited by hand, but not detected or followed through the slices",
 )
-_REFUSED = (
-    "The packages were not installed, so lesions cannot be followed; everything else in Slicer works as before. "
-    "Press Install packages to try again."
-)
-_FAILED = (
-    "The packages could not be installed. Check the network and press Install packages again; "
-    "until then scans can be viewed, but lesions cannot be followed. Slicer's error log has the details."
-)
-_UNDETECTED = (
-    "PyTorch is not installed: lymph nodes can be added and edited by hand, but not detected or followed through the "
-    "slices. Press Install packages to get that too."
-)
-_UNMEASURED = (
-    "OncoTrack needs a few Python packages that Slicer does not include. Press Install packages; "
-    "until then scans can be viewed, but lesions cannot be measured."
-)
+MASKS = Tool("lesions cannot be measured")
 
 
 class InstallationRefused(Exception):
@@ -53,30 +55,23 @@ def lacks_torch() -> bool:
     return bool(missing([TORCH]))
 
 
-def follow_up_message() -> str:
-    """Return a message that names what the follow-up module cannot do without the missing packages; "" when all are installed."""
+def missing_message(tool: Tool) -> str:
+    """Return a message that names what a module cannot do without the missing packages; "" when all are installed."""
     if lacks_required():
-        return _NEEDED
-    return _WITHOUT_TORCH if lacks_torch() else ""
+        return (
+            "OncoTrack needs a few Python packages that Slicer does not include. Press Install packages; "
+            f"until then scans can be viewed, but {tool.cannot}."
+        )
+    return _without_torch(tool) if tool.without_torch and lacks_torch() else ""
 
 
-def detection_message() -> str:
-    """Return such a message for lymph node detection."""
-    if lacks_required():
-        return _NEEDED
-    return _UNDETECTED if lacks_torch() else ""
-
-
-def masks_message() -> str:
-    """Return such a message for masks, which need no PyTorch."""
-    return _UNMEASURED if lacks_required() else ""
-
-
-def install(packages: Installer, torch: Installer) -> None:
-    """Install what is missing.
+def install(tool: Tool, packages: Installer, torch: Installer) -> None:
+    """Install what a module needs and lacks.
 
     Parameters
     ----------
+    tool : Tool
+        The module; PyTorch is left out for one that does not need it.
     packages : callable
         Installs all requirements but PyTorch.
     torch : callable
@@ -87,8 +82,17 @@ def install(packages: Installer, torch: Installer) -> None:
     MissingPackageError
         The reader refused, there is no network, or a package is still missing; the message names what works without it.
     """
-    _install(missing(required()), packages, _REFUSED, _FAILED)
-    _install(missing([TORCH]), torch, _WITHOUT_TORCH, _WITHOUT_TORCH)
+    refused = (
+        f"The packages were not installed, so {tool.cannot}; everything else in Slicer works as before. "
+        "Press Install packages to try again."
+    )
+    failed = (
+        "The packages could not be installed. Check the network and press Install packages again; "
+        f"until then scans can be viewed, but {tool.cannot}. Slicer's error log has the details."
+    )
+    _install(missing(required()), packages, refused, failed)
+    if tool.without_torch:
+        _install(missing([TORCH]), torch, _without_torch(tool), _without_torch(tool))
 
 
 def trackers() -> dict[str, Callable]:
@@ -129,6 +133,10 @@ def slicer_torch(requirements: Sequence[str]) -> None:
     version = requirements[0].removeprefix("torch")
     if PyTorchUtils.PyTorchUtilsLogic().installTorch(askConfirmation=True, torchVersionRequirement=version) is None:
         raise InstallationRefused
+
+
+def _without_torch(tool: Tool) -> str:
+    return f"PyTorch is not installed: {tool.without_torch}. Press Install packages to get the rest too."
 
 
 def _install(requirements: list[str], installer: Installer, refused: str, failed: str) -> None:

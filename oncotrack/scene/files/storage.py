@@ -17,6 +17,7 @@ import slicer
 from oncotrack.atomic import folder_beside
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError, OutputError
+from oncotrack.scene.files import trial
 from oncotrack.scene.nodes.tasks import Task
 
 _CHUNK_BYTES = 2**20
@@ -72,6 +73,8 @@ def save_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
 def open_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
     """Return the task that replaces the scene's content by that of an .mrb file; a file that cannot be read changes nothing.
 
+    Applying it returns a sentence on what is missing, such as nodes that only other programs know; "" when nothing is.
+
     Raises
     ------
     InputError
@@ -83,11 +86,15 @@ def open_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
     def abandon() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
-    def apply(description: Path) -> None:
+    def apply(description: Path) -> str:
         try:
+            missing = trial.missing_parts(description, source)
             scene.SetURL(str(description))
-            if not scene.Connect():
+            with trial.to_log():
+                is_whole = scene.Connect()
+            if not is_whole and not missing:
                 raise InputError(f"{source} could not be read completely. Check which images or findings are missing.")
+            return trial.notice(missing)
         finally:
             abandon()
 
@@ -99,9 +106,9 @@ def save_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> Path:
     return save_task(scene, path).run()
 
 
-def open_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> None:
-    """Run `open_task` on this thread."""
-    open_task(scene, path).run()
+def open_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> str:
+    """Run `open_task` on this thread; returns the sentence on what is missing."""
+    return open_task(scene, path).run()
 
 
 def _write_parts(scene: slicer.vtkMRMLScene, folder: Path, target: Path) -> None:

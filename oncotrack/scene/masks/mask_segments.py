@@ -14,6 +14,7 @@ from oncotrack.findings.finding import Finding, Observation, State
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
+from oncotrack.masks.recist import slice_count
 from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
@@ -112,7 +113,7 @@ class MaskSegments:
                 segment.SetTag(_SHOWN, digest)
                 segmentation.RemoveRepresentation(_SURFACE)
             self._update(display, segment, finding, seen)
-            is_solid |= min(seen.mask.geometry.size) > 1
+            is_solid |= slice_count(seen.mask) > 1
         if is_solid and not segmentation.ContainsRepresentation(_SURFACE):
             segmentation.CreateRepresentation(_SURFACE)
 

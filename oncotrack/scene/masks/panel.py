@@ -8,6 +8,7 @@ from pathlib import Path
 from oncotrack.findings.finding import Finding, Observation
 from oncotrack.findings.sizes import length_text
 from oncotrack.masks.axes import PERPENDICULAR_WITHIN, RecistAxes
+from oncotrack.masks.recist import slice_count
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.masks.recist_files import ImportResult
 
@@ -56,7 +57,7 @@ def mask_text(seen: Observation) -> str:
     """Return the extent of a mask in words: "in 3 slices", "in one slice", or "none" without a mask."""
     if seen.mask is None:
         return NO_MASK
-    slices = min(seen.mask.geometry.size)
+    slices = slice_count(seen.mask)
     return "in one slice" if slices == 1 else f"in {slices} slices"
 
 

@@ -123,9 +123,9 @@ class RecistScene(MaskEditing):
 
     # files
 
-    def measure_table(self, table: Path) -> Task:
+    def measure_table(self, *tables: Path) -> Task:
         """Return the task that adds a finding for every row of a table of axes; see `recist_files.measure_table`."""
-        return recist_files.measure_table(self, self._scan, table)
+        return recist_files.measure_table(self, self._scan, *tables)
 
     def export(self, folder: Path) -> Task:
         """Return the task that writes masks, table, training pairs and findings; see `recist_files.export`."""

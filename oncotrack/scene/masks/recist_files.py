@@ -12,13 +12,16 @@ from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Finding, Kind, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.findings.unique_labels import numbered
+from oncotrack.images.files import without_suffix
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_table import AxesRow, read_table, write_table
 from oncotrack.masks.batch import MaskRequest, MaskResult, make_masks
 from oncotrack.masks.findings import observation
-from oncotrack.masks.label_files import read_labels, write_labels
-from oncotrack.masks.training_pairs import write_pair
+from oncotrack.masks.label_files import write_labels
+from oncotrack.masks.label_reader import read_labels
+from oncotrack.masks.training_pairs import file_stems, write_pair
 from oncotrack.scene.nodes.mask_edits import with_mask, with_painted_mask
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
@@ -39,32 +42,34 @@ class ImportResult:
     refused: tuple[str, ...] = ()
 
 
-def measure_table(session: MaskEditing, scan: SingleScanSelection, table: Path) -> Task:
+def measure_table(session: MaskEditing, scan: SingleScanSelection, *tables: Path) -> Task:
     """Return the task that adds a finding with its mask for every row of a table of axes, one step of undo.
 
     Applying it returns an `ImportResult`.
 
     Parameters
     ----------
-    table : Path
-        CSV or .mrk.json, as `oncotrack.masks.axes_table.read_table` reads them. A row from which no mask can be
-        made is reported in the result and does not stop the others.
+    *tables : Path
+        CSV, or files with lines of Slicer, as `oncotrack.masks.axes_table.read_table` reads them. A row from which no
+        mask can be made is reported in the result and does not stop the others.
     """
-    image = scan.image()
+    image, name = scan.image(), tables[0].name
 
     def work(progress: Progress) -> list[MaskResult]:
-        requests = [MaskRequest(row.label, partial(_axes, image, row)) for row in read_table(table)]
+        rows = read_table(*tables)
+        has_scans = len({row.image for row in rows}) > 1
+        requests = [MaskRequest(row.label, partial(_axes, image, row, has_scans)) for row in rows]
         return list(make_masks(requests, progress=progress))
 
     def apply(made: list[MaskResult]) -> ImportResult:
         if not scan.is_still(image):
             raise InputError(_SCAN_CHANGED)
         whole = [each for each in made if each.mask is not None]
-        with session.findings.group(f"measure {len(whole)} rows of {table.name}"):
+        with session.findings.group(f"measure {len(whole)} rows of {name}"):
             new = tuple(session.add(with_mask(None, each.mask, each.axes), each.label).label for each in whole)
         return ImportResult(new, (), tuple(f"{each.label}: {each.error}" for each in made if each.error))
 
-    return Task(f"Measuring the rows of {table.name}", work, apply)
+    return Task(f"Measuring the rows of {name}", work, apply)
 
 
 def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Task:
@@ -87,15 +92,17 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
 
     def work(progress: Progress) -> tuple[Path, ...]:
         progress(0.1, "Writing the segmentation")
-        masks = {each.label: each.at(time_point).mask.volume() for each in chosen}
+        labels = numbered([each.label for each in chosen])
+        seen = dict(zip(labels, (each.at(time_point) for each in chosen), strict=True))
+        masks = {label: each.mask.volume() for label, each in seen.items()}
         paths = [
             write_labels(folder / SEGMENTATION, image.geometry, masks, kind),
-            write_table(folder / TABLE, [(each.label, each.at(time_point)) for each in chosen]),
+            write_table(folder / TABLE, seen.items()),
             findings.save(folder / FINDINGS),
         ]
-        for done, (label, mask) in enumerate(masks.items()):
-            progress(0.4 + 0.6 * done / len(masks), f"Writing the training pair of {label}")
-            write_pair(folder / PAIRS, label, image, mask)
+        for done, (name, mask) in enumerate(zip(file_stems(labels), masks.values(), strict=True)):
+            progress(0.4 + 0.6 * done / len(masks), f"Writing the training pair of {name}")
+            write_pair(folder / PAIRS, name, image, mask)
         return tuple(paths)
 
     return Task("Writing the masks", work, lambda paths: paths)
@@ -128,9 +135,12 @@ def import_masks(session: MaskEditing, scan: SingleScanSelection, path: Path) ->
     return Task(f"Reading {path.name}", work, apply)
 
 
-def _axes(image: Volume, row: AxesRow) -> tuple[Volume, RecistAxes]:
+def _axes(image: Volume, row: AxesRow, has_scans: bool) -> tuple[Volume, RecistAxes]:
+    """Return image and axes of a row; in a table of several scans a row must name this one."""
     if row.axes is None:
         raise InputError(row.error)
+    if has_scans and without_suffix(Path(row.image).name) != without_suffix(image.name):
+        raise InputError(f"This row belongs to the scan {row.image or 'of no name'}, not to {image.name}.")
     return image, row.axes
 
 
