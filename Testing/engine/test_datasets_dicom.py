@@ -281,7 +281,7 @@ def test_voxels_of_at_least_half_are_inside_a_fractional_segment(tmp_path, scan,
     )  # fmt: skip
     seg.save_as(tmp_path / "seg.dcm")
     (structure,) = read_seg(tmp_path / "seg.dcm")
-    image = load_series(tmp_path / "CT")
+    image = load(tmp_path / "CT")
     assert np.array_equal(structure.mask.resampled(image.geometry, fill=0, nearest=True).array, nodes() == 1)
     assert "fractions; voxels of at least 0.5 count as inside" in caplog.text
 
