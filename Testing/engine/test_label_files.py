@@ -8,8 +8,8 @@ import pytest
 
 from oncotrack.errors import InputError
 from oncotrack.findings.ellipses import label_map
+from oncotrack.findings.names import numbered
 from oncotrack.findings.tracklet import SliceBox, Tracklet
-from oncotrack.findings.unique_labels import numbered
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.label_files import write_labels

@@ -80,6 +80,21 @@ def test_findings_with_the_same_label_are_exported_side_by_side(session, tmp_pat
     assert len(list((tmp_path / "pairs").glob("*_mask.nii.gz"))) == 3
 
 
+def test_two_scans_are_exported_into_one_folder_side_by_side(session, make_phantom, tmp_path):
+    for n, name in enumerate(("CT 1", "CT 2")):
+        scan = add_volume(session.scene, make_phantom(name=name))
+        session.set_scan(scan)
+        finding = session.add(Observation(centre=tuple(MIDDLE)), f"L {n}")
+        grid = session._scan.image().geometry
+        seen = replace(finding.at(session.time_point), mask=PackedMask.of(box((20, 20, 10), (24 + n, 24, 12), grid)))
+        session.findings.observe(finding.uid, session.time_point, seen)
+        session.export(tmp_path).run()
+    session.export(tmp_path).run()
+    assert len(session.findings.time_points) == 2
+    found = {path.name: list(read_labels(path)) for path in tmp_path.glob("*.seg.nrrd")}
+    assert sorted(found.values()) == [["L 0"], ["L 1"]], found
+
+
 def test_an_empty_segment_is_refused_by_name_and_the_others_are_imported(session, tmp_path):
     grid = session._scan.image().geometry
     mask = box((20, 20, 10), (24, 24, 12), grid)

@@ -97,8 +97,8 @@ def _count(number: int, what: str) -> str:
 
 def _file_names(image: Path, scans: Sequence[str]) -> dict[str, str]:
     """Return the start of the names of each scan's files; no two are equal, not even where case is ignored."""
+    from oncotrack.findings.names import file_stems
     from oncotrack.images.files import without_suffix
-    from oncotrack.masks.training_pairs import file_stems
 
     once = list(dict.fromkeys(scans))
     return dict(zip(once, file_stems([without_suffix(scan or image.absolute().name) for scan in once]), strict=True))
@@ -106,8 +106,8 @@ def _file_names(image: Path, scans: Sequence[str]) -> dict[str, str]:
 
 def _pair_names(requests: Sequence[MaskRequest], files: dict[str, str]) -> list[str]:
     """Return the name of each training pair: its label, behind its scan's name where there are several scans."""
+    from oncotrack.findings.names import file_stems
     from oncotrack.masks.batch import unique_labels
-    from oncotrack.masks.training_pairs import file_stems
 
     names = []
     for request, label in zip(requests, unique_labels(requests), strict=True):

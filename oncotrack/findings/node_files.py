@@ -13,6 +13,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.ellipses import label_map
 from oncotrack.findings.finding import Box, Finding, Observation
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.names import scan_prefix
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.files import save
 from oncotrack.images.geometry import Geometry
@@ -37,7 +38,8 @@ def write_nodes(
     folder : Path
         Receives `BOXES` (ROI markups, RAS mm), `TABLE` (one row per node), `LABELS` (the ellipse inscribed in each slice
         box, as thick as its slice; voxel values are the table's numbers) and `FINDINGS` (the whole list, not only the
-        chosen nodes). Without nodes there is no `BOXES`, because Slicer cannot open an empty one.
+        chosen nodes). Without nodes there is no `BOXES`, because Slicer cannot open an empty one. Where the list has
+        several scans, the names of all but `FINDINGS` begin with the scan's.
     findings : FindingList
         All findings.
     chosen : sequence of Finding
@@ -55,14 +57,16 @@ def write_nodes(
         The folder cannot be written to.
     """
     tracklets = [_observation_and_boxes(finding, time_point)[1] for finding in chosen]
+    prefix = scan_prefix(findings.time_points, time_point)
+    boxes, table, labels = (folder / f"{prefix}{name}" for name in (BOXES, TABLE, LABELS))
     written = (
-        write_text(folder / TABLE, table_text(chosen, time_point)),
-        save(label_map(geometry, tracklets), folder / LABELS),
+        write_text(table, table_text(chosen, time_point)),
+        save(label_map(geometry, tracklets), labels),
         findings.save(folder / FINDINGS),
     )
     if chosen:
-        return (write_text(folder / BOXES, boxes_text(chosen, time_point)), *written)
-    (folder / BOXES).unlink(missing_ok=True)
+        return (write_text(boxes, boxes_text(chosen, time_point)), *written)
+    boxes.unlink(missing_ok=True)
     return written
 
 

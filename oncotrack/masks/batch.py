@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import Cancelled, OncoTrackError
 from oncotrack.findings.finding import Observation
-from oncotrack.findings.unique_labels import numbered
+from oncotrack.findings.names import numbered
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.findings import observation

@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from scipy import ndimage
 
 from oncotrack.errors import InputError
-from oncotrack.findings.unique_labels import numbered
+from oncotrack.findings.names import numbered
 from oncotrack.images.files import SUFFIXES, read_image
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off

@@ -3,43 +3,19 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
-from oncotrack.findings.unique_labels import numbered
+from oncotrack.findings.names import file_stem
 from oncotrack.images.files import save
 from oncotrack.images.volume import Volume
 
 MARGIN = 1.0
 """Margin on each side, in widths of the mask; none along an axis in which the mask is one voxel thick."""
 _LEAST_VOXELS = 8
-
-
-def file_stem(name: str) -> str:
-    """Return a label or a path as the start of a file name, with "-" for characters that are not allowed in one.
-
-    Parameters
-    ----------
-    name : str
-        For example "PAT1/CT" or "LN 1, left".
-    """
-    return re.sub(r"[^\w.-]+", "-", name).strip("-") or "-"
-
-
-def file_stems(names: Sequence[str]) -> list[str]:
-    """Return the `file_stem` of each name, with a number where it occurs twice, also where case is ignored.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Labels or paths.
-    """
-    return [file_stem(name) for name in numbered(names, lambda name: file_stem(name).casefold())]
 
 
 def write_pair(folder: str | Path, name: str, image: Volume, mask: Volume) -> Path:

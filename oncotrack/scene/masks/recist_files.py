@@ -11,8 +11,8 @@ from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Finding, Kind, State
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.names import file_stems, numbered, scan_prefix
 from oncotrack.findings.packed_mask import PackedMask
-from oncotrack.findings.unique_labels import numbered
 from oncotrack.images.files import without_suffix
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
@@ -21,7 +21,7 @@ from oncotrack.masks.batch import MaskRequest, MaskResult, make_masks
 from oncotrack.masks.findings import observation
 from oncotrack.masks.label_files import write_labels
 from oncotrack.masks.label_reader import read_labels
-from oncotrack.masks.training_pairs import file_stems, write_pair
+from oncotrack.masks.training_pairs import write_pair
 from oncotrack.scene.nodes.mask_edits import with_mask, with_painted_mask
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
@@ -76,7 +76,8 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
     """Return the task that writes the masks that are not rejected; applying it returns the files' paths.
 
     `SEGMENTATION` holds one segment per finding, as Slicer and DICOM SEG writers read it; `TABLE` the axes and volumes;
-    `FINDINGS` the whole list; the folder `PAIRS` an image and a mask of each finding, as training data.
+    `FINDINGS` the whole list; the folder `PAIRS` an image and a mask of each finding, as training data. Where the list
+    has several scans, the names of all but `FINDINGS` begin with the scan's.
 
     Raises
     ------
@@ -85,6 +86,7 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
     """
     image, time_point = scan.image(), session.time_point
     findings = FindingList(session.findings.time_points, session.findings.findings)
+    prefix = scan_prefix(findings.time_points, time_point)
     chosen = [each for each in session.shown if _is_exported(each, time_point)]
     kind = Kind.LYMPH_NODE if all(each.kind is Kind.LYMPH_NODE for each in chosen) else Kind.LESION
     if not chosen:
@@ -96,13 +98,13 @@ def export(session: MaskEditing, scan: SingleScanSelection, folder: Path) -> Tas
         seen = dict(zip(labels, (each.at(time_point) for each in chosen), strict=True))
         masks = {label: each.mask.volume() for label, each in seen.items()}
         paths = [
-            write_labels(folder / SEGMENTATION, image.geometry, masks, kind),
-            write_table(folder / TABLE, seen.items()),
+            write_labels(folder / f"{prefix}{SEGMENTATION}", image.geometry, masks, kind),
+            write_table(folder / f"{prefix}{TABLE}", seen.items()),
             findings.save(folder / FINDINGS),
         ]
         for done, (name, mask) in enumerate(zip(file_stems(labels), masks.values(), strict=True)):
             progress(0.4 + 0.6 * done / len(masks), f"Writing the training pair of {name}")
-            write_pair(folder / PAIRS, name, image, mask)
+            write_pair(folder / f"{prefix}{PAIRS}", name, image, mask)
         return tuple(paths)
 
     return Task("Writing the masks", work, lambda paths: paths)
