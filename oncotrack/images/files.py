@@ -72,7 +72,7 @@ def load(
     return read_image(path, resample=resample).checked()
 
 
-def read_image(path: Path, *, resample: bool = False) -> Volume:
+def read_image(path: Path, *, resample: bool = False, keep_shear: bool = False) -> Volume:
     """Read a NIfTI, NRRD or MetaImage file without judging its intensities; a label map may be empty.
 
     Parameters
@@ -96,7 +96,7 @@ def read_image(path: Path, *, resample: bool = False) -> Volume:
         )
     name = path.name.lower()
     form = nifti if name.endswith((".nii", ".nii.gz")) else nrrd if name.endswith((".nrrd", ".nhdr")) else metaimage
-    return form.read(path, resample=resample)
+    return form.read(path, resample=resample, keep_shear=keep_shear)
 
 
 def load_suv(path: str | Path, series: int | str | None = None, *, resample: bool = False) -> Volume:

@@ -19,7 +19,13 @@ _FARTHEST_MM = 10_000.0
 
 
 def place(
-    array: np.ndarray, ijk_to_ras: np.ndarray, name: str, metadata: dict[str, str], *, resample: bool = False
+    array: np.ndarray,
+    ijk_to_ras: np.ndarray,
+    name: str,
+    metadata: dict[str, str],
+    *,
+    resample: bool = False,
+    keep_shear: bool = False,
 ) -> Volume:
     """Return the volume of an array and the matrix that its file states.
 
@@ -35,6 +41,8 @@ def place(
         See `Volume`; ``resampled`` and ``single_slice`` are added where they apply.
     resample : bool
         Resample an image whose axes are not at right angles instead of refusing it.
+    keep_shear : bool
+        Return it as it is, for label maps, which are not resampled.
 
     Raises
     ------
@@ -51,7 +59,7 @@ def place(
         }
     volume = Volume(array, geometry, name, metadata=metadata)
     shear = shear_degrees(geometry)
-    if shear <= SHEAR_DEGREES:
+    if shear <= SHEAR_DEGREES or keep_shear:
         return volume
     if resample:
         return straightened(volume)

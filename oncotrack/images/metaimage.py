@@ -27,7 +27,7 @@ _MM = {"mm": 1.0, "cm": 10.0, "um": 1e-3, "?": 1.0, "": 1.0}
 _LONGEST_LINE = 2**20
 
 
-def read(path: Path, *, resample: bool = False) -> Volume:
+def read(path: Path, *, resample: bool = False, keep_shear: bool = False) -> Volume:
     """Read a MetaImage file.
 
     Parameters
@@ -36,6 +36,8 @@ def read(path: Path, *, resample: bool = False) -> Volume:
         ``.mha``, or ``.mhd`` with data files in the same folder.
     resample : bool
         Resample a sheared image to a straight grid instead of refusing it.
+    keep_shear : bool
+        Return it as it is instead.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def read(path: Path, *, resample: bool = False) -> Volume:
             float(fields.get(f"elementtointensityfunction{part}", default))
             for part, default in (("slope", 1), ("offset", 0))
         ]
-    return place(rescaled(array, *scale), matrix, name, {"path": str(path)}, resample=resample)
+    return place(rescaled(array, *scale), matrix, name, {"path": str(path)}, resample=resample, keep_shear=keep_shear)
 
 
 def _fields(file: BinaryIO, path: Path) -> dict[str, str]:

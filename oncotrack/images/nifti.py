@@ -51,7 +51,7 @@ _LARGEST_DISAGREEMENT = 0.1  # voxels
 _COMPRESSION = 3
 
 
-def read(path: Path, *, resample: bool = False) -> Volume:
+def read(path: Path, *, resample: bool = False, keep_shear: bool = False) -> Volume:
     """Read a NIfTI file.
 
     Parameters
@@ -60,6 +60,8 @@ def read(path: Path, *, resample: bool = False) -> Volume:
         ``.nii`` or ``.nii.gz``.
     resample : bool
         Resample a sheared image to a straight grid instead of refusing it.
+    keep_shear : bool
+        Return it as it is instead.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def read(path: Path, *, resample: bool = False) -> Volume:
         array = rescaled(array, slope, intercept)
     matrix, notice = _ijk_to_ras(header, shape, path.name)
     metadata = {"path": str(path)} | ({"notice": notice} if notice else {})
-    return place(array, matrix, path.name, metadata, resample=resample)
+    return place(array, matrix, path.name, metadata, resample=resample, keep_shear=keep_shear)
 
 
 def _header(file: Any, path: Path) -> Any:

@@ -52,7 +52,7 @@ _MM = {
 _LONGEST_LINE = 2**22
 
 
-def read(path: Path, *, resample: bool = False) -> Volume:
+def read(path: Path, *, resample: bool = False, keep_shear: bool = False) -> Volume:
     """Read a NRRD file.
 
     Parameters
@@ -61,6 +61,8 @@ def read(path: Path, *, resample: bool = False) -> Volume:
         ``.nrrd``, or ``.nhdr`` with data files in the same folder.
     resample : bool
         Resample a sheared image to a straight grid instead of refusing it.
+    keep_shear : bool
+        Return it as it is instead.
 
     Returns
     -------
@@ -73,17 +75,52 @@ def read(path: Path, *, resample: bool = False) -> Volume:
         A damaged file, a picture, several volumes, several values per voxel, an impossible or sheared grid, data files
         in another folder.
     """
+    (volume,), _pairs = _read(path, has_layers=False, resample=resample, keep_shear=keep_shear)
+    return volume
+
+
+def read_layers(path: Path) -> tuple[list[Volume], dict[str, str]]:
+    """Read a file with one label map for each value of a voxel, as Slicer writes segments that overlap.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nrrd`` or ``.nhdr``.
+
+    Returns
+    -------
+    list of Volume, dict of str to str
+        The layers, on a sheared grid too, and the key/value pairs of the header.
+
+    Raises
+    ------
+    InputError
+        A damaged file, a picture, an impossible grid, data files in another folder.
+    """
+    return _read(path, has_layers=True, keep_shear=True)
+
+
+def _read(
+    path: Path, *, has_layers: bool, resample: bool = False, keep_shear: bool = False
+) -> tuple[list[Volume], dict[str, str]]:
+    """Return the volumes of a file, which is one where layers are not expected, and the pairs of its header."""
     name = path.name
     with damage_refused(path), path.open("rb") as file, ExitStack() as stack:
-        fields, _ = read_fields(file, path)
+        fields, pairs = read_fields(file, path)
         sizes = [int(n) for n in fields["sizes"].split()]
         if min(sizes, default=0) < 1:
             raise InputError(f"{name} is damaged: its header states sizes {sizes}. Export it again.")
         axes = _domain_axes(fields, sizes, name)
-        array = _voxels(fields, file, path, sizes, stack).reshape([sizes[axis] for axis in axes[::-1]])
+        others = [axis for axis in range(len(sizes)) if axis not in axes]
+        if not has_layers:
+            _check_one_volume([sizes[axis] for axis in others], len(sizes), 0 in others, name)
+        array = _voxels(fields, file, path, sizes, stack).reshape(sizes[::-1])
+        array = array.transpose([len(sizes) - 1 - axis for axis in (*others, *axes[::-1])])
+        layers = array.reshape(-1, *array.shape[len(others) :])
         matrix, notice = _ijk_to_ras(fields, axes, name)
     metadata = {"path": str(path)} | ({"notice": notice} if notice else {})
-    return place(array, matrix, name, metadata, resample=resample)
+    placed = [place(layer, matrix, name, metadata, resample=resample, keep_shear=keep_shear) for layer in layers]
+    return placed, pairs
 
 
 def read_fields(file: BinaryIO, path: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -142,17 +179,20 @@ def _domain_axes(fields: dict[str, str], sizes: list[int], name: str) -> list[in
         raise InputError(
             f"{name} has {len(axes)} dimensions in space: it contains a single picture. Open the whole series."
         )
-    others = [axis for axis in range(len(sizes)) if axis not in axes[:3]]
-    if (count := int(np.prod([sizes[axis] for axis in others], dtype=np.int64))) > 1:
-        if 0 in others and sizes[0] > 1:
+    return axes[:3]
+
+
+def _check_one_volume(others: list[int], dimensions: int, is_first: bool, name: str) -> None:
+    """Raise InputError where the sizes of the axes outside space make several volumes; `is_first`: values of a voxel."""
+    if (count := int(np.prod(others, dtype=np.int64))) > 1:
+        if is_first and others[0] > 1:
             raise InputError(
                 f"{name} has {count} values per voxel (colour or vectors). Open the original greyscale scan instead."
             )
         raise InputError(
-            f"{name} has {len(sizes)} dimensions: it contains {count} volumes (time points, phases or b-values). "
+            f"{name} has {dimensions} dimensions: it contains {count} volumes (time points, phases or b-values). "
             "OncoTrack reads one three-dimensional scan; split the file first."
         )
-    return axes
 
 
 def _voxels(fields: dict[str, str], file: BinaryIO, path: Path, sizes: list[int], stack: ExitStack) -> np.ndarray:

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import SimpleITK as sitk
 from scipy import ndimage
 
 from oncotrack.errors import InputError
 from oncotrack.findings.names import numbered
+from oncotrack.images import nrrd
 from oncotrack.images.files import SUFFIXES, read_image
 from oncotrack.images.geometry import Geometry
-from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off
+from oncotrack.images.volume import Volume
 
 MOST_LABELS = 1000
 """A file with more different numbers is an image."""
@@ -79,18 +79,12 @@ def _read(path: Path) -> tuple[list[np.ndarray], Geometry, Mapping[str, str]]:
     """Return a file's layers, each a label map of whole numbers (D, H, W), their grid and the file's header."""
     if not path.name.lower().endswith(SUFFIXES):
         raise InputError(f"{path} is no label map that can be read. Choose one that ends in {', '.join(SUFFIXES)}.")
-    if not path.name.lower().endswith((".nrrd", ".nhdr")):
-        volume = read_image(path)
-        return [_whole_numbers(volume.array, path)], volume.geometry, {}
-    try:
-        with itk_warnings_off():
-            image = sitk.ReadImage(str(path))
-    except RuntimeError as error:
-        raise InputError(f"The label map {path} is missing or damaged. Write it again.") from error
-    header = {key: image.GetMetaData(key) for key in image.GetMetaDataKeys()}
-    count = image.GetNumberOfComponentsPerPixel()
-    parts = [image] if count == 1 else [sitk.VectorIndexSelectionCast(image, n) for n in range(count)]
-    volumes = [from_sitk(part, path.name) for part in parts]
+    if not path.is_file():
+        raise InputError(f"{path} does not exist. Check the path.")
+    if path.name.lower().endswith((".nrrd", ".nhdr")):
+        volumes, header = nrrd.read_layers(path)
+    else:
+        volumes, header = [read_image(path, keep_shear=True)], {}
     return [_whole_numbers(volume.array, path) for volume in volumes], volumes[0].geometry, header
 
 
