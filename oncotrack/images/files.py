@@ -81,6 +81,8 @@ def read_image(path: Path, *, resample: bool = False, keep_shear: bool = False) 
         The file.
     resample : bool
         Resample a sheared image to a straight grid instead of refusing it.
+    keep_shear : bool
+        Return it as it is instead, for label maps.
 
     Raises
     ------

@@ -14,9 +14,8 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.images.grid import place
-from oncotrack.images.nrrd import data_files
 from oncotrack.images.volume import Volume, lps_to_ras
-from oncotrack.images.voxel_data import damage_refused, decompressed, read_voxels, rescaled
+from oncotrack.images.voxel_data import damage_refused, data_files, decompressed, read_voxels, rescaled
 
 _TYPES = {
     "MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4",

@@ -73,6 +73,43 @@ def decompressed(file: BinaryIO, encoding: str) -> BinaryIO:
     return cast(BinaryIO, bz2.BZ2File(file)) if encoding == "bzip2" else file
 
 
+def data_files(header: Path, listed: str) -> list[Path]:
+    """Return the data files that a header names; they must lie in its folder or below.
+
+    Parameters
+    ----------
+    header : Path
+        The header.
+    listed : str
+        A file name; ``LIST`` with a name on each further line; or a C format with first number, last number and step.
+
+    Raises
+    ------
+    InputError
+        A file that is missing or lies elsewhere.
+    """
+    first, *rest = listed.splitlines() or [""]
+    if first.startswith("LIST"):
+        names = [line.strip() for line in rest if line.strip()]
+    elif (words := first.split()) and "%" in words[0] and len(words) >= 4:
+        start, stop, step = map(int, words[1:4])
+        names = [words[0] % n for n in range(start, stop + (1 if step > 0 else -1), step)]
+    else:
+        names = [first]
+    folder = header.parent.resolve()
+    found = [(folder / name).resolve() for name in names]
+    for name, path in zip(names, found, strict=True):
+        if folder not in path.parents:
+            raise InputError(
+                f"{header.name} names a data file outside its own folder ({name}). Put both into one folder."
+            )
+        if not path.is_file():
+            raise InputError(
+                f"{header.name} names the data file {name}, which is not there. Copy it into the same folder."
+            )
+    return found
+
+
 def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[int], name: str) -> np.ndarray:
     """Read an array from one stream, or from several that follow each other; to their ends, where checksums are.
 
