@@ -22,7 +22,17 @@ MODULES = sorted(
     folder for folder in REPOSITORY.iterdir() if folder.is_dir() and (folder / f"{folder.name}.py").is_file()
 )
 TOOLS = {"LesionFollowUp": (FINDINGS, VIEW), "LNTracker": (NODES,), "RECISTPseudoMask": (MASKS,)}
-STANDALONE = ("oncotrack", "oncotrack.scene", "oncotrack.scene.choices", "oncotrack.scene.commands")
+STANDALONE = (
+    "oncotrack",
+    "oncotrack.errors",
+    "oncotrack.packages",
+    "oncotrack.resources",
+    "oncotrack.scene",
+    "oncotrack.scene.choices",
+    "oncotrack.scene.commands",
+    "oncotrack.scene.files",
+    "oncotrack.scene.files.packages",
+)
 """What the desktop modules may import of OncoTrack before its packages are installed."""
 FACES = {"scene", "web"}
 NOT_IN_SLICER = {"bench", "cli", "datasets", "evaluation", "report", "training", "web"}
