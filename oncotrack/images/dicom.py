@@ -87,7 +87,14 @@ def load_series(folder: Path) -> Volume:
         "path": str(folder),
         "series_uid": _tag(reader, "0020|000e"),
         "date": date,
+        "time": _tag(reader, "0008|0032") or _tag(reader, "0008|0030"),
         "description": _tag(reader, "0008|103e"),
+        "thickness": _tag(reader, "0018|0050"),
+        "kernel": _tag(reader, "0018|1210"),
+        "patient_id": _tag(reader, "0010|0020"),
+        "patient_name": _tag(reader, "0010|0010"),
+        "birth_date": _tag(reader, "0010|0030"),
+        "sex": _tag(reader, "0010|0040"),
     }
     return from_sitk(image, folder.name, _tag(reader, "0008|0060"), metadata)
 
