@@ -102,7 +102,7 @@ def same_patient(scans: Sequence[tuple[str, Patient]], reason: str) -> Note:
 
 
 def order_question(visits: Sequence[TimePoint], notes: Sequence[Note] = ()) -> str:
-    """Return a sentence when a scan is dated later than the next one; "" when none is or the reader confirmed the order.
+    """Return a sentence when a scan is dated later than the next one; "" when no scan is, or the reader confirmed the order.
 
     Scans without a date, or with one that is no day of the calendar, are left out.
 

@@ -127,9 +127,7 @@ def agreement_text(scans: Sequence[tuple[str, Patient]]) -> str:
     unknown = [scan for scan, patient in scans if not patient.is_known]
     if unknown:
         have = "has" if len(unknown) == 1 else "have"
-        return (
-            f"{' and '.join(unknown)} {have} {UNKNOWN}, so it was not checked that the scans belong to one patient."
-        )
+        return f"{' and '.join(unknown)} {have} {UNKNOWN}, so it was not checked that the scans belong to one patient."
     same = [words for field, words in _FIELDS.items() if all(getattr(patient, field) for _scan, patient in scans)]
     if not same:
         return "The files have no patient data in common, so it was not checked that the scans belong to one patient."

@@ -86,7 +86,10 @@ def write_series(volume: Volume, folder: str | Path, *, patient: str = "PHANTOM"
             "OncoTrack phantom",
             {"CT": 1, "PT": 2, "MR": 3}[modality],
         )
-        data.StudyDescription, data.SeriesDescription = "Synthetic patient", (about.get("description") or volume.name)[:64]
+        data.StudyDescription, data.SeriesDescription = (
+            "Synthetic patient",
+            (about.get("description") or volume.name)[:64],
+        )
         data.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
         data.InstanceNumber, data.PatientPosition = k + 1, "HFS"
         data.ImagePositionPatient = [_decimal(v) for v in position]

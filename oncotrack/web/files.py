@@ -137,6 +137,7 @@ class Files:
         session.set_scans(after.pop(BASELINE), after.pop(FOLLOWUP))
         if after:
             session.set_visits([*session.visits, *after.values()])
+        session.questions.forget_others()
         for old in before.values():
             if old is not None and old not in session.visits:
                 scene.RemoveNode(old)
@@ -253,22 +254,17 @@ class Files:
         from oncotrack.report import write_report, write_visits_report
 
         session, target = self._viewer.session, self.out / "report.html"
-        if session.baseline is None or session.followup is None:
+        if len(session.visits) < 2:
             raise InputError("A report compares two scans. Open a baseline and a follow-up first.")
-        has_more_visits = len(session.visits) > 2
-        volumes = [
-            to_volume(each) for each in (session.visits if has_more_visits else (session.baseline, session.followup))
-        ]
-        findings = FindingList(
-            session.time_points if has_more_visits else session.findings.time_points, session.findings.findings
-        )
+        volumes = [to_volume(each) for each in session.visits]
+        findings = FindingList(session.time_points, session.findings.findings, session.findings.notes)
         registration = session.registration
 
         def work(progress: Progress) -> Path:
             from oncotrack.followup.tracker import ScanPair
 
             progress(0.1, "Drawing the pictures")
-            if has_more_visits:
+            if len(volumes) > 2:
                 write_visits_report(target, volumes, findings)
             else:
                 write_report(target, ScanPair(*volumes, registration), findings)

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
+from trame_server.state import State
 
 from oncotrack.web.attributes import raw
-
-if TYPE_CHECKING:
-    from oncotrack.web.viewer import Viewer
 
 
 def _nothing() -> None:
@@ -51,14 +48,14 @@ class Questions:
 
     Parameters
     ----------
-    viewer : Viewer
-        Its state gets `ask`, the question as the page shows it, and `ask_words`, what the reader types.
+    state : State
+        The page's; it gets `ask`, the question as the page shows it, and `ask_words`, what the reader types.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer = viewer
+    def __init__(self, state: State) -> None:
+        self._state = state
         self._waiting: list[Question] = []
-        viewer.state.update({"ask": {}, "ask_words": ""})
+        state.update({"ask": {}, "ask_words": ""})
 
     def ask(self, question: Question) -> None:
         """Show a question, after those that wait already."""
@@ -70,7 +67,7 @@ class Questions:
         if not self._waiting:
             return
         question = self._waiting[0]
-        self._viewer.state.message_closed = self._viewer.state.message["number"]  # it was about an earlier answer
+        self._state.message_closed = self._state.message["number"]  # it was about an earlier answer
         if is_yes:
             question.on_yes(words)
         else:
@@ -78,9 +75,8 @@ class Questions:
         self._waiting.remove(question)
         self._show()
 
-    def build(self) -> None:
-        """Create the dialog."""
-        run = self._viewer.run
+    def build(self, run: Callable[..., None]) -> None:
+        """Create the dialog; `run` runs a command by its name."""
         with (
             v.VDialog(model_value=("!!ask.text",), persistent=True, max_width=520),
             v.VCard(title=("ask.title",), **raw(data_question="yes")),
@@ -103,7 +99,7 @@ class Questions:
                 )
 
     def _show(self) -> None:
-        state, question = self._viewer.state, self._waiting[0] if self._waiting else None
+        state, question = self._state, self._waiting[0] if self._waiting else None
         shown = {name: getattr(question, name) for name in ("title", "text", "yes", "no", "words")} if question else {}
         if shown != state.ask:
             state.ask, state.ask_words = shown, ""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from oncotrack.findings.patient import Patient
 from oncotrack.images.volume import Volume
-from oncotrack.scene.nodes.time_points import time_point_id
 from oncotrack.web.questions import Question
 from oncotrack.web.roles import BASELINE, FOLLOWUP
 
@@ -105,9 +104,7 @@ class ScanChecks:
     def _scans_with(self, volumes: Mapping[str, Volume]) -> list[tuple[str, Patient]]:
         """Return the scans that will be visits together, by their names."""
         session = self._session
-        replaced = {getattr(session, role) for role in (BASELINE, FOLLOWUP) if role in volumes}
-        used = {time_point for finding in session.findings for time_point in finding.observations}
-        kept = [each for each in session.visits if each not in replaced or time_point_id(each) in used]
+        kept = session.questions.staying([getattr(session, role) for role in (BASELINE, FOLLOWUP) if role in volumes])
         new = [(_LABELS.get(role, volume.name), Patient.of(volume.metadata)) for role, volume in volumes.items()]
         known = session.questions.patients(kept)
         names = {name for name, _patient in known}

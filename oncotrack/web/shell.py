@@ -56,7 +56,7 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
             _progress(viewer)
             _autosave(viewer)
         _message()
-        viewer.questions.build()
+        viewer.questions.build(viewer.run)
 
 
 def _on_tab(viewer: Viewer, tab: str) -> None:
@@ -162,4 +162,3 @@ def _message() -> None:
             html.Span("{{ message.text }}", style="overflow-wrap: anywhere;")
         with v.Template(v_slot_actions=True):
             v.VBtn("Close", variant="text", click="message_closed = message.number")
-

@@ -69,7 +69,7 @@ class Viewer:
         self.commands: dict[str, Command] = {}
         self.views = Views(self.app, server, lambda: self.work.is_busy)
         self.work = Work(self.post, self._show_job, self.show_message)
-        self.questions = Questions(self)
+        self.questions = Questions(self.state)
         self.autosave = Autosave(out)
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
@@ -182,7 +182,7 @@ class Viewer:
         state.is_linked = session.linking.is_enabled
         scans = session.baseline, session.followup
         state.scan_names = [scan.GetName() if scan else "" for scan in scans]
-        visits = dict(zip(session.visits, (each.label for each in session.time_points), strict=True))
+        visits = panel.visit_names(session)
         state.visit_names = [visits.get(scan, "") for scan in scans]
         self.views.text.name_visits(visits)
         self.views.arrange(is_one_scan=scans[0] is not None and scans[1] is None)

@@ -247,7 +247,9 @@ class Views:
 
     def _fit_later(self, view: SliceView) -> None:
         """Fit a view to its scan when the page gives it another size after a new layout."""
-        if view.get_view_node().GetDimensions()[:2] != self._size_before.get(view, view.get_view_node().GetDimensions()[:2]):
+        if view.get_view_node().GetDimensions()[:2] != self._size_before.get(
+            view, view.get_view_node().GetDimensions()[:2]
+        ):
             del self._size_before[view]
             asyncio.get_event_loop().call_soon(view.fit_view_to_content)  # after Slicer has finished its own fitting
 

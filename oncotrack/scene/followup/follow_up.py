@@ -140,7 +140,6 @@ class FollowUpScene(FollowTasks):
         """Choose the scans and show each in its row; findings of other scans stay in the list."""
         if (baseline, followup) != (self.baseline, self.followup):
             self._choice.choose(baseline, followup)
-            self.questions.forget_others()
             self._show_rows()
             self._on_changed()
 
@@ -174,7 +173,6 @@ class FollowUpScene(FollowTasks):
     def set_visits(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
         """Choose the scans, earliest first, through which lesions are followed; the rows show two of them."""
         self._choice.choose_visits(volumes)
-        self.questions.forget_others()
         if self.baseline is None or self.followup is None:
             self.show_visit(1)
         else:

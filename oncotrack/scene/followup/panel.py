@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import slicer
+
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.visit_table import (
@@ -85,6 +87,11 @@ def visit_table(session: FollowUpScene) -> tuple[list[str], list[VisitLine]]:
     """Return headings and rows of the lesions over time, one column per visit; no rows for fewer than three visits."""
     visits = session.time_points
     return headings(visits), visit_rows(visits, session.findings.findings) if len(visits) > 2 else []
+
+
+def visit_names(session: FollowUpScene) -> dict[slicer.vtkMRMLVolumeNode, str]:
+    """Return the names of the visits ("baseline", "follow-up" ...) by their volume nodes."""
+    return dict(zip(session.visits, (visit.label for visit in session.time_points), strict=True))
 
 
 def method_tip(session: FollowUpScene, name: str = "") -> str:

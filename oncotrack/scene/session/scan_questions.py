@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import slicer
 
@@ -39,6 +39,11 @@ class ScanQuestions:
             for volume in (chosen.visits if volumes is None else volumes)
         ]
 
+    def staying(self, replaced: Collection[_Scan | None]) -> list[_Scan]:
+        """Return the visits that stay when these scans are replaced: the others, and those with findings."""
+        used = {time_point for finding in self._nodes.findings for time_point in finding.observations}
+        return [each for each in self._choice.visits if each not in replaced or time_point_id(each) in used]
+
     def ask_patient(self, scans: Sequence[tuple[str, Patient]] | None = None) -> str:
         """Return a sentence when the visits, or these scans, may be of different patients and this was not answered; else ""."""
         return patient_question(self.patients() if scans is None else scans, self._nodes.findings.notes)
@@ -63,7 +68,7 @@ class ScanQuestions:
         return [visits[number] for number in order_by_date(self._choice.time_points)]
 
     def forget_others(self) -> None:
-        """Remove answers about scans that are no visits any more."""
+        """Remove answers about scans that are no visits any more; call it when all visits are chosen."""
         findings, visits = self._nodes.findings, self._choice.visits
         patients, dates = set(map(patient, visits)), {each.date for each in self._choice.time_points}
         kept = [note for note in findings.notes if patients >= set(note.patients) and dates >= set(note.dates)]

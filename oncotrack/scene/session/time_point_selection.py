@@ -6,7 +6,7 @@ The choice is stored in the scene (as node references of the list's text node), 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import slicer
@@ -92,9 +92,7 @@ class TimePointSelection:
         self._store_visits(volumes)
         self._put_into_studies()
 
-    def choose(
-        self, baseline: _Scan | None, followup: _Scan | None
-    ) -> None:
+    def choose(self, baseline: _Scan | None, followup: _Scan | None) -> None:
         """Choose baseline and follow-up; each gets a time point of its own and a study in the subject hierarchy.
 
         Among chosen visits, a new scan takes the place of the one before it, and two scans that are swapped swap places.
