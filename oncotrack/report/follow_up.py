@@ -118,14 +118,15 @@ def _row(finding: Finding, lesion: Observation, match: Observation, truth) -> st
 def _caption(match: Observation, truth) -> str:
     """Return the text under a lesion's heading."""
     words = [f"State: {state(match)}."]
-    if match.evidence is not None:
-        if sentence := match.evidence.reason or return_match(match.evidence.cycle_error_mm):
-            words.append(sentence)
+    if match.evidence is not None and not match.is_there:
+        words.append(match.evidence.reason)
+    elif match.evidence is not None:
+        words.append(return_match(match.evidence.cycle_error_mm))
         moved = np.linalg.norm(np.subtract(match.centre, match.evidence.expected))
         words.append(f"It lies {moved:.1f} mm from the position given by registration alone.")
     if truth is not None:
         words.append(f"Error to the known truth: {np.linalg.norm(np.subtract(match.centre, truth)):.1f} mm.")
-    return " ".join(words)
+    return " ".join(filter(None, words))
 
 
 def _picture(pair: ScanPair, heads: Sequence[str], label: str, lesion: Observation, match: Observation, truth) -> str:

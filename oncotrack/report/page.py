@@ -88,8 +88,8 @@ def mark_finding(axes, label: str, observation: Observation) -> None:
     words = "" if observation.state is State.ACCEPTED else observation.state.value
     text, colour = f"{label} {words}".strip(), "#ffd24d"
     if observation.state is State.PROPOSED:
-        for rim, width in (("black", 3.5), (colour, 1.6)):
-            axes.scatter(0, 0, 256, facecolors="none", edgecolors=rim, linewidths=width, linestyles="dashed")
+        axes.plot(0, 0, "o", mfc="none", mec="black", ms=16, mew=3.5)
+        axes.scatter(0, 0, 256, facecolors="none", edgecolors=colour, linewidths=1.6, linestyles="dashed", zorder=3)
         mark(axes, (0, 0), "", colour, text)
     else:
         mark(axes, (0, 0), {State.NOT_FOUND: "D", State.ABSENT: "x", State.REJECTED: "x"}.get(observation.state, "o"),

@@ -79,7 +79,7 @@ class TimePointSelection:
             return ()
         chosen = [node.GetNthNodeReference(_VISIT, n) for n in range(node.GetNumberOfNodeReferences(_VISIT))]
         known = volumes_by_time_point(self._nodes.scene)
-        used = [known.get(time_point.id) for time_point in self._nodes.findings.time_points]
+        used = [known.get(each.id) for each in self._nodes.findings.time_points if each.id in self._observed]
         return tuple(dict.fromkeys(volume for volume in (*chosen, self.baseline, self.followup, *used) if volume))
 
     @property
@@ -155,8 +155,13 @@ class TimePointSelection:
         """Give the list's time points the order and the labels of the visits."""
         findings, visits = self._nodes.findings, {each.id: each for each in self.time_points}
         known = {time_point.id: time_point for time_point in findings.time_points}
-        arranged = (*(each for each in visits.values() if each.id in known),
-                    *(each for each in known.values() if each.id not in visits))  # fmt: skip
+        labels = {each.label for each in visits.values()}
+        others = [each for each in known.values() if each.id not in visits]
+        arranged = (
+            *(each for each in visits.values() if each.id in known),
+            # a closed scan without findings is forgotten when another one has its name
+            *(each for each in others if each.id in self._observed or each.label not in labels),
+        )
         if arranged != findings.time_points:
             findings.arrange_time_points(arranged)
 
@@ -188,12 +193,19 @@ class TimePointSelection:
     def _time_points(self) -> Iterator[tuple[_Scan, TimePoint]]:
         visits = self.visits
         ids = {time_point_id(volume) for volume in visits}
-        taken = {each.label for each in self._nodes.findings.time_points if each.id not in ids}
+        taken = {each.label for each in self._nodes.findings.time_points if each.id in self._observed - ids}
         for number, volume in enumerate(visits):
             label = free_label(("baseline", "follow-up", f"follow-up {number}")[min(number, 2)], taken)
             time_point = time_point_of(volume, self._nodes.findings, label)
+            if _OWN_LABEL.fullmatch(time_point.label):
+                time_point = replace(time_point, label=label)
             taken.add(time_point.label)
-            yield volume, replace(time_point, label=label) if _OWN_LABEL.fullmatch(time_point.label) else time_point
+            yield volume, time_point
+
+    @property
+    def _observed(self) -> set[str]:
+        """Time points with findings."""
+        return {time_point for finding in self._nodes.findings for time_point in finding.observations}
 
     def _store_visits(self, volumes: Iterable[_Scan]) -> None:
         node = self._nodes.list_node()
