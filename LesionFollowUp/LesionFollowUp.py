@@ -27,6 +27,7 @@ from oncotrack.scene.commands import FINDINGS, VIEW  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
+from OncoTrackPanel.scan_question import ScanQuestion  # noqa: E402
 
 BUTTONS = {
     "registerButton": "register",
@@ -50,7 +51,12 @@ BUTTONS = {
     "redoButton": "redo",
 }
 """Name of each button in the .ui file, and of its command in `oncotrack.scene.commands`."""
-CHECK_BOXES = {"mapCheckBox": "show_anatomy_map", "linkCheckBox": "link_views"}
+CHECK_BOXES = {
+    "mapCheckBox": "show_anatomy_map",
+    "linkCheckBox": "link_views",
+    "namesCheckBox": "hide_names",
+    "textCheckBox": "hide_text",
+}
 """The same for check boxes, which the .ui file binds to parameters."""
 HANDLERS = {
     "take_alternative": "_take_alternative",
@@ -92,6 +98,8 @@ class LesionFollowUpParameters:
     shown: Annotated[str, Choice(list(choices.MATCH_STATES))] = choices.MATCH_STATES[0]
     is_map_shown: bool = False
     are_views_linked: bool = True
+    are_names_hidden: bool = False
+    is_text_hidden: bool = False
 
 
 class LesionFollowUpLogic(ScriptedLoadableModuleLogic):
@@ -118,9 +126,13 @@ class LesionFollowUpWidget(PanelWidget):
 
     def __init__(self, parent=None):
         self._visit_lines = []
+        self._question = self._text = None
         super().__init__(parent)
 
     def connect_panel(self):
+        self._question = ScanQuestion(self)
+        self.ui.confirmButton.connect("clicked()", self._question.confirm)
+        self.ui.declineButton.connect("clicked()", self._question.decline)
         self.connect_table(self.ui.lesionTable, choices.LESION_COLUMNS)
         for name, command in CHECK_BOXES.items():
             self.show_command(getattr(self.ui, name), command)
@@ -132,6 +144,12 @@ class LesionFollowUpWidget(PanelWidget):
         self.ui.layoutButton.connect("clicked()", self._show_layout)
 
     def connect_session(self):
+        from oncotrack.scene.followup.panel import visit_names
+        from oncotrack.scene.views.corner_text import CornerText
+
+        if self._text:
+            self._text.close()
+        self._text = CornerText(lambda: visit_names(self.session))
         self.session.placed.connect(self._on_placed)
         self.ui.methodComboBox.clear()
         for name in self.session.method.names:
@@ -141,10 +159,13 @@ class LesionFollowUpWidget(PanelWidget):
 
     def show_parameters(self):
         session, parameters = self.session, self.parameters
-        if (parameters.baseline, parameters.followup) != (session.baseline, session.followup):
-            self.call_session("set_scans", parameters.baseline, parameters.followup)
+        chosen = parameters.baseline, parameters.followup
+        if not self._question.asks_patient() and chosen != (session.baseline, session.followup):
+            self.call_session("set_scans", *chosen)
+            session.questions.forget_others()
             with session.linking.paused():
                 slicer.util.resetSliceViews()
+        self._text.choose(hides_names=parameters.are_names_hidden, hides_text=parameters.is_text_hidden)
         session.overlays.is_map_shown = parameters.is_map_shown
         session.linking.is_enabled = parameters.are_views_linked
         self._show_lesions()
@@ -165,6 +186,8 @@ class LesionFollowUpWidget(PanelWidget):
         self.ui.methodNoteLabel.text = panel.method_tip(session)
         self._show_lesions()
         self._show_visits()
+        self._text.update()
+        self._question.asks_patient()
         self.ui.alternativeComboBox.clear()
         self.ui.alternativeComboBox.addItems(panel.alternatives(session))
         self.ui.alternativeComboBox.enabled = "take_alternative" in self.possible_methods()
@@ -203,7 +226,7 @@ class LesionFollowUpWidget(PanelWidget):
     def _add_visit(self):
         volume = self.ui.visitSelector.currentNode()
         if volume and volume not in self.session.visits:
-            self.call_session("set_visits", [*self.session.visits, volume])
+            self._question.add_visit(volume)
 
     def _on_visit_chosen(self, row, column):
         if 0 <= row < len(self._visit_lines):
@@ -242,6 +265,11 @@ class LesionFollowUpWidget(PanelWidget):
         if manager:  # Slicer may run without its main window
             show_rows(manager.layoutLogic().GetLayoutNode())
             self.session.overlays.show_scans()
+            for row in (self.session.baseline_row, self.session.followup_row):
+                for name in row.names:
+                    widget = manager.sliceWidget(name)
+                    window = widget.sliceView().renderWindow()
+                    self._text.attach(widget.mrmlSliceNode(), window.GetRenderers().GetFirstRenderer())
 
 
 class LesionFollowUpTest(ScriptedLoadableModuleTest):

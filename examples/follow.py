@@ -9,7 +9,6 @@ A scan is a DICOM folder, or a NIfTI, NRRD or MetaImage file.
 import sys
 from math import dist
 
-from oncotrack.findings.finding import State
 from oncotrack.followup.methods import tracker
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ScanPair
 from oncotrack.images.files import load
@@ -22,7 +21,7 @@ def synthetic_pair():
     baseline, followup = (visit.image for visit in patient.visits)
     for finding in patient.findings:
         before, after = finding.at("t0"), finding.at("t1")
-        if before and after and after.state is not State.ABSENT and before.radius_mm and before.radius_mm > 8:
+        if before and after and after.is_there and before.radius_mm and before.radius_mm > 8:
             return baseline, followup, before.centre, before.radius_mm, after.centre
     raise RuntimeError("The synthetic patient has no large lesion that is present in both scans.")
 

@@ -192,7 +192,7 @@ def test_the_table_and_the_report_have_a_column_for_each_visit(pairs, scans, tmp
         findings.observe(finding.uid, f"t{link.visit}", link.match.observation())
     (line,) = lines(visits, findings.findings)
     assert headings(visits) == ["baseline 2024-03-01", "follow-up", "follow-up 2"]
-    assert line.cells == ("2.4 ml, accepted", "proposed", "not found")
+    assert line.cells == ("2.4 ml, accepted", "proposed", "not found (program)")
     assert line.tips[2].startswith("Gone.") and "affine" in line.tips[1]
     assert cell(None) == "-"
     page = write_visits_report(tmp_path / "report.html", scans[:3], findings).read_text()

@@ -198,7 +198,7 @@ def test_a_finding_is_removed_everywhere_or_from_one_scan_only(followed):
     [
         (lambda t: t[:-20], "is not JSON"),
         (lambda t: t.replace("oncotrack-findings", "other"), "not an OncoTrack findings file"),
-        (lambda t: t.replace('"version": 1', '"version": 99').replace('"version":1', '"version":99'), "version 99"),
+        (lambda t: t.replace('"version": 2', '"version": 99'), "version 99"),
         (
             lambda t: t.replace("proposed", "guessed"),
             "does not fit the findings schema at findings.0.observations.t1.state",

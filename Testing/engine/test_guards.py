@@ -558,6 +558,7 @@ def test_everything_that_runs_in_slicer_is_installed(installed):
         for file in listed(folder):
             assert (installed / file).is_file(), file
     expected = {file.relative_to(REPOSITORY) for file in sources() if package_of(dotted(file)) not in NOT_IN_SLICER}
-    assert (installed / "OncoTrackPanel" / "panel_widget.py").is_file()
+    shared = {file.name for file in (REPOSITORY / "OncoTrackPanel").glob("*.py")}
+    assert {file.name for file in (installed / "OncoTrackPanel").glob("*.py")} == shared
     there = {file.relative_to(installed) for file in (installed / "oncotrack").rglob("*.py")}
     assert there == expected

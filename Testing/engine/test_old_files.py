@@ -91,7 +91,7 @@ def test_a_followed_lesion_keeps_axes_evidence_and_alternatives(findings):
     )
     assert lesion.at("t2") == Observation(
         centre=(12, -20, 30),
-        state=State.ABSENT,
+        state=State.NOT_FOUND,
         radius_mm=5.0,
         score=0.09,
         evidence=MatchEvidence((12, -20, 30), 5.0, reason="The lesion may have vanished (score 0.09)."),
@@ -129,8 +129,10 @@ def test_decisions_of_the_reader_are_kept(findings):
     assert not findings["2.25.104"].observation("t0").is_decided
 
 
-def test_saving_writes_the_same_file_again(findings):
-    assert json.loads(findings.to_json()) == json.loads(OLD_FINDINGS.read_text(encoding="utf-8"))
+def test_saving_writes_the_same_file_again_but_names_what_the_program_did_not_find(findings):
+    old = json.loads(OLD_FINDINGS.read_text(encoding="utf-8"))
+    old["findings"][0]["observations"]["t2"]["state"] = "not found"
+    assert json.loads(findings.to_json()) == {**old, "version": 2, "notes": []}
 
 
 @pytest.mark.parametrize(

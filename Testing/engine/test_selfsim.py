@@ -99,7 +99,7 @@ def test_a_position_outside_the_followup_is_not_found(known_pair):
     match = SelfSimilarity().match(pair, centre, radius)
     assert not match.found
     assert "outside the follow-up" in match.reason
-    assert match.observation().state is State.ABSENT
+    assert match.observation().state is State.NOT_FOUND
 
 
 def test_erased_tissue_is_not_found(known_pair):

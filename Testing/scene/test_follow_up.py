@@ -41,8 +41,8 @@ def test_a_click_in_the_baseline_shows_the_match_and_a_drag_edits_it(session, vi
     clicked = finding.at(session.baseline_id).centre
     assert np.allclose(clicked, lesion, atol=0.5)
     match_node = session.nodes.fiducials(session.followup_id)
-    assert labels(session.nodes.fiducials(session.baseline_id)) == ["L 1 ok"]
-    assert labels(match_node) == ["L 1 ?"]
+    assert labels(session.nodes.fiducials(session.baseline_id)) == ["L 1 accepted"]
+    assert labels(match_node) == ["L 1 proposed"]
     expected = truth.to_followup(clicked)
     assert np.allclose(position(match_node), expected, atol=1e-3)
     assert np.allclose(followup_view.centre(), expected, atol=1e-3), "the follow-up shows its match"
@@ -87,7 +87,7 @@ def test_a_click_on_a_mark_without_moving_it_changes_nothing(followed, view):
 def test_labels_contain_the_state(followed):
     node = followed.nodes.fiducials(followed.followup_id)
     for act, label in (
-        (followed.accept, "L 1 ok"),
+        (followed.accept, "L 1 accepted"),
         (followed.reject, "L 1 rejected"),
         (followed.mark_absent, "L 1 absent"),
     ):
@@ -95,7 +95,7 @@ def test_labels_contain_the_state(followed):
         assert labels(node) == [label]
     for _ in range(3):
         followed.undo()
-    assert labels(node) == ["L 1 ?"]
+    assert labels(node) == ["L 1 proposed"]
 
 
 def test_remove_and_undo_affect_the_points_of_both_scans(followed):
@@ -109,8 +109,8 @@ def test_remove_and_undo_affect_the_points_of_both_scans(followed):
 
 def test_rename_shows_on_both_rows_and_in_the_table(followed):
     followed.rename("Liver S4")
-    assert labels(followed.nodes.fiducials(followed.baseline_id)) == ["Liver S4 ok"]
-    assert labels(followed.nodes.fiducials(followed.followup_id)) == ["Liver S4 ?"]
+    assert labels(followed.nodes.fiducials(followed.baseline_id)) == ["Liver S4 accepted"]
+    assert labels(followed.nodes.fiducials(followed.followup_id)) == ["Liver S4 proposed"]
 
 
 def test_next_and_previous_wrap_around_and_move_both_rows(session, view, lesion):
@@ -172,7 +172,7 @@ def test_a_saved_scene_reopens_with_everything_in_it(followed, tmp_path, truth, 
     assert again.findings.to_json() == json
     assert (again.baseline.GetName(), again.followup.GetName()) == ("CT 2025", "CT 2026")
     assert np.allclose(again.registration.affine, truth.affine)
-    assert labels(again.nodes.fiducials(again.followup_id)) == ["L 1 ok", "L 2 ?"]
+    assert labels(again.nodes.fiducials(again.followup_id)) == ["L 1 accepted", "L 2 proposed"]
     assert other.scene.GetFirstNodeByName("Findings table").GetTable().GetNumberOfRows() == 2
     assert other.scene.GetFirstNodeByName("Anatomy map") is not None
 

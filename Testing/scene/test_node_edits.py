@@ -118,7 +118,7 @@ def test_deleting_a_point_deletes_the_finding_until_undo(nodes):
     assert len(nodes.findings) == 0
     assert nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode") is None
     nodes.findings.undo()
-    assert centres.GetNthControlPointLabel(0).startswith("LN 1 ?")
+    assert centres.GetNthControlPointLabel(0).startswith("LN 1 proposed")
     assert nodes.scene.GetFirstNodeByClass("vtkMRMLMarkupsROINode") is not None
 
 
@@ -141,7 +141,7 @@ def test_deleting_a_follow_up_point_leaves_the_finding_in_the_baseline(nodes):
 
 def test_editing_a_label_renames_the_finding(nodes):
     centres = nodes.fiducials("t0")
-    centres.SetNthControlPointLabel(0, "Axilla left ?")
+    centres.SetNthControlPointLabel(0, "Axilla left proposed")
     assert nodes.findings.findings[0].label == "Axilla left"
     assert centres.GetNthControlPointLabel(0) == label_with_state("Axilla left", seen(nodes))
 
@@ -152,11 +152,11 @@ def test_a_label_in_use_is_refused_and_restored(nodes):
     nodes.refused.connect(keep)
     nodes.findings.add("t0", Observation(centre=(30, 0, 0)), label="LN 2")
     nodes.fiducials("t0").SetNthControlPointLabel(1, "LN 1")
-    assert nodes.fiducials("t0").GetNthControlPointLabel(1) == "LN 2 ?"
+    assert nodes.fiducials("t0").GetNthControlPointLabel(1) == "LN 2 proposed"
     assert "already called LN 1" in str(refused[0])
 
 
-@pytest.mark.parametrize("label", ["LN 1", "ok", "Liver S4 ok", "what?", "12 mm", "L 1 ?"])
+@pytest.mark.parametrize("label", ["LN 1", "ok", "Liver S4 accepted", "what?", "12 mm", "L 1 not found"])
 def test_the_label_is_recovered_from_its_text_with_state(label):
     for state in State:
         for axes in ({}, {"long_axis": LONG}, {"long_axis": LONG, "short_axis": SHORT}):
@@ -216,7 +216,7 @@ def test_after_close_nodes_and_list_are_independent(nodes):
     centres.SetNthControlPointPositionWorld(0, 3, 4, 5)
     assert seen(nodes).centre == (0, 0, 0)
     nodes.findings.set_state(nodes.findings.findings[0].uid, "t0", State.ACCEPTED)
-    assert centres.GetNthControlPointLabel(0).startswith("LN 1 ?")
+    assert centres.GetNthControlPointLabel(0).startswith("LN 1 proposed")
 
 
 def test_the_outline_is_shown_on_its_slices_only(nodes, view):
@@ -275,7 +275,7 @@ def test_points_under_a_transform_are_read_in_world_coordinates(nodes):
 
 
 def test_a_list_of_a_newer_version_is_kept_and_reported(scene, nodes):
-    text = nodes.findings.to_json().replace('"version": 1', '"version": 99').replace('"version":1', '"version":99')
+    text = nodes.findings.to_json().replace('"version": 2', '"version": 99')
     node = nodes.list_node()
     nodes.close()
     node.SetText(text)

@@ -45,16 +45,17 @@ def test_axes_of_both_scans_are_shown_in_one_cell(followed):
 
 def test_a_lesion_that_was_not_found_is_listed_with_the_reason(followed):
     evidence = replace(followed.match.evidence, reason="The tissue there differs.")
-    lost = replace(followed.match, state=State.ABSENT, evidence=evidence, provenance=Provenance(method="selfsim"))
+    lost = replace(followed.match, state=State.NOT_FOUND, evidence=evidence, provenance=Provenance(method="selfsim"))
     followed.findings.observe(followed.current.uid, followed.followup_id, lost)
-    assert cells(followed)[0][1] == "not found"
-    assert panel.match_text(followed) == "L 1 was not found. The tissue there differs."
+    assert cells(followed)[0][1] == "not found (program)"
+    assert panel.match_text(followed) == "L 1 was not found by the program. The tissue there differs."
     assert panel.lines(followed)[0].tip == panel.match_text(followed)
 
 
 def test_a_lesion_that_the_reader_marked_absent_is_listed_as_such(followed):
     followed.mark_absent()
-    assert cells(followed)[0][1] == "absent"
+    assert cells(followed)[0][1] == "absent (reader)"
+    assert panel.match_text(followed) == "L 1: absent (reader)."
 
 
 def test_the_filter_shows_its_states_only(followed):

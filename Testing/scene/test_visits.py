@@ -135,14 +135,3 @@ def test_a_saved_scene_reopens_with_all_visits(patient, trackers, tmp_path):
     again.follow_onward().run()
     assert np.allclose(course(again)[3], (0.0, 5.0, -4.0) + 2 * SHIFT), "the registrations are restored too"
     again.close()
-
-
-def test_dated_visits_are_sorted_by_date(scene, trackers, make_phantom, lesion):
-    session = FollowUpScene(scene, trackers=trackers)
-    volumes = [add_volume(scene, make_phantom(name=name)) for name in ("late", "early", "middle")]
-    for volume, date in zip(volumes, ("20250301", "20240101", "20240901"), strict=True):
-        volume.SetAttribute("OncoTrack.date", date)
-    session.set_visits(volumes)
-    assert [volume.GetName() for volume in session.visits] == ["early", "middle", "late"]
-    assert panel.visit_table(session)[0] == ["baseline 2024-01-01", "follow-up 2024-09-01", "follow-up 2 2025-03-01"]
-    session.close()

@@ -77,6 +77,7 @@ def corner(at, u: float = 1.0, v: float = 1.0) -> np.ndarray:
 
 
 def test_one_scan_uses_the_whole_page(nodes):
+    nodes.until("Object.keys(s('view_scans')).includes('FollowUp3D')")
     titles = nodes.page.locator(".view-title").all_inner_texts()
     assert sorted(titles) == ["Baseline · 3D", "Baseline · axial", "Baseline · coronal", "Baseline · sagittal"]
     axial, page = nodes.page.locator(".layout-grid-item").first.bounding_box(), nodes.page.viewport_size

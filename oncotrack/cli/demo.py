@@ -103,7 +103,6 @@ def _sample_case() -> DemoCase | None:
 
 def _synthetic_case() -> DemoCase:
     """Return two scans of a synthetic patient and lesions that are present in both."""
-    from oncotrack.findings.finding import State
     from oncotrack.followup.tracker import ScanPair
     from oncotrack.phantom import make_patient
     from oncotrack.samples import FOLDER_VARIABLE
@@ -113,7 +112,7 @@ def _synthetic_case() -> DemoCase:
     lesions, truths = [], []
     for finding in patient.findings:
         before, after = finding.at(first), finding.at(last)
-        if before is None or after is None or State.ABSENT in (before.state, after.state):
+        if not (before and before.is_there and after and after.is_there):
             continue
         if before.radius_mm and before.radius_mm >= _SMALLEST_MM:
             lesions.append((before.centre, before.radius_mm))

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from oncotrack.cli.options import Json, Method, NoCache, Out, Radius
+from oncotrack.cli.options import Json, Method, NoCache, Out, Radius, SamePatient
 from oncotrack.cli.output import (
     format_position,
     format_seconds,
@@ -40,6 +40,7 @@ def follow(
     json: Json = None,
     out: Out = None,
     no_cache: NoCache = False,
+    same_patient: SamePatient = "",
 ) -> None:
     """Find a baseline lesion in one follow-up scan or in several.
 
@@ -57,8 +58,9 @@ def follow(
     if len(scans) > 2:
         from oncotrack.cli.follow_visits import follow_visits
 
-        follow_visits(scans, at, radius, method, json, out, cache=not no_cache)
+        follow_visits(scans, at, radius, method, json, out, cache=not no_cache, same_patient=same_patient)
         return
+    from oncotrack.cli.scan_checks import check_scans
     from oncotrack.findings.visit_table import return_match
     from oncotrack.followup.methods import prepare, tracker
     from oncotrack.followup.tracker import ScanPair
@@ -70,6 +72,7 @@ def follow(
         started = time.perf_counter()
         progress(0.02, "Loading")
         baseline, followup = map(load, scans)
+        checked = check_scans(scans, (baseline, followup), same_patient)
         pair = ScanPair(baseline, followup, cache=not no_cache)
         point = pair.check_click(at)
         seconds["load"] = time.perf_counter() - started
@@ -81,17 +84,18 @@ def follow(
         seconds["match"] = time.perf_counter() - started
     result: dict[str, Any] = {
         **match_as_json(match),
+        "patient": checked.patient,
         "registration": {"similarity": pair.registration().similarity, "overlap": pair.registration().overlap},
         "seconds": seconds,
     }
     if out is not None:
         from oncotrack.cli.results import findings_of_pair, write_pair
 
-        findings = findings_of_pair(pair, [(point, radius, match)])
+        findings = findings_of_pair(pair, [(point, radius, match)], checked.notes)
         for path in write_pair(out, pair, findings, title="Lesion follow-up", truths={}):
             print_written(path)
     lines = {
-        "Found": "yes" if match.found else f"no. {match.reason}",
+        "Found": "yes" if match.found else f"not found (program). {match.reason}",
         "Position in follow-up": format_position(match.position),
         "Registration estimate": format_position(match.registration_guess),
         "Cycle error": return_match(match.cycle_error_mm) or "unknown",
@@ -101,6 +105,7 @@ def follow(
             for n, other in enumerate(match.alternatives, 1)
         },
         "Method": match.method,
+        "Patient": checked.patient,
         "Seconds": format_seconds(seconds),
     }
     print_result(result, json, lines)

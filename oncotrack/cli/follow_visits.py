@@ -29,8 +29,10 @@ def follow_visits(
     out: Path | None,
     *,
     cache: bool,
+    same_patient: str,
 ) -> None:
     """Match one lesion from each scan to the next and print its position in all of them."""
+    from oncotrack.cli.scan_checks import check_scans
     from oncotrack.findings.visit_table import cycle_error
     from oncotrack.followup.chain import KnownPosition, VisitPairs, follow_chain
     from oncotrack.followup.methods import prepare, tracker
@@ -42,6 +44,7 @@ def follow_visits(
         started = time.perf_counter()
         progress(0.02, "Loading")
         visits = VisitPairs([load(scan) for scan in scans], cache=cache)
+        checked = check_scans(scans, visits.volumes, same_patient)
         point = visits(0, 1).check_click(at)
         seconds["load"] = time.perf_counter() - started
         started = time.perf_counter()
@@ -58,11 +61,16 @@ def follow_visits(
         {"visit": link.visit, "from": link.start, "image": str(scans[link.visit]), **match_as_json(link.match)}
         for link in chain
     ]
-    result: dict[str, Any] = {**match_as_json(chain[-1].match), "visits": found, "seconds": seconds}
+    result: dict[str, Any] = {
+        **match_as_json(chain[-1].match),
+        "visits": found,
+        "patient": checked.patient,
+        "seconds": seconds,
+    }
     if out is not None:
         from oncotrack.cli.results import findings_of_visits, write_visits
 
-        findings = findings_of_visits(visits, point, radius, chain)
+        findings = findings_of_visits(visits, point, radius, chain, checked.notes)
         for path in write_visits(out, visits, findings, title="Lesion at all visits"):
             print_written(path)
     lines = {"Visit 1": format_position(point)}
@@ -70,8 +78,9 @@ def follow_visits(
         lines[f"Visit {link.visit + 1}"] = (
             f"{format_position(link.match.position)}  {cycle_error(link.match.cycle_error_mm)}".rstrip()
             if link.match.found
-            else f"not found. {link.match.reason}"
+            else f"not found (program). {link.match.reason}"
         )
     lines["Method"] = chain[-1].match.method
+    lines["Patient"] = checked.patient
     lines["Seconds"] = format_seconds(seconds)
     print_result(result, json, lines)

@@ -22,6 +22,15 @@ def out_folder(purpose: str) -> Any:
 Out = Annotated[Path | None, out_folder("Write results into this folder.")]
 Method = Annotated[str, typer.Option("--method", help="ensemble, selfsim, dlt, tlt, affine or bspline.")]
 Radius = Annotated[float, typer.Option("--radius", metavar="MM", help="Radius of the lesion in mm.")]
+SamePatient = Annotated[
+    str,
+    typer.Option(
+        "--same-patient",
+        metavar="REASON",
+        help="Why scans whose files name different patients belong to one; it is kept with the findings.",
+        show_default=False,
+    ),
+]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or mps.")]
 Config = Annotated[str, typer.Option("--config", help="compact (bundled) or paper.")]
 NoCache = Annotated[bool, typer.Option("--no-cache", help="Register again and do not cache.")]

@@ -7,8 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from oncotrack.cli.output import print_message
+from oncotrack.cli.scan_checks import visit_labels
 from oncotrack.findings.finding import Observation, Provenance, State, TimePoint, point
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.note import Note
 from oncotrack.followup.chain import Link, VisitPairs
 from oncotrack.followup.tracker import Match, ScanPair
 from oncotrack.images.volume import Volume
@@ -19,10 +21,12 @@ BASELINE, FOLLOWUP = "t0", "t1"
 """Identifiers of the first two time points, as in the scene."""
 
 
-def findings_of_pair(pair: ScanPair, matches: Sequence[tuple[Sequence[float], float, Match]]) -> FindingList:
+def findings_of_pair(
+    pair: ScanPair, matches: Sequence[tuple[Sequence[float], float, Match]], notes: Sequence[Note] = ()
+) -> FindingList:
     """Return the findings of two time points; `matches` holds clicked position (RAS mm), radius (mm) and match."""
     scans = ((BASELINE, "baseline", pair.baseline), (FOLLOWUP, "follow-up", pair.followup))
-    findings = FindingList([_time_point(*scan) for scan in scans])
+    findings = FindingList([_time_point(*scan) for scan in scans], notes=notes)
     for at, radius, match in matches:
         finding = findings.add(BASELINE, _clicked_observation(at, radius))
         findings.observe(finding.uid, FOLLOWUP, match.observation())
@@ -48,12 +52,12 @@ def write_pair(
     return [report, *_write_list_and_scene(out, volumes, findings, {(0, 1): pair.registration()})]
 
 
-def findings_of_visits(visits: VisitPairs, at: Sequence[float], radius: float, links: Sequence[Link]) -> FindingList:
+def findings_of_visits(
+    visits: VisitPairs, at: Sequence[float], radius: float, links: Sequence[Link], notes: Sequence[Note] = ()
+) -> FindingList:
     """Return the lesion clicked at the first visit (RAS mm, radius in mm) and its chain of matches as one finding."""
-    labels = ("baseline", "follow-up", *(f"follow-up {n}" for n in range(2, len(visits))))
-    findings = FindingList(
-        [_time_point(f"t{n}", *scan) for n, scan in enumerate(zip(labels, visits.volumes, strict=False))]
-    )
+    scans = zip(visit_labels(len(visits)), visits.volumes, strict=True)
+    findings = FindingList([_time_point(f"t{n}", *scan) for n, scan in enumerate(scans)], notes=notes)
     finding = findings.add(BASELINE, _clicked_observation(at, radius))
     for link in links:
         findings.observe(finding.uid, f"t{link.visit}", link.match.observation())

@@ -11,7 +11,7 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.evaluation import detection
-from oncotrack.findings.finding import Kind, Observation, State
+from oncotrack.findings.finding import Kind, Observation
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.findings_json import SCHEMA
 
@@ -199,11 +199,7 @@ def _read_list(patient: str, findings: FindingList, kind: Kind | None) -> Iterab
         rows = []
         for finding in findings:
             observation = finding.at(point)
-            if (
-                observation is None
-                or observation.state in (State.REJECTED, State.ABSENT)
-                or kind not in (None, finding.kind)
-            ):
+            if observation is None or not observation.is_there or kind not in (None, finding.kind):
                 continue
             box = _box(observation, finding.label)
             radius = observation.radius_mm or _radius(*box.reshape(2, 3))

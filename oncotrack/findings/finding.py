@@ -38,9 +38,10 @@ def point(values: Iterable[float], name: str = "position") -> Point:
 
 
 class State(str, Enum):
-    """Decision on an observation."""
+    """Decision on an observation: proposed and not found are the program's, the others the reader's."""
 
     PROPOSED = "proposed"
+    NOT_FOUND = "not found"
     ACCEPTED = "accepted"
     EDITED = "edited"
     REJECTED = "rejected"
@@ -195,8 +196,8 @@ class Observation:
 
     @property
     def is_there(self) -> bool:
-        """Whether the finding is present: neither absent nor rejected."""
-        return self.state not in (State.ABSENT, State.REJECTED)
+        """Whether the finding is present: neither absent, nor rejected, nor not found."""
+        return self.state not in (State.ABSENT, State.REJECTED, State.NOT_FOUND)
 
     @property
     def is_decided(self) -> bool:

@@ -13,6 +13,7 @@ from oncotrack.findings import findings_json
 from oncotrack.findings.edit_history import EditHistory
 from oncotrack.findings.finding import Finding, Kind, Observation, Role, State, TimePoint
 from oncotrack.findings.findings_json import FindingsDocument
+from oncotrack.findings.note import Note
 from oncotrack.findings.observation_edits import moved, with_alternative, with_state
 
 
@@ -24,9 +25,11 @@ class FindingList(EditHistory[FindingsDocument]):
     Parameters
     ----------
     time_points : sequence of TimePoint
-        The patient's scans, earliest first.
+        The patient's scans, in the reader's order.
     findings : sequence of Finding
         The findings to begin with.
+    notes : sequence of Note
+        The reader's answers to questions about the scans.
 
     Examples
     --------
@@ -38,8 +41,11 @@ class FindingList(EditHistory[FindingsDocument]):
     0
     """
 
-    def __init__(self, time_points: Sequence[TimePoint] = (), findings: Sequence[Finding] = ()) -> None:
-        super().__init__(FindingsDocument(tuple(time_points), tuple(findings)))
+    def __init__(
+        self, time_points: Sequence[TimePoint] = (), findings: Sequence[Finding] = (), notes: Sequence[Note] = ()
+    ) -> None:
+        super().__init__(FindingsDocument(tuple(time_points), tuple(findings), tuple(notes)))
+        self._saved_header = self._header
 
     # content
 
@@ -65,8 +71,23 @@ class FindingList(EditHistory[FindingsDocument]):
 
     @property
     def time_points(self) -> tuple[TimePoint, ...]:
-        """The patient's scans, earliest first."""
+        """The patient's scans, in the reader's order."""
         return self._content.time_points
+
+    @property
+    def notes(self) -> tuple[Note, ...]:
+        """The reader's answers to questions about the scans, oldest first."""
+        return self._content.notes
+
+    @property
+    def is_saved(self) -> bool:
+        """Whether nothing has changed since the last `mark_saved`."""
+        return super().is_saved and (not len(self) or self._header == self._saved_header)
+
+    def mark_saved(self) -> None:
+        """Remember that the present value has been saved."""
+        super().mark_saved()
+        self._saved_header = self._header
 
     def observations_at(self, time_point: str) -> list[tuple[Finding, Observation]]:
         """Return the findings that have an observation at a time point, in order, each with its observation.
@@ -99,9 +120,29 @@ class FindingList(EditHistory[FindingsDocument]):
         Parameters
         ----------
         time_points : sequence of TimePoint
-            The patient's scans, earliest first.
+            The patient's scans, in the reader's order.
         """
         self._replace("set scans", time_points=tuple(time_points))
+
+    def arrange_time_points(self, time_points: Sequence[TimePoint]) -> None:
+        """Set the order and the labels of the time points. It is no step of undo: it follows the choice of the scans.
+
+        Parameters
+        ----------
+        time_points : sequence of TimePoint
+            Those of the list.
+        """
+        self._change_without_undo(time_points=tuple(time_points))
+
+    def set_notes(self, notes: Sequence[Note]) -> None:
+        """Set the reader's answers to questions about the scans. Undo does not change them.
+
+        Parameters
+        ----------
+        notes : sequence of Note
+            All of them, oldest first.
+        """
+        self._change_without_undo(notes=tuple(notes))
 
     def add(
         self,
@@ -330,7 +371,7 @@ class FindingList(EditHistory[FindingsDocument]):
             Not JSON, another schema, a newer version, or a field that does not fit (it is named).
         """
         document = findings_json.parse(text, source)
-        return cls(document.time_points, document.findings)
+        return cls(document.time_points, document.findings, document.notes)
 
     def load_json(self, text: str, source: str = "The findings") -> None:
         """Replace the whole content by another list's, as one command.
@@ -347,7 +388,10 @@ class FindingList(EditHistory[FindingsDocument]):
         InputError
             See `from_json`.
         """
-        self._commit("load findings", findings_json.parse(text, source))
+        loaded = findings_json.parse(text, source)
+        notes = tuple(dict.fromkeys((*loaded.notes, *self.notes)))
+        self._content = replace(self._content, notes=notes)
+        self._commit("load findings", replace(loaded, notes=notes))
 
     def save(self, path: str | Path) -> Path:
         """Write the JSON file, atomically.
@@ -387,6 +431,18 @@ class FindingList(EditHistory[FindingsDocument]):
         return cls.from_json(text, str(path))
 
     # internals
+
+    @property
+    def _header(self) -> tuple:
+        return self.time_points, self.notes
+
+    def _set(self, content: FindingsDocument) -> None:
+        super()._set(replace(content, notes=self.notes))
+
+    def _change_without_undo(self, **fields: Any) -> None:
+        self._content = replace(self._content, **fields)
+        if not self._group_depth:
+            self.changed.emit()
 
     def _replace(self, text: str, **fields: Any) -> None:
         self._commit(text, replace(self._content, **fields))

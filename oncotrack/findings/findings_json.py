@@ -1,17 +1,18 @@
-"""The JSON format of a list of findings: schema "oncotrack-findings", version 1."""
+"""The JSON format of a list of findings: schema "oncotrack-findings", version 2."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Finding, TimePoint
+from oncotrack.findings.finding import Finding, Observation, State, TimePoint
+from oncotrack.findings.note import Note
 
 SCHEMA = "oncotrack-findings"
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class FindingsDocument:
 
     time_points: tuple[TimePoint, ...]
     findings: tuple[Finding, ...]
+    notes: tuple[Note, ...] = ()
     schema: str = SCHEMA
     version: int = VERSION
 
@@ -79,7 +81,21 @@ def parse(text: str, source: str) -> FindingsDocument:
     uids = [finding.uid for finding in document.findings]
     if len(set(uids)) < len(uids):
         raise InputError(f"{source} holds two findings with the same tracking UID. Remove one of them.")
-    return document
+    return _with_not_found(document) if version == 1 else document
+
+
+def _with_not_found(document: FindingsDocument) -> FindingsDocument:
+    """Return a document of version 1, in which "absent" also meant that a method had not found the lesion, as version 2."""
+    findings = tuple(
+        replace(finding, observations={key: _as_not_found(seen) for key, seen in finding.observations.items()})
+        for finding in document.findings
+    )
+    return replace(document, findings=findings, version=VERSION)
+
+
+def _as_not_found(seen: Observation) -> Observation:
+    is_of_program = seen.state is State.ABSENT and not seen.provenance.reader and seen.evidence is not None
+    return replace(seen, state=State.NOT_FOUND) if is_of_program else seen
 
 
 @cache

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from oncotrack.findings.dates import day_text
 from oncotrack.findings.finding import Finding, Observation, State, TimePoint
 
 
@@ -37,7 +38,7 @@ def headings(visits: Sequence[TimePoint]) -> list[str]:
     visits : sequence of TimePoint
         The columns.
     """
-    return [f"{visit.label} {_day(visit.date)}".strip() for visit in visits]
+    return [f"{visit.label} {day_text(visit.date)}".strip() for visit in visits]
 
 
 def lines(visits: Sequence[TimePoint], findings: Sequence[Finding]) -> list[VisitLine]:
@@ -117,7 +118,7 @@ def axes(observation: Observation) -> str:
 
 
 def state(observation: Observation | None) -> str:
-    """Return the state of a match in one or two words.
+    """Return the state of a finding at a visit in words; those for its absence name who decided it.
 
     Parameters
     ----------
@@ -126,19 +127,9 @@ def state(observation: Observation | None) -> str:
     """
     if observation is None:
         return "not followed"
-    return "not found" if was_not_found(observation) else observation.state.value
-
-
-def was_not_found(observation: Observation) -> bool:
-    """Return whether a method, not a reader, found that the lesion is absent.
-
-    Parameters
-    ----------
-    observation : Observation
-        The lesion at a visit.
-    """
-    is_decided = bool(observation.provenance.reader)
-    return observation.state is State.ABSENT and not is_decided and observation.evidence is not None
+    if observation.state is State.ABSENT:
+        return "absent (reader)" if observation.provenance.reader else "absent"
+    return "not found (program)" if observation.state is State.NOT_FOUND else observation.state.value
 
 
 def trust(observation: Observation | None) -> str:
@@ -178,7 +169,3 @@ def return_match(error_mm: float | None) -> str:
 
 def _millimetres(error_mm: float | None) -> str:
     return f"{error_mm:.1f} mm" if error_mm is not None and math.isfinite(error_mm) else ""
-
-
-def _day(date: str) -> str:
-    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else date

@@ -71,7 +71,7 @@ class Match:
         )
         return Observation(
             centre=self.position,
-            state=State.PROPOSED if self.found else State.ABSENT,
+            state=State.PROPOSED if self.found else State.NOT_FOUND,
             radius_mm=self.radius_mm,
             score=self.score,
             evidence=evidence,

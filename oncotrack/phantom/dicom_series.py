@@ -23,7 +23,7 @@ def write_series(volume: Volume, folder: str | Path, *, patient: str = "PHANTOM"
     Parameters
     ----------
     volume : Volume
-        CT in HU, PET in SUV or MR.
+        CT in HU, PET in SUV or MR. Patient, date and thickness are taken from its metadata where it has them.
     folder : path
         Where to write; it is created.
     patient : str
@@ -60,7 +60,8 @@ def write_series(volume: Volume, folder: str | Path, *, patient: str = "PHANTOM"
     study, series, frame = (
         _uid(patient, visit, kind) for kind in ("study", f"{modality} {volume.fingerprint}", "frame")
     )
-    date = volume.metadata.get("date") or "20260115"
+    about = volume.metadata
+    date = about.get("date", "20260115")
     direction = lps_to_ras(np.asarray(volume.direction).T)
     for k in range(array.shape[0]):
         position = lps_to_ras(volume.geometry.to_ras((0, 0, k)))
@@ -73,12 +74,9 @@ def write_series(volume: Volume, folder: str | Path, *, patient: str = "PHANTOM"
         data.file_meta = meta
         data.SOPClassUID, data.SOPInstanceUID = _CLASSES[modality], instance
         data.StudyInstanceUID, data.SeriesInstanceUID, data.FrameOfReferenceUID = study, series, frame
-        data.PatientName, data.PatientID, data.PatientBirthDate, data.PatientSex = (
-            patient.replace("-", "^"),
-            patient,
-            "",
-            "O",
-        )
+        data.PatientName = about.get("patient_name", patient.replace("-", "^"))
+        data.PatientID = about.get("patient_id", patient)
+        data.PatientBirthDate, data.PatientSex = about.get("birth_date", ""), about.get("sex", "O")
         data.StudyDate = data.SeriesDate = data.AcquisitionDate = data.ContentDate = date
         data.StudyTime = data.SeriesTime = data.AcquisitionTime = data.ContentTime = "120000"
         data.AccessionNumber, data.StudyID, data.ReferringPhysicianName = "", str(visit + 1), ""
@@ -88,13 +86,16 @@ def write_series(volume: Volume, folder: str | Path, *, patient: str = "PHANTOM"
             "OncoTrack phantom",
             {"CT": 1, "PT": 2, "MR": 3}[modality],
         )
-        data.StudyDescription, data.SeriesDescription = "Synthetic patient", volume.name[:64]
+        data.StudyDescription, data.SeriesDescription = (
+            "Synthetic patient",
+            (about.get("description") or volume.name)[:64],
+        )
         data.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
         data.InstanceNumber, data.PatientPosition = k + 1, "HFS"
         data.ImagePositionPatient = [_decimal(v) for v in position]
         data.ImageOrientationPatient = [_decimal(v) for v in (*direction[0], *direction[1])]
         data.PixelSpacing = [_decimal(volume.spacing[1]), _decimal(volume.spacing[0])]
-        data.SliceThickness = _decimal(volume.spacing[2])
+        data.SliceThickness = about.get("thickness") or _decimal(volume.spacing[2])
         data.SliceLocation = _decimal(position[2])
         data.SamplesPerPixel, data.PhotometricInterpretation = 1, "MONOCHROME2"
         data.Rows, data.Columns = stored.shape[1:]

@@ -12,13 +12,25 @@ import numpy as np
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, Observation
 from oncotrack.findings.finding_list import FindingList
-from oncotrack.findings.visit_table import return_match, trust
+from oncotrack.findings.visit_table import headings, return_match, state, trust
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.networks.heatmap import gaussian_dlt
-from oncotrack.report.page import BACKGROUND, HALF_MM, choose_window, draw_slice, mark, plane, png, write_page
+from oncotrack.report.page import (
+    BACKGROUND,
+    HALF_MM,
+    MARKS,
+    choose_window,
+    draw_slice,
+    mark,
+    mark_finding,
+    plane,
+    png,
+    write_page,
+)
+from oncotrack.report.scans import scans_text
 
 _KEY = (
-    "Ring: the lesion and its match. Cross: position from registration alone, centre of the Gaussian anatomy map (green "
+    f"{MARKS} Pink cross: position from registration alone, centre of the Gaussian anatomy map (green "
     "lines at 25, 50 and 75 %). Squares: alternatives, with their distance from the slice."
 )
 _TRUST_KEY = (
@@ -63,6 +75,7 @@ def write_report(
     """
     first, last = findings.time_points[0].id, findings.time_points[-1].id
     known = {truth.uid: truth.followup for truth in truths}
+    heads = headings((findings.time_points[0], findings.time_points[-1]))
     sections, rows = [], []
     for finding in findings:
         lesion, match = finding.at(first), finding.at(last)
@@ -70,7 +83,7 @@ def write_report(
             continue
         truth = known.get(finding.uid)
         rows.append(_row(finding, lesion, match, truth))
-        picture = _picture(pair, finding.label, lesion, match, truth)
+        picture = _picture(pair, heads, finding.label, lesion, match, truth)
         caption = _caption(match, truth)
         sections.append(
             f"<section><h2>{html.escape(finding.label)}</h2><p>{html.escape(caption)}</p>"
@@ -81,9 +94,10 @@ def write_report(
     head += "<th>Error to truth</tr>" if known else "</tr>"
     registration = pair.registration()
     quality = f"Registration: similarity {registration.similarity:.2f}, overlap {100 * registration.overlap:.0f} %."
-    scans = f"Baseline {pair.baseline.name}, follow-up {pair.followup.name}."
+    names = [time_point.label for time_point in (findings.time_points[0], findings.time_points[-1])]
+    scans = scans_text(list(zip(names, (pair.baseline, pair.followup), strict=True)), findings.notes)
     key = _KEY + (" White star: known truth." if known else "") + _TRUST_KEY
-    return write_page(path, title, f"{note} {scans} {quality}".strip(), head + "".join(rows), key, sections)
+    return write_page(path, title, f"{note}\n{scans}\n{quality}".strip(), head + "".join(rows), key, sections)
 
 
 def _row(finding: Finding, lesion: Observation, match: Observation, truth) -> str:
@@ -92,7 +106,7 @@ def _row(finding: Finding, lesion: Observation, match: Observation, truth) -> st
         finding.label,
         "{:.1f}, {:.1f}, {:.1f}".format(*lesion.centre),
         "{:.1f}, {:.1f}, {:.1f}".format(*match.centre),
-        match.state.value,
+        state(match),
         trust(match),
         "" if match.score is None else f"{match.score:.2f}",
     ]
@@ -103,27 +117,28 @@ def _row(finding: Finding, lesion: Observation, match: Observation, truth) -> st
 
 def _caption(match: Observation, truth) -> str:
     """Return the text under a lesion's heading."""
-    words = [f"State: {match.state.value}."]
-    if match.evidence is not None:
-        if sentence := match.evidence.reason or return_match(match.evidence.cycle_error_mm):
-            words.append(sentence)
+    words = [f"State: {state(match)}."]
+    if match.evidence is not None and not match.is_there:
+        words.append(match.evidence.reason)
+    elif match.evidence is not None:
+        words.append(return_match(match.evidence.cycle_error_mm))
         moved = np.linalg.norm(np.subtract(match.centre, match.evidence.expected))
         words.append(f"It lies {moved:.1f} mm from the position given by registration alone.")
     if truth is not None:
         words.append(f"Error to the known truth: {np.linalg.norm(np.subtract(match.centre, truth)):.1f} mm.")
-    return " ".join(words)
+    return " ".join(filter(None, words))
 
 
-def _picture(pair: ScanPair, label: str, lesion: Observation, match: Observation, truth) -> str:
+def _picture(pair: ScanPair, heads: Sequence[str], label: str, lesion: Observation, match: Observation, truth) -> str:
     """Draw a lesion in both scans; PNG in base64."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 5.6), facecolor=BACKGROUND)
     left, right = figure.subplots(1, 2)
     window = choose_window(pair.baseline, lesion.centre)
-    draw_slice(left, pair.baseline, lesion.centre, window, f"Baseline, S {lesion.centre[2]:.1f} mm")
-    draw_slice(right, pair.followup, match.centre, window, f"Follow-up, S {match.centre[2]:.1f} mm")
-    mark(left, (0, 0), "o", "#ffd24d", label)
+    draw_slice(left, pair.baseline, lesion.centre, window, f"{heads[0]}, S {lesion.centre[2]:.1f} mm")
+    draw_slice(right, pair.followup, match.centre, window, f"{heads[1]}, S {match.centre[2]:.1f} mm")
+    mark_finding(left, label, lesion)
     evidence = match.evidence
     if evidence is not None:
         grid = plane(match.centre, 1.0)
@@ -136,7 +151,7 @@ def _picture(pair: ScanPair, label: str, lesion: Observation, match: Observation
             offset = np.subtract(other.centre, match.centre)
             if np.abs(offset[:2]).max() < HALF_MM and abs(offset[2]) < 15:
                 mark(right, offset[:2], "s", "#6ec6ff", f"{alternative_letter(index)} ({offset[2]:+.0f} mm)")
-    mark(right, (0, 0), "o", "#ffd24d", label)
+    mark_finding(right, label, match)
     if truth is not None:
         mark(right, np.subtract(truth, match.centre)[:2], "*", "#ffffff", "")
     figure.subplots_adjust(0.005, 0.01, 0.995, 0.93, wspace=0.02)

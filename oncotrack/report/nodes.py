@@ -14,6 +14,7 @@ from oncotrack.findings.sizes import size_word
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
 from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, png, write_page
+from oncotrack.report.scans import scans_text
 
 _HALF_MM = 35.0
 _COLUMNS, _ROWS = 5, 4
@@ -50,7 +51,7 @@ def write_node_report(
             f'<section><img alt="Nodes {n + 1} to {n + len(shown)}" src="data:image/png;base64,'
             f'{_sheet(volume, shown)}"></section>'
         )
-    summary = f"{note} {len(nodes)} nodes were proposed in {volume.name}.".strip()
+    summary = f"{note} {len(nodes)} nodes were proposed in {volume.name}.\n{scans_text([('scan', volume)])}".strip()
     return write_page(path, "Lymph nodes", summary, head + "".join(map(_row, nodes)), _KEY, sheets)
 
 

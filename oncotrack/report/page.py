@@ -12,10 +12,16 @@ import numpy as np
 
 from oncotrack import __version__
 from oncotrack.atomic import write_text
+from oncotrack.findings.finding import Observation, State
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.images.windows import LUNG, SOFT_TISSUE
 
+MARKS = (
+    "Ring: the lesion, dashed while it is only proposed. Diamond: expected position of a lesion that the program did not "
+    "find. Yellow cross: the reader says that it is absent, or rejected it."
+)
+"""The shapes of `mark_finding` in words."""
 HALF_MM = 70.0
 PIXEL_MM = 0.5
 BACKGROUND = "#14171a"
@@ -67,13 +73,27 @@ def draw_slice(axes, volume: Volume, centre, window: tuple[float, float], title:
 
 
 def mark(axes, at, shape: str, colour: str, text: str) -> None:
-    """Draw a mark with a dark rim, visible on bright and on dark tissue."""
-    hollow = "none" if shape in "os" else colour
-    size = {"o": 16, "s": 9, "x": 9, "*": 11}[shape]
-    axes.plot(*at, shape, mfc="none", mec="black", ms=size, mew=3.5)
-    axes.plot(*at, shape, mfc=hollow, mec=colour, ms=size, mew=1.6)
+    """Draw a mark with a dark rim, visible on bright and on dark tissue; without a shape, its text alone."""
+    if shape:
+        hollow = "none" if shape in "osD" else colour
+        size = {"o": 16, "D": 11, "s": 9, "x": 9, "*": 11}[shape]
+        axes.plot(*at, shape, mfc="none", mec="black", ms=size, mew=3.5)
+        axes.plot(*at, shape, mfc=hollow, mec=colour, ms=size, mew=1.6)
     if text:
         axes.annotate(text, at, (10, 9), textcoords="offset points", color=colour, fontsize=9, bbox=BOX)
+
+
+def mark_finding(axes, label: str, observation: Observation) -> None:
+    """Draw the mark of a finding in the middle of a picture; shape and words tell its states apart, see `MARKS`."""
+    words = "" if observation.state is State.ACCEPTED else observation.state.value
+    text, colour = f"{label} {words}".strip(), "#ffd24d"
+    if observation.state is State.PROPOSED:
+        axes.plot(0, 0, "o", mfc="none", mec="black", ms=16, mew=3.5)
+        axes.scatter(0, 0, 256, facecolors="none", edgecolors=colour, linewidths=1.6, linestyles="dashed", zorder=3)
+        mark(axes, (0, 0), "", colour, text)
+    else:
+        mark(axes, (0, 0), {State.NOT_FOUND: "D", State.ABSENT: "x", State.REJECTED: "x"}.get(observation.state, "o"),
+             colour, text)  # fmt: skip
 
 
 def choose_window(volume: Volume, centre) -> tuple[float, float]:
@@ -96,9 +116,10 @@ th, td {{ border-bottom: 1px solid #3c4043; padding: .3rem .6rem; text-align: le
 section {{ margin: 2rem 0; }}
 img {{ width: 100%; border-radius: 4px; }}
 .key, footer {{ color: #bdc1c6; }}
+.note {{ white-space: pre-line; }}
 </style></head><body>
 <h1>{title}</h1>
-<p>{note}</p>
+<p class="note">{note}</p>
 <table>{table}</table>
 <p class="key">{key}</p>
 {sections}

@@ -10,12 +10,10 @@ from oncotrack.findings.finding import Finding, Observation, TimePoint
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.visit_table import cell, headings, lines, tip
 from oncotrack.images.volume import Volume
-from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, mark, png, write_page
+from oncotrack.report.page import BACKGROUND, MARKS, choose_window, draw_slice, mark_finding, png, write_page
+from oncotrack.report.scans import scans_text
 
-_KEY = (
-    "Ring: the lesion. Cross: its most likely position where it was not found. Dash: it was not searched for. The "
-    "patient's right is on the left."
-)
+_KEY = f"{MARKS} Dash in the table: the lesion was not searched for. The patient's right is on the left."
 _HALF_MM = 50.0
 _ACROSS = 4
 
@@ -53,8 +51,9 @@ def write_visits_report(
         )
         table += f"<tr><td>{html.escape(line.label)}{''.join(cells)}</tr>"
     sections = [_section(finding, visits, heads, volumes) for finding in findings]
-    scans = "; ".join(f"{head}: {volume.name}" for head, volume in zip(heads, volumes, strict=True))
-    return write_page(path, title, f"{note} {scans}.".strip(), table, _KEY, sections)
+    names = (visit.label for visit in visits)
+    scans = scans_text(list(zip(names, volumes, strict=True)), findings.notes)
+    return write_page(path, title, f"{note}\n{scans}".strip(), table, _KEY, sections)
 
 
 def _section(finding: Finding, visits: Sequence[TimePoint], heads: Sequence[str], volumes: Sequence[Volume]) -> str:
@@ -86,7 +85,7 @@ def _picture(shown: Sequence[tuple[str, Volume, Observation]]) -> str:
             f"{head}\n{cell(observation)}",
             _HALF_MM,
         )
-        mark(axes, (0, 0), *(("o", "#ffd24d") if observation.is_there else ("x", "#ff7fd0")), "")
+        mark_finding(axes, "", observation)
     for axes in grid[len(shown) :]:
         axes.axis("off")
     figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.45 / (3.7 * down), wspace=0.03, hspace=0.16)

@@ -338,6 +338,19 @@ COMMANDS = (
         (VIEW,),
         "W",
     ),
+    ReaderCommand(
+        "hide_names",
+        "Hide names",
+        "Hide names and IDs of patients on the images, for presentations.",
+        (VIEW,),
+        "Z",
+    ),
+    ReaderCommand(
+        "hide_text",
+        "Hide text",
+        "Hide all text on the images but the letters of the sides and notices on the image itself.",
+        (VIEW,),
+    ),
     ReaderCommand("same_window", "Same window", "Use the same window and level for both scans.", (VIEW,)),
     # files
     ReaderCommand("save_findings", "Save findings", "Save the findings.", (FILES,), "Ctrl+S"),

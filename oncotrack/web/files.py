@@ -18,8 +18,10 @@ from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.nodes.volumes import add_volume, to_volume
 from oncotrack.web.access import Folders
 from oncotrack.web.display import Display
+from oncotrack.web.questions import Question
 from oncotrack.web.read_ahead import ReadAhead
 from oncotrack.web.roles import BASELINE, FOLLOWUP
+from oncotrack.web.scan_checks import ScanChecks
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
@@ -43,8 +45,8 @@ class Files:
 
     def __init__(self, viewer: Viewer, display: Display, folders: Folders, out: Path, reader: ReadAhead) -> None:
         self._viewer, self._display, self._folders, self.out, self._reader = viewer, display, folders, out, reader
-        self._on_yes: Callable[[], None] = lambda: None
-        viewer.state.update({"saved": [], "folders": [str(path) for path in folders.paths], "typed": "", "ask": {}})
+        self._checks = ScanChecks(viewer)
+        viewer.state.update({"saved": [], "folders": [str(path) for path in folders.paths], "typed": ""})
 
     # open
 
@@ -91,8 +93,16 @@ class Files:
             self._open_scans({role: path}, finished)
             return
         if suffix == ".mrb" and self._viewer.state.unsaved and not is_sure:
-            self._viewer.state.ask = {"text": "There are unsaved findings. Opening a scene replaces them."}
-            self._on_yes = lambda: self.open_path(path, role, is_sure=True, finished=finished)
+            self._viewer.questions.ask(
+                Question(
+                    "Unsaved findings",
+                    "There are unsaved findings. Opening a scene replaces them.",
+                    "Open and replace",
+                    "Keep findings",
+                    lambda _words: self.open_path(path, role, is_sure=True, finished=finished),
+                    finished,
+                )
+            )
             return
         if suffix == ".mrb":
             self._open_scene(path, finished)
@@ -101,12 +111,6 @@ class Files:
             self._open_findings(path)
         finally:
             finished()
-
-    def answer(self, is_yes: bool) -> None:
-        """Act on the reader's answer to the question in the state's `ask`."""
-        self._viewer.state.ask = {}
-        if is_yes:
-            self._on_yes()
 
     def _open_scans(self, paths: dict[str, Path], finished: Callable[[], None] = lambda: None) -> None:
         def work(progress: Progress) -> dict[str, Volume]:
@@ -117,6 +121,9 @@ class Files:
             return volumes
 
         def apply(volumes: dict[str, Volume]) -> None:
+            self._checks.before_showing(volumes, lambda: show(volumes), finished)
+
+        def show(volumes: dict[str, Volume]) -> None:
             with self._viewer.views.blocked():
                 self._show(volumes)
             finished()
@@ -130,6 +137,7 @@ class Files:
         session.set_scans(after.pop(BASELINE), after.pop(FOLLOWUP))
         if after:
             session.set_visits([*session.visits, *after.values()])
+        session.questions.forget_others()
         for old in before.values():
             if old is not None and old not in session.visits:
                 scene.RemoveNode(old)
@@ -143,8 +151,20 @@ class Files:
         self._display.start(is_saved=is_saved)
         if session.current:
             session.go_to()
+        self._check()
+
+    def _check(self) -> None:
+        """Ask what must be asked about the scans, then register them."""
+        session = self._viewer.session
+        if self._checks.after_showing(self._close, lambda: self._start(is_saved=True)):
+            return
         if session.baseline and session.followup and session.registration is None:
             self._viewer.register(when_drawn=True)
+
+    def _close(self) -> None:
+        """Close the scene whose scans are not of one patient."""
+        self._viewer.session.scene.Clear(0)
+        self._viewer.refresh()
 
     def _open_scene(self, path: Path, finished: Callable[[], None]) -> None:
         task = open_task(self._viewer.session.scene, path)
@@ -234,22 +254,17 @@ class Files:
         from oncotrack.report import write_report, write_visits_report
 
         session, target = self._viewer.session, self.out / "report.html"
-        if session.baseline is None or session.followup is None:
+        if len(session.visits) < 2:
             raise InputError("A report compares two scans. Open a baseline and a follow-up first.")
-        has_more_visits = len(session.visits) > 2
-        volumes = [
-            to_volume(each) for each in (session.visits if has_more_visits else (session.baseline, session.followup))
-        ]
-        findings = FindingList(
-            session.time_points if has_more_visits else session.findings.time_points, session.findings.findings
-        )
+        volumes = [to_volume(each) for each in session.visits]
+        findings = FindingList(session.time_points, session.findings.findings, session.findings.notes)
         registration = session.registration
 
         def work(progress: Progress) -> Path:
             from oncotrack.followup.tracker import ScanPair
 
             progress(0.1, "Drawing the pictures")
-            if has_more_visits:
+            if len(volumes) > 2:
                 write_visits_report(target, volumes, findings)
             else:
                 write_report(target, ScanPair(*volumes, registration), findings)

@@ -56,7 +56,7 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
             _progress(viewer)
             _autosave(viewer)
         _message()
-        _question(viewer)
+        viewer.questions.build(viewer.run)
 
 
 def _on_tab(viewer: Viewer, tab: str) -> None:
@@ -162,15 +162,3 @@ def _message() -> None:
             html.Span("{{ message.text }}", style="overflow-wrap: anywhere;")
         with v.Template(v_slot_actions=True):
             v.VBtn("Close", variant="text", click="message_closed = message.number")
-
-
-def _question(viewer: Viewer) -> None:
-    with (
-        v.VDialog(model_value=("!!ask.text",), persistent=True, max_width=460),
-        v.VCard(title="Unsaved findings"),
-    ):
-        v.VCardText("{{ ask.text }}")
-        with v.VCardActions():
-            v.VSpacer()
-            v.VBtn("Keep findings", click=(viewer.run, "['answer', false]"))
-            v.VBtn("Open and replace", color="amber", click=(viewer.run, "['answer', true]"), **raw(data_answer="yes"))

@@ -12,11 +12,13 @@ from oncotrack.scene.followup.follow_up import FollowUpScene
 
 STATES = {
     State.PROPOSED: ("Proposed", "mdi-help-circle-outline"),
+    State.NOT_FOUND: ("Not found (program)", "mdi-magnify-close"),
     State.ACCEPTED: ("Accepted", "mdi-check-circle"),
     State.EDITED: ("Edited", "mdi-pencil-circle"),
     State.REJECTED: ("Rejected", "mdi-close-circle-outline"),
-    State.ABSENT: ("Absent", "mdi-minus-circle-outline"),
+    State.ABSENT: ("Absent (reader)", "mdi-minus-circle-outline"),
 }
+_HEADINGS = {State.NOT_FOUND: "Expected position of", State.ABSENT: "Former position of"}
 UNMATCHED = ("unmatched", "Not searched yet", "mdi-circle-outline")
 
 
@@ -30,15 +32,18 @@ def match(session: FollowUpScene) -> dict[str, Any]:
     finding, seen = session.current, session.match
     if finding is None or seen is None:
         return {}
+    visit = next((each.label for each in session.time_points if each.id == session.followup_id), "follow-up")
     evidence = seen.evidence
     alternatives = evidence.alternatives if evidence else ()
     return {
         "label": finding.label,
+        "title": f"{_HEADINGS.get(seen.state, 'Match of')} {finding.label} in the {visit}",
+        "state_text": STATES[seen.state][0],
         "place": _position_text(seen.centre),
         "ras": [round(value, 3) for value in seen.centre],
         "score": f"{seen.score:.2f}" if seen.score is not None else "",
         "reason": evidence.reason if evidence else "",
-        "trust": trust(seen),
+        "trust": trust(seen) if seen.state is not State.ABSENT else "",
         "method": seen.provenance.method,
         "alternatives": [
             {
@@ -60,13 +65,13 @@ def trust(seen: Observation | None) -> str:
 
 def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:
     before, after = finding.at(session.baseline_id), finding.at(session.followup_id)
-    state, words, icon = (after.state.value, *STATES[after.state]) if after else UNMATCHED
+    value, words, icon = (after.state.value, *STATES[after.state]) if after else UNMATCHED
     return {
         "uid": finding.uid,
         "label": finding.label,
         "kind": finding.kind.value,
         "is_current": session.current is not None and finding.uid == session.current.uid,
-        "state": state,
+        "state": value,
         "state_text": words,
         "icon": icon,
         "trust": trust(after),

@@ -21,6 +21,7 @@ from oncotrack.scene.views.application import add_module_logics
 from oncotrack.web import table_rows
 from oncotrack.web.autosave import Autosave
 from oncotrack.web.mouse import Mouse
+from oncotrack.web.questions import Questions
 from oncotrack.web.tools import Command, Tool
 from oncotrack.web.views import VIEW_3D, Views
 from oncotrack.web.work import Work
@@ -50,8 +51,8 @@ class Viewer:
     click_handlers : mapping of tool name to callable
         While a tool's tab is open, its callable receives each click in a slice, (slice node, RAS mm), and returns whether
         it has handled the click. On such a tab no click follows a lesion.
-    views, work, autosave
-        The page's views, the queue of long work, and the autosave of findings.
+    views, work, questions, autosave
+        The page's views, the queue of long work, the questions to the reader, and the autosave of findings.
     tools, commands
         The tools given to `add`, and their commands by name.
     """
@@ -68,6 +69,7 @@ class Viewer:
         self.commands: dict[str, Command] = {}
         self.views = Views(self.app, server, lambda: self.work.is_busy)
         self.work = Work(self.post, self._show_job, self.show_message)
+        self.questions = Questions(self.state)
         self.autosave = Autosave(out)
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
@@ -180,6 +182,9 @@ class Viewer:
         state.is_linked = session.linking.is_enabled
         scans = session.baseline, session.followup
         state.scan_names = [scan.GetName() if scan else "" for scan in scans]
+        visits = panel.visit_names(session)
+        state.visit_names = [visits.get(scan, "") for scan in scans]
+        self.views.text.name_visits(visits)
         self.views.arrange(is_one_scan=scans[0] is not None and scans[1] is None)
         try:
             self.autosave.keep(findings)

@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 import slicer
 import vtk
-from trame.widgets import html
 from trame_rca.schedulers.image_scheduler import RcaImageRenderScheduler
 from trame_server import Server
 from trame_slicer.core import LayoutManager, SlicerApp
@@ -31,20 +30,11 @@ from trame_slicer.views.render_scheduler import NoScheduleRendering, ScheduledRe
 from undo_stack import Signal
 
 from oncotrack.scene.views.view_rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, ORIENTATIONS
-from oncotrack.web.attributes import raw
 from oncotrack.web.mouse import BEFORE_SLICER
+from oncotrack.web.view_text import ViewText
 
 VIEW_3D = "FollowUp3D"
-_TITLES = dict(
-    zip(
-        BASELINE_VIEWS + FOLLOWUP_VIEWS,
-        [f"{scan} · {side.lower()}" for scan in ("Baseline", "Follow-up") for side in ORIENTATIONS],
-        strict=True,
-    )
-) | {VIEW_3D: "3D"}
 _ONE_SCAN, _TWO_SCANS = "one scan", "two scans"
-_SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
-_AXES = {"Axial": (2, "SI"), "Coronal": (1, "AP"), "Sagittal": (0, "RL")}
 _FPS = 30.0
 _QUALITY = 90  # JPEG quality of a picture at rest
 # of a picture during interaction; it differs because the page drops pictures that arrive while it decodes others, even
@@ -117,9 +107,13 @@ class Views:
     is_busy : callable
         Whether long work runs, which delays the 3D view.
     server : Server
-        Its state gets `views`: by view name the slice's position in words (`place`), the size in pixels, and the
-        row-major matrix from RAS mm to pixels, origin at the lower left. It also gets `mouse_releases`, the number of
-        drags and clicks with the left button in slice views that have ended.
+        Its state gets `mouse_releases`, the number of drags and clicks with the left button in slice views that have
+        ended.
+
+    Attributes
+    ----------
+    text : ViewText
+        The text over the views.
     """
 
     released = Signal()
@@ -127,7 +121,8 @@ class Views:
 
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
-        self._state.views, self._state.mouse_releases = {}, 0
+        self._state.mouse_releases = 0
+        self.text = ViewText(server)
         self._are_all_sized = threading.Event()
         self._size_before: dict[SliceView, tuple[int, int]] = {}
         factories = []
@@ -180,9 +175,8 @@ class Views:
             view.get_displayable_manager_by_class(
                 slicer.vtkMRMLScalarBarDisplayableManager
             ).SetAdjustForegroundWindowLevelEnabled(False)
-            view.get_view_node().AddObserver(
-                vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._describe_view(view)
-            )
+            view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_, view=view: self._note_slice(view))
+            self.text.watch(view)
             view.interactor().AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
 
     def slices(self) -> list[SliceView]:
@@ -248,6 +242,7 @@ class Views:
         for index in range(shown.GetNumberOfItems()):
             display = shown.GetItemAsObject(index)
             display.SetVisibility(volume is not None and display.GetDisplayableNode() is volume)
+        self.text.show_solid(VIEW_3D, volume)
         if volume is None:
             return
         is_new = not rendering.has_vr_display_node(volume)
@@ -274,47 +269,20 @@ class Views:
         self._state.mouse_releases += 1
         self.released.emit()
 
-    def _describe_view(self, view: SliceView) -> None:
+    def _note_slice(self, view: SliceView) -> None:
+        """Fit a view to its scan when the page gives it another size after a new layout; keep other views from drawing."""
         node = view.get_view_node()
         plane = self._app.app_logic.GetSliceLogic(node).GetSliceModelNode()
         if plane is not None:  # hidden, and yet each of its changes would render all other views
             plane.DisableModifiedEventOn()
-        name, size = node.GetLayoutName(), node.GetDimensions()[:2]
+        size = node.GetDimensions()[:2]
         if size != self._size_before.get(view, size):
             del self._size_before[view]
             asyncio.get_event_loop().call_soon(view.fit_view_to_content)  # after Slicer has finished its own fitting
-        inverse = vtk.vtkMatrix4x4()
-        vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
-        axis, letters = _AXES[next(each for each in ORIENTATIONS if name.endswith(each))]
-        offset = node.GetSliceToRAS().GetElement(axis, 3)
-        letter = letters[bool(offset < 0)]
-        description = {
-            "place": f"{letter} {abs(offset):.1f} mm",
-            "size": list(size),
-            "ras_to_xy": [round(inverse.GetElement(row, column), 6) for row in range(4) for column in range(4)],
-        }
-        if description != self._state.views.get(name):
-            self._state.views = {**self._state.views, name: description}
 
-    def _decorate(self, _server: Server, view_id: str, view: AbstractView) -> None:
+    def _decorate(self, _server: Server, _view_id: str, view: AbstractView) -> None:
         name = view.get_singleton_tag()
-        title = _TITLES[name]
-        if name == VIEW_3D:
-            title = f"{{{{ scan_names[1] ? 'Follow-up' : 'Baseline' }}}} · {title}"
-        html.Div(title, classes="view-title", **raw(data_view=name))
-        html.Button(
-            "⤢",
-            classes="view-reset",
-            type="button",
-            title=f"Show the whole {_TITLES[name]} view again",
-            click=lambda: self.reset(name),
-        )
-        if name == VIEW_3D:
-            return
-        html.Div(f"{{{{ views.{name} ? views.{name}.place : '' }}}}", classes="view-place")
-        orientation = next(each for each in ORIENTATIONS if name.endswith(each))
-        for letter, side in zip(_SIDES[orientation], ("left", "right", "top", "bottom"), strict=True):
-            html.Div(letter, classes=f"view-side view-{side}")
+        self.text.build(name, lambda: self.reset(name))
 
 
 def _slice(name: str, orientation: str, colour: str) -> ViewLayoutDefinition:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from oncotrack.findings.finding import Finding, Observation, State
 from oncotrack.findings.sizes import ENLARGED_MM, MEASURABLE_MM, length_text, size_word
+from oncotrack.findings.visit_table import state
 from oncotrack.scene.choices import NODE_ORDERS, NODE_SIZES, NODE_STATES
 from oncotrack.scene.detection.detection import DetectionScene
 
@@ -144,7 +145,7 @@ def _line(finding: Finding, seen: Observation) -> NodeLine:
     tracklet = seen.tracklet
     cells = (
         finding.label,
-        seen.state.value,
+        state(seen),
         "" if seen.score is None else f"{seen.score:.2f}",
         length_text(seen.short_axis),
         length_text(seen.long_axis),

@@ -44,6 +44,7 @@ class ChainTasks:
         chains = [self._known(finding, ids, first) for finding in findings]
         if len(visits) < 2:
             raise InputError("Two visits are needed. Choose the scans in which the lesion is to be searched.")
+        self._choice.check_patients(visits)
         pairs = {
             (earlier, later): self._choice.pair(visits[earlier], visits[later])
             for later in range(1, len(visits))

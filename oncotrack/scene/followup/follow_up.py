@@ -19,6 +19,7 @@ from oncotrack.scene.followup.overlays import Overlays
 from oncotrack.scene.followup.tracking_method import TRACKERS, TrackingMethod
 from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
 from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.session.scan_questions import ScanQuestions
 from oncotrack.scene.session.time_point_selection import TimePointSelection
 from oncotrack.scene.views.linking import LinkedRows
 from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
@@ -42,6 +43,11 @@ class FollowUpScene(FollowTasks):
         Layout names of each row's slice views.
     followup_3d_views : sequence of str
         Layout names of 3D views that draw the follow-up's marks too.
+
+    Attributes
+    ----------
+    questions : ScanQuestions
+        What must be asked about the chosen scans.
     """
 
     changed = Signal()
@@ -63,6 +69,7 @@ class FollowUpScene(FollowTasks):
         self.scene = scene
         self.nodes = share_nodes(scene)
         self._choice = TimePointSelection(self.nodes)
+        self.questions = ScanQuestions(self.nodes, self._choice)
         self.method = TrackingMethod(self.nodes, trackers or TRACKERS)
         self._matching = MatchTasks(self.nodes, self._choice, self.method, self.go_to)
         self._chaining = ChainTasks(self.nodes, self._choice, self.method, self.go_to)
@@ -155,7 +162,7 @@ class FollowUpScene(FollowTasks):
 
     @property
     def visits(self) -> tuple[slicer.vtkMRMLScalarVolumeNode, ...]:
-        """All scans of the patient, earliest first: by date if every scan has one, else in the order of choice."""
+        """All scans of the patient in the reader's order, whatever their dates."""
         return self._choice.visits
 
     @property
@@ -170,6 +177,13 @@ class FollowUpScene(FollowTasks):
             self.show_visit(1)
         else:
             self._on_changed()
+
+    def order_by_date(self) -> None:
+        """Order the visits by their dates, as the reader asks for; the rows show the first two."""
+        visits = self.questions.by_date()
+        if len(visits) > 2:
+            self.set_visits(visits)
+        self.set_scans(*visits[:2])
 
     def show_visit(self, number: int) -> None:
         """Show a visit (from 0) in the follow-up's row and the one before it in the baseline's; for 0, the first two visits."""
@@ -236,6 +250,7 @@ class FollowUpScene(FollowTasks):
         self.overlays.show_scans()
 
     def _on_changed(self) -> None:
+        self._choice.arrange_list()
         self.overlays.draw()
         self._anchor()
         self.changed.emit()

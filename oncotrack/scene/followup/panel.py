@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import slicer
+
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.visit_table import (
@@ -15,13 +17,18 @@ from oncotrack.findings.visit_table import (
     return_match,
     state,
     trust,
-    was_not_found,
 )
 from oncotrack.findings.visit_table import lines as visit_rows
 from oncotrack.scene.choices import MATCH_STATES
 from oncotrack.scene.followup.follow_up import FollowUpScene
 
-_STATES = (tuple(State), (State.PROPOSED,), (State.ACCEPTED, State.EDITED), (State.REJECTED,), (State.ABSENT,))
+_STATES = (
+    tuple(State),
+    (State.PROPOSED, State.NOT_FOUND),
+    (State.ACCEPTED, State.EDITED),
+    (State.REJECTED,),
+    (State.ABSENT,),
+)
 SHOWN: dict[str, tuple[State, ...]] = dict(zip(MATCH_STATES, _STATES, strict=True))
 """Choices of the state filter, with the states of the match that each lets through."""
 
@@ -57,9 +64,11 @@ def match_text(session: FollowUpScene, finding: Finding | None = None) -> str:
     match = finding.at(session.followup_id)
     if match is None:
         return f"{finding.label} has not been followed yet."
-    if was_not_found(match):
-        return f"{finding.label} was not found. {match.evidence.reason}".strip()
-    explanation = return_match(match.evidence.cycle_error_mm) if match.evidence else ""
+    if match.state is State.NOT_FOUND:
+        reason = match.evidence.reason if match.evidence else ""
+        return f"{finding.label} was not found by the program. {reason}".strip()
+    is_explained = match.evidence and match.state is not State.ABSENT
+    explanation = return_match(match.evidence.cycle_error_mm) if is_explained else ""
     return f"{finding.label}: {state(match)}. {explanation}".strip()
 
 
@@ -78,6 +87,11 @@ def visit_table(session: FollowUpScene) -> tuple[list[str], list[VisitLine]]:
     """Return headings and rows of the lesions over time, one column per visit; no rows for fewer than three visits."""
     visits = session.time_points
     return headings(visits), visit_rows(visits, session.findings.findings) if len(visits) > 2 else []
+
+
+def visit_names(session: FollowUpScene) -> dict[slicer.vtkMRMLVolumeNode, str]:
+    """Return the names of the visits ("baseline", "follow-up" ...) by their volume nodes."""
+    return dict(zip(session.visits, (visit.label for visit in session.time_points), strict=True))
 
 
 def method_tip(session: FollowUpScene, name: str = "") -> str:

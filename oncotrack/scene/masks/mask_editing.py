@@ -62,9 +62,9 @@ class MaskEditing(ScanSession):
 
     @property
     def shown(self) -> tuple[Finding, ...]:
-        """The findings of this scan, with or without a mask; those marked absent are left out."""
+        """The findings of this scan, with or without a mask; those absent or not found there are left out."""
         seen = self.findings.observations_at(self.time_point)
-        return tuple(finding for finding, each in seen if each.state is not State.ABSENT)
+        return tuple(finding for finding, each in seen if each.state not in (State.ABSENT, State.NOT_FOUND))
 
     @property
     def current(self) -> Finding | None:

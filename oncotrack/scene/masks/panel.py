@@ -7,6 +7,7 @@ from pathlib import Path
 
 from oncotrack.findings.finding import Finding, Observation
 from oncotrack.findings.sizes import length_text
+from oncotrack.findings.visit_table import state
 from oncotrack.masks.axes import PERPENDICULAR_WITHIN, RecistAxes
 from oncotrack.masks.recist import slice_count
 from oncotrack.scene.masks.recist import RecistScene
@@ -102,7 +103,7 @@ def _line(finding: Finding, seen: Observation) -> MaskLine:
     volume = "" if seen.volume_mm3 is None else f"{seen.volume_mm3 / 1000:.2f}"
     cells = (
         finding.label,
-        seen.state.value,
+        state(seen),
         length_text(seen.long_axis),
         length_text(seen.short_axis),
         volume,

@@ -21,27 +21,20 @@ OTHER_COLOUR = (0.35, 0.75, 1.0)
 PENDING = "pending"
 """Description of a point whose finding is still being searched for."""
 
-_STATE_TEXTS = {
-    State.PROPOSED: "?",
-    State.ACCEPTED: "ok",
-    State.EDITED: "edited",
-    State.REJECTED: "rejected",
-    State.ABSENT: "absent",
-}
-_STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATE_TEXTS.values()))}))?( [\d.]+( x [\d.]+)? mm)?$")
+_STATE_SUFFIX = re.compile(rf"( ({'|'.join(state.value for state in State)}))?( [\d.]+( x [\d.]+)? mm)?$")
 _NEAR_MM = 1e-4
 Edit = Callable[[], object]
 
 
 def label_with_state(label: str, observation: Observation) -> str:
-    """Return a finding's label with its state and diameters: "L 1 ?" is proposed, "L 1 ok 14.6 x 8.2 mm" accepted."""
+    """Return a finding's label with its state and diameters: "L 1 proposed", "L 1 accepted 14.6 x 8.2 mm"."""
     axes = (observation.long_axis, observation.short_axis)
     lengths = " x ".join(f"{axis.length_mm:.1f}" for axis in axes if axis)
-    return f"{label} {_STATE_TEXTS[observation.state]}" + (f" {lengths} mm" if lengths else "")
+    return f"{label} {observation.state.value}" + (f" {lengths} mm" if lengths else "")
 
 
 def label_without_state(text: str) -> str:
-    """Return the label without what `label_with_state` adds: "L 1" for "L 1 ? 14.6 mm"."""
+    """Return the label without what `label_with_state` adds: "L 1" for "L 1 proposed 14.6 mm"."""
     return _STATE_SUFFIX.sub("", text.strip()).strip()
 
 

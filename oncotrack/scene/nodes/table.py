@@ -12,6 +12,7 @@ import vtk
 from oncotrack.findings.finding import Observation
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.sizes import length_text
+from oncotrack.findings.visit_table import state
 
 
 def rows(findings: FindingList) -> list[list[str]]:
@@ -58,7 +59,7 @@ def _cells(observation: Observation | None) -> list[str]:
         return [""] * 5
     error = observation.evidence.cycle_error_mm if observation.evidence else None
     return [
-        observation.state.value,
+        state(observation),
         " ".join(f"{value:.1f}" for value in observation.centre),
         length_text(observation.long_axis),
         length_text(observation.short_axis),

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import slicer
 
+from oncotrack.findings.dates import day_text
 from oncotrack.findings.finding import TimePoint
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.scene.nodes.node_registry import TIME_POINT
-from oncotrack.scene.nodes.volumes import to_volume
+from oncotrack.scene.nodes.volumes import metadata
 
 _UID = "OncoTrack"
 
@@ -40,26 +41,28 @@ def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList,
     known = {time_point.id: time_point for time_point in findings.time_points}
     if time_point_id(volume) in known:
         return known[time_point_id(volume)]
-    labels = {time_point.label for time_point in findings.time_points}
-    names = (label if n == 1 else f"{label} {n}" for n in range(1, len(labels) + 2))
-    free = next(name for name in names if name not in labels)
-    return TimePoint(time_point_id(volume), free, volume.GetName(), **to_volume(volume).metadata)
+    about = metadata(volume)
+    free = free_label(label, {time_point.label for time_point in findings.time_points})
+    return TimePoint(time_point_id(volume), free, volume.GetName(), about["date"], about["series_uid"])
+
+
+def free_label(label: str, taken: Collection[str]) -> str:
+    """Return the label, or "LABEL 2", "LABEL 3" ... if it is taken."""
+    names = (label if n == 1 else f"{label} {n}" for n in range(1, len(taken) + 2))
+    return next(name for name in names if name not in taken)
 
 
 def name_in_list(findings: FindingList, scans: Sequence[TimePoint]) -> None:
-    """Add time points to the list, in the order of their dates where all have one."""
+    """Add time points at the end of the list's."""
     if scans:
-        time_points = [*findings.time_points, *scans]
-        if all(time_point.date for time_point in time_points):
-            time_points.sort(key=lambda time_point: time_point.date)
-        findings.set_time_points(time_points)
+        findings.set_time_points([*findings.time_points, *scans])
 
 
 def study_item(scene: slicer.vtkMRMLScene, time_point: TimePoint) -> int:
     """Return the subject hierarchy's study of a time point, created on the first call."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
     item = hierarchy.GetItemByUID(_UID, time_point.id)
-    name = f"{time_point.label} {time_point.date}".strip()
+    name = f"{time_point.label} {day_text(time_point.date)}".strip()
     if not item:
         item = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), name)
         hierarchy.SetItemUID(item, _UID, time_point.id)

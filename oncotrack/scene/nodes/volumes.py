@@ -8,13 +8,26 @@ import vtk
 from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from oncotrack.errors import InputError
+from oncotrack.findings.patient import Patient
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
 SOFT_TISSUE = (400.0, 40.0)
 """Window and level (HU) that a CT is first shown with."""
 _PREFIX = "OncoTrack."
-_STORED = ("date", "series_uid")
+_STORED = (
+    "date", "time", "series_uid", "description", "thickness", "kernel",
+    "patient_id", "patient_name", "birth_date", "sex", "resampled", "notice",
+)  # fmt: skip
+"""Keys of `Volume.metadata` that a volume node keeps as attributes."""
+_OF_SLICER = {
+    "date": "DICOM.StudyDate",
+    "patient_id": "DICOM.PatientID",
+    "patient_name": "DICOM.PatientName",
+    "birth_date": "DICOM.PatientBirthDate",
+    "sex": "DICOM.PatientSex",
+}
+"""The same as attributes of the subject hierarchy, where Slicer itself read the scan from DICOM."""
 
 
 def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str = "") -> slicer.vtkMRMLScalarVolumeNode:
@@ -23,7 +36,7 @@ def add_volume(scene: slicer.vtkMRMLScene, volume: Volume, name: str = "") -> sl
     set_volume(node, volume)
     node.SetAttribute(f"{_PREFIX}modality", volume.modality or None)
     for key in _STORED:
-        node.SetAttribute(_PREFIX + key, volume.metadata.get(key) or None)
+        node.SetAttribute(_PREFIX + key, str(volume.metadata.get(key) or "") or None)
     if volume.is_ct:  # a default display node would first compute a window from the histogram
         display = scene.AddNewNodeByClass("vtkMRMLScalarVolumeDisplayNode")
         display.SetAutoWindowLevel(False)
@@ -73,8 +86,7 @@ def to_volume(node: slicer.vtkMRMLScalarVolumeNode) -> Volume:
     size = image.GetDimensions()
     array = vtk_to_numpy(scalars).reshape(size[::-1])
     array.flags.writeable = False
-    metadata = {key: node.GetAttribute(_PREFIX + key) or "" for key in _STORED}
-    return Volume(array, Geometry.from_matrix(size, ijk_to_world(node)), name, modality(node), metadata)
+    return Volume(array, Geometry.from_matrix(size, ijk_to_world(node)), name, modality(node), metadata(node))
 
 
 def ijk_to_world(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
@@ -96,12 +108,24 @@ def ijk_to_world(node: slicer.vtkMRMLVolumeNode) -> np.ndarray:
 
 def modality(node: slicer.vtkMRMLVolumeNode) -> str:
     """Return the DICOM modality of a volume node ("CT", "MR"), or ""."""
-    return node.GetAttribute(f"{_PREFIX}modality") or _dicom(node, "DICOM.Modality")
+    return node.GetAttribute(f"{_PREFIX}modality") or _dicom(node, "DICOM.Modality")[0]
 
 
-def date(node: slicer.vtkMRMLVolumeNode) -> str:
-    """Return the scan's date, YYYYMMDD, or ""."""
-    return node.GetAttribute(f"{_PREFIX}date") or ""
+def metadata(node: slicer.vtkMRMLVolumeNode) -> dict[str, str]:
+    """Return what is known of a scan beside its voxels, by the keys of `Volume.metadata`; "" for what is unknown."""
+    known = {key: node.GetAttribute(_PREFIX + key) or "" for key in _STORED}
+    unknown = {key: attribute for key, attribute in _OF_SLICER.items() if not known[key]}
+    return known | dict(zip(unknown, _dicom(node, *unknown.values()), strict=True)) if unknown else known
+
+
+def thickness(node: slicer.vtkMRMLVolumeNode) -> str:
+    """Return the thickness of the acquired slices in mm as text, or ""."""
+    return node.GetAttribute(f"{_PREFIX}thickness") or ""
+
+
+def patient(node: slicer.vtkMRMLVolumeNode) -> Patient:
+    """Return the patient of a scan as its file gives them."""
+    return Patient.of(metadata(node))
 
 
 def stamp(node: slicer.vtkMRMLVolumeNode) -> tuple:
@@ -112,10 +136,15 @@ def stamp(node: slicer.vtkMRMLVolumeNode) -> tuple:
     return node.GetID(), ijk_to_world(node).tobytes(), *voxels
 
 
-def _dicom(node: slicer.vtkMRMLNode, attribute: str) -> str:
+def _dicom(node: slicer.vtkMRMLNode, *attributes: str) -> list[str]:
+    """Return attributes of the node's series, study or patient in the subject hierarchy, each "" when it is unknown."""
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(node.GetScene())
     item = hierarchy.GetItemByDataNode(node) if hierarchy else 0
-    return hierarchy.GetItemAttribute(item, attribute) if item else ""
+    found = dict.fromkeys(attributes, "")
+    while item and item != hierarchy.GetSceneItemID():
+        found = {name: value or hierarchy.GetItemAttribute(item, name) for name, value in found.items()}
+        item = hierarchy.GetItemParent(item)
+    return list(found.values())
 
 
 def to_vtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:

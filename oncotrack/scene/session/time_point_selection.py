@@ -5,7 +5,8 @@ The choice is stored in the scene (as node references of the list's text node), 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import slicer
@@ -13,12 +14,14 @@ import slicer
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import TimePoint
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.note import patient_question
 from oncotrack.registration.registration import Registration
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import LIST
 from oncotrack.scene.nodes.registered_volumes import RegisteredVolumes
 from oncotrack.scene.nodes.scan_snapshot import ScanSnapshot
 from oncotrack.scene.nodes.time_points import (
+    free_label,
     name_in_list,
     need_time_point_id,
     put_into_study,
@@ -26,8 +29,10 @@ from oncotrack.scene.nodes.time_points import (
     time_point_of,
     volumes_by_time_point,
 )
-from oncotrack.scene.nodes.volumes import date, stamp, to_volume
+from oncotrack.scene.nodes.volumes import patient, stamp, to_volume
 
+_Scan = slicer.vtkMRMLScalarVolumeNode
+_OWN_LABEL = re.compile(r"(baseline|follow-up)( \d+)?")
 _BASELINE, _FOLLOWUP, _VISIT = "OncoTrack.baseline", "OncoTrack.followup", "OncoTrack.visit"
 ROLES = {_BASELINE: "baseline", _FOLLOWUP: "follow-up"}
 """Roles of the node references from the list's text node to the two scans, with the scans' labels."""
@@ -47,12 +52,12 @@ class TimePointSelection:
         self._fingerprints: dict[tuple, str] = {}
 
     @property
-    def baseline(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+    def baseline(self) -> _Scan | None:
         """The earlier scan."""
         return self._chosen(_BASELINE)
 
     @property
-    def followup(self) -> slicer.vtkMRMLScalarVolumeNode | None:
+    def followup(self) -> _Scan | None:
         """The later scan."""
         return self._chosen(_FOLLOWUP)
 
@@ -67,38 +72,32 @@ class TimePointSelection:
         return time_point_id(self.followup)
 
     @property
-    def visits(self) -> tuple[slicer.vtkMRMLScalarVolumeNode, ...]:
-        """All scans of the patient, earliest first: by date if every scan has one, else in the order of choice.
-
-        Includes baseline, follow-up and all scans with findings.
-        """
+    def visits(self) -> tuple[_Scan, ...]:
+        """All scans of the patient in the reader's order, whatever their dates; includes all scans with findings."""
         node = self._nodes.registry.find(LIST)
         if node is None:
             return ()
         chosen = [node.GetNthNodeReference(_VISIT, n) for n in range(node.GetNumberOfNodeReferences(_VISIT))]
         known = volumes_by_time_point(self._nodes.scene)
-        used = [known.get(time_point.id) for time_point in self._nodes.findings.time_points]
-        volumes = dict.fromkeys(volume for volume in (*chosen, self.baseline, self.followup, *used) if volume)
-        dates = {volume: date(volume) for volume in volumes}
-        return tuple(sorted(volumes, key=dates.get) if all(dates.values()) else volumes)
+        used = [known.get(each.id) for each in self._nodes.findings.time_points if each.id in self._observed]
+        return tuple(dict.fromkeys(volume for volume in (*chosen, self.baseline, self.followup, *used) if volume))
 
     @property
     def time_points(self) -> tuple[TimePoint, ...]:
         """The visits as time points, whether or not the list of findings has them yet."""
         return tuple(time_point for _volume, time_point in self._time_points())
 
-    def choose_visits(self, volumes: Sequence[slicer.vtkMRMLScalarVolumeNode]) -> None:
+    def choose_visits(self, volumes: Sequence[_Scan]) -> None:
         """Choose the patient's visits, earliest first."""
-        node = self._nodes.list_node()
-        node.RemoveNodeReferenceIDs(_VISIT)
-        for volume in volumes:
-            node.AddNodeReferenceID(_VISIT, volume.GetID())
+        self._store_visits(volumes)
         self._put_into_studies()
 
-    def choose(
-        self, baseline: slicer.vtkMRMLScalarVolumeNode | None, followup: slicer.vtkMRMLScalarVolumeNode | None
-    ) -> None:
-        """Choose baseline and follow-up; each gets a time point of its own and a study in the subject hierarchy."""
+    def choose(self, baseline: _Scan | None, followup: _Scan | None) -> None:
+        """Choose baseline and follow-up; each gets a time point of its own and a study in the subject hierarchy.
+
+        Among chosen visits, a new scan takes the place of the one before it, and two scans that are swapped swap places.
+        """
+        self._replace_visits(baseline, followup)
         node = self._nodes.list_node()
         for role, volume in ((_BASELINE, baseline), (_FOLLOWUP, followup)):
             node.SetNodeReferenceID(role, volume.GetID() if volume else None)
@@ -108,7 +107,7 @@ class TimePointSelection:
         """Discard the cached pairs of scans; the next call of `scans` reads them again."""
         self._pairs.clear()
 
-    def pair(self, earlier: slicer.vtkMRMLScalarVolumeNode, later: slicer.vtkMRMLScalarVolumeNode) -> RegisteredVolumes:
+    def pair(self, earlier: _Scan, later: _Scan) -> RegisteredVolumes:
         """Return a pair of scans with its registration, cached while both are in the scene."""
         self._pairs = {
             ids: pair for ids, pair in self._pairs.items() if all(volume.GetScene() for volume in pair.volumes)
@@ -124,7 +123,14 @@ class TimePointSelection:
         if baseline is None or followup is None:
             missing = "baseline" if baseline is None else "follow-up"
             raise InputError(f"There is no {missing} scan yet. Choose a baseline and a follow-up.")
+        self.check_patients((baseline, followup))
         return self.pair(baseline, followup).scans()
+
+    def check_patients(self, volumes: Sequence[_Scan]) -> None:
+        """Raise InputError when the scans may be of different patients and the reader has not confirmed that they are one."""
+        scans = [(volume.GetName(), patient(volume)) for volume in volumes]
+        if question := patient_question(scans, self._nodes.findings.notes):
+            raise InputError(f"{question} Choose other scans, or confirm in words that they belong to one patient.")
 
     @property
     def registration(self) -> Registration | None:
@@ -139,16 +145,25 @@ class TimePointSelection:
 
     def name_time_points(self) -> None:
         """Add the visits to the list's time points, in order; call it in the same undo group as the first finding on them."""
-        findings, order = self._nodes.findings, [time_point_id(volume) for volume in self.visits]
+        findings = self._nodes.findings
         known = {time_point.id for time_point in findings.time_points}
-        for volume, time_point in self._time_points():
-            if time_point.id not in known:
-                name_in_list(findings, [replace(time_point, fingerprint=self._fingerprint(volume))])
-        ordered = sorted(
-            findings.time_points, key=lambda each: order.index(each.id) if each.id in order else len(order)
+        new = [(volume, time_point) for volume, time_point in self._time_points() if time_point.id not in known]
+        name_in_list(findings, [replace(each, fingerprint=self._fingerprint(volume)) for volume, each in new])
+        self.arrange_list()
+
+    def arrange_list(self) -> None:
+        """Give the list's time points the order and the labels of the visits."""
+        findings, visits = self._nodes.findings, {each.id: each for each in self.time_points}
+        known = {time_point.id: time_point for time_point in findings.time_points}
+        labels = {each.label for each in visits.values()}
+        others = [each for each in known.values() if each.id not in visits]
+        arranged = (
+            *(each for each in visits.values() if each.id in known),
+            # a closed scan without findings is forgotten when another one has its name
+            *(each for each in others if each.id in self._observed or each.label not in labels),
         )
-        if tuple(ordered) != findings.time_points:
-            findings.set_time_points(ordered)
+        if arranged != findings.time_points:
+            findings.arrange_time_points(arranged)
 
     def unmatched_time_points(self, findings: FindingList) -> tuple[TimePoint, ...]:
         """Return the time points of another list whose scans are not the chosen ones; one without a fingerprint fits any scan."""
@@ -160,10 +175,10 @@ class TimePointSelection:
             if time_point.id in used and not self._may_be(time_point, chosen.get(time_point.id))
         )
 
-    def _may_be(self, time_point: TimePoint, volume: slicer.vtkMRMLScalarVolumeNode | None) -> bool:
+    def _may_be(self, time_point: TimePoint, volume: _Scan | None) -> bool:
         return volume is not None and time_point.fingerprint in ("", self._fingerprint(volume))
 
-    def _fingerprint(self, volume: slicer.vtkMRMLScalarVolumeNode) -> str:
+    def _fingerprint(self, volume: _Scan) -> str:
         key = stamp(volume)
         if key not in self._fingerprints:
             self._fingerprints[key] = to_volume(volume).fingerprint
@@ -175,11 +190,44 @@ class TimePointSelection:
         for volume, time_point in self._time_points():
             put_into_study(volume, time_point)
 
-    def _time_points(self) -> Iterator[tuple[slicer.vtkMRMLScalarVolumeNode, TimePoint]]:
-        for number, volume in enumerate(self.visits):
-            label = ("baseline", "follow-up", f"follow-up {number}")[min(number, 2)]
-            yield volume, time_point_of(volume, self._nodes.findings, label)
+    def _time_points(self) -> Iterator[tuple[_Scan, TimePoint]]:
+        visits = self.visits
+        ids = {time_point_id(volume) for volume in visits}
+        taken = {each.label for each in self._nodes.findings.time_points if each.id in self._observed - ids}
+        for number, volume in enumerate(visits):
+            label = free_label(("baseline", "follow-up", f"follow-up {number}")[min(number, 2)], taken)
+            time_point = time_point_of(volume, self._nodes.findings, label)
+            if _OWN_LABEL.fullmatch(time_point.label):
+                time_point = replace(time_point, label=label)
+            taken.add(time_point.label)
+            yield volume, time_point
 
-    def _chosen(self, role: str) -> slicer.vtkMRMLScalarVolumeNode | None:
+    @property
+    def _observed(self) -> set[str]:
+        """Time points with findings."""
+        return {time_point for finding in self._nodes.findings for time_point in finding.observations}
+
+    def _store_visits(self, volumes: Iterable[_Scan]) -> None:
+        node = self._nodes.list_node()
+        node.RemoveNodeReferenceIDs(_VISIT)
+        for volume in volumes:
+            node.AddNodeReferenceID(_VISIT, volume.GetID())
+
+    def _replace_visits(self, baseline: _Scan | None, followup: _Scan | None) -> None:
+        """Exchange scans among the chosen visits for new ones; nothing happens while no visits were chosen."""
+        node = self._nodes.list_node()
+        chosen = [node.GetNthNodeReference(_VISIT, n) for n in range(node.GetNumberOfNodeReferences(_VISIT))]
+        pairs = ((self.baseline, baseline), (self.followup, followup))
+        new_of = {old: new for old, new in pairs if old in chosen and new is not None and old is not new}
+        is_swap = set(new_of) == set(new_of.values())
+        visits = [new_of.get(volume, volume) for volume in chosen]
+        if not is_swap and set(new_of.values()) & set(chosen):
+            visits = chosen  # other visits are shown, in the same order
+        if len(chosen) == 2 and {baseline, followup} == set(visits):
+            visits = [baseline, followup]
+        if visits != chosen:
+            self._store_visits(visits)
+
+    def _chosen(self, role: str) -> _Scan | None:
         node = self._nodes.registry.find(LIST)
         return node.GetNodeReference(role) if node else None

@@ -22,7 +22,7 @@
   window.addEventListener("pointerdown", function (event) {
     byMouse = true;
     isDown = event.button === 0 && !event.target.closest("button") &&
-      !!event.target.closest(".layout-grid-item:has(.view-place)");
+      !!event.target.closest(".layout-grid-item:has(.view-side)");
   }, true);
   window.addEventListener("pointerup", function (event) {
     if (isDown && event.button === 0) releases = Math.max(releases, state("mouse_releases") || 0) + 1;

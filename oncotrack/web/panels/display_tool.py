@@ -10,6 +10,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.scene.commands import VIEW, commands_of
+from oncotrack.scene.views.scan_text import NONE, WITHOUT_NAMES
 from oncotrack.scene.views.windows import WINDOWS
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
@@ -56,6 +57,10 @@ class DisplayTool:
                          lambda: session.registration is not None, active="is_linked && has_registration",
                          is_in_bar=True),
             page_command(_TABLE["register"], "mdi-vector-link", self._viewer.register),
+            page_command(_TABLE["hide_names"], "mdi-account-off-outline", self._viewer.views.text.toggle_names,
+                         active=f"image_text === '{WITHOUT_NAMES}'", is_in_bar=True),
+            page_command(_TABLE["hide_text"], "mdi-format-text-variant-outline", self._viewer.views.text.toggle_text,
+                         active=f"image_text === '{NONE}'"),
             *windows,
         )  # fmt: skip
 
@@ -84,6 +89,16 @@ class DisplayTool:
             click=(self._viewer.run, "['same_window']"),
             **raw(data_same_window="yes"),
         )
+        html.H2("Text on the images")
+        for name, value in (("hide_names", WITHOUT_NAMES), ("hide_text", NONE)):
+            v.VCheckbox(
+                model_value=(f"image_text === '{value}'",),
+                label=_TABLE[name].tip,
+                density="compact",
+                hide_details=True,
+                click=(self._viewer.run, f"['{name}']"),
+                **raw(data_image_text=name),
+            )
         html.H2("Link between the scans")
         html.P("The scans are not registered, so their views are not linked.", v_if=("has_scans && !has_registration",))
         html.P("The scans are registered: linked views show corresponding positions.", v_if=("has_registration",))

@@ -47,15 +47,15 @@ class FilesTool:
             page_command(_TABLE["open"], "mdi-folder-open", files.open_typed),
             page_command(_TABLE["restore_autosave"], "mdi-history", files.restore_autosave),
             page_command(_TABLE["discard_autosave"], "mdi-close", files.discard_autosave),
-            Command("answer", "Answer", "Answer the question.", "mdi-help", files.answer, is_in_bar=False),
+            Command("answer", "Answer", "Answer the question.", "mdi-help", self._viewer.questions.answer, is_in_bar=False),
         )  # fmt: skip
 
     def build(self) -> None:
         """Create the fields and buttons for opening, uploading and saving."""
         run = self._viewer.run
         with html.Div(v_if=("scan_names[0] || scan_names[1]",)):
-            html.Div("Baseline: {{ scan_names[0] || 'none' }}", classes="quiet")
-            html.Div("Follow-up: {{ scan_names[1] || 'none' }}", classes="quiet mb-2")
+            html.Div("{{ visit_names[0] || 'Baseline' }}: {{ scan_names[0] || 'none' }}", classes="quiet")
+            html.Div("{{ visit_names[1] || 'Follow-up' }}: {{ scan_names[1] || 'none' }}", classes="quiet mb-2")
         html.H2("Open a file or DICOM folder")
         v.VTextField(
             v_model=("typed",), label="Path", density="compact", variant="outlined", hide_details=True,

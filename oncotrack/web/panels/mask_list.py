@@ -49,7 +49,9 @@ class MaskList:
         with html.Div(style="max-height: 26vh; overflow-y: auto;"):
             MASKS.rows(
                 self._viewer,
-                lambda: html.Span("{{ ' · ' + row.state }}"),
+                lambda: html.Span(
+                    "{{ ' · ' + row.state + ' in the ' + visit_names[mask_scan === 'followup' ? 1 : 0] }}"
+                ),
                 "{{ row.long ? row.long + ' × ' + row.short + ' mm · ' : '' }}"
                 "{{ row.volume ? row.volume + ' ml · ' : '' }}{{ row.mask === 'none' ? 'no mask' : row.mask }}",
                 self._suggest_button,

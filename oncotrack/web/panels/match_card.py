@@ -30,7 +30,8 @@ class MatchCard:
     def build(self) -> None:
         """Create position, cycle error, reason, maps and alternatives."""
         with html.Div(v_if=("match.label",), **raw(data_match=("match.label",))):
-            html.H2("Match of {{ match.label }} in the follow-up")
+            html.H2("{{ match.title }}")
+            html.Div("{{ match.state_text }}", **raw(data_match_state="yes"))
             html.Div("{{ match.place }}", classes="quiet")
             html.Div("Reverse check: {{ match.trust }}", v_if=("match.trust",), classes="quiet")
             html.Div("{{ match.reason }}", v_if=("match.reason",))

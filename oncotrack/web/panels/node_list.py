@@ -63,7 +63,7 @@ class NodeList:
                 "uid": line.uid,
                 "tip": line.tip,
                 "is_current": current is not None and line.uid == current.uid,
-                "icon": ICONS[line.cells[1]],
+                "icon": ICONS.get(line.cells[1], ICONS["absent (reader)"]),
                 **dict(zip(("label", "state", "score", "short", "long", "slices", "volume", "size"), line.cells,
                            strict=True)),
             }

@@ -24,7 +24,7 @@ from oncotrack.web.tools import Command, page_command
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-ICONS = {state.value: icon for state, (_words, icon) in STATES.items()}
+ICONS = {words.lower(): icon for words, icon in STATES.values()}
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ class ScanTool:
             model_value=(f"{what}_scan",), density="compact", variant="outlined", divided=True, mandatory=True,
             v_if=("has_scans",), classes="mb-2",
         ):  # fmt: skip
-            for role, title in ((BASELINE, "Baseline"), (FOLLOWUP, "Follow-up")):
-                v.VBtn(title, value=role, size="small", click=(self._viewer.run, f"['{prefix}choose_scan', '{role}']"),
+            for number, role in enumerate((BASELINE, FOLLOWUP)):
+                v.VBtn(f"{{{{ visit_names[{number}] }}}}", value=role, size="small", click=(self._viewer.run, f"['{prefix}choose_scan', '{role}']"),
                        **raw(**{f"data_{what}_scan": role}))  # fmt: skip
 
     def _refresh(self) -> None:
