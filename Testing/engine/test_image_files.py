@@ -76,11 +76,10 @@ def check(volume, affine=AFFINE, stored=STORED):
 )  # fmt: skip
 def test_the_sform_decides(tmp_path, changes):
     volume = check(load(nifti(tmp_path / "a.nii.gz", **changes)))
-    told = "pixdim" in changes
-    assert ("disagree" in volume.metadata.get("notice", "")) == told
+    assert ("disagree" in volume.metadata.get("notice", "")) == ("pixdim" in changes)
 
 
-def test_where_sform_and_qform_disagree_the_sform_is_used_and_it_is_told(tmp_path):
+def test_where_sform_and_qform_disagree_the_sform_is_used_and_the_reader_is_informed(tmp_path):
     mirrored = AFFINE @ np.diag([-1, 1, 1, 1])
     mirrored[0, 3] = 20
     volume = check(load(nifti(tmp_path / "a.nii", qform=mirrored)))

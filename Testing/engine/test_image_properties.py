@@ -51,7 +51,7 @@ def write_nifti(path, kind, stored, matrix, codes, slope, intercept):
     image.header.set_slope_inter(slope, intercept)
     path = path / ("scan.nii" if kind == "nii" else "scan.nii.gz")
     nibabel.save(image, path)
-    with_scale = nibabel.load(path)  # nibabel scales anew when it saves: what it reads back is the truth
+    with_scale = nibabel.load(path)  # nibabel changes the scale when it saves: what it reads back is the truth
     return path, np.asarray(with_scale.dataobj, np.float64), with_scale.affine
 
 

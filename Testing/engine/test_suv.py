@@ -149,8 +149,8 @@ def test_what_was_assumed_is_told():
     assert "mean of the formulas" in notes(Units="GML", SUVType="IBW", PatientSex="O")
     assert "2019-03-05 and the scan 2020-01-02" in notes({"RadiopharmaceuticalStartDateTime": "20190305110000"})
     pet = Volume(np.zeros((1, 1, 2), np.float32), Geometry((2, 1, 1)), metadata={"notice": "A doubt."})
-    told = to_suv(pet, header({"RadionuclideTotalDose": 370.0})).metadata["notice"]
-    assert told == "A doubt.\nThe dose of 370 is taken as MBq, not Bq."
+    notice = to_suv(pet, header({"RadionuclideTotalDose": 370.0})).metadata["notice"]
+    assert notice == "A doubt.\nThe dose of 370 is taken as MBq, not Bq."
 
 
 @pytest.mark.parametrize(
