@@ -2,14 +2,15 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
-from pydicom import dcmread
+import small_dicom
 from pydicom.config import disable_value_validation
 from pydicom.dataset import Dataset
+from pydicom.uid import PositronEmissionTomographyImageStorage
 
+import oncotrack
 from oncotrack.errors import InputError
 from oncotrack.images.body_size import Body
 from oncotrack.images.geometry import Geometry
@@ -210,6 +211,33 @@ def test_no_injection_two_injections_and_an_unknown_kind_are_refused():
         Body(400.0, 150.0, "F").size("LBM")
 
 
+def write_pet(folder, times=("121500",) * 3, **changes):
+    """Write a PET of three slices of 5000 Bq/ml, the slopes differ; the files are named from the head down."""
+    slices = small_dicom.series(
+        np.zeros((3, 4, 4)), RescaleIntercept=0, Modality="PT", SOPClassUID=PositronEmissionTomographyImageStorage
+    )
+    for each, time, slope in zip(slices, times, (1, 2, 5), strict=True):
+        small_dicom.set_stored(each, np.diag([0, *[5000 // slope] * 3]))
+        each.update(header(AcquisitionTime=time, RescaleSlope=slope, **changes))
+    return small_dicom.write(slices[::-1], folder)
+
+
+def test_a_series_is_read_as_suv_slice_by_slice(tmp_path):
+    by_weight = oncotrack.load_suv(write_pet(tmp_path / "start"))
+    assert by_weight.modality == "PT" and by_weight.metadata["suv"] == "BW"
+    assert by_weight.array == pytest.approx(
+        np.broadcast_to(np.diag([0, 1, 1, 1]), (3, 4, 4)) * 5000 * AN_HOUR, rel=1e-5
+    )
+    uncorrected = {"ActualFrameDuration": 600_000, "CorrectedImage": ["ATTN"], "DecayCorrection": "NONE"}
+    folder = write_pet(tmp_path / "none", ("123500", "122500", "121500"), **uncorrected)
+    by_slice = oncotrack.load_suv(folder).array[:, 1, 1]
+    assert by_slice == pytest.approx([5000 * after(seconds + 298.4) for seconds in (5700, 5100, 4500)], rel=1e-5)
+    folder = write_pet(tmp_path / "weightless", PatientWeight=None)
+    with pytest.raises(InputError, match="weight"):
+        oncotrack.load_suv(folder)
+    assert np.allclose(oncotrack.load_suv(folder, weight_kg=WEIGHT).array, by_weight.array)
+
+
 @pytest.fixture(scope="module")
 def phantoms(shared_data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dro")
@@ -223,10 +251,7 @@ def phantoms(shared_data, tmp_path_factory):
     ["0_0", "1_0", "2_0", "2_1", "2_2", "2_3", "2_5", "3_0", "3_1", "3_2", "3_4", "4_0", "4_1", "5_0"],
 )
 def test_a_reference_phantom_has_its_suv(phantoms, name):
-    slices = [dcmread(path) for path in (phantoms / f"DRO_{name}" / "PT").iterdir()]
-    slices.sort(key=lambda each: float(each.ImagePositionPatient[2]))
-    stored = np.stack([each.pixel_array * float(each.RescaleSlope) for each in slices]).astype(np.float32)
-    suv = to_suv(Volume(stored, Geometry(stored.shape[::-1]), name), slices).array
+    suv = oncotrack.load_suv(phantoms / f"DRO_{name}" / "PT").array
     rounding = 0.0057 if name != "2_3" else 0.03  # stored in steps of 0.01 cm²/ml
     for expected in (0.20, 1.00, 4.00):
         assert np.abs(suv - expected).min() < rounding
@@ -264,14 +289,8 @@ def _data_set(values: dict) -> Dataset:
 def test_a_whole_body_pet_of_ge_has_the_suv_of_its_publishers(shared_data, tmp_path):
     """`sts_petct_nifti` holds a part of the same scan in SUV, converted by others."""
     subprocess.run(["tar", "xf", shared_data / "sts_001_ge_pet" / "fdg_pet.tar.xz", "-C", tmp_path], check=True)
-    slices = [dcmread(path) for path in (tmp_path / "FDG_PET" / "image").iterdir()]
-    slices.sort(key=lambda each: float(each.ImagePositionPatient[2]))
-    stored = np.stack([each.pixel_array * float(each.RescaleSlope) for each in slices]).astype(np.float32)
-    from oncotrack.images.files import load
-
-    part = load(Path(shared_data) / "sts_petct_nifti" / "STS_001_PET_image.nii.gz")
-    suv = to_suv(Volume(stored, Geometry(stored.shape[::-1]), "pet"), slices).array
+    part = oncotrack.load(shared_data / "sts_petct_nifti" / "STS_001_PET_image.nii.gz")
     k, j, i = np.unravel_index(part.array.argmax(), part.array.shape)
-    at = np.array(part.geometry.to_ras((i, j, k))) * [-1, -1, 1] - slices[0].ImagePositionPatient
-    at /= [*slices[0].PixelSpacing, 3.27003]
-    assert suv[tuple(np.round(at[::-1]).astype(int))] == pytest.approx(part.array.max(), rel=1e-5)
+    suv = oncotrack.load_suv(tmp_path / "FDG_PET")
+    at = np.round(suv.geometry.to_ijk(part.geometry.to_ras((i, j, k)))).astype(int)
+    assert suv.array[tuple(at[::-1])] == pytest.approx(part.array.max(), rel=1e-5)

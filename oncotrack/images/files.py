@@ -101,7 +101,9 @@ def read_image(path: Path, *, resample: bool = False, keep_shear: bool = False) 
     return form.read(path, resample=resample, keep_shear=keep_shear)
 
 
-def load_suv(path: str | Path, series: int | str | None = None, *, resample: bool = False) -> Volume:
+def load_suv(
+    path: str | Path, series: int | str | None = None, *, resample: bool = False, weight_kg: float | None = None
+) -> Volume:
     """Read a PET series as SUV by body weight, g/ml.
 
     Parameters
@@ -112,6 +114,8 @@ def load_suv(path: str | Path, series: int | str | None = None, *, resample: boo
         As in `load`.
     resample : bool
         As in `load`.
+    weight_kg : float, optional
+        The patient's weight in kg, instead of that in the header. Other kinds of SUV: `oncotrack.images.suv.to_suv`.
 
     Raises
     ------
@@ -122,7 +126,7 @@ def load_suv(path: str | Path, series: int | str | None = None, *, resample: boo
     from oncotrack.images.suv import to_suv
 
     volume, chosen = dicom.open_series(path, series, modality="PT", resample=resample)
-    return to_suv(volume, dicom.header(chosen)).checked()
+    return to_suv(volume, dicom.header(chosen), weight_kg=weight_kg).checked()
 
 
 def _is_image_file(path: Path) -> bool:
