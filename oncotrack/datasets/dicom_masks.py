@@ -39,7 +39,7 @@ def _kind(*texts: str) -> Kind:
 def read_seg(path: str | Path) -> list[Structure]:
     """Read the segments of a DICOM SEG, each on the smallest grid that holds the object's frames.
 
-    Of fractional segments the voxels of at least `FRACTION` are inside, and a warning says so. The background of a
+    Of fractional segments the voxels of at least `FRACTION` are inside; a warning states it. The background of a
     label map is left out.
 
     Raises
