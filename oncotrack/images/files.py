@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import zlib
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
@@ -12,20 +13,23 @@ from oncotrack.atomic import replacing
 from oncotrack.errors import InputError, OutputError
 from oncotrack.images.volume import Volume, from_sitk, itk_warnings_off, to_sitk
 
+if TYPE_CHECKING:
+    from oncotrack.images.dicom import Study
+
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
 
 
 def load(
-    path: str | Path, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
+    path: str | Path | Study, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
 ) -> Volume:
     """Read a scan.
 
     Parameters
     ----------
-    path : path
-        DICOM (a folder with subfolders, one file of a series, a DICOMDIR or a zip archive), or a NIfTI, NRRD or
-        MetaImage file.
+    path : path or Study
+        DICOM (a folder with subfolders, one file of a series, a DICOMDIR or a zip archive), a study that
+        `oncotrack.load_study` listed, or a NIfTI, NRRD or MetaImage file.
     series : int or str, optional
         Which DICOM series, see `oncotrack.images.dicom.Study.choose`; needed where there are several volumes.
     modality : str, optional
@@ -44,27 +48,27 @@ def load(
         A missing, damaged, empty, constant or NaN image; a picture or a 4D file; no volume, or several of them (they
         are listed); a missing slice.
     """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise InputError(f"{path} does not exist. Check the path.")
-    if not _is_image_file(path):
-        from oncotrack.images import dicom
+    if isinstance(path, (str, Path)):
+        path = Path(path).expanduser()
+        if not path.exists():
+            raise InputError(f"{path} does not exist. Check the path.")
+        if is_image_file(path):
+            if series is not None:
+                raise InputError(
+                    f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series."
+                )
+            return _load_image(path).checked()
+    from oncotrack.images import dicom
 
-        return dicom.open_series(path, series, modality=modality, resample=resample)[0].checked()
-    if series is not None:
-        raise InputError(
-            f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series.",
-            parameter="series",
-        )
-    return _load_image(path).checked()
+    return dicom.open_series(path, series, modality=modality, resample=resample)[0].checked()
 
 
-def load_suv(path: str | Path, series: int | str | None = None, *, resample: bool = False) -> Volume:
+def load_suv(path: str | Path | Study, series: int | str | None = None, *, resample: bool = False) -> Volume:
     """Read a PET series as SUV by body weight, g/ml.
 
     Parameters
     ----------
-    path : path
+    path : path or Study
         As in `load`, DICOM only.
     series : int or str, optional
         As in `load`.
@@ -83,7 +87,14 @@ def load_suv(path: str | Path, series: int | str | None = None, *, resample: boo
     return to_suv(volume, dicom.header(chosen)).checked()
 
 
-def _is_image_file(path: Path) -> bool:
+def is_image_file(path: Path) -> bool:
+    """Return whether a path is a file of one image, NIfTI, NRRD or MetaImage by its name, and not DICOM.
+
+    Parameters
+    ----------
+    path : Path
+        The path.
+    """
     return path.is_file() and path.name.lower().endswith(SUFFIXES)
 
 
