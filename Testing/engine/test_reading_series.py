@@ -341,6 +341,11 @@ def test_volumes_of_one_folder_have_different_names(whole_study):
     assert names == {f"{whole_study.name} {each}" for each in ("3 Chest", "4 Lung 1.0 B70f", "5 PET WB")}
 
 
+def test_a_study_is_listed_once_and_then_read(whole_study):
+    study = load_study(whole_study)
+    assert load(study, "lung").metadata["chosen"].startswith('Series 2 of 5: CT "Lung 1.0 B70f"')
+
+
 def test_a_damaged_series_is_not_passed_over_for_another(tmp_path):
     slices = series(HU)
     write(slices, tmp_path / "whole")

@@ -43,7 +43,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "follow": "Time follow-up methods next to affine and B-spline registration.",
         "detect": "Time LN-Tracker next to box stacking and a 3D U-Net.",
         "mask": "Time masks from two diameters next to threshold and region growing.",
-        "read": "Time the opening of a DICOM series and the listing of a study folder.",
+        "read": "Time opening a DICOM series and listing a study folder.",
         "view": "Time the browser viewer: first page, new slice, click to match.",
         "phantom": "Compare synthetic patients with real ones: HU, noise, node sizes.",
     },

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import SimpleITK as sitk
 
@@ -10,6 +11,9 @@ from oncotrack.atomic import replacing
 from oncotrack.errors import InputError, OutputError
 from oncotrack.images import metaimage, nifti, nrrd
 from oncotrack.images.volume import Volume, to_sitk
+
+if TYPE_CHECKING:
+    from oncotrack.images.dicom import Study
 
 SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _WRITABLE = (".nii", ".nii.gz", ".nrrd", ".mha")
@@ -28,15 +32,15 @@ def without_suffix(name: str) -> str:
 
 
 def load(
-    path: str | Path, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
+    path: str | Path | Study, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
 ) -> Volume:
     """Read a scan.
 
     Parameters
     ----------
-    path : path
-        DICOM (a folder with subfolders, one file of a series, a DICOMDIR or a zip archive), or a NIfTI, NRRD or
-        MetaImage file.
+    path : path or Study
+        DICOM (a folder with subfolders, one file of a series, a DICOMDIR or a zip archive), a study that
+        `oncotrack.load_study` listed, or a NIfTI, NRRD or MetaImage file.
     series : int or str, optional
         Which DICOM series, see `oncotrack.images.dicom.Study.choose`; needed where there are several volumes.
     modality : str, optional
@@ -57,19 +61,20 @@ def load(
         A missing, damaged, empty, constant or NaN image; a picture, colours or a 4D file; an impossible grid; no volume, or
         several of them (they are listed); a missing slice.
     """
-    path = Path(path).expanduser()
-    if not path.exists():
-        raise InputError(f"{path} does not exist. Check the path.")
-    if not _is_image_file(path):
-        from oncotrack.images import dicom
+    if isinstance(path, str | Path):
+        path = Path(path).expanduser()
+        if not path.exists():
+            raise InputError(f"{path} does not exist. Check the path.")
+        if is_image_file(path):
+            if series is not None:
+                raise InputError(
+                    f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series.",
+                    parameter="series",
+                )
+            return read_image(path, resample=resample).checked()
+    from oncotrack.images import dicom
 
-        return dicom.open_series(path, series, modality=modality, resample=resample)[0].checked()
-    if series is not None:
-        raise InputError(
-            f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series.",
-            parameter="series",
-        )
-    return read_image(path, resample=resample).checked()
+    return dicom.open_series(path, series, modality=modality, resample=resample)[0].checked()
 
 
 def read_image(path: Path, *, resample: bool = False, keep_shear: bool = False) -> Volume:
@@ -91,7 +96,7 @@ def read_image(path: Path, *, resample: bool = False, keep_shear: bool = False) 
     """
     if not path.exists():
         raise InputError(f"{path} does not exist. Check the path.")
-    if not _is_image_file(path):
+    if not is_image_file(path):
         raise InputError(
             f"{path.name} is not an image that OncoTrack can read. "
             f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
@@ -102,13 +107,17 @@ def read_image(path: Path, *, resample: bool = False, keep_shear: bool = False) 
 
 
 def load_suv(
-    path: str | Path, series: int | str | None = None, *, resample: bool = False, weight_kg: float | None = None
+    path: str | Path | Study,
+    series: int | str | None = None,
+    *,
+    resample: bool = False,
+    weight_kg: float | None = None,
 ) -> Volume:
     """Read a PET series as SUV by body weight, g/ml.
 
     Parameters
     ----------
-    path : path
+    path : path or Study
         As in `load`, DICOM only.
     series : int or str, optional
         As in `load`.
@@ -129,7 +138,14 @@ def load_suv(
     return to_suv(volume, dicom.header(chosen), weight_kg=weight_kg).checked()
 
 
-def _is_image_file(path: Path) -> bool:
+def is_image_file(path: Path) -> bool:
+    """Return whether a path is a file of one image, NIfTI, NRRD or MetaImage by its name, and not DICOM.
+
+    Parameters
+    ----------
+    path : Path
+        The path.
+    """
     return path.is_file() and path.name.lower().endswith(SUFFIXES)
 
 

@@ -7,7 +7,7 @@ from oncotrack.cli.output import print_result, progress_bar
 
 
 def read(json: Json = None) -> None:
-    """Time the opening of a DICOM series and the listing of a study folder.
+    """Time opening a DICOM series and listing a study folder.
 
     Next to the series reader of SimpleITK and a loop of pydicom over all headers.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oncotrack.errors import InputError
-from oncotrack.images.dicom.headers import DicomFile, read_header, text
+from oncotrack.images.dicom.headers import DicomFile, integer, read_header, text
 from oncotrack.images.dicom.listing import list_series
 from oncotrack.images.dicom.pixels import PixelReader
 from oncotrack.images.dicom.sources import files_of
@@ -74,14 +74,14 @@ def _nothing(path: Path, damaged: list[DicomFile], paths: list[Path]) -> str:
 
 
 def open_series(
-    path: str | Path, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
+    path: str | Path | Study, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
 ) -> tuple[Volume, Series]:
     """Read the wanted series of a folder, file or archive; ``metadata["chosen"]`` says which where there were others.
 
     Parameters
     ----------
-    path : path
-        See `load_study`.
+    path : path or Study
+        See `load_study`, or what it returned.
     series : int or str, optional
         See `Study.choose`.
     modality : str, optional
@@ -94,7 +94,7 @@ def open_series(
     InputError
         As `load_study`, `Study.choose` and `read`.
     """
-    study = load_study(path)
+    study = path if isinstance(path, Study) else load_study(path)
     chosen = study.choose(series, modality)
     volume = read(chosen, resample=resample)
     if len(study.series) > 1:
@@ -195,10 +195,10 @@ def picture(series: Series) -> np.ndarray:
     Raises
     ------
     InputError
-        It has no images, or the file is damaged.
+        It has no images, or colour pictures, or the file is damaged.
     """
     frame = series.frames[len(series.frames) // 2]
-    if not all(frame.size):
+    if not all(frame.size) or integer(frame.header, "SamplesPerPixel", 1) != 1:
         raise InputError(f"{series.path}: {series.problem or 'This series has no images.'}")
     image = np.empty(frame.size, np.float32)
     PixelReader().read_into(frame, image)
