@@ -145,6 +145,9 @@ class LNTrackerWidget(PanelWidget):
 
         return possible_methods(self.session)
 
+    def use_scan(self, volume):
+        self.parameters.scan = volume
+
     def outcome_text(self, outcome):
         from oncotrack.scene.detection.panel import outcome_text
 

@@ -201,6 +201,12 @@ class LesionFollowUpWidget(PanelWidget):
         hides_map = {"map_probability"} if self.session.overlays.is_probability_shown else set()
         return possible_methods(self.session) | hides_map | {"set_visits"}
 
+    def use_scan(self, volume):
+        if self.parameters.baseline is None:
+            self.parameters.baseline = volume
+        elif self.parameters.followup is None:
+            self.parameters.followup = volume  # a later one waits in the lists of scans
+
     def outcome_text(self, outcome):
         from oncotrack.scene.followup.panel import match_text, method_tip
 

@@ -13,14 +13,15 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from oncotrack.scene.commands import commands_of
+from OncoTrackPanel.study_dialog import open_study
 
 
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A panel that drives one session of `oncotrack.scene`.
 
     A module defines its logic and its commands as class attributes, and overrides the methods that raise
-    NotImplementedError here. Its .ui file contains an installButton, a workWidget, a progressBar, a cancelButton, a
-    messageIcon, a messageLabel, an undoButton and a redoButton.
+    NotImplementedError here. Its .ui file contains an installButton, an openStudyButton, a workWidget, a progressBar, a
+    cancelButton, a messageIcon, a messageLabel, an undoButton and a redoButton.
     """
 
     logic_class = None
@@ -69,6 +70,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Return a sentence on the outcome of a task."""
         raise NotImplementedError
 
+    def use_scan(self, volume):
+        """Choose a volume node that was opened from a study."""
+        raise NotImplementedError
+
     # called by Slicer
 
     def setup(self):
@@ -86,6 +91,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             else:
                 button.connect("clicked()", lambda action=command.action: self.call_session(action))
         self.ui.installButton.connect("clicked()", self._install)
+        self.ui.openStudyButton.connect("clicked()", lambda: open_study(self))
         self.ui.cancelButton.connect("clicked()", lambda: self.pump.worker.cancel_all())
         self.connect_panel()
         self._show_busy(False)
@@ -130,15 +136,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if isinstance(outcome, Task):
             self.submit(outcome)
 
-    def submit(self, task):
-        """Queue a task for the worker and show its progress."""
+    def submit(self, task, outcome_text=None):
+        """Queue a task for the worker and show its progress, then a sentence on its outcome."""
         self._show_busy(True)
         self.ui.progressBar.value = 0
         task.submit(
             self.pump.worker,
             self.show_error,
             self._show_progress,
-            lambda done: self.show_message(self.outcome_text(done)),
+            lambda done: self.show_message((outcome_text or self.outcome_text)(done)),
         )
         self.pump.start()
 

@@ -148,6 +148,9 @@ class RECISTPseudoMaskWidget(PanelWidget):
 
         return possible_methods(self.session)
 
+    def use_scan(self, volume):
+        self.parameters.scan = volume
+
     def outcome_text(self, outcome):
         from oncotrack.scene.masks.panel import outcome_text
 

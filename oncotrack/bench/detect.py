@@ -24,7 +24,13 @@ _SEED = 1
 
 
 def bench_detect(
-    image: Path | None, device: str = "auto", progress: Progress = silent, *, unet: Path | None = None
+    image: Path | None,
+    device: str = "auto",
+    progress: Progress = silent,
+    *,
+    unet: Path | None = None,
+    series: str | None = None,
+    resample: bool = False,
 ) -> dict[str, Any]:
     """Time LN-Tracker on one scan.
 
@@ -38,6 +44,10 @@ def bench_detect(
         Called with the progress of the current method.
     unet : path, optional
         Weights of the U-Net baseline, to be timed, too.
+    series : str, optional
+        Which DICOM series, see `oncotrack.load`.
+    resample : bool
+        See `oncotrack.load`.
 
     Returns
     -------
@@ -50,7 +60,7 @@ def bench_detect(
     if image is None:
         volume = make_patient(_SEED, 1, size=(448, 352, 100), spacing=(0.85, 0.85, 3.0)).visits[0].image
     else:
-        volume = load(image)
+        volume = load(image, series, modality=None if series else "CT", resample=resample)
     result: dict[str, Any] = {"scan": volume.name, "slices": len(LNSlices(volume)), "threads": torch.get_num_threads()}
     for name in ("tracking", "stacking"):
         detector = LNTrackerDetector(device, stacking=name == "stacking")

@@ -18,6 +18,7 @@ import numpy as np
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.bench.warped import warped_copy
 from oncotrack.datasets.body import body_mask
+from oncotrack.datasets.real_cts import read_cts
 from oncotrack.errors import InputError, WeightsError
 from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
 from oncotrack.followup.match_lesions import match_all
@@ -65,7 +66,7 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
         result["lung_pair"] = _lung(*paths)
     progress(0.6, "Warped pair")
     if large is not None:
-        baseline, path = load(large), large
+        (baseline,), path = read_cts([large]), large
     else:
         baseline, path = make_patient(_SEED, visits=1).visits[0].image, None
     result["warped"] = _warped(baseline, path)

@@ -9,7 +9,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from oncotrack.cli.commands import COMMANDS, GROUPS, RENAMED, overview
+from oncotrack.cli.commands import COMMANDS, GROUPS, RENAMED, option_of, overview
+from oncotrack.errors import OncoTrackError
 
 
 class Command(TyperCommand):
@@ -21,6 +22,15 @@ class Command(TyperCommand):
         current = {old: new for old, new in RENAMED.items() if new in names}
         pieces = (arg.partition("=") for arg in args)
         return super().parse_args(ctx, [current.get(name, name) + sign + value for name, sign, value in pieces])
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error names its parameter only where the command has an option for it."""
+        try:
+            return super().invoke(ctx)
+        except OncoTrackError as error:
+            if option_of(error) not in {option for parameter in self.params for option in parameter.opts}:
+                error.parameter = ""
+            raise
 
 
 class CommandGroup(TyperGroup):

@@ -14,6 +14,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "oncotrack": {
         "follow": "Find a baseline lesion in one follow-up scan or in several.",
         "detect": "Detect the lymph nodes of a CT or an MR.",
+        "series": "List the series of a DICOM folder, DICOMDIR or zip archive.",
         "mask": "Make a mask from two RECIST diameters, in their slice or in 3D.",
         "view": "Open the viewer in a browser.",
         "demo": "Follow several lesions of a sample or synthetic patient.",
@@ -80,6 +81,12 @@ def overview(group: str) -> str:
 
 def option_hint(error: Exception) -> str:
     """Return the sentence that names the option to change, or "" where the error names no parameter."""
+    option = option_of(error)
+    return f" Use the option {option}." if option else ""
+
+
+def option_of(error: Exception) -> str:
+    """Return the option of the parameter that an error names, or ""."""
     name = getattr(error, "parameter", "")
     option = "--" + name.replace("_", "-")
-    return f" Use the option {RENAMED.get(option, option)}." if name else ""
+    return RENAMED.get(option, option) if name else ""

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oncotrack.cli.options import Config, Device, Image, Json, Out
+from oncotrack.cli.options import Config, Device, Image, Json, Out, Resample, Series
 from oncotrack.cli.output import format_position, print_result, print_written, progress_bar
+from oncotrack.cli.scans import read_scan
 
 if TYPE_CHECKING:
     from oncotrack.findings.finding import Finding
 
 _TIME_POINT = "t0"
+_MODALITIES = {"lntracker": "CT", "mr": "MR"}
 _LISTED = 20  # nodes that are printed; files hold all
 
 
@@ -24,6 +26,8 @@ def detect(
         str | None,
         typer.Option("--method", help="lntracker (CT) or mr; chosen by the image when missing.", show_default=False),
     ] = None,
+    series: Series = None,
+    resample: Resample = False,
     device: Device = "auto",
     config: Config = "compact",
     weights: Annotated[Path | None, typer.Option("--weights", help="Use these weights, not the bundled ones.")] = None,
@@ -37,12 +41,11 @@ def detect(
     """
     from oncotrack.detection.detector import CAUTION, detector, detector_for
     from oncotrack.findings.sizes import size_word
-    from oncotrack.images.files import load
 
     with progress_bar() as progress:
         started = time.perf_counter()
         progress(0.0, "Loading")
-        volume = load(image)
+        volume = read_scan(image, series, resample=resample, modality=_MODALITIES.get(method or "", ""))
         name = method or detector_for(volume)
         chosen = detector(name, device, config, weights)
         loaded = time.perf_counter()

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from oncotrack.cli.options import Json, Method, NoCache, Out, Radius, SamePatient
+from oncotrack.cli.options import (
+    BaselineSeries,
+    FollowupSeries,
+    Json,
+    Method,
+    NoCache,
+    Out,
+    Radius,
+    Resample,
+    SamePatient,
+)
 from oncotrack.cli.output import (
     format_position,
     format_seconds,
@@ -17,6 +28,7 @@ from oncotrack.cli.output import (
     print_written,
     progress_bar,
 )
+from oncotrack.cli.scans import read_visits
 from oncotrack.errors import InputError
 from oncotrack.followup import DEFAULT_METHOD
 
@@ -26,8 +38,8 @@ def follow(
         list[Path],
         typer.Argument(
             metavar="BASELINE FOLLOWUP...",
-            help="Scans, earliest first: DICOM folder, NIfTI, NRRD or MetaImage file. Three or more are matched one "
-            "after the other.",
+            help="Scans, earliest first: DICOM (folder, file, DICOMDIR or zip archive), NIfTI, NRRD or MetaImage file. "
+            "Three or more are matched one after the other.",
             show_default=False,
         ),
     ],
@@ -35,6 +47,9 @@ def follow(
         tuple[float, float, float],
         typer.Option("--at", metavar="R A S", help="Position of the lesion in the baseline, RAS mm."),
     ],
+    series: BaselineSeries = None,
+    followup_series: FollowupSeries = None,
+    resample: Resample = False,
     radius: Radius = 10.0,
     method: Method = DEFAULT_METHOD,
     json: Json = None,
@@ -55,23 +70,23 @@ def follow(
             f"A lesion radius of {radius:g} mm is not plausible. Give a number of mm between 0.5 and 200.",
             parameter="radius",
         )
+    read = partial(read_visits, series=series, followup_series=followup_series, resample=resample)
     if len(scans) > 2:
         from oncotrack.cli.follow_visits import follow_visits
 
-        follow_visits(scans, at, radius, method, json, out, cache=not no_cache, same_patient=same_patient)
+        follow_visits(scans, at, radius, method, json, out, cache=not no_cache, same_patient=same_patient, read=read)
         return
     from oncotrack.cli.scan_checks import check_scans
     from oncotrack.findings.visit_table import return_match
     from oncotrack.followup.methods import prepare, tracker
     from oncotrack.followup.tracker import ScanPair
-    from oncotrack.images.files import load
 
     chosen = tracker(method)
     seconds: dict[str, float] = {}
     with progress_bar() as progress:
         started = time.perf_counter()
         progress(0.02, "Loading")
-        baseline, followup = map(load, scans)
+        baseline, followup = read(scans)
         checked = check_scans(scans, (baseline, followup), same_patient)
         pair = ScanPair(baseline, followup, cache=not no_cache)
         point = pair.check_click(at)

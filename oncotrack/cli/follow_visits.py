@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from oncotrack.background.jobs import part_of
 from oncotrack.cli.output import (
@@ -16,6 +16,9 @@ from oncotrack.cli.output import (
     print_written,
     progress_bar,
 )
+
+if TYPE_CHECKING:
+    from oncotrack.images.volume import Volume
 
 _LOADED, _REGISTERED = 0.1, 0.6  # fractions of the progress bar
 
@@ -30,20 +33,20 @@ def follow_visits(
     *,
     cache: bool,
     same_patient: str,
+    read: Callable[[Sequence[Path]], list[Volume]],
 ) -> None:
-    """Match one lesion from each scan to the next and print its position in all of them."""
+    """Match one lesion from each scan to the next and print its position in all of them; `read` reads the scans."""
     from oncotrack.cli.scan_checks import check_scans
     from oncotrack.findings.visit_table import cycle_error
     from oncotrack.followup.chain import KnownPosition, VisitPairs, follow_chain
     from oncotrack.followup.methods import prepare, tracker
-    from oncotrack.images.files import load
 
     chosen = tracker(method)
     seconds: dict[str, float] = {}
     with progress_bar() as progress:
         started = time.perf_counter()
         progress(0.02, "Loading")
-        visits = VisitPairs([load(scan) for scan in scans], cache=cache)
+        visits = VisitPairs(read(scans), cache=cache)
         checked = check_scans(scans, visits.volumes, same_patient)
         point = visits(0, 1).check_click(at)
         seconds["load"] = time.perf_counter() - started

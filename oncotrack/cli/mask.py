@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from oncotrack.cli.options import Image, Json
+from oncotrack.cli.options import Image, Json, Resample, Series
 from oncotrack.cli.output import print_message, print_result, print_written, progress_bar
+from oncotrack.cli.scans import read_scan
 from oncotrack.errors import InputError
 
 _TABLES = (".csv", ".tsv", ".txt")
@@ -31,6 +33,8 @@ def mask(
             help="Axes on another slice; repeatable, also for the second line of a pair. Makes a 3D mask.",
         ),
     ] = None,
+    series: Series = None,
+    resample: Resample = False,
     in_3d: Annotated[bool, typer.Option("--3d", help="Extend the mask to the slices above and below.")] = False,
     method: Annotated[
         str, typer.Option("--method", help="bounded (stays near the ellipse of the axes) or paper (plain GrabCut).")
@@ -65,11 +69,11 @@ def mask(
         from oncotrack.cli.mask_table import mask_table
 
         assert table is not None
-        mask_table(image, table, in_3d, method, pairs, out, json)
+        read = partial(read_scan, series=series, resample=resample)
+        mask_table(image, table, in_3d, method, pairs, out, json, read)
         return
     import numpy as np
 
-    from oncotrack.images.files import load
     from oncotrack.masks.axes_files import read_axes_files
     from oncotrack.masks.findings import observation
     from oncotrack.masks.label_files import write_labels
@@ -83,7 +87,7 @@ def mask(
     drawn, *too_many = read_axes_files(axes)
     if too_many:
         raise InputError("These files hold the axes of several lesions. Give them with --batch.")
-    others, volume = read_axes_files(more or ()), load(image)
+    others, volume = read_axes_files(more or ()), read_scan(image, series, resample=resample)
     with progress_bar() as progress:
         if in_3d or others:
             segmented = propagate_to_3d(volume, drawn, others, method=method, progress=progress)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -25,14 +25,21 @@ _SUFFIX = ".seg.nrrd"
 
 
 def mask_table(
-    image: Path, table: Path, in_3d: bool, method: str, pairs: Path | None, out: Path | None, json: str | None
+    image: Path,
+    table: Path,
+    in_3d: bool,
+    method: str,
+    pairs: Path | None,
+    out: Path | None,
+    json: str | None,
+    read: Callable[[Path], Volume],
 ) -> None:
-    """Make a mask for every row of a table, in one scan or in the scans that the rows name."""
+    """Make a mask for every row of a table, in one scan or in the scans that the rows name; `read` reads a scan."""
     from oncotrack.masks.axes_table import ResultRow, write_table
     from oncotrack.masks.batch import make_masks
     from oncotrack.masks.training_pairs import write_pair
 
-    requests = list(_requests(image, table))
+    requests = list(_requests(image, table, read))
     files = _file_names(image, [request.scan for request in requests])
     names = _pair_names(requests, files)
     rows: list[ResultRow] = []
@@ -135,9 +142,9 @@ def _write(out: Path, stem: str, geometry: Geometry, scan: TimePoint, found: Seq
     finding_list(scan, observations).save(out / f"{stem}.findings.json")
 
 
-def _requests(image: Path, table: Path) -> Iterator[MaskRequest]:
+def _requests(image: Path, table: Path, read: Callable[[Path], Volume]) -> Iterator[MaskRequest]:
     """Yield what to segment: rows of DeepLesion's DL_info.csv, rows of a CSV of axes, or pairs of lines."""
-    return _dl_info_requests(image, table) if _is_dl_info(table) else _axes_requests(image, table)
+    return _dl_info_requests(image, table) if _is_dl_info(table) else _axes_requests(image, table, read)
 
 
 def _dl_info_requests(image: Path, table: Path) -> Iterator[MaskRequest]:
@@ -156,12 +163,11 @@ def _dl_info_requests(image: Path, table: Path) -> Iterator[MaskRequest]:
         yield MaskRequest(stem, lambda row=row: load(row), stem)
 
 
-def _axes_requests(image: Path, table: Path) -> Iterator[MaskRequest]:
-    from oncotrack.images.files import load
+def _axes_requests(image: Path, table: Path, read: Callable[[Path], Volume]) -> Iterator[MaskRequest]:
     from oncotrack.masks.axes_table import read_table
     from oncotrack.masks.batch import MaskRequest
 
-    load_once = lru_cache(1)(load)
+    load_once = lru_cache(1)(read)
 
     def load_row(row: AxesRow) -> tuple[Volume, RecistAxes]:
         if row.axes is None:

@@ -7,7 +7,33 @@ from typing import Annotated, Any
 
 import typer
 
-Image = Annotated[Path, typer.Argument(help="DICOM folder, NIfTI, NRRD or MetaImage file.", show_default=False)]
+Image = Annotated[
+    Path,
+    typer.Argument(
+        help="DICOM (folder, file, DICOMDIR or zip archive), NIfTI, NRRD or MetaImage file.", show_default=False
+    ),
+]
+_CHOICE = "Which DICOM series, where there are several: {}its number in oncotrack series, its UID, or words of its description."
+Series = Annotated[
+    str | None, typer.Option("--series", metavar="N|UID|WORDS", help=_CHOICE.format(""), show_default=False)
+]
+BaselineSeries = Annotated[
+    str | None,
+    typer.Option("--series", metavar="N|UID|WORDS", help=_CHOICE.format("of the baseline, "), show_default=False),
+]
+FollowupSeries = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--followup-series",
+        metavar="N|UID|WORDS",
+        help="The same for the follow-ups: one for all of them, or repeated, one for each.",
+        show_default=False,
+    ),
+]
+Resample = Annotated[
+    bool,
+    typer.Option("--resample", help="Resample a tilted gantry or mixed slice distances to a straight, regular grid."),
+]
 Json = Annotated[
     str | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints it and nothing else."),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from oncotrack.cli.options import out_folder
+from oncotrack.cli.options import BaselineSeries, FollowupSeries, Resample, out_folder
 from oncotrack.errors import InputError, MissingPackageError
 
 _DEMO = Path("demo") / "scene.mrb"
@@ -20,6 +20,9 @@ def view(
     more: Annotated[
         list[Path] | None, typer.Argument(help="Scans of further visits, earliest first.", show_default=False)
     ] = None,
+    series: BaselineSeries = None,
+    followup_series: FollowupSeries = None,
+    resample: Resample = False,
     host: Annotated[
         str,
         typer.Option(
@@ -36,20 +39,30 @@ def view(
 ) -> None:
     """Open the viewer in a browser.
 
-    It runs until Ctrl+C. Without scans it shows the scene of oncotrack demo, which is made first where it is missing.
+    Where a scan is one of several series, the page asks which. It runs until Ctrl+C. Without scans it shows the scene of oncotrack demo, which is made first where it is missing.
     """
     if importlib.util.find_spec("trame_slicer") is None:
         raise MissingPackageError(
             'The browser viewer needs the package trame-slicer. Install it with: pip install "oncotrack[web]"'
         )
+    from oncotrack.cli.scans import series_of_followups
     from oncotrack.web import serve
 
     scans = [path for path in (baseline, followup, *(more or ())) if path is not None]
     for path in scans:
         if not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")
-    scans = scans or [_demo_scene()]
-    serve(*scans, folders=folder or (), host=host, port=port, open_browser=browser, out=out)
+    wanted = (series or "", *(each or "" for each in series_of_followups(max(len(scans) - 1, 0), followup_series)))
+    serve(
+        *(scans or [_demo_scene()]),
+        series=wanted,
+        resample=resample,
+        folders=folder or (),
+        host=host,
+        port=port,
+        open_browser=browser,
+        out=out,
+    )
 
 
 def _demo_scene() -> Path:

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.datasets.case import Case, label_case
+from oncotrack.datasets.real_cts import read_cts
 from oncotrack.findings.finding import Kind
-from oncotrack.images.files import load
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import insert, make_patient
 from oncotrack.phantom.truth import VisitTruth
@@ -62,7 +62,7 @@ def mr_phantom_scan(seed: int, device: str = "cpu") -> Case:
 
 def held_out(count: int, insert: Sequence[Path] = (), first: int = TEST) -> Iterator[Case]:
     """Yield `count` held-out scans, from seed `first` on: synthetic, or the CTs `insert` in turn with inserted nodes."""
-    volumes = [load(path) for path in insert]
+    volumes = read_cts(insert)
     for seed in range(first, first + count):
         yield inserted_scan(volumes[seed % len(volumes)], seed) if volumes else phantom_scan(seed)
 

@@ -26,9 +26,9 @@ from oncotrack.datasets.lesion_visits import (
     phantom_visits,
 )
 from oncotrack.datasets.node_scans import TEST
+from oncotrack.datasets.real_cts import read_cts
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind, point
-from oncotrack.images.files import load
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.networks.threads import one_thread_per_operation
@@ -217,7 +217,7 @@ def _round_hu(volume: Volume) -> Volume:
 
 def held_out(count: int, warp: Sequence[Path] = (), first: int = TEST) -> Iterator[LesionVisits]:
     """Yield `count` held-out pairs, from seed `first` on: synthetic, or made of the CTs `warp` in turn."""
-    volumes = [load(path) for path in warp]
+    volumes = read_cts(warp)
     for seed in range(first, first + count):
         if volumes:
             yield warped_visits(volumes[seed % len(volumes)], seed)

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from oncotrack.datasets.node_scans import HELD_OUT
+from oncotrack.datasets.real_cts import read_cts
 from oncotrack.errors import InputError
-from oncotrack.images.files import load
 from oncotrack.images.volume import Volume
 
 Made = TypeVar("Made")
@@ -33,6 +33,6 @@ def background_jobs(
     """Yield a key and a function for each of `count` seeds, using the CTs of `paths` in turn as backgrounds."""
     if not paths or not count:
         return
-    volumes = [load(path) for path in paths]
+    volumes = read_cts(paths)
     for seed in range(count):
         yield f"{prefix}-{seed}", partial(make, volumes[seed % len(volumes)], seed)

@@ -10,6 +10,8 @@ def serve(
     baseline: Path | None = None,
     followup: Path | None = None,
     *more: Path,
+    series: Sequence[str] = (),
+    resample: bool = False,
     folders: Sequence[Path] = (),
     host: str = "127.0.0.1",
     port: int = 0,
@@ -21,9 +23,15 @@ def serve(
     Parameters
     ----------
     baseline, followup : Path, optional
-        Scans to open: a DICOM folder or an image file; `baseline` may also be an .mrb scene.
+        Scans to open: DICOM (a folder, DICOMDIR, zip archive or file) or an image file; `baseline` may also be an .mrb
+        scene.
     more : Path
         Scans of additional visits, earliest first.
+    series : sequence of str
+        For each scan which of several series: its number, UID or words of its description. Where it is missing or ""
+        the page asks.
+    resample : bool
+        Whether slices that are not regular are resampled without asking.
     folders : sequence of Path
         Folders from which the page may open files, besides the paths of the scans and `out`.
     host : str
@@ -42,4 +50,15 @@ def serve(
     """
     from oncotrack.web.server import run
 
-    run(baseline, followup, *more, folders=folders, host=host, port=port, open_browser=open_browser, out=out)
+    run(
+        baseline,
+        followup,
+        *more,
+        series=series,
+        resample=resample,
+        folders=folders,
+        host=host,
+        port=port,
+        open_browser=open_browser,
+        out=out,
+    )

@@ -37,4 +37,6 @@ def compose(server: Server, page: VAppLayout, folders: Folders, out: Path, reade
     files = Files(viewer, display, folders, out, reader)
     viewer.add(*tools_of(viewer, display, files))
     build(viewer, page)
+    with page:
+        files.opener.dialog.build()
     return viewer, files

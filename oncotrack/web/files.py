@@ -12,6 +12,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.volume import Volume
+from oncotrack.scene.files.series_list import ScanSource
 from oncotrack.scene.files.storage import open_task, save_task
 from oncotrack.scene.nodes.table import to_csv
 from oncotrack.scene.nodes.tasks import Task
@@ -22,6 +23,7 @@ from oncotrack.web.questions import Question
 from oncotrack.web.read_ahead import ReadAhead
 from oncotrack.web.roles import BASELINE, FOLLOWUP
 from oncotrack.web.scan_checks import ScanChecks
+from oncotrack.web.scan_opener import ScanOpener
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
@@ -41,20 +43,26 @@ class Files:
         Where results are written.
     reader : ReadAhead
         Reads scans.
+
+    Attributes
+    ----------
+    opener : ScanOpener
+        Opens scans and asks which series.
     """
 
     def __init__(self, viewer: Viewer, display: Display, folders: Folders, out: Path, reader: ReadAhead) -> None:
-        self._viewer, self._display, self._folders, self.out, self._reader = viewer, display, folders, out, reader
+        self._viewer, self._display, self._folders, self.out = viewer, display, folders, out
+        self.opener = ScanOpener(viewer, reader)
         self._checks = ScanChecks(viewer)
         viewer.state.update({"saved": [], "folders": [str(path) for path in folders.paths], "typed": ""})
 
     # open
 
-    def open_first(self, given: Mapping[str, Path]) -> None:
+    def open_first(self, given: Mapping[str, ScanSource]) -> None:
         """Open what the viewer was started with, by role; a role that begins with `VISIT` is an additional visit."""
         scans = dict(given)
-        if scans.get(BASELINE, Path()).suffix.lower() == ".mrb":
-            self.open_path(scans.pop(BASELINE), BASELINE)
+        if BASELINE in scans and scans[BASELINE].path.suffix.lower() == ".mrb":
+            self.open_path(scans.pop(BASELINE).path, BASELINE)
         elif scans:
             self._open_scans(scans)
 
@@ -80,7 +88,7 @@ class Files:
         Parameters
         ----------
         path : Path
-            The file, or a DICOM folder.
+            The file, a DICOM folder, a DICOMDIR or a zip archive.
         role : str
             Of a scan: "baseline", "followup" or, for an additional one, "visit".
         is_sure : bool
@@ -90,7 +98,7 @@ class Files:
         """
         suffix = path.suffix.lower()
         if suffix not in (".mrb", ".json"):
-            self._open_scans({role: path}, finished)
+            self._open_scans({role: ScanSource(path)}, finished)
             return
         if suffix == ".mrb" and self._viewer.state.unsaved and not is_sure:
             self._viewer.questions.ask(
@@ -112,14 +120,7 @@ class Files:
         finally:
             finished()
 
-    def _open_scans(self, paths: dict[str, Path], finished: Callable[[], None] = lambda: None) -> None:
-        def work(progress: Progress) -> dict[str, Volume]:
-            volumes = {}
-            for done, (role, path) in enumerate(paths.items()):
-                progress(0.1 + 0.8 * done / len(paths), path.name)
-                volumes[role] = self._reader.load(path)
-            return volumes
-
+    def _open_scans(self, sources: dict[str, ScanSource], finished: Callable[[], None] = lambda: None) -> None:
         def apply(volumes: dict[str, Volume]) -> None:
             self._checks.before_showing(volumes, lambda: show(volumes), finished)
 
@@ -128,7 +129,7 @@ class Files:
                 self._show(volumes)
             finished()
 
-        self._viewer.submit(Task("Opening", work, apply, finished))
+        self.opener.open(sources, apply, finished)
 
     def _show(self, volumes: dict[str, Volume]) -> None:
         session = self._viewer.session

@@ -5,8 +5,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING
+
+from oncotrack.scene.files.series_list import ScanSource, SeriesChoice, open_scan
 
 if TYPE_CHECKING:
     from oncotrack.images.volume import Volume
@@ -17,34 +18,30 @@ class ReadAhead:
 
     Parameters
     ----------
-    paths : iterable of Path
-        DICOM folders or image files.
+    sources : iterable of ScanSource
+        The scans.
     """
 
-    def __init__(self, paths: Iterable[Path]) -> None:
-        self._volumes: dict[Path, Future[Volume]] = {path: Future() for path in paths}
-        work = tuple(self._volumes.items())
+    def __init__(self, sources: Iterable[ScanSource]) -> None:
+        self._scans: dict[ScanSource, Future[Volume | SeriesChoice]] = {source: Future() for source in sources}
+        work = tuple(self._scans.items())
         threading.Thread(target=_read, args=(work,), name="oncotrack-read", daemon=True).start()
 
-    def load(self, path: Path) -> Volume:
-        """Return a scan that was read ahead, which is then forgotten; any other one is read now.
+    def load(self, source: ScanSource) -> Volume | SeriesChoice:
+        """Return a scan that was read ahead, which is then forgotten; any other one is read now. See `open_scan`.
 
         Raises
         ------
         InputError
             The scan cannot be read.
         """
-        from oncotrack.images.files import load
-
-        volume = self._volumes.pop(path, None)
-        return volume.result() if volume else load(path)
+        scan = self._scans.pop(source, None)
+        return scan.result() if scan else open_scan(source)
 
 
-def _read(work: Iterable[tuple[Path, Future[Volume]]]) -> None:
-    for path, volume in work:
+def _read(work: Iterable[tuple[ScanSource, Future[Volume | SeriesChoice]]]) -> None:
+    for source, scan in work:
         try:
-            from oncotrack.images.files import load
-
-            volume.set_result(load(path))
+            scan.set_result(open_scan(source))
         except BaseException as error:
-            volume.set_exception(error)
+            scan.set_exception(error)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
@@ -31,18 +32,21 @@ class Routes:
         self._open = viewer, files
 
     def add_to(self, app: web.Application) -> None:
-        """Add `POST /upload?role=baseline` and `GET /saved/{name}`."""
+        """Add `POST /upload?role=baseline`, `GET /saved/{name}` and `GET /series/{dialog}/{row}.png`."""
         app.router.add_post("/upload", self._upload)
         app.router.add_get("/saved/{name}", self._saved)
+        app.router.add_get(r"/series/{dialog:\d+}/{row:\d+}.png", self._picture)
 
     async def _upload(self, request: web.Request) -> web.Response:
         viewer, files = self._opened()
         role = request.query.get("role")
         role = role if role in (FOLLOWUP, VISIT) else BASELINE
         folder = tempfile.TemporaryDirectory(prefix="oncotrack-upload-")
+        target = Path(folder.name) / "upload"  # the name of a scan of several files
         try:
-            received = await _receive(request, Path(folder.name))
-            path = _main_file(received, Path(folder.name))
+            target.mkdir()
+            received = await _receive(request, target)
+            path = _main_file(received, target)
         except OncoTrackError as error:
             folder.cleanup()
             return _refuse(viewer, str(error))
@@ -61,6 +65,15 @@ class Routes:
             raise web.HTTPNotFound(text="There is no such result.")
         kind = "inline" if path.suffix == ".html" else "attachment"
         return web.FileResponse(path, headers={"Content-Disposition": f'{kind}; filename="{name}"'})
+
+    async def _picture(self, request: web.Request) -> web.Response:
+        _viewer, files = self._opened()
+        number, row = int(request.match_info["dialog"]), int(request.match_info["row"])
+        loop = asyncio.get_running_loop()
+        picture = await loop.run_in_executor(None, files.opener.dialog.picture, number, row)
+        if picture is None:
+            raise web.HTTPNotFound(text="This series has no picture.")
+        return web.Response(body=picture, content_type="image/png")
 
     def _opened(self) -> tuple[Viewer, Files]:
         if self._open is None:

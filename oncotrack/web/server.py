@@ -11,9 +11,11 @@ import socket
 import sys
 import webbrowser
 from collections.abc import Sequence
+from itertools import chain, repeat
 from pathlib import Path
 
 from oncotrack.errors import InputError, MissingPackageError, OutputError
+from oncotrack.scene.files.series_list import ScanSource
 from oncotrack.scene.views.opengl import check_drawing
 from oncotrack.web.read_ahead import ReadAhead
 from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
@@ -32,6 +34,8 @@ def run(
     baseline: Path | None,
     followup: Path | None,
     *more: Path,
+    series: Sequence[str] = (),
+    resample: bool = False,
     folders: Sequence[Path] = (),
     host: str = "127.0.0.1",
     port: int = 0,
@@ -48,10 +52,15 @@ def run(
     check_drawing()
     visits = ((f"{VISIT} {number}", path) for number, path in enumerate(more, 3))
     scans = ((BASELINE, baseline), (FOLLOWUP, followup), *visits)
-    given = {role: Path(path).expanduser() for role, path in scans if path}
-    for path in given.values():
-        if not path.exists():
-            raise InputError(f"{path} does not exist. Check the path.")
+    wanted = chain(series, repeat(""))
+    given = {
+        role: ScanSource(Path(path).expanduser(), wanted, resample)
+        for (role, path), wanted in zip(scans, wanted, strict=False)
+        if path
+    }
+    for source in given.values():
+        if not source.path.exists():
+            raise InputError(f"{source.path} does not exist. Check the path.")
     out = Path(out or OUT).expanduser().absolute()
     if out.exists() and not os.access(out, os.W_OK):
         raise OutputError(f"{out} cannot be written to. Choose another folder for the results.")
@@ -60,8 +69,9 @@ def run(
         raise MissingPackageError(
             "The viewer needs trame-slicer, which is not installed. Install it with: pip install 'oncotrack[web]'"
         )
-    reader = ReadAhead(path for path in given.values() if path.suffix.lower() != ".mrb")
-    _Service(host, [*folders, *given.values(), out], out, given, reader, open_browser).run(port)
+    reader = ReadAhead(source for source in given.values() if source.path.suffix.lower() != ".mrb")
+    allowed = [*folders, *(source.path for source in given.values()), out]
+    _Service(host, allowed, out, given, reader, open_browser).run(port)
 
 
 class _Service:
@@ -72,7 +82,7 @@ class _Service:
         host: str,
         folders: Sequence[Path],
         out: Path,
-        given: dict[str, Path],
+        given: dict[str, ScanSource],
         reader: ReadAhead,
         open_browser: bool,
     ) -> None:

@@ -230,7 +230,7 @@ class Viewer:
 
     @property
     def _is_question_open(self) -> bool:
-        return bool(self.state.ask) or bool(self.state.is_rerun_question_open)
+        return bool(self.state.ask or self.state.series or self.state.is_rerun_question_open)
 
     def _show_job(self, job: dict[str, Any]) -> None:
         self.state.job = job

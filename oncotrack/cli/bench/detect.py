@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from oncotrack.cli.options import Device, Json
+from oncotrack.cli.options import Device, Json, Resample, Series
 from oncotrack.cli.output import print_result, progress_bar
 
 
@@ -18,6 +18,8 @@ def detect(
     unet: Annotated[
         Path | None, typer.Option("--unet", help="Weights of the U-Net, to time it too.", show_default=False)
     ] = None,
+    series: Series = None,
+    resample: Resample = False,
     device: Device = "auto",
     json: Json = None,
 ) -> None:
@@ -28,7 +30,7 @@ def detect(
     from oncotrack.bench.detect import bench_detect
 
     with progress_bar() as progress:
-        result = bench_detect(image, device, progress, unet=unet)
+        result = bench_detect(image, device, progress, unet=unet, series=series, resample=resample)
     lines = {"Scan": f"{result['scan']}, {result['slices']} slices, on {result['device']}"}
     for name, title in {"tracking": "Tracking", "stacking": "Stacking", "unet": "U-Net"}.items():
         if name in result:

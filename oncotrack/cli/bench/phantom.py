@@ -34,10 +34,10 @@ def phantom(
     Prints the tables and writes each as CSV, with phantom.png.
     """
     from oncotrack.bench.phantom import bench
-    from oncotrack.images.files import load
+    from oncotrack.datasets.real_cts import read_cts
 
     with progress_bar() as progress:
-        volumes = [load(path) for path in real or ()]
+        volumes = read_cts(real or ())
         result = bench(patients, picture=out / "phantom.png", real=volumes, progress=progress)
     lines = {}
     for name, rows in result.items():

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from oncotrack.cli.options import Image, Json, Method, NoCache, Radius
+from oncotrack.cli.options import BaselineSeries, FollowupSeries, Image, Json, Method, NoCache, Radius, Resample
 from oncotrack.cli.output import print_message, print_result, progress_bar
+from oncotrack.cli.scans import read_visits
 from oncotrack.followup import DEFAULT_METHOD
 
 
@@ -17,6 +18,9 @@ def landmarks(
     followup: Image,
     baseline_points: Annotated[Path, typer.Argument(help="elastix point file (index or point).")],
     followup_points: Annotated[Path, typer.Argument(help="The same landmarks in the follow-up.")],
+    series: BaselineSeries = None,
+    followup_series: FollowupSeries = None,
+    resample: Resample = False,
     method: Method = DEFAULT_METHOD,
     radius: Radius = 10.0,
     json: Json = None,
@@ -26,10 +30,10 @@ def landmarks(
     from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
     from oncotrack.followup.methods import tracker
     from oncotrack.followup.tracker import ScanPair
-    from oncotrack.images.files import load
 
     chosen = tracker(method)
-    pair = ScanPair(load(baseline), load(followup), cache=not no_cache)
+    before, after = read_visits((baseline, followup), series, followup_series, resample=resample)
+    pair = ScanPair(before, after, cache=not no_cache)
     points = read_points(baseline_points, pair.baseline), read_points(followup_points, pair.followup)
     with progress_bar() as progress:
         result = evaluate_landmarks(pair, *points, chosen, radius_mm=radius, progress=progress)

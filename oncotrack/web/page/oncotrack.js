@@ -43,6 +43,18 @@
     window.trame.trigger("oncotrack.key", [command, releases]);
   }, true);
 
+  // The list of series: the first one that can be opened gets the focus, and the arrow keys move it.
+  const rows = (list) => [...list.querySelectorAll("button")];
+  document.addEventListener("focusin", function (event) {
+    if (event.target.matches(".v-overlay__content:has(.series-list)")) rows(event.target)[0]?.focus();
+  });
+  document.addEventListener("keydown", function (event) {
+    const list = event.target.closest?.(".series-list"), step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!list || !step) return;
+    event.preventDefault();
+    rows(list)[rows(list).indexOf(event.target) + step]?.focus();
+  });
+
   window.addEventListener("beforeunload", function (event) {
     if (state("unsaved")) { event.preventDefault(); event.returnValue = ""; }
   });

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _TABLE = commands_of(FILES)
-_SCANS = ".nii,.gz,.nrrd,.nhdr,.mha,.mhd,.raw,.zraw,.dcm,.mrb,.json"
+_SCANS = ".nii,.gz,.nrrd,.nhdr,.mha,.mhd,.raw,.zraw,.dcm,.zip,.mrb,.json"
 
 
 class FilesTool:
@@ -56,7 +56,7 @@ class FilesTool:
         with html.Div(v_if=("scan_names[0] || scan_names[1]",)):
             html.Div("{{ visit_names[0] || 'Baseline' }}: {{ scan_names[0] || 'none' }}", classes="quiet")
             html.Div("{{ visit_names[1] || 'Follow-up' }}: {{ scan_names[1] || 'none' }}", classes="quiet mb-2")
-        html.H2("Open a file or DICOM folder")
+        html.H2("Open a file, DICOM folder or zip archive")
         v.VTextField(
             v_model=("typed",), label="Path", density="compact", variant="outlined", hide_details=True,
             title="In one of the folders OncoTrack was started with", **raw(data_path="yes"),
@@ -73,7 +73,10 @@ class FilesTool:
                 )
         html.Div("You can also open a scene (.mrb) or findings (.json) here.", classes="quiet mb-2")
         html.H2("Upload")
-        html.Div("Several files are one scan: its DICOM slices, or a header with its data.", classes="quiet")
+        html.Div(
+            "A zip archive of DICOM, or a scan: several files are its DICOM slices, or a header with its data.",
+            classes="quiet",
+        )
         for role, title in (
             (BASELINE, "Baseline, scene or findings"),
             (FOLLOWUP, "Follow-up"),

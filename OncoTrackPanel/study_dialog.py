@@ -1,0 +1,89 @@
+"""The button that opens a DICOM folder: the list of its series with their pictures, where there are several.
+
+Packages that Slicer lacks are imported when the button is pressed, so that Slicer starts without them.
+"""
+
+from pathlib import Path
+
+import qt
+import slicer
+
+_PICTURE_PX = 72
+
+
+def open_study(panel):
+    """Let the reader choose a folder and one of its series, and hand its volume to the panel."""
+    folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder of a DICOM study")
+    if not folder:
+        return
+    from oncotrack.scene.files.series_tasks import listing_task
+
+    panel.submit(
+        listing_task(Path(folder), lambda scan: _add(panel, scan), lambda *question: _ask(panel, *question)), str
+    )
+
+
+def _add(panel, scan):
+    """Add a volume to the scene and return a sentence that names it."""
+    from oncotrack.scene.files.series_tasks import opened_text
+    from oncotrack.scene.nodes.volumes import add_volume
+
+    panel.use_scan(add_volume(slicer.mrmlScene, scan))
+    return opened_text(scan) or f"Opened {scan.name}."
+
+
+def _ask(panel, choice, pictures):
+    """Return the question; the list is shown when the task that asks has ended."""
+    qt.QTimer.singleShot(0, lambda: _choose(panel, choice, pictures))
+    return choice.question
+
+
+def _choose(panel, choice, pictures):
+    """Show the list and read the series that the reader chooses."""
+    from oncotrack.scene.files.series_tasks import reading_task
+
+    row = _chosen_row(choice, pictures)
+    if row is None:
+        panel.show_message("Nothing was opened.")
+    else:
+        panel.submit(reading_task(choice, row, lambda scan: _add(panel, scan)), str)
+
+
+def _chosen_row(choice, pictures):
+    """Return the row that the reader chooses, None after Cancel."""
+    dialog = qt.QDialog(slicer.util.mainWindow())
+    dialog.setWindowTitle("Open study folder")
+    layout = qt.QVBoxLayout(dialog)
+    layout.addWidget(qt.QLabel(choice.question))
+    series = qt.QListWidget()
+    series.setIconSize(qt.QSize(_PICTURE_PX, _PICTURE_PX))
+    series.setWordWrap(True)
+    for row, picture in zip(choice.rows, pictures, strict=True):
+        reason = row.problem or row.resampling
+        item = qt.QListWidgetItem("\n".join(line for line in (row.title, row.details, reason) if line))
+        if picture:
+            pixmap = qt.QPixmap()
+            pixmap.loadFromData(qt.QByteArray(picture))
+            item.setIcon(qt.QIcon(pixmap))
+        if row.problem:
+            item.setFlags(qt.Qt.NoItemFlags)
+        series.addItem(item)
+    layout.addWidget(series)
+    buttons = qt.QDialogButtonBox()
+    buttons.setStandardButtons(qt.QDialogButtonBox.Open | qt.QDialogButtonBox.Cancel)
+    layout.addWidget(buttons)
+    button = buttons.button(qt.QDialogButtonBox.Open)
+
+    def show_button():
+        index = series.currentRow
+        button.enabled = index >= 0 and not choice.rows[index].problem
+        button.text = "Resample to a straight grid" if index >= 0 and choice.rows[index].resampling else "Open"
+
+    series.connect("currentRowChanged(int)", lambda _index: show_button())
+    series.connect("itemDoubleClicked(QListWidgetItem*)", lambda _item: button.click())
+    buttons.connect("accepted()", dialog.accept)
+    buttons.connect("rejected()", dialog.reject)
+    series.setCurrentRow(next((index for index, row in enumerate(choice.rows) if not row.problem), -1))
+    show_button()
+    dialog.resize(720, 520)
+    return choice.rows[series.currentRow] if dialog.exec_() == qt.QDialog.Accepted else None
