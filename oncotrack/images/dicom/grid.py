@@ -100,7 +100,7 @@ def _axes(orientation: Sequence[float]) -> tuple[np.ndarray, str]:
 
 
 def _gaps(positions: np.ndarray, along: np.ndarray, axes: np.ndarray, names: list[str]) -> str:
-    """Return which slices are missing, a sentence; "" when none is."""
+    """Return which slices are missing, a sentence; "" when there are all."""
     steps = np.diff(along)
     usual = float(np.median(steps) if len(steps) > 2 else steps.min())
     multiples = np.round(steps / usual)

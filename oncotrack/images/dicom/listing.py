@@ -1,4 +1,4 @@
-"""The series of a set of DICOM files: duplicates dropped, volumes told apart, damage attributed."""
+"""The series of a set of DICOM files: duplicates dropped, volumes separated, damage attributed."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def _series(
 
 
 def _notes(frames: list[Frame]) -> list[str]:
-    """Return what a reader must be told of the images, sentences."""
+    """Return what a reader must know about the images, sentences."""
     if not frames:
         return []
     notes, header = [], frames[0].header
@@ -132,7 +132,7 @@ def _without_copies(files: list[DicomFile]) -> tuple[list[DicomFile], int]:
 
 
 def _lost(scans: list[DicomFile], broken: list[DicomFile], nameless: list[DicomFile], missing: list[str]) -> str:
-    """Return which slices of a series are damaged or missing, a sentence; "" when none is known to be."""
+    """Return which slices of a series are damaged or missing, a sentence; "" when all are whole, as far as is known."""
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"The file {missing[0]}{more} of the DICOMDIR is missing. Copy the whole disc again."
