@@ -1,17 +1,44 @@
-"""One synthetic patient and a follow-up by a known motion, for the whole run."""
+"""The command line in this process; a synthetic patient and a follow-up by a known motion, for the whole run."""
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 
 from oncotrack.bench.warped import Motion, warped_copy
+from oncotrack.cli import main
 from oncotrack.datasets.case import Case
 from oncotrack.datasets.node_scans import inserted_scan
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import Patient, make_patient
 from oncotrack.phantom.anatomy import Anatomy
+
+
+@dataclass
+class Done:
+    """Exit code and output of a command."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def oncotrack(monkeypatch, capsys):
+    """Run a command in this process, as the console script does."""
+
+    def run(*arguments) -> Done:
+        monkeypatch.setattr(sys, "argv", ["oncotrack", *map(str, arguments)])
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        return Done(code, *capsys.readouterr())
+
+    return run
 
 
 @dataclass

@@ -22,7 +22,6 @@ import pytest
 from scipy import ndimage
 from typer.main import get_command
 
-from oncotrack.cli import main
 from oncotrack.cli.app import app
 from oncotrack.cli.commands import COMMANDS, GROUPS, RENAMED, option_hint, overview
 from oncotrack.cli.output import program
@@ -35,31 +34,6 @@ from oncotrack.images.volume import Volume
 from oncotrack.phantom.dicom_series import write_series
 
 LEAVES = [(group, name) for group, names in COMMANDS.items() for name in names if name not in GROUPS]
-
-
-@dataclass
-class Done:
-    """Exit code and output of a command."""
-
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def oncotrack(monkeypatch, capsys):
-    """Run a command in this process, as the console script does."""
-
-    def run(*arguments) -> Done:
-        monkeypatch.setattr(sys, "argv", ["oncotrack", *map(str, arguments)])
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        return Done(code, *capsys.readouterr())
-
-    return run
 
 
 def process(*arguments, **settings) -> subprocess.CompletedProcess:
@@ -215,7 +189,6 @@ def test_ctrl_c_ends_with_one_line_and_exit_130():
     code = """
 import signal, sys, time
 import oncotrack.samples
-from oncotrack.cli import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and their children too
 
@@ -411,7 +384,6 @@ def test_help_imports_no_heavy_library_and_the_overview_not_even_typer():
     code = """
 import sys
 def heavy(): return [m for m in ("torch", "numpy", "SimpleITK", "itk", "vtk", "rich") if m in sys.modules]
-from oncotrack.cli import main
 sys.argv = ["oncotrack", "--help"]
 main()
 print("typer" in sys.modules, heavy())
