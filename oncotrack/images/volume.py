@@ -6,7 +6,7 @@ The LPS coordinates of DICOM, NIfTI readers and SimpleITK are converted to RAS h
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -296,6 +296,18 @@ def from_sitk(image: sitk.Image, name: str = "image", modality: str = "", metada
         _LPS_TO_RAS @ np.asarray(image.GetDirection()).reshape(3, 3),
     )
     return Volume(array, geometry, name, modality, dict(metadata or {}))
+
+
+def notices(metadata: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what the reader of a scan must know: what was done to the image, and what is doubtful in its file.
+
+    Parameters
+    ----------
+    metadata : mapping of str to str
+        Of a `Volume`.
+    """
+    texts = (metadata.get(key) or "" for key in ("resampled", "notice", "single_slice"))
+    return tuple(line for text in texts for line in text.splitlines() if line)
 
 
 def lps_to_ras(points: ArrayLike) -> np.ndarray:

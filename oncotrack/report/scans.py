@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from oncotrack.findings.dates import day_text
 from oncotrack.findings.note import Note
 from oncotrack.findings.patient import Patient, agreement_text, difference_text
-from oncotrack.images.volume import Volume
+from oncotrack.images.volume import Volume, notices
 
 
 def scans_text(scans: Sequence[tuple[str, Volume]], notes: Sequence[Note] = ()) -> str:
@@ -29,6 +29,6 @@ def scans_text(scans: Sequence[tuple[str, Volume]], notes: Sequence[Note] = ()) 
 
 def _line(label: str, volume: Volume, who: Patient) -> str:
     about = volume.metadata
-    notices = (about.get(key) for key in ("resampled", "notice"))
-    parts = (volume.name, day_text(about.get("date", "")) or "no date", about.get("description"), who.text, *notices)
+    date, series = day_text(about.get("date", "")) or "no date", about.get("description")
+    parts = (volume.name, date, series, who.text, *notices(about))
     return f"{label[:1].upper()}{label[1:]}: {'; '.join(part for part in parts if part)}"

@@ -104,7 +104,7 @@ class ViewText:
             "spacing": text.spacing,
             "zoom": text.zoom,
             "size": list(node.GetDimensions()[:2]),
-            "ras_to_xy": [round(inverse.GetElement(row, column), 6) for row in range(4) for column in range(4)],
+            "ras_to_xy": [round(value, 6) for value in inverse.GetData()],
         }
         name = node.GetLayoutName()
         if description != self._state.views.get(name):

@@ -16,8 +16,8 @@ SOFT_TISSUE = (400.0, 40.0)
 """Window and level (HU) that a CT is first shown with."""
 _PREFIX = "OncoTrack."
 _STORED = (
-    "date", "time", "series_uid", "description", "thickness", "kernel",
-    "patient_id", "patient_name", "birth_date", "sex", "resampled", "notice",
+    "date", "time", "series_uid", "description", "part", "thickness", "kernel",
+    "patient_id", "patient_name", "birth_date", "sex", "resampled", "notice", "single_slice",
 )  # fmt: skip
 """Keys of `Volume.metadata` that a volume node keeps as attributes."""
 _OF_SLICER = {
@@ -156,4 +156,4 @@ def to_vtk(matrix: np.ndarray) -> vtk.vtkMatrix4x4:
 
 def to_numpy(matrix: vtk.vtkMatrix4x4) -> np.ndarray:
     """Convert a VTK matrix to a (4, 4) array."""
-    return np.array([[matrix.GetElement(row, column) for column in range(4)] for row in range(4)])
+    return np.array(matrix.GetData()).reshape(4, 4)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import mul
 
 import numpy as np
 import slicer
 
 from oncotrack.findings.dates import day_text
+from oncotrack.images.volume import notices
 from oncotrack.scene.nodes.volumes import ijk_to_world, metadata, patient, thickness
 
 ALL, WITHOUT_NAMES, NONE = "all", "without names", "none"
@@ -53,9 +58,9 @@ class ScanText:
             date=day_text(about["date"]) or "no date",
             patient=(who.shown_name or "unnamed") if who.is_known else "no patient data",
             patient_id=f"ID {who.id}" if who.id else "",
-            series=about["description"],
+            series=" ".join(filter(None, (about["description"], about["part"]))),
             file="" if about["description"] or not visit else volume.GetName() or "unnamed",
-            notices=tuple(about[key] for key in ("resampled", "notice") if about[key]),
+            notices=notices(about),
         )
 
 
@@ -83,24 +88,27 @@ class SliceText:
     @classmethod
     def of(cls, view: slicer.vtkMRMLSliceNode, volume: slicer.vtkMRMLVolumeNode | None) -> SliceText:
         """Describe the slice of a volume that a view shows."""
-        plane = np.array([[view.GetSliceToRAS().GetElement(row, column) for column in range(4)] for row in range(3)])
-        normal, right, centre = plane[:, 2], plane[:, 0], plane[:, 3]
+        rows = view.GetSliceToRAS().GetData()
+        normal, right, centre = rows[2:12:4], rows[0:12:4], rows[3:12:4]
         position = _position(normal, centre)
         if volume is None or volume.GetImageData() is None:
             return cls("", position, "", "")
-        matrix, size = ijk_to_world(volume), volume.GetImageData().GetDimensions()
-        steps = np.linalg.norm(matrix[:3, :3], axis=0)
-        directions = matrix[:3, :3] / steps
-        across, along = (int(np.argmax(np.abs(axis @ directions))) for axis in (normal, right))
-        is_parallel = abs(normal @ directions[:, across]) > _PARALLEL
+        grid, size = _grid(ijk_to_world(volume).tobytes()), volume.GetImageData().GetDimensions()
+        across, cosine = grid.axis_along(normal)
+        is_parallel, is_acquired = cosine > _PARALLEL, across == 2
         thick = thickness(volume)
-        words = [f"thickness {_number(thick)} mm" if thick else "", f"spacing {steps[across]:.3g} mm"]
-        words.insert(0, "" if is_parallel and across == 2 else "reformatted")
+        words = (
+            "" if is_parallel and is_acquired else "reformatted",
+            f"thickness {_number(thick)} mm" if thick else "",
+            f"spacing {grid.steps[across]:.3g} mm",
+        )
         spacing = ", ".join(word for word in words if word)
         field, pixels = view.GetFieldOfView()[0], view.GetDimensions()[0]
-        zoom = f"Zoom {100 * steps[along] * pixels / field:.0f} %" if field > 0 and pixels > 0 else ""
-        number = _slice_number(matrix, size, across, centre) if is_parallel else "Oblique to the slices"
-        return cls(number, position, spacing[:1].upper() + spacing[1:], zoom)
+        enlarged = grid.steps[grid.axis_along(right)[0]] * pixels / field if field > 0 else 0.0
+        number = grid.slice_number(across, size[across], centre) if is_parallel else "Oblique to the slices"
+        return cls(
+            number, position, spacing[:1].upper() + spacing[1:], f"Zoom {100 * enlarged:.0f} %" if enlarged else ""
+        )
 
 
 def window_text(volume: slicer.vtkMRMLVolumeNode | None) -> str:
@@ -115,20 +123,42 @@ def shown_volume(view: slicer.vtkMRMLSliceNode) -> slicer.vtkMRMLVolumeNode | No
     return view.GetScene().GetNodeByID(composite.GetBackgroundVolumeID() or "") if composite else None
 
 
-def _position(normal: np.ndarray, centre: np.ndarray) -> str:
-    axis = int(np.argmax(np.abs(normal)))
-    return f"{_LETTERS[axis][bool(centre[axis] < 0)]} {abs(centre[axis]):.1f} mm"
+@dataclass(frozen=True)
+class _Grid:
+    """A volume's axes: unit vectors and steps in mm by voxel axis, and the rows of the matrix from RAS to voxels."""
+
+    directions: tuple[tuple[float, ...], ...]
+    steps: tuple[float, ...]
+    to_ijk: tuple[tuple[float, ...], ...]
+
+    def axis_along(self, direction: Sequence[float]) -> tuple[int, float]:
+        """Return the voxel axis nearest to a direction, and the cosine between them."""
+        cosines = [abs(sum(map(mul, direction, axis))) for axis in self.directions]
+        return cosines.index(max(cosines)), max(cosines)
+
+    def slice_number(self, axis: int, count: int, position: Sequence[float]) -> str:
+        """Return which slice across a voxel axis lies at a position (RAS mm)."""
+        index = math.floor(sum(map(mul, self.to_ijk[axis], (*position, 1.0))) + 0.5)
+        if not 0 <= index < count:
+            return "Outside the scan"
+        grows = max(self.directions[axis], key=abs) > 0
+        # RAS grows towards the patient's right, the front and the head, where counting starts
+        return f"Slice {count - index if grows else index + 1} of {count}"
 
 
-def _slice_number(matrix: np.ndarray, size: tuple[int, int, int], across: int, centre: np.ndarray) -> str:
-    index = int(np.floor((np.linalg.inv(matrix) @ [*centre, 1.0])[across] + 0.5))
-    if not 0 <= index < size[across]:
-        return "Outside the scan"
-    direction = matrix[:3, across]
-    axis = int(np.argmax(np.abs(direction)))
-    # RAS grows towards the patient's right, the front and the head, where counting starts
-    number = size[across] - index if direction[axis] > 0 else index + 1
-    return f"Slice {number} of {size[across]}"
+@lru_cache(maxsize=8)
+def _grid(ijk_to_ras: bytes) -> _Grid:
+    matrix = np.frombuffer(ijk_to_ras).reshape(4, 4)
+    steps = np.linalg.norm(matrix[:3, :3], axis=0)
+    directions = (matrix[:3, :3] / steps).T
+    return _Grid(
+        tuple(map(tuple, directions.tolist())), tuple(steps.tolist()), tuple(map(tuple, np.linalg.inv(matrix).tolist()))
+    )
+
+
+def _position(normal: Sequence[float], centre: Sequence[float]) -> str:
+    axis = max(range(3), key=lambda each: abs(normal[each]))
+    return f"{_LETTERS[axis][centre[axis] < 0]} {abs(centre[axis]):.1f} mm"
 
 
 def _number(text: str) -> str:
