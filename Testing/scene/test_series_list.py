@@ -14,7 +14,9 @@ from study_folder import SERIES, ellipsoid, write_study, write_tilted
 from oncotrack.errors import Cancelled, InputError
 from oncotrack.images.dicom import load_study
 from oncotrack.images.files import load, save
+from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
+from oncotrack.phantom.dicom_series import write_series
 from oncotrack.scene.files.series_list import ScanSource, SeriesChoice, open_scan, rows_of
 from oncotrack.scene.files.series_tasks import listing_task, opened_text, reading_task
 from oncotrack.scene.files.thumbnails import png, thumbnail
@@ -111,27 +113,23 @@ def test_pictures_show_the_patient_upright_with_true_proportions(study):
     assert [picture is None for picture in pictures] == [False, False, False, False, False, True]
     soft = pictures[0]
     assert soft.dtype == np.uint8 and soft.shape == (80, 96), "24 x 20 voxels of 4 mm"
-    assert soft[40, 60:70].mean() > soft[40, 86:].mean() > soft[0, 0] - 1, "water is brighter than air"
+    assert soft[0, 0] == 0 and 100 < soft[48, 20] < 150 < soft[48, 62], "air, water, and bone in the left half"
     again = sitk.ReadImage(str(_written(png(soft), study)))
     assert np.array_equal(sitk.GetArrayFromImage(again), soft)
 
 
 @pytest.mark.parametrize("flips", [(1, 1), (-1, 1), (1, -1), (-1, -1)])
 def test_pictures_do_not_depend_on_the_order_of_rows_and_columns_in_the_file(tmp_path, flips):
-    volume = ellipsoid()
-    volume.array[:, 12:, :] += 200  # the front, which distinguishes top and bottom
+    ct = ellipsoid()
+    ct.array[:, 12:, :] += 200  # the front; the bone is in the patient's left half
     i, j = flips
-    direction = np.diag([i, j, 1.0])
-    geometry = type(volume.geometry).from_values(
-        volume.geometry.size, volume.spacing, (-48.0 * i, -40.0 * j, -20.0), direction
-    )
-    from oncotrack.phantom.dicom_series import write_series
-
-    turned = Volume(volume.array[:, ::j, ::i], geometry, "turned", "CT")
+    corner = ct.geometry.to_ras((23 if i < 0 else 0, 19 if j < 0 else 0, 0))
+    geometry = Geometry.from_values(ct.geometry.size, ct.spacing, corner, np.diag([i, j, 1.0]))
+    turned = Volume(ct.array[:, ::j, ::i], geometry, "turned", "CT")
     (series,) = load_study(write_series(turned, tmp_path / "ct")).series
     picture = thumbnail(series).astype(int)
-    assert picture[: 40 - 4].mean() > picture[40 + 4 :].mean() + 20, "the front is on top"
-    assert picture[40, 80:].mean() > picture[40, :16].mean(), "the patient's left is on the right"
+    assert picture[16, 48] > picture[64, 48] + 50, "the front is on top"
+    assert picture[48, 62] > picture[48, 30] + 50, "the patient's left is on the right"
 
 
 def _written(data: bytes, folder: Path) -> Path:

@@ -63,7 +63,7 @@ def read_visits(
 
 def series_of_followups(count: int, followup_series: Sequence[str] | None) -> list[str | None]:
     """Return the wanted series of each follow-up, None where it is not named."""
-    wanted: list[str | None] = [*(followup_series or [])]
+    wanted: list[str | None] = [*(followup_series or ())]
     if len(wanted) not in (0, 1, count):
         raise InputError(
             f"{len(wanted)} series are named for {count} follow-ups. Name one for all, or one for each in their order.",
