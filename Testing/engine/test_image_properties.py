@@ -106,9 +106,9 @@ def test_a_voxel_at_a_known_position_has_the_known_value(written, where):
     ijk = np.round(np.array(where) * (np.array(values.shape) - 1))
     ras = (matrix @ [*ijk, 1])[:3]
     found = volume.geometry.to_ijk(ras)
-    assert np.abs(found - np.round(found)).max() < 1e-3
+    assert np.abs(found - np.round(found)).max() < 5e-3  # a qform's quaternion has the precision of 32 bits
     assert abs(volume.array[tuple(np.round(found[::-1]).astype(int))] - values[tuple(ijk.astype(int))]) < 0.01
-    assert np.allclose(volume.geometry.ijk_to_ras, matrix, atol=1e-3)
+    assert np.allclose(volume.geometry.ijk_to_ras, matrix, atol=5e-3)
 
 
 @settings(max_examples=60, deadline=None)

@@ -169,8 +169,12 @@ def _disagreement(sform: np.ndarray, header: Any, sizes: np.ndarray, shape: tupl
 
 def _qform(header: Any, sizes: np.ndarray) -> np.ndarray:
     """Return the matrix of the quaternion (nifti1.h, method 2)."""
-    b, c, d = header["quatern"].astype(float)
-    a = np.sqrt(max(1.0 - b * b - c * c - d * d, 0.0))
+    b, c, d = vector = header["quatern"].astype(float)
+    rest = 1.0 - vector @ vector
+    if rest < 1e-7:  # a half turn, but for the rounding of the file; as the reference implementation
+        b, c, d = vector / np.sqrt(vector @ vector)
+        rest = 0.0
+    a = np.sqrt(rest)
     rotation = np.array(
         [
             [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
