@@ -68,8 +68,7 @@ def load(
         if is_image_file(path):
             if series is not None:
                 raise InputError(
-                    f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series.",
-                    parameter="series",
+                    f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series."
                 )
             return read_image(path, resample=resample).checked()
     from oncotrack.images import dicom
