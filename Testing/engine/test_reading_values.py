@@ -178,6 +178,21 @@ def test_the_last_slice_is_damaged(tmp_path, size, sentence):
     assert load_study(tmp_path).series[0].is_damaged
 
 
+def test_a_slice_cut_after_any_element_is_told(tmp_path):
+    """A file that ends exactly after an element looks whole: only what is missing tells."""
+    write(series(HU), tmp_path)
+    file = tmp_path / "IM0003.dcm"
+    whole = file.read_bytes()
+    ds = pydicom.dcmread(file)
+    raw = [ds.get_item(tag) for tag in tuple(ds.keys())]
+    ends = [element.value_tell + element.length for element in raw]
+    assert len(ends) > 30
+    for end in [132, *ends[:-1]]:
+        file.write_bytes(whole[:end])
+        with pytest.raises(InputError, match=r"IM0003\.dcm"):
+            load(tmp_path)
+
+
 @pytest.mark.parametrize("size", [-9, -30])
 def test_cut_compressed_pixels_are_named(tmp_path, size):
     slices = series(HU)
@@ -231,3 +246,22 @@ def test_floating_point_maps_are_no_scan(tmp_path):
         ds.FloatPixelData = image.astype("<f4").tobytes()
     with pytest.raises(InputError, match="map of computed values"):
         load(write(slices, tmp_path))
+
+
+@pytest.mark.parametrize("keyword", ["RescaleSlope", "RescaleIntercept"])
+def test_a_slope_that_is_no_number_is_not_taken_as_none(tmp_path, keyword):
+    write(series(HU, RescaleSlope="1.23456", RescaleIntercept="-1024.125"), tmp_path)
+    file = tmp_path / "IM0002.dcm"
+    value = b"1.23456 " if keyword == "RescaleSlope" else b"-1024.125 "
+    file.write_bytes(file.read_bytes().replace(value, b"one,two".ljust(len(value))))
+    with pytest.raises(InputError, match=rf"IM0002\.dcm is damaged: its {keyword} is no number"):
+        load(tmp_path)
+
+
+def test_a_multi_frame_file_whose_frames_cannot_be_read_is_named(tmp_path):
+    file = write([enhanced(series(HU))], tmp_path) / "IM0000.dcm"
+    data = file.read_bytes()
+    start = data.index(b"\x00\x52\x30\x92SQ")  # the functional groups of the frames
+    file.write_bytes(data[: start + 30] + b"\xff" * 8 + data[start + 38 :])
+    with pytest.raises(InputError, match=r"IM0000\.dcm"):
+        load(tmp_path)

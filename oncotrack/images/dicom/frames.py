@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -38,6 +38,7 @@ _CLASSIC = {
     "NominalCardiacTriggerDelayTime": "TriggerTime",
     "FrameType": "ImageType",
 }
+_MOST_FRAMES = 100_000
 _POSITION_POINTERS = {0x00200032, 0x00209057}  # image position, position in the stack
 
 
@@ -97,8 +98,16 @@ def frames_of(file: DicomFile) -> list[Frame]:
         The file.
     """
     count = integer(file.header, "NumberOfFrames", 1)
-    if count <= 1 and "SharedFunctionalGroupsSequence" not in file.header:
+    if file.damage or (count <= 1 and "SharedFunctionalGroupsSequence" not in file.header):
         return [Frame(file, file.header)]
+    try:
+        return _multi_frame(file, min(count, _MOST_FRAMES))
+    except Exception:  # pydicom raises whatever it likes on damaged bytes
+        return [Frame(replace(file, damage="its frames cannot be read"), file.header)]
+
+
+def _multi_frame(file: DicomFile, count: int) -> list[Frame]:
+    """Return the frames of a multi-frame object."""
     import pydicom
 
     whole = pydicom.dcmread(file.path, stop_before_pixels=True, force=True)
@@ -112,7 +121,7 @@ def frames_of(file: DicomFile) -> list[Frame]:
         if dimension.get("DimensionIndexPointer") not in _POSITION_POINTERS
     ]
     base = dict(file.header)
-    if not groups:  # a position at the top is that of the file, not of each frame
+    if count > 1:  # a position at the top is that of the file, not of each frame
         base.pop("ImagePositionPatient", None)
     frames = []
     for index in range(count):

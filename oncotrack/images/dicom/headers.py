@@ -103,7 +103,7 @@ def read_header(path: Path, memo: dict[bytes, bytes]) -> DicomFile | None:
     except OSError as error:
         return DicomFile(path, {}, damage=f"it cannot be read ({error.strerror or error})")
     if not found.header.keys() & {"SOPClassUID", "Modality"}:
-        return DicomFile(path, {}, damage=found.damage) if marked and found.damage else None
+        return DicomFile(path, {}, damage=found.damage or _INCOMPLETE) if marked else None
     for keyword, value in found.header.items():
         if keyword in _BINARY:
             value = str(_BINARY[keyword].unpack_from(value.ljust(8, b"\0"))[0]).encode()
@@ -112,7 +112,7 @@ def read_header(path: Path, memo: dict[bytes, bytes]) -> DicomFile | None:
     return replace(found, damage=damage) if damage else found
 
 
-_CUT = "it is cut short"
+_CUT, _INCOMPLETE = "it is cut short", "its header is incomplete"
 
 
 def _stranger(path: Path, data: bytes) -> DicomFile | None:
@@ -178,8 +178,10 @@ def _parse(path: Path, marked: bool) -> DicomFile | None:
         unnamed = BIG_ENDIAN if little is False else _IMPLICIT_SYNTAX if implicit else _EXPLICIT_SYNTAX
         syntax = str(data.file_meta.get("TransferSyntaxUID") or unnamed)
     except Exception:
-        return DicomFile(path, {}, damage="its header cannot be read") if marked else None
-    return DicomFile(path, header, syntax) if header.keys() & {"SOPClassUID", "Modality"} else None
+        return DicomFile(path, {}, damage=_INCOMPLETE) if marked else None
+    if header.keys() & {"SOPClassUID", "Modality"}:
+        return DicomFile(path, header, syntax)
+    return DicomFile(path, {}, damage=_INCOMPLETE) if marked else None
 
 
 def _encoded(data, tag: int, keyword: str) -> bytes:

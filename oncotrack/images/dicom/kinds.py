@@ -65,7 +65,7 @@ def kind_of(header: Header) -> str:
     modality, sop_class = text(header, "Modality"), text(header, "SOPClassUID")
     if sop_class in _CLASSES or modality in _KINDS:
         return _CLASSES.get(sop_class) or _KINDS[modality]
-    if not integer(header, "Rows") and modality not in _SCANS:
+    if not integer(header, "Rows") and not _is_image(sop_class, modality):
         return _class_name(sop_class)
     if "LOCALIZER" in text(header, "ImageType").upper().split("\\"):
         return LOCALIZER
@@ -87,10 +87,9 @@ def why_no_scan(header: Header) -> str:
     """
     kind, modality, sop_class = kind_of(header), text(header, "Modality"), text(header, "SOPClassUID")
     article = "an" if kind[:1].lower() in "aeiou" or kind[:2] in ("MR", "RT", "XA") else "a"
-    if sop_class in _CLASSES or modality in _KINDS or (not integer(header, "Rows") and modality not in _SCANS):
+    has_pixels = integer(header, "Rows") > 0 or _is_image(sop_class, modality)
+    if sop_class in _CLASSES or modality in _KINDS or not has_pixels:
         return f"This is {article} {kind}, not a scan."
-    if not integer(header, "Rows"):
-        return "The files have a header but no pixels. Export the series again."
     if kind == LOCALIZER and modality == "CT":
         return "This is a localizer (a projection image for planning), not a volume of slices."
     if not header.get("ImagePositionPatient") and "SharedFunctionalGroupsSequence" not in header:
@@ -133,8 +132,24 @@ def has_detectors(header: Header) -> bool:
     return text(header, "SOPClassUID") == _NUCLEAR_MEDICINE
 
 
-def _class_name(sop_class: str) -> str:
+def lacks_pixels(header: Header) -> bool:
+    """Return whether an object should have pixels and ends before them.
+
+    Parameters
+    ----------
+    header : Header
+        Its header.
+    """
+    return "Rows" not in header and _is_image(text(header, "SOPClassUID"), text(header, "Modality"))
+
+
+def _is_image(sop_class: str, modality: str) -> bool:
+    """Return whether a SOP class has pixels; without one, whether the modality is that of a scan."""
+    return " Image Storage" in _class_name(sop_class, "") if sop_class else modality in _SCANS
+
+
+def _class_name(sop_class: str, suffix: str = " Storage") -> str:
     from pydicom.uid import UID
 
-    name = UID(sop_class).name.removesuffix(" Storage") if sop_class else ""
+    name = UID(sop_class).name.removesuffix(suffix) if sop_class else ""
     return name if name and name != sop_class else "object without pixels"

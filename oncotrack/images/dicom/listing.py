@@ -13,7 +13,7 @@ from oncotrack.images.dicom.frames import Frame, frames_of
 from oncotrack.images.dicom.grid import Grid, fit
 from oncotrack.images.dicom.groups import Part, label, normal_of
 from oncotrack.images.dicom.headers import DicomFile, Header, integer, numbers, text
-from oncotrack.images.dicom.kinds import DIRECTORY, kind_of, why_no_scan
+from oncotrack.images.dicom.kinds import DIRECTORY, kind_of, lacks_pixels, why_no_scan
 from oncotrack.images.dicom.parts import parts_of
 from oncotrack.images.dicom.study import Series
 
@@ -39,8 +39,8 @@ def list_series(
     nameless = []
     groups: dict[str, list[DicomFile]] = {}
     for file in files:
-        if file.damage and "SeriesInstanceUID" not in file.header:
-            nameless.append(file)
+        if "SeriesInstanceUID" not in file.header and (file.damage or lacks_pixels(file.header)):
+            nameless.append(file if file.damage else replace(file, damage="it has no pixels"))
         elif text(file.header, "SOPClassUID") != DIRECTORY:
             groups.setdefault(text(file.header, "SeriesInstanceUID"), []).append(file)
     listed = []
@@ -55,7 +55,7 @@ def list_series(
 def _rank(series: Series) -> tuple:
     scan = 0 if series.is_volume else 1 if series.is_damaged else 2 if series.size else 3
     number = series.number if series.number is not None else 2**31
-    return scan, series.date, number, series.time, series.uid, int(series.key.partition("#")[2] or 0)
+    return scan, series.date, number, series.time, series.uid  # the parts of one UID keep their order
 
 
 def _name(series: Series, name: str) -> str:
@@ -74,8 +74,8 @@ def _series(
     apart: dict[tuple[str, str], list[DicomFile]] = {}
     scans, broken = [], []
     for file in files:
-        if file.damage and "Rows" not in file.header:
-            broken.append(file)
+        if lacks_pixels(file.header):
+            broken.append(file if file.damage else replace(file, damage="it has no pixels"))
         elif why := why_no_scan(file.header):
             apart.setdefault((kind_of(file.header), why), []).append(file)
         else:
@@ -84,11 +84,11 @@ def _series(
         (Part([Frame(file, file.header) for file in members], problem=why), None)
         for (_kind, why), members in apart.items()
     ]
-    lost = _lost(scans, broken, nameless, missing)
     frames = [frame for file in scans for frame in frames_of(file)]
+    lost = _lost(frames, broken, nameless, missing)
     notes += _notes(frames)
     for part in parts_of(frames) if frames else []:
-        damaged = lost and (part.faulty or not part.problem)
+        damaged = lost and (part.faulty or not part.problem or any(frame.file.damage for frame in part.frames))
         found += _fitted(replace(part, problem=lost, faulty=True) if damaged else part)
     if not found:
         found = [(Part([Frame(broken[0], broken[0].header)], problem=_damage(broken[0]), faulty=True), None)]
@@ -131,18 +131,25 @@ def _without_copies(files: list[DicomFile]) -> tuple[list[DicomFile], int]:
     return [file for file in files if id(file) in left], len(files) - len(kept)
 
 
-def _lost(scans: list[DicomFile], broken: list[DicomFile], nameless: list[DicomFile], missing: list[str]) -> str:
+def _lost(frames: list[Frame], broken: list[DicomFile], nameless: list[DicomFile], missing: list[str]) -> str:
     """Return which slices of a series are damaged or missing, a sentence; "" when all are whole, as far as is known."""
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return f"The file {missing[0]}{more} of the DICOMDIR is missing. Copy the whole disc again."
-    damaged = [file for file in scans if file.damage] + broken
-    folders = {file.path.parent for file in scans}
-    names = {(file.path.parent, file.path.suffix.lower()) for file in scans}
-    for file in nameless:  # an empty file may be anything, one with the signature of DICOM is a part of it
-        if file.path.parent in folders and (file.header or (file.path.parent, file.path.suffix.lower()) in names):
-            damaged.append(file)
-    return _damage(damaged[0]) if damaged else ""
+    damaged = [frame.file for frame in frames if frame.file.damage] + broken
+    if nameless:
+        folders = {frame.file.path.parent for frame in frames}
+        names = {(frame.file.path.parent, frame.file.path.suffix.lower()) for frame in frames}
+        for file in nameless:  # an empty file may be anything, one with the signature of DICOM is a part of it
+            if file.path.parent in folders and (file.header or (file.path.parent, file.path.suffix.lower()) in names):
+                damaged.append(file)
+    if damaged:
+        return _damage(damaged[0])
+    for frame in frames:
+        for keyword in ("RescaleSlope", "RescaleIntercept"):
+            if not numbers(frame.header, keyword) and text(frame.header, keyword):
+                return f"The slice {frame.name} is damaged: its {keyword} is no number. Fetch the series again."
+    return ""
 
 
 def _damage(file: DicomFile) -> str:
