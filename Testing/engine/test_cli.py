@@ -189,6 +189,7 @@ def test_ctrl_c_ends_with_one_line_and_exit_130():
     code = """
 import signal, sys, time
 import oncotrack.samples
+from oncotrack.cli import main
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it, and their children too
 
@@ -383,6 +384,7 @@ def test_earlier_names_of_options_are_accepted_and_not_shown(arguments, paramete
 def test_help_imports_no_heavy_library_and_the_overview_not_even_typer():
     code = """
 import sys
+from oncotrack.cli import main
 def heavy(): return [m for m in ("torch", "numpy", "SimpleITK", "itk", "vtk", "rich") if m in sys.modules]
 sys.argv = ["oncotrack", "--help"]
 main()
