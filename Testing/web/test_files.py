@@ -200,7 +200,8 @@ def test_uploads_become_the_follow_up(start, visit, pair, tmp_path):
     assert math.dist(reader.follow(pair, 0)["followup"], pair.truth[0]) < 5, "several DICOM files"
     reader.tab("Files")
     upload(inputs.first, pair.followup)
-    assert reader.state("scan_names")[1] not in names, "an image file takes the place of the old follow-up"
+    # an image file takes the place of the old follow-up
+    reader.until(f"!{names}.includes(s('scan_names')[1]) && s('has_registration') && !s('job').text")
     reader.tab("Findings")
     assert math.dist(reader.follow(pair, 1)["followup"], pair.truth[1]) < 5
     assert server.stop() == 0

@@ -23,7 +23,7 @@ import oncotrack.images.files as files
 read = files.load
 def load(path, *arguments, **options):
     volume = read(path, *arguments, **options)
-    if str(path).endswith("tilted"):
+    if str(getattr(path, "path", path)).endswith("tilted"):
         volume.metadata.update(notice={NOTICE!r}, resampled="Resampled to 4 mm.")
     return volume
 files.load = load
