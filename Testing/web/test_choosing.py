@@ -139,7 +139,9 @@ def test_a_series_that_cannot_be_read_leaves_the_choice_of_the_others(reader, fo
     file.write_bytes(file.read_bytes()[:-300])  # after it was listed
     press_mouse(reader, row(reader, 1))
     assert "slice0002.dcm is damaged" in reader.message("damaged")
-    reader.page.locator("[data-series-dialog]").wait_for()
+    reader.until("!!s('series').title && !s('job').text")
+    reader.page.locator(".v-overlay--active [data-series-dialog]").wait_for()
     assert reader.state("scan_names") == names
+    reader.page.evaluate("document.activeElement.blur()")  # the focus need not be in the list
     reader.page.keyboard.press("Escape")
     reader.until(_ENDED)

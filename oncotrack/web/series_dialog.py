@@ -77,10 +77,7 @@ class SeriesDialog:
             v.VDialog(model_value=("!!series.title",), persistent=True, scrollable=True, max_width=780),
             v.VCard(
                 title=("series.title",),
-                **raw(
-                    """@keydown.esc="$event.currentTarget.querySelector('[data-series-cancel]').click()\"""",
-                    data_series_dialog="yes",
-                ),
+                **raw(data_series_dialog="yes"),
             ),
         ):
             with v.VCardText():

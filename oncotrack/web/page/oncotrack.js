@@ -43,7 +43,11 @@
     window.trame.trigger("oncotrack.key", [command, releases]);
   }, true);
 
-  // The list of series: the first one that can be opened gets the focus, and the arrow keys move it.
+  // The list of series: Escape cancels it wherever the focus is, the first one that can be opened gets the focus, and the
+  // arrow keys move it.
+  window.addEventListener("keydown", function (event) {
+    if (event.key === "Escape") document.querySelector(".v-overlay--active [data-series-cancel]")?.click();
+  }, true);
   const rows = (list) => [...list.querySelectorAll("button")];
   document.addEventListener("focusin", function (event) {
     if (event.target.matches(".v-overlay__content:has(.series-list)")) rows(event.target)[0]?.focus();
