@@ -77,7 +77,7 @@ def _chosen_row(choice, pictures):
     def show_button():
         index = series.currentRow
         button.enabled = index >= 0 and not choice.rows[index].problem
-        button.text = "Resample to a straight grid" if index >= 0 and choice.rows[index].resampling else "Open"
+        button.text = "Resample to a regular grid" if index >= 0 and choice.rows[index].resampling else "Open"
 
     series.connect("currentRowChanged(int)", lambda _index: show_button())
     series.connect("itemDoubleClicked(QListWidgetItem*)", lambda _item: button.click())

@@ -103,7 +103,7 @@ def test_several_volumes_are_listed_with_the_option_that_chooses(oncotrack, stud
     done = oncotrack(*command[:split], *scans, *command[split:])
     assert (done.code, done.out) == (2, "")
     assert f'holds 2 CT volumes: 1) CT "{SOFT}"' in done.err and f'2) CT "{LUNG}"' in done.err
-    assert done.err.endswith("words of its description. Use the option --series.\n")
+    assert done.err.endswith("words from its description. Use the option --series.\n")
 
 
 def test_the_one_ct_of_a_study_is_taken_and_named(one_ct, capsys):
@@ -169,7 +169,7 @@ def test_a_tilted_series_is_resampled_only_with_the_option(oncotrack, tmp_path):
     assert "The gantry was tilted" in done.err and done.err.endswith("Use the option --resample.\n")
     done = oncotrack(*arguments, "--resample")
     assert done.code == 0, done.err
-    assert "Resampled to straight slices" in done.err
+    assert "Resampled to a regular grid" in done.err
 
 
 def test_commands_without_the_option_name_another_way(oncotrack, study, one_ct, tmp_path):

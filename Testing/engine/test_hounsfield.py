@@ -102,7 +102,7 @@ WRONG = {
 def test_a_ct_with_other_intensities_is_not_taken_for_one(ct, name):
     change, sentence = WRONG[name]
     wrong = Volume(change(ct.array), ct.geometry, "scan", "CT")
-    with pytest.raises(InputError, match=f"scan holds no Hounsfield units: .*{sentence}"):
+    with pytest.raises(InputError, match=f"scan is not in Hounsfield units: .*{sentence}"):
         check_ct(wrong)
     assert not replace(wrong, modality="").is_ct
 
@@ -120,7 +120,7 @@ def test_mr_and_pet_are_not_taken_for_a_ct(mr, pet):
     ):
         image = Volume(array, mr.geometry, "scan", "CT")
         with pytest.raises(
-            InputError, match=f"scan holds no Hounsfield units: .*{sentence}.* an MR, a PET or a picture"
+            InputError, match=f"scan is not in Hounsfield units: .*{sentence}.* an MR, a PET or a picture"
         ):
             check_ct(image)
         assert not replace(image, modality="").is_ct
@@ -137,9 +137,9 @@ def test_an_mr_or_a_pet_of_any_scale_is_not_taken_for_a_shifted_ct(mr, pet, scal
 def test_follow_up_says_that_an_offset_was_lost(ct, mr):
     shifted = Volume((ct.array.clip(-1024) + 1024).astype(np.int16), ct.geometry, "shifted")
     for pair in ((ct, shifted), (shifted, ct), (shifted, shifted)):
-        with pytest.raises(InputError, match=f"shifted holds no Hounsfield units.*{OFFSET}"):
+        with pytest.raises(InputError, match=f"shifted is not in Hounsfield units.*{OFFSET}"):
             register(*pair, cache=False)
-    with pytest.raises(InputError, match="MR holds no Hounsfield units"):
+    with pytest.raises(InputError, match="MR is not in Hounsfield units"):
         register(replace(mr, modality="CT", name="MR"), replace(mr, modality="CT", name="MR"), cache=False)
     with pytest.raises(RegistrationError, match="scans of one modality"):
         register(ct, replace(mr, modality=""), cache=False)

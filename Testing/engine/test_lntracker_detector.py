@@ -88,7 +88,7 @@ def test_images_other_than_ct_and_scans_without_a_body_are_refused(ct, tmp_path)
         return Volume(array, ct.geometry, "image")
 
     bright = like((ct.array.clip(-200, 300) + 200).astype("int16"))
-    assert "no Hounsfield units" in refused(bright, "mr.nii.gz")
+    assert "not in Hounsfield units" in refused(bright, "mr.nii.gz")
     room = np.full_like(ct.array, -1000)
     room[3, 4, 5] = -900
     assert "no body" in refused(like(room), "room.nii.gz")

@@ -109,7 +109,7 @@ def test_images_other_than_ct_are_refused():
     volume = body()
     with pytest.raises(InputError, match="modality of x is MR"):
         check_ct(Volume(volume.array, volume.geometry, "x", "MR"))
-    with pytest.raises(InputError, match="no Hounsfield units"):
+    with pytest.raises(InputError, match="not in Hounsfield units"):
         check_ct(Volume(np.abs(volume.array), volume.geometry, "x", ""))
     check_ct(volume)
 

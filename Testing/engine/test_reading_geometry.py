@@ -154,14 +154,14 @@ def test_mixed_distances_are_resampled_when_the_reader_agrees(tmp_path):
     for ds, z in zip(slices, places, strict=True):
         ds.ImagePositionPatient = [0, 0, z]
     write(slices, tmp_path)
-    with pytest.raises(InputError, match=r"mixed: 5 mm \(3 times\), then 2.5 mm \(3 times\)") as refused:
+    with pytest.raises(InputError, match=r"slice spacing varies: 5 mm \(3 times\), then 2.5 mm \(3 times\)") as refused:
         load(tmp_path)
     assert refused.value.parameter == "resample"
     volume = load(tmp_path, resample=True)
     assert volume.spacing[2] == 2.5
     assert np.array_equal(volume.array[[0, 2, 4, 6, 7, 8, 9]], values)
     assert np.allclose(volume.array[1], (values[0] + values[1]) / 2)
-    assert "mixed" in volume.metadata["resampled"]
+    assert "spacing varies" in volume.metadata["resampled"]
 
 
 def test_a_tilted_gantry_is_straightened_when_the_reader_agrees(tmp_path):
@@ -173,7 +173,7 @@ def test_a_tilted_gantry_is_straightened_when_the_reader_agrees(tmp_path):
         values[12, 12] = 500
         set_stored(ds, values + 1024)
     write(slices, tmp_path)
-    with pytest.raises(InputError, match=r"gantry was tilted: .* by 15.0 degrees"):
+    with pytest.raises(InputError, match=r"gantry was tilted by 15.0 degrees"):
         load(tmp_path)
     volume = load(tmp_path, resample=True)
     direction = np.array(volume.direction)
@@ -189,7 +189,7 @@ def test_slices_that_drift_from_even_distances_are_not_taken_as_even(tmp_path):
     slices = series(hounsfield((30, 3, 3)))
     for ds, z in zip(slices, np.cumsum(np.linspace(3.0, 3.2, 30)), strict=True):
         ds.ImagePositionPatient = [0, 0, f"{z:.4f}"]
-    with pytest.raises(InputError, match=r"lie up to 0\.\d+ mm from even distances"):
+    with pytest.raises(InputError, match=r"deviate by up to 0\.\d+ mm from regular spacing"):
         load(write(slices, tmp_path))
 
 
@@ -201,7 +201,7 @@ def test_a_single_slice_is_as_thick_as_it_says(tmp_path, tags, extent):
 
 
 def test_a_single_slice_without_thickness_is_no_volume(tmp_path):
-    with pytest.raises(InputError, match="without a slice thickness is no volume"):
+    with pytest.raises(InputError, match="without a slice thickness is not a volume"):
         load(write(series(hounsfield((1, 4, 4)), SliceThickness=None), tmp_path))
 
 
@@ -217,5 +217,5 @@ def test_directions_that_are_not_perpendicular_are_refused(tmp_path, orientation
     slices = series(hounsfield((3, 4, 4)))
     for ds in slices:
         ds.ImageOrientationPatient = list(orientation)
-    with pytest.raises(InputError, match="not perpendicular vectors of length 1"):
+    with pytest.raises(InputError, match="not perpendicular unit vectors"):
         load(write(slices, tmp_path))

@@ -106,7 +106,7 @@ def test_protocol_pages_and_other_objects_are_set_apart_and_named(tmp_path):
             "presentation state",
             "protocol page",
             "segmentation",
-            "set of contours (RTSTRUCT)",
+            "structure set (RTSTRUCT)",
             "structured report",
         ]
     )
@@ -156,7 +156,7 @@ def test_the_whole_copy_of_a_damaged_file_is_taken(tmp_path):
 def test_images_of_one_position_over_time_are_no_volume(tmp_path):
     base = series(HU[:1])[0]
     slices = [changed(base, AcquisitionNumber=n, AcquisitionTime=f"1200{n:02d}", InstanceNumber=n) for n in range(12)]
-    with pytest.raises(InputError, match="No volume: 12 images of one position over time"):
+    with pytest.raises(InputError, match="Not a volume: 12 images at one position over time"):
         load(write(slices, tmp_path))
 
 
@@ -212,7 +212,7 @@ def test_times_that_differ_from_slice_to_slice_are_put_in_order(tmp_path):
         for phase in range(3)
     ]
     study = load_study(write(slices, tmp_path))
-    assert [(found.slices, found.part) for found in study.series] == [(6, f"{n} of 3 over time") for n in (1, 2, 3)]
+    assert [(found.slices, found.part) for found in study.series] == [(6, f"time point {n} of 3") for n in (1, 2, 3)]
 
 
 @pytest.mark.parametrize(
@@ -280,13 +280,13 @@ def test_single_images_in_several_directions_are_no_volume(tmp_path):
     base = series(HU[:1])[0]
     angles = np.radians(range(0, 180, 30))
     views = [changed(base, ImageOrientationPatient=[*(np.cos(a), np.sin(a), 0), 0, 0, -1]) for a in angles]
-    with pytest.raises(InputError, match="No volume: 6 single images in different directions"):
+    with pytest.raises(InputError, match="Not a volume: 6 single images of different orientations"):
         load(write(views, tmp_path))
 
 
 def test_slices_at_one_position_that_nothing_tells_apart_are_refused(tmp_path):
     slices = series(HU)
-    with pytest.raises(InputError, match=r"1 of 7 slices lie at the same position .*IM0002\.dcm and extra\.dcm"):
+    with pytest.raises(InputError, match=r"at the same position as another: 1 of 7 .*IM0002\.dcm and extra\.dcm"):
         write(slices, tmp_path)
         load(write([changed(slices[2])], tmp_path, "extra.dcm"))
 
@@ -326,7 +326,7 @@ def test_a_uid_or_key_names_a_series(whole_study):
         (None, "MR", "holds no MR. It holds: 1\\) CT"),
         ("T2", None, 'holds no series "T2". It holds: 1\\) CT'),
         ("99", None, 'holds no series "99"'),
-        ("3", "CT", "series 3 is no CT: PET"),
+        ("3", "CT", "series 3 is not of modality CT: PET"),
         ("Lesions", None, "This is a segmentation, not a scan"),
         (None, "SEG", "This is a segmentation, not a scan"),
     ],
@@ -350,7 +350,7 @@ def test_a_damaged_series_is_not_passed_over_for_another(tmp_path):
     slices = series(HU)
     write(slices, tmp_path / "whole")
     write(new_series(slices[:2] + slices[3:], SeriesDescription="Gap"), tmp_path / "gap")
-    with pytest.raises(InputError, match=r'holds 2 series that may be meant: .*"Gap", 5 images \(1 slice is missing'):
+    with pytest.raises(InputError, match=r'holds 2 possible series: .*"Gap", 5 images \(1 slice is missing'):
         load(tmp_path)
     assert np.array_equal(load(tmp_path, "Chest").array, HU)
 
@@ -382,14 +382,14 @@ def test_positions_of_one_place_may_differ_by_their_rounding(tmp_path, noise):
     assert [found.slices for found in study.series if found.is_volume] == [6, 6, 6]
     for n, ds in enumerate(slices):
         ds.ImagePositionPatient = [-10, -20, noise * (n % 2)]
-    with pytest.raises(InputError, match="No volume: 18 images of one position over time"):
+    with pytest.raises(InputError, match="Not a volume: 18 images at one position over time"):
         load(write(slices, tmp_path / "monitoring"))
 
 
 def test_the_same_slices_under_new_uids_are_two_sets(tmp_path):
     slices = series(HU)
     study = load_study(write(slices + [changed(ds) for ds in slices], tmp_path))
-    assert [found.part for found in study.series] == [f"set {n} of 2 at the same place" for n in (1, 2)]
+    assert [found.part for found in study.series] == [f"set {n} of 2 at the same positions" for n in (1, 2)]
 
 
 @pytest.mark.parametrize(
@@ -410,8 +410,8 @@ def test_pictures_that_are_no_slices_are_refused(tmp_path, tags, sentence):
     ("tags", "note"),
     [
         ({"RescaleType": "Z_EFF"}, "values are given as Z_EFF, not as Hounsfield units"),
-        ({"GantryDetectorTilt": 15}, "gantry tilt of 15 degrees, but the positions of its slices are not tilted"),
-        ({"Modality": "PT", "NumberOfSlices": 47}, "The header counts 47 slices; 6 are here"),
+        ({"GantryDetectorTilt": 15}, "gantry tilt of 15 degrees, but the slice positions show none"),
+        ({"Modality": "PT", "NumberOfSlices": 47}, "The header states 47 slices, but the series has only 6"),
     ],
 )
 def test_doubts_about_a_series_are_noted(tmp_path, tags, note):

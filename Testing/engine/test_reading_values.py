@@ -166,8 +166,8 @@ def cut(file, size):
     [
         (-20, r"IM0003\.dcm is damaged: it is cut short"),
         (1100, r"IM0003\.dcm is damaged: it is cut short"),
-        (400, r"IM0003\.dcm beside the slices is damaged: it is cut short"),
-        (0, r"IM0003\.dcm beside the slices is damaged: it is empty \(0 bytes\)"),
+        (400, r"IM0003\.dcm in the folder of the slices is damaged: it is cut short"),
+        (0, r"IM0003\.dcm in the folder of the slices is damaged: it is empty \(0 bytes\)"),
     ],
 )
 def test_the_last_slice_is_damaged(tmp_path, size, sentence):
@@ -208,7 +208,7 @@ def test_too_few_pixels_are_named(tmp_path):
     slices = series(HU)
     for ds in slices:
         ds.Rows = 40
-    with pytest.raises(InputError, match=r"IM0000\.dcm is damaged: it has too few pixels"):
+    with pytest.raises(InputError, match=r"IM0000\.dcm is damaged: its pixel data is too short"):
         load(write(slices, tmp_path))
 
 
@@ -216,7 +216,7 @@ def test_headers_without_pixels_are_no_volume(tmp_path):
     slices = series(HU)
     for ds in slices:
         del ds.PixelData
-    with pytest.raises(InputError, match="has no pixels"):
+    with pytest.raises(InputError, match="has no pixel data"):
         load(write(slices, tmp_path))
 
 
@@ -229,13 +229,13 @@ def test_an_empty_file_of_another_kind_does_not_matter(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "sentence"),
-    [(b"<html>not found</html>", "it is no DICOM"), (bytes(3000), "it holds nothing but zeros")],
+    [(b"<html>not found</html>", "it is not a DICOM file"), (bytes(3000), "it holds nothing but zeros")],
 )
 def test_a_slice_replaced_by_something_else_is_named(tmp_path, content, sentence):
     """A download that failed: an error page, or a file that was made but never filled."""
     write(series(HU), tmp_path)
     (tmp_path / "IM0003.dcm").write_bytes(content)
-    with pytest.raises(InputError, match=rf"IM0003\.dcm beside the slices is damaged: {sentence}"):
+    with pytest.raises(InputError, match=rf"IM0003\.dcm in the folder of the slices is damaged: {sentence}"):
         load(tmp_path)
 
 
@@ -254,7 +254,7 @@ def test_a_slope_that_is_no_number_is_not_taken_as_none(tmp_path, keyword):
     file = tmp_path / "IM0002.dcm"
     value = b"1.23456 " if keyword == "RescaleSlope" else b"-1024.125 "
     file.write_bytes(file.read_bytes().replace(value, b"one,two".ljust(len(value))))
-    with pytest.raises(InputError, match=rf"IM0002\.dcm is damaged: its {keyword} is no number"):
+    with pytest.raises(InputError, match=rf"IM0002\.dcm is damaged: its {keyword} is not a number"):
         load(tmp_path)
 
 

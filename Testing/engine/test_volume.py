@@ -115,7 +115,7 @@ CUBE = np.arange(64, dtype=np.float32).reshape(4, 4, 4)
         (lambda d: write(d / "time.nii", np.stack([CUBE] * 3), isVector=False), "3 volumes"),
         (lambda d: write(d / "colour.nrrd", np.zeros((4, 4, 4, 3)), isVector=True), "3 values per voxel"),
         (lambda d: write(d / "constant.mha", np.full((4, 4, 4), -1000.0)), "constant: every voxel is -1000"),
-        (lambda d: write(d / "nan.mha", np.where(CUBE > 60, np.nan, CUBE)), "3 voxels that are not numbers"),
+        (lambda d: write(d / "nan.mha", np.where(CUBE > 60, np.nan, CUBE)), "3 invalid voxel values"),
         (lambda d: d.joinpath("text.txt").write_text("x") and d / "text.txt", "not an image that OncoTrack can read"),
         (lambda d: d.joinpath("broken.nii.gz").write_bytes(b"\x1f\x8b garbage") and d / "broken.nii.gz", "damaged"),
         (lambda d: d.joinpath("none.nrrd").write_bytes(b"") or d / "none.nrrd", "damaged"),
@@ -145,7 +145,7 @@ def test_too_few_slices_are_refused():
 
 
 def test_a_wrong_suffix_and_an_unwritable_folder_are_refused(tmp_path):
-    with pytest.raises(OutputError, match="no known image suffix"):
+    with pytest.raises(OutputError, match="no supported file extension"):
         save(SCAN, tmp_path / "scan.jpg")
     (tmp_path / "file").write_text("x")
     with pytest.raises(OutputError, match="cannot be written"):

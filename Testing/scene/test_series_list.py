@@ -81,18 +81,19 @@ def test_no_question_is_asked_where_one_volume_can_be_meant(study, tmp_path):
 
 
 def test_a_name_that_fits_no_series_or_several_asks(study):
-    assert asked(study, series="99").question == ('No single series of study is called "99". Choose the one to open.')
+    question = asked(study, series="99").question
+    assert question == '"99" does not identify exactly one series of study. Choose the one to open.'
     assert len(asked(study, series="5 mm").rows) == 6
 
 
 def test_a_tilted_series_is_resampled_when_it_is_chosen(tmp_path):
     folder = write_tilted(tmp_path / "tilted")
     choice = asked(folder)
-    assert choice.question == "tilted can only be opened when it is resampled."
+    assert choice.question == "tilted can only be opened if it is resampled."
     assert "The gantry was tilted" in choice.rows[0].resampling
     volume = choice.read(choice.rows[0].key)
     assert volume.array.shape[1] > ellipsoid().array.shape[1]
-    assert opened_text(volume).startswith("Resampled to straight slices")
+    assert opened_text(volume).startswith("Resampled to a regular grid")
     assert isinstance(open_scan(ScanSource(folder, resample=True)), Volume)
 
 

@@ -46,7 +46,7 @@ def test_a_truncated_file_is_refused_and_the_open_scene_stays(saved, scene, tmp_
     cut = tmp_path / "cut.mrb"
     cut.write_bytes(saved.read_bytes()[: saved.stat().st_size // 2])
     nodes = scene.GetNumberOfNodes()
-    with pytest.raises(InputError, match="cut off"):
+    with pytest.raises(InputError, match="incomplete"):
         open_scene(scene, cut)
     assert scene.GetNumberOfNodes() == nodes
 

@@ -135,3 +135,48 @@ def test_a_saved_scene_reopens_with_all_visits(patient, trackers, tmp_path):
     again.follow_onward().run()
     assert np.allclose(course(again)[3], (0.0, 5.0, -4.0) + 2 * SHIFT), "the registrations are restored too"
     again.close()
+
+
+def test_a_third_visit_is_shown_beside_the_two_and_scrolls_with_them(patient, view):
+    views = {name: view(name) for name in ("BaselineAxial", "FollowUpAxial", "ThirdVisitAxial")}
+    patient.show_visit(2)
+    assert [volume.GetName() for volume in patient.third.candidates] == ["CT 1", "CT 4"]
+    assert patient.third.nearest.GetName() == "CT 1", "the visit before the baseline"
+    patient.third.show(patient.third.nearest)
+    assert patient.third.is_linked
+    views["BaselineAxial"].node.SetSliceOffset(10.0)
+    assert np.allclose(views["ThirdVisitAxial"].centre(), np.array((0, 0, 10.0)) - SHIFT)
+    assert np.allclose(views["FollowUpAxial"].centre(), np.array((0, 0, 10.0)) + SHIFT)
+    views["ThirdVisitAxial"].node.SetSliceOffset(-6.0)
+    assert np.isclose(views["BaselineAxial"].centre()[2], -6.0 + SHIFT[2])
+    assert np.isclose(views["FollowUpAxial"].centre()[2], -6.0 + 2 * SHIFT[2])
+    patient.go_to(patient.findings.findings[0].uid)
+    assert np.allclose(views["ThirdVisitAxial"].centre(), patient.current.at(patient.third.time_point).centre)
+    patient.show_visit(1)
+    assert patient.third.volume is None, "it is the baseline again"
+
+
+def test_a_third_visit_later_than_the_baseline_is_linked_through_the_inverse(patient, view):
+    views = {name: view(name) for name in ("BaselineAxial", "ThirdVisitAxial")}
+    patient.third.show(patient.visits[3])
+    views["BaselineAxial"].node.SetSliceOffset(4.0)
+    assert np.allclose(views["ThirdVisitAxial"].centre(), np.array((0, 0, 4.0)) + 3 * SHIFT)
+
+
+def test_only_another_visit_can_be_third(patient):
+    with pytest.raises(InputError, match="neither the baseline"):
+        patient.third.show(patient.baseline)
+    with pytest.raises(InputError, match="Choose one first"):
+        patient.third.register()
+
+
+def test_several_findings_are_decided_and_removed_in_one_step(patient, lesion):
+    second = patient.findings.add(patient.baseline_id, patient.current.at(patient.baseline_id))
+    uids = [finding.uid for finding in patient.findings]
+    assert patient.decide_several([*uids, "gone"], State.ACCEPTED) == 1, "the second has no match"
+    assert patient.findings[uids[0]].at(patient.followup_id).state is State.ACCEPTED
+    patient.undo()
+    assert patient.findings[uids[0]].at(patient.followup_id).state is State.PROPOSED
+    assert patient.remove_several(uids) == 2 and not len(patient.findings)
+    patient.undo()
+    assert second.uid in patient.findings and len(patient.findings) == 2

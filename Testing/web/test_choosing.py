@@ -128,7 +128,7 @@ def test_the_keyboard_chooses_and_a_tilted_series_is_resampled_by_one_key(reader
     reader.page.wait_for_function("document.activeElement.hasAttribute('data-series-resample')")
     reader.page.keyboard.press("Enter")
     reader.until(f"{_ENDED} && s('scan_names')[1] === 'tilted'")
-    reader.message("Resampled to straight slices")
+    reader.message("Resampled to a regular grid")
 
 
 def test_a_series_that_cannot_be_read_leaves_the_choice_of_the_others(reader, folders):

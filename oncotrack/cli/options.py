@@ -13,7 +13,10 @@ Image = Annotated[
         help="DICOM (folder, file, DICOMDIR or zip archive), NIfTI, NRRD or MetaImage file.", show_default=False
     ),
 ]
-_CHOICE = "Which DICOM series, where there are several: {}its number in oncotrack series, its UID, or words of its description."
+_CHOICE = (
+    "Which DICOM series, where there are several: {}its number as listed by oncotrack series, its UID, or words from "
+    "its description."
+)
 Series = Annotated[
     str | None, typer.Option("--series", metavar="N|UID|WORDS", help=_CHOICE.format(""), show_default=False)
 ]
@@ -32,7 +35,7 @@ FollowupSeries = Annotated[
 ]
 Resample = Annotated[
     bool,
-    typer.Option("--resample", help="Resample a tilted gantry or mixed slice distances to a straight, regular grid."),
+    typer.Option("--resample", help="Resample slices of a tilted gantry or of varying spacing to a regular grid."),
 ]
 Json = Annotated[
     str | None,

@@ -67,7 +67,7 @@ class Body:
         if height < 3:
             height *= 100
         elif 50 <= height <= 250:
-            notes.append(f"The patient's height of {height:g} is taken as cm.")
+            notes.append(f"The patient's height of {height:g} is taken as cm, not m.")
         if not 20 <= height <= 250:
             raise InputError(f"The patient's height of {height:g} cm is not possible. Correct it.")
         if kind == "BSA":  # Du Bois
@@ -78,11 +78,12 @@ class Body:
         masses = [mass_kg(kind, one, weight, height) for one in ("MF" if sex == "O" else sex)]
         if sex == "O":
             notes.append(
-                f"The patient's sex is other: the {KINDS[kind]} is the mean of the formulas for men and women."
+                f"The patient's sex is other (O): the {KINDS[kind]} is the mean of the formulas for men and women."
             )
         if (mass := sum(masses) / len(masses)) <= 0:
             raise InputError(
-                f"The {KINDS[kind]} of {weight:g} kg and {height:g} cm is no mass. Choose another kind of SUV."
+                f"The {KINDS[kind]} for {weight:g} kg and {height:g} cm is not positive. Check weight and height, or "
+                "choose another kind of SUV."
             )
         return 1000 * mass, notes
 

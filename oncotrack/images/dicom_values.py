@@ -51,7 +51,7 @@ def moment(date: object, time: object) -> datetime:
         return start + timedelta(seconds=float(f"0.{fraction or 0}"))
     except ValueError as error:
         raise InputError(
-            f'"{date}" and "{time}" are no date and time of DICOM. Correct the header or export it again.'
+            f'"{date}" and "{time}" are not a valid DICOM date and time. Correct the header or export the series again.'
         ) from error
 
 
@@ -72,7 +72,7 @@ def full_time(text: str, header: Any) -> datetime:
     """
     found = _FULL_TIME.fullmatch(str(text).strip())
     if not found:
-        raise InputError(f'"{text}" is no date and time of DICOM. Correct the header or export it again.')
+        raise InputError(f'"{text}" is not a valid DICOM date and time. Correct the header or export the series again.')
     digits, fraction, zone = found.groups()
     stated = moment(digits[:8], digits[8:] + (fraction or ""))
     local = str(header.get("TimezoneOffsetFromUTC") or "").strip()

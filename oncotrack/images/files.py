@@ -68,7 +68,8 @@ def load(
         if is_image_file(path):
             if series is not None:
                 raise InputError(
-                    f"{path.name} holds one image, no DICOM series to choose from. Open it without naming a series."
+                    f"{path.name} is a single image without DICOM series to choose from. Open it without naming a "
+                    "series."
                 )
             return read_image(path, resample=resample).checked()
     from oncotrack.images import dicom
@@ -98,7 +99,7 @@ def read_image(path: Path, *, resample: bool = False, keep_shear: bool = False) 
     if not is_image_file(path):
         raise InputError(
             f"{path.name} is not an image that OncoTrack can read. "
-            f"Give a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
+            f"Choose a DICOM folder, or a file ending in {', '.join(SUFFIXES)}."
         )
     name = path.name.lower()
     form = nifti if name.endswith((".nii", ".nii.gz")) else nrrd if name.endswith((".nrrd", ".nhdr")) else metaimage
@@ -166,7 +167,7 @@ def save(volume: Volume, path: str | Path) -> Path:
     """
     path = Path(path)
     if not path.name.lower().endswith(_WRITABLE):
-        raise OutputError(f"{path.name} ends in no known image suffix; use one of {', '.join(_WRITABLE)}.")
+        raise OutputError(f"{path.name} has no supported file extension; use one of {', '.join(_WRITABLE)}.")
     with replacing(path) as temporary:
         try:
             if path.name.lower().endswith((".nii", ".nii.gz")):
@@ -174,5 +175,5 @@ def save(volume: Volume, path: str | Path) -> Path:
             else:
                 sitk.WriteImage(to_sitk(volume), str(temporary), useCompression=True)
         except (OSError, RuntimeError) as error:
-            raise OutputError(f"{path} could not be written; is the disk full?") from error
+            raise OutputError(f"{path} could not be written. Check free disk space and permissions.") from error
     return path

@@ -47,7 +47,7 @@ class Geometry:
                 "Export the image again from the scanner or archive."
             )
         if abs(np.linalg.det(matrix)) < 1e-3:
-            raise InputError("The image's axes do not span space (its direction matrix is singular). Export it again.")
+            raise InputError("The image axes do not span 3D space (singular direction matrix). Export the image again.")
 
     @classmethod
     def from_matrix(cls, size: Sequence[int], ijk_to_ras: np.ndarray) -> Geometry:

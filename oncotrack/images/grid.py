@@ -55,7 +55,7 @@ def place(
     if 1 in geometry.size:
         thickness = min(s for s, n in zip(geometry.spacing, geometry.size, strict=True) if n == 1)
         metadata = metadata | {
-            "single_slice": f"A single slice; its thickness of {thickness:g} mm is taken as its extent."
+            "single_slice": f"A single slice; its thickness of {thickness:g} mm is used as slice spacing."
         }
     volume = Volume(array, geometry, name, metadata=metadata)
     shear = shear_degrees(geometry)
@@ -64,8 +64,8 @@ def place(
     if resample:
         return straightened(volume)
     raise InputError(
-        f"{name} is sheared: its axes are {shear:.1f} degrees from right angles (a tilted gantry, or a registration that "
-        "was stored in the file). It has to be resampled to a straight grid.",
+        f"{name} is sheared: its axes are {shear:.1f} degrees off the right angle (a tilted gantry, or a registration "
+        "stored in the file). It has to be resampled to a regular grid.",
         parameter="resample",
     )
 
@@ -78,7 +78,7 @@ def _check_matrix(matrix: np.ndarray, name: str) -> None:
             f"{name} states a voxel size of {_product(spacing)} mm, which no scan of a patient has. "
             "Correct its header or export it again."
             if np.isfinite(matrix[:3, 3]).all()
-            else f"{name} states the position {_product(matrix[:3, 3], ', ')} mm, which is none. Export it again."
+            else f"{name} states the position {_product(matrix[:3, 3], ', ')} mm, which is not valid. Export it again."
         )
     if np.abs(matrix[:3, 3]).max() > _FARTHEST_MM:
         raise InputError(
@@ -148,5 +148,8 @@ def straightened(volume: Volume) -> Volume:
     plain = [0.0] * 3, [1.0] * 3, np.eye(3).ravel().tolist()
     outside = float(volume.array.min())
     array = sitk.GetArrayFromImage(sitk.Resample(image, list(grid.size), transform, sitk.sitkLinear, *plain, outside))
-    done = f"Resampled to a straight grid: the axes of the file are {shear_degrees(volume.geometry):.1f} degrees from right angles."
+    done = (
+        "Resampled to a regular grid: the axes of the file are "
+        f"{shear_degrees(volume.geometry):.1f} degrees off the right angle."
+    )
     return replace(volume, array=array, geometry=grid, metadata=volume.metadata | {"resampled": done})

@@ -62,18 +62,18 @@ def problem(array: np.ndarray, spacing: Sequence[float], *, may_be_other: bool =
         return ""
     if sample.is_inverted:
         return (
-            "holds no Hounsfield units: air is bright and bone is dark, so the intensities are inverted (MONOCHROME1, or a "
-            "negative). Export it again as a CT with its own intensities."
+            "is not in Hounsfield units: air is bright and bone is dark, so the intensities are inverted (MONOCHROME1, "
+            "or a negative). Export it again as a CT with its original intensities."
         )
     if sample.is_shifted:
         return (
-            f"holds no Hounsfield units: soft tissue lies near {sample.soft_tissue:.0f} instead of 40, so the offset of "
-            "-1024 was lost. Export it again with its rescale intercept, or subtract 1024."
+            f"is not in Hounsfield units: soft tissue lies near {sample.soft_tissue:.0f} instead of 40, so the offset "
+            "of -1024 was lost. Export it again with its rescale intercept, or subtract 1024."
         )
     if not may_be_other and (reason := sample.contradiction):
         return (
-            f"holds no Hounsfield units: {reason}. It is probably an MR, a PET or a picture. Choose the patient's CT, or "
-            "export it again."
+            f"is not in Hounsfield units: {reason}. It is probably an MR, a PET or a picture. Choose the patient's CT, "
+            "or export it again."
         )
     return ""
 
@@ -143,17 +143,17 @@ class _Sample:
         if high - low < 5 and high < 30:
             return f"most of its voxels lie between {low:.3g} and {high:.3g}"
         if self.width_mm >= _SMALL_MM and (above := _part(self.tissue, 1600)) > 0.3:
-            return f"{above:.0%} of its voxels lie above 1600, where only teeth and metal lie"
+            return f"{above:.0%} of its voxels lie above 1600, which normally only teeth and metal reach"
         if self.width_mm > _WIDE_MM:
             return (
-                f"it shows neither air nor fat, though it is {self.width_mm:.0f} mm wide (its intensities begin at "
+                f"it shows neither air nor fat, though it is {self.width_mm:.0f} mm wide (its lowest value is "
                 f"{self.voxels.min():.4g})"
             )
         if self.width_mm >= 2 * _SMALL_MM and upper - lower > 150:
-            return f"it shows neither air nor fat, and half of its voxels are spread from {lower:.4g} to {upper:.4g}"
+            return f"it shows neither air nor fat, and half of its voxels range from {lower:.4g} to {upper:.4g}"
         if self.width_mm >= 2 * _SMALL_MM and self._has_cut_off_background:
             return (
-                f"it shows neither air nor fat, and many voxels of background at {np.percentile(self.tissue, 0.5):.4g}"
+                f"it shows neither air nor fat, and many background voxels near {np.percentile(self.tissue, 0.5):.4g}"
             )
         return ""
 

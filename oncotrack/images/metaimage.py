@@ -79,7 +79,7 @@ def _fields(file: BinaryIO, path: Path) -> dict[str, str]:
         key, sign, value = line.partition("=")
         if not sign:
             raise InputError(
-                f"{path} is damaged or not what its name says: it does not begin like MetaImage. Copy or export it again."
+                f"{path} is damaged or is not a MetaImage file, despite its name. Copy or export it again."
             )
         fields[key.strip().lower()] = value.strip()
         if key.strip().lower() == "elementdatafile":
@@ -98,7 +98,10 @@ def _voxels(fields: dict[str, str], file: BinaryIO, path: Path, sizes: list[int]
 
     kind = _TYPES.get(fields["elementtype"].upper())
     if kind is None:
-        raise InputError(f"{path.name} holds numbers of the type {fields['elementtype']}, which is not read.")
+        raise InputError(
+            f"{path.name} holds numbers of the type {fields['elementtype']}, which OncoTrack does not support. "
+            "Export it with another type."
+        )
     files, where = [file], fields["elementdatafile"]
     if where.upper() != "LOCAL":
         if where.startswith("LIST"):
@@ -132,7 +135,7 @@ def _ijk_to_ras(fields: dict[str, str], dimensions: int, name: str) -> np.ndarra
         raise InputError(f"{name} states no voxel size. Export it again from the original scan.")
     unit = fields.get("distanceunits", "").lower()
     if unit not in _MM:
-        raise InputError(f'{name} states positions in "{unit}"; only cm, mm and um are read.')
+        raise InputError(f'{name} states positions in "{unit}"; only cm, mm and um are supported.')
     axes, origin = numbers("transformmatrix", "rotation", "orientation"), numbers("offset", "position", "origin")
     axes = np.eye(dimensions) if axes is None else axes.reshape(dimensions, dimensions)
     origin = np.zeros(dimensions) if origin is None else origin

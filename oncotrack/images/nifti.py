@@ -104,9 +104,7 @@ def _header(file: Any, path: Path) -> Any:
                     f"{path.name} is an Analyze file or half of a pair (.hdr and .img), which does not say which side is "
                     "left. Convert it to one NIfTI file from the original scan."
                 )
-    raise InputError(
-        f"{path} is damaged or not what its name says: it does not begin like NIfTI. Copy or export it again."
-    )
+    raise InputError(f"{path} is damaged or is not a NIfTI file, despite its name. Copy or export it again.")
 
 
 def _shape(header: Any, name: str) -> tuple[int, int, int]:
@@ -134,11 +132,11 @@ def _ijk_to_ras(header: Any, shape: tuple[int, int, int], name: str) -> tuple[np
     elif header["qform_code"] > 0:
         if not (sizes > 0).all():
             raise InputError(
-                f"{name} states voxel sizes of {' x '.join(f'{s:g}' for s in sizes)} mm and no other position than its "
-                "qform, which needs positive ones. Correct its header or export it again."
+                f"{name} states voxel sizes of {' x '.join(f'{s:g}' for s in sizes)} mm, but its only position "
+                "is its qform, which needs positive voxel sizes. Correct its header or export it again."
             )
         if np.sum(header["quatern"].astype(float) ** 2) > 1.001:
-            raise InputError(f"{name}: the quaternion of its qform is no rotation. Export it again.")
+            raise InputError(f"{name}: the quaternion of its qform is not a rotation. Export it again.")
         matrix = _qform(header, sizes)
     else:  # as nibabel: radiological storage, centred
         matrix = np.diag([*(sizes * [-1, 1, 1]), 1.0])
@@ -155,10 +153,7 @@ def _disagreement(sform: np.ndarray, header: Any, sizes: np.ndarray, shape: tupl
         apart = transform_points(sform, corners) - transform_points(_qform(header, sizes), corners)
         voxels = float(np.linalg.norm(apart, axis=1).max() / sizes.min())
         if voxels > _LARGEST_DISAGREEMENT:
-            return (
-                f"The two positions in the file disagree by up to {voxels:.3g} voxels; its sform is used, as the NIfTI "
-                "standard says, not its qform."
-            )
+            return f"The sform and the qform of the file disagree by up to {voxels:.3g} voxels; the sform is used."
         return ""
     scales = np.linalg.norm(sform[:3, :3], axis=0)
     if (np.abs(scales - sizes) > 0.01 * scales).any():

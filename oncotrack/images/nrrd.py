@@ -139,9 +139,7 @@ def read_fields(file: BinaryIO, path: Path) -> tuple[dict[str, str], dict[str, s
         It is no NRRD file, or its header is incomplete.
     """
     if not file.readline(64).startswith(b"NRRD000"):
-        raise InputError(
-            f"{path} is damaged or not what its name says: it does not begin like NRRD. Copy or export it again."
-        )
+        raise InputError(f"{path} is damaged or is not an NRRD file, despite its name. Copy or export it again.")
     fields: dict[str, str] = {}
     pairs: dict[str, str] = {}
     while line := file.readline(_LONGEST_LINE).decode("utf-8", "replace").strip():
@@ -166,7 +164,10 @@ def _domain_axes(fields: dict[str, str], sizes: list[int], name: str) -> list[in
     """Return the three axes of the file that are directions in space, fastest first."""
     directions, kinds = _vectors(fields.get("space directions", "")), fields.get("kinds", "").lower().split()
     if len(directions) not in (0, len(sizes)) or len(kinds) not in (0, len(sizes)):
-        raise InputError(f"{name} is damaged: its header states {len(sizes)} sizes, but not as many axes.")
+        raise InputError(
+            f"{name} is damaged: its header states {len(sizes)} sizes, but a different number of axes. Copy or export "
+            "it again."
+        )
     if directions:
         axes = [axis for axis, vector in enumerate(directions) if vector is not None]
     elif kinds:
@@ -202,7 +203,7 @@ def _voxels(fields: dict[str, str], file: BinaryIO, path: Path, sizes: list[int]
     if encoding is None or kind is None:
         field = "encoding" if encoding is None else "type"
         raise InputError(
-            f'{path.name} has the {field} "{fields[field]}", which is not read. Export it with another one.'
+            f'{path.name} has the {field} "{fields[field]}", which OncoTrack does not support. Export it with another.'
         )
     files = [file]
     if "data file" in fields:
@@ -241,8 +242,8 @@ def _ijk_to_ras(fields: dict[str, str], axes: list[int], name: str) -> tuple[np.
     if signs is None:
         said = f'only states the space "{space}"' if space else "states no anatomical space"
         notice = (
-            f"The file {said}: where it lies in the patient, and which side is left, is unknown; it is shown as if stored "
-            "left-posterior-superior."
+            f"The file {said}: where it lies in the patient, and which side is left, is unknown; it is shown as if its "
+            "axes were left-posterior-superior (LPS)."
         )
     directions = _vectors(fields.get("space directions", ""))
     matrix = np.eye(4)
@@ -260,7 +261,7 @@ def _ijk_to_ras(fields: dict[str, str], axes: list[int], name: str) -> tuple[np.
             raise InputError(f"{name} states no voxel size. Export it again from the original scan.")
         matrix[:3, :3] = np.diag([spacings[axis] for axis in axes])
     if any(unit.strip().lower() not in _MM for unit in units):
-        raise InputError(f"{name} states positions in {', '.join(units)}; only m, cm, mm and µm are read.")
+        raise InputError(f"{name} states positions in {', '.join(units)}; only m, cm, mm and µm are supported.")
     scale = np.array([_MM[unit.strip().lower()] for unit in units])
     if directions:
         matrix[:3] *= scale[:, None]
@@ -280,5 +281,7 @@ def _vectors(text: str) -> list[list[float] | None]:
 
 def _three(vector: list[float] | None, name: str) -> list[float]:
     if vector is None or len(vector) != 3:
-        raise InputError(f"{name} is damaged: its header states a position that is not in three dimensions.")
+        raise InputError(
+            f"{name} is damaged: its header states a position that is not in three dimensions. Copy or export it again."
+        )
     return vector

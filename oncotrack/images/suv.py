@@ -70,8 +70,8 @@ def to_suv(
         factors = factors[:1]
     elif len(factors) != len(volume.array):
         raise InputError(
-            f"{volume.name} has {len(volume.array)} slices and its PET headers describe {len(factors)}, so their decay "
-            "cannot be corrected. Open the series as it was stored."
+            f"The number of slices of {volume.name} ({len(volume.array)}) differs from that of its PET headers "
+            f"({len(factors)}), so the decay cannot be corrected. Open the original DICOM series."
         )
     array = volume.array * factors[:, None, None].astype(np.float32)
     notice = "\n".join(filter(None, [volume.metadata.get("notice"), *notes]))
@@ -269,8 +269,8 @@ class _Series:
         time = stated.strftime("%H%M%S.%f") if stated else self._needed("RadiopharmaceuticalStartTime", tracer)
         if half_life > _DAY.total_seconds() / 2:
             raise InputError(
-                "The PET series does not state a possible date of injection (RadiopharmaceuticalStartDateTime), which its "
-                f"half-life of {half_life / 3600:.0f} h needs. Export it with all tags."
+                "The PET series does not state a plausible date of injection (RadiopharmaceuticalStartDateTime), which "
+                f"a half-life of {half_life / 3600:.0f} h requires. Export it with all tags."
             )
         injected = moment(scan.strftime("%Y%m%d"), time)
         before = injected if injected <= scan else injected - _DAY
@@ -285,7 +285,7 @@ class _Series:
     def _needed_number(self, name: str, where: Any) -> float:
         self._needed(name, where)
         if (value := number(where, name)) is None:
-            raise InputError(f'The PET series states "{where.get(name)}" for {name}, which is no number. Correct it.')
+            raise InputError(f'The PET series states "{where.get(name)}" for {name}, which is not numeric. Correct it.')
         return value
 
     def _needed(self, name: str, where: Any = None) -> Any:
@@ -303,6 +303,6 @@ class _Series:
 
 def _impossible(injected: datetime, scan: datetime) -> str:
     return (
-        f"The injection ({injected:%Y-%m-%d %H:%M:%S}) does not fit the scan ({scan:%Y-%m-%d %H:%M:%S}): it comes after it or too "
-        "long before, so SUV cannot be computed. Correct the times."
+        f"The injection ({injected:%Y-%m-%d %H:%M:%S}) does not fit the scan ({scan:%Y-%m-%d %H:%M:%S}): it is later "
+        "than the scan or too long before it, so SUV cannot be computed. Correct the times."
     )

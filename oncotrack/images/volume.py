@@ -115,7 +115,8 @@ class Volume:
         if not np.isfinite([low, high]).all():
             bad = int((~np.isfinite(self.array)).sum())
             raise InputError(
-                f"{self.name} has {bad} voxels that are not numbers (NaN or infinite). Export it again or fill them."
+                f"{self.name} has {bad} invalid voxel value{'s' if bad > 1 else ''} (NaN or infinite). Export it "
+                "again, or replace these values."
             )
         if low == high:
             raise InputError(
@@ -123,8 +124,8 @@ class Volume:
             )
         if min(self.array.shape) < minimum_slices:
             raise InputError(
-                f"{self.name} has {min(self.array.shape)} slice(s) along one axis and at least {minimum_slices} are "
-                "needed. Open the whole series, not a single slice."
+                f"The smallest dimension of {self.name} is {min(self.array.shape)}; at least {minimum_slices} slices "
+                "are needed. Open the whole series, not a single slice."
             )
         return self
 

@@ -143,8 +143,8 @@ def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[in
             pass
     if filled < len(content):
         raise InputError(
-            f"{name} is damaged or incomplete: its header announces {len(array)} voxels, and "
-            f"{filled // dtype.itemsize} are there. Copy or export it again."
+            f"{name} is damaged or incomplete: its header states {len(array)} voxels, but only "
+            f"{filled // dtype.itemsize} could be read. Copy or export it again."
         )
     return native(array).reshape(shape)
 

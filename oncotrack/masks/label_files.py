@@ -72,7 +72,7 @@ def write_labels(path: str | Path, image: Geometry, masks: Mapping[str, Volume],
         try:
             sitk.WriteImage(written, str(temporary), useCompression=True)
         except RuntimeError as error:
-            raise OutputError(f"{path} could not be written; is the disk full?") from error
+            raise OutputError(f"{path} could not be written. Check free disk space and permissions.") from error
     return path
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FINDINGS, NODES, MASKS, VIEW, FILES = "findings", "nodes", "masks", "view", "files"
-"""The tools, which are tabs in the browser. In Slicer, Lesion Follow-Up offers the commands of `FINDINGS` and `VIEW`,
+FINDINGS, NODES, MASKS, VIEW, FILES, PAGE = "findings", "nodes", "masks", "view", "files", "page"
+"""The tools, which are tabs in the browser; `PAGE` stands for what only the browser's page has. In Slicer, Lesion Follow-Up offers the commands of `FINDINGS` and `VIEW`,
 LN-Tracker those of `NODES`, RECIST Pseudo-Mask those of `MASKS`."""
 SLICER_KEYS = frozenset("FBGRVQ")
 """Keys that Slicer's slice views use, so that no command may."""
@@ -80,6 +80,15 @@ COMMANDS = (
     ),
     ReaderCommand("undo", "Undo", "Undo the last edit.", _ALL, "Ctrl+Z"),
     ReaderCommand("redo", "Redo", "Redo the last edit that was undone.", _ALL, "Ctrl+Y"),
+    ReaderCommand(
+        "accept_several", "Accept the chosen", "Accept the matches of the findings chosen by check box.", (PAGE,)
+    ),
+    ReaderCommand(
+        "reject_several", "Reject the chosen", "Reject the matches of the findings chosen by check box.", (PAGE,)
+    ),
+    ReaderCommand(
+        "remove_several", "Remove the chosen", "Remove the findings chosen by check box from all scans.", (PAGE,)
+    ),
     # navigating and naming
     ReaderCommand("previous", "Previous", "Go to the previous finding of the list.", _ALL, "P"),
     ReaderCommand("next", "Next", "Go to the next finding of the list.", _ALL, "N"),
@@ -279,6 +288,10 @@ COMMANDS = (
     ),
     ReaderCommand("remeasure", "Measure mask", "Replace the diameters by those measured on the mask.", (MASKS,)),
     ReaderCommand("remove_mask", "Remove mask", "Remove the mask; the diameters stay.", (MASKS,)),
+    ReaderCommand("fill", "Fill holes", "Fill the holes of the mask.", (PAGE,)),
+    ReaderCommand("smooth", "Smooth", "Smooth the border of the mask.", (PAGE,)),
+    ReaderCommand("brush", "Brush", "Paint in the mask with the left mouse button.", (PAGE,)),
+    ReaderCommand("eraser", "Eraser", "Erase from the mask with the left mouse button.", (PAGE,)),
     ReaderCommand(
         "paint",
         "Paint",
@@ -352,6 +365,12 @@ COMMANDS = (
         (VIEW,),
     ),
     ReaderCommand("same_window", "Same window", "Use the same window and level for both scans.", (VIEW,)),
+    ReaderCommand("show_studies", "Studies", "Show the visits and the series in your folders, to hang them.", (PAGE,)),
+    ReaderCommand("list_folder", "List", "List the series of a folder.", (PAGE,)),
+    ReaderCommand("hang", "Hang", "Show this scan in a view.", (PAGE,)),
+    ReaderCommand("help", "Help", "Show the tour, the mouse and the keys.", (PAGE,), "?"),
+    ReaderCommand("change_theme", "Light or dark", "Change between the dark and the light page.", (PAGE,)),
+    ReaderCommand("change_text_size", "Text size", "Change the size of the text: normal, large, largest.", (PAGE,)),
     # files
     ReaderCommand("save_findings", "Save findings", "Save the findings.", (FILES,), "Ctrl+S"),
     ReaderCommand("save_scene", "Save scene", "Save the scene.", (FILES,)),

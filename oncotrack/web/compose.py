@@ -11,12 +11,16 @@ from oncotrack.web.access import Folders
 from oncotrack.web.display import Display
 from oncotrack.web.files import Files
 from oncotrack.web.panels import tools_of
+from oncotrack.web.panels.study_drawer import study_drawer
 from oncotrack.web.read_ahead import ReadAhead
 from oncotrack.web.shell import build
+from oncotrack.web.study_browser import StudyBrowser
 from oncotrack.web.viewer import Viewer
 
 
-def compose(server: Server, page: VAppLayout, folders: Folders, out: Path, reader: ReadAhead) -> tuple[Viewer, Files]:
+def compose(
+    server: Server, page: VAppLayout, folders: Folders, out: Path, reader: ReadAhead
+) -> tuple[Viewer, Files, StudyBrowser]:
     """Create the viewer on the running event loop and fill the page.
 
     Parameters
@@ -35,8 +39,10 @@ def compose(server: Server, page: VAppLayout, folders: Folders, out: Path, reade
     viewer = Viewer(server, out)
     display = Display(viewer)
     files = Files(viewer, display, folders, out, reader)
-    viewer.add(*tools_of(viewer, display, files))
+    browser = StudyBrowser(viewer, display, files)
+    viewer.add(*tools_of(viewer, display, files, browser))
     build(viewer, page)
     with page:
+        study_drawer(viewer)
         files.opener.dialog.build()
-    return viewer, files
+    return viewer, files, browser

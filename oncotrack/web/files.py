@@ -12,7 +12,8 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.volume import Volume
-from oncotrack.scene.files.series_list import ScanSource
+from oncotrack.scene.files.series_list import ScanSource, SeriesChoice, SeriesRow
+from oncotrack.scene.files.series_tasks import reading_task
 from oncotrack.scene.files.storage import open_task, save_task
 from oncotrack.scene.nodes.table import to_csv
 from oncotrack.scene.nodes.tasks import Task
@@ -120,16 +121,20 @@ class Files:
         finally:
             finished()
 
-    def _open_scans(self, sources: dict[str, ScanSource], finished: Callable[[], None] = lambda: None) -> None:
-        def apply(volumes: dict[str, Volume]) -> None:
-            self._checks.before_showing(volumes, lambda: show(volumes), finished)
+    def open_series(self, choice: SeriesChoice, row: SeriesRow, role: str) -> None:
+        """Open a series of a list in a role."""
+        self._viewer.submit(reading_task(choice, row, lambda volume: self._check_and_show({role: volume}, lambda: None)))
 
-        def show(volumes: dict[str, Volume]) -> None:
+    def _open_scans(self, sources: dict[str, ScanSource], finished: Callable[[], None] = lambda: None) -> None:
+        self.opener.open(sources, lambda volumes: self._check_and_show(volumes, finished), finished)
+
+    def _check_and_show(self, volumes: dict[str, Volume], finished: Callable[[], None]) -> None:
+        def show() -> None:
             with self._viewer.views.blocked():
                 self._show(volumes)
             finished()
 
-        self.opener.open(sources, apply, finished)
+        self._checks.before_showing(volumes, show, finished)
 
     def _show(self, volumes: dict[str, Volume]) -> None:
         session = self._viewer.session

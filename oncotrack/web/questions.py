@@ -92,7 +92,7 @@ class Questions:
                 v.VBtn("{{ ask.no }}", click=(run, "['answer', false]"), **raw(data_answer="no"))
                 v.VBtn(
                     "{{ ask.yes }}",
-                    color="amber",
+                    color="accent",
                     disabled=("!!ask.words && !ask_words.trim()",),
                     click=(run, "['answer', true, ask_words]"),
                     **raw(data_answer="yes"),

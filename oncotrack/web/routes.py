@@ -1,9 +1,10 @@
-"""HTTP routes besides those of trame: uploads, and downloads of results."""
+"""HTTP routes besides those of trame: uploads, downloads of results, and a sign of life."""
 
 from __future__ import annotations
 
 import asyncio
 import tempfile
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
 
 if TYPE_CHECKING:
     from oncotrack.web.files import Files
+    from oncotrack.web.study_browser import StudyBrowser
     from oncotrack.web.viewer import Viewer
 
 _LARGEST_BYTES = 8 * 2**30
@@ -25,20 +27,24 @@ class Routes:
     """Upload and download; both are protected by `Access.guard`, and answer 503 until `open` is called."""
 
     def __init__(self) -> None:
-        self._open: tuple[Viewer, Files] | None = None
+        self._open: tuple[Viewer, Files, StudyBrowser] | None = None
 
-    def open(self, viewer: Viewer, files: Files) -> None:
-        """Serve the files of a viewer from now on."""
-        self._open = viewer, files
+    def open(self, viewer: Viewer, files: Files, browser: StudyBrowser) -> None:
+        """Serve the files of a viewer, and the pictures of its lists of series, from now on."""
+        self._open = viewer, files, browser
 
     def add_to(self, app: web.Application) -> None:
-        """Add `POST /upload?role=baseline`, `GET /saved/{name}` and `GET /series/{dialog}/{row}.png`."""
+        """Add `POST /upload?role=baseline`, `GET /saved/{name}`, `GET /alive`, and pictures of series,
+        `GET /series/{dialog}/{row}.png` and `GET /folder/{folder}/{row}.png`.
+       """
         app.router.add_post("/upload", self._upload)
         app.router.add_get("/saved/{name}", self._saved)
-        app.router.add_get(r"/series/{dialog:\d+}/{row:\d+}.png", self._picture)
+        app.router.add_get("/alive", self._alive)
+        app.router.add_get(r"/series/{list:\d+}/{row:\d+}.png", partial(self._picture, is_in_browser=False))
+        app.router.add_get(r"/folder/{list:\d+}/{row:\d+}.png", partial(self._picture, is_in_browser=True))
 
     async def _upload(self, request: web.Request) -> web.Response:
-        viewer, files = self._opened()
+        viewer, files, _browser = self._opened()
         role = request.query.get("role")
         role = role if role in (FOLLOWUP, VISIT) else BASELINE
         folder = tempfile.TemporaryDirectory(prefix="oncotrack-upload-")
@@ -58,7 +64,7 @@ class Routes:
         return web.json_response({"files": len(received)})
 
     async def _saved(self, request: web.Request) -> web.StreamResponse:
-        viewer, files = self._opened()
+        viewer, files, _browser = self._opened()
         name = request.match_info["name"]
         path = files.out / name
         if name not in viewer.state.saved or not path.is_file():
@@ -66,16 +72,20 @@ class Routes:
         kind = "inline" if path.suffix == ".html" else "attachment"
         return web.FileResponse(path, headers={"Content-Disposition": f'{kind}; filename="{name}"'})
 
-    async def _picture(self, request: web.Request) -> web.Response:
-        _viewer, files = self._opened()
-        number, row = int(request.match_info["dialog"]), int(request.match_info["row"])
-        loop = asyncio.get_running_loop()
-        picture = await loop.run_in_executor(None, files.opener.dialog.picture, number, row)
+    async def _alive(self, _request: web.Request) -> web.Response:
+        """Answer a page that has lost its connection."""
+        return web.Response(status=204)
+
+    async def _picture(self, request: web.Request, is_in_browser: bool) -> web.Response:
+        _viewer, files, browser = self._opened()
+        number, row = int(request.match_info["list"]), int(request.match_info["row"])
+        source = browser if is_in_browser else files.opener.dialog
+        picture = await asyncio.get_running_loop().run_in_executor(None, source.picture, number, row)
         if picture is None:
             raise web.HTTPNotFound(text="This series has no picture.")
         return web.Response(body=picture, content_type="image/png")
 
-    def _opened(self) -> tuple[Viewer, Files]:
+    def _opened(self) -> tuple[Viewer, Files, StudyBrowser]:
         if self._open is None:
             raise web.HTTPServiceUnavailable(text="OncoTrack is still starting. Try again in a few seconds.")
         return self._open

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _LABELS = {BASELINE: "baseline", FOLLOWUP: "follow-up"}
-_REASON = "Why they belong to one patient, in words"
+_REASON = "Reason why the scans belong to one patient"
 
 
 class ScanChecks:

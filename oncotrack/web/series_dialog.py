@@ -96,7 +96,7 @@ class SeriesDialog:
                     with html.Div(v_else=True, classes=("row.problem ? 'series-row no-volume' : 'series-row'",)):
                         self._build_row()
                         v.VBtn(
-                            "Resample to a straight grid",
+                            "Resample to a regular grid",
                             v_if=("row.resampling",),
                             size="small",
                             variant="tonal",

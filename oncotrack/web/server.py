@@ -25,7 +25,7 @@ _FLUSH_S = 0.02  # the browser receives the page before its scans are added to t
 _PAGE = Path(__file__).parent / "page"
 _MODULE = {
     "serve": {"__oncotrack": str(_PAGE)},
-    "scripts": ["__oncotrack/oncotrack.js"],
+    "scripts": [f"__oncotrack/{name}.js" for name in ("oncotrack", "connection", "drag")],
     "styles": ["__oncotrack/oncotrack.css"],
 }
 
@@ -92,6 +92,8 @@ class _Service:
         from trame_rca import module as remote_views
 
         from oncotrack.web.access import Access, Folders
+        from oncotrack.web.appearance import DARK, VUETIFY
+        from oncotrack.web.connection import LOST
         from oncotrack.web.routes import Routes
 
         os.environ["WSLINK_READY_MSG"] = ""
@@ -104,8 +106,8 @@ class _Service:
         self._server = get_server(client_type="vue3")
         self._server.enable_module(_MODULE)
         self._server.enable_module(remote_views)  # now, because a module cannot be added to a running server
-        self._server.state.update({"trame__title": "OncoTrack", "trame__favicon": None})
-        with VAppLayout(self._server, theme="dark") as self._page:
+        self._server.state.update({"trame__title": "OncoTrack", "trame__favicon": None, "trame__template_error": LOST})
+        with VAppLayout(self._server, theme=("theme", DARK), vuetify_config=VUETIFY) as self._page:
             html.Div("OncoTrack is starting", classes="starting", role="status")
 
     def run(self, port: int) -> None:
@@ -144,10 +146,10 @@ class _Service:
         try:
             composition = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
             with self._server.state:
-                self._viewer, files = composition.compose(
+                self._viewer, files, browser = composition.compose(
                     self._server, self._page, self._folders, self._out, self._reader
                 )
-            self._routes.open(self._viewer, files)
+            self._routes.open(self._viewer, files, browser)
             await asyncio.sleep(_FLUSH_S)
             with self._server.state:
                 self._viewer.attempt(files.open_first, self._given)

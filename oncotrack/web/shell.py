@@ -6,12 +6,14 @@ from trame.ui.vuetify3 import VAppLayout
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import VIEW
 from oncotrack.scene.views.windows import WINDOWS
 from oncotrack.web.attributes import raw
+from oncotrack.web.panels.help_dialog import help_dialog
 from oncotrack.web.tools import Command
 from oncotrack.web.viewer import Viewer
 
-_PANEL_PX = 330
+_PANEL_PX, _BAR_PX = 330, 54
 
 
 def build(viewer: Viewer, page: VAppLayout) -> None:
@@ -22,8 +24,8 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
     _on_tab(viewer, viewer.state.tab)
     page.root.clear()
     with page:
-        with v.VAppBar(flat=True, border="b", height=48):
-            html.Span("OncoTrack", classes="text-subtitle-1 font-weight-medium mx-3")
+        with v.VAppBar(flat=True, border="b", height=_BAR_PX), html.Div(classes="bar", **raw(role="toolbar", aria_label="Commands")):
+            html.H1("OncoTrack", classes="text-subtitle-1 font-weight-medium mx-2")
             for tool in viewer.tools:
                 for command in tool.commands:
                     if command.is_in_bar:
@@ -31,7 +33,10 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
                 html.Span(classes="bar-gap")
             v.VSpacer()
             _windows(viewer)
-        with v.VNavigationDrawer(location="right", permanent=True, width=_PANEL_PX):
+        with (
+            v.VNavigationDrawer(location="right", permanent=True, width=(f"{_PANEL_PX} * text_size / 100",)),
+            html.Div(classes="zoomed", style=("{ zoom: text_size / 100 }",)),
+        ):
             with v.VTabs(v_model=("tab",), density="compact", grow=True):
                 for tool in viewer.tools:
                     v.VTab(
@@ -57,35 +62,41 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
             _autosave(viewer)
         _message()
         viewer.questions.build(viewer.run)
+        help_dialog(viewer)
 
 
 def _on_tab(viewer: Viewer, tab: str) -> None:
-    """Create the tab's panel if it is opened for the first time, and assign keys that several tools use.
+    """Create the tab's panel if it is opened for the first time, and assign the keys.
 
-    Such a key belongs to the tool of the open tab, else to the first of these tools.
+    A key acts where it is shown: that of a button in the bar or of a command on the views everywhere, others on their tab.
     """
     if tab not in viewer.state.opened_tabs:
         viewer.state.opened_tabs = [*viewer.state.opened_tabs, tab]
     keys = {}
     for tool in sorted(viewer.tools, key=lambda tool: tool.name != tab):
         for command in tool.commands:
-            keys.setdefault(command.key, command.name)
+            if tool.name in (tab, VIEW) or command.is_in_bar:
+                keys.setdefault(command.key, command.name)
     viewer.state.keys = {key: name for key, name in keys.items() if key}
 
 
 def _button(viewer: Viewer, command: Command) -> None:
-    colour = {"color": (f"{command.active} ? 'amber-lighten-2' : undefined",)} if command.active else {}
+    """Create a button of the bar; it runs what its key does on the open tab."""
+    colour = {"color": (f"{command.active} ? 'accent' : undefined",)} if command.active else {}
     text = {"undo": "undo_text", "redo": "redo_text"}.get(command.name)
     title = f"{text} + ' ({command.key})'" if text else f"'{command.tooltip}'"
+    name = f"(keys['{command.key}'] || '{command.name}')" if command.key else f"'{command.name}'"
     v.VBtn(
-        icon=command.icon,
-        size="small",
+        command.title,
+        stacked=True,
+        prepend_icon=command.icon,
+        size="x-small",
         variant=(f"{command.active} ? 'tonal' : 'text'",) if command.active else "text",
-        disabled=(f"!({command.enabled})",),
-        click=(viewer.run, f"['{command.name}']"),
+        disabled=(f"!enabled.includes({name})",),
+        click=(viewer.run, f"[{name}]"),
         **colour,
         title=(title,),
-        **raw(aria_label=command.tooltip, data_command=command.name),
+        **raw(data_command=command.name, **({"aria_pressed": (f"!!({command.active})",)} if command.active else {})),
     )
 
 

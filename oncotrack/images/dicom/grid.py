@@ -79,7 +79,7 @@ def fit(positions: np.ndarray, orientation: Sequence[float], names: list[str]) -
     problem = skew or _gaps(positions[order], along, axes, sorted_names)
     irregular = "" if problem else " and ".join(filter(None, (_shift(local), _mixed(along))))
     if not problem and not irregular:
-        irregular = f"the slices lie up to {deviation:.2f} mm from even distances"
+        irregular = f"the slice positions deviate by up to {deviation:.2f} mm from regular spacing"
     return Grid(order_tuple, axes @ local[0], axes, float(step), deviation, local - local[0], problem, irregular)
 
 
@@ -91,8 +91,8 @@ def _axes(orientation: Sequence[float]) -> tuple[np.ndarray, str]:
     skew = ""
     if abs(row @ column) > _SKEW or max(abs(length - 1) for length in lengths) > _SKEW:
         skew = (
-            "The directions of its rows and columns (Image Orientation (Patient)) are not perpendicular vectors of "
-            "length 1. Export the series again."
+            "The row and column directions of the slices (Image Orientation (Patient)) are not perpendicular unit "
+            "vectors. Export the series again."
         )
     column = column - row * (row @ column)
     column = column / (np.linalg.norm(column) or 1.0)
@@ -121,7 +121,7 @@ def _gaps(positions: np.ndarray, along: np.ndarray, axes: np.ndarray, names: lis
         ends = " and ".join(f"{names[m]} ({'xyz'[axis]} = {positions[m, axis]:.2f} mm)" for m in (n, n + 1))
         places.append(f"between {ends}, where the gap is {steps[n]:.2f} mm")
     missing = int(multiples[wide].sum()) - len(wide)
-    more = f", and at {len(wide) - 3} more places" if len(wide) > 3 else ""
+    more = f", and at {len(wide) - 3} more place{'s' if len(wide) > 4 else ''}" if len(wide) > 3 else ""
     return (
         f"{missing} slice{'s are' if missing > 1 else ' is'} missing {'; '.join(places)}{more}; the other slices are "
         f"{usual:.2f} mm apart. Fetch the complete series again."
@@ -142,7 +142,7 @@ def _mixed(along: np.ndarray) -> str:
             runs.append([float(step)])
     words = [f"{np.mean(run):.4g} mm" + (f" ({len(run)} times)" if len(run) > 1 else "") for run in runs]
     listed = ", then ".join(words) if len(words) <= 5 else f"between {steps.min():.4g} and {steps.max():.4g} mm"
-    return f"the distances between slices are mixed: {listed}"
+    return f"the slice spacing varies: {listed}"
 
 
 def _shift(local: np.ndarray) -> str:
@@ -155,8 +155,5 @@ def _shift(local: np.ndarray) -> str:
     left = sideways - np.polyval(np.polyfit(along, sideways, 1), along[:, None])
     tilt = float(np.linalg.norm(slope))
     if tilt > _SHEAR and np.linalg.norm(left, axis=1).max() < 1.0:
-        return (
-            f"the gantry was tilted: the slices are oblique to the direction of the table by "
-            f"{np.degrees(np.arctan(tilt)):.1f} degrees"
-        )
-    return f"the slices are shifted against each other in their planes, by up to {np.linalg.norm(spread, axis=1).max():.1f} mm"
+        return f"the gantry was tilted by {np.degrees(np.arctan(tilt)):.1f} degrees"
+    return f"the slices are shifted sideways by up to {np.linalg.norm(spread, axis=1).max():.1f} mm"

@@ -119,7 +119,7 @@ def _stranger(path: Path, data: bytes) -> DicomFile | None:
     """Return a file that should be DICOM by its name or size, as damaged; None for any other one."""
     if not any(data):
         return DicomFile(path, {}, damage="it holds nothing but zeros")
-    return DicomFile(path, {}, damage="it is no DICOM") if path.suffix.lower() in _SUFFIXES else None
+    return DicomFile(path, {}, damage="it is not a DICOM file") if path.suffix.lower() in _SUFFIXES else None
 
 
 def _pixel_damage(file: DicomFile, size: int) -> str:
@@ -130,11 +130,11 @@ def _pixel_damage(file: DicomFile, size: int) -> str:
     if file.offset + file.length > size:
         return _CUT
     if not file.length:
-        return "it has no pixels"
+        return "it has no pixel data"
     pixels = integer(header, "Rows") * integer(header, "Columns") * max(integer(header, "NumberOfFrames", 1), 1)
     bits = pixels * integer(header, "SamplesPerPixel", 1) * integer(header, "BitsAllocated")
     sampled = b"YBR" in header.get("PhotometricInterpretation", b"")
-    return "it has too few pixels" if 0 < file.length < bits // 8 and not sampled else ""
+    return "its pixel data is too short" if 0 < file.length < bits // 8 and not sampled else ""
 
 
 def _may_lack_preamble(data: bytes) -> bool:

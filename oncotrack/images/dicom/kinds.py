@@ -13,7 +13,7 @@ _SECONDARY_CAPTURES = "1.2.840.10008.5.1.4.1.1.7"
 _NUCLEAR_MEDICINE = "1.2.840.10008.5.1.4.1.1.20"
 _KINDS = {
     "SEG": "segmentation",
-    "RTSTRUCT": "set of contours (RTSTRUCT)",
+    "RTSTRUCT": "structure set (RTSTRUCT)",
     "RTDOSE": "radiotherapy dose (RTDOSE)",
     "RTPLAN": "radiotherapy plan (RTPLAN)",
     "RTRECORD": "radiotherapy record",
@@ -36,7 +36,7 @@ _CLASSES = {
     "1.2.840.10008.5.1.4.1.1.66.7": "segmentation",
     "1.2.840.10008.5.1.4.1.1.30": "parametric map",
     "1.2.840.10008.5.1.4.1.1.481.2": "radiotherapy dose (RTDOSE)",
-    "1.2.840.10008.5.1.4.1.1.481.3": "set of contours (RTSTRUCT)",
+    "1.2.840.10008.5.1.4.1.1.481.3": "structure set (RTSTRUCT)",
     "1.2.840.10008.5.1.4.1.1.4.2": "MR spectroscopy",
 }
 _SCANS = {"CT": "CT", "MR": "MR", "PT": "PET", "NM": "nuclear medicine"}
@@ -104,9 +104,12 @@ def why_no_scan(header: Header) -> str:
     if "FloatPixelData" in header:
         return "This is a map of computed values (floating point numbers), not a scan."
     if integer(header, "BitsAllocated", 16) == 1:
-        return "This is a mask of single bits, not a scan."
+        return "This is a binary mask (1 bit per pixel), not a scan."
     if "ModalityLUTSequence" in header:
-        return "Its values are stored through a look-up table (Modality LUT), which cannot be read as measured values."
+        return (
+            "The pixel values are stored through a look-up table (Modality LUT), which OncoTrack cannot apply. Export "
+            "the series with a rescale slope and intercept."
+        )
     return ""
 
 

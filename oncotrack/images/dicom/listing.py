@@ -40,7 +40,7 @@ def list_series(
     groups: dict[str, list[DicomFile]] = {}
     for file in files:
         if "SeriesInstanceUID" not in file.header and (file.damage or lacks_pixels(file.header)):
-            nameless.append(file if file.damage else replace(file, damage="it has no pixels"))
+            nameless.append(file if file.damage else replace(file, damage="it has no pixel data"))
         elif text(file.header, "SOPClassUID") != DIRECTORY:
             groups.setdefault(text(file.header, "SeriesInstanceUID"), []).append(file)
     listed = []
@@ -70,12 +70,15 @@ def _series(
     files, copies = _without_copies(files)
     notes = []
     if copies:
-        notes.append(f"{copies} file{' is a copy' if copies == 1 else 's are copies'} of another and left out.")
+        notes.append(
+            f"{copies} file{' is a copy of another and was' if copies == 1 else 's are copies of others and were'} "
+            "left out."
+        )
     apart: dict[tuple[str, str], list[DicomFile]] = {}
     scans, broken = [], []
     for file in files:
         if lacks_pixels(file.header):
-            broken.append(file if file.damage else replace(file, damage="it has no pixels"))
+            broken.append(file if file.damage else replace(file, damage="it has no pixel data"))
         elif why := why_no_scan(file.header):
             apart.setdefault((kind_of(file.header), why), []).append(file)
         else:
@@ -106,18 +109,18 @@ def _notes(frames: list[Frame]) -> list[str]:
         return []
     notes, header = [], frames[0].header
     if unscaled := sum(numbers(frame.header, "RescaleSlope")[:1] == (0.0,) for frame in frames):
-        notes.append(f"The rescale slope of {unscaled} slices is 0, which has no meaning; it was taken as 1.")
+        notes.append(
+            f"The rescale slope of {unscaled} slice{'s' if unscaled > 1 else ''} is 0, which is invalid; 1 is used."
+        )
     unit = text(header, "RescaleType")
     if text(header, "Modality") == "CT" and unit not in ("", "HU", "US", "UNSPECIFIED"):
         notes.append(f"The values are given as {unit}, not as Hounsfield units.")
     tilt = numbers(header, "GantryDetectorTilt")[:1]
     if tilt and abs(tilt[0]) > 0.5 and abs(normal_of(frames[0])[2]) > 0.99999 and frames[0].orientation:
-        notes.append(
-            f"The header gives a gantry tilt of {tilt[0]:g} degrees, but the positions of its slices are not tilted."
-        )
+        notes.append(f"The header states a gantry tilt of {tilt[0]:g} degrees, but the slice positions show none.")
     count = integer(header, "NumberOfSlices")
     if text(header, "Modality") == "PT" and count > len(frames):
-        notes.append(f"The header counts {count} slices; {len(frames)} are here.")
+        notes.append(f"The header states {count} slices, but the series has only {len(frames)}.")
     return notes
 
 
@@ -135,7 +138,7 @@ def _lost(frames: list[Frame], broken: list[DicomFile], nameless: list[DicomFile
     """Return which slices of a series are damaged or missing, a sentence; "" when all are whole, as far as is known."""
     if missing:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
-        return f"The file {missing[0]}{more} of the DICOMDIR is missing. Copy the whole disc again."
+        return f"Listed in the DICOMDIR but missing: {missing[0]}{more}. Copy the whole disc again."
     damaged = [frame.file for frame in frames if frame.file.damage] + broken
     if nameless:
         folders = {frame.file.path.parent for frame in frames}
@@ -148,7 +151,7 @@ def _lost(frames: list[Frame], broken: list[DicomFile], nameless: list[DicomFile
     for frame in frames:
         for keyword in ("RescaleSlope", "RescaleIntercept"):
             if not numbers(frame.header, keyword) and text(frame.header, keyword):
-                return f"The slice {frame.name} is damaged: its {keyword} is no number. Fetch the series again."
+                return f"The slice {frame.name} is damaged: its {keyword} is not a number. Fetch the series again."
     return ""
 
 
@@ -156,8 +159,8 @@ def _damage(file: DicomFile) -> str:
     if "SeriesInstanceUID" in file.header:
         return f"The slice {file.path.name} is damaged: {file.damage}. Fetch the series again."
     return (
-        f"The file {file.path.name} beside the slices is damaged: {file.damage}. It may be a slice of this series. "
-        "Copy the series again, or delete the file if it is none."
+        f"The file {file.path.name} in the folder of the slices is damaged: {file.damage}. It may be a slice of this "
+        "series. Copy the series again, or delete the file if it does not belong to the series."
     )
 
 
@@ -179,7 +182,7 @@ def _fitted(part: Part) -> list[tuple[Part, Grid | None]]:
         ]
     frames = [frames[n] for n in grid.order]
     if not grid.step and not _alone(frames[0]):
-        problem = "One image without a slice thickness is no volume. Open the whole series."
+        problem = "A single image without a slice thickness is not a volume. Open the whole series."
         return [(replace(part, frames=frames, problem=problem), None)]
     return [(replace(part, frames=frames, problem=grid.problem, faulty=bool(grid.problem)), grid)]
 

@@ -32,7 +32,7 @@ def parts_of(frames: Sequence[Frame]) -> list[Part]:
     groups = grouped(placed, _sameness(placed))
     parts = []
     if len(groups) > 2 and all(len(group) == 1 for group in groups):
-        problem = f"No volume: {len(groups)} single images in different directions or sizes."
+        problem = f"Not a volume: {len(groups)} single images of different orientations or sizes."
         parts, groups = [Part(placed, problem=problem)], []
     for group, labels in zip(groups, _differences(groups), strict=True):
         parts += [replace(part, labels=labels + part.labels) for part in separated(group)]
@@ -47,7 +47,7 @@ def _no_geometry(lost: Sequence[Frame]) -> str:
     if lost[0].index >= 0:
         return (
             f"{lost[0].file.path.name} has {len(lost)} frames but does not say where each lies in the patient, so it "
-            "forms no volume. Export it with the position of every frame."
+            "cannot be read as a volume. Export it with the position of every frame."
         )
     what, tag = next(
         (what, tag)

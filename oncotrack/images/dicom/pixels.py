@@ -107,7 +107,7 @@ class PixelReader:
         with itk_warnings_off():
             values = sitk.GetArrayFromImage(reader.Execute())
         if values.size != frame.size[0] * frame.size[1]:
-            raise _Damaged("it has too few pixels")
+            raise _Damaged("its pixel data is too short")
         return values.reshape(frame.size)
 
 
@@ -161,7 +161,7 @@ def _plain(frame: Frame, allocated: int) -> np.ndarray:
     """Read uncompressed values from their place in the file."""
     start = max(frame.index, 0) * _size(frame)
     if start + _size(frame) > frame.file.length:
-        raise _Damaged("it has too few pixels")
+        raise _Damaged("its pixel data is too short")
     with frame.file.path.open("rb", buffering=0) as file:
         file.seek(frame.file.offset + start)
         order = ">" if frame.file.syntax == BIG_ENDIAN_PIXELS else "<"

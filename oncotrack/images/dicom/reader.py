@@ -39,7 +39,7 @@ def load_study(path: str | Path) -> Study:
     """
     path = Path(path).expanduser()
     if path.is_file() and path.name.lower().endswith(_IMAGE_FILES):
-        raise InputError(f"{path.name} is one image, not DICOM with a list of series. Open it as it is.")
+        raise InputError(f"{path.name} is a single image file without a list of series. Open it directly.")
     files = files_of(path)
     memo: dict[bytes, bytes] = {}
     single = read_header(files.single, memo) if files.single else None
@@ -47,7 +47,7 @@ def load_study(path: str | Path) -> Study:
         raise InputError(
             f"{path} is damaged: {single.damage}. Copy it again."
             if single
-            else f"{path.name} is not an image that OncoTrack can read. Give DICOM, NIfTI, NRRD or MetaImage."
+            else f"{path.name} is not an image that OncoTrack can read. Choose DICOM, NIfTI, NRRD or MetaImage."
         )
     found = [file for each in files.paths if (file := read_header(each, memo)) is not None]
     if single:
@@ -69,7 +69,7 @@ def _nothing(path: Path, damaged: list[DicomFile], paths: list[Path]) -> str:
         return f"{path} holds no DICOM images that can be read ({names}{more}). Copy the series again."
     others = [each.name for each in paths if each.name.lower().endswith((*_IMAGE_FILES, ".zip"))]
     if others:
-        return f"{path} holds no DICOM images, but the file {others[0]}. Open that file itself."
+        return f"{path} holds no DICOM images, but it contains {others[0]}. Open that file instead."
     return f"{path} holds no DICOM images. Choose the folder that holds the slices of a series."
 
 
@@ -123,8 +123,8 @@ def read(series: Series, *, resample: bool = False) -> Volume:
         raise InputError(f"{series.path}: {series.problem}")
     if series.needs_resampling and not resample:
         raise InputError(
-            f"{series.path}: {series.needs_resampling} The series can be read when you allow that it is resampled to a "
-            "straight, regular grid.",
+            f"{series.path}: {series.needs_resampling} The series can be read if you allow resampling to a "
+            "regular grid.",
             parameter="resample",
         )
     array = np.empty(series.size[::-1], np.float32)
@@ -137,8 +137,8 @@ def read(series: Series, *, resample: bool = False) -> Volume:
         array, start, step = straighten(array, grid, spacing[:2])
         origin, spacing = origin + grid.axes @ start, (*spacing[:2], step)
         metadata["resampled"] = (
-            f"Resampled to straight slices {step:.4g} mm apart, because {series.needs_resampling[0].lower()}"
-            f"{series.needs_resampling[1:]}"
+            f"Resampled to a regular grid with slices {step:.4g} mm apart, because "
+            f"{series.needs_resampling[0].lower()}{series.needs_resampling[1:]}"
         )
     direction = lps_to_ras(grid.axes.T).T
     geometry = Geometry.from_values(array.shape[::-1], spacing, lps_to_ras(origin), direction)
@@ -170,7 +170,7 @@ def _metadata(series: Series) -> dict[str, str]:
         "deviation_mm": f"{series.deviation:.3f}" if series.deviation >= 0.0005 else "",
         "notice": "\n".join(series.notes),
         "single_slice": (
-            f"A single slice; its thickness of {series.spacing[2]:g} mm is taken as its extent."
+            f"A single slice; its thickness of {series.spacing[2]:g} mm is used as slice spacing."
             if series.slices == 1
             else ""
         ),

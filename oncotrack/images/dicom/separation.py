@@ -76,8 +76,8 @@ def separated(frames: list[Frame]) -> list[Part]:
     level = int(counts.argmax())
     names = [frame.name for frame, each in zip(frames, levels, strict=True) if each == level][:2]
     problem = (
-        f"{len(frames) - len(counts)} of {len(frames)} slices lie at the same position as another slice (the first are "
-        f"{' and '.join(names)}), and nothing tells which belong together. Export the series again."
+        f"Slices at the same position as another: {len(frames) - len(counts)} of {len(frames)} (for example "
+        f"{' and '.join(names)}). The headers do not tell which belong together. Export the series again."
     )
     return [Part(frames, problem=problem, faulty=True)]
 
@@ -92,12 +92,12 @@ def _stations(frames: Sequence[Frame], along: np.ndarray) -> list[list[Frame]]:
 def _one_position(frames: Sequence[Frame]) -> str:
     corners = np.array([frame.position for frame in frames])
     if np.ptp(corners, axis=0).max() > 1.0:
-        return f"No volume: {len(frames)} images that lie side by side in one plane."
+        return f"Not a volume: {len(frames)} images that lie side by side in one plane."
     varied = next((word for word in ("DiffusionBValue", "EchoTime") if len(by_value(frames, word)) > 1), "")
     how = {"DiffusionBValue": " with different b-values", "EchoTime": " with different echo times"}.get(varied, "")
     if not how and any(len(by_value(frames, word)) > 1 for word in _ORDER):
         how = " over time"
-    return f"No volume: {len(frames)} images of one position{how}."
+    return f"Not a volume: {len(frames)} images at one position{how}."
 
 
 def _best_element(frames: list[Frame], levels: np.ndarray, most: int) -> tuple[str, list[list[Frame]]] | None:
@@ -132,7 +132,7 @@ def _by_order(frames: list[Frame], levels: np.ndarray, passes: int) -> list[Part
         keys[members] = np.arange(passes)
     groups = [[frame for frame, key in zip(frames, keys, strict=True) if key == n] for n in range(passes)]
     timed = any(len(by_value(frames, keyword)) > 1 for keyword in _ORDER[:-1])
-    name = "{} of {} over time" if timed else "set {} of {} at the same place"
+    name = "time point {} of {}" if timed else "set {} of {} at the same positions"
     return [Part(group, (name.format(n, passes),)) for n, group in enumerate(groups, 1)]
 
 

@@ -97,7 +97,7 @@ def _from_dicomdir(path: Path) -> Files:
                 found.append(file)
     except Exception as error:
         raise InputError(
-            f"{path} is damaged or is no DICOMDIR. Open the folder {path.parent} instead; its files are searched."
+            f"{path} is damaged or not a DICOMDIR. Open the folder {path.parent} instead; its files are then searched."
         ) from error
     return Files(found, missing=missing)
 
@@ -125,7 +125,7 @@ def _unpacked(path: Path) -> tempfile.TemporaryDirectory:
             limit = min(_LARGEST, int(0.9 * shutil.disk_usage(root).free))
             if len(members) > _MOST or sum(each.file_size for each in members) > limit:
                 raise InputError(
-                    f"{path} unpacks to more than the {limit / 2**30:.1f} GB or {_MOST} files that are allowed here. "
+                    f"{path} unpacks to more than {limit / 2**30:.1f} GiB or {_MOST} files, the most that is allowed. "
                     "Unpack it yourself and open the folder."
                 )
             if any(each.flag_bits & 1 for each in members):
@@ -144,7 +144,9 @@ def _target(root: Path, member: zipfile.ZipInfo, path: Path) -> Path | None:
     """Return where to write a member; None for links and hidden files."""
     parts = PurePosixPath(member.filename.replace("\\", "/")).parts
     if not parts or ".." in parts or parts[0].endswith(":") or member.filename.startswith(("/", "\\")):
-        raise InputError(f"{path} holds a file that would be written outside of its folder. Do not open this archive.")
+        raise InputError(
+            f"{path} holds a file that would be unpacked outside the target folder. Do not open this archive."
+        )
     is_link = member.external_attr >> 28 == 0o12
     if is_link or any(part.startswith(".") or part == "__MACOSX" for part in parts):
         return None
@@ -158,6 +160,6 @@ def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, le
         while block := source.read(_BLOCK):
             left -= len(block)
             if left < 0:
-                raise InputError(f"{path} unpacks to more than it says. Do not open this archive.")
+                raise InputError(f"{path} unpacks to more data than it declares. Do not open this archive.")
             out.write(block)
     return left

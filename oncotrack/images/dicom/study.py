@@ -176,10 +176,10 @@ class Study:
             word = _SCANS.get(modality or "", modality)
             what = f"{word} volumes" if word else "volumes"
             if any(series.is_damaged for series in likely):
-                what = f"{word} series" if word else "series that may be meant"
+                what = f"{word} series" if word else "possible series"
             raise InputError(
                 f"{self.path} holds {len(likely)} {what}: {self._listed(likely)}. Choose one by its number, its UID or "
-                "words of its description.",
+                "words from its description.",
                 parameter="series",
             )
         raise InputError(self._reason(likely or found, modality or ""))
@@ -189,7 +189,8 @@ class Study:
             chosen = self.series[int(wanted) - 1]
             if chosen not in among:
                 raise InputError(
-                    f"{self.path}: series {wanted} is no {_SCANS.get(modality or '', modality)}: {chosen}.",
+                    f"{self.path}: series {wanted} is not of modality {_SCANS.get(modality or '', modality)}: "
+                    f"{chosen}.",
                     parameter="series",
                 )
             return [chosen]

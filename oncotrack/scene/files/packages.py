@@ -111,7 +111,7 @@ def slicer_packages(requirements: Sequence[str]) -> None:
     try:
         from slicer import packaging
     except ImportError:
-        question = f"OncoTrack needs {len(requirements)} Python packages. Download and install them into Slicer now?"
+        question = f"OncoTrack needs Python packages ({len(requirements)}). Download and install them into Slicer now?"
         if not slicer.util.confirmOkCancelDisplay(question, "OncoTrack", detailedText="\n".join(requirements)):
             raise InstallationRefused from None
         slicer.util.pip_install(list(requirements))
@@ -136,7 +136,7 @@ def slicer_torch(requirements: Sequence[str]) -> None:
 
 
 def _without_torch(tool: Tool) -> str:
-    return f"PyTorch is not installed: {tool.without_torch}. Press Install packages to get the rest too."
+    return f"PyTorch is not installed: {tool.without_torch}. Press Install packages to install what is missing."
 
 
 def _install(requirements: list[str], installer: Installer, refused: str, failed: str) -> None:

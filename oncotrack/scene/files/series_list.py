@@ -116,9 +116,9 @@ class SeriesChoice:
         """What the reader is asked, a sentence or two."""
         name, volumes = self.source.path.name, [row for row in self.rows if not row.problem]
         if self.source.series:
-            return f'No single series of {name} is called "{self.source.series}". Choose the one to open.'
+            return f'"{self.source.series}" does not identify exactly one series of {name}. Choose the one to open.'
         if len(volumes) == 1 and volumes[0].resampling:
-            return f"{name} can only be opened when it is resampled."
+            return f"{name} can only be opened if it is resampled."
         count = f"{len(volumes)} volumes" if len(volumes) != 1 else "1 volume and a damaged series"
         return f"{name} holds {count}. Choose the one to open."
 
@@ -192,7 +192,7 @@ def _row(number: int, series: Series) -> SeriesRow:
         kernel=series.kernel,
         contrast=series.contrast,
         patient=_patient(series),
-        problem=series.problem.removeprefix("No volume: "),
+        problem=series.problem.removeprefix("Not a volume: "),
         resampling=series.needs_resampling if series.is_volume else "",
     )
 

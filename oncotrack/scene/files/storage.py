@@ -172,7 +172,7 @@ def _unpack(source: Path, folder: Path, progress: Progress) -> Path:
                     ) from error
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(
-            f"{source} is not an .mrb file, or it is cut off. Choose a scene that was saved whole."
+            f"{source} is not an .mrb file, or it is incomplete. Choose a scene that was saved completely."
         ) from error
     return next(folder / entry.filename for entry in entries if entry.filename.endswith(".mrml"))
 
@@ -180,7 +180,9 @@ def _unpack(source: Path, folder: Path, progress: Progress) -> Path:
 def _check(entries: Iterable[zipfile.ZipInfo], source: Path) -> None:
     names = [Path(entry.filename) for entry in entries]
     if any(name.is_absolute() or ".." in name.parts for name in names):
-        raise InputError(f"{source} would write outside its own folder, so it was not opened. Do not trust this file.")
+        raise InputError(
+            f"{source} contains a path that leads outside its own folder, so it was not opened. Do not trust this file."
+        )
     if not any(name.suffix == ".mrml" for name in names):
         raise InputError(f"{source} cannot be opened: there is no scene in it. Choose another .mrb file.")
 

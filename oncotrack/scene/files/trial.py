@@ -49,7 +49,7 @@ def missing_parts(description: Path, source: Path) -> tuple[str, ...]:
     is_damaged = any(_SYNTAX.search(text) for text in texts) or not (is_whole or unknown or unread)
     if needed or is_damaged:
         what = f"{_listed(needed)} in it cannot be read" if needed else "its scene description is damaged"
-        raise InputError(f"{source} was not opened, and the open scene stays: {what}. Choose another .mrb file.")
+        raise InputError(f"{source} was not opened: {what}. The open scene is unchanged. Choose another .mrb file.")
     kinds = [f"{count} {kind}" if count > 1 else kind for kind, count in unknown.items()]
     return (*kinds, *(name for name, _node in unread))
 

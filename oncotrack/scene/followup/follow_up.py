@@ -16,6 +16,7 @@ from oncotrack.scene.followup.chain_task import ChainTasks
 from oncotrack.scene.followup.follow_tasks import FollowTasks
 from oncotrack.scene.followup.match_task import MatchTasks
 from oncotrack.scene.followup.overlays import Overlays
+from oncotrack.scene.followup.third_visit import ThirdVisit
 from oncotrack.scene.followup.tracking_method import TRACKERS, TrackingMethod
 from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
 from oncotrack.scene.nodes.tasks import Task
@@ -48,6 +49,8 @@ class FollowUpScene(FollowTasks):
     ----------
     questions : ScanQuestions
         What must be asked about the chosen scans.
+    third : ThirdVisit
+        A third visit beside the two, where the reader wants one.
     """
 
     changed = Signal()
@@ -76,6 +79,8 @@ class FollowUpScene(FollowTasks):
         self.baseline_row = ViewRow(scene, tuple(baseline_views), BASELINE_GROUP)
         self.followup_row = ViewRow(scene, tuple(followup_views), FOLLOWUP_GROUP, tuple(followup_3d_views))
         self.linking = LinkedRows(self.baseline_row, self.followup_row, lambda: self.registration)
+        self.third = ThirdVisit(scene, self._choice, self.baseline_row)
+        self.third.changed.connect(self._on_third)
         self.overlays = Overlays(self.nodes, self._choice, self.baseline_row, self.followup_row)
         self.overlays.changed.connect(self.changed.emit)
         self.method.changed.connect(self.changed.emit)
@@ -89,6 +94,8 @@ class FollowUpScene(FollowTasks):
     def close(self) -> None:
         """Stop observing the scene; the nodes stay."""
         self.linking.close()
+        self.third.changed.disconnect(self._on_third)
+        self.third.close()
         self.overlays.changed.disconnect(self.changed.emit)
         self.overlays.close()
         self.method.changed.disconnect(self.changed.emit)
@@ -201,8 +208,8 @@ class FollowUpScene(FollowTasks):
         """Make a finding the current one and centre each row on its position in that scan."""
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
-        with self.linking.paused():
-            for row, time_point in ((self.baseline_row, self.baseline_id), (self.followup_row, self.followup_id)):
+        with self.linking.paused(), self.third.linking.paused():
+            for time_point, row in self._rows:
                 if (seen := finding.at(time_point)) is not None:
                     row.jump(seen.centre)
 
@@ -245,9 +252,21 @@ class FollowUpScene(FollowTasks):
         self._show_rows()
 
     def _show_rows(self) -> None:
-        rows = ((self.baseline_id, self.baseline_row), (self.followup_id, self.followup_row))
-        self.nodes.set_views({time_point: row.view_ids for time_point, row in rows if time_point})
+        self.nodes.set_views({time_point: row.view_ids for time_point, row in self._rows if time_point})
         self.overlays.show_scans()
+
+    @property
+    def _rows(self) -> tuple[tuple[str, ViewRow], ...]:
+        """Time point and row of baseline, follow-up and third visit."""
+        return (
+            (self.baseline_id, self.baseline_row),
+            (self.followup_id, self.followup_row),
+            (self.third.time_point, self.third.row),
+        )
+
+    def _on_third(self) -> None:
+        self._show_rows()
+        self.changed.emit()
 
     def _on_changed(self) -> None:
         self._choice.arrange_list()

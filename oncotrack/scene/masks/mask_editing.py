@@ -14,6 +14,7 @@ from oncotrack.findings.finding import Finding, Kind, Observation, State
 from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.cleaning import filled, smoothed
 from oncotrack.masks.findings import propose_axes
 from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
@@ -113,6 +114,20 @@ class MaskEditing(ScanSession):
         finding = self._finding("")
         mask = self._need_mask(finding).mask.volume()
         self._observe(finding.uid, with_painted_mask(self.observation, mask), f"measure the mask of {finding.label}")
+
+    def fill(self) -> None:
+        """Fill the holes of the current finding's mask, which is measured again."""
+        self._repair(filled, "fill the mask of")
+
+    def smooth(self) -> None:
+        """Smooth the border of the current finding's mask, which is measured again."""
+        self._repair(smoothed, "smooth the mask of")
+
+    def _repair(self, change: Callable[[Volume], Volume], what: str) -> None:
+        finding = self._finding("")
+        seen = self._need_mask(finding)
+        mask = change(seen.mask.volume())
+        self._observe(finding.uid, with_painted_mask(seen, mask), f"{what} {finding.label}")
 
     def remove_mask(self) -> None:
         """Remove the mask; the axes stay."""

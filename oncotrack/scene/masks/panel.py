@@ -89,7 +89,7 @@ def possible_methods(session: RecistScene) -> frozenset[str]:
         if seen.long_axis and seen.short_axis:
             names |= {"rebuild", "make_perpendicular", "extend_to_3d", "add_diameters"}
         if seen.mask is not None:
-            names |= {"remeasure", "remove_mask"}
+            names |= {"remeasure", "remove_mask", "fill", "smooth"}
     if any(finding.at(session.time_point).mask is not None for finding in session.shown):
         names.add("export")
     if session.findings.can_undo:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.finding_list import FindingList
@@ -44,6 +46,25 @@ class FindingCommands:
     def reject(self, uid: str = "") -> None:
         """Reject a finding at `decided_time_point`; later runs of a detector do not propose it again."""
         self._decide(uid, State.REJECTED)
+
+    def decide_several(self, uids: Sequence[str], state: State) -> int:
+        """Set the state of several findings at `decided_time_point` in one step of undo, and return how many have it now.
+
+        Findings that are not marked at that time point are left as they are.
+        """
+        marked = [uid for uid in uids if uid in self.findings and self.findings[uid].at(self.decided_time_point)]
+        with self.findings.group(f"mark {len(marked)} findings {state.value}"):
+            for uid in marked:
+                self._decide(uid, state)
+        return len(marked)
+
+    def remove_several(self, uids: Sequence[str]) -> int:
+        """Remove several findings from all scans in one step of undo, and return their number."""
+        known = [uid for uid in uids if uid in self.findings]
+        with self.findings.group(f"delete {len(known)} findings"):
+            for uid in known:
+                self.findings.remove_everywhere(uid)
+        return len(known)
 
     def rename(self, label: str, uid: str = "") -> None:
         """Give a finding another label."""

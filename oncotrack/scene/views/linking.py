@@ -31,10 +31,19 @@ class LinkedRows:
     baseline, followup : ViewRow
     registration : callable
         Returns the present registration, or None while there is none: then nothing is linked.
+    name : str
+        Names the marks of the crosshair, where the scene has several pairs of rows.
     """
 
-    def __init__(self, baseline: ViewRow, followup: ViewRow, registration: Callable[[], Registration | None]) -> None:
+    def __init__(
+        self,
+        baseline: ViewRow,
+        followup: ViewRow,
+        registration: Callable[[], Registration | None],
+        name: str = CROSSHAIR,
+    ) -> None:
         self._rows = (baseline, followup)
+        self._name = name
         self._scene = baseline.scene
         self._registration = registration
         self._is_enabled = True
@@ -114,7 +123,7 @@ class LinkedRows:
         """Hide the marks of the crosshair."""
         registry = NodeRegistry(self._scene)
         for index in (0, 1):
-            registry.remove(NodeKey(CROSSHAIR, str(index)))
+            registry.remove(NodeKey(self._name, str(index)))
 
     @contextmanager
     def paused(self) -> Iterator[None]:
@@ -128,7 +137,7 @@ class LinkedRows:
                 self._seen.update({node.GetID(): _centre(node) for node in row.slices()})
 
     def _mark(self, index: int) -> slicer.vtkMRMLMarkupsFiducialNode:
-        registry, key = NodeRegistry(self._scene), NodeKey(CROSSHAIR, str(index))
+        registry, key = NodeRegistry(self._scene), NodeKey(self._name, str(index))
         node = registry.find(key)
         if node is None:
             node = registry.need(key, "vtkMRMLMarkupsFiducialNode", "Corresponding place")
@@ -158,7 +167,8 @@ class LinkedRows:
             return
         self._seen[CROSSHAIR] = ras
         under_cursor = self._crosshair.GetCursorPositionXYZ([0.0, 0.0, 0.0])
-        self.show(ras, in_followup=self._rows[1].index_of(under_cursor) >= 0)
+        if under_cursor is None or any(row.index_of(under_cursor) >= 0 for row in self._rows):
+            self.show(ras, in_followup=self._rows[1].index_of(under_cursor) >= 0)
 
     def _on_slice(self, node: slicer.vtkMRMLSliceNode) -> None:
         centre = _centre(node)

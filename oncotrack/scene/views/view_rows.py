@@ -1,4 +1,4 @@
-"""Two rows of slice views: the baseline above, the follow-up below, each axial, coronal and sagittal."""
+"""Rows of slice views: the baseline, the follow-up and, where the reader wants it, a third visit; each axial, coronal, sagittal."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import slicer
 ORIENTATIONS = ("Axial", "Coronal", "Sagittal")
 BASELINE_VIEWS = tuple(f"Baseline{orientation}" for orientation in ORIENTATIONS)
 FOLLOWUP_VIEWS = tuple(f"FollowUp{orientation}" for orientation in ORIENTATIONS)
-BASELINE_GROUP, FOLLOWUP_GROUP = 21, 22
-"""View groups: Slicer's own linking stays within one, so each row scrolls by itself and OncoTrack links the two."""
+THIRD_VIEWS = tuple(f"ThirdVisit{orientation}" for orientation in ORIENTATIONS)
+BASELINE_GROUP, FOLLOWUP_GROUP, THIRD_GROUP = 21, 22, 23
+"""View groups: Slicer's own linking stays within one, so each row scrolls by itself and OncoTrack links the rows."""
 _COLOURS = ("#F34A33", "#6EB04B", "#EDD54C")
 
 

@@ -60,7 +60,7 @@
   });
 
   window.addEventListener("beforeunload", function (event) {
-    if (state("unsaved")) { event.preventDefault(); event.returnValue = ""; }
+    if (state("unsaved") && !window.reconnecting) { event.preventDefault(); event.returnValue = ""; }
   });
 
   document.addEventListener("change", async function (event) {

@@ -9,16 +9,17 @@ from oncotrack.web.panels.display_tool import DisplayTool
 from oncotrack.web.panels.files_tool import FilesTool
 from oncotrack.web.panels.findings_tool import FindingsTool
 from oncotrack.web.panels.masks_tool import MasksTool
+from oncotrack.web.study_browser import StudyBrowser
 from oncotrack.web.tools import Tool
 from oncotrack.web.viewer import Viewer
 
 
-def tools_of(viewer: Viewer, display: Display, files: Files) -> tuple[Tool, ...]:
+def tools_of(viewer: Viewer, display: Display, files: Files, browser: StudyBrowser) -> tuple[Tool, ...]:
     """Create the viewer's tools, in the order of their tabs."""
     return (
         FindingsTool(viewer, display),
         DetectionTool(viewer, display, files),
         MasksTool(viewer, display, files),
         DisplayTool(viewer, display),
-        FilesTool(viewer, files),
+        FilesTool(viewer, files, browser),
     )

@@ -22,5 +22,6 @@ def command_button(viewer: Viewer, command: Command, title: str, **attributes: s
         variant="tonal" if title else "text",
         disabled=(f"!({command.enabled})",),
         click=(viewer.run, f"['{command.name}']"),
-        **raw(title=command.tooltip, aria_label=command.tooltip, **attributes),
+        # the name for screen readers is what is seen; an icon has none of its own
+        **raw(title=command.tooltip, **({} if title else {"aria_label": command.title}), **attributes),
     )

@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.commands import VIEW, commands_of
+from oncotrack.scene.commands import PAGE, VIEW, commands_of
 from oncotrack.scene.views.scan_text import NONE, WITHOUT_NAMES
 from oncotrack.scene.views.windows import WINDOWS
+from oncotrack.web.appearance import Appearance
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
+from oncotrack.web.panels.command_button import command_button
 from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-_TABLE = commands_of(VIEW)
+_TABLE, _PAGE = commands_of(VIEW), commands_of(PAGE)
 
 
 class DisplayTool:
@@ -35,6 +37,12 @@ class DisplayTool:
 
     def __init__(self, viewer: Viewer, display: Display) -> None:
         self._viewer, self._display, self._session = viewer, display, viewer.session
+        appearance = Appearance(viewer.state)
+        self._page_commands = (
+            page_command(_PAGE["help"], "mdi-help-circle-outline", self._toggle_help, is_in_bar=True),
+            page_command(_PAGE["change_theme"], "mdi-theme-light-dark", appearance.change_theme),
+            page_command(_PAGE["change_text_size"], "mdi-format-size", appearance.change_text_size),
+        )
 
     @property
     def commands(self) -> Sequence[Command]:
@@ -62,10 +70,11 @@ class DisplayTool:
             page_command(_TABLE["hide_text"], "mdi-format-text-variant-outline", self._viewer.views.text.toggle_text,
                          active=f"image_text === '{NONE}'"),
             *windows,
+            *self._page_commands,
         )  # fmt: skip
 
     def build(self) -> None:
-        """Create the sliders, the link and the list of keys."""
+        """Create the sliders, the text on the images, the link, and the look of the page."""
         html.H2("Window")
         for name, label, low, high in (("width", "Width", 1, 4000), ("level", "Level", -1500, 3000)):
             v.VSlider(
@@ -111,23 +120,20 @@ class DisplayTool:
             click=(self._viewer.run, "['register']"),
             **raw(data_register="yes"),
         )
-        html.H2("Keys")
-        with html.Div(classes="quiet", style="display: grid; grid-template-columns: auto 1fr; gap: 3px 10px;"):
-            with html.Template(v_for="(name, key) in keys", key="key"):
-                with html.Span():
-                    html.Kbd("{{ key }}")
-                html.Span("{{ key_titles[name] }}")
-            for key, meaning in (("Shift + move", "Mark the same position in both scans"), ("Wheel", "Next slice"),
-                                 ("Right drag", "Zoom"), ("Middle drag", "Pan")):  # fmt: skip
-                with html.Span():
-                    html.Kbd(key)
-                html.Span(meaning)
+        html.H2("This page")
+        with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
+            for command in self._page_commands:
+                command_button(self._viewer, command, command.title, data_page_command=command.name)
+        html.P("{{ theme === 'dark' ? 'Dark' : 'Light' }} page, text at {{ text_size }} %.", classes="quiet")
 
     def _has_scan(self) -> bool:
         return self._session.baseline is not None or self._session.followup is not None
 
     def _can_show_probability(self) -> bool:
         return self._session.overlays.is_probability_shown or "map_probability" in self._viewer.possible
+
+    def _toggle_help(self) -> None:
+        self._viewer.state.is_help_open = not self._viewer.state.is_help_open
 
     def _toggle_map(self) -> None:
         self._session.overlays.is_map_shown = not self._session.overlays.is_map_shown

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.commands import FILES, commands_of
+from oncotrack.scene.commands import FILES, PAGE, commands_of
 from oncotrack.web.attributes import raw
 from oncotrack.web.files import Files
 from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
+from oncotrack.web.study_browser import StudyBrowser
 from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-_TABLE = commands_of(FILES)
+_TABLE, _PAGE = commands_of(FILES), commands_of(PAGE)
 _SCANS = ".nii,.gz,.nrrd,.nhdr,.mha,.mhd,.raw,.zraw,.dcm,.zip,.mrb,.json"
 
 
@@ -28,18 +29,23 @@ class FilesTool:
     ----------
     viewer : Viewer
     files : Files
+    browser : StudyBrowser
     """
 
     name, title, icon = "files", "Files", "mdi-folder-open-outline"
 
-    def __init__(self, viewer: Viewer, files: Files) -> None:
-        self._viewer, self._files = viewer, files
+    def __init__(self, viewer: Viewer, files: Files, browser: StudyBrowser) -> None:
+        self._viewer, self._files, self._browser = viewer, files, browser
 
     @property
     def commands(self) -> Sequence[Command]:
         """Saving, opening, the autosave."""
         files = self._files
         return (
+            page_command(_PAGE["show_studies"], "mdi-folder-multiple-image", self._browser.toggle,
+                         active="is_browser_open", is_in_bar=True),
+            page_command(_PAGE["list_folder"], "mdi-folder-search-outline", self._browser.list_folder),
+            page_command(_PAGE["hang"], "mdi-image-move", self._browser.hang),
             page_command(_TABLE["save_findings"], "mdi-content-save", files.save_findings, self._has_findings,
                          active="unsaved", is_in_bar=True),
             page_command(_TABLE["save_scene"], "mdi-package-down", files.save_scene, self._has_scan),
@@ -74,7 +80,7 @@ class FilesTool:
         html.Div("You can also open a scene (.mrb) or findings (.json) here.", classes="quiet mb-2")
         html.H2("Upload")
         html.Div(
-            "A zip archive of DICOM, or a scan: several files are its DICOM slices, or a header with its data.",
+            "A zip archive of DICOM files, or one scan: its DICOM slices, its file, or its header and data files.",
             classes="quiet",
         )
         for role, title in (
@@ -107,7 +113,7 @@ class FilesTool:
                 "{{ name }}",
                 href=("'saved/' + name",),
                 target="_blank",
-                style="color: #9ecbff;",
+                style="color: var(--link);",
                 **raw(data_saved=("name",)),
             )
 

@@ -11,9 +11,10 @@ from trame.widgets import vuetify3 as v
 from oncotrack.scene.commands import FINDINGS, commands_of
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
+from oncotrack.web.panels.finding_rows import RENAME, finding_rows, row_button
 from oncotrack.web.panels.match_card import MatchCard
 from oncotrack.web.panels.method_card import MethodCard
-from oncotrack.web.panels.rename_field import rename_field
+from oncotrack.web.panels.several_card import SeveralCard
 from oncotrack.web.panels.visit_card import VisitCard
 from oncotrack.web.table_rows import STATES, UNMATCHED
 from oncotrack.web.tools import Command, page_command
@@ -22,7 +23,10 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _TABLE = commands_of(FINDINGS)
-_SHOWN = "findings.filter(each => shown_state === 'all' || each.state === shown_state)"
+_SHOWN = (
+    "findings.filter(each => (shown_state === 'all' || each.state === shown_state) && (!finding_search || "
+    "[each.label, each.state_text, each.about].join(' ').toLowerCase().includes(finding_search.trim().toLowerCase())))"
+)
 
 
 class FindingsTool:
@@ -39,7 +43,8 @@ class FindingsTool:
     def __init__(self, viewer: Viewer, display: Display) -> None:
         self._viewer, self._display, self._session = viewer, display, viewer.session
         self._method, self._card, self._visits = MethodCard(viewer), MatchCard(viewer), VisitCard(viewer, display)
-        viewer.state.update({"shown_state": "all", "renaming": "", "new_label": ""})
+        self._several = SeveralCard(viewer, _SHOWN)
+        viewer.state.update({"shown_state": "all", "finding_search": "", "renaming": "", "new_label": ""})
 
     @property
     def commands(self) -> Sequence[Command]:
@@ -69,6 +74,7 @@ class FindingsTool:
             page_command(_TABLE["rename"], "mdi-pencil", self._rename),
             page_command(_TABLE["take_alternative"], "mdi-swap-horizontal", session.take_alternative),
             page_command(_TABLE["search_again"], "mdi-refresh", self._again, can("follow_again")),
+            *self._several.commands,
             *self._method.commands,
             *self._visits.commands,
         )  # fmt: skip
@@ -84,59 +90,44 @@ class FindingsTool:
         options = [{"title": "All findings", "value": "all"}]
         options += [{"title": words, "value": state.value} for state, (words, _icon) in STATES.items()]
         options += [{"title": UNMATCHED[1], "value": UNMATCHED[0]}]
-        v.VSelect(
-            v_model=("shown_state",),
-            items=("state_options", options),
-            label="Show",
-            density="compact",
-            variant="outlined",
-            hide_details=True,
-            v_if=("findings.length",),
-            classes="mb-2",
-            **raw(data_filter="yes"),
-        )
+        with html.Div(classes="d-flex mb-2", style="gap: 6px;", v_if=("findings.length",)):
+            v.VTextField(
+                v_model=("finding_search",), label="Search", density="compact", variant="outlined", hide_details=True,
+                clearable=True, prepend_inner_icon="mdi-magnify", **raw(data_search="yes"),
+            )  # fmt: skip
+            v.VSelect(
+                v_model=("shown_state",), items=("state_options", options), label="Show", density="compact",
+                variant="outlined", hide_details=True, **raw(data_filter="yes"),
+            )  # fmt: skip
+        self._several.build()
         with html.Div(style="max-height: 42vh; overflow-y: auto;"):
             self._rows()
-        html.P("No finding is in this state.", v_if=(f"findings.length && !({_SHOWN}).length",))
+        html.P("No finding passes the search and the filter.", v_if=(f"findings.length && !({_SHOWN}).length",))
         v.VDivider(classes="my-2", v_if=("match.label",))
         self._card.build()
         self._visits.build()
 
     def _rows(self) -> None:
-        with html.Div(
-            v_for=(f"row in {_SHOWN}",),
-            key="row.uid",
-            classes=("row.is_current ? 'finding current' : 'finding'",),
-            tabindex="0",
-            click=(self._viewer.run, "['go_to', row.uid]"),
-            **raw(
-                "@keydown.enter.self=\"trigger('oncotrack.command', ['go_to', row.uid])\"",
-                role="button",
-                data_finding=("row.label",),
-                data_state=("row.state",),
-            ),
-        ):
-            v.VIcon(icon=("row.icon",), size="small", classes="mt-1")
-            with html.Div(classes="finding-text"):
-                with html.Div(v_if=("renaming !== row.uid",)):
-                    html.Span("{{ row.label }}", classes="name")
-                    html.Span("{{ ' · ' + row.state_text }}")
-                rename_field("rename", data_rename="yes")
-                html.Div("{{ row.trust }}", classes="more", v_if=("row.trust",))
-                html.Div("{{ row.axes }}", classes="more", v_if=("row.axes",))
-            for action, icon, title in (
-                ("renaming = row.uid; new_label = row.label", "mdi-pencil", "Rename"),
-                (None, "mdi-delete-outline", _TABLE["remove_everywhere"].title),
-            ):
-                with html.Span(**raw('@click.stop=""')):
-                    v.VBtn(
-                        icon=icon,
-                        size="x-small",
-                        variant="text",
-                        title=title,
-                        click=action or (self._viewer.run, "['remove_everywhere', row.uid]"),
-                        **raw(aria_label=title, data_row_action=title.split()[0].lower()),
-                    )
+        finding_rows(
+            self._viewer,
+            _SHOWN,
+            title="{{ ' · ' + row.state_text }}",
+            details=self._details,
+            buttons=self._buttons,
+            before=self._several.checkbox,
+            rename={"data_rename": "yes"},
+            data_finding=("row.label",),
+            data_state=("row.state",),
+        )
+
+    def _details(self) -> None:
+        for name in ("trust", "axes"):
+            html.Div(f"{{{{ row.{name} }}}}", classes="more", v_if=(f"row.{name}",))
+
+    def _buttons(self) -> None:
+        row_button("Rename", "mdi-pencil", {"data_row_action": "rename"}, click=RENAME)
+        row_button(_TABLE["remove_everywhere"].title, "mdi-delete-outline", {"data_row_action": "remove"},
+                   click=(self._viewer.run, "['remove_everywhere', row.uid]"))  # fmt: skip
 
     def _toggle(self) -> None:
         state = self._viewer.state

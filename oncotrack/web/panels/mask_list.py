@@ -49,13 +49,17 @@ class MaskList:
         with html.Div(style="max-height: 26vh; overflow-y: auto;"):
             MASKS.rows(
                 self._viewer,
-                lambda: html.Span(
-                    "{{ ' · ' + row.state + ' in the ' + visit_names[mask_scan === 'followup' ? 1 : 0] }}"
-                ),
-                "{{ row.long ? row.long + ' × ' + row.short + ' mm · ' : '' }}"
-                "{{ row.volume ? row.volume + ' ml · ' : '' }}{{ row.mask === 'none' ? 'no mask' : row.mask }}",
+                "{{ ' · ' + row.state + ' in the ' + visit_names[mask_scan === 'followup' ? 1 : 0] }}",
+                self._details,
                 self._suggest_button,
             )
+
+    def _details(self) -> None:
+        html.Div(
+            "{{ row.long ? row.long + ' × ' + row.short + ' mm · ' : '' }}"
+            "{{ row.volume ? row.volume + ' ml · ' : '' }}{{ row.mask === 'none' ? 'no mask' : row.mask }}",
+            classes="more",
+        )
 
     def _suggest_button(self) -> None:
         MASKS.row_button(MASKS.table["suggest"].title, "mdi-auto-fix", "suggest",

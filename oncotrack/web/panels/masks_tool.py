@@ -16,8 +16,10 @@ from oncotrack.scene.masks import panel
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
+from oncotrack.web.brush import Brush
 from oncotrack.web.display import Display
 from oncotrack.web.files import Files
+from oncotrack.web.panels.brush_card import BrushCard
 from oncotrack.web.panels.mask_card import MaskCard
 from oncotrack.web.panels.mask_files import MaskFiles
 from oncotrack.web.panels.mask_list import MaskList
@@ -55,6 +57,8 @@ class MasksTool(ScanTool):
         session = RecistScene(viewer.app.scene, slice_nodes=self._slice_nodes, submit=self._submit, later=self._later)
         self._list = MaskList(viewer, session)
         self._card = MaskCard(viewer, session, self.make_command)
+        self._brush = Brush(viewer, session, self._slice_nodes)
+        self._brush_card = BrushCard(viewer, self._brush, self.make_command)
         self._files = MaskFiles(viewer, files, session, self._show_outcome, self.make_command)
         viewer.state.update({"mask_hint": "", "mask_kind": session.kind.value, "is_mask_square": session.is_square})
         self._connect_session(session)
@@ -73,6 +77,7 @@ class MasksTool(ScanTool):
             self.make_command("cancel_drawing", "mdi-close"),
             *(self.make_command(name, icon) for name, icon in _ACTIONS),
             *self._card.commands,
+            *self._brush_card.commands,
             *self._files.commands,
             self.make_command("go_to", "mdi-target", is_always_possible=True),
             self.make_command("rename", "mdi-pencil", self._rename, is_always_possible=True),
@@ -103,12 +108,14 @@ class MasksTool(ScanTool):
                 for name, _icon in _ACTIONS:
                     MASKS.button(self._viewer, commands[MASKS.prefix + name])
         self._card.build()
+        self._brush_card.build()
         self._files.build()
 
     # commands
 
     def _draw(self) -> None:
         self._viewer.state.tab = self.name
+        self._brush.stop()
         self._display.set_windowing(False)
         self._session.draw_axes()
 
@@ -137,11 +144,12 @@ class MasksTool(ScanTool):
         self._session.is_entered = tab == self.name
         if not self._session.is_entered:
             self._session.cancel_drawing()
+            self._brush.stop()
 
     def _on_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
         if node not in self._slice_nodes():
             return False
-        finding = self._session.at(at)
+        finding = None if self._brush.is_on else self._session.at(at)
         if finding is not None:
             has_mask = finding.at(self._session.time_point).mask is not None
             self._viewer.attempt(self._session.nodes.select if has_mask else self._session.suggest, finding.uid)

@@ -48,7 +48,7 @@ class MatchCard:
                     size="small",
                     prepend_icon="mdi-blur",
                     variant="tonal",
-                    color=("is_map_shown ? 'amber-lighten-2' : undefined",),
+                    color=("is_map_shown ? 'accent' : undefined",),
                     click=(self._viewer.run, "['show_anatomy_map']"),
                 )
                 v.VBtn(
@@ -57,7 +57,7 @@ class MatchCard:
                     prepend_icon="mdi-chart-bell-curve",
                     variant="tonal",
                     title=_VIEW["show_probability"].tooltip,
-                    color=("is_probability_shown ? 'amber-lighten-2' : undefined",),
+                    color=("is_probability_shown ? 'accent' : undefined",),
                     disabled=("!enabled.includes('show_probability')",),
                     click=(self._viewer.run, "['show_probability']"),
                     **raw(data_probability="yes"),

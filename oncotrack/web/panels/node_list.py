@@ -97,17 +97,19 @@ class NodeList:
         with html.Div(style="max-height: 28vh; overflow-y: auto;"):
             NODES.rows(
                 self._viewer,
-                self._title,
-                "{{ row.short }} × {{ row.long }} mm · {{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} "
-                "· {{ row.volume }} ml",
+                "{{ ' · ' + row.state + (row.score ? ' · score ' + row.score : '') }}",
+                self._details,
                 lambda: None,
             )
         html.P("No node passes the filters.", v_if=("!nodes.length",))
 
-    def _title(self) -> None:
-        html.Span("{{ ' · ' + row.state + (row.score ? ' · score ' + row.score : '') }}")
-        v.VChip("{{ row.size }}", v_if=("row.size",), size="x-small", classes="ml-2",
-                color=("row.size === 'measurable' ? 'amber' : 'blue-grey-lighten-2'",))  # fmt: skip
+    def _details(self) -> None:
+        with html.Div(classes="more"):
+            html.Span(
+                "{{ row.short }} × {{ row.long }} mm · {{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} "
+                "· {{ row.volume }} ml"
+            )
+            html.Span("{{ row.size }}", v_if=("row.size",), classes="size")
 
     def _reverse(self) -> None:
         state = self._viewer.state

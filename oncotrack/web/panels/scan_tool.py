@@ -9,14 +9,13 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import slicer
-from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.commands import ReaderCommand, commands_of
+from oncotrack.scene.commands import PAGE, ReaderCommand, commands_of
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.command_button import command_button
-from oncotrack.web.panels.rename_field import rename_field
+from oncotrack.web.panels.finding_rows import RENAME, finding_rows, row_button
 from oncotrack.web.roles import BASELINE, FOLLOWUP
 from oncotrack.web.table_rows import STATES
 from oncotrack.web.tools import Command, page_command
@@ -35,8 +34,8 @@ class PageNames:
 
     @property
     def table(self) -> dict[str, ReaderCommand]:
-        """Its commands, by name."""
-        return commands_of(f"{self.what}s")
+        """Its commands and those of the page, by name."""
+        return commands_of(f"{self.what}s", PAGE)
 
     @property
     def prefix(self) -> str:
@@ -48,49 +47,38 @@ class PageNames:
         named = {f"data_{self.what}_command": command.name.removeprefix(self.prefix)}
         command_button(viewer, command, command.title if has_title else "", **named)
 
-    def rows(self, viewer: Viewer, title: Callable[[], None], more: str, buttons: Callable[[], None]) -> None:
+    def rows(self, viewer: Viewer, title: str, details: Callable[[], None], buttons: Callable[[], None]) -> None:
         """Create one row for each of the state's ``nodes`` or ``masks``; a click goes to the finding, the pencil renames it.
 
         Parameters
         ----------
         viewer : Viewer
-        title : callable
-            Creates the elements after the name.
-        more : str
-            The second line, as a template of the page.
-        buttons : callable
-            Creates the buttons before the pencil.
+        title : str
+            What follows the name, as a template of the page.
+        details, buttons : callable
+            Create the elements below the name and the buttons before the pencil.
         """
-        go = f"['{self.prefix}go_to', row.uid]"
-        with html.Div(
-            v_for=(f"row in {self.what}s",),
-            key="row.uid",
-            classes=("row.is_current ? 'finding current' : 'finding'",),
-            tabindex="0",
-            click=(viewer.run, go),
-            **raw(
-                f"@keydown.enter.self=\"trigger('oncotrack.command', {go})\"",
-                role="button",
-                title=("row.tip",),
-                data_state=("row.state",),
-                **{f"data_{self.what}": ("row.label",)},
-            ),
-        ):
-            v.VIcon(icon=("row.icon",), size="small", classes="mt-1")
-            with html.Div(classes="finding-text"):
-                with html.Div(v_if=("renaming !== row.uid",)):
-                    html.Span("{{ row.label }}", classes="name")
-                    title()
-                rename_field(f"{self.prefix}rename", **{f"data_{self.what}_rename": "yes"})
-                html.Div(more, classes="more")
-            with html.Span(**raw('@click.stop=""')):
-                buttons()
-                self.row_button("Rename", "mdi-pencil", "rename", click="renaming = row.uid; new_label = row.label")
+
+        def all_buttons() -> None:
+            buttons()
+            self.row_button("Rename", "mdi-pencil", "rename", click=RENAME)
+
+        finding_rows(
+            viewer,
+            f"{self.what}s",
+            title=title,
+            details=details,
+            buttons=all_buttons,
+            prefix=self.prefix,
+            rename={f"data_{self.what}_rename": "yes"},
+            tip=("row.tip",),
+            data_state=("row.state",),
+            **{f"data_{self.what}": ("row.label",)},
+        )
 
     def row_button(self, title: str, icon: str, action: str, **how: object) -> None:
         """Create a small button in a row."""
-        named = {f"data_{self.what}_action": action}
-        v.VBtn(icon=icon, size="x-small", variant="text", title=title, **how, **raw(aria_label=title, **named))
+        row_button(title, icon, {f"data_{self.what}_action": action}, **how)
 
 
 NODES, MASKS = PageNames("node"), PageNames("mask")

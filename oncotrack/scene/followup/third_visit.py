@@ -1,0 +1,125 @@
+"""A third visit beside the two that are read: its row of slice views, linked to the baseline's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import slicer
+from undo_stack import Signal
+
+from oncotrack.errors import InputError
+from oncotrack.registration.registration import Registration
+from oncotrack.scene.nodes.registered_volumes import RegisteredVolumes
+from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.nodes.time_points import time_point_id
+from oncotrack.scene.session.time_point_selection import TimePointSelection
+from oncotrack.scene.views.linking import LinkedRows
+from oncotrack.scene.views.view_rows import THIRD_GROUP, THIRD_VIEWS, ViewRow
+
+_Scan = slicer.vtkMRMLScalarVolumeNode
+
+
+class ThirdVisit:
+    """One of the other visits, shown beside baseline and follow-up and scrolled with them once it is registered.
+
+    Parameters
+    ----------
+    choice : TimePointSelection
+    baseline : ViewRow
+        The row that the third one is linked to.
+
+    Attributes
+    ----------
+    row : ViewRow
+        Its views.
+    linking : LinkedRows
+        The link with the baseline.
+    """
+
+    changed = Signal()
+    """Another visit is shown, or none."""
+
+    def __init__(self, scene: slicer.vtkMRMLScene, choice: TimePointSelection, baseline: ViewRow) -> None:
+        self._choice = choice
+        self._volume: _Scan | None = None
+        self.row = ViewRow(scene, THIRD_VIEWS, THIRD_GROUP)
+        self.linking = LinkedRows(self.row, baseline, self._to_baseline, "third crosshair")
+
+    def close(self) -> None:
+        """Unlink the row."""
+        self.linking.close()
+
+    @property
+    def volume(self) -> _Scan | None:
+        """The visit that is shown; None when there is none, or when it became baseline or follow-up."""
+        return self._volume if self._volume in self.candidates else None
+
+    @property
+    def candidates(self) -> tuple[_Scan, ...]:
+        """The visits that are neither baseline nor follow-up."""
+        shown = (self._choice.baseline, self._choice.followup)
+        return tuple(volume for volume in self._choice.visits if volume not in shown)
+
+    @property
+    def time_point(self) -> str:
+        """Its time point in every finding; "" while none is shown."""
+        return time_point_id(self.volume) if self.volume else ""
+
+    @property
+    def nearest(self) -> _Scan | None:
+        """The candidate next to the two in the order of the visits, an earlier one first."""
+        visits, candidates = self._choice.visits, self.candidates
+        if not candidates or self._choice.baseline is None:
+            return None
+        here = visits.index(self._choice.baseline)
+        return min(candidates, key=lambda volume: (abs(visits.index(volume) - here), visits.index(volume)))
+
+    def show(self, volume: _Scan | None) -> None:
+        """Show one of the other visits, or none.
+
+        Raises
+        ------
+        InputError
+            It is not one of the other visits.
+        """
+        if volume is not None and volume not in self.candidates:
+            raise InputError("Only a visit that is neither the baseline nor the follow-up can be shown as third.")
+        self._volume = volume
+        self.row.set_group()
+        self.row.show(volume, None, 0.0)
+        self.changed.emit()
+
+    def register(self) -> Task:
+        """Return the task that registers the visit with the baseline, which links the views."""
+        if self.volume is None:
+            raise InputError("No third visit is shown. Choose one first.")
+        pair, _is_earlier = self._pair()
+        scans = pair.scans()
+
+        def apply(registration: Registration) -> Registration:
+            if not scans.is_of(*pair.volumes):
+                raise InputError("The scans were changed meanwhile, so they were not registered. Register them again.")
+            pair.draw(registration)
+            self.changed.emit()
+            return registration
+
+        return Task("Registering the third visit", lambda progress: scans.pair.registration(progress), apply)
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether the visit is registered with the baseline."""
+        return self._to_baseline() is not None
+
+    def _to_baseline(self) -> Registration | None:
+        """Return the registration from the third visit to the baseline, whichever of the two is earlier."""
+        if self.volume is None or self._choice.baseline is None:
+            return None
+        pair, is_earlier = self._pair()
+        registration = pair.registration
+        return registration if registration is None or is_earlier else registration.inverse()
+
+    def _pair(self) -> tuple[RegisteredVolumes, bool]:
+        visits, baseline = self._choice.visits, self._choice.baseline
+        is_earlier = visits.index(self.volume) < visits.index(baseline)
+        earlier, later = (self.volume, baseline) if is_earlier else (baseline, self.volume)
+        return self._choice.pair(earlier, later), is_earlier

@@ -1,0 +1,91 @@
+"""The rows of a list of findings: a button that goes to the finding, the field for a new name, and small buttons."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.web.attributes import raw
+from oncotrack.web.panels.rename_field import rename_field
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+RENAME = "renaming = row.uid; new_label = row.label"
+"""JavaScript that opens the field for a row's new name."""
+
+
+def finding_rows(
+    viewer: Viewer,
+    rows: str,
+    *,
+    title: str,
+    details: Callable[[], None],
+    buttons: Callable[[], None],
+    prefix: str = "",
+    before: Callable[[], None] = lambda: None,
+    rename: dict[str, str],
+    tip: tuple[str] | None = None,
+    **attributes: str | tuple[str],
+) -> None:
+    """Create a list with one row for each finding; a click on a row goes to its finding.
+
+    Parameters
+    ----------
+    viewer : Viewer
+    rows : str
+        JavaScript expression of the rows; each has ``uid``, ``label``, ``icon`` and ``is_current``.
+    title : str
+        What follows the name, as a template of the page.
+    details, buttons, before : callable
+        Create the elements below the name, at the right end and at the left end of a row.
+    prefix : str
+        Prefix of the tool's commands ``go_to`` and ``rename``.
+    rename : mapping
+        Attributes of the field for a new name, as in `raw`.
+    tip : tuple of str, optional
+        JavaScript expression of each row's tooltip.
+    **attributes
+        Attributes of each row, as in `raw`.
+    """
+    with (
+        html.Ul(classes="findings"),
+        html.Li(
+            v_for=(f"row in {rows}",),
+            key="row.uid",
+            classes=("row.is_current ? 'finding current' : 'finding'",),
+            click=(viewer.run, f"['{prefix}go_to', row.uid]"),
+            **({"title": tip} if tip else {}),
+            **raw(**attributes),
+        ),
+    ):
+        before()
+        v.VIcon(icon=("row.icon",), size="small", classes="mt-1", **raw(aria_hidden="true"))
+        with html.Div(classes="finding-text"):
+            with html.Button(
+                type="button",
+                classes="finding-title",
+                v_if=("renaming !== row.uid",),
+                **raw(aria_current=("row.is_current ? 'true' : undefined",)),
+            ):
+                html.Span("{{ row.label }}", classes="name")
+                html.Span(title)
+            rename_field(f"{prefix}rename", **rename)
+            details()
+        with html.Span(classes="finding-buttons", **raw('@click.stop=""')):
+            buttons()
+
+
+def row_button(title: str, icon: str, attribute: dict[str, str], **how: object) -> None:
+    """Create a small button in a row; its name for screen readers says to which finding it belongs."""
+    v.VBtn(
+        icon=icon,
+        size="x-small",
+        variant="text",
+        title=title,
+        **how,
+        **raw(aria_label=(f"'{title}: ' + row.label",), **attribute),
+    )

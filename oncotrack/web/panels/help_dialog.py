@@ -1,0 +1,82 @@
+"""The help of the page: a tour, the mouse and the keys."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from trame.widgets import html
+from trame.widgets import vuetify3 as v
+
+from oncotrack.web.attributes import raw
+from oncotrack.web.tools import Command
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+_TOUR = (
+    ("Open two scans", "Tab Files: choose a folder or file as baseline, then a later scan as follow-up. The two are "
+     "registered by themselves; from then on their views scroll together."),
+    ("Follow a lesion", "Tab Findings: click a lesion in the baseline. Its match appears in the follow-up with a reverse "
+     "check: how far a search back from the match misses your click."),
+    ("Check it", "Accept it (A), reject it (X), or drag the mark to where it belongs. S swaps it with the next candidate, "
+     "O records that the lesion is gone. Ctrl+Z undoes every step."),
+    ("Find lymph nodes", "Tab Nodes: Find lymph nodes proposes boxes on one scan. Check every one, and look for missed "
+     "nodes; the slider shows more or fewer."),
+    ("Measure", "Tab Masks: Draw diameters, then click both ends of the long and of the short diameter. A mask appears; "
+     "Extend to 3D continues it on the neighbouring slices."),
+    ("Save", "Tab Files: findings (JSON and CSV), scene for 3D Slicer, report. Findings are also saved by themselves after "
+     "every edit, and offered again after a crash."),
+)  # fmt: skip
+_MOUSE = (
+    ("Wheel", "Next or previous slice"),
+    ("Click in the baseline", "Follow the lesion (tab Findings)"),
+    ("Drag a mark", "Move the finding"),
+    ("Right drag", "Zoom"),
+    ("Middle drag", "Pan"),
+    ("Shift and move", "Mark the same position in both scans"),
+    ("Left drag in a 3D view", "Turn"),
+)
+
+
+def help_dialog(viewer: Viewer) -> None:
+    """Create the dialog, shown while the state's `is_help_open` is true; called once, inside the page."""
+    viewer.state.is_help_open = False
+    with (
+        v.VDialog(v_model=("is_help_open",), scrollable=True, max_width=860),
+        v.VCard(title="Help", **raw(data_help="yes")),
+    ):
+        with v.VCardText(classes="help", **raw(tabindex="0")):
+            html.H2("OncoTrack in five minutes")
+            with html.Ol():
+                for title, text in _TOUR:
+                    with html.Li():
+                        html.B(f"{title}. ")
+                        html.Span(text)
+            html.P("To try it without scans of your own, start oncotrack view without a path: it opens a sample patient.")
+            html.H2("Mouse")
+            _table("Mouse", _MOUSE)
+            html.H2("Keys")
+            html.P("Keys of buttons in the bar and of the tab View act on every tab, the others on their own tab.")
+            for tool in viewer.tools:
+                keys = [(_written(command), command.title) for command in tool.commands if command.key]
+                if keys:
+                    html.H3(f"Tab {tool.title}")
+                    _table(f"Keys of the tab {tool.title}", keys)
+        with v.VCardActions():
+            v.VSpacer()
+            v.VBtn("Close", click="is_help_open = false", **raw(data_help_close="yes"))
+
+
+def _table(name: str, rows: tuple[tuple[str, str], ...] | list[tuple[str, str]]) -> None:
+    with html.Table(classes="keys", **raw(aria_label=name)), html.Tbody():
+        for key, meaning in rows:
+            with html.Tr():
+                with html.Th(scope="row"):
+                    html.Kbd(key)
+                html.Td(meaning)
+
+
+def _written(command: Command) -> str:
+    """Return a command's key as it stands on a keyboard."""
+    *modifiers, key = command.key.split("+") if len(command.key) > 1 else [command.key]
+    return " + ".join((*modifiers, key.upper() if len(key) == 1 else key))
