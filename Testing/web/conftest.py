@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import signal
-import subprocess
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from viewer_process import ViewerProcess
 
 from oncotrack.bench.view import find_browser
 from oncotrack.bench.warped import warped_copy
@@ -27,6 +25,9 @@ _POLL_MS = 50  # polling in every frame would make the browser draw without end
 _WAIT_MS = 60_000  # a shared machine may be slow; no test measures time
 LESIONS = np.array([(35.0, 20.0, 5.0), (-42.0, 12.0, 20.0), (10.0, -28.0, -20.0), (-20.0, 35.0, -8.0)])
 _LISTEN = """(() => {
+    const Socket = window.WebSocket;
+    window.sockets = [];
+    window.WebSocket = class extends Socket { constructor(...how) { super(...how); window.sockets.push(this); } };
     let shown = "";
     window.messages = [];
     new MutationObserver(() => {
@@ -48,7 +49,6 @@ detection.FACTORIES = {{"known": lambda: KnownNodes(places, lambda _index: time.
 """
 _FAILED = pytest.StashKey[bool]()
 _PAGES: dict[Any, Reader] = {}
-_SERVE = "import sys, json, pathlib; from oncotrack.web import serve; a = json.loads(sys.argv[1]); serve(*a.pop('scans'), **a)"
 
 
 def body(rng: np.random.Generator) -> Volume:
@@ -91,21 +91,17 @@ def pair(tmp_path_factory) -> Pair:
 
 
 class Server:
-    """`oncotrack.web.serve` in its own process, after a `prelude` of Python."""
+    """A viewer in its own process, after a `prelude` of Python; its address, output and results."""
 
     def __init__(self, scans: list[Path], out: Path, cache: Path, prelude: str = "", **options: Any) -> None:
         self.out, self._log = out, out.with_suffix(".log")
-        arguments = {"scans": [str(scan) for scan in scans], "out": str(out), **options}
         environment = {
-            **os.environ,
             "VTK_DEFAULT_OPENGL_WINDOW": "vtkOSOpenGLRenderWindow",
             "ONCOTRACK_CACHE": str(cache),
             "TMPDIR": str(out.parent),  # killed servers leave their temporary files there
         }
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, "-c", prelude + _SERVE, json.dumps(arguments)], stdout=log, stderr=log, env=environment
-            )
+        scans = [str(scan) for scan in scans]
+        self.process = ViewerProcess(scans, self._log, prelude, environment, out=str(out), **options)
         self.url = self._wait_for_url()
 
     @property
@@ -127,7 +123,7 @@ class Server:
         for _ in range(2400):
             if found := re.search(r"http://\S+", self.log):
                 return found.group(0)
-            if self.process.poll() is not None:
+            if self.process.exit_code is not None:
                 break
             time.sleep(0.05)
         raise AssertionError(f"the viewer did not start: {self.log}")
@@ -333,8 +329,8 @@ def start(cache, browser):
 
     yield start_server
     for server in servers:
-        if server.process.poll() is None:
-            server.process.kill()
+        if server.process.exit_code is None:
+            server.stop(signal.SIGKILL)
 
 
 @pytest.fixture(scope="session")

@@ -220,6 +220,7 @@ def test_a_crash_loses_nothing_and_other_scans_do_not_get_its_findings(start, vi
     reader.until("s('nodes')[0].state === 'accepted'")
     nodes = reader.state("nodes")
     server.stop(signal.SIGKILL)
+    reader.page.locator("[data-connection='lost']").wait_for()
     shutil.copytree(tmp_path / "out", tmp_path / "other")
     again = start(scans, tmp_path / "out", prelude=known_nodes)
     swapped = start(scans[::-1], tmp_path / "other")

@@ -24,7 +24,8 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
 SIZE = (512, 512, 64)
-_SCROLLS, _CLICKS, _LIMIT_MS = 15, 5, 120_000
+_SCROLLS, _CLICKS, _ACTIONS, _LIMIT_MS = 15, 5, 9, 120_000
+_COUNTS = (8, 80)  # findings in the list
 _BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 _SERVE = "import sys; from oncotrack.web import serve; serve(sys.argv[1], sys.argv[2], out=sys.argv[3])"
 # Usable: all seven views have pictures, those of both axial views have their final size and show a scan (not black), and
@@ -71,7 +72,8 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
     -------
     dict
         `usable_seconds` (from the command until the page can be clicked and shows both scans), `registered_seconds`,
-        `scroll_seconds` and `click_seconds` (medians, with all values), `server_mib` (its largest memory).
+        `scroll_seconds` and `click_seconds` (medians, with all values), `next_seconds_8`, `accept_seconds_80` and so on
+        (medians of going on, accepting and filtering in lists of 8 and 80 findings), `server_mib` (its largest memory).
 
     Raises
     ------
@@ -117,6 +119,12 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
             progress(0.7, "Scrolling and clicking")
             result |= _series("scroll_seconds", [_scroll(page) for _ in range(_SCROLLS)])
             result |= _series("click_seconds", [_click(page, number) for number in range(_CLICKS)])
+            for count in _COUNTS:
+                progress(0.9, f"Working in a list of {count} findings")
+                _open_findings(page, folder / "out", count)
+                for action in ("next", "accept", "filter"):
+                    seconds = [_act(page, action) for _ in range(_ACTIONS)]
+                    result[f"{action}_seconds_{count}"] = statistics.median(seconds)
             status = Path(f"/proc/{server.pid}/status")
             if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+)", status.read_text())):
                 result["server_mib"] = int(peak.group(1)) // 1024
@@ -191,6 +199,56 @@ def _click(page: Any, number: int) -> float:
         f"&& window.pictures.FollowUpAxial > {pictures}"
     )
     return time.perf_counter() - started
+
+
+def _open_findings(page: Any, out: Path, count: int) -> None:
+    """Open a list of so many findings: copies of the first one that was followed, at positions of their own."""
+    page.evaluate("trame.trigger('oncotrack.command', ['save_findings'])")
+    page.wait_for_function("!trame.state.get('unsaved')")
+    document = json.loads((out / "findings.json").read_text())
+    first = document["findings"][0]
+    document["findings"] = [_moved(first, number) for number in range(count)]
+    path = out / f"{count}.json"
+    path.write_text(json.dumps(document))
+    page.evaluate("path => trame.trigger('oncotrack.command', ['open', path, 'baseline'])", str(path))
+    page.wait_for_function(f"trame.state.get('findings').length === {count} && !trame.state.get('job').text")
+    page.wait_for_timeout(1500)
+
+
+def _moved(finding: dict[str, Any], number: int) -> dict[str, Any]:
+    """Return a copy of a finding with a label and a position of its own."""
+    copy = json.loads(json.dumps(finding)) | {"uid": f"2.25.{number + 1}", "label": f"L {number + 1}"}
+    for seen in copy["observations"].values():
+        seen["state"] = "proposed"
+        seen["centre"] = [value + 3.0 * (number % side) for value, side in zip(seen["centre"], (9, 7, 3), strict=True)]
+    return copy
+
+
+def _act(page: Any, action: str) -> float:
+    """Measure the seconds from a key, or from the choice of a filter, to the changed list on the page."""
+    page.wait_for_timeout(400)
+    current = page.evaluate("trame.state.get('findings').find(row => row.is_current)?.uid ?? ''")
+    rows = "document.querySelectorAll('[data-finding]')"
+    if action == "next":
+        done = "!!document.querySelector('.finding.current') && trame.state.get('findings').find(row => row.is_current)?.uid !== current"
+    elif action == "accept":
+        page.keyboard.press("n")
+        page.wait_for_timeout(600)
+        current = page.evaluate("trame.state.get('findings').find(row => row.is_current)?.uid ?? ''")
+        done = "trame.state.get('findings').find(row => row.uid === current)?.state === 'accepted'"
+    else:
+        done = f"{rows}.length === trame.state.get('findings').filter(row => row.state === 'accepted').length"
+    started = time.perf_counter()
+    if action == "filter":
+        page.evaluate("trame.state.set('shown_state', 'accepted')")
+    else:
+        page.keyboard.press(action[0])
+    page.wait_for_function(f"current => {done}", arg=current)
+    seconds = time.perf_counter() - started
+    if action == "filter":
+        page.evaluate("trame.state.set('shown_state', 'all')")
+        page.wait_for_function(f"{rows}.length === trame.state.get('findings').length")
+    return seconds
 
 
 def _series(name: str, values: list[float]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.errors import InputError
 from oncotrack.images.geometry import Geometry
@@ -24,8 +24,8 @@ def filled(mask: Volume) -> Volume:
         Array (Z, Y, X), not 0 inside.
     """
     inside = mask.array != 0
-    slices = np.stack([ndimage.binary_fill_holes(each) for each in inside])
-    return replace(mask, array=ndimage.binary_fill_holes(slices).astype(np.uint8))
+    slices = np.stack([scipy.ndimage.binary_fill_holes(each) for each in inside])
+    return replace(mask, array=scipy.ndimage.binary_fill_holes(slices).astype(np.uint8))
 
 
 def smoothed(mask: Volume, sigma_mm: float = SMOOTHING_MM) -> Volume:
@@ -53,7 +53,7 @@ def smoothed(mask: Volume, sigma_mm: float = SMOOTHING_MM) -> Volume:
     sigma[np.asarray(inside.shape) == 1] = 0.0
     margin = np.ceil(3 * sigma).astype(int)
     padded = np.pad(inside, [(each, each) for each in margin]).astype(np.float32)
-    blurred = ndimage.gaussian_filter(padded, sigma)
+    blurred = scipy.ndimage.gaussian_filter(padded, sigma)
     level = np.partition(blurred.ravel(), -inside.sum())[-inside.sum()]  # as many voxels as before lie above it
     result = blurred >= max(level, 0.25)
     if not result.any():

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.errors import InputError
 from oncotrack.findings.names import numbered
@@ -109,7 +109,7 @@ def _masks(array: np.ndarray, geometry: Geometry, names: Mapping[int, str], path
     if 0 in names:
         array, names = (array != 0).astype(np.uint8), {1: names[0]}
     labels = Volume(array, geometry, path.name)
-    found = {value: where for value, where in enumerate(ndimage.find_objects(array.astype(np.int32)), 1) if where}
+    found = {value: where for value, where in enumerate(scipy.ndimage.find_objects(array.astype(np.int32)), 1) if where}
     if len(found) > MOST_LABELS:
         raise InputError(
             f"{path} holds {len(found)} different numbers: it is an image, not a label map. Choose another file."

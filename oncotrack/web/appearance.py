@@ -12,7 +12,11 @@ VUETIFY = {
         "defaultTheme": DARK,
         "themes": {
             DARK: {"dark": True, "colors": {"accent": "#FFD54F"}},
-            LIGHT: {"dark": False, "colors": {"accent": "#7A4F00"}},
+            LIGHT: {
+                "dark": False,
+                "colors": {"accent": "#7A4F00"},
+                "variables": {"medium-emphasis-opacity": 0.8},
+            },
         },
     }
 }

@@ -78,7 +78,7 @@ class Questions:
     def build(self, run: Callable[..., None]) -> None:
         """Create the dialog; `run` runs a command by its name."""
         with (
-            v.VDialog(model_value=("!!ask.text",), persistent=True, max_width=520),
+            v.VDialog(model_value=("!!ask.text",), persistent=True, max_width=520, **raw(aria_label=("ask.title",))),
             v.VCard(title=("ask.title",), **raw(data_question="yes")),
         ):
             with v.VCardText():

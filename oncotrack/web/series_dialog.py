@@ -74,7 +74,10 @@ class SeriesDialog:
     def build(self) -> None:
         """Create the dialog; called once, inside the page."""
         with (
-            v.VDialog(model_value=("!!series.title",), persistent=True, scrollable=True, max_width=780),
+            v.VDialog(
+                model_value=("!!series.title",), persistent=True, scrollable=True, max_width=780,
+                **raw(aria_label=("series.title",)),
+            ),
             v.VCard(
                 title=("series.title",),
                 **raw(data_series_dialog="yes"),

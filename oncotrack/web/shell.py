@@ -84,7 +84,7 @@ def _button(viewer: Viewer, command: Command) -> None:
     """Create a button of the bar; it runs what its key does on the open tab."""
     colour = {"color": (f"{command.active} ? 'accent' : undefined",)} if command.active else {}
     text = {"undo": "undo_text", "redo": "redo_text"}.get(command.name)
-    title = f"{text} + ' ({command.key})'" if text else f"'{command.tooltip}'"
+    title = f"{text} + ' ({command.key_text})'" if text else f"'{command.tooltip}'"
     name = f"(keys['{command.key}'] || '{command.name}')" if command.key else f"'{command.name}'"
     v.VBtn(
         command.title,

@@ -11,7 +11,6 @@ import slicer
 
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError
-from oncotrack.images.dicom import load_study
 from oncotrack.scene.files.series_list import ScanSource, SeriesChoice, rows_of
 from oncotrack.scene.files.thumbnails import png, volume_thumbnail
 from oncotrack.scene.nodes.tasks import Task
@@ -73,6 +72,8 @@ class StudyBrowser:
         folder = self._files.allowed(typed)
 
         def work(progress: Progress) -> SeriesChoice:
+            from oncotrack.images.dicom import load_study
+
             progress(0.2, folder.name)
             study = load_study(folder)
             return SeriesChoice(ScanSource(folder), rows_of(study), study)

@@ -50,6 +50,11 @@ class Command:
     is_in_bar: bool = True
 
     @property
+    def key_text(self) -> str:
+        """The key as it stands on a keyboard."""
+        return "+".join(part.upper() if len(part) == 1 else part for part in self.key.split("+"))
+
+    @property
     def enabled(self) -> str:
         """JavaScript expression over the page's state: whether the command is possible."""
         return f"enabled.includes('{self.name}')"

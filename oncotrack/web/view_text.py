@@ -125,8 +125,9 @@ class ViewText:
         orientation = next((each for each in ORIENTATIONS if name.endswith(each)), "")
         title = orientation.lower() or "3D"
         scan, shown = f"view_scans.{name}", f"views.{name}"
+        visit = f"{scan} ? {scan}.visit + ' · ' : ''"
         with html.Div(classes="view-text view-upper-left"):
-            html.Div(f"{{{{ {scan} ? {scan}.visit + ' · ' : '' }}}}{title}", classes="view-title", v_if=(_TEXT_SHOWN,))
+            html.Div(f"{{{{ {visit} }}}}{title}", classes="view-title", v_if=(_TEXT_SHOWN,))
             with html.Div(v_if=(f"{scan} && {_NAMES_SHOWN}",), **raw(data_patient=name)):
                 html.Div(f"{{{{ {scan}.patient }}}}")
                 html.Div(f"{{{{ {scan}.patient_id }}}}")
@@ -141,7 +142,7 @@ class ViewText:
             type="button",
             title=f"Show the whole {title} view again",
             click=reset,
-            **raw(data_view=name),
+            **raw(data_view=name, data_name=(f"({visit}) + '{title}'",)),
         )
         if not orientation:
             return

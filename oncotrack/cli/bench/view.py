@@ -7,7 +7,7 @@ from oncotrack.cli.output import print_result, progress_bar
 
 
 def view(json: Json = None) -> None:
-    """Time the browser viewer: first page, new slice, click to match.
+    """Time the browser viewer: first page, new slice, click to match, work in a list of 8 and of 80 findings.
 
     Also the memory of its server.
     """
@@ -19,6 +19,10 @@ def view(json: Json = None) -> None:
         "Page ready": f"{result['usable_seconds']:.1f} s after the command",
         "A new slice": f"{result['scroll_seconds']:.2f} s (median)",
         "A click to its match": f"{result['click_seconds']:.2f} s (median), once the pair is registered",
+        **{
+            f"{title} in a list": " and ".join(f"{result[f'{action}_seconds_{count}']:.2f} s with {count}" for count in (8, 80))
+            for action, title in (("next", "Next"), ("accept", "Accept"), ("filter", "Filter"))
+        },
         "Server": f"{result['server_mib']:.0f} MiB",
     }
     print_result(result, json, lines)

@@ -59,6 +59,14 @@
     rows(list)[rows(list).indexOf(event.target) + step]?.focus();
   });
 
+  // The picture of a view is named, for screen readers, as its view is.
+  new MutationObserver(function () {
+    document.querySelectorAll(".layout-grid-item img").forEach(function (image) {
+      const name = image.closest(".layout-grid-item").querySelector("[data-name]")?.dataset.name ?? "";
+      if (image.alt !== name) image.alt = name;
+    });
+  }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["data-name"] });
+
   window.addEventListener("beforeunload", function (event) {
     if (state("unsaved") && !window.reconnecting) { event.preventDefault(); event.returnValue = ""; }
   });

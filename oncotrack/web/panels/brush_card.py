@@ -63,7 +63,7 @@ class BrushCard:
                     MASKS.button(self._viewer, command, has_title=True)
             with html.Div(v_if=("brush",)):
                 v.VSlider(
-                    v_model=("brush_mm",), label="Diameter", min=1, max=40, step=0.5, hide_details=True, density="compact",
+                    v_model=("brush_mm",), label="Diameter", name="Diameter", min=1, max=40, step=0.5, hide_details=True, density="compact",
                     **raw(data_brush_mm="yes"),
                 )  # fmt: skip
                 html.P("{{ brush_mm }} mm. Shift and wheel change it too.", classes="quiet")
@@ -77,7 +77,7 @@ class BrushCard:
                 )  # fmt: skip
                 with html.Div(v_if=("is_brush_limited",)):
                     v.VRangeSlider(
-                        v_model=("brush_range",), min=-1024, max=3000, step=1, hide_details=True, density="compact",
+                        v_model=("brush_range",), name="Range of values", min=-1024, max=3000, step=1, hide_details=True, density="compact",
                         **raw(data_brush_range="yes"),
                     )  # fmt: skip
                     html.P("{{ brush_range[0] }} to {{ brush_range[1] }} HU", classes="quiet")

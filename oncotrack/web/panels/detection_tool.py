@@ -98,7 +98,7 @@ class DetectionTool(ScanTool):
 
     def _question(self) -> None:
         with (
-            v.VDialog(v_model=("is_rerun_question_open",), max_width=480),
+            v.VDialog(v_model=("is_rerun_question_open",), max_width=480, **raw(aria_label="Nodes were corrected")),
             v.VCard(title="Nodes were corrected", **raw(data_rerun_question="yes")),
         ):
             v.VCardText(

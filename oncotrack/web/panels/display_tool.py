@@ -80,6 +80,7 @@ class DisplayTool:
             v.VSlider(
                 v_model=(f"window_{name}",),
                 label=label,
+                name=label,
                 min=low,
                 max=high,
                 step=1,

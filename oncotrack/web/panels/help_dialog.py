@@ -8,7 +8,6 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.web.attributes import raw
-from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
@@ -42,7 +41,7 @@ def help_dialog(viewer: Viewer) -> None:
     """Create the dialog, shown while the state's `is_help_open` is true; called once, inside the page."""
     viewer.state.is_help_open = False
     with (
-        v.VDialog(v_model=("is_help_open",), scrollable=True, max_width=860),
+        v.VDialog(v_model=("is_help_open",), scrollable=True, max_width=860, **raw(aria_label="Help")),
         v.VCard(title="Help", **raw(data_help="yes")),
     ):
         with v.VCardText(classes="help", **raw(tabindex="0")):
@@ -58,7 +57,7 @@ def help_dialog(viewer: Viewer) -> None:
             html.H2("Keys")
             html.P("Keys of buttons in the bar and of the tab View act on every tab, the others on their own tab.")
             for tool in viewer.tools:
-                keys = [(_written(command), command.title) for command in tool.commands if command.key]
+                keys = [(command.key_text, command.title) for command in tool.commands if command.key]
                 if keys:
                     html.H3(f"Tab {tool.title}")
                     _table(f"Keys of the tab {tool.title}", keys)
@@ -75,8 +74,3 @@ def _table(name: str, rows: tuple[tuple[str, str], ...] | list[tuple[str, str]])
                     html.Kbd(key)
                 html.Td(meaning)
 
-
-def _written(command: Command) -> str:
-    """Return a command's key as it stands on a keyboard."""
-    *modifiers, key = command.key.split("+") if len(command.key) > 1 else [command.key]
-    return " + ".join((*modifiers, key.upper() if len(key) == 1 else key))

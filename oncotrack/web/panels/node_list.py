@@ -74,7 +74,7 @@ class NodeList:
         """Create the summary, the slider, the filters and the rows."""
         html.P("{{ node_summary }}", **raw(data_node_summary="yes"))
         v.VSlider(
-            v_model=("node_threshold",), label="Score", min=0, max=1, step=0.01, hide_details=True, density="compact",
+            v_model=("node_threshold",), label="Score", name="Score", min=0, max=1, step=0.01, hide_details=True, density="compact",
             **raw(data_threshold="yes"),
         )  # fmt: skip
         html.P("Proposals that score less than {{ node_threshold.toFixed(2) }} are hidden.", classes="quiet")
