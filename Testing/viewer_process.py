@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +31,7 @@ class ViewerProcess:
     """
 
     def __init__(self, scans: list[str], log: Path, prelude: str, environment: dict[str, str], **options: Any) -> None:
-        log.touch()
+        log.write_text("")
         self._process = _FORKS.Process(target=_serve, args=(scans, str(log), prelude, environment, options))
         self._process.start()
 

@@ -212,7 +212,7 @@ def test_compression_is_seen_from_the_content(tmp_path):
         ({"srow_x": [-2, -2, 0, 30], "srow_y": [-3, -3, 0, 20]}, "do not span 3D space"),
         ({"dim": [3, 6, -5, 4, 1, 1, 1, 1]}, "dimensions"),
         ({"dim": [9, 6, 5, 4, 1, 1, 1, 1]}, "dimensions"),
-        ({"dim": [3, 6, 5, 400, 1, 1, 1, 1]}, "announces 12000 voxels, and 120 are there"),
+        ({"dim": [3, 6, 5, 400, 1, 1, 1, 1]}, "states 12000 voxels, but only 120 could be read"),
         ({"dim": [2, 6, 5, 1, 1, 1, 1, 1]}, "single picture"),
         ({"datatype": 32}, "complex numbers"), ({"datatype": 1792}, "complex numbers"),
         ({"datatype": 128}, "colours"), ({"datatype": 1536}, "unknown type"),
@@ -493,7 +493,7 @@ def test_directions_of_metaimage_are_read_as_itk_does(tmp_path):
         ({"NDims": 2, "DimSize": "6 20", "ElementSpacing": "2 3", "Offset": "0 0"}, "single picture"),
         ({"NDims": 4, "DimSize": "6 5 2 2", "ElementSpacing": "2 3 4 1", "Offset": "0 0 0 0"}, "2 volumes"),
         ({"ElementType": "MET_FLOAT_ARRAY"}, "type MET_FLOAT_ARRAY"), ({"DimSize": None}, 'lacks "DimSize"'),
-        ({"DimSize": "6 5 400"}, "announces 12000 voxels, and 120 are there"), ({"DimSize": "6 5 x"}, "damaged"),
+        ({"DimSize": "6 5 400"}, "states 12000 voxels, but only 120 could be read"), ({"DimSize": "6 5 x"}, "damaged"),
         ({"CompressedData": "True"}, "damaged"), ({"TransformMatrix": "1 0 0"}, "damaged"),
     ],
 )  # fmt: skip

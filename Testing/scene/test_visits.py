@@ -144,9 +144,12 @@ def test_a_third_visit_is_shown_beside_the_two_and_scrolls_with_them(patient, vi
     assert patient.third.nearest.GetName() == "CT 1", "the visit before the baseline"
     patient.third.show(patient.third.nearest)
     assert patient.third.is_linked
-    views["BaselineAxial"].node.SetSliceOffset(10.0)
-    assert np.allclose(views["ThirdVisitAxial"].centre(), np.array((0, 0, 10.0)) - SHIFT)
-    assert np.allclose(views["FollowUpAxial"].centre(), np.array((0, 0, 10.0)) + SHIFT)
+    here = np.array(views["BaselineAxial"].centre())
+    assert np.allclose(views["ThirdVisitAxial"].centre(), here - SHIFT), "it opens at the same position"
+    views["BaselineAxial"].node.SetSliceOffset(-2.0)
+    here[2] = -2.0
+    assert np.allclose(views["ThirdVisitAxial"].centre(), here - SHIFT)
+    assert np.allclose(views["FollowUpAxial"].centre(), here + SHIFT)
     views["ThirdVisitAxial"].node.SetSliceOffset(-6.0)
     assert np.isclose(views["BaselineAxial"].centre()[2], -6.0 + SHIFT[2])
     assert np.isclose(views["FollowUpAxial"].centre()[2], -6.0 + 2 * SHIFT[2])
@@ -159,8 +162,8 @@ def test_a_third_visit_is_shown_beside_the_two_and_scrolls_with_them(patient, vi
 def test_a_third_visit_later_than_the_baseline_is_linked_through_the_inverse(patient, view):
     views = {name: view(name) for name in ("BaselineAxial", "ThirdVisitAxial")}
     patient.third.show(patient.visits[3])
-    views["BaselineAxial"].node.SetSliceOffset(4.0)
-    assert np.allclose(views["ThirdVisitAxial"].centre(), np.array((0, 0, 4.0)) + 3 * SHIFT)
+    views["BaselineAxial"].node.SetSliceOffset(-4.0)
+    assert np.allclose(views["ThirdVisitAxial"].centre(), np.array(views["BaselineAxial"].centre()) + 3 * SHIFT)
 
 
 def test_only_another_visit_can_be_third(patient):

@@ -12,7 +12,9 @@ _SEVERE = ("serious", "critical")
 def faults(reader) -> list[str]:
     """Return the serious and critical faults that axe-core finds on the page as it is shown."""
     found = Axe().run(reader.page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [f"{each['id']}: {node['html'][:150]}" for each in found if each["impact"] in _SEVERE for node in each["nodes"]]
+    return [
+        f"{each['id']}: {node['html'][:150]}" for each in found if each["impact"] in _SEVERE for node in each["nodes"]
+    ]
 
 
 @pytest.fixture
@@ -62,7 +64,9 @@ def test_no_tab_has_a_serious_fault_of_accessibility(followed, theme):
     found["studies"] = faults(reader)
     reader.command("show_studies")
     reader.until("!s('is_browser_open')")
-    assert not any(found.values()), "\n".join(f"{place}: {fault}" for place, faults in found.items() for fault in faults)
+    assert not any(found.values()), "\n".join(
+        f"{place}: {fault}" for place, faults in found.items() for fault in faults
+    )
     if theme == "light":
         reader.tab("View")
         reader.page.locator("[data-page-command='change_theme']").click()
@@ -70,7 +74,10 @@ def test_no_tab_has_a_serious_fault_of_accessibility(followed, theme):
 
 def test_text_is_enlarged_in_steps(reader):
     reader.tab("View")
-    button, panel = reader.page.locator("[data-page-command='change_text_size']"), reader.page.locator(".v-navigation-drawer")
+    button, panel = (
+        reader.page.locator("[data-page-command='change_text_size']"),
+        reader.page.locator(".v-navigation-drawer"),
+    )
     width = panel.last.bounding_box()["width"]
     for size in (115, 130, 100):
         button.click()
@@ -125,7 +132,9 @@ def test_a_visit_is_dragged_from_the_study_browser_into_a_view(reader):
     visit.drag_to(reader.page.locator(".layout-grid-item:has([data-view='BaselineAxial'])"))
     reader.until(f"s('scan_names')[0] === {names[1]!r} && s('has_registration') && !s('job').text")
     assert reader.state("scan_names") == names[::-1], "the two swapped places"
-    reader.page.locator("[data-hang='visit:0'] [data-hang-as='baseline'], [data-hang='visit:1'] [data-hang-as='baseline']").last.click()
+    reader.page.locator(
+        "[data-hang='visit:0'] [data-hang-as='baseline'], [data-hang='visit:1'] [data-hang-as='baseline']"
+    ).last.click()
     reader.until("!s('job').text")
     if reader.state("scan_names") != names:
         reader.page.locator("[data-hang='visit:0'] [data-hang-as='baseline']").click()

@@ -13,6 +13,7 @@ from oncotrack.images.volume import Volume
 
 SMOOTHING_MM = 2.0
 """Default standard deviation of the Gaussian that smooths a border, mm."""
+_HALF = 0.5 - 1e-6  # a flat border stays where it is
 
 
 def filled(mask: Volume) -> Volume:
@@ -29,7 +30,7 @@ def filled(mask: Volume) -> Volume:
 
 
 def smoothed(mask: Volume, sigma_mm: float = SMOOTHING_MM) -> Volume:
-    """Return a mask whose border is smoothed, within each slice for a mask of one slice; its volume stays about the same.
+    """Return a mask whose border is smoothed, within its slice for a mask of one slice.
 
     Parameters
     ----------
@@ -53,9 +54,7 @@ def smoothed(mask: Volume, sigma_mm: float = SMOOTHING_MM) -> Volume:
     sigma[np.asarray(inside.shape) == 1] = 0.0
     margin = np.ceil(3 * sigma).astype(int)
     padded = np.pad(inside, [(each, each) for each in margin]).astype(np.float32)
-    blurred = scipy.ndimage.gaussian_filter(padded, sigma)
-    level = np.partition(blurred.ravel(), -inside.sum())[-inside.sum()]  # as many voxels as before lie above it
-    result = blurred >= max(level, 0.25)
+    result = scipy.ndimage.gaussian_filter(padded, sigma) >= _HALF
     if not result.any():
         raise InputError(f"The mask is narrower than the smoothing of {sigma_mm:g} mm, which would remove it.")
     start = np.eye(4)

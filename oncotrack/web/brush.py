@@ -26,7 +26,7 @@ _RANGE = (-1024.0, 3000.0)
 class _Pipeline(SegmentationPaintPipeline2D):
     """Painting in the slice views of the scan alone: the other scan's views show other anatomy at the same position."""
 
-    def CanProcessInteractionEvent(self, event_data):  # noqa: N802
+    def CanProcessInteractionEvent(self, event_data):
         is_scan = self._view is not None and self._effect.paints_in(self._view.get_view_node())
         return super().CanProcessInteractionEvent(event_data) if is_scan else (False, 0.0)
 
@@ -139,7 +139,10 @@ class Brush:
         uid = self._uid()
         if not uid:
             self.stop()
-        elif uid != self._editor.active_segment_id or self._editor.active_segmentation_node is not self._session.segmentation:
+        elif (
+            uid != self._editor.active_segment_id
+            or self._editor.active_segmentation_node is not self._session.segmentation
+        ):
             tool = self._viewer.state.brush
             self.stop()
             self.toggle(tool)

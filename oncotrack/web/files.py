@@ -123,7 +123,9 @@ class Files:
 
     def open_series(self, choice: SeriesChoice, row: SeriesRow, role: str) -> None:
         """Open a series of a list in a role."""
-        self._viewer.submit(reading_task(choice, row, lambda volume: self._check_and_show({role: volume}, lambda: None)))
+        self._viewer.submit(
+            reading_task(choice, row, lambda volume: self._check_and_show({role: volume}, lambda: None))
+        )
 
     def _open_scans(self, sources: dict[str, ScanSource], finished: Callable[[], None] = lambda: None) -> None:
         self.opener.open(sources, lambda volumes: self._check_and_show(volumes, finished), finished)

@@ -36,7 +36,7 @@ class Routes:
     def add_to(self, app: web.Application) -> None:
         """Add `POST /upload?role=baseline`, `GET /saved/{name}`, `GET /alive`, and pictures of series,
         `GET /series/{dialog}/{row}.png` and `GET /folder/{folder}/{row}.png`.
-       """
+        """
         app.router.add_post("/upload", self._upload)
         app.router.add_get("/saved/{name}", self._saved)
         app.router.add_get("/alive", self._alive)

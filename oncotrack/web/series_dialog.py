@@ -75,7 +75,10 @@ class SeriesDialog:
         """Create the dialog; called once, inside the page."""
         with (
             v.VDialog(
-                model_value=("!!series.title",), persistent=True, scrollable=True, max_width=780,
+                model_value=("!!series.title",),
+                persistent=True,
+                scrollable=True,
+                max_width=780,
                 **raw(aria_label=("series.title",)),
             ),
             v.VCard(

@@ -24,7 +24,10 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
     _on_tab(viewer, viewer.state.tab)
     page.root.clear()
     with page:
-        with v.VAppBar(flat=True, border="b", height=_BAR_PX), html.Div(classes="bar", **raw(role="toolbar", aria_label="Commands")):
+        with (
+            v.VAppBar(flat=True, border="b", height=_BAR_PX),
+            html.Div(classes="bar", **raw(role="toolbar", aria_label="Commands")),
+        ):
             html.H1("OncoTrack", classes="text-subtitle-1 font-weight-medium mx-2")
             for tool in viewer.tools:
                 for command in tool.commands:

@@ -7,9 +7,9 @@ from oncotrack.cli.output import print_result, progress_bar
 
 
 def view(json: Json = None) -> None:
-    """Time the browser viewer: first page, new slice, click to match, work in a list of 8 and of 80 findings.
+    """Time the browser viewer: first page, new slice, click to match.
 
-    Also the memory of its server.
+    Also work in lists of 8 and 80 findings, and the memory of its server.
     """
     from oncotrack.bench.view import bench_view
 
@@ -20,7 +20,9 @@ def view(json: Json = None) -> None:
         "A new slice": f"{result['scroll_seconds']:.2f} s (median)",
         "A click to its match": f"{result['click_seconds']:.2f} s (median), once the pair is registered",
         **{
-            f"{title} in a list": " and ".join(f"{result[f'{action}_seconds_{count}']:.2f} s with {count}" for count in (8, 80))
+            f"{title} in a list": " and ".join(
+                f"{result[f'{action}_seconds_{count}']:.2f} s with {count}" for count in (8, 80)
+            )
             for action, title in (("next", "Next"), ("accept", "Accept"), ("filter", "Filter"))
         },
         "Server": f"{result['server_mib']:.0f} MiB",

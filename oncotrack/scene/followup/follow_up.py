@@ -212,6 +212,8 @@ class FollowUpScene(FollowTasks):
             for time_point, row in self._rows:
                 if (seen := finding.at(time_point)) is not None:
                     row.jump(seen.centre)
+                elif row is self.third.row:
+                    self.third.align()
 
     def begin_placing(self) -> None:
         """Make the reader's next click in a slice view place a point in the baseline."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import slicer
 from undo_stack import Signal
 
@@ -40,7 +38,7 @@ class ThirdVisit:
     """Another visit is shown, or none."""
 
     def __init__(self, scene: slicer.vtkMRMLScene, choice: TimePointSelection, baseline: ViewRow) -> None:
-        self._choice = choice
+        self._choice, self._baseline = choice, baseline
         self._volume: _Scan | None = None
         self.row = ViewRow(scene, THIRD_VIEWS, THIRD_GROUP)
         self.linking = LinkedRows(self.row, baseline, self._to_baseline, "third crosshair")
@@ -62,7 +60,7 @@ class ThirdVisit:
 
     @property
     def time_point(self) -> str:
-        """Its time point in every finding; "" while none is shown."""
+        """Its time point in every finding; "" while there is none."""
         return time_point_id(self.volume) if self.volume else ""
 
     @property
@@ -87,7 +85,20 @@ class ThirdVisit:
         self._volume = volume
         self.row.set_group()
         self.row.show(volume, None, 0.0)
+        self.align()
         self.changed.emit()
+
+    def align(self) -> None:
+        """Show in its views what the baseline's show, where the two are registered."""
+        with self.linking.paused():
+            for index in range(len(self.row.names)):
+                view, other = self.row.slice_at(index), self._baseline.slice_at(index)
+                if view is None or other is None:
+                    continue
+                matrix = other.GetSliceToRAS()
+                centre = [matrix.GetElement(axis, 3) for axis in range(3)]
+                if position := self.linking.corresponding(centre, of_followup=True):
+                    view.JumpSliceByCentering(*position)
 
     def register(self) -> Task:
         """Return the task that registers the visit with the baseline, which links the views."""
@@ -100,6 +111,7 @@ class ThirdVisit:
             if not scans.is_of(*pair.volumes):
                 raise InputError("The scans were changed meanwhile, so they were not registered. Register them again.")
             pair.draw(registration)
+            self.align()
             self.changed.emit()
             return registration
 

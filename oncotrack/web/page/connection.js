@@ -1,5 +1,5 @@
 // When the connection to the server is lost, the page is replaced by a notice. As soon as the server answers again, the page
-// is loaded anew and shows the same session; a server that was started again has another address, which the notice says.
+// is loaded again and shows the same session; a server that was started again has another address, which the notice says.
 (function () {
   "use strict";
   const PERIOD_MS = 2000;

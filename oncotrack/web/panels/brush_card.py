@@ -38,7 +38,9 @@ class BrushCard:
         """Brush, eraser, filling and smoothing."""
         return (
             self._make_command("brush", "mdi-brush", lambda: self._brush.toggle(PAINT), is_always_possible=True),
-            self._make_command("eraser", "mdi-eraser-variant", lambda: self._brush.toggle(ERASE), is_always_possible=True),
+            self._make_command(
+                "eraser", "mdi-eraser-variant", lambda: self._brush.toggle(ERASE), is_always_possible=True
+            ),
             *(self._make_command(name, icon) for name, icon in _REPAIRS),
         )
 

@@ -51,7 +51,9 @@ def help_dialog(viewer: Viewer) -> None:
                     with html.Li():
                         html.B(f"{title}. ")
                         html.Span(text)
-            html.P("To try it without scans of your own, start oncotrack view without a path: it opens a sample patient.")
+            html.P(
+                "To try it without scans of your own, start oncotrack view without a path: it opens a sample patient."
+            )
             html.H2("Mouse")
             _table("Mouse", _MOUSE)
             html.H2("Keys")
@@ -73,4 +75,3 @@ def _table(name: str, rows: tuple[tuple[str, str], ...] | list[tuple[str, str]])
                 with html.Th(scope="row"):
                     html.Kbd(key)
                 html.Td(meaning)
-
