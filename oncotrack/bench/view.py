@@ -33,7 +33,7 @@ _SERVE = "import sys; from oncotrack.web import serve; serve(sys.argv[1], sys.ar
 _USABLE = """() => {
   const views = [...document.querySelectorAll('.layout-grid-item')].filter(e => e.querySelector('img')?.naturalWidth);
   if (views.length < 7 || !window.trame?.state?.get('has_scans')) return false;
-  const button = document.querySelector('[data-window="Lung"]');
+  const button = document.querySelector('[data-command="help"]');
   if (!button || button.disabled) return false;
   return ['BaselineAxial', 'FollowUpAxial'].every(name => {
     const view = views.find(each => each.querySelector(`[data-view='${name}']`));

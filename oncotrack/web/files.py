@@ -71,6 +71,11 @@ class Files:
         """Open a path that a reader typed, if it is in the folders given at start."""
         self.open_path(self.allowed(typed), role)
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders and files given at start."""
+        return self._folders.paths
+
     def allowed(self, typed: str) -> Path:
         """Return the path that a reader typed.
 

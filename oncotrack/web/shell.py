@@ -104,19 +104,22 @@ def _button(viewer: Viewer, command: Command) -> None:
 
 
 def _windows(viewer: Viewer) -> None:
-    with v.VBtnToggle(
-        model_value=("window_name",), density="compact", variant="outlined", divided=True, classes="mr-3"
-    ):
-        for number, window in enumerate(WINDOWS, 1):
-            v.VBtn(
-                window.name,
-                value=window.name,
-                size="small",
-                disabled=("!scan_names[0] && !scan_names[1]",),
-                click=(viewer.run, f"['window {number}']"),
-                title=f"{window.name}: width {window.width:g}, level {window.level:g} HU ({number})",
-                **raw(data_window=window.name),
-            )
+    """Create the choice of the window; what is chosen is run as the command of its key."""
+    items = [{"title": f"{window.name} ({number})", "value": window.name, "command": f"window {number}"}
+             for number, window in enumerate(WINDOWS, 1)]  # fmt: skip
+    v.VSelect(
+        model_value=("window_name",),
+        items=("window_choices", items),
+        label="Window",
+        density="compact",
+        variant="outlined",
+        hide_details=True,
+        disabled=("!scan_names[0] && !scan_names[1]",),
+        **raw(
+            "@update:model-value=\"trigger('oncotrack.command', [window_choices.find(each => each.value === $event).command])\"",
+            data_windows=("window_name",),
+        ),
+    )
 
 
 def _hint() -> None:

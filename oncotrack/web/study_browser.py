@@ -38,7 +38,8 @@ class StudyBrowser:
     Parameters
     ----------
     viewer : Viewer
-        Its state gets `is_browser_open`, `browser_visits` and `browser_folders`.
+        Its state gets `is_browser_open`, `browser_visits`, `browser_studies` (folders that can be listed) and
+        `browser_folders` (those that are).
     display : Display
     files : Files
     """
@@ -47,7 +48,10 @@ class StudyBrowser:
         self._viewer, self._display, self._files = viewer, display, files
         self._listed: list[_Listed] = []
         self._pictures: dict[tuple, str] = {}
-        viewer.state.update({"is_browser_open": False, "browser_visits": [], "browser_folders": []})
+        studies = [str(path) for path in files.folders if path != files.out and (path.is_dir() or path.suffix == ".zip")]
+        viewer.state.update(
+            {"is_browser_open": False, "browser_visits": [], "browser_studies": studies, "browser_folders": []}
+        )
         viewer.session.changed.connect(self.refresh)
         viewer.state.change("is_browser_open")(lambda **_state: self.refresh())
 

@@ -30,14 +30,13 @@ def study_drawer(viewer: Viewer) -> None:
         html.P("No scan is open yet.", v_if=("!browser_visits.length",), classes="quiet")
         with html.Ul(classes="series-list"):
             _row("visit in browser_visits", "visit", "`visit:${visit.number}`", "visit.picture", (BASELINE, FOLLOWUP))
-        html.H2("Series in a folder")
-        with html.Div(v_for="folder in folders", key="folder", classes="mb-1"):
+        html.H2("Series in a folder", v_if=("browser_studies.length",))
+        with html.Div(v_for="folder in browser_studies", key="folder", classes="mb-1"):
             v.VBtn(
                 "List {{ folder.split('/').pop() }}",
                 size="small",
                 variant="tonal",
                 prepend_icon="mdi-folder-search-outline",
-                classes="text-none",
                 title=("folder",),
                 click=(viewer.run, "['list_folder', folder]"),
                 **raw(data_list_folder=("folder",)),
@@ -78,7 +77,6 @@ def _row(each: str, name: str, item: str, picture: str, roles: tuple[str, ...]) 
                     _ROLES[role],
                     size="x-small",
                     variant="tonal",
-                    classes="text-none",
                     click=f"trigger('oncotrack.command', ['hang', {item}, '{role}'])",
                     **raw(aria_label=(f"'{_ROLES[role]}: ' + {name}.title",), data_hang_as=role),
                 )
