@@ -141,8 +141,9 @@ def test_a_third_visit_is_shown_beside_the_two_and_scrolls_with_them(patient, vi
     views = {name: view(name) for name in ("BaselineAxial", "FollowUpAxial", "ThirdVisitAxial")}
     patient.show_visit(2)
     assert [volume.GetName() for volume in patient.third.candidates] == ["CT 1", "CT 4"]
-    assert patient.third.nearest.GetName() == "CT 1", "the visit before the baseline"
-    patient.third.show(patient.third.nearest)
+    patient.third.show()
+    assert patient.third.volume.GetName() == "CT 1", "the visit before the baseline"
+    assert patient.time_point_of(views["ThirdVisitAxial"].node) == patient.third.time_point
     assert patient.third.is_linked
     here = np.array(views["BaselineAxial"].centre())
     assert np.allclose(views["ThirdVisitAxial"].centre(), here - SHIFT), "it opens at the same position"
@@ -156,7 +157,9 @@ def test_a_third_visit_is_shown_beside_the_two_and_scrolls_with_them(patient, vi
     patient.go_to(patient.findings.findings[0].uid)
     assert np.allclose(views["ThirdVisitAxial"].centre(), patient.current.at(patient.third.time_point).centre)
     patient.show_visit(1)
-    assert patient.third.volume is None, "it is the baseline again"
+    assert patient.third.volume.GetName() == "CT 3", "the first visit is the baseline again"
+    patient.third.hide()
+    assert patient.third.volume is None
 
 
 def test_a_third_visit_later_than_the_baseline_is_linked_through_the_inverse(patient, view):

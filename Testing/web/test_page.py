@@ -151,3 +151,12 @@ def test_a_lost_connection_is_said_and_made_again(followed):
     reader.until("s('has_registration') && !s('job').text")
     assert [row["uid"] for row in reader.state("findings")] == uids
     reader.until_shown(7)
+
+
+def test_a_window_is_chosen_from_the_list(reader):
+    reader.page.locator(".v-select:has([data-windows]), [data-windows]").first.click()
+    reader.page.get_by_role("option", name="Lung").click()
+    reader.until("s('window_name') === 'Lung' && s('window_width') === 1500")
+    reader.page.locator("[data-panel='findings']").click(position={"x": 5, "y": 5})
+    reader.page.keyboard.press("1")
+    reader.until("s('window_name') === 'Soft tissue'")

@@ -114,3 +114,24 @@ def test_the_probability_map_is_shown_over_the_follow_up_on_demand(reader):
     reader.picture("FollowUpAxial", other_than=before)
     reader.page.locator("[data-probability]").click()
     reader.until("!s('is_probability_shown')")
+
+
+def test_a_third_visit_hangs_beside_the_two_and_scrolls_with_them(reader):
+    press(reader, "find_all_in_every_visit")
+    reader.until("!s('job').text && s('visits').rows.every(row => row.cells[2] === 'proposed')")
+    press(reader, "third_visit")
+    reader.until("s('view_scans').ThirdVisitAxial?.visit === 'Follow-up 2' && !s('job').text")
+    reader.until_shown(6)
+    assert "visit3" in reader.page.locator(".layout-grid-item:has([data-view='ThirdVisitAxial'])").inner_text()
+    reader.until("s('views').ThirdVisitAxial.zoom === s('views').BaselineAxial.zoom")  # both are fitted to their views
+    before = reader.state("views")["ThirdVisitAxial"]["place"]
+    reader.page.mouse.move(*reader._middle("BaselineAxial"))
+    reader.page.mouse.wheel(0, -100)
+    reader.until(f"s('views').ThirdVisitAxial.place !== {json.dumps(before)}")
+    reader.page.locator("[data-finding='L 2']").click()
+    reader.until("s('findings')[1].is_current")
+    reader.click("ThirdVisitAxial", place(1, 2))
+    assert len(reader.state("findings")) == 2, "a click in the third visit follows nothing"
+    press(reader, "third_visit")
+    reader.until("!s('job').text")
+    reader.until_shown(7)

@@ -365,6 +365,12 @@ COMMANDS = (
         (VIEW,),
     ),
     ReaderCommand("same_window", "Same window", "Use the same window and level for both scans.", (VIEW,)),
+    ReaderCommand(
+        "third_visit",
+        "Third visit",
+        "Show a third visit beside the two, or hide it; its views scroll with them.",
+        (PAGE,),
+    ),
     ReaderCommand("show_studies", "Studies", "Show the visits and the series in your folders, to hang them.", (PAGE,)),
     ReaderCommand("list_folder", "List", "List the series of a folder.", (PAGE,)),
     ReaderCommand("hang", "Hang", "Show this scan in a view.", (PAGE,)),

@@ -54,14 +54,14 @@ class Display:
         if is_saved and not any(scan.GetDisplayNode().GetAutoWindowLevel() for scan in scans):
             is_same = len(saved) == 1
             self._show_window(_name_of(*min(saved)), *min(saved))
-            self._viewer.views.show_3d(scans[-1], WINDOWS[0].rendering if is_ct(scans[-1]) else _MR)
+            self._show_solid(WINDOWS[0].rendering)
         elif is_same:
             self.use_preset(WINDOWS[0].name)
         else:
             for scan in scans:
                 set_window([scan], *own_window(scan))
             self._show_window("", *own_window(scans[0]))
-            self._viewer.views.show_3d(scans[-1], _MR)
+            self._show_solid(_MR)
         self._viewer.state.is_same_window = self._link.is_enabled = is_same
         self._link.watch(scans)
 
@@ -73,7 +73,7 @@ class Display:
             set_window(scans, *self._shown)
         name = self._viewer.state.window_name
         rendering = next((each.rendering for each in WINDOWS if each.name == name), WINDOWS[0].rendering)
-        self._viewer.views.show_3d(scans[-1], rendering if is_ct(scans[-1]) else _MR)
+        self._show_solid(rendering)
         self._link.watch(scans)
 
     def use_preset(self, name: str) -> None:
@@ -81,7 +81,7 @@ class Display:
         window = next(each for each in WINDOWS if each.name == name)
         set_window(self._scans(), window.width, window.level)
         self._show_window(name, window.width, window.level)
-        self._viewer.views.show_3d(self._viewer.session.followup or self._viewer.session.baseline, window.rendering)
+        self._show_solid(window.rendering)
 
     def toggle_same(self) -> None:
         """Switch between one window for both scans and one for each."""
@@ -95,7 +95,13 @@ class Display:
         (adjust_window if on else stop_placing)(self._viewer.session.scene)
 
     def _scans(self) -> list:
-        return [scan for scan in (self._viewer.session.baseline, self._viewer.session.followup) if scan]
+        session = self._viewer.session
+        return [scan for scan in (session.baseline, session.followup, session.third.volume) if scan]
+
+    def _show_solid(self, rendering: str) -> None:
+        """Render the follow-up, or the baseline where it is alone, in 3D; what is no CT has a preset of its own."""
+        scan = self._viewer.session.followup or self._viewer.session.baseline
+        self._viewer.views.show_3d(scan, rendering if is_ct(scan) else _MR)
 
     def _show_window(self, name: str, width: float, level: float) -> None:
         self._shown = (round(width, 1), round(level, 1))

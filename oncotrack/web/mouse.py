@@ -84,19 +84,20 @@ class Mouse:
         ras = node.GetXYToRAS().MultiplyPoint((*at, 0.0, 1.0))[:3]
         if self._handle_click(node, tuple(ras)):
             return
-        is_baseline = self._session.baseline_row.index_of(node) >= 0
+        time_point = self._session.time_point_of(node)
         registry = self._session.nodes.registry
-        time_point = self._session.baseline_id if is_baseline else self._session.followup_id
         mark = self._hit(registry.find(NodeKey(FIDUCIALS, time_point)), at)
         if mark >= 0:
             uid = registry.find(NodeKey(FIDUCIALS, time_point)).GetNthControlPointDescription(mark)
             if uid in self._session.findings:
                 self._on_finding(uid)
             return
-        if is_baseline:
+        if time_point == self._session.baseline_id:
             self._on_tissue(tuple(ras))
-        elif (alternative := self._hit(registry.find(NodeKey(ALTERNATIVES)), at)) >= 0:
-            self._on_alternative(alternative)
+        elif time_point == self._session.followup_id:
+            alternative = self._hit(registry.find(NodeKey(ALTERNATIVES)), at)
+            if alternative >= 0:
+                self._on_alternative(alternative)
 
     def _hit(self, points: slicer.vtkMRMLMarkupsFiducialNode | None, at: tuple[int, int]) -> int:
         """Return the index of the nearest point within `_NEAR_PX` of a pixel, or -1."""

@@ -48,7 +48,9 @@ class StudyBrowser:
         self._viewer, self._display, self._files = viewer, display, files
         self._listed: list[_Listed] = []
         self._pictures: dict[tuple, str] = {}
-        studies = [str(path) for path in files.folders if path != files.out and (path.is_dir() or path.suffix == ".zip")]
+        studies = [
+            str(path) for path in files.folders if path != files.out and (path.is_dir() or path.suffix == ".zip")
+        ]
         viewer.state.update(
             {"is_browser_open": False, "browser_visits": [], "browser_studies": studies, "browser_folders": []}
         )

@@ -12,6 +12,7 @@ from typing import Any
 import slicer
 from trame_server import Server
 from trame_slicer.core import SlicerApp
+from trame_slicer.views import SliceView
 
 from oncotrack.errors import UNEXPECTED, OncoTrackError
 from oncotrack.findings.finding import Point
@@ -74,10 +75,8 @@ class Viewer:
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
         self._waiting_keys: list[tuple[str, int]] = []
-        self._mice = [
-            Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._handle_click)
-            for view in self.views.slices()
-        ]
+        self._mice = [self._mouse(view) for view in self.views.slices()]
+        self.views.added.connect(lambda view: self._mice.append(self._mouse(view)))
         self.session.changed.connect(self.refresh)
         self.session.refused.connect(lambda error: self.show_message(str(error), "error"))
         self.views.released.connect(lambda: self._loop.call_soon(self._press_waiting_keys))
@@ -185,7 +184,12 @@ class Viewer:
         visits = panel.visit_names(session)
         state.visit_names = [visits.get(scan, "") for scan in scans]
         self.views.text.name_visits(visits)
-        self.views.arrange(is_one_scan=scans[0] is not None and scans[1] is None)
+        is_one = scans[0] is not None and scans[1] is None
+        was_three = self.views.is_three
+        self.views.arrange(1 if is_one else 3 if session.third.volume else 2)
+        if self.views.is_three and not was_three:
+            session.third.draw()
+            self.views.fit()
         try:
             self.autosave.keep(findings)
         except OncoTrackError as error:
@@ -231,6 +235,9 @@ class Viewer:
     @property
     def _is_question_open(self) -> bool:
         return bool(self.state.ask or self.state.series or self.state.is_rerun_question_open)
+
+    def _mouse(self, view: SliceView) -> Mouse:
+        return Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._handle_click)
 
     def _show_job(self, job: dict[str, Any]) -> None:
         self.state.job = job

@@ -256,6 +256,11 @@ class FollowUpScene(FollowTasks):
     def _show_rows(self) -> None:
         self.nodes.set_views({time_point: row.view_ids for time_point, row in self._rows if time_point})
         self.overlays.show_scans()
+        self.third.draw()
+
+    def time_point_of(self, node: slicer.vtkMRMLSliceNode) -> str:
+        """Return the time point whose row a slice view belongs to; "" for a view of no row."""
+        return next((time_point for time_point, row in self._rows if row.index_of(node) >= 0), "")
 
     @property
     def _rows(self) -> tuple[tuple[str, ViewRow], ...]:

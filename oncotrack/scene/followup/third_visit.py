@@ -39,7 +39,7 @@ class ThirdVisit:
 
     def __init__(self, scene: slicer.vtkMRMLScene, choice: TimePointSelection, baseline: ViewRow) -> None:
         self._choice, self._baseline = choice, baseline
-        self._volume: _Scan | None = None
+        self._is_shown, self._chosen = False, None
         self.row = ViewRow(scene, THIRD_VIEWS, THIRD_GROUP)
         self.linking = LinkedRows(self.row, baseline, self._to_baseline, "third crosshair")
 
@@ -48,9 +48,17 @@ class ThirdVisit:
         self.linking.close()
 
     @property
+    def is_shown(self) -> bool:
+        """Whether a third visit is shown, as far as there is one."""
+        return self._is_shown
+
+    @property
     def volume(self) -> _Scan | None:
-        """The visit that is shown; None when there is none, or when it became baseline or follow-up."""
-        return self._volume if self._volume in self.candidates else None
+        """The visit that is shown: the chosen one, or the nearest where that became baseline or follow-up."""
+        if not self._is_shown:
+            return None
+        candidates = self.candidates
+        return self._chosen if self._chosen in candidates else self._nearest(candidates)
 
     @property
     def candidates(self) -> tuple[_Scan, ...]:
@@ -61,32 +69,34 @@ class ThirdVisit:
     @property
     def time_point(self) -> str:
         """Its time point in every finding; "" while there is none."""
-        return time_point_id(self.volume) if self.volume else ""
+        volume = self.volume
+        return time_point_id(volume) if volume else ""
 
-    @property
-    def nearest(self) -> _Scan | None:
-        """The candidate next to the two in the order of the visits, an earlier one first."""
-        visits, candidates = self._choice.visits, self.candidates
-        if not candidates or self._choice.baseline is None:
-            return None
-        here = visits.index(self._choice.baseline)
-        return min(candidates, key=lambda volume: (abs(visits.index(volume) - here), visits.index(volume)))
-
-    def show(self, volume: _Scan | None) -> None:
-        """Show one of the other visits, or none.
+    def show(self, volume: _Scan | None = None) -> None:
+        """Show one of the other visits, by default the nearest to the baseline, an earlier one first.
 
         Raises
         ------
         InputError
-            It is not one of the other visits.
+            It is not one of the other visits, or there is no other visit.
         """
         if volume is not None and volume not in self.candidates:
             raise InputError("Only a visit that is neither the baseline nor the follow-up can be shown as third.")
-        self._volume = volume
-        self.row.set_group()
-        self.row.show(volume, None, 0.0)
-        self.align()
+        if not self.candidates:
+            raise InputError("The patient has two visits. Open an additional visit first.")
+        self._is_shown, self._chosen = True, volume
         self.changed.emit()
+
+    def hide(self) -> None:
+        """Show baseline and follow-up alone."""
+        self._is_shown, self._chosen = False, None
+        self.changed.emit()
+
+    def draw(self) -> None:
+        """Show the visit in its views; must be called again after views were opened or the choice of visits changed."""
+        self.row.set_group()
+        self.row.show(self.volume, None, 0.0)
+        self.align()
 
     def align(self) -> None:
         """Show in its views what the baseline's show, where the two are registered."""
@@ -102,7 +112,7 @@ class ThirdVisit:
 
     def register(self) -> Task:
         """Return the task that registers the visit with the baseline, which links the views."""
-        if self.volume is None:
+        if self.volume is None or self._choice.baseline is None:
             raise InputError("No third visit is shown. Choose one first.")
         pair, _is_earlier = self._pair()
         scans = pair.scans()
@@ -121,6 +131,13 @@ class ThirdVisit:
     def is_linked(self) -> bool:
         """Whether the visit is registered with the baseline."""
         return self._to_baseline() is not None
+
+    def _nearest(self, candidates: tuple[_Scan, ...]) -> _Scan | None:
+        visits = self._choice.visits
+        if not candidates or self._choice.baseline is None:
+            return None
+        here = visits.index(self._choice.baseline)
+        return min(candidates, key=lambda volume: (abs(visits.index(volume) - here), visits.index(volume)))
 
     def _to_baseline(self) -> Registration | None:
         """Return the registration from the third visit to the baseline, whichever of the two is earlier."""

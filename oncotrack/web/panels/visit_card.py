@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.commands import FINDINGS, commands_of
+from oncotrack.scene.commands import FINDINGS, PAGE, commands_of
 from oncotrack.scene.followup import panel
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
@@ -17,7 +17,7 @@ from oncotrack.web.tools import Command, page_command
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-_TABLE = commands_of(FINDINGS)
+_TABLE, _PAGE = commands_of(FINDINGS), commands_of(PAGE)
 
 
 class VisitCard:
@@ -47,6 +47,8 @@ class VisitCard:
             page_command(_TABLE["redo_from_visit"], "mdi-arrow-right-bold",
                          lambda: submit(session.follow_onward()), can("follow_onward")),
             page_command(_TABLE["show_visit"], "mdi-calendar", self._show),
+            page_command(_PAGE["third_visit"], "mdi-view-column-outline", self._toggle_third,
+                         lambda: bool(session.third.candidates)),
         )  # fmt: skip
 
     def build(self) -> None:
@@ -55,7 +57,7 @@ class VisitCard:
             v.VDivider(classes="my-2")
             html.H2("Visits")
             with html.Div(classes="d-flex flex-wrap mb-1", style="gap: 6px;"):
-                for command in self.commands[:3]:
+                for command in (*self.commands[:3], self.commands[-1]):
                     v.VBtn(
                         command.title,
                         size="small",
@@ -110,3 +112,18 @@ class VisitCard:
         self._display.apply_last()
         if self._session.registration is None:
             self._viewer.register()
+        self._link_third()
+
+    def _toggle_third(self) -> None:
+        third = self._session.third
+        if third.is_shown:
+            third.hide()
+        else:
+            third.show()
+            self._display.apply_last()
+            self._link_third()
+
+    def _link_third(self) -> None:
+        third = self._session.third
+        if third.volume is not None and not third.is_linked:
+            self._viewer.submit(third.register())
