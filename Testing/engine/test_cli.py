@@ -385,7 +385,7 @@ def test_help_imports_no_heavy_library_and_the_overview_not_even_typer():
     code = """
 import sys
 from oncotrack.cli import main
-def heavy(): return [m for m in ("torch", "numpy", "SimpleITK", "itk", "vtk", "rich") if m in sys.modules]
+def heavy(): return [m for m in ("torch", "numpy", "SimpleITK", "itk", "vtk", "rich", "nibabel") if m in sys.modules]
 sys.argv = ["oncotrack", "--help"]
 main()
 print("typer" in sys.modules, heavy())

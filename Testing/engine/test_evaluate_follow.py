@@ -16,7 +16,8 @@ from oncotrack.cli.app import app
 from oncotrack.datasets.lesion_visits import CONTRAST, GROWN, MOVED, VANISHED, LesionVisits, VisitLesion
 from oncotrack.errors import InputError, MissingPackageError, RegistrationError
 from oncotrack.evaluation.baselines import BASELINES, CentreCopy
-from oncotrack.evaluation.follow import evaluate_follow, table_row
+from oncotrack.evaluation.follow import evaluate_follow
+from oncotrack.evaluation.follow_summary import table_row
 from oncotrack.evaluation.match_pictures import MatchPicture, axial_image, choose
 from oncotrack.followup.ensemble import Ensemble, decide
 from oncotrack.followup.tracker import Match, ScanPair

@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 
 from oncotrack.errors import InputError, WeightsError
 from oncotrack.networks import weights
+from oncotrack.networks.foreign_weights import load_foreign
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,14 @@ def test_weights_of_other_programs_are_read_as_tensors_only(tmp_path):
     torch.save(state, tmp_path / "theirs.pth")
     save_file(state, tmp_path / "theirs.safetensors")
     for name in ("theirs.pth", "theirs.safetensors"):
-        assert torch.equal(weights.load_foreign(tmp_path / name)["conv1.weight"], state["conv1.weight"])
+        assert torch.equal(load_foreign(tmp_path / name)["conv1.weight"], state["conv1.weight"])
     torch.save({"epoch": 3}, tmp_path / "epoch.pth")
     torch.save({"code": weights.load}, tmp_path / "code.pth")
     (tmp_path / "text.pth").write_text("no weights")
     (tmp_path / "table.csv").write_text("a,b\n1,2\n")
     for name in ("epoch.pth", "code.pth", "text.pth", "table.csv", "none.pth"):
         with pytest.raises(WeightsError, match=name):
-            weights.load_foreign(tmp_path / name)
+            load_foreign(tmp_path / name)
 
 
 def test_missing_damaged_and_altered_files_are_refused(saved, tmp_path):

@@ -15,6 +15,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "follow": "Find a baseline lesion in one follow-up scan or in several.",
         "detect": "Detect the lymph nodes of a CT or an MR.",
         "series": "List the series of a DICOM folder, DICOMDIR or zip archive.",
+        "suv": "Convert a PET to standardised uptake values (SUV).",
         "mask": "Make a mask from two RECIST diameters, in their slice or in 3D.",
         "view": "Open the viewer in a browser.",
         "demo": "Follow several lesions of a sample or synthetic patient.",

@@ -134,9 +134,10 @@ def _method(name: str) -> dict[str, Any]:
     if name == "selfsim":
         from dataclasses import asdict
 
-        from oncotrack.followup import selfsim
+        from oncotrack.followup import selfsim, selfsim_search
 
-        about["levels_mm"] = [asdict(level) for level in (selfsim.COARSE, selfsim.MIDDLE, selfsim.FINE)]
+        levels = selfsim_search.COARSE, selfsim_search.MIDDLE, selfsim_search.FINE
+        about["levels_mm"] = [asdict(level) for level in levels]
         about["not_found_above_cycle_mm"] = selfsim.MAXIMUM_CYCLE_MM
         about["not_found_below_score"] = selfsim.MINIMUM_SCORE
     return about

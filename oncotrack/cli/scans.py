@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 READ = ("CT", "MR")
 """Modalities that the methods were made for."""
-_TO_SAY = ("chosen", "resampled", "notice", "notes")
 
 
 def read_scan(
@@ -40,10 +39,15 @@ def read_scan(
         if error.parameter == "series":
             error.parameter = option
         raise
-    for key in _TO_SAY:
-        if sentence := volume.metadata.get(key):
-            print_message(f"{path}: {sentence}")
+    for sentence in sentences(volume):
+        print_message(f"{path}: {sentence}")
     return volume
+
+
+def sentences(volume: Volume) -> list[str]:
+    """Return which series of several was taken, what was done to it, and what is doubtful in it."""
+    texts = (volume.metadata.get(key) or "" for key in ("chosen", "resampled", "notice", "notes"))
+    return [line for text in texts for line in text.splitlines()]
 
 
 def read_visits(

@@ -6,27 +6,22 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from oncotrack.background.jobs import Progress, part_of, silent
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Alternative, Point, point
+from oncotrack.findings.finding import Point, point
 from oncotrack.followup.candidates import Candidate, CandidateMap, find_candidates
+from oncotrack.followup.choice import choose
 from oncotrack.followup.crops import Crop, EncodedCrop
 from oncotrack.followup.match_lesions import Lesion
 from oncotrack.followup.parallel import match_in_parallel
+from oncotrack.followup.search_requests import SearchRequest
 from oncotrack.followup.tissue import flag_tissue_change
-from oncotrack.followup.tracker import (
-    DEFAULT_RADIUS_MM,
-    MAXIMUM_CYCLE_MM,
-    OUTSIDE,
-    Match,
-    ScanPair,
-    return_match_reason,
-)
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, MAXIMUM_CYCLE_MM, OUTSIDE, Match, ScanPair
 from oncotrack.images.volume import Volume
 from oncotrack.networks import weights as weights_files
 from oncotrack.networks.threads import one_thread_per_operation
@@ -35,21 +30,10 @@ from oncotrack.registration.registration import Registration
 FOUND_THRESHOLD = 0.5
 """Least score of a lesion that is present, where the weights file has no ``found_threshold``."""
 _CANDIDATES = 4
-_TRUSTED_CYCLE_MM = 2.0
 _BATCH = 4
 
 Click = tuple[Point, float]
 """A checked RAS point in the baseline and a radius, both mm."""
-
-
-class SearchRequest(NamedTuple):
-    """A search for the tissue at `clicked` of `source` near `expected` in `target`; points in RAS mm."""
-
-    source: EncodedCrop
-    clicked: Point
-    target: EncodedCrop
-    expected: Point
-    radius_mm: float
 
 
 class LearnedTracker(ABC):
@@ -206,19 +190,6 @@ class LearnedTracker(ABC):
         grid = followup.crop.cell_grid(scores.logits.shape, scores.stride)
         return Volume(scores.probabilities, grid, "probability of the lesion")
 
-    def request_tensors(self, requests: Sequence[SearchRequest]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Return clicked and expected positions, (B, 3) voxels z, y, x of their crops, and radii, (B,) mm.
-
-        Parameters
-        ----------
-        requests : sequence of SearchRequest
-            The batch.
-        """
-        clicked = torch.stack([each.source.crop.to_voxel(each.clicked) for each in requests])
-        expected = torch.stack([each.target.crop.to_voxel(each.expected) for each in requests])
-        radius = torch.tensor([each.radius_mm for each in requests], dtype=torch.float32)
-        return clicked.to(self.device), expected.to(self.device), radius.to(self.device)
-
     def _register(self, pair: ScanPair, progress: Progress) -> Registration:
         for scan in (pair.baseline, pair.followup):
             if not scan.is_ct:
@@ -253,7 +224,7 @@ class LearnedTracker(ABC):
             found = find_candidates(scores, request.target, _CANDIDATES)
             if found:
                 checked = self._check_candidates(request, found, registration, check_alternatives)
-                matches[n] = flag_tissue_change(self._choose(matches[n], checked), pair, *clicks[n])
+                matches[n] = flag_tissue_change(choose(matches[n], checked, self.threshold), pair, *clicks[n])
         return matches
 
     def _outside_match(self, click: Click, registration: Registration) -> Match:
@@ -288,7 +259,7 @@ class LearnedTracker(ABC):
     def _with_cycle_errors(
         self, request: SearchRequest, found: Sequence[Candidate], registration: Registration
     ) -> list[Candidate]:
-        back = [_reverse_request(request, candidate, registration) for candidate in found]
+        back = [request.reversed_at(candidate.position, registration) for candidate in found]
         errors = self._cycle_errors(back, request.clicked)
         return [replace(candidate, cycle_error_mm=error) for candidate, error in zip(found, errors, strict=True)]
 
@@ -300,31 +271,6 @@ class LearnedTracker(ABC):
             errors.append(float(np.linalg.norm(np.subtract(best[0].position, clicked))) if best else None)
         return errors
 
-    def _choose(self, unmatched: Match, found: Sequence[Candidate]) -> Match:
-        """Return the match of the best candidate, or of a convincing one when the best one's return match fails."""
-        best = found[0]
-        if best.cycle_or_inf > MAXIMUM_CYCLE_MM:
-            trusted = [e for e in found if e.cycle_or_inf < _TRUSTED_CYCLE_MM and e.score >= self.threshold]
-            best = min(trusted, key=lambda each: each.cycle_or_inf, default=best)
-        reason = self._reason_not_found(best)
-        return replace(
-            unmatched,
-            found=not reason,
-            position=best.position,
-            score=best.score,
-            cycle_error_mm=best.cycle_error_mm,
-            alternatives=tuple(Alternative(e.position, e.score, e.cycle_error_mm) for e in found if e is not best),
-            reason=reason,
-        )
-
-    def _reason_not_found(self, best: Candidate) -> str:
-        if best.score < self.threshold:
-            return (
-                f"No similar tissue found in the follow-up (score {best.score:.2f}). "
-                "The lesion may have vanished: please check."
-            )
-        return return_match_reason(best.cycle_error_mm)
-
     def _encode_crops(self, centres: Sequence[tuple[Volume, Sequence[float]]]) -> list[EncodedCrop]:
         """Return crops round (scan, RAS point), with their features."""
         crops = [Crop.around(scan, centre, self.config.crop, self.config.spacing) for scan, centre in centres]
@@ -332,13 +278,6 @@ class LearnedTracker(ABC):
             return []
         features = self.encode(torch.stack([crop.image for crop in crops]).to(self.device))
         return [EncodedCrop(crop, each, scan) for crop, each, (scan, _) in zip(crops, features, centres, strict=True)]
-
-
-def _reverse_request(request: SearchRequest, candidate: Candidate, registration: Registration) -> SearchRequest:
-    """Return the request that searches the baseline for a candidate of the follow-up."""
-    back = point(registration.to_baseline(candidate.position))
-    radius_mm = request.radius_mm * registration.scale
-    return SearchRequest(request.target, candidate.position, request.source, back, radius_mm)
 
 
 def _check_click(pair: ScanPair, at: Sequence[float], radius_mm: float) -> Click:

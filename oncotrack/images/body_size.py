@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from oncotrack.errors import InputError
@@ -17,15 +18,20 @@ KINDS = {
     "IBW": "ideal body weight",
 }
 """What uptake can be related to, by DICOM's SUV Type (0054,1006)."""
+_TAGS = {"weight": "PatientWeight", "height": "PatientSize", "sex": "PatientSex"}
 
 
 @dataclass(frozen=True)
 class Body:
-    """The patient's weight in kg, height in cm (in m below 3) and sex; None where unknown."""
+    """The patient's weight in kg, height in cm (in m below 3) and sex; None where unknown.
+
+    `given` has a sentence for each of them that does not come from the header.
+    """
 
     weight: float | None
     height: float | None
     sex: str | None
+    given: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, header: Any, weight: float | None, height: float | None, sex: str | None) -> Body:
@@ -40,10 +46,19 @@ class Body:
         sex : str or None
             "M", "F" or "O".
         """
-        weight = number(header, "PatientWeight") if weight is None else weight
-        height = number(header, "PatientSize") if height is None else height
-        sex = (str(header.get("PatientSex") or "") if sex is None else sex).strip().upper()
-        return cls(weight or None, height or None, sex or None)
+        stated = cls(
+            number(header, "PatientWeight") or None,
+            number(header, "PatientSize") or None,
+            str(header.get("PatientSex") or "").strip().upper() or None,
+        )
+        values = {"weight": weight, "height": height, "sex": sex.strip().upper() if sex else None}
+        values = {name: value for name, value in values.items() if value is not None}
+        given = {
+            name: f"The patient's {name} is {_text(name, value)} as given; the header states "
+            f"{_text(name, getattr(stated, name))}."
+            for name, value in values.items()
+        }
+        return replace(stated, **values, given=given)
 
     def size(self, kind: str) -> tuple[float, list[str]]:
         """Return what uptake is related to, g (cm² for BSA), and sentences about what was assumed.
@@ -58,23 +73,26 @@ class Body:
         InputError
             What the kind needs is unknown or impossible.
         """
-        weight = self._known("weight", "PatientWeight", kind)
+        notes: list[str] = []
+        weight = self._known("weight", kind, notes)
         if not 0.5 <= weight <= 500:
-            raise InputError(f"The patient's weight of {weight:g} kg is not possible. Correct it.")
+            raise InputError(f"The patient's weight of {weight:g} kg is not possible. Correct it.", parameter="weight")
         if kind == "BW":
-            return 1000 * weight, []
-        height, notes = self._known("height", "PatientSize", kind), []
+            return 1000 * weight, notes
+        height = self._known("height", kind, notes)
         if height < 3:
             height *= 100
-        elif 50 <= height <= 250:
+        elif 50 <= height <= 250 and "height" not in self.given:
             notes.append(f"The patient's height of {height:g} is taken as cm, not m.")
         if not 20 <= height <= 250:
-            raise InputError(f"The patient's height of {height:g} cm is not possible. Correct it.")
+            raise InputError(f"The patient's height of {height:g} cm is not possible. Correct it.", parameter="height")
         if kind == "BSA":  # Du Bois
             return 71.84 * weight**0.425 * height**0.725, notes
-        sex = self._known("sex", "PatientSex", kind)
+        sex = self._known("sex", kind, notes)
         if sex not in ("M", "F", "O"):
-            raise InputError(f'The patient\'s sex is "{sex}"; for SUV by {KINDS[kind]} it has to be M, F or O.')
+            raise InputError(
+                f'The patient\'s sex is "{sex}"; for SUV by {KINDS[kind]} it has to be M, F or O.', parameter="sex"
+            )
         masses = [mass_kg(kind, one, weight, height) for one in ("MF" if sex == "O" else sex)]
         if sex == "O":
             notes.append(
@@ -87,14 +105,26 @@ class Body:
             )
         return 1000 * mass, notes
 
-    def _known(self, name: str, tag: str, kind: str) -> Any:
+    def _known(self, name: str, kind: str, notes: list[str]) -> Any:
+        """Return a value, with a note where it was given; InputError where it is unknown."""
         value = getattr(self, name)
         if value is None:
             raise InputError(
-                f"The PET series does not state the patient's {name} ({tag}), which SUV by {KINDS[kind]} needs. "
-                f"Give the {name}, or export the series with all tags."
+                f"The PET series does not state the patient's {name} ({_TAGS[name]}), which SUV by {KINDS[kind]} needs. "
+                f"Give the {name}, or export the series with all tags.",
+                parameter=name,
             )
+        if name in self.given:
+            notes.append(self.given[name])
         return value
+
+
+def _text(name: str, value: Any) -> str:
+    if value is None:
+        return "none"
+    if name == "sex":
+        return value
+    return f"{value:g} kg" if name == "weight" else f"{value:g} m" if value < 3 else f"{value:g} cm"
 
 
 def mass_kg(kind: str, sex: str, weight: float, height: float) -> float:

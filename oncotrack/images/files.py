@@ -111,9 +111,12 @@ def load_suv(
     series: int | str | None = None,
     *,
     resample: bool = False,
+    kind: str = "BW",
     weight_kg: float | None = None,
+    height_cm: float | None = None,
+    sex: str | None = None,
 ) -> Volume:
-    """Read a PET series as SUV by body weight, g/ml.
+    """Read a PET series as SUV, by body weight in g/ml unless another kind is named.
 
     Parameters
     ----------
@@ -123,19 +126,25 @@ def load_suv(
         As in `load`.
     resample : bool
         As in `load`.
-    weight_kg : float, optional
-        The patient's weight in kg, instead of that in the header. Other kinds of SUV: `oncotrack.images.suv.to_suv`.
+    kind, weight_kg, height_cm, sex
+        As in `oncotrack.images.suv.to_suv`.
 
     Raises
     ------
     InputError
-        As in `load`; a tag that SUV needs is missing or impossible (it is named).
+        As in `load`; the file is no DICOM; a tag that SUV needs is missing or impossible (it is named).
     """
     from oncotrack.images import dicom
     from oncotrack.images.suv import to_suv
 
+    if isinstance(path, str | Path) and is_image_file(Path(path).expanduser()):
+        raise InputError(
+            f"{Path(path).name} states neither dose nor injection time, so SUV cannot be computed. Open the DICOM series "
+            "of the PET."
+        )
     volume, chosen = dicom.open_series(path, series, modality="PT", resample=resample)
-    return to_suv(volume, dicom.header(chosen), weight_kg=weight_kg).checked()
+    header = dicom.header(chosen)
+    return to_suv(volume, header, kind=kind, weight_kg=weight_kg, height_cm=height_cm, sex=sex).checked()
 
 
 def is_image_file(path: Path) -> bool:

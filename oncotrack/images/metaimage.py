@@ -1,7 +1,7 @@
 """MetaImage files: .mha, or .mhd headers with detached data (https://itk.org/Wiki/MetaIO/Documentation).
 
-The header is read here because ITK overlooks units, intensity scales, missing voxel sizes and data files outside the
-header's folder.
+The files are read here because ITK returns damaged compressed data as an image with undefined voxels, takes positions that
+are no numbers for 0, and overlooks units, intensity scales, missing voxel sizes and data files outside the header's folder.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """NIfTI-1 and NIfTI-2 files, read as the standard says: sform, else qform, else voxel sizes alone.
 
-R. W. Cox et al., "A (sort of) new image data format standard: NIfTI-1", 2004; https://nifti.nimh.nih.gov. The header is read
-here because ITK prefers the qform, takes no sheared sform and replaces NaN by 0, and nibabel takes longer to be imported
-than the file to be read.
+R. W. Cox et al., "A (sort of) new image data format standard: NIfTI-1", 2004; https://nifti.nimh.nih.gov. nibabel reads the
+header; ITK prefers the qform, takes no sheared sform and replaces NaN by 0. nibabel is imported when a file is opened.
 """
 
 from __future__ import annotations
 
 import gzip
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -19,29 +19,6 @@ from oncotrack.images.grid import place, shear_degrees
 from oncotrack.images.volume import Volume
 from oncotrack.images.voxel_data import damage_refused, opened, read_voxels, rescaled
 
-_NIFTI1 = np.dtype(
-    [
-        ("sizeof_hdr", "i4"), ("unused1", "S35"), ("dim_info", "u1"), ("dim", "i2", 8), ("intent_p", "f4", 3),
-        ("intent_code", "i2"), ("datatype", "i2"), ("bitpix", "i2"), ("slice_start", "i2"), ("pixdim", "f4", 8),
-        ("vox_offset", "f4"), ("scl_slope", "f4"), ("scl_inter", "f4"), ("slice_end", "i2"), ("slice_code", "u1"),
-        ("xyzt_units", "u1"), ("unused2", "f4", 4), ("unused3", "i4", 2), ("descrip", "S80"), ("aux_file", "S24"),
-        ("qform_code", "i2"), ("sform_code", "i2"), ("quatern", "f4", 3), ("qoffset", "f4", 3), ("srow", "f4", (3, 4)),
-        ("intent_name", "S16"), ("magic", "S4"),
-    ]
-)  # fmt: skip
-_NIFTI2 = np.dtype(
-    [
-        ("sizeof_hdr", "i4"), ("magic", "S8"), ("datatype", "i2"), ("bitpix", "i2"), ("dim", "i8", 8),
-        ("intent_p", "f8", 3), ("pixdim", "f8", 8), ("vox_offset", "i8"), ("scl_slope", "f8"), ("scl_inter", "f8"),
-        ("unused1", "f8", 4), ("slice", "i8", 2), ("descrip", "S80"), ("aux_file", "S24"), ("qform_code", "i4"),
-        ("sform_code", "i4"), ("quatern", "f8", 3), ("qoffset", "f8", 3), ("srow", "f8", (3, 4)), ("slice_code", "i4"),
-        ("xyzt_units", "i4"), ("intent_code", "i4"), ("intent_name", "S16"), ("dim_info", "u1"), ("unused2", "S15"),
-    ]
-)  # fmt: skip
-_TYPES = {
-    2: "u1", 4: "i2", 8: "i4", 16: "f4", 64: "f8", 256: "i1", 512: "u2", 768: "u4", 1024: "i8", 1280: "u8",
-}  # fmt: skip
-_OTHER_TYPES = {1: "single bits", 32: "complex numbers", 128: "colours", 1792: "complex numbers", 2304: "colours"}
 _MM = {1: 1000.0, 2: 1.0, 3: 0.001}
 _UNKNOWN_POSITION = (
     "The file states no position (sform_code and qform_code are 0): where it lies in the patient, and which side is left, "
@@ -75,13 +52,8 @@ def read(path: Path, *, resample: bool = False, keep_shear: bool = False) -> Vol
     """
     with damage_refused(path), opened(path) as file:
         header = _header(file, path)
-        shape = _shape(header, path.name)
-        code = int(header["datatype"])
-        if code not in _TYPES:
-            held = _OTHER_TYPES.get(code, f"numbers of an unknown type ({code})")
-            raise InputError(f"{path.name} holds {held}. Open the original greyscale scan instead.")
-        file.read(max(int(header["vox_offset"]), header.dtype.itemsize + 4) - header.dtype.itemsize)
-        dtype = np.dtype(_TYPES[code]).newbyteorder(header.dtype["dim"].base.byteorder)
+        shape, dtype = _shape(header, path.name), _dtype(header, path.name)
+        file.seek(max(int(header["vox_offset"]), header.sizeof_hdr + 4))
         array = read_voxels([file], dtype, shape[::-1], path.name)
     slope, intercept = float(header["scl_slope"]), float(header["scl_inter"])
     if np.isfinite([slope, intercept]).all() and slope != 0:
@@ -91,20 +63,38 @@ def read(path: Path, *, resample: bool = False, keep_shear: bool = False) -> Vol
     return place(array, matrix, path.name, metadata, resample=resample, keep_shear=keep_shear)
 
 
-def _header(file: Any, path: Path) -> Any:
-    """Return the header in the byte order of the file."""
-    start = file.read(4)
-    for layout, magic in ((_NIFTI1, b"n+1"), (_NIFTI2, b"n+2")):
-        for typed in (layout.newbyteorder("<"), layout.newbyteorder(">")):
-            if np.frombuffer(start.ljust(4, b"\0"), typed["sizeof_hdr"])[0] == layout.itemsize:
-                header = np.frombuffer(start + file.read(layout.itemsize - 4), typed)[0]
-                if header["magic"].startswith(magic):
+def _header(file: BinaryIO, path: Path) -> Any:
+    """Return the header as nibabel reads it, in the byte order of the file."""
+    from nibabel.nifti1 import Nifti1Header
+    from nibabel.nifti2 import Nifti2Header
+
+    content = file.read(Nifti2Header.sizeof_hdr)
+    for kind, magic in ((Nifti1Header, b"n+1"), (Nifti2Header, b"n+2")):
+        for order in ("little", "big"):
+            if int.from_bytes(content[:4], order) == kind.sizeof_hdr <= len(content):
+                header = kind(content[: kind.sizeof_hdr], order, check=False)
+                if header["magic"].tobytes().startswith(magic):
                     return header
                 raise InputError(
                     f"{path.name} is an Analyze file or half of a pair (.hdr and .img), which does not say which side is "
                     "left. Convert it to one NIfTI file from the original scan."
                 )
     raise InputError(f"{path} is damaged or is not a NIfTI file, despite its name. Copy or export it again.")
+
+
+def _dtype(header: Any, name: str) -> np.dtype:
+    """Return the type of the voxels, in the byte order of the file."""
+    code = int(header["datatype"])
+    try:
+        dtype = header.get_data_dtype()
+    except KeyError:
+        dtype = np.dtype(np.void)
+    if dtype.kind in "iuf":
+        return dtype
+    held = (
+        "colours" if dtype.names else "complex numbers" if dtype.kind == "c" else f"numbers of an unknown type ({code})"
+    )
+    raise InputError(f"{name} holds {held}. Open the original greyscale scan instead.")
 
 
 def _shape(header: Any, name: str) -> tuple[int, int, int]:
@@ -127,7 +117,7 @@ def _ijk_to_ras(header: Any, shape: tuple[int, int, int], name: str) -> tuple[np
     """Return the matrix that the standard prefers, and a sentence about what is doubtful in it."""
     sizes, notice = header["pixdim"][1:4].astype(float), ""
     if header["sform_code"] > 0:
-        matrix = np.vstack([header["srow"].astype(float), (0, 0, 0, 1)])
+        matrix = header.get_sform()
         notice = _disagreement(matrix, header, sizes, shape)
     elif header["qform_code"] > 0:
         if not (sizes > 0).all():
@@ -135,13 +125,11 @@ def _ijk_to_ras(header: Any, shape: tuple[int, int, int], name: str) -> tuple[np
                 f"{name} states voxel sizes of {' x '.join(f'{s:g}' for s in sizes)} mm, but its only position "
                 "is its qform, which needs positive voxel sizes. Correct its header or export it again."
             )
-        if np.sum(header["quatern"].astype(float) ** 2) > 1.001:
+        if np.sum(_quaternion(header) ** 2) > 1.001:
             raise InputError(f"{name}: the quaternion of its qform is not a rotation. Export it again.")
         matrix = _qform(header, sizes)
-    else:  # as nibabel: radiological storage, centred
-        matrix = np.diag([*(sizes * [-1, 1, 1]), 1.0])
-        matrix[:3, 3] = -matrix[:3, :3] @ (np.array(shape) - 1) / 2
-        notice = _UNKNOWN_POSITION
+    else:
+        matrix, notice = header.get_base_affine(), _UNKNOWN_POSITION
     matrix[:3] *= _MM.get(int(header["xyzt_units"]) & 7, 1.0)
     return matrix, notice
 
@@ -163,24 +151,21 @@ def _disagreement(sform: np.ndarray, header: Any, sizes: np.ndarray, shape: tupl
 
 
 def _qform(header: Any, sizes: np.ndarray) -> np.ndarray:
-    """Return the matrix of the quaternion (nifti1.h, method 2)."""
-    b, c, d = vector = header["quatern"].astype(float)
+    """Return the matrix of the quaternion (nifti1.h, method 2), whose length rounding may have made more than 1."""
+    from nibabel.quaternions import quat2mat
+
+    vector = _quaternion(header)
     rest = 1.0 - vector @ vector
-    if rest < 1e-7:  # a half turn, but for the rounding of the file; as the reference implementation
-        b, c, d = vector / np.sqrt(vector @ vector)
-        rest = 0.0
-    a = np.sqrt(rest)
-    rotation = np.array(
-        [
-            [a * a + b * b - c * c - d * d, 2 * (b * c - a * d), 2 * (b * d + a * c)],
-            [2 * (b * c + a * d), a * a + c * c - b * b - d * d, 2 * (c * d - a * b)],
-            [2 * (b * d - a * c), 2 * (c * d + a * b), a * a + d * d - b * b - c * c],
-        ]
-    )
+    first = 0.0 if rest < 1e-7 else np.sqrt(rest)  # a half turn, but for the rounding; as the reference implementation
     matrix = np.eye(4)
-    matrix[:3, :3] = rotation * sizes * [1, 1, -1 if header["pixdim"][0] < 0 else 1]
-    matrix[:3, 3] = header["qoffset"]
+    matrix[:3, :3] = quat2mat([first, *vector]) * sizes * [1, 1, -1 if header["pixdim"][0] < 0 else 1]
+    matrix[:3, 3] = [header[f"qoffset_{axis}"] for axis in "xyz"]
     return matrix
+
+
+def _quaternion(header: Any) -> np.ndarray:
+    """Return b, c and d."""
+    return np.array([header[f"quatern_{part}"] for part in "bcd"], float)
 
 
 def write(volume: Volume, path: Path) -> None:
@@ -193,31 +178,20 @@ def write(volume: Volume, path: Path) -> None:
     path : Path
         ``.nii``, or compressed ``.nii.gz``.
     """
-    kind = {"b": "u1", "f": "f8" if volume.array.dtype.itemsize > 4 else "f4"}.get(volume.array.dtype.kind)
-    array = volume.array.astype(kind or volume.array.dtype.newbyteorder("<"), copy=False)
-    grid = volume.geometry
-    header: Any = np.zeros((), _NIFTI1.newbyteorder("<"))
-    header["sizeof_hdr"], header["magic"], header["vox_offset"] = _NIFTI1.itemsize, b"n+1", _NIFTI1.itemsize + 4
-    header["dim"] = [3, *grid.size, 1, 1, 1, 1]
-    header["datatype"] = next(code for code, name in _TYPES.items() if np.dtype(name) == array.dtype)
-    header["bitpix"], header["xyzt_units"], header["scl_slope"] = 8 * array.dtype.itemsize, 2, 1
-    header["pixdim"] = [1, *grid.spacing, 0, 0, 0, 0]
-    header["sform_code"], header["srow"] = 1, grid.ijk_to_ras[:3]
-    if shear_degrees(grid) < 0.01:
-        from scipy.spatial.transform import Rotation
+    from nibabel.nifti1 import Nifti1Image
 
-        rotation = np.asarray(grid.direction)
-        if np.linalg.det(rotation) < 0:
-            header["pixdim"][0], rotation = -1, rotation * [1, 1, -1]
-        x, y, z, w = Rotation.from_matrix(rotation).as_quat()
-        header["qform_code"], header["qoffset"] = 1, grid.origin
-        header["quatern"] = np.array([x, y, z]) * (1 if w >= 0 else -1)
-    content = header.tobytes() + bytes(4), np.ascontiguousarray(array).data
-    with path.open("wb") as file:
-        if path.name.lower().endswith(".gz"):
-            with gzip.GzipFile("", "wb", _COMPRESSION, file, mtime=0) as packed:
-                for part in content:
-                    packed.write(part)
-        else:
-            for part in content:
-                file.write(part)
+    array, grid = volume.array, volume.geometry
+    if array.dtype.kind in "bf":
+        array = array.astype(
+            "u1" if array.dtype.kind == "b" else "f8" if array.dtype.itemsize > 4 else "f4", copy=False
+        )
+    image = Nifti1Image(array.T, grid.ijk_to_ras, dtype=array.dtype)
+    image.set_sform(grid.ijk_to_ras, 1)
+    image.set_qform(grid.ijk_to_ras, 1 if shear_degrees(grid) < 0.01 else 0)
+    image.header.set_xyzt_units("mm")
+    is_packed = path.name.lower().endswith(".gz")
+    with (
+        path.open("wb") as file,
+        gzip.GzipFile("", "wb", _COMPRESSION, file, mtime=0) if is_packed else nullcontext(file) as stream,
+    ):
+        image.to_stream(stream)

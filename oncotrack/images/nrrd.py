@@ -1,6 +1,7 @@
 """NRRD files and NHDR headers with detached data (https://teem.sourceforge.net/nrrd/format.html).
 
-The header is read here because ITK overlooks units, checksums and data files outside the header's folder.
+The files are read here because pynrrd drops all characters but ASCII ("µm" becomes "m"), takes key/value pairs for fields and
+reads no data in several files, and ITK overlooks units, checksums and data files outside the header's folder.
 """
 
 from __future__ import annotations

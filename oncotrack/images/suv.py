@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.images.body_size import KINDS, Body
-from oncotrack.images.dicom_values import full_time, moment, number, private_text
+from oncotrack.images.dicom_values import number, private_text
+from oncotrack.images.pet_times import PetTimes, needed, needed_number
 from oncotrack.images.volume import Volume
 
 _NUCLIDES = {
@@ -24,9 +24,6 @@ _NUCLIDES = {
     4062.6: ("gallium", "ga-68", "ga68", "68ga"),
 }
 """Half-lives in seconds, and what names them."""
-_DAY = timedelta(days=1)
-_LONGEST = 10.0  # half-lives from injection to scan; after them a thousandth of the dose is left
-_LONGEST_UNDATED = 5.0
 
 
 def to_suv(
@@ -58,7 +55,7 @@ def to_suv(
     -------
     Volume
         float32, g/ml (cm²/ml for body surface area). ``metadata["suv"]`` is the kind, ``metadata["notice"]`` says what was
-        corrected in the header.
+        corrected in the header or given instead.
 
     Raises
     ------
@@ -104,7 +101,7 @@ def suv_factors(
     factors : (N,) ndarray
         One for each header.
     notes : list of str
-        What was corrected in the header, sentences.
+        What was corrected in the header or given instead, sentences.
 
     Raises
     ------
@@ -113,7 +110,7 @@ def suv_factors(
         attenuation; the injection comes after the scan.
     """
     if kind not in KINDS:
-        raise InputError(f'SUV by "{kind}" is not known. Choose one of {", ".join(KINDS)}.')
+        raise InputError(f'SUV by "{kind}" is not known. Choose one of {", ".join(KINDS)}.', parameter="kind")
     slices = getattr(header, "slices", None) or (list(header) if isinstance(header, list | tuple) else [header])
     first = header[0] if isinstance(header, list | tuple) else header
     series = _Series(first, slices, Body.of(first, weight_kg, height_cm, sex))
@@ -129,13 +126,14 @@ class _Series:
 
     def factors(self, kind: str) -> np.ndarray:
         """Return a factor for each slice."""
-        units, ones = str(self._needed("Units")), np.ones(len(self._slices))
-        stored = self._stored_kind(units)
+        units, ones = str(needed(self._first, "Units")), np.ones(len(self._slices))
+        stored, factor = self._stored_kind(units), 1.0
+        if not stored:
+            self._check_attenuation()
+            if units == "CNTS" and (factor := self._philips(0x00)):
+                stored = "BW"
         if stored:
-            return ones if stored == kind else ones * self._size(kind) / self._size(stored)
-        self._check_attenuation()
-        if units == "CNTS" and (factor := self._philips(0x00)):
-            return ones * factor if kind == "BW" else ones * factor * self._size(kind) / self._size("BW")
+            return ones * factor * self._conversion(stored, kind)
         scale = self._philips(0x09) if units == "CNTS" else 1.0
         if not scale or units not in ("BQML", "CNTS"):
             raise InputError(
@@ -149,6 +147,16 @@ class _Series:
         return (
             number({"factor": private_text(self._first, 0x7053, "Philips PET Private Group", element)}, "factor") or 0.0
         )
+
+    def _conversion(self, stored: str, kind: str) -> float:
+        """Return the factor from one kind of SUV to another."""
+        if stored != kind:
+            return self._size(kind) / self._size(stored)
+        if self._body.given:
+            self.notes.append(
+                f"The series holds SUV by {KINDS[kind]} already; weight, height and sex do not change it."
+            )
+        return 1.0
 
     def _size(self, kind: str) -> float:
         size, notes = self._body.size(kind)
@@ -177,28 +185,27 @@ class _Series:
 
     def _doses(self) -> np.ndarray:
         """Return the dose in Bq that is left at the time to which each slice is decay-corrected."""
-        decay, is_corrected = str(self._needed("DecayCorrection")), "DECY" in self._corrections()
+        decay, is_corrected = str(needed(self._first, "DecayCorrection")), "DECY" in self._corrections()
         if decay not in ("START", "ADMIN", "NONE") or is_corrected == (decay == "NONE"):
             raise InputError(
                 f"The PET series contradicts itself about decay (DecayCorrection {decay}, CorrectedImage "
                 f"{sorted(self._corrections())}), so SUV cannot be computed. Export it again."
             )
-        tracers = self._needed("RadiopharmaceuticalInformationSequence")
+        tracers = needed(self._first, "RadiopharmaceuticalInformationSequence")
         if len(tracers) != 1:
             raise InputError(f"The PET series lists {len(tracers)} injections; SUV needs one. Export it again.")
         tracer = tracers[0]
         dose, half_life = self._dose(tracer), self._half_life(tracer)
         if decay == "ADMIN":
             return np.full(len(self._slices), dose)
-        if decay == "START":
-            moments = [self._scan_start(half_life)] * len(self._slices)
-        else:
-            moments = [self._acquired(each) + self._mean_time(each, half_life) for each in self._slices]
-        injected = self._injected(tracer, min(moments), half_life)
+        times = PetTimes(self._first, self._slices, half_life)
+        moments = times.corrected_to_start() if decay == "START" else times.mean_of_frames()
+        injected, notes = times.injection(tracer, min(moments))
+        self.notes += notes
         return dose * 2.0 ** (-np.array([(moment - injected).total_seconds() for moment in moments]) / half_life)
 
     def _dose(self, tracer: Any) -> float:
-        dose = self._needed_number("RadionuclideTotalDose", tracer)
+        dose = needed_number(tracer, "RadionuclideTotalDose")
         if 20 <= dose < 10_000:
             self.notes.append(f"The dose of {dose:g} is taken as MBq, not Bq.")
             return dose * 1e6
@@ -209,7 +216,7 @@ class _Series:
         return dose
 
     def _half_life(self, tracer: Any) -> float:
-        half_life = self._needed_number("RadionuclideHalfLife", tracer)
+        half_life = needed_number(tracer, "RadionuclideHalfLife")
         code = (tracer.get("RadionuclideCodeSequence") or [{}])[0]
         named = f"{tracer.get('Radiopharmaceutical') or ''} {code.get('CodeMeaning') or ''}".lower()
         known = next(
@@ -222,87 +229,3 @@ class _Series:
                 + ". Correct it."
             )
         return half_life
-
-    def _scan_start(self, half_life: float) -> datetime:
-        """Return the time to which START corrects for decay."""
-        first = self._first
-        series = moment(self._needed("SeriesDate"), self._needed("SeriesTime"))
-        acquired = min(map(self._acquired, self._slices))
-        if series - acquired < timedelta(seconds=1):
-            return series
-        if private := private_text(first, 0x0009, "GEMS_PETD_01", 0x0D):
-            return full_time(private, first)
-        implied = []
-        for each in self._slices:
-            if not (number(each, "FrameReferenceTime") and number(each, "ActualFrameDuration")):
-                return acquired
-            reference = timedelta(milliseconds=number(each, "FrameReferenceTime") or 0)
-            implied.append(self._acquired(each) - reference + self._mean_time(each, half_life))
-        return sorted(implied)[len(implied) // 2] if max(implied) - min(implied) < timedelta(minutes=1) else acquired
-
-    def _acquired(self, header: Any) -> datetime:
-        if not header.get("AcquisitionTime") and header.get("AcquisitionDateTime"):
-            return full_time(str(header.get("AcquisitionDateTime")), self._first)
-        time = header.get("AcquisitionTime") or self._needed("AcquisitionTime")
-        if date := header.get("AcquisitionDate") or self._first.get("AcquisitionDate"):
-            return moment(date, time)
-        series, acquired = (moment(self._needed("SeriesDate"), each) for each in (self._needed("SeriesTime"), time))
-        return acquired + _DAY if series - acquired > _DAY / 2 else acquired
-
-    def _mean_time(self, header: Any, half_life: float) -> timedelta:
-        """Return the time from the start of a frame at which the count rate is its mean."""
-        frame = (
-            number(header, "ActualFrameDuration") or self._needed_number("ActualFrameDuration", self._first)
-        ) / 1000
-        decay = np.log(2) / half_life * frame
-        return timedelta(seconds=frame / decay * np.log(decay / -np.expm1(-decay)) if decay > 0 else 0.0)
-
-    def _injected(self, tracer: Any, scan: datetime, half_life: float) -> datetime:
-        """Return the time of the injection; without its date it is the last such time before the scan."""
-        longest = timedelta(seconds=_LONGEST * half_life)
-        text = str(tracer.get("RadiopharmaceuticalStartDateTime") or "").strip()
-        stated = full_time(text, self._first) if len(text) >= 10 else None
-        if stated is not None and timedelta(0) <= scan - stated <= longest:
-            return stated
-        if stated is not None and stated.date() == scan.date():
-            raise InputError(_impossible(stated, scan))
-        time = stated.strftime("%H%M%S.%f") if stated else self._needed("RadiopharmaceuticalStartTime", tracer)
-        if half_life > _DAY.total_seconds() / 2:
-            raise InputError(
-                "The PET series does not state a plausible date of injection (RadiopharmaceuticalStartDateTime), which "
-                f"a half-life of {half_life / 3600:.0f} h requires. Export it with all tags."
-            )
-        injected = moment(scan.strftime("%Y%m%d"), time)
-        before = injected if injected <= scan else injected - _DAY
-        if scan - before > timedelta(seconds=_LONGEST_UNDATED * half_life):
-            raise InputError(_impossible(stated or injected, scan))
-        if stated is not None:
-            self.notes.append(
-                f"The injection is dated {stated:%Y-%m-%d} and the scan {scan:%Y-%m-%d}; only the time of day is used."
-            )
-        return before
-
-    def _needed_number(self, name: str, where: Any) -> float:
-        self._needed(name, where)
-        if (value := number(where, name)) is None:
-            raise InputError(f'The PET series states "{where.get(name)}" for {name}, which is not numeric. Correct it.')
-        return value
-
-    def _needed(self, name: str, where: Any = None) -> Any:
-        value = (self._first if where is None else where).get(name)
-        if (
-            value is None
-            or (isinstance(value, str) and not value.strip())
-            or (not isinstance(value, str | int | float) and not value)
-        ):
-            raise InputError(
-                f"The PET series lacks the tag {name}, so SUV cannot be computed. Export it with all tags."
-            )
-        return value
-
-
-def _impossible(injected: datetime, scan: datetime) -> str:
-    return (
-        f"The injection ({injected:%Y-%m-%d %H:%M:%S}) does not fit the scan ({scan:%Y-%m-%d %H:%M:%S}): it is later "
-        "than the scan or too long before it, so SUV cannot be computed. Correct the times."
-    )

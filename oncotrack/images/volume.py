@@ -253,52 +253,6 @@ def to_sitk(volume: Volume) -> sitk.Image:
     return image
 
 
-def from_sitk(image: sitk.Image, name: str = "image", modality: str = "", metadata: dict | None = None) -> Volume:
-    """Convert a three-dimensional scalar SimpleITK image, which is in LPS, to a volume.
-
-    Parameters
-    ----------
-    image : SimpleITK.Image
-        With one component per voxel; a fourth dimension of size 1 is dropped.
-    name, modality : str
-        See `Volume`.
-    metadata : dict, optional
-        See `Volume`.
-
-    Raises
-    ------
-    InputError
-        The image is not three-dimensional or has several components per voxel.
-    """
-    if image.GetDimension() == 4 and image.GetSize()[3] == 1:
-        image = image[:, :, :, 0]
-    if image.GetDimension() != 3:
-        kind = (
-            "a single picture"
-            if image.GetDimension() == 2
-            else f"{image.GetSize()[-1]} volumes (time points, phases or b-values)"
-        )
-        raise InputError(
-            f"{name} has {image.GetDimension()} dimensions: it contains {kind}. "
-            "OncoTrack reads one three-dimensional scan; open the series, or split the file first."
-        )
-    if image.GetNumberOfComponentsPerPixel() != 1:
-        raise InputError(
-            f"{name} has {image.GetNumberOfComponentsPerPixel()} values per voxel (colour or vectors). "
-            "Open the original greyscale scan instead."
-        )
-    array = sitk.GetArrayFromImage(image)
-    if array.dtype == np.float64:
-        array = array.astype(np.float32)
-    geometry = Geometry.from_values(
-        image.GetSize(),
-        image.GetSpacing(),
-        _LPS_TO_RAS @ image.GetOrigin(),
-        _LPS_TO_RAS @ np.asarray(image.GetDirection()).reshape(3, 3),
-    )
-    return Volume(array, geometry, name, modality, dict(metadata or {}))
-
-
 def notices(metadata: Mapping[str, str]) -> tuple[str, ...]:
     """Return what the reader of a scan must know: what was done to the image, and what is doubtful in its file.
 

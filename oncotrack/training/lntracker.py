@@ -18,6 +18,7 @@ from oncotrack.detection.lntracker.proposer import Proposer
 from oncotrack.detection.lntracker.track_queries import TRACKFORMER, TrackAugmentation, age_tracks, augment_tracks
 from oncotrack.errors import InputError
 from oncotrack.networks import weights
+from oncotrack.networks.foreign_weights import load_foreign
 from oncotrack.training import loop
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
@@ -204,7 +205,7 @@ def _initial_network(
     """Build the network with its initial weights; also return the weights file that it starts from, if any."""
     network = LNTracker(config)
     if backbone is not None:
-        load_imagenet(network.backbone, weights.load_foreign(backbone))
+        load_imagenet(network.backbone, load_foreign(backbone))
     initial = starting_weights(start, "lntracker", config, {name: getattr(config, name) for name in SWITCHES})
     if initial is not None:
         network.load_state_dict({name: initial.state.get(name, value) for name, value in network.state_dict().items()})

@@ -9,7 +9,8 @@ import torch
 from oncotrack.followup.candidates import CandidateMap
 from oncotrack.followup.dlt.config import CONFIGS, DLTConfig
 from oncotrack.followup.dlt.network import DLT, Features
-from oncotrack.followup.learned import LearnedTracker, SearchRequest
+from oncotrack.followup.learned import LearnedTracker
+from oncotrack.followup.search_requests import SearchRequest, request_tensors
 
 
 class DLTTracker(LearnedTracker):
@@ -47,7 +48,7 @@ class DLTTracker(LearnedTracker):
         requests : sequence of SearchRequest
             The batch.
         """
-        clicked, expected, radius = self.request_tensors(requests)
+        clicked, expected, radius = request_tensors(requests, self.device)
         template, search = (
             tuple(torch.stack(scale) for scale in zip(*(crop.features for crop in crops), strict=True))
             for crops in ([each.source for each in requests], [each.target for each in requests])

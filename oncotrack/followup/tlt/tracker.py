@@ -9,8 +9,9 @@ import numpy as np
 import torch
 
 from oncotrack.followup.candidates import CandidateMap
-from oncotrack.followup.learned import LearnedTracker, SearchRequest
+from oncotrack.followup.learned import LearnedTracker
 from oncotrack.followup.peaks import Peak
+from oncotrack.followup.search_requests import SearchRequest, request_tensors
 from oncotrack.followup.tlt.config import CONFIGS, TLTConfig
 from oncotrack.followup.tlt.network import TLT
 from oncotrack.followup.tlt.predictor import Prediction, cell_centres, global_regression
@@ -49,7 +50,7 @@ class TLTTracker(LearnedTracker):
         requests : sequence of SearchRequest
             The batch.
         """
-        clicked, expected, radius = self.request_tensors(requests)
+        clicked, expected, radius = request_tensors(requests, self.device)
         template, search = (
             torch.stack([crop.features for crop in crops])
             for crops in ([each.source for each in requests], [each.target for each in requests])

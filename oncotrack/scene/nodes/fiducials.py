@@ -103,7 +103,18 @@ def draw_fiducials(
             node.SetNthControlPointSelected(index, uid == current)
 
 
-def read_fiducials(
+def read_fiducials(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str) -> None:
+    """Make every edit since the points were drawn a command on the list; several of them are one step of undo."""
+    edits = list(_edits(node, findings, time_point))
+    if len(edits) == 1:
+        edits[0][1]()
+    elif edits:
+        with findings.group(f"{edits[0][0]} and {len(edits) - 1} more"):
+            for _text, edit in edits:
+                edit()
+
+
+def _edits(
     node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str
 ) -> Iterator[tuple[str, Edit]]:
     """Yield a description and a function for each edit since the points were drawn; the function changes the list."""

@@ -255,13 +255,7 @@ class FindingNodes:
         self.draw()
 
     def _read_fiducials(self, node: slicer.vtkMRMLMarkupsFiducialNode, time_point: str) -> None:
-        edits = list(read_fiducials(node, self.findings, time_point))
-        if len(edits) == 1:
-            edits[0][1]()
-        elif edits:
-            with self.findings.group(f"{edits[0][0]} and {len(edits) - 1} more"):
-                for _text, edit in edits:
-                    edit()
+        read_fiducials(node, self.findings, time_point)
         with self.drawing():
             placed = collect_placed(node, self.findings)
         for at in placed:
@@ -289,8 +283,6 @@ class FindingNodes:
         if registry.find(LIST) not in (None, known):
             self.registry = registry
             self._use_list(self._load_list())
-
-    # private
 
     def _put_into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
         for known in self.findings.time_points:
