@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from oncotrack.scene.followup import panel
+
 
 @pytest.fixture
 def rows(session, view):
@@ -102,3 +104,20 @@ def test_a_closed_session_links_nothing(session, rows):
     before = rows["FollowUpAxial"].centre()
     rows["BaselineAxial"].node.SetSliceOffset(4.0)
     assert rows["FollowUpAxial"].centre() == before
+
+
+def test_a_reader_may_link_the_positions_that_are_shown_and_return_to_the_registration(session, rows, truth):
+    by_registration = np.array(truth.to_followup((0, 0, 14.0)))
+    session.linking.is_enabled = False
+    rows["BaselineAxial"].node.JumpSliceByCentering(0, 0, 0)
+    rows["FollowUpAxial"].node.JumpSliceByCentering(*(truth.to_followup((0, 0, 0)) + (0, 0, 9.0)))
+    session.link_here()
+    assert session.linking.is_enabled and abs(session.linking.shift_mm - 9.0) < 1e-6
+    assert "9 mm from the registration" in panel.link_text(session)
+    rows["BaselineAxial"].node.SetSliceOffset(14.0)
+    assert np.allclose(rows["FollowUpAxial"].centre(), by_registration + (0, 0, 9.0))
+    session.link_here()
+    assert "corresponding positions" in panel.link_text(session)
+    rows["BaselineAxial"].node.SetSliceOffset(0.0)
+    rows["BaselineAxial"].node.SetSliceOffset(14.0)
+    assert np.allclose(rows["FollowUpAxial"].centre(), by_registration)

@@ -343,6 +343,12 @@ COMMANDS = (
         (VIEW,),
         "K",
     ),
+    ReaderCommand(
+        "link_here",
+        "Link here",
+        "Link the positions that both scans show now, instead of those of the registration; again for the registration.",
+        (PAGE,),
+    ),
     ReaderCommand("register", "Register", "Register the scans, so that both can be scrolled together.", (VIEW,)),
     ReaderCommand(
         "set_window",

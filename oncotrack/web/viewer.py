@@ -178,7 +178,8 @@ class Viewer:
         state.unsaved = not findings.is_saved
         state.is_map_shown = session.overlays.is_map_shown
         state.is_probability_shown = session.overlays.is_probability_shown
-        state.is_linked = session.linking.is_enabled
+        state.is_linked, state.is_link_held = session.linking.is_enabled, session.linking.is_held
+        state.link_text = panel.link_text(session)
         scans = session.baseline, session.followup
         state.scan_names = [scan.GetName() if scan else "" for scan in scans]
         visits = panel.visit_names(session)

@@ -202,6 +202,15 @@ class FollowUpScene(FollowTasks):
         if self.current:
             self.go_to()
 
+    def link_here(self) -> None:
+        """Link the positions that baseline and follow-up show now; called again, link them by the registration."""
+        if self.linking.is_held:
+            self.linking.release()
+        else:
+            self.linking.hold()
+            self.linking.is_enabled = True
+        self._on_changed()
+
     # navigation
 
     def go_to(self, uid: str = "") -> None:

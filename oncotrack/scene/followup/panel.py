@@ -29,6 +29,7 @@ _STATES = (
     (State.REJECTED,),
     (State.ABSENT,),
 )
+_SHIFT_MM = 0.5  # a shift that is worth mentioning
 SHOWN: dict[str, tuple[State, ...]] = dict(zip(MATCH_STATES, _STATES, strict=True))
 """Choices of the state filter, with the states of the match that each lets through."""
 
@@ -92,6 +93,22 @@ def visit_table(session: FollowUpScene) -> tuple[list[str], list[VisitLine]]:
 def visit_names(session: FollowUpScene) -> dict[slicer.vtkMRMLVolumeNode, str]:
     """Return the names of the visits ("baseline", "follow-up" ...) by their volume nodes."""
     return dict(zip(session.visits, (visit.label for visit in session.time_points), strict=True))
+
+
+def link_text(session: FollowUpScene) -> str:
+    """Return in words how the two scans are linked; "" without two scans."""
+    if session.baseline is None or session.followup is None:
+        return ""
+    registration = session.registration
+    if registration is None:
+        return "The scans are not registered, so their views are not linked."
+    quality = f"similarity {registration.similarity:.2f}, overlap {100 * registration.overlap:.0f} %"
+    shift, linking = session.linking.shift_mm, session.linking
+    if linking.is_held:
+        return f"You linked the positions that were shown, {shift:.0f} mm from the registration ({quality})."
+    if shift > _SHIFT_MM:
+        return f"The scans are registered ({quality}). The link is shifted by {shift:.0f} mm to fit the current match."
+    return f"The scans are registered ({quality}): linked views show corresponding positions."
 
 
 def method_tip(session: FollowUpScene, name: str = "") -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import slicer
 import vtk
 
+from oncotrack.errors import InputError
 from oncotrack.findings.finding import Point
 from oncotrack.registration.registration import Registration
 from oncotrack.scene.nodes.fiducials import style_points
@@ -47,7 +48,7 @@ class LinkedRows:
         self._scene = baseline.scene
         self._registration = registration
         self._is_enabled = True
-        self._is_busy = False
+        self._is_busy = self._is_held = False
         self._shift: np.ndarray = np.zeros(3)
         self._seen: dict[str, Point] = {}
         self._crosshair_mode: int | None = None
@@ -89,11 +90,45 @@ class LinkedRows:
 
         Without positions the registration is used unchanged.
         """
+        if self._is_held:
+            return
         registration = self._registration()
         if baseline is None or followup is None or registration is None:
             self._shift = np.zeros(3)
         else:
             self._shift = np.asarray(followup, float) - registration.to_followup(baseline)
+
+    @property
+    def shift_mm(self) -> float:
+        """How far the link is shifted against the registration, mm."""
+        return float(np.linalg.norm(self._shift))
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the reader has linked the positions that the views showed, see `hold`."""
+        return self._is_held
+
+    def hold(self) -> None:
+        """Link the positions that the two rows show now, whatever the registration and the current lesion say.
+
+        Raises
+        ------
+        InputError
+            The scans are not registered, or no views of one orientation are open in both rows.
+        """
+        if self._registration() is None:
+            raise InputError("The scans are not registered, so their views cannot be linked. Register them first.")
+        shown = zip(*(map(row.slice_at, range(len(row.names))) for row in self._rows), strict=True)
+        pairs = [(_centre(one), _centre(other)) for one, other in shown if one and other]
+        if not pairs:
+            raise InputError("No view is open in both rows, so there are no positions to link.")
+        self._is_held = False
+        self.anchor(*pairs[0])
+        self._is_held = True
+
+    def release(self) -> None:
+        """Return from `hold` to the registration."""
+        self._is_held = False
 
     def corresponding(self, ras: Sequence[float], *, of_followup: bool = False) -> Point | None:
         """Return the corresponding position in the other scan, RAS mm; None while there is no registration."""

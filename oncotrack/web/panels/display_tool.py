@@ -38,6 +38,8 @@ class DisplayTool:
     def __init__(self, viewer: Viewer, display: Display) -> None:
         self._viewer, self._display, self._session = viewer, display, viewer.session
         appearance = Appearance(viewer.state)
+        self._link_here = page_command(_PAGE["link_here"], "mdi-link-lock", self._session.link_here,
+                                       lambda: self._session.registration is not None)  # fmt: skip
         self._page_commands = (
             page_command(_PAGE["help"], "mdi-help-circle-outline", self._toggle_help, is_in_bar=True),
             page_command(_PAGE["change_theme"], "mdi-theme-light-dark", appearance.change_theme),
@@ -70,6 +72,7 @@ class DisplayTool:
             page_command(_TABLE["hide_text"], "mdi-format-text-variant-outline", self._viewer.views.text.toggle_text,
                          active=f"image_text === '{NONE}'"),
             *windows,
+            self._link_here,
             *self._page_commands,
         )  # fmt: skip
 
@@ -110,8 +113,10 @@ class DisplayTool:
                 **raw(data_image_text=name),
             )
         html.H2("Link between the scans")
-        html.P("The scans are not registered, so their views are not linked.", v_if=("has_scans && !has_registration",))
-        html.P("The scans are registered: linked views show corresponding positions.", v_if=("has_registration",))
+        html.P("{{ link_text }}", v_if=("link_text",), **raw(data_link_text="yes"))
+        with html.Div(v_if=("has_registration",)):
+            command_button(self._viewer, self._link_here, "{{ is_link_held ? 'Link by registration' : 'Link here' }}",
+                           data_link_here="yes")  # fmt: skip
         v.VBtn(
             _TABLE["register"].title,
             size="small",
