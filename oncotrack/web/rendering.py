@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Any, ClassVar
 
 import numpy as np
 from trame_rca.schedulers.image_scheduler import RcaImageRenderScheduler
@@ -11,6 +12,7 @@ from trame_slicer.views.render_scheduler import ScheduledRenderStrategy
 
 PAUSE_S = 0.2
 """Pause before a rendering that may wait."""
+_SENT_S = 0.002  # until an encoded picture is on its way
 
 
 class RenderingWhenSized(ScheduledRenderStrategy):
@@ -46,19 +48,55 @@ class DelayedRendering(ScheduledRenderStrategy):
             self._draw()
 
 
-class RenderingOnce(RcaImageRenderScheduler):
-    """Scheduler that sends the picture at rest from the pixels of the last one, instead of rendering the view again.
+class _Turn(asyncio.Event):
+    """The request of one view to be rendered, which waits for the view under the pointer and for the picture before it.
 
-    It sends the picture at rest only when nothing was to be drawn since.
+    Rendering blocks the event loop. A linked view that were rendered at once would delay the picture of the view that the
+    reader scrolls, although that one is ready.
     """
 
+    def __init__(self, is_pointed: Callable[[], bool]) -> None:
+        super().__init__()
+        self._is_pointed = is_pointed
+
+    async def wait(self) -> bool:
+        await super().wait()
+        if not self._is_pointed():
+            await asyncio.sleep(0)  # the view under the pointer may wait in the same round of the event loop
+            while (encoded := RenderingOnce.encoded) is not None and not encoded.done():
+                await asyncio.wait([encoded])
+                await asyncio.sleep(_SENT_S)
+        return True
+
+
+class RenderingOnce(RcaImageRenderScheduler):
+    """Scheduler of one view's pictures.
+
+    It sends the picture at rest, once nothing is to be drawn any more, from the pixels of the last one instead of rendering
+    the view again, and the picture of the view under the pointer before those of other views.
+
+    Attributes
+    ----------
+    pointed : vtkRenderWindow or None
+        The window of the view under the pointer, of all views.
+    encoded : Future or None
+        The picture that was rendered last, of all views, as it is being encoded.
+    """
+
+    pointed: ClassVar[Any] = None
+    encoded: ClassVar[asyncio.Future | None] = None
     _pixels: tuple[np.ndarray, int, int] | None = None
+
+    def __init__(self, window: Any, **options: Any) -> None:
+        super().__init__(window, **options)
+        # the tasks of the scheduler have not begun yet
+        self._request_event = _Turn(lambda: RenderingOnce.pointed is self._rca._vtk_render_window)
 
     def _render_frame(self, quality: int) -> None:
         is_at_rest = quality == self._still_quality != self._interactive_quality
         if not is_at_rest or self._pixels is None:
             self._pixels = self._rca.img_cols_rows
-        encoded = asyncio.get_running_loop().run_in_executor(
+        RenderingOnce.encoded = asyncio.get_running_loop().run_in_executor(
             self._encode_pool, self._rca_encoder.encode, *self._pixels, quality
         )
-        self._push_queue.put_nowait(encoded)
+        self._push_queue.put_nowait(RenderingOnce.encoded)

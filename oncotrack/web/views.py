@@ -126,6 +126,10 @@ class Views:
         with _quiet():
             interactor.AddObserver(vtk.vtkCommand.WindowResizeEvent, lambda *_: self._note_size(view))
         interactor.AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
+        for event in ("MouseMoveEvent", "MouseWheelForwardEvent", "MouseWheelBackwardEvent"):
+            interactor.AddObserver(
+                event, lambda *_: setattr(RenderingOnce, "pointed", view.render_window()), BEFORE_SLICER
+            )
         self.text.watch(view)
 
     def slices(self) -> list[SliceView]:
