@@ -2,6 +2,7 @@
 
 import gzip
 import struct
+import zlib
 
 import nibabel
 import nrrd
@@ -13,6 +14,7 @@ from oncotrack.errors import InputError
 from oncotrack.images.files import load, read_image, save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.grid import shear_degrees, straight_grid, straightened
+from oncotrack.images.nrrd import read_layers
 from oncotrack.images.volume import Volume
 
 SIZE = (6, 5, 4)
@@ -378,6 +380,23 @@ def nrrd_text(data="", sizes="6 5 4", **more):
 RAW = STORED.T.astype("<i2").tobytes()
 
 
+def test_a_header_in_utf_8_keeps_its_units_and_names(tmp_path):
+    """pynrrd reads "µm" as "m", see findings/pynrrd_drops_letters_and_units.sh."""
+    placed = {"space directions": "(2000,0,0) (0,3000,0) (0,0,4000)", "space origin": "(-30000,-20000,-50000)"}
+    text = nrrd_text(**placed, **{"space units": '"µm" "µm" "µm"'}).rstrip("\n")
+    (tmp_path / "a.nrrd").write_bytes(f"{text}\nSegment0_Name:=Läsion\nSegment1_Name:=肝臓\n\n".encode() + RAW)
+    check(load(tmp_path / "a.nrrd"))
+    (layer,), names = read_layers(tmp_path / "a.nrrd")
+    check(layer)
+    assert names == {"Segment0_Name": "Läsion", "Segment1_Name": "肝臓"}
+
+
+def test_bytes_to_skip_in_compressed_data_count_after_decompression(tmp_path):
+    text = nrrd_text(encoding="gzip", **{"byte skip": "4"})
+    (tmp_path / "a.nrrd").write_bytes(text.encode() + gzip.compress(b"skip" + RAW))
+    check(load(tmp_path / "a.nrrd"))
+
+
 def test_detached_data_in_one_file_a_list_and_a_pattern_are_read(tmp_path):
     (tmp_path / "parts").mkdir()
     (tmp_path / "all.raw").write_bytes(b"12\n" + b"skip" + RAW)
@@ -463,6 +482,7 @@ def metaimage(path, data=RAW, **changes):
         ({"ElementType": "MET_DOUBLE"}, STORED.T.astype("<f8").tobytes()),
         ({"ElementType": "MET_LONG_LONG"}, STORED.T.astype("<i8").tobytes()),
         ({"ElementType": "MET_ULONG", "ElementToIntensityFunctionOffset": "-400"}, (STORED.T + 400).astype("<u4").tobytes()),
+        ({"CompressedData": "True"}, zlib.compress(RAW)),
         ({"BinaryData": "False"}, " ".join(map(str, STORED.T.ravel())).encode()),
         ({"DistanceUnits": "cm", "ElementSpacing": "0.2 0.3 0.4", "Offset": "-3 -2 -5"}, RAW),
         ({"AnatomicalOrientation": "RAI", "TransformMatrix": "1 0 0 0 1 0 0 0 1"}, RAW),
