@@ -111,7 +111,7 @@ def test_follow_writes_findings_a_report_and_a_scene(oncotrack, scans, tmp_path)
     assert np.allclose(finding.at(FOLLOWUP).centre, answer["match_ras"])
     assert (tmp_path / "out" / "scene.mrb").stat().st_size > 1000
     assert "data:image/png" in (tmp_path / "out" / "report.html").read_text()
-    for head in ("Position in follow-up", "Registration estimate", "Cycle error", "Return match ends"):
+    for head in ("Position in follow-up", "Position from registration alone", "Reverse check", "off (good below 5)"):
         assert head in done.out
     assert str(tmp_path / "match.json") in done.err.replace("\n", "")
 

@@ -26,7 +26,7 @@ _CANAL_MM2 = 60.0, 700.0  # area of the spinal canal within its ring of bone
 _CANAL_HU = -30.0, 130.0
 _CANAL_DEPTH_MM = 25.0, 130.0  # from the skin of the back
 _SPINE_MM = 12.0  # largest distance of a spinal canal from the line through all of them
-_FEWEST_CANALS, _SHARE_OF_CANALS = 4, 0.2  # of the slices
+_FEWEST_CANALS, _SHARE_OF_CANALS = 4, 0.15  # of the slices
 _VERTEBRA_MM, _VERTEBRA_MM2, _OFF_MM = 30.0, 400.0, 3.0  # radius, least area of bone, and distance of its middle
 _FLANK = 0.6  # of the body's depth: less at the edge of the image is a flank that the image cuts
 _LEAST_WIDTH = 0.5  # of one half of the body, as a share of its depth from front to back
@@ -66,7 +66,7 @@ class Midline:
         tissue = array > (_TISSUE_HU if is_ct else _otsu(array))
         body = _largest(ndimage.binary_opening(tissue, np.ones((1, 3, 3)), iterations=1))
         low, high, flanks = _of_outline(body)
-        low, high = _smooth(low, high, flanks.all(1))
+        low, high = _smooth(low, high, np.asarray(flanks.all(1)))
         spine = _spine(array, body, grid) if is_ct else None
         if is_ct and spine is None:
             low, high = _with_lung(low, high, flanks, (array > _LUNG_HU[0]) & (array < _LUNG_HU[1]))
@@ -213,7 +213,7 @@ def _canals(plane: np.ndarray, body: np.ndarray) -> list[tuple[float, float]]:
     """Return column and row of what may be a spinal canal on a slice: soft tissue in a ring of bone near the back."""
     bone = (plane > _BONE_HU) & body
     ring = ndimage.binary_closing(bone, iterations=1)
-    holes = ndimage.binary_fill_holes(ring) & ~bone
+    holes = np.asarray(ndimage.binary_fill_holes(ring)) & ~bone
     holes = ndimage.binary_opening(holes, np.ones((2, 2)))
     labels, count = ndimage.label(holes)  # pyright: ignore[reportGeneralTypeIssues]
     rows, columns = np.nonzero(bone)

@@ -217,11 +217,16 @@ class FollowUpScene(FollowTasks):
     # navigation
 
     def go_to(self, uid: str = "") -> None:
-        """Make a finding the current one and show its position in each row."""
+        """Make a finding the current one and show its position in each row.
+
+        Linked rows follow the baseline's, so that the finding lies at the same place in their views.
+        """
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
+        if (seen := finding.at(self.baseline_id)) is not None:
+            reveal(self.baseline_row.slices(), seen.centre)
         with self.linking.paused(), self.third.linking.paused():
-            for time_point, row in self._rows:
+            for time_point, row in self._rows[1:]:
                 if (seen := finding.at(time_point)) is not None:
                     reveal(row.slices(), seen.centre)
                 elif row is self.third.row:
