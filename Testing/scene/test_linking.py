@@ -114,12 +114,12 @@ def test_a_reader_may_link_the_positions_that_are_shown_and_return_to_the_regist
     by_registration = np.array(truth.to_followup((0, 0, 14.0)))
     session.linking.is_enabled = False
     rows["BaselineAxial"].node.JumpSliceByCentering(0, 0, 0)
-    rows["FollowUpAxial"].node.JumpSliceByCentering(*(truth.to_followup((0, 0, 0)) + (0, 0, 9.0)))
+    rows["FollowUpAxial"].node.JumpSliceByCentering(*np.add(truth.to_followup((0, 0, 0)), (0, 0, 9.0)))
     session.link_here()
     assert session.linking.is_enabled and abs(session.linking.shift_mm - 9.0) < 1e-6
     assert "9 mm from the registration" in panel.link_text(session)
     rows["BaselineAxial"].node.SetSliceOffset(14.0)
-    assert np.allclose(rows["FollowUpAxial"].centre(), by_registration + (0, 0, 9.0))
+    assert np.allclose(rows["FollowUpAxial"].centre(), np.add(by_registration, (0, 0, 9.0)))
     session.link_here()
     assert "corresponding positions" in panel.link_text(session)
     rows["BaselineAxial"].node.SetSliceOffset(0.0)
