@@ -72,7 +72,7 @@ class LNTracker(ScriptedLoadableModule):
         parent.acknowledgementText = (
             "The detector for CT is LN-Tracker (Yu et al.), which tracks nodes through the slices with the queries of a "
             "detection transformer; that for MR follows S. Wang et al. (Medical Image Analysis, 2022). Enlarged and "
-            "measurable are the sizes of RECIST 1.1 (Schwartz et al., 2009)."
+            "measurable are the sizes of RECIST 1.1 (Schwartz et al., 2009); they are given for measured nodes only."
         )
         register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "LNTracker.png", scans=1)
 
@@ -84,7 +84,7 @@ class LNTrackerParameters:
     scan: slicer.vtkMRMLScalarVolumeNode
     threshold: Annotated[float, WithinRange(0.0, 1.0)] = 0.0
     shown: Annotated[str, Choice(list(choices.NODE_STATES))] = choices.NODE_STATES[0]
-    size: Annotated[str, Choice(list(choices.NODE_SIZES))] = choices.NODE_SIZES[0]
+    short_side: Annotated[str, Choice(list(choices.NODE_SIZES))] = choices.NODE_SIZES[0]
     order: Annotated[str, Choice(list(choices.NODE_ORDERS))] = choices.NODE_ORDERS[0]
     is_reversed: bool = False
 
@@ -167,7 +167,7 @@ class LNTrackerWidget(PanelWidget):
         from oncotrack.scene.detection.panel import lines, navigation_order
 
         parameters = self.parameters
-        chosen = lines(self.session, parameters.shown, parameters.size, parameters.order, parameters.is_reversed)
+        chosen = lines(self.session, parameters.shown, parameters.short_side, parameters.order, parameters.is_reversed)
         self.session.listed = navigation_order(chosen, parameters.shown)
         self.show_lines(self.ui.nodeTable, chosen)
 

@@ -88,7 +88,7 @@ class RECISTPseudoMaskParameters:
     """The panel's parameters, stored in the scene."""
 
     scan: slicer.vtkMRMLScalarVolumeNode
-    kind: Annotated[str, Choice(list(choices.KINDS))] = choices.KINDS[-1]
+    kind: Annotated[str, Choice(list(choices.KINDS))] = choices.KINDS[1]
     is_square: bool = False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from oncotrack.findings.finding import Finding, Kind, Observation, Provenance
+from oncotrack.findings.finding import Finding, Kind, Observation, Provenance, Side
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 
@@ -39,7 +39,7 @@ class KnownNodes:
                 ball(volume, centre, radius)
             )
             found.append(
-                Finding(label=f"LN {number}", kind=Kind.LYMPH_NODE, site="right", observations={time_point: seen})
+                Finding(label=f"LN {number}", kind=Kind.LYMPH_NODE, side=Side.RIGHT, observations={time_point: seen})
             )
         return found
 

@@ -10,6 +10,7 @@ check every detection, and look for missed nodes.
 import sys
 
 from oncotrack.detection.detector import detector, detector_for
+from oncotrack.findings.sizes import axes_text
 from oncotrack.images.files import load
 from oncotrack.phantom import make_patient
 
@@ -26,7 +27,7 @@ for finding in findings[:10]:
     observation = finding.at("t0")  # the observation at the only time point
     print(
         "{}: R {:.1f}  A {:.1f}  S {:.1f} mm".format(finding.label, *observation.centre),
-        f"{observation.long_axis.length_mm:.0f} x {observation.short_axis.length_mm:.0f} mm",
+        axes_text(observation),
         f"on {len(observation.tracklet.boxes)} slices",
         f"score {observation.score:.2f}",
         sep=", ",

@@ -93,11 +93,12 @@ def test_follow_prints_one_json_object_and_nothing_else(scans, tmp_path):
     done = process("follow", *pair(scans), "--at", *scans.points[0], *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
+    assert answer["position_ras"] == answer["match_ras"] and answer["expected_ras"] == answer["affine_ras"]
     assert {"found", "match_ras", "affine_ras", "score", "cycle_error_mm", "alternatives", "seconds"} <= set(answer)
     assert set(answer["seconds"]) == {"load", "register", "match"}
     assert answer["found"]
     assert np.linalg.norm(np.subtract(answer["match_ras"], scans.truths[0])) < 2
-    assert all(set(other) == {"match_ras", "score"} for other in answer["alternatives"])
+    assert all(set(other) == {"position_ras", "match_ras", "score"} for other in answer["alternatives"])
     assert not list(tmp_path.iterdir()), "without --out no file is written"
 
 
@@ -110,7 +111,7 @@ def test_follow_writes_findings_a_report_and_a_scene(oncotrack, scans, tmp_path)
     assert np.allclose(finding.at(FOLLOWUP).centre, answer["match_ras"])
     assert (tmp_path / "out" / "scene.mrb").stat().st_size > 1000
     assert "data:image/png" in (tmp_path / "out" / "report.html").read_text()
-    for head in ("Position in follow-up", "Registration estimate", "Cycle error", "Return match ends"):
+    for head in ("Position in follow-up", "Position from registration alone", "Reverse check", "off (good below 5)"):
         assert head in done.out
     assert str(tmp_path / "match.json") in done.err.replace("\n", "")
 

@@ -184,7 +184,7 @@ def test_the_ensemble_rejects_a_match_on_different_tissue(visits):
     assert found.found
     assert not doubted.found
     assert doubted.position == found.position
-    assert "may have vanished" in doubted.reason
+    assert "may be gone" in doubted.reason
 
 
 def test_the_ensemble_uses_only_the_untrained_tracker_for_images_other_than_ct(visits):

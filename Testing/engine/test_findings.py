@@ -17,6 +17,7 @@ from oncotrack.findings.finding import (
     Observation,
     Provenance,
     Role,
+    Side,
     State,
     TimePoint,
 )
@@ -47,7 +48,8 @@ observations = st.builds(
 )  # fmt: skip
 findings = st.builds(
     Finding, label=st.text(min_size=1, max_size=12), kind=st.sampled_from(Kind), site=st.text(max_size=5),
-    role=st.sampled_from(Role), observations=st.dictionaries(st.sampled_from(["t0", "t1", "t2"]), observations),
+    role=st.sampled_from(Role), side=st.sampled_from(Side), comment=st.text(max_size=20), reader=st.text(max_size=5),
+    observations=st.dictionaries(st.sampled_from(["t0", "t1", "t2"]), observations),
 )  # fmt: skip
 TIMES = [TimePoint("t0", "baseline", date="20260101"), TimePoint("t1", "follow-up")]
 
@@ -72,6 +74,7 @@ def edits(owner):
         "state": lambda: owner.set_state(uid, "t1", State.REJECTED, "AB"),
         "move": lambda: owner.move(uid, "t1", (1, 2, 3)),
         "alternative": lambda: owner.take_alternative(uid, "t1", 1),
+        "describe": lambda: owner.describe(uid, role="target", side="left", comment="cyst"),
         "update": lambda: owner.update(uid, site="liver", role=Role.NON_TARGET),
         "times": lambda: owner.set_time_points([*TIMES, TimePoint("t2", "third")]),
         "load": lambda: owner.load_json(FindingList(TIMES).to_json()),
@@ -198,7 +201,7 @@ def test_a_finding_is_removed_everywhere_or_from_one_scan_only(followed):
     [
         (lambda t: t[:-20], "is not JSON"),
         (lambda t: t.replace("oncotrack-findings", "other"), "not an OncoTrack findings file"),
-        (lambda t: t.replace('"version": 2', '"version": 99'), "version 99"),
+        (lambda t: t.replace('"version": 3', '"version": 99'), "version 99"),
         (
             lambda t: t.replace("proposed", "guessed"),
             "does not fit the findings schema at findings.0.observations.t1.state",

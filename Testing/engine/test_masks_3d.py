@@ -13,11 +13,12 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.batch import MaskRequest, make_masks
-from oncotrack.masks.findings import finding_list, observation, propose_axes
+from oncotrack.masks.findings import finding_list, observation
 from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
 from oncotrack.masks.recist import measure
 from oncotrack.masks.shape import SCALES, Placement, Shape
+from oncotrack.masks.suggestion import propose_axes
 
 SPACING = np.array([1.0, 1.0, 2.0])
 STRAIGHT = np.eye(3)

@@ -25,6 +25,7 @@ from oncotrack.findings.finding import (
     Observation,
     Provenance,
     Role,
+    Side,
     State,
     TimePoint,
 )
@@ -61,12 +62,13 @@ def test_time_points_and_fields_of_the_findings_are_those_of_the_old_file(findin
         ),
         TimePoint("t2", "follow-up 2"),
     )  # fmt: skip
-    assert [(f.uid, f.label, f.kind, f.site, f.role, list(f.observations)) for f in findings] == [
-        ("2.25.101", "L 1", Kind.LESION, "liver, segment 7", Role.TARGET, ["t0", "t1", "t2"]),
-        ("2.25.102", "LN 1", Kind.LYMPH_NODE, "left", Role.TARGET, ["t0"]),
-        ("2.25.103", "L 2", Kind.LESION, "", Role.NEW, ["t1"]),
-        ("2.25.104", "Läsion β", Kind.LESION, "", Role.NON_TARGET, ["t0", "t1"]),
+    assert [(f.uid, f.label, f.kind, f.place, f.side, f.role, list(f.observations)) for f in findings] == [
+        ("2.25.101", "L 1", Kind.LESION, "liver, segment 7", Side.NOT_STATED, Role.TARGET, ["t0", "t1", "t2"]),
+        ("2.25.102", "LN 1", Kind.LYMPH_NODE, "left", Side.LEFT, Role.TARGET, ["t0"]),
+        ("2.25.103", "L 2", Kind.LESION, "", Side.NOT_STATED, Role.NEW, ["t1"]),
+        ("2.25.104", "Läsion β", Kind.LESION, "", Side.NOT_STATED, Role.NON_TARGET, ["t0", "t1"]),
     ]
+    assert {f.comment + f.reader for f in findings} == {""}
 
 
 def test_a_followed_lesion_keeps_axes_evidence_and_alternatives(findings):
@@ -129,10 +131,17 @@ def test_decisions_of_the_reader_are_kept(findings):
     assert not findings["2.25.104"].observation("t0").is_decided
 
 
-def test_saving_writes_the_same_file_again_but_names_what_the_program_did_not_find(findings):
-    old = json.loads(OLD_FINDINGS.read_text(encoding="utf-8"))
+def test_saving_writes_the_same_file_in_the_present_version(findings):
+    text = OLD_FINDINGS.read_text(encoding="utf-8")
+    assert text.count('"centre"') > 3 and text.count('"expected"')
+    old = json.loads(text.replace('"centre"', '"position_ras"').replace('"expected"', '"expected_ras"'))
     old["findings"][0]["observations"]["t2"]["state"] = "not found"
-    assert json.loads(findings.to_json()) == {**old, "version": 2, "notes": []}
+    for finding in old["findings"]:
+        finding |= {"side": "", "comment": "", "reader": ""}
+    old["findings"][1] |= {"side": "left", "site": ""}
+    assert json.loads(findings.to_json()) == {**old, "version": 3, "notes": []}
+    again = FindingList.from_json(findings.to_json())
+    assert again.findings == findings.findings and again.time_points == findings.time_points
 
 
 @pytest.mark.parametrize(

@@ -21,12 +21,12 @@ def test_every_node_has_its_row_and_picture(node_scan, tmp_path):
     assert page.count("<tr>") == len(found) + 1
     assert page.count("data:image/png;base64,") == 1
     assert "A &lt;note&gt;." in page
-    assert f"{len(found)} nodes were proposed" in page
+    assert f"{len(found)} unchecked proposals" in page and "not measured" in page
     for finding in found:
         axes = finding.at("ct")
-        assert f"{axes.long_axis.length_mm:.1f} x {axes.short_axis.length_mm:.1f}" in page
+        assert f"box {axes.long_axis.length_mm:.1f} x {axes.short_axis.length_mm:.1f} mm" in page
         assert np.isfinite(axes.centre).all()
-    assert "0 nodes" in write_node_report(tmp_path / "none.html", ct, [], "ct").read_text()
+    assert "0 unchecked proposals" in write_node_report(tmp_path / "none.html", ct, [], "ct").read_text()
 
 
 def test_the_size_classes_are_those_of_recist():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oncotrack.findings.finding import Axis, MatchEvidence, Observation, Provenance, State
-from oncotrack.findings.visit_table import cell, cycle_error, return_match, tip, trust
+from oncotrack.findings.visit_table import cell, check_sentence, off_text, reverse_check, tip
 
 
 def match(error_mm: float | None = None, reason: str = "", **fields) -> Observation:
@@ -13,17 +13,17 @@ def match(error_mm: float | None = None, reason: str = "", **fields) -> Observat
     return Observation(centre=(0, 0, 0), evidence=evidence, provenance=Provenance(method="selfsim"), **fields)
 
 
-def test_the_cycle_error_is_explained_in_the_same_words_everywhere():
-    sentence = "Return match ends 3.2 mm from the starting point (cycle error)."
-    assert return_match(3.21) == sentence and cycle_error(3.21) == "cycle error 3.2 mm"
-    assert tip(match(3.21)) == f"{sentence} Method: selfsim." and trust(match(3.21)) == "3.2 mm"
+def test_the_reverse_check_is_explained_in_the_same_words_everywhere():
+    words = "3.2 mm off (good below 5)"
+    assert off_text(3.21) == reverse_check(match(3.21)) == words and check_sentence(3.21) == f"Reverse check: {words}."
+    assert tip(match(3.21)) == f"Reverse check: {words}. Method: selfsim."
     assert tip(match(reason="No similar tissue found.")) == "No similar tissue found. Method: selfsim."
 
 
 @pytest.mark.parametrize("error_mm", [None, float("inf")])
-def test_an_unknown_cycle_error_is_left_out(error_mm):
-    assert (return_match(error_mm), cycle_error(error_mm)) == ("", "cycle error unknown")
-    assert trust(match(error_mm)) == trust(None) == trust(Observation(centre=(0, 0, 0))) == ""
+def test_an_unknown_result_of_the_reverse_check_is_left_out(error_mm):
+    assert off_text(error_mm) == check_sentence(error_mm) == ""
+    assert reverse_check(match(error_mm)) == reverse_check(None) == reverse_check(Observation(centre=(0, 0, 0))) == ""
 
 
 def test_a_cell_shows_size_and_state():

@@ -16,7 +16,7 @@ from oncotrack.scene.masks import panel as mask_panel
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.volumes import add_volume
 
-ALWAYS = {"go_to", "rename", "choose_scan", "show_visit", "set_visits", "reverse_order"}
+ALWAYS = {"go_to", "rename", "describe", "reader", "choose_scan", "show_visit", "set_visits", "reverse_order"}
 """Methods that panels enable without asking `possible_methods`."""
 
 
@@ -24,7 +24,7 @@ def check(tool: str, session, seen_as_possible: set[str]) -> None:
     """Compare the table with the session's methods and with what was possible."""
     actions = {command.action for command in commands_of(tool).values()}
     assert actions - ALWAYS == seen_as_possible
-    for action in actions - {"choose_scan", "reverse_order"}:
+    for action in actions - {"choose_scan", "reverse_order", "reader"}:
         assert callable(attrgetter(action)(session))
 
 

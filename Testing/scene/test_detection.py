@@ -12,11 +12,10 @@ from stand_in_detector import KnownNodes
 
 from oncotrack.background.jobs import Worker
 from oncotrack.errors import Cancelled, InputError
-from oncotrack.findings.finding import Kind, Observation, State
+from oncotrack.findings.finding import Axis, Kind, Observation, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.node_files import BOXES, FINDINGS, LABELS, TABLE
 from oncotrack.findings.packed_mask import PackedMask
-from oncotrack.findings.sizes import size_word
 from oncotrack.findings.tracklet_edits import Rerun, replace_tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -277,18 +276,20 @@ def test_the_list_is_sorted_and_filtered(found):
     assert order(order="label") == ["LN 2", "LN 3", "LN 4", "LN 10"]
     assert order("accepted") == ["LN 4"]
     assert order("to review", order="size") == ["LN 10", "LN 2", "LN 3"]
-    assert order(size="enlarged") == ["LN 10", "LN 2"]
-    assert order(size="measurable") == ["LN 10"]
+    assert order(size="10 mm or more") == ["LN 10", "LN 2"]
+    assert order(size="15 mm or more") == ["LN 10"]
     tip = lines(found)[0].tip
     assert "right" in tip
     assert "by known" in tip
 
 
-def test_sizes_have_recist_names(found):
-    words = [size_word(finding.at(found.time_point).short_axis.length_mm) for finding in found.detected]
-    shorts = [finding.at(found.time_point).short_axis.length_mm for finding in found.detected]
-    assert words == ["measurable" if mm >= 15 else "enlarged" if mm >= 10 else "" for mm in shorts]
-    assert set(words) == {"measurable", "enlarged", ""}
+def test_measured_sizes_have_recist_names_and_boxes_have_none(found):
+    assert {line.cells[-1] for line in lines(found)} == {"not measured"}
+    finding = named(found, "LN 1")
+    for short, word in ((15.0, "measurable"), (10.0, "enlarged"), (9.9, "")):
+        axes = {"long_axis": Axis((0, 0, 6), (20, 0, 6)), "short_axis": Axis((0, 0, 6), (0, short, 6))}
+        found.findings.observe(finding.uid, found.time_point, replace(finding.at(found.time_point), **axes))
+        assert next(line.cells[-1] for line in lines(found) if line.uid == finding.uid) == word
 
 
 def test_going_to_a_node_moves_the_views_and_makes_it_current(found, add_slice_node):

@@ -72,17 +72,21 @@ def test_linking_can_be_switched_off_and_on(session, rows):
     assert rows["FollowUpAxial"].centre() != before
 
 
-def test_the_current_lesion_lies_in_the_middle_of_both_rows_and_stays_there(session, rows, lesion, truth):
+def test_the_current_lesion_lies_at_the_same_place_of_both_rows_and_stays_there(session, rows, lesion, truth):
     session.follow(lesion).run()
     session.take_alternative(0)
     match = np.array(session.match.centre)
+    rows["BaselineAxial"].node.JumpSliceByCentering(*np.add(lesion, (3.0, 4.0, 9.0)))
     session.go_to()
-    assert np.allclose(rows["FollowUpAxial"].centre(), match), "not where the registration alone would say"
+    before, after = (np.array(rows[name].centre()) for name in ("BaselineAxial", "FollowUpAxial"))
+    assert np.allclose(before, np.add(lesion, (3.0, 4.0, 0.0))), "scrolled, not panned"
+    shift = match - truth.to_followup(lesion)
+    assert np.allclose(after, truth.to_followup(before) + shift), "not where the registration alone would say"
     rows["BaselineAxial"].node.SetSliceOffset(lesion[2] + 2.0)
-    assert np.allclose(rows["FollowUpAxial"].centre(), np.add(match, (0, 0, 2.0)), atol=1e-6)
+    assert np.allclose(rows["FollowUpAxial"].centre(), np.add(after, (0, 0, 2.0)), atol=1e-6)
     session.reject()
     rows["BaselineAxial"].node.SetSliceOffset(lesion[2])
-    assert np.allclose(rows["FollowUpAxial"].centre(), truth.to_followup(lesion)), "a wrong match corrects nothing"
+    assert np.allclose(rows["FollowUpAxial"].centre(), truth.to_followup(before)), "a wrong match corrects nothing"
 
 
 def test_without_a_registration_nothing_moves(session, rows, scene):

@@ -275,7 +275,7 @@ def test_points_under_a_transform_are_read_in_world_coordinates(nodes):
 
 
 def test_a_list_of_a_newer_version_is_kept_and_reported(scene, nodes):
-    text = nodes.findings.to_json().replace('"version": 2', '"version": 99')
+    text = nodes.findings.to_json().replace('"version": 3', '"version": 99')
     node = nodes.list_node()
     nodes.close()
     node.SetText(text)

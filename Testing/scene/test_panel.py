@@ -27,20 +27,19 @@ def cells(session, shown="all"):
     return [line.cells for line in panel.lines(session, shown)]
 
 
-def test_a_match_is_shown_with_its_state_and_cycle_error(followed):
-    assert cells(followed) == [("L 1", "proposed", "0.0 mm", "")]
-    assert (
-        panel.match_text(followed) == "L 1: proposed. Return match ends 0.0 mm from the starting point (cycle error)."
-    )
+def test_a_match_is_shown_with_its_state_and_reverse_check(followed):
+    check = "0.0 mm off (good below 5)"
+    assert cells(followed) == [("L 1", "proposed", check, "")]
+    assert panel.match_text(followed) == f"L 1: proposed. Reverse check: {check}."
     followed.accept()
-    assert cells(followed) == [("L 1", "accepted", "0.0 mm", "")]
+    assert cells(followed) == [("L 1", "accepted", check, "")]
 
 
 def test_axes_of_both_scans_are_shown_in_one_cell(followed):
     uid = followed.current.uid
     axis = Axis((0, 0, 0), (12.0, 0, 0))
     followed.findings.observe(uid, followed.followup_id, replace(followed.match, long_axis=axis))
-    assert cells(followed)[0][3] == "- → 12.0"
+    assert cells(followed)[0][3] == "- → 12.0 mm"
 
 
 def test_a_lesion_that_was_not_found_is_listed_with_the_reason(followed):

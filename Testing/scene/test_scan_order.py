@@ -71,9 +71,9 @@ def course(findings: FindingList) -> list[tuple]:
 
 
 def in_report(page: str) -> list[tuple]:
-    """Return what the report says of each scan: its line, and the position in the table."""
+    """Return what the report says of each scan: its line, and the position of the lesion."""
     lines = [re.search(rf"{label}: (\w+); ([^;]*);", page).groups() for label in ("Baseline", "Follow-up")]
-    cells = re.findall(r"<td>(-?[\d.]+), (-?[\d.]+), (-?[\d.]+)", page)
+    cells = re.findall(r"R (-?[\d.]+) A (-?[\d.]+) S (-?[\d.]+) mm", page)
     return [(name, date, tuple(map(float, at))) for (name, date), at in zip(lines, cells, strict=True)]
 
 

@@ -175,13 +175,13 @@ def test_states_of_the_program_and_of_the_reader_read_and_look_different_everywh
     assert [line.cells[1] for line in lines] == list(STATES.values())
     marks = session.nodes.fiducials(session.followup_id)
     labels = [marks.GetNthControlPointLabel(n) for n in range(4)]
-    assert labels == ["L 1 proposed", "L 2 not found", "L 3 accepted", "L 4 absent"]
+    assert labels == ["L 2 proposed", "L 3 not found (program)", "L 4 accepted", "L 5 absent (reader)"]
     table = to_csv(session.findings)
     assert all(words in table for words in STATES.values())
     again = FindingList.from_json(session.findings.to_json())
     assert [finding.at(session.followup_id).state for finding in again] == list(STATES)
     page = write_report(tmp_path / "report.html", session._choice.scans().pair, session.findings).read_text()
-    assert all(f"State: {words}." in page and f"<td>{words}<" in page for words in STATES.values())
+    assert all(f"Follow-up: {words}, R" in page and f"<td>{words}<" in page for words in STATES.values())
 
     def shape(observation) -> str:
         axes = Figure().subplots()

@@ -89,7 +89,7 @@ def test_a_clicked_position_is_marked_while_its_task_runs_and_becomes_the_findin
     assert not len(session.findings) and not placed, "no signal requests the task a second time"
     finding = task.run()
     assert finding.at(session.baseline_id).centre == lesion
-    assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == ["L 1 accepted"]
+    assert [node.GetNthControlPointLabel(n) for n in range(node.GetNumberOfControlPoints())] == ["L 1 (baseline)"]
 
 
 def test_a_failed_search_removes_the_mark_of_the_click(session, lesion):
@@ -258,7 +258,9 @@ def test_undo_of_the_first_finding_removes_its_time_points_too(session, lesion):
     assert [time_point.label for time_point in session.findings.time_points] == ["baseline", "follow-up"]
 
 
-@pytest.mark.parametrize(("state", "label"), [(State.ABSENT, "L 1 absent"), (State.NOT_FOUND, "L 1 not found")])
+@pytest.mark.parametrize(
+    ("state", "label"), [(State.ABSENT, "L 1 absent"), (State.NOT_FOUND, "L 1 not found (program)")]
+)
 def test_the_label_of_a_lesion_that_is_not_there_contains_its_state(session, lesion, state, label):
     session.follow(lesion).run()
     session.findings.observe(session.current.uid, session.followup_id, replace(session.match, state=state))

@@ -82,7 +82,7 @@ def test_the_handles_lie_on_the_box_of_the_slice_in_view(reading):
     reading.show(30)
     assert reading.editor.box is None
     assert not roi.GetDisplayVisibility()
-    assert "no box on slice 30" in slice_text(reading.session)
+    assert "no box on slice 10 of 40" in slice_text(reading.session)
 
 
 def test_moving_a_view_along_a_node_updates_the_panel(reading):

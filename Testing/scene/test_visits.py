@@ -155,7 +155,8 @@ def test_a_third_visit_is_shown_beside_the_two_and_scrolls_with_them(patient, vi
     assert np.isclose(views["BaselineAxial"].centre()[2], -6.0 + SHIFT[2])
     assert np.isclose(views["FollowUpAxial"].centre()[2], -6.0 + 2 * SHIFT[2])
     patient.go_to(patient.findings.findings[0].uid)
-    assert np.allclose(views["ThirdVisitAxial"].centre(), patient.current.at(patient.third.time_point).centre)
+    seen = patient.current.at(patient.third.time_point).centre
+    assert np.isclose(views["ThirdVisitAxial"].centre()[2], seen[2]), "scrolled, not panned"
     patient.show_visit(1)
     assert patient.third.volume.GetName() == "CT 3", "the first visit is the baseline again"
     patient.third.hide()

@@ -262,10 +262,14 @@ class Reader:
         return self.state("findings")[-1]
 
     def clear(self) -> None:
-        """Delete every finding, close messages, and return to the list."""
-        for row in self.state("findings"):
-            self.delete(row["uid"])
-        self.until("s('findings').length === 0")
+        """Undo every edit, so that names are given from "L 1" again, close messages, and return to the list."""
+        self.page.evaluate(
+            """async () => {
+                for (let n = 0; n < 300 && trame.state.get("can_undo"); n++)
+                    await trame.trigger("oncotrack.command", ["undo"]);
+            }"""
+        )
+        self.until("s('findings').length === 0 && !s('can_undo')")
         self.close_message()
         self.tab("Findings")
 

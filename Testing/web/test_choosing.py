@@ -145,3 +145,15 @@ def test_a_series_that_cannot_be_read_leaves_the_choice_of_the_others(reader, fo
     reader.page.evaluate("document.activeElement.blur()")  # the focus need not be in the list
     reader.page.keyboard.press("Escape")
     reader.until(_ENDED)
+
+
+def test_an_error_about_a_folder_closes_when_a_series_is_opened(reader, folders):
+    reader.until(_ENDED)
+    reader.page.evaluate("trame.trigger('oncotrack.command', ['open', '/nowhere/study', 'followup'])")
+    assert "not opened" in reader.message("/nowhere/study")
+    number = reader.state("message")["number"]
+    reader.until(f"s('message').kind === 'error' && s('message_closed') < {number}")
+    open_path(reader, folders.study)
+    press_mouse(reader, row(reader, 1))
+    reader.until(f"{_ENDED} && s('message_closed') >= {number}")
+    assert reader.state("message")["kind"] == "info"

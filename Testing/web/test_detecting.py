@@ -62,7 +62,7 @@ def row(reader, label: str) -> dict:
 
 
 def size(reader, label: str) -> tuple[float, float]:
-    return float(row(reader, label)["short"]), float(row(reader, label)["long"])
+    return float(row(reader, label)["long"]), float(row(reader, label)["short"])
 
 
 def autosaved(server, label: str) -> dict:
@@ -93,19 +93,19 @@ def test_detecting_shows_each_slice_can_be_stopped_and_then_lists_every_node(nod
     before = nodes.picture("BaselineAxial")
     press(nodes, "detect")
     nodes.until("s('nodes').length === 4 && !s('job').text")
-    assert "4 new nodes" in nodes.message("proposed")
+    assert "Check every one, and look for missed nodes." in nodes.message("4 unchecked proposals")
     nodes.picture("BaselineAxial", other_than=before)
     first = row(nodes, "LN 1")
     assert (first["state"], first["score"], first["size"], first["is_current"]) == (
         "proposed",
         "0.90",
-        "measurable",
+        "not measured",
         True,
     )
-    assert first["tip"].startswith("LN 1 right at 35.0, 20.0")
+    assert first["tip"].startswith("LN 1, right at 35.0, 20.0")
     for label in ("LN 1", "LN 4"):
         assert nodes.page.locator(f"[data-node='{label}']").inner_text().splitlines()[0].startswith(label)
-    assert "4 enlarged" in nodes.page.locator("[data-node-summary]").inner_text()
+    assert "4 unchecked proposals" in nodes.page.locator("[data-node-summary]").inner_text()
 
 
 def test_dragging_a_corner_resizes_the_box_of_the_slice_and_undo_restores_it(found, pair, node_server):
@@ -212,7 +212,7 @@ def test_a_click_adds_a_node_that_is_followed_through_the_slices(found, node_ser
     found.until("s('nodes').length === 5 && !s('job').text")
     found.until("s('nodes').find(n => n.label === 'LN 5').slices === '5'")
     seen = autosaved(node_server, "LN 5")
-    assert np.allclose(seen["centre"], NEW, atol=2.0) and seen["state"] == "edited"
+    assert np.allclose(seen["position_ras"], NEW, atol=2.0) and seen["state"] == "edited"
     found.command("undo")
     found.until("s('nodes').find(n => n.label === 'LN 5').slices === '1'")
     found.command("undo")

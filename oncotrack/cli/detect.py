@@ -40,7 +40,6 @@ def detect(
     MR; neither has seen annotated patients. Check every detection, and look for missed nodes.
     """
     from oncotrack.detection.detector import CAUTION, detector, detector_for
-    from oncotrack.findings.sizes import size_word
 
     with progress_bar() as progress:
         started = time.perf_counter()
@@ -71,14 +70,13 @@ def detect(
         for path in (*written, report):
             print_written(path)
     lines = {
-        row["label"]: f"{format_position(row['center_ras'])}  {row['long_axis_mm']:.0f} x {row['short_axis_mm']:.0f} "
-        f"mm, {row['side']}, score {row['score']:.2f} {size_word(row['short_axis_mm'])}".rstrip()
+        row["label"]: f"{format_position(row['position_ras'])}  {row['size']}, {row['side']}, score {row['score']:.2f}"
         for row in rows[:_LISTED]
     }
     if len(rows) > _LISTED:
         lines["..."] = f"{len(rows) - _LISTED} more; --json or --out gives all"
     reason = "as requested" if method else f"the default for {volume.modality or 'an image of unknown modality'}"
-    lines["Nodes"] = str(len(rows))
+    lines["Unchecked proposals"] = str(len(rows))
     lines["Method"] = f"{result['method']} ({reason})"
     lines["Seconds"] = "loading {load:.1f}, detecting {detect:.1f}".format(**result["seconds"])
     lines["Caution"] = CAUTION
@@ -87,17 +85,22 @@ def detect(
 
 def _as_json(finding: Finding) -> dict[str, Any]:
     """Return one detection with the JSON keys that scripts read; positions in RAS mm."""
+    from oncotrack.findings.sizes import axes_text
+
     observation = finding.observations[_TIME_POINT]
     assert observation.box and observation.long_axis and observation.short_axis and observation.tracklet, (
         "every detector gives these"
     )
     return {
         "label": finding.label,
+        "position_ras": list(observation.centre),
         "center_ras": list(observation.centre),
         "box_ras": [list(observation.box.low), list(observation.box.high)],
         "score": observation.score,
         "long_axis_mm": observation.long_axis.length_mm,
         "short_axis_mm": observation.short_axis.length_mm,
-        "side": finding.site,
+        "axes_from": "slice box" if observation.has_box_axes else "measurement",
+        "size": axes_text(observation),
+        "side": finding.side.value,
         "slices": len(observation.tracklet.boxes),
     }

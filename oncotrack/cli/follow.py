@@ -77,7 +77,7 @@ def follow(
         follow_visits(scans, at, radius, method, json, out, cache=not no_cache, same_patient=same_patient, read=read)
         return
     from oncotrack.cli.scan_checks import check_scans
-    from oncotrack.findings.visit_table import return_match
+    from oncotrack.findings.visit_table import off_text
     from oncotrack.followup.methods import prepare, tracker
     from oncotrack.followup.tracker import ScanPair
 
@@ -112,8 +112,8 @@ def follow(
     lines = {
         "Found": "yes" if match.found else f"not found (program). {match.reason}",
         "Position in follow-up": format_position(match.position),
-        "Registration estimate": format_position(match.registration_guess),
-        "Cycle error": return_match(match.cycle_error_mm) or "unknown",
+        "Position from registration alone": format_position(match.registration_guess),
+        "Reverse check": off_text(match.cycle_error_mm) or "unknown",
         "Similarity": f"{match.score:.2f}",
         **{
             f"Alternative {n}": f"{format_position(other.centre)}  (similarity {other.score:.2f})"

@@ -37,7 +37,7 @@ def follow_visits(
 ) -> None:
     """Match one lesion from each scan to the next and print its position in all of them; `read` reads the scans."""
     from oncotrack.cli.scan_checks import check_scans
-    from oncotrack.findings.visit_table import cycle_error
+    from oncotrack.findings.visit_table import check_sentence
     from oncotrack.followup.chain import KnownPosition, VisitPairs, follow_chain
     from oncotrack.followup.methods import prepare, tracker
 
@@ -79,7 +79,7 @@ def follow_visits(
     lines = {"Visit 1": format_position(point)}
     for link in chain:
         lines[f"Visit {link.visit + 1}"] = (
-            f"{format_position(link.match.position)}  {cycle_error(link.match.cycle_error_mm)}".rstrip()
+            f"{format_position(link.match.position)}  {check_sentence(link.match.cycle_error_mm)}".rstrip()
             if link.match.found
             else f"not found (program). {link.match.reason}"
         )

@@ -79,6 +79,7 @@ def mask(
     from oncotrack.masks.label_files import write_labels
     from oncotrack.masks.propagate import propagate_to_3d
     from oncotrack.masks.pseudo_mask import pseudo_mask
+    from oncotrack.masks.quality import mask_warnings
     from oncotrack.masks.training_pairs import write_pair
 
     for path in axes:
@@ -96,6 +97,7 @@ def mask(
     measured = observation(segmented, drawn)
     assert measured.box and measured.tracklet, "a mask gives these"
     warnings = [warning for each in (drawn, *others) for warning in each.warnings()]
+    warnings += mask_warnings(volume, segmented, drawn)
     for warning in warnings:
         print_message(warning)
     label = axes[0].name.split(".")[0]
@@ -109,6 +111,7 @@ def mask(
         "voxels": voxels,
         "slices": slices,
         "volume_mm3": measured.volume_mm3,
+        "position_ras": list(measured.centre),
         "center_ras": list(measured.centre),
         "box_ras": [list(measured.box.low), list(measured.box.high)],
         "long_axis_mm": drawn.long.length_mm,

@@ -67,14 +67,18 @@ def format_seconds(seconds: Mapping[str, float]) -> str:
 
 
 def match_as_json(match: Match) -> dict[str, Any]:
-    """Return a match with the JSON keys that scripts read."""
+    """Return a match with the JSON keys that scripts read; `match_ras` and `affine_ras` are the names before version 0.3."""
     return {
         "found": match.found,
+        "position_ras": list(match.position),
+        "expected_ras": list(match.registration_guess),
         "match_ras": list(match.position),
         "affine_ras": list(match.registration_guess),
         "score": match.score,
         "cycle_error_mm": match.cycle_error_mm,
-        "alternatives": [{"match_ras": list(a.centre), "score": a.score} for a in match.alternatives],
+        "alternatives": [
+            {"position_ras": list(a.centre), "match_ras": list(a.centre), "score": a.score} for a in match.alternatives
+        ],
         "radius_mm": match.radius_mm,
         "reason": match.reason,
         "method": match.method,

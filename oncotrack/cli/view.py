@@ -18,7 +18,7 @@ def view(
     baseline: Annotated[Path | None, typer.Argument(help="Baseline scan.", show_default=False)] = None,
     followup: Annotated[Path | None, typer.Argument(help="Follow-up scan.", show_default=False)] = None,
     more: Annotated[
-        list[Path] | None, typer.Argument(help="Scans of further visits, earliest first.", show_default=False)
+        list[Path] | None, typer.Argument(help="Scans of additional visits, earliest first.", show_default=False)
     ] = None,
     series: BaselineSeries = None,
     followup_series: FollowupSeries = None,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from oncotrack.detection.midline import Midline
 from oncotrack.detection.orientation import reading_geometry
 from oncotrack.detection.tracks import Track
 from oncotrack.errors import InputError
@@ -15,8 +16,6 @@ from oncotrack.findings.finding import Finding, Kind, Observation, Provenance
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
-
-_MIDLINE_MM = 10.0
 
 
 class WorkingSlices(Protocol):
@@ -56,12 +55,12 @@ def findings_from_tracks(
     list of Finding
         Highest score first.
     """
-    findings = []
+    findings, midline = [], Midline.of(slices.volume)
     for number, track in enumerate(sorted(tracks, key=lambda track: -track.score), 1):
         observation = proposed_observation(tracklet_of(track, slices), track.score, provenance)
-        site = body_side(observation.centre, slices.geometry)
+        side = midline.side(observation.centre)
         findings.append(
-            Finding(label=f"LN {number}", kind=Kind.LYMPH_NODE, site=site, observations={time_point: observation})
+            Finding(label=f"LN {number}", kind=Kind.LYMPH_NODE, side=side, observations={time_point: observation})
         )
     return findings
 
@@ -85,25 +84,6 @@ def proposed_observation(tracklet: Tracklet, score: float, provenance: Provenanc
     """
     corner = tracklet.bounds()[0]
     return Observation(centre=corner, score=score, provenance=provenance).with_tracklet(tracklet)
-
-
-def body_side(centre: Sequence[float], body: Geometry) -> str:
-    """Return the side of the body on which a point lies.
-
-    Parameters
-    ----------
-    centre : (3,) float
-        RAS mm.
-    body : Geometry
-        Grid whose centre is taken as the middle of the body.
-
-    Returns
-    -------
-    str
-        "left", "right" or "midline" (within 10 mm).
-    """
-    offset = centre[0] - body.centre[0]
-    return "midline" if abs(offset) < _MIDLINE_MM else "right" if offset > 0 else "left"
 
 
 def tracklet_of(track: Track, slices: WorkingSlices) -> Tracklet:

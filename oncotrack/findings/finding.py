@@ -11,7 +11,7 @@ from enum import Enum
 from oncotrack.errors import InputError
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.findings.shapes import Axis, Box, Point, middle, point
-from oncotrack.findings.tracklet import Tracklet
+from oncotrack.findings.tracklet import SliceBox, Tracklet
 
 
 class State(str, Enum):
@@ -30,14 +30,26 @@ class Kind(str, Enum):
 
     LYMPH_NODE = "lymph node"
     LESION = "lesion"
+    OTHER = "other"
 
 
 class Role(str, Enum):
-    """RECIST 1.1 role."""
+    """RECIST 1.1 role; a finding has none until a reader chooses it."""
 
     TARGET = "target"
     NON_TARGET = "non-target"
     NEW = "new"
+    NONE = "none"
+
+
+class Side(str, Enum):
+    """Side of the patient's body; `UNKNOWN` where it cannot be determined, `NOT_STATED` where it was not stated."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    MIDLINE = "midline"
+    UNKNOWN = "side unknown"
+    NOT_STATED = ""
 
 
 @dataclass(frozen=True)
@@ -116,6 +128,16 @@ class Observation:
         return self.state not in (State.ABSENT, State.REJECTED, State.NOT_FOUND)
 
     @property
+    def has_box_axes(self) -> bool:
+        """Whether long and short axis are the sides of a slice box, an estimate and no measurement."""
+        return self.tracklet is not None and (self.long_axis, self.short_axis) == box_axes(self.tracklet)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether long and short axis are measured diameters."""
+        return self.long_axis is not None and self.short_axis is not None and not self.has_box_axes
+
+    @property
     def is_decided(self) -> bool:
         """Whether a reader decided on the observation, so that no method may change it without asking."""
         return self.state in (State.ACCEPTED, State.EDITED, State.REJECTED) or bool(
@@ -123,11 +145,10 @@ class Observation:
         )
 
     def with_tracklet(self, tracklet: Tracklet) -> Observation:
-        """Return a copy with these slice boxes and the measurements that follow from them.
+        """Return a copy with these slice boxes and the sizes that follow from them.
 
-        The box is the smallest one around all slice boxes, and the centre is its centre; long and short axis are the
-        edges of the largest slice box, drawn through its centre. Volume and mask belong to the old slice boxes and are
-        dropped.
+        The box is the smallest one around all slice boxes, and the centre is its centre; long and short axis are
+        `box_axes`. Volume and mask belong to the old slice boxes and are dropped.
 
         Parameters
         ----------
@@ -135,10 +156,7 @@ class Observation:
             The new slice boxes.
         """
         box = Box(*tracklet.bounds())
-        largest = max(tracklet.boxes, key=lambda b: (b.high[0] - b.low[0]) * (b.high[1] - b.low[1]))
-        a, b, c, d = tracklet.corners(largest)
-        axes = (Axis(middle(a, d), middle(b, c)), Axis(middle(a, b), middle(d, c)))
-        short, long = sorted(axes, key=lambda axis: axis.length_mm)
+        long, short = box_axes(tracklet)
         return replace(
             self,
             centre=box.centre,
@@ -164,6 +182,23 @@ class TimePoint:
     fingerprint: str = ""
 
 
+def box_axes(tracklet: Tracklet, box: SliceBox | None = None) -> tuple[Axis, Axis]:
+    """Return the longer and the shorter side of a slice box, drawn through its centre.
+
+    Parameters
+    ----------
+    tracklet : Tracklet
+        The slice boxes of a finding.
+    box : SliceBox, optional
+        One of them; the largest when missing.
+    """
+    box = box or max(tracklet.boxes, key=lambda each: each.area_mm2)
+    a, b, c, d = tracklet.corners(box)
+    axes = Axis(middle(a, d), middle(b, c)), Axis(middle(a, b), middle(d, c))
+    short, long = sorted(axes, key=lambda axis: axis.length_mm)
+    return long, short
+
+
 def new_uid() -> str:
     """Return a new DICOM UID that is derived from a random UUID (DICOM PS3.5, B.2)."""
     return f"2.25.{uuid.uuid4().int}"
@@ -171,14 +206,40 @@ def new_uid() -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """A lesion or node, the same over all time points. `uid` is its DICOM tracking UID."""
+    """A lesion or node, the same over all time points.
+
+    Attributes
+    ----------
+    label : str
+        Its name in the list.
+    kind, role, side
+        What it is, its role in RECIST 1.1, and its side of the body.
+    uid : str
+        Its DICOM tracking UID.
+    site : str
+        Organ or lymph node station, in the reader's words; `sites.SITES` holds the usual ones.
+    comment, reader : str
+        The reader's comment, and the name of the reader who described the finding.
+    observations : mapping of str to Observation
+        By time point.
+    """
 
     label: str
     kind: Kind = Kind.LESION
     uid: str = field(default_factory=new_uid)
     site: str = ""
-    role: Role = Role.TARGET
+    role: Role = Role.NONE
+    side: Side = Side.NOT_STATED
+    comment: str = ""
+    reader: str = ""
     observations: Mapping[str, Observation] = field(default_factory=dict)
+
+    @property
+    def place(self) -> str:
+        """Side and site in words, "right kidney" or "kidney, side unknown"; "" where neither was stated."""
+        if self.side is Side.UNKNOWN:
+            return ", ".join(filter(None, (self.site, self.side.value)))
+        return f"{self.side.value} {self.site}".strip()
 
     def at(self, time_point: str) -> Observation | None:
         """Return the observation at a time point, or None.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
 from oncotrack.findings import findings_json
 from oncotrack.findings.edit_history import EditHistory
-from oncotrack.findings.finding import Finding, Kind, Observation, Role, State, TimePoint
+from oncotrack.findings.finding import Finding, Kind, Observation, Role, Side, State, TimePoint
 from oncotrack.findings.findings_json import FindingsDocument
 from oncotrack.findings.note import Note
 from oncotrack.findings.observation_edits import moved, with_alternative, with_state
@@ -100,8 +101,24 @@ class FindingList(EditHistory[FindingsDocument]):
         pairs = ((finding, finding.at(time_point)) for finding in self)
         return [(finding, observation) for finding, observation in pairs if observation is not None]
 
+    def is_still(self, finding: Finding, *time_points: str) -> bool:
+        """Return whether a finding is in the list with the same observations as before at these time points.
+
+        Work that took time asks this before it replaces an observation, so that a decision of the reader is kept.
+
+        Parameters
+        ----------
+        finding : Finding
+            As it was when the work began.
+        *time_points : str
+            Identifiers of the time points that the work reads or changes.
+        """
+        return finding.uid in self and all(self[finding.uid].at(each) == finding.at(each) for each in time_points)
+
     def next_label(self, kind: Kind = Kind.LESION) -> str:
-        """Return the first free label of a kind: "LN 3" for lymph nodes, "L 3" for lesions.
+        """Return the first label of a kind that no finding of this session had: "LN 3" for lymph nodes, else "L 3".
+
+        A label that was freed by renaming or deleting is not given again, because the reader may have dictated it.
 
         Parameters
         ----------
@@ -109,7 +126,7 @@ class FindingList(EditHistory[FindingsDocument]):
             What the new finding is.
         """
         prefix = "LN" if kind is Kind.LYMPH_NODE else "L"
-        used = {finding.label for finding in self}
+        used = {*self._content.freed_labels, *(finding.label for finding in self)}
         return next(label for n in range(1, len(used) + 2) if (label := f"{prefix} {n}") not in used)
 
     # commands: each is one step of undo
@@ -151,8 +168,9 @@ class FindingList(EditHistory[FindingsDocument]):
         *,
         kind: Kind = Kind.LESION,
         label: str = "",
-        role: Role = Role.TARGET,
+        role: Role = Role.NONE,
         site: str = "",
+        side: Side = Side.NOT_STATED,
     ) -> Finding:
         """Add a new finding that is observed at one time point, and return it.
 
@@ -162,7 +180,7 @@ class FindingList(EditHistory[FindingsDocument]):
             Identifier of the time point.
         observation : Observation
             Its observation there.
-        kind, label, role, site
+        kind, label, role, site, side
             Fields of the `Finding`; without a label it gets `next_label`.
         """
         finding = Finding(
@@ -170,6 +188,7 @@ class FindingList(EditHistory[FindingsDocument]):
             kind=kind,
             role=role,
             site=site,
+            side=side,
             observations={time_point: observation},
         )
         return self.insert(finding)
@@ -192,13 +211,15 @@ class FindingList(EditHistory[FindingsDocument]):
         self._replace(f"add {finding.label}", findings=(*self.findings, finding))
         return finding
 
-    def remove_everywhere(self, uid: str) -> None:
+    def remove_everywhere(self, uid: str, *, keep_label: bool = True) -> None:
         """Remove a finding at all time points.
 
         Parameters
         ----------
         uid : str
             Identifier of the finding.
+        keep_label : bool
+            Whether `next_label` does not give its label again; False for proposals that no reader has seen.
 
         Raises
         ------
@@ -206,7 +227,11 @@ class FindingList(EditHistory[FindingsDocument]):
             There is no such finding in the list.
         """
         removed = self[uid]
-        self._replace(f"delete {removed.label}", findings=tuple(f for f in self if f.uid != uid))
+        self._replace(
+            f"delete {removed.label}",
+            findings=tuple(f for f in self if f.uid != uid),
+            freed_labels=(*self._content.freed_labels, *([removed.label] if keep_label else [])),
+        )
 
     def remove_from_scan(self, uid: str, time_point: str) -> None:
         """Remove a finding at one time point only; without any other observation it leaves the list.
@@ -239,7 +264,7 @@ class FindingList(EditHistory[FindingsDocument]):
         text : str
             Name of the command, for the tooltips of undo and redo.
         **fields
-            New values of `Finding` fields: label, kind, site, role, observations.
+            New values of `Finding` fields, for example label, kind, site, role, side, comment, observations.
         """
         old = self[uid]
         new = replace(old, **fields)
@@ -267,7 +292,56 @@ class FindingList(EditHistory[FindingsDocument]):
             raise InputError("A finding needs a label; type at least one character.")
         if any(f.label == label and f.uid != uid for f in self):
             raise InputError(f"Another finding is already called {label}; choose another label.")
-        return self.update(uid, f"rename {self[uid].label} to {label}", label=label)
+        old = self[uid]
+        if label == old.label:
+            return old
+        self._replace(
+            f"rename {old.label} to {label}",
+            findings=tuple(replace(f, label=label) if f.uid == uid else f for f in self),
+            freed_labels=(*self._content.freed_labels, old.label),
+        )
+        return self[uid]
+
+    def describe(
+        self,
+        uid: str,
+        *,
+        kind: Kind | str | None = None,
+        role: Role | str | None = None,
+        side: Side | str | None = None,
+        site: str | None = None,
+        comment: str | None = None,
+        reader: str = "",
+    ) -> Finding:
+        """Change the description of a finding, as one command, and return it; what is None stays as it is.
+
+        Parameters
+        ----------
+        uid : str
+            Identifier of the finding.
+        kind, role, side : Kind, Role, Side or str
+            What it is, its role in RECIST 1.1 and its side, also as the words of the enumerations.
+        site : str
+            Organ or lymph node station; see `sites.SITES`.
+        comment : str
+            The reader's comment.
+        reader : str
+            Name of the reader who describes it; "" leaves the name.
+
+        Raises
+        ------
+        InputError
+            There is no such finding, or no such kind, role or side.
+        """
+        texts = {"site": site, "comment": comment}
+        fields: dict[str, Any] = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
+        for name, choices, value in (("kind", Kind, kind), ("role", Role, role), ("side", Side, side)):
+            if value is not None:
+                fields[name] = _choice(name, choices, value)
+        old = self[uid]
+        if all(getattr(old, name) == value for name, value in fields.items()):
+            return old
+        return self.update(uid, f"describe {old.label}", **fields, reader=reader or old.reader)
 
     def observe(self, uid: str, time_point: str, observation: Observation | None, text: str = "") -> Finding:
         """Set the observation of a finding at a time point, or remove it with None, and return the finding.
@@ -446,3 +520,11 @@ class FindingList(EditHistory[FindingsDocument]):
 
     def _replace(self, text: str, **fields: Any) -> None:
         self._commit(text, replace(self._content, **fields))
+
+
+def _choice(name: str, choices: type[Enum], value: Enum | str) -> Enum:
+    try:
+        return choices(value)
+    except ValueError as error:
+        known = ", ".join(f'"{each.value}"' for each in choices)
+        raise InputError(f'There is no {name} "{value}". Choose one of {known}.') from error

@@ -1,4 +1,9 @@
-"""The JSON format of a list of findings: schema "oncotrack-findings", version 2."""
+"""The JSON format of a list of findings: schema "oncotrack-findings", version 3.
+
+A place has one name: ``position_ras`` of an observation or alternative, ``expected_ras`` of the evidence, in RAS mm.
+Versions 1 and 2 called them ``centre`` and ``expected``, had the side of a node in ``site``, and no ``side``,
+``comment`` and ``reader``; version 1 had no "not found".
+"""
 
 from __future__ import annotations
 
@@ -8,22 +13,30 @@ from functools import cache
 from typing import Any
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Finding, Observation, State, TimePoint
+from oncotrack.findings.finding import Finding, Observation, Side, State, TimePoint
 from oncotrack.findings.note import Note
 
 SCHEMA = "oncotrack-findings"
-VERSION = 2
+VERSION = 3
+_NAMES = {"centre": "position_ras", "expected": "expected_ras"}
+"""Names of the attributes of observations, alternatives and evidence that differ in the file."""
+_ATTRIBUTES = {name: attribute for attribute, name in _NAMES.items()}
+_SIDES = {side.value for side in (Side.LEFT, Side.RIGHT, Side.MIDLINE)}
 
 
 @dataclass(frozen=True)
 class FindingsDocument:
-    """The content of a findings file; the names of its fields are the keys of the JSON text."""
+    """The content of a list of findings; the names of its fields are the keys of the JSON text.
+
+    `freed_labels`, labels that were renamed or deleted in this session, are not written.
+    """
 
     time_points: tuple[TimePoint, ...]
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...] = ()
     schema: str = SCHEMA
     version: int = VERSION
+    freed_labels: tuple[str, ...] = ()
 
 
 def dump(document: FindingsDocument) -> str:
@@ -34,7 +47,10 @@ def dump(document: FindingsDocument) -> str:
     document : FindingsDocument
         The time points and findings to write.
     """
-    return _adapter().dump_json(document, indent=1).decode()
+    text = _adapter().dump_json(document, indent=1, exclude={"freed_labels"}).decode()
+    for attribute, name in _NAMES.items():
+        text = text.replace(f'"{attribute}": [', f'"{name}": [')  # no value: its quotation marks have a backslash
+    return text
 
 
 def parse(text: str, source: str) -> FindingsDocument:
@@ -56,7 +72,7 @@ def parse(text: str, source: str) -> FindingsDocument:
     from pydantic import ValidationError
 
     try:
-        head = json.loads(text)
+        head = json.loads(text, object_hook=_with_attributes)
     except json.JSONDecodeError as error:
         raise InputError(
             f"{source} is not JSON (line {error.lineno}: {error.msg}). Choose a findings.json that OncoTrack wrote."
@@ -73,24 +89,35 @@ def parse(text: str, source: str) -> FindingsDocument:
             "Update OncoTrack."
         )
     try:
-        document = _adapter().validate_json(text)
+        document = _adapter().validate_python(head)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = ".".join(_NAMES.get(str(part), str(part)) for part in first["loc"])
         raise InputError(f"{source} does not fit the findings schema at {where}: {first['msg']}.") from error
     uids = [finding.uid for finding in document.findings]
     if len(set(uids)) < len(uids):
         raise InputError(f"{source} holds two findings with the same tracking UID. Remove one of them.")
-    return _with_not_found(document) if version == 1 else document
-
-
-def _with_not_found(document: FindingsDocument) -> FindingsDocument:
-    """Return a document of version 1, in which "absent" also meant that a method had not found the lesion, as version 2."""
-    findings = tuple(
-        replace(finding, observations={key: _as_not_found(seen) for key, seen in finding.observations.items()})
-        for finding in document.findings
-    )
+    findings = document.findings
+    if version < 2:
+        findings = tuple(map(_with_not_found, findings))
+    if version < 3:
+        findings = tuple(map(_with_side, findings))
     return replace(document, findings=findings, version=VERSION)
+
+
+def _with_attributes(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an object of the file with the names of the attributes."""
+    return {_ATTRIBUTES.get(name, name): value for name, value in entry.items()}
+
+
+def _with_not_found(finding: Finding) -> Finding:
+    """Return a finding of version 1, in which "absent" also meant that a method had not found the lesion."""
+    return replace(finding, observations={key: _as_not_found(seen) for key, seen in finding.observations.items()})
+
+
+def _with_side(finding: Finding) -> Finding:
+    """Return a finding of version 1 or 2, in which a detector wrote the side into the site."""
+    return replace(finding, side=Side(finding.site), site="") if finding.site in _SIDES else finding
 
 
 def _as_not_found(seen: Observation) -> Observation:

@@ -23,8 +23,8 @@ _SCHEMA = (
     "https://raw.githubusercontent.com/slicer/slicer/master/Modules/Loadable/Markups/Resources/Schema/"
     "markups-schema-v1.0.3.json#"
 )
-_HEADING = ("number", "label", "state", "side", "score", "R (mm)", "A (mm)", "S (mm)", "short axis (mm)",
-            "long axis (mm)", "volume of ellipses (mm3)", "slices", "box low R", "box low A", "box low S",
+_HEADING = ("number", "label", "state", "side", "score", "organ or station", "R (mm)", "A (mm)", "S (mm)",
+            "long axis (mm)", "short axis (mm)", "axes from", "volume of ellipses (mm3)", "slices", "box low R", "box low A", "box low S",
             "box high R", "box high A", "box high S", "method", "reader", "tracking UID")  # fmt: skip
 
 
@@ -99,11 +99,12 @@ def table_text(chosen: Sequence[Finding], time_point: str) -> str:
     writer.writerow(_HEADING)
     for number, finding in enumerate(chosen, 1):
         observation, tracklet, box = _observation_and_boxes(finding, time_point)
-        lengths = (axis and axis.length_mm for axis in (observation.short_axis, observation.long_axis))
+        lengths = (axis and axis.length_mm for axis in (observation.long_axis, observation.short_axis))
+        source = "slice box" if observation.has_box_axes else "measurement"
         provenance = observation.provenance
         writer.writerow([
-            number, finding.label, observation.state.value, finding.site, _number(observation.score),
-            *map(_number, observation.centre), *map(_number, lengths), _number(tracklet.volume_mm3), len(tracklet.boxes),
+            number, finding.label, observation.state.value, finding.side.value, _number(observation.score), finding.site,
+            *map(_number, observation.centre), *map(_number, lengths), source, _number(tracklet.volume_mm3), len(tracklet.boxes),
             *map(_number, box.low), *map(_number, box.high), provenance.method, provenance.reader, finding.uid,
         ])  # fmt: skip
     return text.getvalue()
@@ -135,7 +136,7 @@ def _roi(finding: Finding, time_point: str) -> dict:
             {
                 "id": "1",
                 "label": finding.label,
-                "description": f"{finding.site} {observation.state.value}{score}".strip(),
+                "description": f"{finding.place} {observation.state.value}{score}".strip(),
                 "position": list(box.centre),
                 "positionStatus": "defined",
             }

@@ -40,9 +40,9 @@ def with_state(observation: Observation, state: State, reader: str = "") -> Obse
 
 
 def moved(observation: Observation, centre: Sequence[float], reader: str = "reader") -> Observation:
-    """Return the observation moved by a reader: box and axes move along, the state becomes `edited`.
+    """Return the observation moved by a reader: box and measured axes move along, the state becomes `edited`.
 
-    A tracklet, a mask with its volume and the match's cycle error belong to the old position and are dropped. The same
+    A tracklet with the axes that are its sides, a mask with its volume and the match's cycle error belong to the old position and are dropped. The same
     observation is returned when the centre is where it was.
 
     Parameters
@@ -64,6 +64,7 @@ def moved(observation: Observation, centre: Sequence[float], reader: str = "read
         return observation
     offset = point([b - a for a, b in zip(observation.centre, centre, strict=True)], "move")
     box, evidence = observation.box, observation.evidence
+    long, short = (observation.long_axis, observation.short_axis) if not observation.has_box_axes else (None, None)
     shifted = replace(
         observation,
         centre=centre,
@@ -72,8 +73,8 @@ def moved(observation: Observation, centre: Sequence[float], reader: str = "read
         mask=None,
         box=box and Box(_shift(box.low, offset), _shift(box.high, offset)),
         evidence=evidence and replace(evidence, cycle_error_mm=None),
-        long_axis=_shift_axis(observation.long_axis, offset),
-        short_axis=_shift_axis(observation.short_axis, offset),
+        long_axis=_shift_axis(long, offset),
+        short_axis=_shift_axis(short, offset),
     )
     return edited_by_reader(shifted, reader)
 

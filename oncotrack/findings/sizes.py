@@ -1,10 +1,12 @@
-"""Sizes as text: the length of an axis, and the size class of a lymph node in RECIST 1.1 (E. Eisenhauer et al., 2009)."""
+"""Sizes of findings in words: long x short axis, change, and the size class of a lymph node in RECIST 1.1 (E. Eisenhauer et al., 2009)."""
 
 from __future__ import annotations
 
-from oncotrack.findings.finding import Axis
+from oncotrack.findings.finding import Axis, Observation
 
 ENLARGED_MM, MEASURABLE_MM = 10.0, 15.0
+NOT_MEASURED = "not measured"
+"""Size class of a node of which only slice boxes are known."""
 
 
 def size_word(short_mm: float) -> str:
@@ -13,9 +15,22 @@ def size_word(short_mm: float) -> str:
     Parameters
     ----------
     short_mm : float
-        Length of its short axis.
+        Length of its measured short axis.
     """
     return "measurable" if short_mm >= MEASURABLE_MM else "enlarged" if short_mm >= ENLARGED_MM else ""
+
+
+def size_class(observation: Observation) -> str:
+    """Return `size_word` of a node's short axis, or `NOT_MEASURED` where the axes are the sides of a box or missing.
+
+    Parameters
+    ----------
+    observation : Observation
+        The node at one time point.
+    """
+    if not observation.is_measured or observation.short_axis is None:
+        return NOT_MEASURED
+    return size_word(observation.short_axis.length_mm)
 
 
 def length_text(axis: Axis | None) -> str:
@@ -27,3 +42,54 @@ def length_text(axis: Axis | None) -> str:
         A diameter.
     """
     return f"{axis.length_mm:.1f}" if axis else ""
+
+
+def axes_text(observation: Observation) -> str:
+    """Return long x short axis, "14.6 x 8.2 mm"; "box 14.6 x 8.2 mm" for the sides of a box; "" without axes.
+
+    Parameters
+    ----------
+    observation : Observation
+        The finding at one time point.
+    """
+    lengths = " x ".join(filter(None, map(length_text, (observation.long_axis, observation.short_axis))))
+    return f"{'box ' * observation.has_box_axes}{lengths} mm" if lengths else ""
+
+
+def volume_text(observation: Observation) -> str:
+    """Return the volume of the mask, "2.3 ml"; "" without one.
+
+    Parameters
+    ----------
+    observation : Observation
+        The finding at one time point.
+    """
+    volume = observation.volume_mm3
+    return "" if volume is None else f"{volume / 1000:.{1 if volume >= 1000 else 2}f} ml"
+
+
+def change_text(before: Observation | None, after: Observation | None) -> str:
+    """Return the change of the measured sizes: "long -3.2 mm (-22 %), short -1.0 mm (-12 %), volume -40 %".
+
+    Parameters
+    ----------
+    before, after : Observation or None
+        The finding at an earlier and at a later time point.
+
+    Returns
+    -------
+    str
+        Without what was not measured at both; "" where nothing was, or the finding is absent at one of them.
+    """
+    if before is None or after is None or not (before.is_there and after.is_there):
+        return ""
+    changes = []
+    if not (before.has_box_axes or after.has_box_axes):
+        pairs = (before.long_axis, after.long_axis), (before.short_axis, after.short_axis)
+        for name, (old, new) in zip(("long", "short"), pairs, strict=True):
+            if old and new and old.length_mm > 0:
+                by = new.length_mm - old.length_mm
+                changes.append(f"{name} {by:+.1f} mm ({100 * by / old.length_mm:+.0f} %)")
+    if before.volume_mm3 and after.volume_mm3:
+        changes.append(f"volume {100 * (after.volume_mm3 / before.volume_mm3 - 1):+.0f} %")
+    return ", ".join(changes)

@@ -28,6 +28,11 @@ class SliceBox:
                 "give its lowest corner first."
             )
 
+    @property
+    def area_mm2(self) -> float:
+        """Area of the box, mm²."""
+        return (self.high[0] - self.low[0]) * (self.high[1] - self.low[1])
+
 
 @dataclass(frozen=True)
 class Tracklet:
@@ -113,8 +118,12 @@ class Tracklet:
     @property
     def volume_mm3(self) -> float:
         """Volume in mm³ of the ellipses that are inscribed in the slice boxes, each as thick as a slice."""
-        areas = ((b.high[0] - b.low[0]) * (b.high[1] - b.low[1]) for b in self.boxes)
-        return math.pi / 4 * math.fsum(areas) * abs(_dot(self.step, _cross(self.u_axis, self.v_axis)))
+        return (
+            math.pi
+            / 4
+            * math.fsum(box.area_mm2 for box in self.boxes)
+            * abs(_dot(self.step, _cross(self.u_axis, self.v_axis)))
+        )
 
     def corners(self, box: SliceBox) -> tuple[Vector, ...]:
         """Return the four corners of a box, RAS mm, in drawing order.

@@ -6,7 +6,7 @@ Every edit updates box, centre and axes to the new slice boxes and sets the stat
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from enum import Enum
 
@@ -85,7 +85,12 @@ def split(findings: FindingList, uid: str, time_point: str, slice_index: int) ->
     with findings.group(f"split {old.label}"):
         kept = replace_tracklet(findings, uid, time_point, below)
         new = findings.add(
-            time_point, edited_by_reader(observation.with_tracklet(above)), kind=old.kind, role=old.role, site=old.site
+            time_point,
+            edited_by_reader(observation.with_tracklet(above)),
+            kind=old.kind,
+            role=old.role,
+            site=old.site,
+            side=old.side,
         )
     return kept, new
 
@@ -121,7 +126,11 @@ def merge(findings: FindingList, uid: str, other: str, time_point: str) -> Findi
 
 
 def add_proposals(
-    findings: FindingList, time_point: str, proposed: Sequence[Finding], rerun: Rerun = Rerun.KEEP
+    findings: FindingList,
+    time_point: str,
+    proposed: Sequence[Finding],
+    rerun: Rerun = Rerun.KEEP,
+    changed: Collection[str] = (),
 ) -> tuple[Finding, ...]:
     """Add a detector's proposals as one step of undo, and return those that were added.
 
@@ -140,16 +149,20 @@ def add_proposals(
         With a box at this time point.
     rerun : Rerun
         What happens to a reader's decisions of an earlier run.
+    changed : collection of str
+        Uids of findings that the reader changed while the detector ran; decisions on them are kept in any case.
     """
     replaced = [
         finding for finding in detected_nodes(findings, time_point)
         if len(finding.observations) == 1
-        and (rerun is Rerun.REPLACE or not _has_reader_work(finding, time_point))
+        and (
+            not _has_reader_work(finding, time_point) or (rerun is Rerun.REPLACE and finding.uid not in changed)
+        )
     ]  # fmt: skip
     added = []
     with findings.group("detect lymph nodes"):
         for finding in replaced:
-            findings.remove_everywhere(finding.uid)
+            findings.remove_everywhere(finding.uid, keep_label=_has_reader_work(finding, time_point))
         staying = [observation.box for _finding, observation in findings.observations_at(time_point) if observation.box]
         for finding in proposed:
             box = finding.observation(time_point).box

@@ -7,7 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from oncotrack.findings.dates import day_text
-from oncotrack.findings.finding import Finding, Observation, State, TimePoint
+from oncotrack.findings.finding import Finding, Observation, Role, State, TimePoint
+from oncotrack.findings.sizes import axes_text, volume_text
+
+GOOD_MM = 5.0
+"""Below this result of the reverse check a match is usually right."""
 
 
 @dataclass(frozen=True)
@@ -74,47 +78,46 @@ def cell(observation: Observation | None) -> str:
     return ", ".join(text for text in texts if text)
 
 
+def description(finding: Finding) -> str:
+    """Return role, side and site of a finding in words, "target, right axillary nodes"; "" where none was stated.
+
+    Parameters
+    ----------
+    finding : Finding
+        The lesion or node.
+    """
+    role = "" if finding.role is Role.NONE else finding.role.value
+    return ", ".join(filter(None, (role, finding.place)))
+
+
 def tip(observation: Observation | None) -> str:
-    """Return why a lesion was not found, how far its match can be trusted, and which method found it.
+    """Return why a lesion was not found, the reverse check of its match, and which method found it.
 
     Parameters
     ----------
     observation : Observation or None
         The lesion at a visit; None before it has been searched for.
     """
-    if observation is None or observation.evidence is None:
+    if observation is None or observation.evidence is None or observation.state is State.ABSENT:
         return ""
     method = observation.provenance.method
     sentences = (
         observation.evidence.reason,
-        return_match(observation.evidence.cycle_error_mm),
+        check_sentence(observation.evidence.cycle_error_mm),
         f"Method: {method}." if method else "",
     )
     return " ".join(sentence for sentence in sentences if sentence)
 
 
 def size(observation: Observation) -> str:
-    """Return long and short axis in mm, otherwise the volume in ml, or "" when nothing was measured.
+    """Return long x short axis and volume, "14.6 x 8.2 mm, 2.3 ml"; "" when nothing is known of the size.
 
     Parameters
     ----------
     observation : Observation
         The lesion at a visit.
     """
-    if lengths := axes(observation):
-        return f"{lengths} mm"
-    return "" if observation.volume_mm3 is None else f"{observation.volume_mm3 / 1000:.1f} ml"
-
-
-def axes(observation: Observation) -> str:
-    """Return the lengths of long and short axis in mm, "14.6 x 8.2", or "" when neither was measured.
-
-    Parameters
-    ----------
-    observation : Observation
-        The lesion at a visit.
-    """
-    return " x ".join(f"{axis.length_mm:.1f}" for axis in (observation.long_axis, observation.short_axis) if axis)
+    return ", ".join(filter(None, (axes_text(observation), volume_text(observation))))
 
 
 def state(observation: Observation | None) -> str:
@@ -132,40 +135,44 @@ def state(observation: Observation | None) -> str:
     return "not found (program)" if observation.state is State.NOT_FOUND else observation.state.value
 
 
-def trust(observation: Observation | None) -> str:
-    """Return the cycle error of a match for a table, "4.5 mm", or "" when it is unknown.
+def reverse_check(observation: Observation | None) -> str:
+    """Return how far the reverse search of a match ended from its start, "4.5 mm off (good below 5)".
 
     Parameters
     ----------
     observation : Observation or None
-        The lesion at a visit; None before it has been searched for.
+        The lesion at a visit.
+
+    Returns
+    -------
+    str
+        "" where it is unknown, and for a lesion that is absent: there is no match to check.
     """
-    evidence = observation.evidence if observation else None
-    return _millimetres(evidence.cycle_error_mm) if evidence else ""
+    if observation is None or observation.evidence is None or observation.state is State.ABSENT:
+        return ""
+    return off_text(observation.evidence.cycle_error_mm)
 
 
-def cycle_error(error_mm: float | None) -> str:
-    """Return the cycle error in a few words, "cycle error 4.5 mm".
+def off_text(cycle_error_mm: float | None) -> str:
+    """Return a cycle error in words, "4.5 mm off (good below 5)"; "" when it is unknown.
 
     Parameters
     ----------
-    error_mm : float or None
+    cycle_error_mm : float or None
         Distance between the starting point and the end of the return match, mm.
     """
-    return f"cycle error {_millimetres(error_mm) or 'unknown'}"
+    if cycle_error_mm is None or not math.isfinite(cycle_error_mm):
+        return ""
+    return f"{cycle_error_mm:.1f} mm off (good below {GOOD_MM:.0f})"
 
 
-def return_match(error_mm: float | None) -> str:
-    """Return the sentence that explains the cycle error, or "" when it is unknown.
+def check_sentence(cycle_error_mm: float | None) -> str:
+    """Return the sentence "Reverse check: 4.5 mm off (good below 5)."; "" when the cycle error is unknown.
 
     Parameters
     ----------
-    error_mm : float or None
-        Distance between the starting point and the end of the return match, mm.
+    cycle_error_mm : float or None
+        See `off_text`.
     """
-    length = _millimetres(error_mm)
-    return f"Return match ends {length} from the starting point (cycle error)." if length else ""
-
-
-def _millimetres(error_mm: float | None) -> str:
-    return f"{error_mm:.1f} mm" if error_mm is not None and math.isfinite(error_mm) else ""
+    text = off_text(cycle_error_mm)
+    return f"Reverse check: {text}." if text else ""

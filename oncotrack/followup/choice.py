@@ -30,10 +30,7 @@ def choose(unmatched: Match, found: Sequence[Candidate], threshold: float) -> Ma
         best = min(trusted, key=lambda each: each.cycle_or_inf, default=best)
     reason = return_match_reason(best.cycle_error_mm)
     if best.score < threshold:
-        reason = (
-            f"No similar tissue found in the follow-up (score {best.score:.2f}). "
-            "The lesion may have vanished: please check."
-        )
+        reason = f"No similar tissue found (similarity {best.score:.2f}). The lesion may be gone: please check."
     return replace(
         unmatched,
         found=not reason,

@@ -137,7 +137,7 @@ METHOD_INFO: dict[str, Method] = {
     "ensemble": Method(
         "Ensemble",
         "Self-similarity and the Deep Lesion Tracker; "
-        "if they disagree, the one whose return match ends closer to the click.",
+        "if they disagree, it keeps the one whose reverse search returns closest to your click.",
         _ensemble,
         "The Deep Lesion Tracker was trained on synthetic and altered scans.",
     ),

@@ -166,7 +166,4 @@ class SelfSimilarity:
 def _low_score_reason(score: float) -> str:
     if score >= MINIMUM_SCORE:
         return ""
-    return (
-        f"No similar tissue found in the follow-up (similarity {score:.2f}). "
-        "The lesion may have vanished: please check."
-    )
+    return f"No similar tissue found (similarity {score:.2f}). The lesion may be gone: please check."

@@ -35,10 +35,7 @@ def flag_tissue_change(match: Match, pair: ScanPair, at: Sequence[float], radius
     difference = mean_hu_difference(pair, at, match.position, radius_mm)
     if difference <= MAXIMUM_CHANGE_HU:
         return match
-    reason = (
-        f"The tissue there differs by {difference:.0f} HU from the lesion's. "
-        "The lesion may have vanished: please check."
-    )
+    reason = f"The tissue there differs by {difference:.0f} HU from the lesion's. The lesion may be gone: please check."
     return replace(match, found=False, reason=reason)
 
 

@@ -90,10 +90,10 @@ def return_match_reason(cycle_error_mm: float | None) -> str:
     if cycle_error_mm is not None and cycle_error_mm <= MAXIMUM_CYCLE_MM:
         return ""
     if cycle_error_mm is None or not math.isfinite(cycle_error_mm):
-        problem = "The return match leaves the baseline's field of view."
+        problem = "The reverse search left the baseline's field of view."
     else:
-        problem = f"The return match ends {cycle_error_mm:.0f} mm from the starting point."
-    return f"{problem} The lesion may have vanished: please check."
+        problem = f"Reverse check: {cycle_error_mm:.0f} mm off (good below {MAXIMUM_CYCLE_MM:.0f})."
+    return f"{problem} The lesion may be gone: please check."
 
 
 class ScanPair:

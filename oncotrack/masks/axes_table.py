@@ -136,7 +136,7 @@ def _line_rows(files: Sequence[Path]) -> list[AxesRow]:
 
 
 COLUMNS = (
-    "label", "image", "segmentation", "error", "long_axis_mm", "short_axis_mm", "volume_mm3", "centre_r", "centre_a", "centre_s",
+    "label", "image", "segmentation", "error", "long_axis_mm", "short_axis_mm", "volume_mm3", "position_r", "position_a", "position_s",
     *(f"box_{end}_{way}" for end in ("low", "high") for way in "ras"), *ENDS,
 )  # fmt: skip
 """Columns that `write_table` writes; `read_table` accepts such a table."""
@@ -178,7 +178,7 @@ def _cells(row: ResultRow) -> dict[str, object]:
     observation = row.observation
     if observation is None:
         return cells
-    cells |= _numbers(("centre_r", "centre_a", "centre_s"), observation.centre)
+    cells |= _numbers(("position_r", "position_a", "position_s"), observation.centre)
     if observation.volume_mm3 is not None:
         cells["volume_mm3"] = round(observation.volume_mm3, 1)
     if observation.box is not None:

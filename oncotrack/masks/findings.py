@@ -1,13 +1,10 @@
-"""Findings from masks, and suggested RECIST axes from findings."""
+"""Findings from masks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
-from oncotrack.errors import InputError
-from oncotrack.findings.finding import Axis, Finding, Kind, Observation, Provenance, State, TimePoint, point
+from oncotrack.findings.finding import Finding, Kind, Observation, Provenance, State, TimePoint
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.images.volume import Volume
@@ -83,33 +80,3 @@ def finding_list(
         for label, observed in observations.items()
     ]
     return FindingList([time_point], findings)
-
-
-def propose_axes(observation: Observation) -> RecistAxes:
-    """Suggest RECIST axes for a finding.
-
-    They are the axes already measured, else the edges of the largest slice box, of the 3D box, or the diameter given by
-    the radius. Axes from a box or a radius lie in the axial plane through its centre.
-
-    Parameters
-    ----------
-    observation : Observation
-        The finding at one time point.
-
-    Raises
-    ------
-    InputError
-        The observation has a position but no size.
-    """
-    if observation.tracklet is not None and None in (observation.long_axis, observation.short_axis):
-        observation = observation.with_tracklet(observation.tracklet)
-    if observation.long_axis is not None and observation.short_axis is not None:
-        return RecistAxes(observation.long_axis, observation.short_axis)
-    if observation.box is not None:
-        centre, half = np.array(observation.box.centre), np.subtract(observation.box.high, observation.box.low) / 2
-    elif observation.radius_mm:
-        centre, half = np.array(observation.centre), np.full(3, observation.radius_mm)
-    else:
-        raise InputError("This finding has a position but no size. Draw its long and its short axis.")
-    one, other = (Axis(point(centre - offset), point(centre + offset)) for offset in np.diag(half)[:2])
-    return RecistAxes.of(one, other)

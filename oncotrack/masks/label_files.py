@@ -22,6 +22,7 @@ _COLOURS = ("1 0.76 0.03", "0.16 0.71 0.96", "0.93 0.35 0.16", "0.45 0.83 0.35",
 _TYPES = {
     Kind.LESION: "SCT^49755003^Morphologically Altered Structure~SCT^52988006^Lesion",
     Kind.LYMPH_NODE: "SCT^123037004^Anatomical Structure~SCT^59441001^Lymph node",
+    Kind.OTHER: "SCT^49755003^Morphologically Altered Structure~SCT^49755003^Morphologically abnormal structure",
 }
 _LISTS = "Segmentation category and type - 3D Slicer General Anatomy list", "Anatomic codes - DICOM master list"
 _log = logging.getLogger(__name__)

@@ -11,6 +11,7 @@ import numpy as np
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError
 from oncotrack.images.volume import Volume
+from oncotrack.masks.air import air_limit, air_share, without_air
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.grabcut import Models, bounded_by, bounded_labels, grabcut
 from oncotrack.masks.plane import Region, to_voxels
@@ -26,9 +27,11 @@ SPREAD, TILT = 0.3, 0.5
 """Standard deviations of a slice's scale from the ellipsoid's, and of the shift from one slice to the next (mm/mm)."""
 WEIGHT_PER_MM = 0.85
 """Weight of the evidence against the prior, for each mm of the lesion's radius; see `Shape.evidence`."""
-SURE, POSSIBLE = (0.6, 0.9), 1.25
+SURE, POSSIBLE, POSSIBLE_IN_AIR = (0.6, 0.9), 1.25, 1.5
 """As in `grabcut`, around the shape's placement on the slice. The first value of a pair holds where the intensities
-separate the lesion from its surroundings, the second where they do not (see `IntensityModel.overlap`)."""
+separate the lesion from its surroundings, the second where they do not (see `IntensityModel.overlap`). A lesion that is
+mostly surrounded by air or aerated lung may be lobed on other slices, because its border is certain there."""
+MOSTLY_AIR = 0.5
 TRUST = (0.5, 2.0)
 BLUR = 0.15  # in distances from the shape's innermost pixel to its border
 LEAST_AREA = 0.05
@@ -47,6 +50,8 @@ class _KeySlice:
     intensities: IntensityModel
     weight: float  # of the evidence
     half_depth: float  # of the expected ellipsoid, slices
+    air_limit: float | None
+    possible: float
     long_axis: float  # slices
 
 
@@ -56,6 +61,7 @@ def propagate_to_3d(
     more: Sequence[RecistAxes] = (),
     *,
     method: str = "bounded",
+    beyond: bool = True,
     progress: Progress = silent,
 ) -> Volume:
     """Segment a lesion in 3D from its axes on one or several slices.
@@ -76,6 +82,8 @@ def propagate_to_3d(
         Axes of the same lesion on other slices of the same orientation.
     method : {"bounded", "paper"}
         How the slices of the axes are segmented, see `pseudo_mask`.
+    beyond : bool
+        Whether the mask may reach beyond the outermost slices with axes.
     progress : Progress
         Called with the share of the slices done.
 
@@ -99,10 +107,11 @@ def propagate_to_3d(
     keys = _key_slices(image, region, every, method, progress)
     first, last = _range_of_slices(image, region, keys)
     propagation = _Propagation(image, region, keys, first, last, progress)
-    propagation.extend(keys[0], -1)
+    if beyond:
+        propagation.extend(keys[0], -1)
+        propagation.extend(keys[-1], 1)
     for lower, upper in pairwise(keys):
         propagation.interpolate(lower, upper)
-    propagation.extend(keys[-1], 1)
     masks = propagation.masks
     kept = np.flatnonzero(masks.any((1, 2)))
     whole = region.slices(first + int(kept[0]), int(np.ptp(kept)) + 1)
@@ -142,7 +151,10 @@ def _key_slice(image: Volume, region: Region, axes: RecistAxes, index: int, meth
     weight = WEIGHT_PER_MM * shape.radius * region.pixel_mm * (1 - intensities.overlap) ** 2
     long, short = (axis.length_mm / region.grid.spacing[2] for axis in (axes.long, axes.short))
     half_depth = HALF_DEPTH * float(np.sqrt(long * short))
-    return _KeySlice(index, mask, window, models, shape, intensities, weight, half_depth, long)
+    limit = air_limit(image, values, shape.radius_profile) if method == "bounded" else None
+    in_air = limit is not None and air_share(values, shape.radius_profile) > MOSTLY_AIR
+    possible = POSSIBLE_IN_AIR if in_air else POSSIBLE
+    return _KeySlice(index, mask, window, models, shape, intensities, weight, half_depth, limit, possible, long)
 
 
 def _range_of_slices(image: Volume, region: Region, keys: Sequence[_KeySlice]) -> tuple[int, int]:
@@ -225,9 +237,10 @@ class _Propagation:
         self._done += 1
         self._progress(self._done / len(self._values), "Propagating the mask through the slices")
         sure, trust = (low + key.intensities.overlap * (high - low) for low, high in (SURE, TRUST))
-        mask, _ = grabcut(grey(self._values[n], key.window), bounded_labels(radius, sure, POSSIBLE), key.models)
+        mask, _ = grabcut(grey(self._values[n], key.window), bounded_labels(radius, sure, key.possible), key.models)
         innermost = 1 / max(float(np.abs(np.gradient(radius, axis=0)).max()), 1e-3)
-        return bounded_by(mask, radius, BLUR * innermost, trust)
+        mask = bounded_by(mask, radius, BLUR * innermost, trust)
+        return without_air(mask, self._values[n], radius, key.air_limit)
 
 
 def _expected_scale(slices: int, half_depth: float) -> float:

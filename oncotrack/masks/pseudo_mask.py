@@ -7,6 +7,7 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.images.volume import Volume
+from oncotrack.masks.air import air_limit, without_air
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.ellipse import radius_profile
 from oncotrack.masks.grabcut import BLUR, Models, bounded_by, bounded_labels, grabcut, initial_labels
@@ -83,4 +84,5 @@ def segment_slice(
     radius = radius_profile(region, axes)
     mask, models = grabcut(grey(values, window), bounded_labels(radius))
     blur = BLUR * axes.short.length_mm / 2 / region.pixel_mm
-    return bounded_by(mask, radius, blur), window, models
+    mask = bounded_by(mask, radius, blur)
+    return without_air(mask, values, radius, air_limit(image, values, radius)), window, models

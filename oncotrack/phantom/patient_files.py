@@ -63,6 +63,7 @@ def truth_document(patient: Patient) -> dict:
         for i in visit.truth.instances:
             entry = {name: getattr(i, name) for name in _PLAIN} | {
                 "kind": i.kind.value,
+                "position_ras": list(i.centre),
                 "center_ras": list(i.centre),
                 "box_ras": [list(i.box.low), list(i.box.high)],
                 "long_axis_ras": [list(i.long_axis.start), list(i.long_axis.end)],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.findings.alternative_letters import alternative_letter
-from oncotrack.findings.finding import Finding, Observation
+from oncotrack.findings.finding import Finding, Observation, State, TimePoint
 from oncotrack.findings.finding_list import FindingList
-from oncotrack.findings.visit_table import headings, return_match, state, trust
+from oncotrack.findings.sizes import change_text
+from oncotrack.findings.visit_table import cell, check_sentence, description, headings, reverse_check
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.networks.heatmap import gaussian_dlt
 from oncotrack.report.page import (
@@ -34,8 +36,8 @@ _KEY = (
     "lines at 25, 50 and 75 %). Squares: alternatives, with their distance from the slice."
 )
 _TRUST_KEY = (
-    " The patient's right is on the left. The cycle error is the distance between the clicked point and the end of the "
-    "return match: the smaller, the better."
+    ' The patient\'s right is on the left. Sizes are long x short axis; "box" are the sides of a slice box, not measured. '
+    "Reverse check: the match is searched back in the baseline, and the number is the distance from the clicked point."
 )
 
 
@@ -73,60 +75,78 @@ def write_report(
     truths : sequence of Truth
         Known positions, which are drawn and compared with the matches.
     """
-    first, last = findings.time_points[0].id, findings.time_points[-1].id
+    first, last = (time_point.id for time_point in _ends(findings))
     known = {truth.uid: truth.followup for truth in truths}
-    heads = headings((findings.time_points[0], findings.time_points[-1]))
+    heads = headings(_ends(findings))
     sections, rows = [], []
     for finding in findings:
         lesion, match = finding.at(first), finding.at(last)
+        truth = known.get(finding.uid)
+        rows.append(_row(finding, lesion, match, truth, bool(known)))
         if lesion is None or match is None:
             continue
-        truth = known.get(finding.uid)
-        rows.append(_row(finding, lesion, match, truth))
         picture = _picture(pair, heads, finding.label, lesion, match, truth)
-        caption = _caption(match, truth)
+        caption = _caption(finding, lesion, match, truth)
         sections.append(
             f"<section><h2>{html.escape(finding.label)}</h2><p>{html.escape(caption)}</p>"
             f'<img alt="Baseline and follow-up of {html.escape(finding.label)}" src="data:image/png;base64,{picture}">'
             "</section>"
         )
-    head = "<tr><th>Lesion<th>Baseline R A S (mm)<th>Follow-up R A S (mm)<th>State<th>Cycle error<th>Similarity"
-    head += "<th>Error to truth</tr>" if known else "</tr>"
+    titles = ["Lesion", "Role, site", *(f"{time_point.label}: state, size" for time_point in _ends(findings)), "Change"]
+    titles += ["Reverse check", "Similarity", *(["Error to truth"] if known else [])]
+    head = "<tr><th>" + "<th>".join(html.escape(title[:1].upper() + title[1:]) for title in titles) + "</tr>"
     registration = pair.registration()
     quality = f"Registration: similarity {registration.similarity:.2f}, overlap {100 * registration.overlap:.0f} %."
-    names = [time_point.label for time_point in (findings.time_points[0], findings.time_points[-1])]
+    names = [time_point.label for time_point in _ends(findings)]
     scans = scans_text(list(zip(names, (pair.baseline, pair.followup), strict=True)), findings.notes)
     key = _KEY + (" White star: known truth." if known else "") + _TRUST_KEY
     return write_page(path, title, f"{note}\n{scans}\n{quality}".strip(), head + "".join(rows), key, sections)
 
 
-def _row(finding: Finding, lesion: Observation, match: Observation, truth) -> str:
+def _ends(findings: FindingList) -> tuple[TimePoint, TimePoint]:
+    return findings.time_points[0], findings.time_points[-1]
+
+
+def _row(
+    finding: Finding,
+    lesion: Observation | None,
+    match: Observation | None,
+    truth: Sequence[float] | None,
+    has_truth: bool,
+) -> str:
     """Return a lesion's row of the table, HTML."""
+    score = match.score if match and match.state is not State.ABSENT else None
     cells = [
         finding.label,
-        "{:.1f}, {:.1f}, {:.1f}".format(*lesion.centre),
-        "{:.1f}, {:.1f}, {:.1f}".format(*match.centre),
-        state(match),
-        trust(match),
-        "" if match.score is None else f"{match.score:.2f}",
+        description(finding),
+        cell(lesion),
+        cell(match),
+        change_text(lesion, match),
+        reverse_check(match),
+        "" if score is None else f"{score:.2f}",
     ]
-    if truth is not None:
-        cells.append(f"{np.linalg.norm(np.subtract(match.centre, truth)):.1f} mm")
+    if has_truth:
+        cells.append("" if truth is None or match is None else f"{math.dist(match.centre, truth):.1f} mm")
     return "<tr><td>" + "<td>".join(html.escape(cell) for cell in cells) + "</tr>"
 
 
-def _caption(match: Observation, truth) -> str:
+def _caption(finding: Finding, lesion: Observation, match: Observation, truth) -> str:
     """Return the text under a lesion's heading."""
-    words = [f"State: {state(match)}."]
-    if match.evidence is not None and not match.is_there:
+    words = [f"Baseline: {cell(lesion)}, {_position(lesion)}. Follow-up: {cell(match)}, {_position(match)}."]
+    words += [f"Comment: {finding.comment}"] * bool(finding.comment)
+    if match.state is State.NOT_FOUND and match.evidence is not None:
         words.append(match.evidence.reason)
-    elif match.evidence is not None:
-        words.append(return_match(match.evidence.cycle_error_mm))
+    elif match.is_there and match.evidence is not None:
+        words.append(check_sentence(match.evidence.cycle_error_mm))
         moved = np.linalg.norm(np.subtract(match.centre, match.evidence.expected))
         words.append(f"It lies {moved:.1f} mm from the position given by registration alone.")
     if truth is not None:
         words.append(f"Error to the known truth: {np.linalg.norm(np.subtract(match.centre, truth)):.1f} mm.")
     return " ".join(filter(None, words))
+
+
+def _position(observation: Observation) -> str:
+    return "R {:.1f} A {:.1f} S {:.1f} mm".format(*observation.centre)
 
 
 def _picture(pair: ScanPair, heads: Sequence[str], label: str, lesion: Observation, match: Observation, truth) -> str:
@@ -139,7 +159,7 @@ def _picture(pair: ScanPair, heads: Sequence[str], label: str, lesion: Observati
     draw_slice(left, pair.baseline, lesion.centre, window, f"{heads[0]}, S {lesion.centre[2]:.1f} mm")
     draw_slice(right, pair.followup, match.centre, window, f"{heads[1]}, S {match.centre[2]:.1f} mm")
     mark_finding(left, label, lesion)
-    evidence = match.evidence
+    evidence = match.evidence if match.state is not State.ABSENT else None
     if evidence is not None:
         grid = plane(match.centre, 1.0)
         signal = gaussian_dlt(grid, evidence.expected, evidence.radius_mm)[0]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from oncotrack.findings.finding import Axis, Finding, Point
-from oncotrack.findings.sizes import size_word
+from oncotrack.findings.finding import Finding, Observation, Point
+from oncotrack.findings.sizes import axes_text, size_class
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
 from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, png, write_page
@@ -19,8 +19,9 @@ from oncotrack.report.scans import scans_text
 _HALF_MM = 35.0
 _COLUMNS, _ROWS = 5, 4
 _KEY = (
-    "Each node on the slice where its box is largest, 7 x 7 cm; the patient's right is on the left. Axes are the edges of "
-    "that box. Enlarged: short axis of 10 mm or more; measurable: 15 mm or more (RECIST 1.1)."
+    'Each node on the slice where its box is largest, 7 x 7 cm; the patient\'s right is on the left. Sizes after "box" are '
+    "the sides of that box, no measured diameters. Enlarged: measured short axis of 10 mm or more; measurable: 15 mm or "
+    "more (RECIST 1.1)."
 )
 
 
@@ -36,13 +37,13 @@ def write_node_report(
     volume : Volume
         The scan.
     findings : sequence of Finding
-        As a detector returns them, with tracklet, axes and score at `time_point`; others are left out.
+        As a detector returns them, with tracklet and score at `time_point`; others are left out.
     time_point : str
         The scan's time point.
     note : str
         Remarks on the scan or on the detector.
     """
-    head = "<tr><th>Node<th>R A S (mm)<th>Axes (mm)<th>Size<th>Side<th>Slices<th>Score</tr>"
+    head = "<tr><th>Node<th>R A S (mm)<th>Long x short<th>RECIST size<th>Side<th>Slices<th>Score</tr>"
     nodes = [node for finding in findings if (node := _Node.of(finding, time_point)) is not None]
     sheets = []
     for n in range(0, len(nodes), _COLUMNS * _ROWS):
@@ -51,7 +52,7 @@ def write_node_report(
             f'<section><img alt="Nodes {n + 1} to {n + len(shown)}" src="data:image/png;base64,'
             f'{_sheet(volume, shown)}"></section>'
         )
-    summary = f"{note} {len(nodes)} nodes were proposed in {volume.name}.\n{scans_text([('scan', volume)])}".strip()
+    summary = f"{note} {len(nodes)} unchecked proposals in {volume.name}.\n{scans_text([('scan', volume)])}".strip()
     return write_page(path, "Lymph nodes", summary, head + "".join(map(_row, nodes)), _KEY, sheets)
 
 
@@ -62,17 +63,16 @@ class _Node:
     finding: Finding
     centre: Point
     tracklet: Tracklet
-    long: Axis
-    short: Axis
+    found: Observation
     score: float
 
     @classmethod
     def of(cls, finding: Finding, time_point: str) -> _Node | None:
-        """Create from a finding; None if tracklet, axes or score are missing."""
+        """Create from a finding; None if tracklet or score are missing."""
         found = finding.at(time_point)
-        if found is None or None in (found.tracklet, found.long_axis, found.short_axis, found.score):
+        if found is None or found.tracklet is None or found.score is None:
             return None
-        return cls(finding, found.centre, found.tracklet, found.long_axis, found.short_axis, found.score)  # pyright: ignore[reportArgumentType]
+        return cls(finding, found.centre, found.tracklet, found, found.score)
 
 
 def _row(node: _Node) -> str:
@@ -80,9 +80,9 @@ def _row(node: _Node) -> str:
     cells = [
         node.finding.label,
         "{:.1f}, {:.1f}, {:.1f}".format(*node.centre),
-        f"{node.long.length_mm:.1f} x {node.short.length_mm:.1f}",
-        size_word(node.short.length_mm),
-        node.finding.site,
+        axes_text(node.found),
+        size_class(node.found),
+        node.finding.place,
         str(len(node.tracklet.boxes)),
         f"{node.score:.2f}",
     ]

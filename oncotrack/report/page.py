@@ -13,6 +13,7 @@ import numpy as np
 from oncotrack import __version__
 from oncotrack.atomic import write_text
 from oncotrack.findings.finding import Observation, State
+from oncotrack.findings.visit_table import state
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.images.windows import LUNG, SOFT_TISSUE
@@ -85,7 +86,7 @@ def mark(axes, at, shape: str, colour: str, text: str) -> None:
 
 def mark_finding(axes, label: str, observation: Observation) -> None:
     """Draw the mark of a finding in the middle of a picture; shape and words tell its states apart, see `MARKS`."""
-    words = "" if observation.state is State.ACCEPTED else observation.state.value
+    words = "" if observation.state is State.ACCEPTED else state(observation)
     text, colour = f"{label} {words}".strip(), "#ffd24d"
     if observation.state is State.PROPOSED:
         axes.plot(0, 0, "o", mfc="none", mec="black", ms=16, mew=3.5)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import html
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from oncotrack.findings.finding import Finding, Observation, TimePoint
 from oncotrack.findings.finding_list import FindingList
-from oncotrack.findings.visit_table import cell, headings, lines, tip
+from oncotrack.findings.sizes import change_text
+from oncotrack.findings.visit_table import cell, description, headings, lines, tip
 from oncotrack.images.volume import Volume
 from oncotrack.report.page import BACKGROUND, MARKS, choose_window, draw_slice, mark_finding, png, write_page
 from oncotrack.report.scans import scans_text
@@ -63,6 +65,12 @@ def _section(finding: Finding, visits: Sequence[TimePoint], heads: Sequence[str]
         if (observation := finding.at(visit.id)) is not None
     ]
     remarks = [f"{head}: {tip(observation)}" for head, _volume, observation in shown if tip(observation)]
+    remarks += [
+        f"{head}: {change} since {earlier}."
+        for (earlier, _before, seen), (head, _after, observation) in pairwise(shown)
+        if (change := change_text(seen, observation))
+    ]
+    remarks[:0] = filter(None, (description(finding), finding.comment))
     return (
         f"<section><h2>{html.escape(finding.label)}</h2><p>{'<br>'.join(map(html.escape, remarks))}</p>"
         f'<img alt="{html.escape(finding.label)} at each visit" src="data:image/png;base64,{_picture(shown)}"></section>'

@@ -7,13 +7,13 @@ MATCH_STATES = ("all", "to review", "accepted", "rejected", "absent")
 """Which lesions are listed, by the state of their match."""
 NODE_STATES = ("all", "to review", "accepted", "rejected")
 """Which lymph nodes are listed, by their state."""
-NODE_SIZES = ("any size", "enlarged", "measurable")
-"""Which lymph nodes are listed, by their short axis."""
+NODE_SIZES = ("any size", "10 mm or more", "15 mm or more")
+"""Which lymph nodes are listed, by their short axis or, where they were not measured, the short side of their box."""
 NODE_ORDERS = ("score", "size", "label", "state", "position")
 """What the list of lymph nodes is sorted by."""
-KINDS = ("lymph node", "lesion")
+KINDS = ("lymph node", "lesion", "other")
 """What drawn diameters measure."""
 
-LESION_COLUMNS = ("Lesion", "State", "Reverse check", "Diameters (mm)")
-NODE_COLUMNS = ("Node", "State", "Score", "Short (mm)", "Long (mm)", "Slices", "Volume (ml)", "RECIST size")
+LESION_COLUMNS = ("Lesion", "State", "Reverse check", "Size")
+NODE_COLUMNS = ("Node", "State", "Score", "Long (mm)", "Short (mm)", "Slices", "Volume (ml)", "RECIST size")
 MASK_COLUMNS = ("Finding", "State", "Long (mm)", "Short (mm)", "Volume (ml)", "Mask")

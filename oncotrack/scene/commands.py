@@ -94,6 +94,20 @@ COMMANDS = (
     ReaderCommand("next", "Next", "Go to the next finding of the list.", _ALL, "N"),
     ReaderCommand("go_to", "Go to", "Show the finding in the views.", _ALL),
     ReaderCommand("rename", "Rename", "Rename the finding.", _ALL),
+    ReaderCommand(
+        "describe",
+        "Describe",
+        "Change kind, role, side, organ or station, or comment of the finding. One step of undo.",
+        (FINDINGS,),
+    ),
+    ReaderCommand(
+        "name_reader",
+        "Reader",
+        "Give the name of the reader, which is kept with what you decide.",
+        (FINDINGS,),
+        "",
+        "reader",
+    ),
     ReaderCommand("choose_scan", "Scan", "Choose the scan.", _SCAN),
     # lesions in the follow-up
     ReaderCommand(

@@ -74,6 +74,7 @@ class ScanOpener:
                 scans[role] = self._reader.load(source)
             return _Opening(scans, show, finished)
 
+        self._close_message()
         self._viewer.submit(Task("Opening", work, self._go_on, finished))
 
     def _go_on(self, opening: _Opening) -> None:
@@ -90,6 +91,10 @@ class ScanOpener:
             self._viewer.show_message(said)
         opening.show(volumes)
 
+    def _close_message(self) -> None:
+        """Close a message about what was opened or chosen before."""
+        self._viewer.state.message_closed = self._viewer.state.message["number"]
+
     def _ask(self, opening: _Opening, role: str, choice: SeriesChoice) -> None:
         def cancelled() -> None:
             del opening.scans[role]
@@ -97,6 +102,7 @@ class ScanOpener:
 
         def opened(volume: Volume) -> None:
             opening.scans[role] = volume
+            self._close_message()
             self._go_on(opening)
 
         def chosen(row: SeriesRow) -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, Observation, State
-from oncotrack.findings.visit_table import cycle_error
+from oncotrack.findings.sizes import change_text
+from oncotrack.findings.visit_table import description, off_text, reverse_check, size
 from oncotrack.scene.followup.follow_up import FollowUpScene
 
 STATES = {
@@ -23,7 +24,7 @@ UNMATCHED = ("unmatched", "Not searched yet", "mdi-circle-outline")
 
 
 def rows(session: FollowUpScene) -> list[dict[str, Any]]:
-    """Return one row per finding: uid, label, state as text and icon, cycle error, axes."""
+    """Return one row per finding: uid, label, state as text and icon, reverse check, sizes and their change."""
     return [_row(session, finding) for finding in session.findings]
 
 
@@ -34,33 +35,29 @@ def match(session: FollowUpScene) -> dict[str, Any]:
         return {}
     visit = next((each.label for each in session.time_points if each.id == session.followup_id), "follow-up")
     evidence = seen.evidence
-    alternatives = evidence.alternatives if evidence else ()
+    is_absent = seen.state is State.ABSENT
+    alternatives = evidence.alternatives if evidence and not is_absent else ()
     return {
         "label": finding.label,
         "title": f"{_HEADINGS.get(seen.state, 'Match of')} {finding.label} in the {visit}",
         "state_text": STATES[seen.state][0],
         "place": _position_text(seen.centre),
         "ras": [round(value, 3) for value in seen.centre],
-        "score": f"{seen.score:.2f}" if seen.score is not None else "",
-        "reason": evidence.reason if evidence else "",
-        "trust": trust(seen) if seen.state is not State.ABSENT else "",
-        "method": seen.provenance.method,
+        "score": f"{seen.score:.2f}" if seen.score is not None and not is_absent else "",
+        "reason": evidence.reason if evidence and not is_absent else "",
+        "trust": reverse_check(seen),
+        "method": "" if is_absent else seen.provenance.method,
         "alternatives": [
             {
                 "letter": alternative_letter(index),
                 "score": f"{each.score:.2f}",
-                "trust": cycle_error(each.cycle_error_mm),
+                "trust": off_text(each.cycle_error_mm),
                 "away": f"{math.dist(each.centre, seen.centre):.0f} mm away",
                 "ras": [round(value, 3) for value in each.centre],
             }
             for index, each in enumerate(alternatives, 1)
         ],
     }
-
-
-def trust(seen: Observation | None) -> str:
-    """Return the cycle error in words, or "" for a finding without a match."""
-    return cycle_error(seen.evidence.cycle_error_mm) if seen and seen.evidence else ""
 
 
 def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:
@@ -74,16 +71,17 @@ def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:
         "state": value,
         "state_text": words,
         "icon": icon,
-        "trust": trust(after),
-        "axes": " → ".join(text for text in (_axes(before), _axes(after)) if text),
+        "trust": f"Reverse check: {check}" if (check := reverse_check(after)) else "",
+        "axes": " → ".join(filter(None, (_size(before), _size(after)))),
+        "change": change_text(before, after),
+        "about": description(finding),
         "baseline": [round(value, 3) for value in before.centre] if before else None,
         "followup": [round(value, 3) for value in after.centre] if after else None,
     }
 
 
-def _axes(seen: Observation | None) -> str:
-    lengths = [f"{axis.length_mm:.1f}" for axis in (seen.long_axis, seen.short_axis) if axis] if seen else []
-    return f"{' × '.join(lengths)} mm" if lengths else ""
+def _size(seen: Observation | None) -> str:
+    return size(seen) if seen and seen.is_there else ""
 
 
 def _position_text(ras: tuple[float, float, float]) -> str:

@@ -69,6 +69,7 @@ class DetectTasks:
     def detect(self, rerun: Rerun | None) -> Task:
         """Return the task of `DetectionScene.detect`."""
         image, time_point = self._scan.image(), self._scan.time_point
+        before = self._nodes.findings.findings
         if rerun is None and has_decisions(self._nodes.findings, time_point):
             raise InputError(
                 "Nodes of this scan were accepted, edited or rejected. Choose whether a new run keeps or replaces them."
@@ -84,7 +85,8 @@ class DetectTasks:
             findings = self._nodes.findings
             with findings.group("detect lymph nodes"):
                 self._scan.name_time_point()
-                added = add_proposals(findings, time_point, proposed, rerun or Rerun.KEEP)
+                changed = {each.uid for each in findings if each not in before}
+                added = add_proposals(findings, time_point, proposed, rerun or Rerun.KEEP, changed)
             if added:
                 self._go_to(added[0].uid)
             return added

@@ -7,11 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oncotrack.findings.finding import Finding, Observation, State
-from oncotrack.findings.sizes import ENLARGED_MM, MEASURABLE_MM, length_text, size_word
+import numpy as np
+
+from oncotrack.findings.finding import Finding, Observation, State, box_axes
+from oncotrack.findings.sizes import ENLARGED_MM, MEASURABLE_MM, length_text, size_class
+from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.findings.visit_table import state
 from oncotrack.scene.choices import NODE_ORDERS, NODE_SIZES, NODE_STATES
 from oncotrack.scene.detection.detection import DetectionScene
+from oncotrack.scene.views.scan_text import slice_number
 
 _STATES = (tuple(State), (State.PROPOSED,), (State.ACCEPTED, State.EDITED), (State.REJECTED,))
 SHOWN: dict[str, tuple[State, ...]] = dict(zip(NODE_STATES, _STATES, strict=True))
@@ -27,6 +31,9 @@ _ORDERS: tuple[tuple[Callable[[Finding, Observation], object], bool], ...] = (
 )
 ORDERS = dict(zip(NODE_ORDERS, _ORDERS, strict=True))
 """Choices of the order: the sort key, and whether the largest comes first. Position runs from head to feet."""
+
+
+_CHECK = " Check every one, and look for missed nodes."
 
 
 @dataclass(frozen=True)
@@ -61,17 +68,25 @@ def navigation_order(chosen: Sequence[NodeLine], shown: str) -> list[str]:
 
 
 def summary(session: DetectionScene) -> str:
-    """Return a sentence with the number of nodes; "" while there are none."""
+    """Return sentences with the number of nodes; "" while there are none.
+
+    Only nodes that are checked or measured are counted as enlarged, and a proposal is called unchecked.
+    """
     seen = [finding.at(session.time_point) for finding in session.detected]
     if not seen:
         return ""
     drawn = [each.at(session.time_point) for each in session.shown]
     rejected = sum(each.state is State.REJECTED for each in seen)
     hidden = len(seen) - rejected - sum(each.state is not State.REJECTED for each in drawn)
-    enlarged = sum(_short_mm(each) >= ENLARGED_MM for each in seen if each.state is not State.REJECTED)
-    parts = [f"{len(seen)} node{'s' * (len(seen) != 1)}", f"{enlarged} enlarged"]
+    unchecked = sum(each.state is State.PROPOSED for each in seen)
+    checked = [each for each in seen if each.state in (State.ACCEPTED, State.EDITED)]
+    sized = checked + [each for each in seen if each.state is State.PROPOSED and each.is_measured]
+    enlarged = sum(_short_mm(each) >= ENLARGED_MM for each in sized)
+    parts = [f"{unchecked} unchecked proposal{'s' * (unchecked != 1)}"] * (unchecked > 0)
+    parts += [f"{len(checked)} checked node{'s' * (len(checked) != 1)}"] * bool(checked)
+    parts += [f"{enlarged} enlarged"] * bool(sized)
     parts += [f"{rejected} rejected"] * (rejected > 0) + [f"{hidden} below the score"] * (hidden > 0)
-    return ", ".join(parts) + "."
+    return ", ".join(parts) + f".{_CHECK * (unchecked > 0)}"
 
 
 def outcome_text(session: DetectionScene, outcome: object) -> str:
@@ -82,7 +97,7 @@ def outcome_text(session: DetectionScene, outcome: object) -> str:
     if outcome and all(isinstance(each, Path) for each in outcome):
         return f"Written to {outcome[0].parent}: {', '.join(path.name for path in outcome)}."
     count = len(outcome)
-    return f"{count} new node{'s' * (count != 1)} proposed. {summary(session)}".strip()
+    return f"{count} unchecked proposal{'s' * (count != 1)}.{_CHECK if count else ' Look for missed nodes.'}"
 
 
 def slice_text(session: DetectionScene) -> str:
@@ -93,12 +108,22 @@ def slice_text(session: DetectionScene) -> str:
     tracklet = session.editor.tracklet
     if index is None:
         return f"{finding.label}: no view faces its slices."
-    run = f"its boxes are on slices {tracklet.first} to {tracklet.last}"
+    here, *ends = (_slice_number(session, tracklet, each) for each in (index, tracklet.last, tracklet.first))
+    first, last = sorted(ends, key=_natural)
+    run = f"its boxes are on slices {first.split()[0]} to {last}"
     box = tracklet.at(index)
     if box is None:
-        return f"{finding.label} has no box on slice {index}; {run}."
-    width, height = (high - low for low, high in zip(box.low, box.high, strict=True))
-    return f"{finding.label}, slice {index}: {width:.1f} x {height:.1f} mm; {run}."
+        return f"{finding.label} has no box on slice {here}; {run}."
+    long, short = (axis.length_mm for axis in box_axes(tracklet, box))
+    return f"{finding.label}, slice {here}: box {long:.1f} x {short:.1f} mm; {run}."
+
+
+def _slice_number(session: DetectionScene, tracklet: Tracklet, index: int) -> str:
+    """Return the number of a node's slice as the views count it, "12 of 50"."""
+    u, v = tracklet.nearest(index).low
+    corner = tracklet.corners(SliceBox(index, (u, v), (u, v)))[0]
+    normal = np.cross(tracklet.u_axis, tracklet.v_axis)
+    return slice_number(session.scan, normal, corner) or "unknown"
 
 
 def mergeable(session: DetectionScene) -> list[tuple[str, str]]:
@@ -147,15 +172,16 @@ def _line(finding: Finding, seen: Observation) -> NodeLine:
         finding.label,
         state(seen),
         "" if seen.score is None else f"{seen.score:.2f}",
-        length_text(seen.short_axis),
         length_text(seen.long_axis),
+        length_text(seen.short_axis),
         str(len(tracklet.boxes)),
         f"{(seen.volume_mm3 or tracklet.volume_mm3) / 1000:.2f}",
-        size_word(_short_mm(seen)),
+        size_class(seen),
     )
     position = ", ".join(f"{value:.1f}" for value in seen.centre)
     source = seen.provenance.reader or seen.provenance.method or "unknown"
-    tip = f"{finding.label} {finding.site}".strip() + f" at {position} mm (R A S), by {source}"
+    tip = f"{finding.label}, {finding.place}".strip(", ") + f" at {position} mm (R A S), by {source}"
+    tip += ". Long and short are the sides of its largest slice box, no measured diameters." * seen.has_box_axes
     return NodeLine(finding.uid, cells, tip)
 
 

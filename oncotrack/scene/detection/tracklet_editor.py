@@ -203,6 +203,7 @@ class TrackletEditor:
         """
         index = self._required_box_slice() if slice_index is None else slice_index
         finding, tracklet, image = self.finding, self._required_tracklet(), self._scan.image()
+        before = finding.at(self._scan.time_point).state
 
         def work(progress: Progress) -> Tracklet:
             return self._detector(image).retrack(image, tracklet, index, progress, up=up, down=down)
@@ -212,7 +213,12 @@ class TrackletEditor:
             seen = findings[finding.uid].at(time_point) if finding.uid in findings else None
             if not self._scan.is_still(image) or seen is None or seen.tracklet != tracklet:
                 raise InputError(f"{finding.label} was changed meanwhile, so the new boxes were discarded. Try again.")
-            return edits.replace_tracklet(findings, finding.uid, time_point, followed, f"follow {finding.label}")
+            text = f"follow {finding.label}"
+            with findings.group(text):
+                edits.replace_tracklet(findings, finding.uid, time_point, followed, text)
+                if seen.state is not before:  # decided on while the task ran
+                    findings.set_state(finding.uid, time_point, seen.state)
+            return findings[finding.uid]
 
         return Task(f"Following {finding.label}", work, apply)
 
@@ -236,6 +242,8 @@ class TrackletEditor:
             if self.finding is None or self.finding.uid != uid:
                 raise InputError("Another node was chosen while you dragged, so the box was left unchanged.")
             self.set_box(box)
+            corners = self.tracklet.corners(box)
+            self._views.reveal([sum(values) / len(corners) for values in zip(*corners, strict=True)])
         except OncoTrackError as error:
             self.refused.emit(error)
             self.draw(self._is_shown)

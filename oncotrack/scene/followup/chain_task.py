@@ -36,7 +36,8 @@ class ChainTasks:
     def follow(self, findings: Sequence[Finding], text: str, first: int = 0) -> Task:
         """Return the task that follows findings from the visit where each is first seen, but not before visit `first`.
 
-        Observations that a reader accepted, edited, rejected or marked absent stay as they are. Applying the task is one
+        Observations that a reader accepted, edited, rejected or marked absent stay as they are, and so does a finding that
+        the reader changed or deleted while the task ran. Applying the task is one
         step of undo, named `text`, and returns the findings; a cancelled task changes nothing.
         """
         visits, method = self._choice.visits, self._method.name
@@ -68,10 +69,12 @@ class ChainTasks:
             with known.group(text):
                 self._choice.name_time_points()
                 for finding, chain in zip(findings, links, strict=True):
-                    for link in chain:
+                    for link in chain if known.is_still(finding, *ids) else ():
                         known.observe(finding.uid, ids[link.visit], link.match.observation())
-            self._go_to(findings[0].uid)
-            return tuple(known[finding.uid] for finding in findings)
+            left = tuple(known[finding.uid] for finding in findings if finding.uid in known)
+            if left:
+                self._go_to(left[0].uid)
+            return left
 
         return Task("Following through the visits", work, apply)
 

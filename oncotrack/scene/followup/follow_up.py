@@ -24,6 +24,7 @@ from oncotrack.scene.session.scan_questions import ScanQuestions
 from oncotrack.scene.session.time_point_selection import TimePointSelection
 from oncotrack.scene.views.linking import LinkedRows
 from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
+from oncotrack.scene.views.reveal import reveal
 from oncotrack.scene.views.view_rows import BASELINE_GROUP, BASELINE_VIEWS, FOLLOWUP_GROUP, FOLLOWUP_VIEWS, ViewRow
 
 _Scan = slicer.vtkMRMLScalarVolumeNode
@@ -87,6 +88,7 @@ class FollowUpScene(FollowTasks):
         self.nodes.replaced.connect(self._on_replaced)
         self.nodes.changed.connect(self._on_changed)
         self.nodes.placed.connect(self._on_placed)
+        self.nodes.moved.connect(self._on_moved)
         self.nodes.refused.connect(self.refused.emit)
         self._on_replaced()
         self._on_changed()
@@ -102,6 +104,7 @@ class FollowUpScene(FollowTasks):
         self.nodes.replaced.disconnect(self._on_replaced)
         self.nodes.changed.disconnect(self._on_changed)
         self.nodes.placed.disconnect(self._on_placed)
+        self.nodes.moved.disconnect(self._on_moved)
         self.nodes.refused.disconnect(self.refused.emit)
         release_nodes(self.nodes)
 
@@ -214,13 +217,18 @@ class FollowUpScene(FollowTasks):
     # navigation
 
     def go_to(self, uid: str = "") -> None:
-        """Make a finding the current one and centre each row on its position in that scan."""
+        """Make a finding the current one and show its position in each row.
+
+        Linked rows follow the baseline's, so that the finding lies at the same place in their views.
+        """
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
+        if (seen := finding.at(self.baseline_id)) is not None:
+            reveal(self.baseline_row.slices(), seen.centre)
         with self.linking.paused(), self.third.linking.paused():
-            for time_point, row in self._rows:
+            for time_point, row in self._rows[1:]:
                 if (seen := finding.at(time_point)) is not None:
-                    row.jump(seen.centre)
+                    reveal(row.slices(), seen.centre)
                 elif row is self.third.row:
                     self.third.align()
 
@@ -289,6 +297,13 @@ class FollowUpScene(FollowTasks):
         self.overlays.draw()
         self._anchor()
         self.changed.emit()
+
+    def _on_moved(self, time_point: str, at: Point) -> None:
+        """Show the new position of a dragged point in the other views of its row."""
+        with self.linking.paused(), self.third.linking.paused():
+            for known, row in self._rows:
+                if known == time_point:
+                    reveal(row.slices(), at)
 
     def _on_placed(self, time_point: str, at: Point) -> None:
         if time_point == self.baseline_id:

@@ -91,17 +91,22 @@ class MatchTasks:
     def follow_findings(self, findings: Sequence[Finding], text: str) -> Task:
         """Return the task that searches for findings from their baseline positions, one step of undo named `text`.
 
-        Applying it returns the findings. A cancelled task changes nothing: the matches found so far are discarded.
+        Applying it returns the findings. One that the reader changed, decided on or deleted while the task ran stays as it
+        is. A cancelled task changes nothing: the matches found so far are discarded.
         """
+        ids = self._choice.baseline_id, self._choice.followup_id
 
         def apply(matches: list[Match]) -> tuple[Finding, ...]:
             known = self._nodes.findings
             with known.group(text):
                 self._choice.name_time_points()
                 for finding, match in zip(findings, matches, strict=True):
-                    known.observe(finding.uid, self._choice.followup_id, match.observation())
-            self._go_to(findings[0].uid)
-            return tuple(known[finding.uid] for finding in findings)
+                    if known.is_still(finding, *ids):
+                        known.observe(finding.uid, ids[1], match.observation())
+            left = tuple(known[finding.uid] for finding in findings if finding.uid in known)
+            if left:
+                self._go_to(left[0].uid)
+            return left
 
         return self._task("Matching", [self._lesion(finding) for finding in findings], apply)
 

@@ -6,7 +6,7 @@ import slicer
 from undo_stack import Signal
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import MatchEvidence
+from oncotrack.findings.finding import MatchEvidence, State
 from oncotrack.images.volume import Volume
 from oncotrack.networks.heatmap import anatomy_map
 from oncotrack.scene.nodes.fiducials import label_with_state
@@ -113,7 +113,7 @@ class Overlays:
     def _evidence(self) -> MatchEvidence | None:
         current = self._nodes.current
         observation = current.at(self._choice.followup_id) if current else None
-        return observation.evidence if observation else None
+        return observation.evidence if observation and observation.state is not State.ABSENT else None
 
     def _draw_alternatives(self) -> None:
         evidence, key = self._evidence(), NodeKey(ALTERNATIVES)

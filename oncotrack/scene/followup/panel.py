@@ -9,14 +9,14 @@ import slicer
 
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, State
+from oncotrack.findings.sizes import axes_text
 from oncotrack.findings.visit_table import (
     VisitLine,
-    axes,
-    cycle_error,
+    check_sentence,
     headings,
-    return_match,
+    off_text,
+    reverse_check,
     state,
-    trust,
 )
 from oncotrack.findings.visit_table import lines as visit_rows
 from oncotrack.scene.choices import MATCH_STATES
@@ -52,7 +52,7 @@ def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
         if match is None and shown not in MATCH_STATES[:2]:
             continue
         if match is None or match.state in chosen:
-            cells = (finding.label, state(match), trust(match), _axes(session, finding))
+            cells = (finding.label, state(match), reverse_check(match), _axes(session, finding))
             result.append(LesionLine(finding.uid, cells, match_text(session, finding)))
     return result
 
@@ -69,17 +69,17 @@ def match_text(session: FollowUpScene, finding: Finding | None = None) -> str:
         reason = match.evidence.reason if match.evidence else ""
         return f"{finding.label} was not found by the program. {reason}".strip()
     is_explained = match.evidence and match.state is not State.ABSENT
-    explanation = return_match(match.evidence.cycle_error_mm) if is_explained else ""
+    explanation = check_sentence(match.evidence.cycle_error_mm) if is_explained else ""
     return f"{finding.label}: {state(match)}. {explanation}".strip()
 
 
 def alternatives(session: FollowUpScene) -> list[str]:
     """Return the current match's alternatives by their letters in the views, with score and distance from the match."""
     match = session.match
-    known = match.evidence.alternatives if match and match.evidence else ()
+    known = match.evidence.alternatives if match and match.evidence and match.state is not State.ABSENT else ()
     return [
         f"{alternative_letter(index)}: score {other.score:.2f}, {math.dist(other.centre, match.centre):.0f} mm away"
-        + ("" if other.cycle_error_mm is None else f", {cycle_error(other.cycle_error_mm)}")
+        + (f", {off}" if (off := off_text(other.cycle_error_mm)) else "")
         for index, other in enumerate(known, 1)
     ]
 
@@ -164,5 +164,5 @@ def own_volumes(session: FollowUpScene) -> list[str]:
 
 def _axes(session: FollowUpScene, finding: Finding) -> str:
     seen = [finding.at(session.baseline_id), finding.at(session.followup_id)]
-    texts = [axes(each) for each in seen if each]
+    texts = [axes_text(each) if each.is_there else "" for each in seen if each]
     return " → ".join(text or "-" for text in texts) if any(texts) else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import slicer
 from undo_stack import Signal
@@ -15,12 +16,14 @@ from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.cleaning import filled, smoothed
-from oncotrack.masks.findings import propose_axes
 from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
+from oncotrack.masks.quality import mask_warnings
 from oncotrack.masks.recist import measure
+from oncotrack.masks.suggestion import propose_mask
 from oncotrack.scene.nodes.mask_edits import axes_of, is_3d, with_mask, with_painted_mask, without_mask
 from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.nodes.volumes import stamp
 from oncotrack.scene.session.scan_session import ScanSession
 from oncotrack.scene.session.single_scan_selection import MEASURED
 
@@ -58,6 +61,7 @@ class MaskEditing(ScanSession):
         super().__init__(scene, MEASURED, slice_nodes)
         self._submit = submit
         self.kind, self.is_square = Kind.LESION, False
+        self._judged: tuple[tuple, list[str]] | None = None
 
     # the list
 
@@ -78,6 +82,18 @@ class MaskEditing(ScanSession):
         """The current finding's observation on this scan, or None."""
         return self.current.at(self.time_point) if self.current else None
 
+    @property
+    def mask_warnings(self) -> list[str]:
+        """Sentences on what is doubtful in the current finding's mask."""
+        seen = self.observation
+        if seen is None or seen.mask is None or seen.long_axis is None or seen.short_axis is None or self.scan is None:
+            return []
+        judged = seen.mask, seen.long_axis, seen.short_axis, stamp(self.scan)
+        if self._judged is None or self._judged[0] != judged:
+            axes = RecistAxes.of(seen.long_axis, seen.short_axis)
+            self._judged = judged, mask_warnings(self._scan.image(), seen.mask.volume(), axes)
+        return self._judged[1]
+
     def at(self, ras: Sequence[float]) -> Finding | None:
         """Return the finding at a position (RAS mm): the nearest whose centre is not farther away than its radius."""
         reach = {
@@ -90,15 +106,20 @@ class MaskEditing(ScanSession):
     # masks
 
     def suggest(self, uid: str = "") -> None:
-        """Give a finding, made by any tool, a mask and axes that are derived from its axes, slice boxes or box."""
+        """Give a finding, made by any tool, a mask derived from its axes, slice boxes or box, and the axes measured on it.
+
+        A finding with slice boxes gets a mask on all its slices. InputError when a mask in 3D would become smaller.
+        """
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
         seen, image = finding.at(self.time_point), self._scan.image()
-        mask = pseudo_mask(image, propose_axes(seen))
-        axes = measure(mask).axes
-        self._observe(
-            finding.uid, with_mask(seen, pseudo_mask(image, axes), axes), f"suggest a mask of {finding.label}"
-        )
+        if seen.tracklet is None and is_3d(seen):
+            raise InputError(
+                f"{finding.label} has a mask in 3D, which a suggestion would replace by one in a single slice. "
+                "Remove the mask first, or draw other diameters."
+            )
+        mask = propose_mask(image, seen)
+        self._observe(finding.uid, with_mask(seen, mask, measure(mask).axes), f"suggest a mask of {finding.label}")
 
     def rebuild(self) -> None:
         """Replace the current finding's mask by one in a single slice, made from its axes."""
@@ -195,9 +216,13 @@ class MaskEditing(ScanSession):
 
         def apply(mask: Volume) -> Finding:
             known = self.findings[finding.uid].at(time_point) if finding.uid in self.findings else None
-            if not self._scan.is_still(image) or known != seen:
+            is_still = known is not None and replace(known, state=seen.state, provenance=seen.provenance) == seen
+            if not self._scan.is_still(image) or not is_still:
                 raise InputError(f"{finding.label} was changed meanwhile, so the new mask was discarded. Try again.")
-            self._observe(finding.uid, observed(seen, mask), text.format(finding.label))
+            new = observed(known, mask)
+            if known.state is not seen.state:  # decided on while the task ran
+                new = replace(new, state=known.state)
+            self._observe(finding.uid, new, text.format(finding.label))
             return self.findings[finding.uid]
 
         return Task(f"Extending the mask of {finding.label} to 3D", work, apply)

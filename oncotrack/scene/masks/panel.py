@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oncotrack.findings.finding import Finding, Observation
-from oncotrack.findings.sizes import length_text
+from oncotrack.findings.sizes import axes_text, length_text
 from oncotrack.findings.visit_table import state
 from oncotrack.masks.axes import PERPENDICULAR_WITHIN, RecistAxes
 from oncotrack.masks.recist import slice_count
@@ -44,14 +44,15 @@ def measurement_text(session: RecistScene) -> str:
         return ""
     if seen.long_axis is None or seen.short_axis is None:
         return f"{finding.label} has no diameters here: draw them, or press Suggest diameters and mask."
-    words = f"{finding.label}: {seen.long_axis.length_mm:.1f} x {seen.short_axis.length_mm:.1f} mm"
+    words = f"{finding.label}: {axes_text(seen)}"
     words += f", mask {mask_text(seen)}" if seen.mask else ", no mask"
     if seen.volume_mm3:
         words += f", {seen.volume_mm3 / 1000:.2f} ml"
+    if seen.has_box_axes:
+        return words + ". Long and short are the sides of its largest slice box, no measured diameters."
     off = RecistAxes.of(seen.long_axis, seen.short_axis).off_perpendicular
-    return words + (
-        f". The diameters are {off:.0f} degrees off the right angle." if off > PERPENDICULAR_WITHIN else "."
-    )
+    slanted = [f"The diameters are {off:.0f} degrees off the right angle."] * (off > PERPENDICULAR_WITHIN)
+    return " ".join([f"{words}.", *slanted, *session.mask_warnings])
 
 
 def mask_text(seen: Observation) -> str:
@@ -104,14 +105,14 @@ def _line(finding: Finding, seen: Observation) -> MaskLine:
     cells = (
         finding.label,
         state(seen),
-        length_text(seen.long_axis),
-        length_text(seen.short_axis),
+        "" if seen.has_box_axes else length_text(seen.long_axis),
+        "" if seen.has_box_axes else length_text(seen.short_axis),
         volume,
         mask_text(seen),
     )
     position = ", ".join(f"{value:.1f}" for value in seen.centre)
     source = " and ".join(filter(None, (seen.provenance.method, seen.provenance.reader))) or "unknown"
-    tip = f"{finding.label} {finding.site}".strip() + f" at {position} mm (R A S), by {source}"
+    tip = f"{finding.label}, {finding.place}".strip(", ") + f" at {position} mm (R A S), by {source}"
     return MaskLine(finding.uid, cells, tip)
 
 

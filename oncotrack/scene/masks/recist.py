@@ -156,9 +156,9 @@ class RecistScene(MaskEditing):
 
     def _on_dragged(self, uid: str, axes: RecistAxes) -> None:
         self.nodes.select(uid)
-        self._reshape(
-            self._perpendicular_if_chosen(axes).checked(self._scan.image().geometry), "change the diameters of"
-        )
+        axes = self._perpendicular_if_chosen(axes).checked(self._scan.image().geometry)
+        self._reshape(axes, "change the diameters of")
+        self._views.reveal(axes.centre)
 
     def _preview(self, uid: str, axes: RecistAxes) -> None:
         self._segments.preview(

@@ -15,27 +15,34 @@ import vtk
 
 from oncotrack.findings.finding import Finding, Observation, Point, State
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.sizes import axes_text
+from oncotrack.findings.visit_table import state
 
 CURRENT_COLOUR = (1.0, 0.85, 0.2)
 OTHER_COLOUR = (0.35, 0.75, 1.0)
 PENDING = "pending"
 """Description of a point whose finding is still being searched for."""
 
-_STATE_SUFFIX = re.compile(rf"( ({'|'.join(state.value for state in State)}))?( [\d.]+( x [\d.]+)? mm)?$")
+_STATES = ("not found (program)", "absent (reader)", *(state.value for state in State))
+_STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATES))}))?( (box )?[\d.]+( x [\d.]+)? mm)?$")
 _NEAR_MM = 1e-4
 Edit = Callable[[], object]
 
 
-def label_with_state(label: str, observation: Observation) -> str:
-    """Return a finding's label with its state and diameters: "L 1 proposed", "L 1 accepted 14.6 x 8.2 mm"."""
-    axes = (observation.long_axis, observation.short_axis)
-    lengths = " x ".join(f"{axis.length_mm:.1f}" for axis in axes if axis)
-    return f"{label} {observation.state.value}" + (f" {lengths} mm" if lengths else "")
+def label_with_state(label: str, observation: Observation, visit: str = "") -> str:
+    """Return a finding's label with state and long x short axis: "L 1 proposed", "L 1 accepted 14.6 x 8.2 mm".
+
+    A point that the reader placed, which needs no decision, has the name of its visit instead: "L 1 (baseline)".
+    """
+    is_placed = observation.state is State.ACCEPTED and not (observation.evidence or observation.provenance.method)
+    words = f"({visit})" if is_placed and visit else state(observation)
+    size = axes_text(observation) if observation.is_there else ""
+    return f"{label} {words} {size}".rstrip()
 
 
-def label_without_state(text: str) -> str:
+def label_without_state(text: str, visit: str = "") -> str:
     """Return the label without what `label_with_state` adds: "L 1" for "L 1 proposed 14.6 mm"."""
-    return _STATE_SUFFIX.sub("", text.strip()).strip()
+    return _STATE_SUFFIX.sub("", text.strip()).removesuffix(f" ({visit})").strip()
 
 
 def style_fiducials(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
@@ -81,6 +88,7 @@ def draw_fiducials(
 ) -> None:
     """Update the node to one point per finding at the time point; a point that a reader is placing stays as it is."""
     target = {finding.uid: finding for finding in findings if finding.at(time_point)}
+    visit = _visit(findings, time_point)
     for index in reversed(range(node.GetNumberOfControlPoints())):
         uid = node.GetNthControlPointDescription(index)
         if uid and uid != PENDING and (uid not in target or index != _index(node, uid)):
@@ -96,7 +104,7 @@ def draw_fiducials(
             node.SetNthControlPointLocked(index, False)
         if _distance(node, index, observation.centre) > _NEAR_MM:
             node.SetNthControlPointPositionWorld(index, *observation.centre)
-        label = label_with_state(finding.label, observation)
+        label = label_with_state(finding.label, observation, visit)
         if node.GetNthControlPointLabel(index) != label:
             node.SetNthControlPointLabel(index, label)
         if bool(node.GetNthControlPointSelected(index)) != (uid == current):
@@ -118,6 +126,7 @@ def _edits(
     node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str
 ) -> Iterator[tuple[str, Edit]]:
     """Yield a description and a function for each edit since the points were drawn; the function changes the list."""
+    visit = _visit(findings, time_point)
     for finding in findings:
         observation = finding.at(time_point)
         if observation is None:
@@ -129,8 +138,9 @@ def _edits(
         if _distance(node, index, observation.centre) > _NEAR_MM:
             yield f"move {finding.label}", partial(findings.move, finding.uid, time_point, _position(node, index))
         label = node.GetNthControlPointLabel(index)
-        if label != label_with_state(finding.label, observation) and label_without_state(label) != finding.label:
-            yield f"rename {finding.label}", partial(findings.rename, finding.uid, label_without_state(label))
+        name = label_without_state(label, visit)
+        if label != label_with_state(finding.label, observation, visit) and name != finding.label:
+            yield f"rename {finding.label}", partial(findings.rename, finding.uid, name)
 
 
 def draw_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
@@ -171,6 +181,10 @@ def _delete(findings: FindingList, finding: Finding, time_point: str) -> None:
         findings.remove_everywhere(finding.uid)
     else:
         findings.remove_from_scan(finding.uid, time_point)
+
+
+def _visit(findings: FindingList, time_point: str) -> str:
+    return next((known.label for known in findings.time_points if known.id == time_point), "")
 
 
 def _index(node: slicer.vtkMRMLMarkupsNode, uid: str) -> int:

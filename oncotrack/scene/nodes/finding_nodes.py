@@ -59,6 +59,8 @@ class FindingNodes:
     shape_listeners : list of callable
         Called with (key, node) when a reader edited a box or an axis; each returns whether it has handled the edit. If
         none has, the edit becomes a command.
+    reader : str
+        Name of the reader; "" while it is not given.
     problem : OncoTrackError or None
         Why the list that the scene was saved with could not be read; its node stays as it is.
     """
@@ -69,6 +71,8 @@ class FindingNodes:
     """`findings` is another list: the scene was closed, or one with findings was opened. `changed` follows."""
     placed = Signal()
     """(time point id, position): a reader placed a point that is not a finding yet."""
+    moved = Signal()
+    """(time point id, position): a reader moved the point of a finding."""
     refused = Signal()
     """(OncoTrackError): an edit in the scene was not possible and has been undone."""
     dragging = Signal()
@@ -83,6 +87,7 @@ class FindingNodes:
         self.findings = FindingList()
         self.shape_listeners: list[Callable[[NodeKey, slicer.vtkMRMLNode], bool]] = []
         self.problem: OncoTrackError | None = None
+        self.reader = ""
         self._current = self._previous = ""
         self._is_drawing = False
         self._edits = MarkupEdits()
@@ -255,9 +260,14 @@ class FindingNodes:
         self.draw()
 
     def _read_fiducials(self, node: slicer.vtkMRMLMarkupsFiducialNode, time_point: str) -> None:
+        before = {finding.uid: seen.centre for finding, seen in self.findings.observations_at(time_point)}
         read_fiducials(node, self.findings, time_point)
         with self.drawing():
             placed = collect_placed(node, self.findings)
+        after = {finding.uid: seen.centre for finding, seen in self.findings.observations_at(time_point)}
+        moved = [after[uid] for uid, centre in before.items() if uid in after and after[uid] != centre]
+        if len(moved) == 1:
+            self.moved.emit(time_point, moved[0])
         for at in placed:
             self.placed.emit(time_point, at)
 

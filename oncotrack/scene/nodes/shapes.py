@@ -67,8 +67,8 @@ def draw_shape(
     """Update a node from the part of the observation that it shows."""
     name = f"{finding.label} {part}"
     if part == BOX:
-        if finding.site:
-            name = f"{finding.label} {finding.site} {part}"
+        if finding.place:
+            name = f"{finding.label} {finding.place} {part}"
         if observation.score is not None:
             name += f" {observation.score:.2f}"
         _draw_box(node, observation.box)
@@ -103,6 +103,8 @@ def read_shape(
         if new is None or max(map(math.dist, (new.low, new.high), (old.low, old.high))) < _NEAR_MM:
             return
         changed = replace(observation, box=new, centre=new.centre, tracklet=None, volume_mm3=None, mask=None)
+        if observation.has_box_axes:
+            changed = replace(changed, long_axis=None, short_axis=None)
         text = f"change the box of {findings[uid].label}"
     elif part in (LONG_AXIS, SHORT_AXIS):
         new = read_axis(node)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Finding, State
+from oncotrack.findings.finding import Finding, Kind, Role, Side, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 
@@ -70,6 +70,37 @@ class FindingCommands:
         """Give a finding another label."""
         self.findings.rename(self._finding(uid).uid, label)
 
+    def describe(
+        self,
+        uid: str = "",
+        *,
+        kind: Kind | str | None = None,
+        role: Role | str | None = None,
+        side: Side | str | None = None,
+        site: str | None = None,
+        comment: str | None = None,
+    ) -> Finding:
+        """Change the description of a finding (the current one by default), one step of undo; what is None stays.
+
+        Parameters
+        ----------
+        uid : str
+            The finding.
+        kind, role, side, site, comment
+            As in `FindingList.describe`; the reader's name is `reader`.
+        """
+        uid, reader = self._finding(uid).uid, self.nodes.reader
+        return self.findings.describe(uid, kind=kind, role=role, side=side, site=site, comment=comment, reader=reader)
+
+    @property
+    def reader(self) -> str:
+        """Name of the reader, which every decision and description in this scene gets; "" while it is not given."""
+        return self.nodes.reader
+
+    @reader.setter
+    def reader(self, name: str) -> None:
+        self.nodes.reader = " ".join(name.split())
+
     def undo(self) -> None:
         """Undo the last edit."""
         self.findings.undo()
@@ -79,7 +110,7 @@ class FindingCommands:
         self.findings.redo()
 
     def go_to(self, uid: str = "") -> None:
-        """Make a finding the current one and centre the views on it."""
+        """Make a finding the current one and show it in the views."""
         raise NotImplementedError
 
     def next(self) -> None:
@@ -94,7 +125,7 @@ class FindingCommands:
         raise NotImplementedError
 
     def _decide(self, uid: str, state: State) -> None:
-        self.findings.set_state(self._finding(uid).uid, self.decided_time_point, state, "reader")
+        self.findings.set_state(self._finding(uid).uid, self.decided_time_point, state, self.reader or "reader")
 
     def _finding(self, uid: str) -> Finding:
         if uid:

@@ -129,11 +129,11 @@ class ScanSession(FindingCommands):
     # navigation
 
     def go_to(self, uid: str = "") -> None:
-        """Make a finding the current one and centre the views on it."""
+        """Make a finding the current one and show it in the views."""
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
         if (seen := finding.at(self.time_point)) is not None:
-            self._views.jump(seen.centre)
+            self._views.reveal(seen.centre)
 
     # private
 

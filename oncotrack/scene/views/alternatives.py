@@ -6,7 +6,7 @@ import slicer
 import vtk
 
 from oncotrack.findings.alternative_letters import alternative_letter
-from oncotrack.findings.finding import Finding
+from oncotrack.findings.finding import Finding, State
 from oncotrack.scene.nodes.fiducials import OTHER_COLOUR, style_points
 
 
@@ -28,12 +28,12 @@ def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[
 
 
 def draw_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding | None, time_point: str) -> None:
-    """Show the alternatives of one finding as "b", "c", ...; none without a finding.
+    """Show the alternatives of one finding as "b", "c", ...; none without a finding and for an absent one.
 
     The finding's label is left out, because in a small view it would cover the label of the match.
     """
     observation = finding.at(time_point) if finding else None
-    evidence = observation.evidence if observation else None
+    evidence = observation.evidence if observation and observation.state is not State.ABSENT else None
     alternatives = evidence.alternatives if evidence else ()
     target = [
         (alternative_letter(index), alternative.centre, f"score {alternative.score:.2f}")

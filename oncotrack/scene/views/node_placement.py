@@ -9,7 +9,7 @@ from oncotrack.scene.nodes.fiducials import style_points
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
-from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
+from oncotrack.scene.views.mouse_mode import is_placing, place_point_in, stop_placing
 
 CLICK = NodeKey("new node")
 """The fiducial node that receives the click."""
@@ -40,6 +40,12 @@ class NodePlacement:
         self._observers.clear()
         self._nodes.registry.remove(CLICK)
 
+    def _on_mode(self) -> None:
+        """Remove the point that followed the mouse when the reader leaves the placement without a click."""
+        node = self._nodes.registry.find(CLICK)
+        if node is not None and not is_placing(node.GetScene()) and not node.GetNumberOfDefinedControlPoints():
+            node.RemoveAllControlPoints()
+
     def _make(self) -> slicer.vtkMRMLMarkupsFiducialNode:
         self._observers.clear()
         node = self._nodes.registry.need(CLICK, "vtkMRMLMarkupsFiducialNode", "New node")
@@ -48,7 +54,11 @@ class NodePlacement:
         node.CreateDefaultDisplayNodes()
         node.GetDisplayNode().SetSaveWithScene(False)
         style_points(node.GetDisplayNode(), ())
+        node.GetDisplayNode().SetVisibility3D(False)
+        node.GetDisplayNode().SetPointLabelsVisibility(False)
         self._observers.add(node, node.PointPositionDefinedEvent, lambda caller, _: self._on_point(caller))
+        interaction = node.GetScene().GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        self._observers.add(interaction, interaction.InteractionModeChangedEvent, lambda *_: self._on_mode())
         return node
 
     def _on_point(self, node: slicer.vtkMRMLMarkupsFiducialNode) -> None:

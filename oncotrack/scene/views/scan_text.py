@@ -111,6 +111,17 @@ class SliceText:
         )
 
 
+def slice_number(volume: slicer.vtkMRMLVolumeNode, normal: Sequence[float], position: Sequence[float]) -> str:
+    """Return which of a volume's slices across a direction lies at a position (RAS mm), "12 of 50", as in its views.
+
+    "" where the direction is oblique to the slices or the position outside of them.
+    """
+    grid, size = _grid(ijk_to_world(volume).tobytes()), volume.GetImageData().GetDimensions()
+    across, cosine = grid.axis_along(normal)
+    text = grid.slice_number(across, size[across], position)
+    return text.removeprefix("Slice ") if cosine > _PARALLEL and text.startswith("Slice ") else ""
+
+
 def window_text(volume: slicer.vtkMRMLVolumeNode | None) -> str:
     """Return a volume's window and level, "W 400 L 40"."""
     display = volume.GetDisplayNode() if volume else None

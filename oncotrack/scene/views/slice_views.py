@@ -11,6 +11,7 @@ from undo_stack import Signal
 
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.views.reveal import reveal
 
 _PARALLEL = 0.999
 
@@ -46,10 +47,9 @@ class SliceViews:
         normal = np.cross(tracklet.u_axis, tracklet.v_axis)
         return [node for node in self._nodes() if abs(_column(node, 2) @ normal) > _PARALLEL]
 
-    def jump(self, ras: Sequence[float]) -> None:
-        """Centre every view on a position, RAS mm."""
-        for node in self._nodes():
-            node.JumpSliceByCentering(*ras)
+    def reveal(self, ras: Sequence[float]) -> None:
+        """Show a position (RAS mm) in every view, see `reveal`."""
+        reveal(self._nodes(), ras)
 
     def _watch(self, node: slicer.vtkMRMLNode) -> None:
         if node.IsA("vtkMRMLSliceNode"):

@@ -11,6 +11,7 @@ from trame.widgets import vuetify3 as v
 from oncotrack.scene.commands import FINDINGS, commands_of
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
+from oncotrack.web.panels.description_card import DescriptionCard
 from oncotrack.web.panels.finding_rows import RENAME, finding_rows, row_button
 from oncotrack.web.panels.match_card import MatchCard
 from oncotrack.web.panels.method_card import MethodCard
@@ -30,7 +31,7 @@ _SHOWN = (
 
 
 class FindingsTool:
-    """The tab of the findings with state, cycle error and axes; a click on a row goes to its finding.
+    """The tab of the findings with state, reverse check and sizes; a click on a row goes to its finding.
 
     Parameters
     ----------
@@ -43,6 +44,7 @@ class FindingsTool:
     def __init__(self, viewer: Viewer, display: Display) -> None:
         self._viewer, self._display, self._session = viewer, display, viewer.session
         self._method, self._card, self._visits = MethodCard(viewer), MatchCard(viewer), VisitCard(viewer, display)
+        self._about = DescriptionCard(viewer)
         self._several = SeveralCard(viewer, _SHOWN)
         viewer.state.update({"shown_state": "all", "finding_search": "", "renaming": "", "new_label": ""})
 
@@ -75,12 +77,13 @@ class FindingsTool:
             page_command(_TABLE["take_alternative"], "mdi-swap-horizontal", session.take_alternative),
             page_command(_TABLE["search_again"], "mdi-refresh", self._again, can("follow_again")),
             *self._several.commands,
+            *self._about.commands,
             *self._method.commands,
             *self._visits.commands,
         )  # fmt: skip
 
     def build(self) -> None:
-        """Create the method, the filter, the rows, the match and the visits."""
+        """Create the method, the filter, the rows, the match, the description and the visits."""
         self._method.build()
         html.P(
             "No findings yet. Click a lesion in the baseline: its match appears in the follow-up.",
@@ -105,6 +108,7 @@ class FindingsTool:
         html.P("No finding passes the search and the filter.", v_if=(f"findings.length && !({_SHOWN}).length",))
         v.VDivider(classes="my-2", v_if=("match.label",))
         self._card.build()
+        self._about.build()
         self._visits.build()
 
     def _rows(self) -> None:
@@ -121,8 +125,9 @@ class FindingsTool:
         )
 
     def _details(self) -> None:
-        for name in ("trust", "axes"):
+        for name in ("trust", "axes", "change"):
             html.Div(f"{{{{ row.{name} }}}}", classes="more", v_if=(f"row.{name}",))
+        html.Div("{{ row.about }}", classes="more", v_if=("row.about",), **raw(data_described=("row.label",)))
 
     def _buttons(self) -> None:
         row_button("Rename", "mdi-pencil", {"data_row_action": "rename"}, click=RENAME)

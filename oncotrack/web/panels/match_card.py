@@ -1,4 +1,4 @@
-"""The card of the current finding's match: position, cycle error and alternatives."""
+"""The card of the current finding's match: position, reverse check and alternatives."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class MatchCard:
         self._viewer = viewer
 
     def build(self) -> None:
-        """Create position, cycle error, reason, maps and alternatives."""
+        """Create position, reverse check, reason, maps and alternatives."""
         with html.Div(v_if=("match.label",), **raw(data_match=("match.label",))):
             html.H2("{{ match.title }}")
             html.Div("{{ match.state_text }}", **raw(data_match_state="yes"))
@@ -65,7 +65,7 @@ class MatchCard:
             html.H2("Alternatives", v_if=("match.alternatives.length",))
             with html.Div(v_for="(each, index) in match.alternatives", key="index", classes="d-flex align-center mb-1"):
                 html.Span(
-                    "{{ each.letter }}: {{ each.away }}, score {{ each.score }}, {{ each.trust }}",
+                    "{{ each.letter }}: {{ each.away }}, score {{ each.score }}{{ each.trust ? ', ' + each.trust : '' }}",
                     classes="quiet",
                     style="flex: 1;",
                 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.findings.sizes import NOT_MEASURED
 from oncotrack.scene.detection import panel
 from oncotrack.scene.detection.detection import DetectionScene
 from oncotrack.web.attributes import raw
@@ -64,7 +65,7 @@ class NodeList:
                 "tip": line.tip,
                 "is_current": current is not None and line.uid == current.uid,
                 "icon": ICONS.get(line.cells[1], ICONS["absent (reader)"]),
-                **dict(zip(("label", "state", "score", "short", "long", "slices", "volume", "size"), line.cells,
+                **dict(zip(("label", "state", "score", "long", "short", "slices", "volume", "size"), line.cells,
                            strict=True)),
             }
             for line in lines
@@ -81,7 +82,7 @@ class NodeList:
         with html.Div(classes="d-flex flex-wrap my-2", style="gap: 8px 4px;"):
             for name, label, choices in (
                 ("node_shown", "State", panel.SHOWN),
-                ("node_size", "Short axis", panel.SIZES),
+                ("node_size", "Short side", panel.SIZES),
                 ("node_order", "Order", panel.ORDERS),
             ):
                 v.VSelect(
@@ -106,10 +107,10 @@ class NodeList:
     def _details(self) -> None:
         with html.Div(classes="more"):
             html.Span(
-                "{{ row.short }} × {{ row.long }} mm · {{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} "
-                "· {{ row.volume }} ml"
+                f"{{{{ row.size === '{NOT_MEASURED}' ? 'box ' : '' }}}}{{{{ row.long }}}} × {{{{ row.short }}}} mm · "
+                "{{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} · {{ row.volume }} ml"
             )
-            html.Span("{{ row.size }}", v_if=("row.size",), classes="size")
+            html.Span("{{ row.size }}", v_if=(f"row.size && row.size !== '{NOT_MEASURED}'",), classes="size")
 
     def _reverse(self) -> None:
         state = self._viewer.state

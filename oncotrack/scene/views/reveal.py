@@ -1,0 +1,34 @@
+"""Moving slice views to a position so that the reader keeps the surroundings: scrolled always, panned only when needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import slicer
+import vtk
+
+_MARGIN = 0.08
+"""Share of a view's width and height, along its edges, where a position does not count as visible."""
+
+
+def reveal(views: Iterable[slicer.vtkMRMLSliceNode], ras: Sequence[float]) -> None:
+    """Scroll slice views to the slice of a position, and centre those that do not show it yet.
+
+    Parameters
+    ----------
+    views : iterable of vtkMRMLSliceNode
+        The slice views.
+    ras : (3,) float
+        The position, RAS mm.
+    """
+    for view in views:
+        view.JumpSliceByOffsetting(*ras)
+        if not _is_visible(view, ras):
+            view.JumpSliceByCentering(*ras)
+
+
+def _is_visible(view: slicer.vtkMRMLSliceNode, ras: Sequence[float]) -> bool:
+    inverse = vtk.vtkMatrix4x4()
+    vtk.vtkMatrix4x4.Invert(view.GetXYToRAS(), inverse)
+    pixel, size = inverse.MultiplyPoint((*ras, 1.0))[:2], view.GetDimensions()[:2]
+    return all(_MARGIN * n <= at <= (1 - _MARGIN) * n for at, n in zip(pixel, size, strict=True))
