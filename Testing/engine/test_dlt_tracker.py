@@ -162,7 +162,7 @@ def test_a_low_score_is_not_found(tracker, monkeypatch):
     monkeypatch.setattr(tracker, "threshold", 1.0)
     found = tracker.match(scans(), CLICKS[0][0])
     assert not found.found
-    assert "vanished" in found.reason
+    assert "may be gone" in found.reason
 
 
 def test_any_position_has_a_cycle_error(tracker):
