@@ -1,4 +1,4 @@
-"""The JSON format of a list of findings: schema "oncotrack-findings", version 2."""
+"""The JSON format of a list of findings: schema "oncotrack-findings", version 3."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Any
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Observation, State, TimePoint
+from oncotrack.findings.measurement import Measurement
 from oncotrack.findings.note import Note
 
 SCHEMA = "oncotrack-findings"
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class FindingsDocument:
     time_points: tuple[TimePoint, ...]
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
     schema: str = SCHEMA
     version: int = VERSION
 
@@ -78,10 +80,11 @@ def parse(text: str, source: str) -> FindingsDocument:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         raise InputError(f"{source} does not fit the findings schema at {where}: {first['msg']}.") from error
-    uids = [finding.uid for finding in document.findings]
-    if len(set(uids)) < len(uids):
-        raise InputError(f"{source} holds two findings with the same tracking UID. Remove one of them.")
-    return _with_not_found(document) if version == 1 else document
+    for name in ("findings", "measurements"):
+        uids = [each.uid for each in getattr(document, name)]
+        if len(set(uids)) < len(uids):
+            raise InputError(f"{source} holds two {name} with the same tracking UID. Remove one of them.")
+    return _with_not_found(document) if version == 1 else replace(document, version=VERSION)
 
 
 def _with_not_found(document: FindingsDocument) -> FindingsDocument:

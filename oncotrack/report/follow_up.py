@@ -15,6 +15,7 @@ from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.visit_table import headings, return_match, state, trust
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.networks.heatmap import gaussian_dlt
+from oncotrack.report.measurements import measurements_section
 from oncotrack.report.page import (
     BACKGROUND,
     HALF_MM,
@@ -97,7 +98,8 @@ def write_report(
     names = [time_point.label for time_point in (findings.time_points[0], findings.time_points[-1])]
     scans = scans_text(list(zip(names, (pair.baseline, pair.followup), strict=True)), findings.notes)
     key = _KEY + (" White star: known truth." if known else "") + _TRUST_KEY
-    return write_page(path, title, f"{note}\n{scans}\n{quality}".strip(), head + "".join(rows), key, sections)
+    remarks = f"{note}\n{scans}\n{quality}".strip()
+    return write_page(path, title, remarks, head + "".join(rows), key, [*sections, measurements_section(findings)])
 
 
 def _row(finding: Finding, lesion: Observation, match: Observation, truth) -> str:
