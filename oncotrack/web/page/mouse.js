@@ -6,7 +6,8 @@
   const nameOf = (item) => item?.querySelector("[data-view]")?.dataset.view;
   const viewOf = (element) => element.closest?.(SLICE_VIEW);
 
-  // The view under the mouse, or the one whose button has the focus, is the one that keys are for.
+  // The view under the mouse, or the one whose button has the focus, is the one that keys are for. A field that got the
+  // focus meanwhile keeps its keys until the mouse enters a view again.
   let used = "", isOver = false;
   function use(element) {
     const item = viewOf(element), name = nameOf(item);
@@ -18,7 +19,7 @@
     window.trame?.state?.set("used_view", used);
   }
   window.addEventListener("pointerover", (event) => { if (!event.buttons) use(event.target); }, true);
-  window.addEventListener("focusin", (event) => { if (viewOf(event.target)) use(event.target); }, true);
+  window.addEventListener("focusin", (event) => { use(event.target); }, true);
   function usedView() {
     const shown = [...document.querySelectorAll(SLICE_VIEW)].map(nameOf), maximised = state("maximised");
     return maximised && shown.includes(maximised) ? maximised : shown.includes(used) ? used : shown[0];
