@@ -97,7 +97,7 @@ def test_a_view_across_tilted_slices_has_no_slice_number(shown):
 def test_a_view_without_a_scan_has_only_a_position(view):
     opened = view("BaselineAxial")
     assert shown_volume(opened.node) is None and window_text(None) == ""
-    assert SliceText.of(opened.node, None) == SliceText("", "S 0.0 mm", "", "")
+    assert SliceText.of(opened.node, None) == SliceText("", "S 0.0 mm", "", "", "")
 
 
 @pytest.fixture

@@ -24,6 +24,7 @@ CHROMIUM = find_browser()
 _POLL_MS = 50  # polling in every frame would make the browser draw without end
 _WAIT_MS = 60_000  # a shared machine may be slow; no test measures time
 LESIONS = np.array([(35.0, 20.0, 5.0), (-42.0, 12.0, 20.0), (10.0, -28.0, -20.0), (-20.0, 35.0, -8.0)])
+_WITHOUT_MOUSE = ".view-value { display: none !important; } .is-used { border-color: #222 !important; }"
 _LISTEN = """(() => {
     const Socket = window.WebSocket;
     window.sockets = [];
@@ -98,6 +99,7 @@ class Server:
         environment = {
             "VTK_DEFAULT_OPENGL_WINDOW": "vtkOSOpenGLRenderWindow",
             "ONCOTRACK_CACHE": str(cache),
+            "ONCOTRACK_CONFIG": str(out.with_suffix(".config")),
             "TMPDIR": str(out.parent),  # killed servers leave their temporary files there
         }
         scans = [str(scan) for scan in scans]
@@ -214,7 +216,7 @@ class Reader:
         deadline, last = time.monotonic() + _WAIT_MS / 1000, None
         while time.monotonic() < deadline:
             self.page.wait_for_timeout(250)  # a view sends its picture at rest within 0.2 s of the last change
-            shown = place.screenshot()
+            shown = place.screenshot(style=_WITHOUT_MOUSE)
             if shown == last != other_than:
                 return shown
             last = shown

@@ -13,11 +13,11 @@ import pytest
 def windowing(reader):
     """Let the left mouse button set the window; afterwards restore following and the soft tissue window."""
     reader.page.keyboard.press("w")
-    reader.until("s('is_windowing')")
+    reader.until("s('mouse_mode') === 'window'")
     yield reader
     reader.page.keyboard.press("l")
     reader.page.keyboard.press("1")
-    reader.until("!s('is_windowing') && s('is_following') && s('window_name') === 'Soft tissue'")
+    reader.until("s('mouse_mode') === 'select' && s('is_following') && s('window_name') === 'Soft tissue'")
 
 
 def drag(reader, start: tuple[float, float], by: tuple[float, float]) -> None:
@@ -67,14 +67,14 @@ def test_each_scan_can_have_its_own_window(windowing):
 def test_a_drag_for_the_window_does_not_move_marks(reader, pair):
     row = reader.follow(pair, 0)
     reader.page.keyboard.press("w")
-    reader.until("s('is_windowing')")
+    reader.until("s('mouse_mode') === 'window'")
     before = shown(reader)
     drag(reader, reader.pixel("FollowUpAxial", row["followup"]), (50, 10))
     reader.until(f"s('window_width') > {before[0]}")
     assert reader.state("findings") == [row]
     reader.page.keyboard.press("l")
     reader.page.keyboard.press("1")
-    reader.until("!s('is_windowing') && s('window_name') === 'Soft tissue'")
+    reader.until("s('mouse_mode') === 'select' && s('window_name') === 'Soft tissue'")
     reader.drag("FollowUpAxial", row["followup"], np.add(row["followup"], (10, 0, 0)))
     reader.until("s('findings')[0].state === 'edited'")
 

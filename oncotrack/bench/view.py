@@ -106,7 +106,11 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
                 [sys.executable, "-c", _SERVE, *map(str, scans), str(folder / "out")],
                 stdout=out,
                 stderr=out,
-                env={**os.environ, "ONCOTRACK_CACHE": str(folder / "cache")},
+                env={
+                    **os.environ,
+                    "ONCOTRACK_CACHE": str(folder / "cache"),
+                    "ONCOTRACK_CONFIG": str(folder / "config"),
+                },
             )
         try:
             page.goto(_address(log, server))

@@ -14,6 +14,7 @@ from oncotrack.findings import findings_json
 from oncotrack.findings.edit_history import EditHistory
 from oncotrack.findings.finding import Finding, Kind, Observation, Role, Side, State, TimePoint
 from oncotrack.findings.findings_json import FindingsDocument
+from oncotrack.findings.measurement import Measurement
 from oncotrack.findings.note import Note
 from oncotrack.findings.observation_edits import moved, with_alternative, with_state
 
@@ -31,6 +32,8 @@ class FindingList(EditHistory[FindingsDocument]):
         The findings to begin with.
     notes : sequence of Note
         The reader's answers to questions about the scans.
+    measurements : sequence of Measurement
+        The reader's measurements; `MeasurementList` changes them.
 
     Examples
     --------
@@ -43,9 +46,13 @@ class FindingList(EditHistory[FindingsDocument]):
     """
 
     def __init__(
-        self, time_points: Sequence[TimePoint] = (), findings: Sequence[Finding] = (), notes: Sequence[Note] = ()
+        self,
+        time_points: Sequence[TimePoint] = (),
+        findings: Sequence[Finding] = (),
+        notes: Sequence[Note] = (),
+        measurements: Sequence[Measurement] = (),
     ) -> None:
-        super().__init__(FindingsDocument(tuple(time_points), tuple(findings), tuple(notes)))
+        super().__init__(FindingsDocument(tuple(time_points), tuple(findings), tuple(notes), tuple(measurements)))
         self._saved_header = self._header
 
     # content
@@ -81,9 +88,20 @@ class FindingList(EditHistory[FindingsDocument]):
         return self._content.notes
 
     @property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """The reader's measurements, oldest first."""
+        return self._content.measurements
+
+    @property
+    def used_time_points(self) -> set[str]:
+        """Identifiers of the time points with findings or measurements."""
+        observed = {time_point for finding in self for time_point in finding.observations}
+        return observed | {measurement.time_point for measurement in self.measurements}
+
+    @property
     def is_saved(self) -> bool:
         """Whether nothing has changed since the last `mark_saved`."""
-        return super().is_saved and (not len(self) or self._header == self._saved_header)
+        return super().is_saved and (not self.used_time_points or self._header == self._saved_header)
 
     def mark_saved(self) -> None:
         """Remember that the present value has been saved."""
@@ -160,6 +178,18 @@ class FindingList(EditHistory[FindingsDocument]):
             All of them, oldest first.
         """
         self._change_without_undo(notes=tuple(notes))
+
+    def set_measurements(self, measurements: Sequence[Measurement], text: str) -> None:
+        """Replace the measurements.
+
+        Parameters
+        ----------
+        measurements : sequence of Measurement
+            All of them, oldest first.
+        text : str
+            Name of the command, for the tooltips of undo and redo.
+        """
+        self._replace(text, measurements=tuple(measurements))
 
     def add(
         self,
@@ -445,7 +475,7 @@ class FindingList(EditHistory[FindingsDocument]):
             Not JSON, another schema, a newer version, or a field that does not fit (it is named).
         """
         document = findings_json.parse(text, source)
-        return cls(document.time_points, document.findings, document.notes)
+        return cls(document.time_points, document.findings, document.notes, document.measurements)
 
     def load_json(self, text: str, source: str = "The findings") -> None:
         """Replace the whole content by another list's, as one command.

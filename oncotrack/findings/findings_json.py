@@ -14,6 +14,7 @@ from typing import Any
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Observation, Side, State, TimePoint
+from oncotrack.findings.measurement import Measurement
 from oncotrack.findings.note import Note
 
 SCHEMA = "oncotrack-findings"
@@ -34,6 +35,7 @@ class FindingsDocument:
     time_points: tuple[TimePoint, ...]
     findings: tuple[Finding, ...]
     notes: tuple[Note, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
     schema: str = SCHEMA
     version: int = VERSION
     freed_labels: tuple[str, ...] = ()
@@ -94,9 +96,10 @@ def parse(text: str, source: str) -> FindingsDocument:
         first = error.errors()[0]
         where = ".".join(_NAMES.get(str(part), str(part)) for part in first["loc"])
         raise InputError(f"{source} does not fit the findings schema at {where}: {first['msg']}.") from error
-    uids = [finding.uid for finding in document.findings]
-    if len(set(uids)) < len(uids):
-        raise InputError(f"{source} holds two findings with the same tracking UID. Remove one of them.")
+    for name in ("findings", "measurements"):
+        uids = [each.uid for each in getattr(document, name)]
+        if len(set(uids)) < len(uids):
+            raise InputError(f"{source} holds two {name} with the same tracking UID. Remove one of them.")
     findings = document.findings
     if version < 2:
         findings = tuple(map(_with_not_found, findings))

@@ -77,6 +77,15 @@ class Volume:
         """(4, 4) matrix from voxel indices (i, j, k) to RAS mm."""
         return self.geometry.ijk_to_ras
 
+    @property
+    def unit(self) -> str:
+        """Unit of the intensities: "HU", "SUV", "Bq/ml", or "" where it is arbitrary or unknown."""
+        if self.metadata.get("suv"):
+            return "SUV"
+        if self.modality == "PT":
+            return "Bq/ml" if self.metadata.get("units") == "BQML" else ""
+        return "HU" if self.is_ct else ""
+
     @cached_property
     def is_ct(self) -> bool:
         """Whether the intensities are read as Hounsfield units; see `hounsfield.are_hounsfield_units`."""

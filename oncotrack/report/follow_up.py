@@ -17,6 +17,7 @@ from oncotrack.findings.sizes import change_text
 from oncotrack.findings.visit_table import cell, check_sentence, description, headings, reverse_check
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.networks.heatmap import gaussian_dlt
+from oncotrack.report.measurements import measurements_section
 from oncotrack.report.page import (
     BACKGROUND,
     HALF_MM,
@@ -100,7 +101,8 @@ def write_report(
     names = [time_point.label for time_point in _ends(findings)]
     scans = scans_text(list(zip(names, (pair.baseline, pair.followup), strict=True)), findings.notes)
     key = _KEY + (" White star: known truth." if known else "") + _TRUST_KEY
-    return write_page(path, title, f"{note}\n{scans}\n{quality}".strip(), head + "".join(rows), key, sections)
+    remarks = f"{note}\n{scans}\n{quality}".strip()
+    return write_page(path, title, remarks, head + "".join(rows), key, [*sections, measurements_section(findings)])
 
 
 def _ends(findings: FindingList) -> tuple[TimePoint, TimePoint]:

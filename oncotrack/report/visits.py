@@ -12,6 +12,7 @@ from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.sizes import change_text
 from oncotrack.findings.visit_table import cell, description, headings, lines, tip
 from oncotrack.images.volume import Volume
+from oncotrack.report.measurements import measurements_section
 from oncotrack.report.page import BACKGROUND, MARKS, choose_window, draw_slice, mark_finding, png, write_page
 from oncotrack.report.scans import scans_text
 
@@ -53,6 +54,7 @@ def write_visits_report(
         )
         table += f"<tr><td>{html.escape(line.label)}{''.join(cells)}</tr>"
     sections = [_section(finding, visits, heads, volumes) for finding in findings]
+    sections.append(measurements_section(findings))
     names = (visit.label for visit in visits)
     scans = scans_text(list(zip(names, volumes, strict=True)), findings.notes)
     return write_page(path, title, f"{note}\n{scans}".strip(), table, _KEY, sections)

@@ -7,12 +7,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FINDINGS, NODES, MASKS, VIEW, FILES, PAGE = "findings", "nodes", "masks", "view", "files", "page"
+FINDINGS, NODES, MASKS, MEASURE, VIEW, FILES = "findings", "nodes", "masks", "measure", "view", "files"
+PAGE = "page"
 """The tools, which are tabs in the browser; `PAGE` stands for what only the browser's page has. In Slicer, Lesion Follow-Up offers the commands of `FINDINGS` and `VIEW`,
 LN-Tracker those of `NODES`, RECIST Pseudo-Mask those of `MASKS`."""
 SLICER_KEYS = frozenset("FBGRVQ")
 """Keys that Slicer's slice views use, so that no command may."""
-_BROWSER_KEYS = {"Del": "Delete", "Esc": "Escape", "Ins": "Insert"}
+_BROWSER_KEYS = {
+    "Del": "Delete",
+    "Esc": "Escape",
+    "Ins": "Insert",
+    "Space": " ",
+    "Up": "ArrowUp",
+    "Down": "ArrowDown",
+}
 
 
 @dataclass(frozen=True)
@@ -334,6 +342,29 @@ COMMANDS = (
         "",
         "export",
     ),
+    # measurements
+    ReaderCommand("measure_ruler", "Distance", "Measure a distance: click both ends in a slice view.", (MEASURE,)),
+    ReaderCommand(
+        "measure_bidirectional",
+        "Two diameters",
+        "Measure the longest diameter and the one perpendicular to it: click both ends of the longest one.",
+        (MEASURE,),
+    ),
+    ReaderCommand(
+        "measure_angle", "Angle", "Measure an angle: click one end, the vertex and the other end.", (MEASURE,)
+    ),
+    ReaderCommand(
+        "measure_ellipse",
+        "Region",
+        "Measure mean, standard deviation, range and area of an elliptic region: click two opposite corners.",
+        (MEASURE,),
+    ),
+    ReaderCommand("measure_go_to", "Go to", "Show the measurement in the views.", (MEASURE,)),
+    ReaderCommand("measure_rename", "Rename", "Rename the measurement.", (MEASURE,)),
+    ReaderCommand("measure_remove", "Remove", "Remove the measurement.", (MEASURE,)),
+    ReaderCommand(
+        "measure_make_lesion", "Make a lesion", "Make a lesion with these diameters of the measurement.", (MEASURE,)
+    ),
     # views
     ReaderCommand(
         "show_anatomy_map",
@@ -382,6 +413,38 @@ COMMANDS = (
         "hide_text",
         "Hide text",
         "Hide all text on the images but the letters of the sides and notices on the image itself.",
+        (VIEW,),
+    ),
+    ReaderCommand(
+        "choose_mouse",
+        "Left mouse button",
+        "Choose what a drag with the left mouse button does in slice views.",
+        (VIEW,),
+    ),
+    ReaderCommand(
+        "previous_slice", "Previous slice", "Show the previous slice of the view under the mouse.", (VIEW,), "Up"
+    ),
+    ReaderCommand("next_slice", "Next slice", "Show the next slice of the view under the mouse.", (VIEW,), "Down"),
+    ReaderCommand("first_slice", "First slice", "Show the first slice of the view under the mouse.", (VIEW,), "Home"),
+    ReaderCommand("last_slice", "Last slice", "Show the last slice of the view under the mouse.", (VIEW,), "End"),
+    ReaderCommand(
+        "play_cine", "Cine", "Play the slices of the view under the mouse; any key ends it.", (VIEW,), "Space"
+    ),
+    ReaderCommand(
+        "maximise", "Maximise", "Show one view alone, or all views again; so does a double click in it.", (VIEW,)
+    ),
+    ReaderCommand(
+        "choose_slab",
+        "Slab",
+        "Show the average, the maximum or the minimum through a thick slab instead of single slices.",
+        (VIEW,),
+    ),
+    ReaderCommand("thicker", "Thicker slab", "Make the slab thicker; from single slices on, an average.", (VIEW,), "."),
+    ReaderCommand("thinner", "Thinner slab", "Make the slab thinner; below 1 mm it ends.", (VIEW,), ","),
+    ReaderCommand(
+        "project_all",
+        "Maximum of the whole scan",
+        "Show the largest value through the whole scan in each plane (maximum intensity projection).",
         (VIEW,),
     ),
     ReaderCommand("same_window", "Same window", "Use the same window and level for both scans.", (VIEW,)),

@@ -7,11 +7,14 @@ from pathlib import Path
 from trame.ui.vuetify3 import VAppLayout
 from trame_server import Server
 
+from oncotrack.settings import Settings, settings_file
 from oncotrack.web.access import Folders
+from oncotrack.web.cursor_value import CursorValue
 from oncotrack.web.display import Display
 from oncotrack.web.files import Files
 from oncotrack.web.panels import tools_of
 from oncotrack.web.panels.study_drawer import study_drawer
+from oncotrack.web.preferences import Preferences
 from oncotrack.web.read_ahead import ReadAhead
 from oncotrack.web.shell import build
 from oncotrack.web.study_browser import StudyBrowser
@@ -41,6 +44,9 @@ def compose(
     files = Files(viewer, display, folders, out, reader)
     browser = StudyBrowser(viewer, display, files)
     viewer.add(*tools_of(viewer, display, files, browser))
+    viewer.cursor_value = CursorValue(viewer.views, viewer.state)
+    preferences = Preferences(viewer, display, Settings(settings_file()))
+    viewer.closed.connect(lambda: preferences.close())
     build(viewer, page)
     with page:
         study_drawer(viewer)

@@ -1,11 +1,14 @@
-"""Window and level of both scans, set by preset, slider or mouse, and the 3D rendering that matches them."""
+"""Window and level of both scans, the 3D rendering that matches them, and what the left mouse button does."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from oncotrack.scene.views.mouse_mode import adjust_window, stop_placing
-from oncotrack.scene.views.windows import WINDOWS, WindowLink, is_ct, own_window, set_window
+from oncotrack.errors import InputError
+from oncotrack.images.windows import CT_WINDOWS, SOFT_TISSUE
+from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.views.mouse_mode import LEFT_DRAGS, SELECT, WINDOW, adjust_window, is_placing, stop_placing
+from oncotrack.scene.views.windows import WindowLink, is_ct, own_window, rendering_of, set_window
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
@@ -20,8 +23,8 @@ class Display:
     Parameters
     ----------
     viewer : Viewer
-        Its state gets `window_name`, `window_width`, `window_level`, `is_same_window` and `is_windowing` (the left
-        mouse button sets the window).
+        Its state gets `window_name`, `window_width`, `window_level`, `is_same_window` and `mouse_mode` (what the left
+        mouse button does, a key of `LEFT_DRAGS`).
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -32,12 +35,15 @@ class Display:
                 "window_width": 400.0,
                 "window_level": 40.0,
                 "is_same_window": True,
-                "is_windowing": False,
+                "mouse_mode": SELECT,
             }
         )
         viewer.state.change("window_width", "window_level")(self._on_slider)
         self._shown = (400.0, 40.0)
         self._link.changed.connect(self._on_window)
+        self._observers = Observers()
+        interaction = viewer.session.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+        self._observers.add(interaction, interaction.InteractionModeChangedEvent, lambda *_: self._keep_windowing())
 
     def start(self, *, is_saved: bool = False) -> None:
         """Set the display of newly opened scans: CT in the soft tissue window, others each by its own grey values.
@@ -46,7 +52,7 @@ class Display:
         """
         scans = self._scans()
         self._link.close()
-        self.set_windowing(False)
+        self.choose_mouse(self._viewer.state.mouse_mode)
         if not scans:
             return
         is_same = all(map(is_ct, scans))
@@ -54,9 +60,9 @@ class Display:
         if is_saved and not any(scan.GetDisplayNode().GetAutoWindowLevel() for scan in scans):
             is_same = len(saved) == 1
             self._show_window(_name_of(*min(saved)), *min(saved))
-            self._show_solid(WINDOWS[0].rendering)
+            self._show_solid(rendering_of(SOFT_TISSUE))
         elif is_same:
-            self.use_preset(WINDOWS[0].name)
+            self.use_preset(SOFT_TISSUE.name)
         else:
             for scan in scans:
                 set_window([scan], *own_window(scan))
@@ -72,16 +78,16 @@ class Display:
         if self._link.is_enabled:
             set_window(scans, *self._shown)
         name = self._viewer.state.window_name
-        rendering = next((each.rendering for each in WINDOWS if each.name == name), WINDOWS[0].rendering)
-        self._show_solid(rendering)
+        window = next((each for each in CT_WINDOWS if each.name == name), SOFT_TISSUE)
+        self._show_solid(rendering_of(window))
         self._link.watch(scans)
 
     def use_preset(self, name: str) -> None:
         """Apply a preset to both scans."""
-        window = next(each for each in WINDOWS if each.name == name)
+        window = next(each for each in CT_WINDOWS if each.name == name)
         set_window(self._scans(), window.width, window.level)
         self._show_window(name, window.width, window.level)
-        self._show_solid(window.rendering)
+        self._show_solid(rendering_of(window))
 
     def toggle_same(self) -> None:
         """Switch between one window for both scans and one for each."""
@@ -89,10 +95,22 @@ class Display:
         if self._link.is_enabled:
             set_window(self._scans(), *self._shown)
 
-    def set_windowing(self, on: bool) -> None:
-        """Choose what the left mouse button does: set the window (`on`), or click and drag marks."""
-        self._viewer.state.is_windowing = on
-        (adjust_window if on else stop_placing)(self._viewer.session.scene)
+    def choose_mouse(self, mode: str) -> None:
+        """Choose what the left mouse button does in slice views: a key of `LEFT_DRAGS`."""
+        if mode not in LEFT_DRAGS:
+            raise InputError(f"The left mouse button cannot do {mode!r}. Choose one of: {', '.join(LEFT_DRAGS)}.")
+        self._viewer.state.mouse_mode = mode
+        (adjust_window if mode == WINDOW else stop_placing)(self._viewer.session.scene)
+
+    def toggle_windowing(self) -> None:
+        """Make the left mouse button set the window, or select and mark again."""
+        self.choose_mouse(SELECT if self._viewer.state.mouse_mode == WINDOW else WINDOW)
+
+    def _keep_windowing(self) -> None:
+        """Return to setting the window after a point was placed."""
+        scene = self._viewer.session.scene
+        if self._viewer.state.mouse_mode == WINDOW and not is_placing(scene):
+            adjust_window(scene)
 
     def _scans(self) -> list:
         session = self._viewer.session
@@ -122,4 +140,4 @@ class Display:
 
 
 def _name_of(width: float, level: float) -> str:
-    return next((each.name for each in WINDOWS if (each.width, each.level) == (width, level)), "")
+    return next((each.name for each in CT_WINDOWS if (each.width, each.level) == (width, level)), "")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oncotrack.atomic import write_text
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError
+from oncotrack.findings import measurement_table
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.volume import Volume
@@ -236,12 +237,17 @@ class Files:
     # save
 
     def save_findings(self) -> None:
-        """Write findings.json and findings.csv into the output folder."""
+        """Write findings.json and findings.csv into the output folder, and measurements.csv if something was measured."""
         findings = self._viewer.session.findings
         findings.save(self.out / "findings.json")
         write_text(self.out / "findings.csv", to_csv(findings))
+        names = ["findings.json", "findings.csv"]
+        if findings.measurements:
+            text = measurement_table.to_csv(findings.measurements, findings.time_points)
+            write_text(self.out / "measurements.csv", text)
+            names.append("measurements.csv")
         findings.mark_saved()
-        self.show_saved("findings.json", "findings.csv")
+        self.show_saved(*names)
 
     def save_scene(self) -> None:
         """Write scene.mrb, with images and marks as they are now, into the output folder."""
@@ -270,7 +276,8 @@ class Files:
         if len(session.visits) < 2:
             raise InputError("A report compares two scans. Open a baseline and a follow-up first.")
         volumes = [to_volume(each) for each in session.visits]
-        findings = FindingList(session.time_points, session.findings.findings, session.findings.notes)
+        known = session.findings
+        findings = FindingList(session.time_points, known.findings, known.notes, known.measurements)
         registration = session.registration
 
         def work(progress: Progress) -> Path:

@@ -1,8 +1,12 @@
-"""Clicks in slice views as commands; dragging, scrolling, zooming and windowing are handled by Slicer."""
+"""The left mouse button in slice views: clicks as commands, and drags that the reader chose.
+
+Dragging of marks, windowing, and what the other buttons do are handled by Slicer; the page handles the wheel.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable
 
 import slicer
@@ -14,10 +18,13 @@ from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.followup.overlays import ALTERNATIVES
 from oncotrack.scene.nodes.finding_nodes import FIDUCIALS
 from oncotrack.scene.nodes.node_registry import NodeKey
-from oncotrack.scene.views.mouse_mode import is_adjusting_window, is_placing
+from oncotrack.scene.views.mouse_mode import PAN, SCROLL, SELECT, ZOOM, is_placing
+from oncotrack.scene.views.slice_steps import SlicePlace, show_slice
 
 _STILL_PX = 4
 _NEAR_PX = 9
+_LEAST_PX, _MOST_PX = 2, 8  # of a drag for one slice; in between the height of the view is the whole scan
+_AS_BUTTON = {PAN: "MiddleButton", ZOOM: "RightButton"}
 BEFORE_SLICER = 10.0
 """Priority of an observer that is called before Slicer's observers, which may stop an event."""
 
@@ -29,6 +36,8 @@ class Mouse:
     ----------
     view : SliceView
     session : FollowUpScene
+    mode : callable
+        Returns what a drag does, a key of `LEFT_DRAGS`. Only with `SELECT` a click does something.
     on_finding, on_alternative, on_tissue : callable
         Called with the uid of the finding, the number of the alternative (from 0), the position (RAS mm) in the baseline.
     handle_click : callable
@@ -39,33 +48,67 @@ class Mouse:
         self,
         view: SliceView,
         session: FollowUpScene,
+        mode: Callable[[], str],
         on_finding: Callable[[str], None],
         on_alternative: Callable[[int], None],
         on_tissue: Callable[[Point], None],
         handle_click: Callable[[slicer.vtkMRMLSliceNode, Point], bool],
     ) -> None:
-        self._view, self._session = view, session
+        self._view, self._session, self._mode = view, session, mode
         self._on_finding, self._on_alternative, self._on_tissue = on_finding, on_alternative, on_tissue
         self._handle_click = handle_click
         self._pressed: tuple[int, int] | None = None
+        self._as_button = ""  # the button as which Slicer sees the left one during this drag
+        self._scrolled_from: tuple[int, SlicePlace] | None = None
+        self._placings: deque[bool] = deque(maxlen=2)
         self._locked: list[slicer.vtkMRMLMarkupsNode] = []
         interactor = view.interactor()
-        interactor.AddObserver("LeftButtonPressEvent", lambda *_: self._press(), BEFORE_SLICER)
+        self._press_tag = interactor.AddObserver("LeftButtonPressEvent", lambda *_: self._press(), BEFORE_SLICER)
+        interactor.AddObserver("MouseMoveEvent", lambda *_: self._move(), BEFORE_SLICER)
         # Slicer stops the release event that ends its own drag, so the marks are unlocked before Slicer receives it
-        interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._unlock_marks(), BEFORE_SLICER)
+        interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._end_drag(), BEFORE_SLICER)
         interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._release(), -BEFORE_SLICER)
 
+    @property
+    def has_placed(self) -> bool:
+        """Whether one of the last two clicks placed a point."""
+        return any(self._placings)
+
     def _press(self) -> None:
-        interactor = self._view.interactor()
-        if is_adjusting_window(self._session.scene):
+        interactor, is_place_mode = self._view.interactor(), is_placing(self._session.scene)
+        self._placings.append(is_place_mode)
+        mode = SELECT if is_place_mode else self._mode()
+        self._pressed = None
+        if mode != SELECT:
             self._lock_marks()
-            return
-        is_plain = not (interactor.GetShiftKey() or interactor.GetControlKey() or interactor.GetAltKey())
-        is_plain_click = is_plain and not is_placing(self._session.scene)
-        self._pressed = interactor.GetEventPosition() if is_plain_click else None
+            self._begin_drag(mode)
+        elif not (is_place_mode or interactor.GetShiftKey() or interactor.GetControlKey() or interactor.GetAltKey()):
+            self._pressed = interactor.GetEventPosition()
+
+    def _begin_drag(self, mode: str) -> None:
+        interactor = self._view.interactor()
+        if mode in _AS_BUTTON:
+            interactor.GetCommand(self._press_tag).SetAbortFlag(1)
+            self._as_button = _AS_BUTTON[mode]
+            interactor.InvokeEvent(f"{self._as_button}PressEvent")
+        elif mode == SCROLL and (place := SlicePlace.of(self._view.get_view_node())) is not None:
+            self._scrolled_from = interactor.GetEventPosition()[1], place
+
+    def _move(self) -> None:
+        if self._scrolled_from is not None:
+            (y, place), node = self._scrolled_from, self._view.get_view_node()
+            pixels = min(max(node.GetDimensions()[1] / place.count, _LEAST_PX), _MOST_PX)
+            show_slice(node, place.number + round((y - self._view.interactor().GetEventPosition()[1]) / pixels))
+
+    def _end_drag(self) -> None:
+        self._scrolled_from = None
+        if self._as_button:
+            self._view.interactor().InvokeEvent(f"{self._as_button}ReleaseEvent")
+            self._as_button = ""
+        self._unlock_marks()
 
     def _lock_marks(self) -> None:
-        """Lock the marks until the button is released, so that a drag for the window does not move them."""
+        """Lock the marks until the button is released, so that a drag does not move them."""
         for _key, node in self._session.nodes.registry:
             if node.IsA("vtkMRMLMarkupsNode") and not node.GetLocked():
                 node.SetLocked(True)

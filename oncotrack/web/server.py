@@ -25,7 +25,7 @@ _FLUSH_S = 0.02  # the browser receives the page before its scans are added to t
 _PAGE = Path(__file__).parent / "page"
 _MODULE = {
     "serve": {"__oncotrack": str(_PAGE)},
-    "scripts": [f"__oncotrack/{name}.js" for name in ("oncotrack", "connection", "drag")],
+    "scripts": [f"__oncotrack/{name}.js" for name in ("mouse", "oncotrack", "connection", "drag")],
     "styles": ["__oncotrack/oncotrack.css"],
 }
 

@@ -6,8 +6,9 @@ from trame.ui.vuetify3 import VAppLayout
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.images.windows import CT_WINDOWS
 from oncotrack.scene.commands import VIEW
-from oncotrack.scene.views.windows import WINDOWS
+from oncotrack.scene.views.mouse_mode import LEFT_DRAGS
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.help_dialog import help_dialog
 from oncotrack.web.tools import Command
@@ -35,6 +36,7 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
                         _button(viewer, command)
                 html.Span(classes="bar-gap")
             v.VSpacer()
+            _left_button(viewer)
             _windows(viewer)
         with (
             v.VNavigationDrawer(location="right", permanent=True, width=(f"{_PANEL_PX} * text_size / 100",)),
@@ -57,7 +59,9 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
                     tool.build()
         with v.VMain(style="height: 100vh;"), html.Div(style="position: relative; height: 100%;"):
             with html.Div(
-                classes=("is_windowing ? 'views is-windowing' : is_following ? 'views is-following' : 'views'",)
+                classes=(
+                    "`views mouse-${mouse_mode}${is_following && mouse_mode === 'select' ? ' is-following' : ''}`",
+                )
             ):
                 viewer.views.layout.initialize_layout_grid(page)
             _hint()
@@ -103,10 +107,23 @@ def _button(viewer: Viewer, command: Command) -> None:
     )
 
 
+def _left_button(viewer: Viewer) -> None:
+    v.VSelect(
+        model_value=("mouse_mode",),
+        items=("left_drags", [{"title": title, "value": mode} for mode, title in LEFT_DRAGS.items()]),
+        label="Left mouse button",
+        density="compact",
+        variant="outlined",
+        hide_details=True,
+        update_modelValue=(viewer.run, "['choose_mouse', $event]"),
+        **raw(data_left_button="yes"),
+    )
+
+
 def _windows(viewer: Viewer) -> None:
     """Create the choice of the window; what is chosen is run as the command of its key."""
     items = [{"title": f"{window.name} ({number})", "value": window.name, "command": f"window {number}"}
-             for number, window in enumerate(WINDOWS, 1)]  # fmt: skip
+             for number, window in enumerate(CT_WINDOWS, 1)]  # fmt: skip
     v.VSelect(
         model_value=("window_name",),
         items=("window_choices", items),
@@ -124,7 +141,8 @@ def _windows(viewer: Viewer) -> None:
 
 def _hint() -> None:
     with html.Div(
-        classes="hint", v_if=("is_following && !is_windowing && has_scans && !findings.length && !job.text",)
+        classes="hint",
+        v_if=("is_following && mouse_mode === 'select' && !maximised && has_scans && !findings.length && !job.text",),
     ):
         html.Span("Click a lesion here to find it in the follow-up")
 

@@ -8,6 +8,12 @@ from typing import Protocol
 
 from oncotrack.scene.commands import ReaderCommand
 
+_KEY_TEXTS = {
+    " ": "Space",
+    "ArrowUp": "Arrow up, arrow left, Page Up",
+    "ArrowDown": "Arrow down, arrow right, Page Down",
+}
+
 
 def _always() -> bool:
     return True
@@ -52,7 +58,8 @@ class Command:
     @property
     def key_text(self) -> str:
         """The key as it stands on a keyboard."""
-        return "+".join(part.upper() if len(part) == 1 else part for part in self.key.split("+"))
+        parts = (_KEY_TEXTS.get(part, part) for part in self.key.split("+"))
+        return "+".join(part.upper() if len(part) == 1 else part for part in parts)
 
     @property
     def enabled(self) -> str:

@@ -27,7 +27,7 @@ class ViewText:
     ----------
     server : Server
         Its state gets `image_text` (`ALL`, `WITHOUT_NAMES` or `NONE`) and, by view name, `views`: the slice in words
-        (`number`, `place`, `spacing`, `zoom`), the size in pixels and the row-major matrix from RAS mm to pixels, origin
+        (`number`, `place`, `spacing`, `zoom`, `slab`), the size in pixels and the row-major matrix from RAS mm to pixels, origin
         at the lower left; and `view_scans`: the scan in words, the fields of `ScanText` and its `window`.
     """
 
@@ -103,6 +103,7 @@ class ViewText:
             "place": text.position,
             "spacing": text.spacing,
             "zoom": text.zoom,
+            "slab": text.slab,
             "size": list(node.GetDimensions()[:2]),
             "ras_to_xy": [round(value, 6) for value in inverse.GetData()],
         }
@@ -112,7 +113,7 @@ class ViewText:
 
     # page
 
-    def build(self, name: str, reset: Callable[[], None]) -> None:
+    def build(self, name: str, reset: Callable[[], None], maximise: Callable[[], None]) -> None:
         """Create the elements over one view.
 
         Parameters
@@ -121,6 +122,8 @@ class ViewText:
             The view.
         reset : callable
             Fits the view to its whole scan.
+        maximise : callable
+            Shows the view alone, or all views again.
         """
         orientation = next((each for each in ORIENTATIONS if name.endswith(each)), "")
         title = orientation.lower() or "3D"
@@ -131,22 +134,25 @@ class ViewText:
             with html.Div(v_if=(f"{scan} && {_NAMES_SHOWN}",), **raw(data_patient=name)):
                 html.Div(f"{{{{ {scan}.patient }}}}")
                 html.Div(f"{{{{ {scan}.patient_id }}}}")
+            html.Div(f"⚠ {{{{ {shown}.slab }}}}", v_if=(f"{shown} && {shown}.slab",), classes="view-notice",
+                     **raw(data_slab=name))  # fmt: skip
             html.Div("⚠ {{ notice }}", v_for=(f"notice in {scan} ? {scan}.notices : []",), key="notice",
                      classes="view-notice", title=("notice",), **raw(data_notice=name))  # fmt: skip
         with html.Div(classes="view-text view-upper-right", v_if=(f"{scan} && {_TEXT_SHOWN}",)):
             html.Div(f"{{{{ {scan}.date }}}}", **raw(data_date=name))
             html.Div(f"{{{{ {scan}.series || ({_NAMES_SHOWN} ? {scan}.file : '') }}}}", **raw(data_series=name))
-        html.Button(
-            "⤢",
-            classes="view-reset",
-            type="button",
-            title=f"Show the whole {title} view again",
-            click=reset,
-            **raw(data_view=name, data_name=(f"({visit}) + '{title}'",)),
-        )
+        with html.Div(classes="view-buttons"):
+            html.Button("Fit", type="button", title=f"Show the whole {title} view again", click=reset,
+                        **raw(data_view=name, data_name=(f"({visit}) + '{title}'",)))  # fmt: skip
+            html.Button(f"{{{{ maximised === '{name}' ? 'Restore' : 'Maximise' }}}}", type="button", click=maximise,
+                        title=(f"maximised === '{name}' ? 'Show all views again' : 'Show the {title} view alone'",),
+                        **raw(data_maximise=name))  # fmt: skip
+        html.Div(classes="view-maximised", v_if=(f"maximised === '{name}'",))
         if not orientation:
             return
         with html.Div(classes="view-text view-lower-left", v_if=(f"{shown} && {_TEXT_SHOWN}",)):
+            html.Div("{{ cursor.text }}", classes="view-value", v_if=(f"cursor.view === '{name}' && cursor.text",),
+                     **raw(data_value=name))  # fmt: skip
             html.Div(f"{{{{ {shown}.number }}}}", **raw(data_slice=name))
             html.Div(f"{{{{ {shown}.place }}}}", classes="view-place")
             html.Div(f"{{{{ {shown}.spacing }}}}", **raw(data_spacing=name))

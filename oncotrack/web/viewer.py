@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -13,15 +15,19 @@ import slicer
 from trame_server import Server
 from trame_slicer.core import SlicerApp
 from trame_slicer.views import SliceView
+from undo_stack import Signal
 
 from oncotrack.errors import UNEXPECTED, OncoTrackError
 from oncotrack.findings.finding import Point
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.views.application import add_module_logics
+from oncotrack.scene.views.mouse_mode import SELECT
 from oncotrack.web import table_rows
 from oncotrack.web.autosave import Autosave
+from oncotrack.web.drag_order import DragOrder
 from oncotrack.web.mouse import Mouse
+from oncotrack.web.navigation import Navigation
 from oncotrack.web.questions import Questions
 from oncotrack.web.tools import Command, Tool
 from oncotrack.web.views import VIEW_3D, Views
@@ -30,7 +36,7 @@ from oncotrack.web.work import Work
 _log = logging.getLogger(__name__)
 _SENT_S = 0.15  # time until the page shows what was sent to it
 _PAGE_S = 2.0  # longest time that the first registration waits for the page
-_DRAG_S = 10.0  # longest time that a key waits for the end of an earlier drag
+_DOUBLE_CLICK_S = 0.5  # longest time between the clicks of a double click
 
 
 class Viewer:
@@ -58,6 +64,9 @@ class Viewer:
         The tools given to `add`, and their commands by name.
     """
 
+    closed = Signal()
+    """The viewer is about to end."""
+
     def __init__(self, server: Server, out: Path) -> None:
         self.server, self.state = server, server.state
         self._loop = asyncio.get_running_loop()
@@ -74,12 +83,14 @@ class Viewer:
         self.autosave = Autosave(out)
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
-        self._waiting_keys: list[tuple[str, int]] = []
-        self._mice = [self._mouse(view) for view in self.views.slices()]
-        self.views.added.connect(lambda view: self._mice.append(self._mouse(view)))
+        self._clicked: deque[tuple[int, Callable[[], None]]] = deque(maxlen=2)
+        self.order = DragOrder(self.state, self._loop)
+        self.navigation = Navigation(self)
+        self.mice = {view.get_singleton_tag(): self._mouse(view) for view in self.views.slices()}
+        self.views.added.connect(lambda view: self.mice.update({view.get_singleton_tag(): self._mouse(view)}))
         self.session.changed.connect(self.refresh)
         self.session.refused.connect(lambda error: self.show_message(str(error), "error"))
-        self.views.released.connect(lambda: self._loop.call_soon(self._press_waiting_keys))
+        self.views.released.connect(self.order.on_release)
         self.state.change("tab")(self._on_tab)
         server.trigger("oncotrack.command")(self.run)
         server.trigger("oncotrack.key")(self.press)
@@ -97,16 +108,19 @@ class Viewer:
         """Run a command by its name; an error is shown as a message on the page."""
         self.attempt(self.commands[name].run, *arguments)
 
-    def press(self, name: str, mouse_releases: int = 0) -> None:
-        """Run the command of a key that was pressed on the page, if it is possible.
+    def press(self, name: str, mouse_releases: int = 0, view: str = "") -> None:
+        """Run the command of a key that was pressed on the page, if it is possible; it does nothing while a question is open.
 
-        A key pressed after a drag can arrive before the last events of the drag, so it waits until the server has received
-        as many `mouse_releases` as the page had counted. Keys keep their order, and do nothing while a question is open.
+        Parameters
+        ----------
+        name : str
+            The command.
+        mouse_releases : int
+            The drags and clicks that the page had counted; the key waits for their end, see `DragOrder`.
+        view : str
+            The slice view that the key is for.
         """
-        self._waiting_keys.append((name, mouse_releases))
-        if mouse_releases > self.state.mouse_releases:
-            self._loop.call_later(_DRAG_S, self._give_up_drag, mouse_releases)
-        self._press_waiting_keys()
+        self.order.after(mouse_releases, lambda: self._press(name, view))
 
     def can(self, name: str) -> Callable[[], bool]:
         """Return a function that returns whether a method of the session can be called now."""
@@ -151,9 +165,9 @@ class Viewer:
 
         self._loop.call_later(_SENT_S, call)
 
-    def submit(self, task: Any, done: Callable[[Any], None] = lambda _result: None) -> None:
-        """Queue a task; `done` is called with the result of its `apply`."""
-        self.work.submit(task, done)
+    def submit(self, task: Any, done: Callable[[Any], None] = lambda _result: None) -> Callable[[], None]:
+        """Queue a task; `done` is called with the result of its `apply`. Returns a function that withdraws the task."""
+        return self.work.submit(task, done)
 
     def register(self, *, when_drawn: bool = False) -> None:
         """Register the two scans, which links their views; with `when_drawn` not before the page shows them."""
@@ -198,8 +212,15 @@ class Viewer:
         state.autosaved = self.autosave.offer(session.unmatched_time_points) if any(state.scan_names) else {}
         self.refresh_commands()
 
+    def forget_clicks(self) -> None:
+        """Withdraw the searches that the last two clicks have begun, because they were a double click."""
+        for releases, withdraw in self._clicked:
+            if releases > self.state.mouse_releases - 2:
+                withdraw()
+
     def close(self) -> None:
         """Stop the work and release the scene."""
+        self.closed.emit()
         self.work.stop()
         self.session.close()
 
@@ -218,27 +239,26 @@ class Viewer:
             }
         )
 
-    def _press_waiting_keys(self) -> None:
-        """Run the commands of the keys whose drag has ended, in order."""
-        while self._waiting_keys and self._waiting_keys[0][1] <= self.state.mouse_releases:
-            command = self.commands.get(self._waiting_keys.pop(0)[0])
-            with self.state:
-                if command is not None and not self._is_question_open and command.is_possible():
-                    self.attempt(command.run)
-
-    def _give_up_drag(self, mouse_releases: int) -> None:
-        """Stop waiting for releases that did not arrive, and run the commands of the keys that waited for them."""
-        if any(releases <= mouse_releases for _name, releases in self._waiting_keys):
-            with self.state:
-                self.state.mouse_releases = max(mouse_releases, self.state.mouse_releases)
-            self._press_waiting_keys()
+    def _press(self, name: str, view: str) -> None:
+        command = self.commands.get(name)
+        self.navigation.use(view)
+        if command is not None and not self._is_question_open and command.is_possible():
+            self.attempt(command.run)
 
     @property
     def _is_question_open(self) -> bool:
         return bool(self.state.ask or self.state.series or self.state.is_rerun_question_open)
 
     def _mouse(self, view: SliceView) -> Mouse:
-        return Mouse(view, self.session, self._on_finding, self._on_alternative, self._on_tissue, self._handle_click)
+        return Mouse(
+            view,
+            self.session,
+            lambda: SELECT if self.state.brush else self.state.mouse_mode,
+            self._on_finding,
+            self._on_alternative,
+            self._on_tissue,
+            self._handle_click,
+        )
 
     def _show_job(self, job: dict[str, Any]) -> None:
         self.state.job = job
@@ -262,4 +282,15 @@ class Viewer:
 
     def _on_tissue(self, at: Point) -> None:
         if self.state.is_following and self.state.has_scans:
-            self.attempt(lambda: self.submit(self.session.place(at)))
+            self.attempt(self._follow, at)
+
+    def _follow(self, at: Point) -> None:
+        """Follow a lesion; the match is shown as soon as the click can no longer be the first one of a double click."""
+        task, clicked = self.session.place(at), time.monotonic()
+
+        def work(progress: Callable[[float, str], None]) -> Any:
+            result = task.work(progress)
+            time.sleep(max(0.0, clicked + _DOUBLE_CLICK_S - time.monotonic()))
+            return result
+
+        self._clicked.append((self.state.mouse_releases, self.submit(replace(task, work=work))))

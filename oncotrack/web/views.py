@@ -50,7 +50,7 @@ class Views:
         Whether long work runs, which delays the 3D view.
     server : Server
         Its state gets `mouse_releases`, the number of drags and clicks with the left button in slice views that have
-        ended.
+        ended, and `maximised`, the name of the view that is shown alone.
 
     Attributes
     ----------
@@ -60,12 +60,14 @@ class Views:
 
     added = Signal()
     """(SliceView): a view of a third visit was created."""
+    drawn = Signal()
+    """(name): a slice view was drawn."""
     released = Signal()
     """A drag or click with the left button in a slice view is about to end."""
 
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
-        self._state.mouse_releases = 0
+        self._state.update({"mouse_releases": 0, "maximised": ""})
         self.text = ViewText(server)
         self._are_all_sized = threading.Event()
         self._size_before: dict[SliceView, tuple[int, int]] = {}
@@ -130,6 +132,7 @@ class Views:
             interactor.AddObserver(
                 event, lambda *_: setattr(RenderingOnce, "pointed", view.render_window()), BEFORE_SLICER
             )
+        view.render_window().AddObserver("EndEvent", lambda *_: self.drawn.emit(view.get_singleton_tag()))
         self.text.watch(view)
 
     def slices(self) -> list[SliceView]:
@@ -161,6 +164,7 @@ class Views:
         layout = {1: ONE_SCAN, 2: TWO_SCANS, 3: THREE_VISITS}[scans]
         if layout == self.layout.layout_id:
             return
+        self.maximise("")
         before = {view: view.is_render_blocked for view in (*self.slices(), self.view_3d)}
         if scans == 3 and not self._has_third:
             self._has_third = True
@@ -229,6 +233,21 @@ class Views:
         """Fit one view to its whole scan."""
         self._app.view_manager.get_view(name).fit_view_to_content()
 
+    def maximise(self, name: str) -> None:
+        """Show one view alone and draw no other one; "" shows all views again.
+
+        The page only covers the other views, so that each keeps its zoom and position.
+        """
+        if name == self._state.maximised:
+            return
+        self._state.maximised = name
+        for view in (*self.slices(), self.view_3d):
+            view.set_render_blocked(name not in ("", view.get_singleton_tag()))
+
+    def toggle_maximised(self, name: str) -> None:
+        """Show one view alone, or all views again."""
+        self.maximise("" if self._state.maximised else name)
+
     def _note_size(self, view: SliceView) -> None:
         """Set `_are_all_sized` a little after the last slice view has got its size from the page."""
         self._unsized.discard(view)
@@ -257,7 +276,7 @@ class Views:
 
     def _decorate(self, _server: Server, _view_id: str, view: AbstractView) -> None:
         name = view.get_singleton_tag()
-        self.text.build(name, lambda: self.reset(name))
+        self.text.build(name, lambda: self.reset(name), lambda: self.toggle_maximised(name))
 
 
 @contextmanager

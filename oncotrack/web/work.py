@@ -39,9 +39,16 @@ class Work:
         """Whether a task runs or waits."""
         return bool(self._jobs)
 
-    def submit(self, task: Task, done: Callable[[Any], None] = lambda _result: None) -> None:
-        """Queue a task; then `done` is called with the result of its `apply`, on the page's thread."""
+    def submit(self, task: Task, done: Callable[[Any], None] = lambda _result: None) -> Callable[[], None]:
+        """Queue a task; then `done` is called with the result of its `apply`, on the page's thread.
+
+        Returns
+        -------
+        callable
+            Cancels this task alone, without a message.
+        """
         entry: list[tuple[Job, Task]] = []
+        is_withdrawn = False
 
         def finished(result: Any) -> None:
             self._remove(entry)
@@ -49,16 +56,24 @@ class Work:
 
         def failed(error: OncoTrackError) -> None:
             self._remove(entry)
-            self._show_message(str(error), "info" if isinstance(error, Cancelled) else "error")
+            if not is_withdrawn:
+                self._show_message(str(error), "info" if isinstance(error, Cancelled) else "error")
 
         def progress(fraction: float, text: str) -> None:
             if entry and self._jobs and entry[0] is self._jobs[0]:
                 self._fraction, self._text = fraction, text
                 self.show()
 
-        entry.append((task.submit(self._worker, failed, progress, finished), task))
+        def withdraw() -> None:
+            nonlocal is_withdrawn
+            is_withdrawn = True
+            job.cancel()
+
+        job = task.submit(self._worker, failed, progress, finished)
+        entry.append((job, task))
         self._jobs.append(entry[0])
         self.show()
+        return withdraw
 
     def cancel(self) -> None:
         """Cancel the running task and all waiting ones."""

@@ -158,6 +158,10 @@ class FollowUpScene(FollowTasks):
         """Baseline to follow-up, from the transform node; None while there is none that fits the scans."""
         return self._choice.registration
 
+    def name_time_points(self) -> None:
+        """Add the visits to the list's time points; call it in the same undo group as what is first seen on them."""
+        self._choice.name_time_points()
+
     def unmatched_time_points(self, findings: FindingList) -> tuple[TimePoint, ...]:
         """Return the time points of another list, for example one from disk, whose scans are not the chosen ones."""
         return self._choice.unmatched_time_points(findings)

@@ -168,7 +168,7 @@ class TimePointSelection:
     def unmatched_time_points(self, findings: FindingList) -> tuple[TimePoint, ...]:
         """Return the time points of another list whose scans are not the chosen ones; one without a fingerprint fits any scan."""
         chosen = {time_point_id(volume): volume for volume in self.visits}
-        used = {each for finding in findings for each in finding.observations}
+        used = findings.used_time_points
         return tuple(
             time_point
             for time_point in findings.time_points
@@ -204,8 +204,8 @@ class TimePointSelection:
 
     @property
     def _observed(self) -> set[str]:
-        """Time points with findings."""
-        return {time_point for finding in self._nodes.findings for time_point in finding.observations}
+        """Time points with findings or measurements."""
+        return self._nodes.findings.used_time_points
 
     def _store_visits(self, volumes: Iterable[_Scan]) -> None:
         node = self._nodes.list_node()

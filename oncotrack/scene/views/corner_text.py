@@ -98,12 +98,13 @@ class CornerText:
         self, view: slicer.vtkMRMLSliceNode, volume: slicer.vtkMRMLVolumeNode
     ) -> tuple[list[str], list[str], list[str]]:
         scan = ScanText.of(volume, self._visit_names().get(volume, ""))
-        notices = [line for notice in scan.notices for line in textwrap.wrap(f"! {notice}", _LETTERS_PER_LINE)]
+        here = SliceText.of(view, volume)
+        said = [*([here.slab] if here.slab else []), *scan.notices]
+        notices = [line for notice in said for line in textwrap.wrap(f"! {notice}", _LETTERS_PER_LINE)]
         if self._shown == NONE:
             return notices, [], []
         who = [scan.patient, scan.patient_id] if self._shown == ALL else []
         series = scan.series or (scan.file if self._shown == ALL else "")
-        here = SliceText.of(view, volume)
         return (
             [scan.visit, *who, *notices],
             [scan.date, *textwrap.wrap(series, _LETTERS_PER_LINE)],

@@ -4,6 +4,16 @@ from __future__ import annotations
 
 import slicer
 
+SELECT, WINDOW, SCROLL, PAN, ZOOM = "select", "window", "scroll", "pan", "zoom"
+LEFT_DRAGS = {
+    SELECT: "Select and mark",
+    WINDOW: "Window/level",
+    SCROLL: "Scroll",
+    PAN: "Pan",
+    ZOOM: "Zoom",
+}
+"""What the left mouse button can do in slice views, with its name on the page."""
+
 
 def place_point_in(node: slicer.vtkMRMLMarkupsNode) -> None:
     """Make the next click in a slice view add a point to `node`."""

@@ -14,6 +14,7 @@ import slicer
 from oncotrack.findings.dates import day_text
 from oncotrack.images.volume import notices
 from oncotrack.scene.nodes.volumes import ijk_to_world, metadata, patient, thickness
+from oncotrack.scene.views.slab import slab_text
 
 ALL, WITHOUT_NAMES, NONE = "all", "without names", "none"
 """Which text is shown. Notices on the image stay visible in any case."""
@@ -78,12 +79,15 @@ class SliceText:
         Thickness of the acquired slices, and the distance between slices in this view's direction.
     zoom : str
         Pixels on the screen for one pixel of the image, in percent.
+    slab : str
+        A notice when the view shows a thick slab instead of a slice.
     """
 
     number: str
     position: str
     spacing: str
     zoom: str
+    slab: str
 
     @classmethod
     def of(cls, view: slicer.vtkMRMLSliceNode, volume: slicer.vtkMRMLVolumeNode | None) -> SliceText:
@@ -92,8 +96,8 @@ class SliceText:
         normal, right, centre = rows[2:12:4], rows[0:12:4], rows[3:12:4]
         position = _position(normal, centre)
         if volume is None or volume.GetImageData() is None:
-            return cls("", position, "", "")
-        grid, size = _grid(ijk_to_world(volume).tobytes()), volume.GetImageData().GetDimensions()
+            return cls("", position, "", "", "")
+        grid, size = grid_of(ijk_to_world(volume).tobytes()), volume.GetImageData().GetDimensions()
         across, cosine = grid.axis_along(normal)
         is_parallel, is_acquired = cosine > _PARALLEL, across == 2
         thick = thickness(volume)
@@ -106,9 +110,8 @@ class SliceText:
         field, pixels = view.GetFieldOfView()[0], view.GetDimensions()[0]
         enlarged = grid.steps[grid.axis_along(right)[0]] * pixels / field if field > 0 else 0.0
         number = grid.slice_number(across, size[across], centre) if is_parallel else "Oblique to the slices"
-        return cls(
-            number, position, spacing[:1].upper() + spacing[1:], f"Zoom {100 * enlarged:.0f} %" if enlarged else ""
-        )
+        zoom = f"Zoom {100 * enlarged:.0f} %" if enlarged else ""
+        return cls(number, position, spacing[:1].upper() + spacing[1:], zoom, slab_text(view))
 
 
 def slice_number(volume: slicer.vtkMRMLVolumeNode, normal: Sequence[float], position: Sequence[float]) -> str:
@@ -116,7 +119,7 @@ def slice_number(volume: slicer.vtkMRMLVolumeNode, normal: Sequence[float], posi
 
     "" where the direction is oblique to the slices or the position outside of them.
     """
-    grid, size = _grid(ijk_to_world(volume).tobytes()), volume.GetImageData().GetDimensions()
+    grid, size = grid_of(ijk_to_world(volume).tobytes()), volume.GetImageData().GetDimensions()
     across, cosine = grid.axis_along(normal)
     text = grid.slice_number(across, size[across], position)
     return text.removeprefix("Slice ") if cosine > _PARALLEL and text.startswith("Slice ") else ""
@@ -135,8 +138,8 @@ def shown_volume(view: slicer.vtkMRMLSliceNode) -> slicer.vtkMRMLVolumeNode | No
 
 
 @dataclass(frozen=True)
-class _Grid:
-    """A volume's axes: unit vectors and steps in mm by voxel axis, and the rows of the matrix from RAS to voxels."""
+class Grid:
+    """The axes of a volume: unit vectors and steps in mm by voxel axis, and the rows of the matrix from RAS to voxels."""
 
     directions: tuple[tuple[float, ...], ...]
     steps: tuple[float, ...]
@@ -147,22 +150,32 @@ class _Grid:
         cosines = [abs(sum(map(mul, direction, axis))) for axis in self.directions]
         return cosines.index(max(cosines)), max(cosines)
 
+    def index_at(self, axis: int, position: Sequence[float]) -> float:
+        """Return the index along a voxel axis of a position (RAS mm), between voxels with a fraction."""
+        return sum(map(mul, self.to_ijk[axis], (*position, 1.0)))
+
+    def counts_down(self, axis: int) -> bool:
+        """Return whether slice numbers fall as the index rises.
+
+        RAS grows towards the patient's right, the front and the head, where counting starts.
+        """
+        return max(self.directions[axis], key=abs) > 0
+
     def slice_number(self, axis: int, count: int, position: Sequence[float]) -> str:
         """Return which slice across a voxel axis lies at a position (RAS mm)."""
-        index = math.floor(sum(map(mul, self.to_ijk[axis], (*position, 1.0))) + 0.5)
+        index = math.floor(self.index_at(axis, position) + 0.5)
         if not 0 <= index < count:
             return "Outside the scan"
-        grows = max(self.directions[axis], key=abs) > 0
-        # RAS grows towards the patient's right, the front and the head, where counting starts
-        return f"Slice {count - index if grows else index + 1} of {count}"
+        return f"Slice {count - index if self.counts_down(axis) else index + 1} of {count}"
 
 
 @lru_cache(maxsize=8)
-def _grid(ijk_to_ras: bytes) -> _Grid:
+def grid_of(ijk_to_ras: bytes) -> Grid:
+    """Return the axes of a volume from the 16 doubles of its matrix from voxels to RAS mm, row by row."""
     matrix = np.frombuffer(ijk_to_ras).reshape(4, 4)
     steps = np.linalg.norm(matrix[:3, :3], axis=0)
     directions = (matrix[:3, :3] / steps).T
-    return _Grid(
+    return Grid(
         tuple(map(tuple, directions.tolist())), tuple(steps.tolist()), tuple(map(tuple, np.linalg.inv(matrix).tolist()))
     )
 

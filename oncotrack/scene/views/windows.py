@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import numpy as np
 import slicer
@@ -12,29 +11,16 @@ from undo_stack import Signal
 from vtk.util.numpy_support import vtk_to_numpy
 
 from oncotrack.images.hounsfield import are_hounsfield_units
-from oncotrack.images.windows import BONE, LIVER, LUNG, SOFT_TISSUE, CTWindow
+from oncotrack.images.windows import ANGIO, BONE, LIVER, TEMPORAL_BONE, CTWindow
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.volumes import modality
 
-
-@dataclass(frozen=True)
-class Window(CTWindow):
-    """A CT window with the name of Slicer's volume rendering preset that suits it."""
-
-    rendering: str
-
-    @classmethod
-    def of(cls, window: CTWindow, rendering: str) -> Window:
-        """Add a volume rendering preset to a CT window."""
-        return cls(window.name, window.width, window.level, rendering)
+_RENDERINGS = {BONE: "CT-Bones", TEMPORAL_BONE: "CT-Bones", LIVER: "CT-AAA", ANGIO: "CT-AAA"}
 
 
-WINDOWS = (
-    Window.of(SOFT_TISSUE, "CT-Chest-Contrast-Enhanced"),
-    Window.of(LUNG, "CT-Chest-Contrast-Enhanced"),
-    Window.of(BONE, "CT-Bones"),
-    Window.of(LIVER, "CT-AAA"),
-)
+def rendering_of(window: CTWindow) -> str:
+    """Return the name of Slicer's volume rendering preset that suits a CT window."""
+    return _RENDERINGS.get(window, "CT-Chest-Contrast-Enhanced")
 
 
 def is_ct(volume: slicer.vtkMRMLVolumeNode) -> bool:

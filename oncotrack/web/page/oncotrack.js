@@ -16,31 +16,30 @@
     return (event.ctrlKey || event.metaKey ? "Ctrl+" : "") + shift + key;
   }
 
-  // A view sends mouse events one by one, each after the server's answer, so a key can reach the server before the end of
-  // an earlier drag. The page counts releases and sends the count with the key; the server waits for that many releases.
-  let isDown = false, releases = 0;
-  window.addEventListener("pointerdown", function (event) {
-    byMouse = true;
-    isDown = event.button === 0 && !event.target.closest("button") &&
-      !!event.target.closest(".layout-grid-item:has(.view-side)");
-  }, true);
-  window.addEventListener("pointerup", function (event) {
-    if (isDown && event.button === 0) releases = Math.max(releases, state("mouse_releases") || 0) + 1;
-    isDown = isDown && event.button !== 0;
-  }, true);
+  // Elements that use arrow keys or the space bar keep them, unless the mouse is used and is over a view.
+  const ARROWS = "[role=slider], [role=tab], [role=listbox], [role=option], [role=menu], [role=combobox], input, select, .series-list *";
+  const BUTTONS = "button, a, summary, input, select, [role=button], [role=combobox], [role=option], [role=tab]";
+  const SAME_KEY = { ArrowLeft: "ArrowUp", PageUp: "ArrowUp", ArrowRight: "ArrowDown", PageDown: "ArrowDown" };
+  const keeps = (element, key) => !(byMouse && window.oncotrack.isOverView()) &&
+    (/^(Arrow|Page|Home|End)/.test(key) ? element.matches?.(ARROWS) : key === " " && element.matches?.(BUTTONS));
+  const SLICES = { previous_slice: -1, next_slice: 1, first_slice: -1e6, last_slice: 1e6 };
 
+  window.addEventListener("pointerdown", () => { byMouse = true; }, true);
   window.addEventListener("keydown", function (event) {
     byMouse = byMouse && event.key !== "Tab";
     if (chosen(event.target) && !isQuestionOpen() && /^\S$/.test(event.key) && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
       event.stopPropagation();
     }
-    if (typing(event.target) || isQuestionOpen() || event.altKey || event.repeat && !/^(n|p)$/.test(event.key)) return;
-    const command = (state("keys") || {})[nameOf(event)];
-    if (!command) return;
+    if (typing(event.target) || isQuestionOpen() || event.altKey) return;
+    if (state("cine") && !/^(Shift|Control|Meta| )$/.test(event.key)) window.oncotrack.stopCine();
+    const key = nameOf(event), command = (state("keys") || {})[SAME_KEY[key] || key], slices = SLICES[command];
+    if (!command || keeps(event.target, event.key) || event.repeat && !slices && !/^(n|p)$/.test(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
-    window.trame.trigger("oncotrack.key", [command, releases]);
+    const view = window.oncotrack.usedView();
+    if (slices) window.oncotrack.scroll(view, slices);
+    else window.trame.trigger("oncotrack.key", [command, window.oncotrack.releases(), view]);
   }, true);
 
   // The list of series: Escape cancels it wherever the focus is, the first one that can be opened gets the focus, and the

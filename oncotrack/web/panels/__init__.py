@@ -1,4 +1,4 @@
-"""The tools of the viewer, one tab each: findings and their matches, lymph nodes, masks, views, files."""
+"""The tools of the viewer, one tab each: findings and their matches, lymph nodes, masks, measurements, views, files."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from oncotrack.web.panels.display_tool import DisplayTool
 from oncotrack.web.panels.files_tool import FilesTool
 from oncotrack.web.panels.findings_tool import FindingsTool
 from oncotrack.web.panels.masks_tool import MasksTool
+from oncotrack.web.panels.measure_tool import MeasureTool
 from oncotrack.web.study_browser import StudyBrowser
 from oncotrack.web.tools import Tool
 from oncotrack.web.viewer import Viewer
@@ -20,6 +21,7 @@ def tools_of(viewer: Viewer, display: Display, files: Files, browser: StudyBrows
         FindingsTool(viewer, display),
         DetectionTool(viewer, display, files),
         MasksTool(viewer, display, files),
+        MeasureTool(viewer),
         DisplayTool(viewer, display),
         FilesTool(viewer, files, browser),
     )

@@ -14,7 +14,7 @@ from oncotrack.findings.finding import Finding, Point
 from oncotrack.findings.tracklet_edits import Rerun
 from oncotrack.scene.detection import panel
 from oncotrack.scene.detection.detection import DetectionScene
-from oncotrack.scene.views.mouse_mode import is_placing
+from oncotrack.scene.views.mouse_mode import SELECT, is_placing
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
 from oncotrack.web.files import Files
@@ -126,7 +126,7 @@ class DetectionTool(ScanTool):
 
     def _add(self) -> None:
         was_placing = is_placing(self._session.scene)
-        self._display.set_windowing(False)
+        self._display.choose_mouse(SELECT)
         if not was_placing:
             self._session.begin_placing()
             self._viewer.show_message("Click the middle of the node in a slice.")

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.images.windows import CT_WINDOWS
 from oncotrack.scene.commands import PAGE, VIEW, commands_of
+from oncotrack.scene.views.mouse_mode import LEFT_DRAGS, WINDOW
 from oncotrack.scene.views.scan_text import NONE, WITHOUT_NAMES
-from oncotrack.scene.views.windows import WINDOWS
 from oncotrack.web.appearance import Appearance
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
+from oncotrack.web.panels.cine_card import CineCard
 from oncotrack.web.panels.command_button import command_button
+from oncotrack.web.panels.slab_card import SlabCard
 from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
@@ -45,6 +48,7 @@ class DisplayTool:
             page_command(_PAGE["change_theme"], "mdi-theme-light-dark", appearance.change_theme),
             page_command(_PAGE["change_text_size"], "mdi-format-size", appearance.change_text_size),
         )
+        self._cine, self._slab = CineCard(viewer), SlabCard(viewer)
 
     @property
     def commands(self) -> Sequence[Command]:
@@ -53,15 +57,18 @@ class DisplayTool:
         windows = (
             Command(f"window {number}", window.name, f"{window.name} ({number})", "mdi-contrast",
                     partial(self._display.use_preset, window.name), str(number), self._has_scan, is_in_bar=False)
-            for number, window in enumerate(WINDOWS, 1)
+            for number, window in enumerate(CT_WINDOWS, 1)
         )  # fmt: skip
         return (
             page_command(_TABLE["show_anatomy_map"], "mdi-blur", self._toggle_map, self._viewer.can("accept"),
                          active="is_map_shown", is_in_bar=True),
             page_command(_TABLE["show_probability"], "mdi-chart-bell-curve", self._toggle_probability,
                          self._can_show_probability, active="is_probability_shown"),
-            page_command(_TABLE["set_window"], "mdi-contrast-circle", self._toggle_windowing, self._has_scan,
-                         active="is_windowing", is_in_bar=True),
+            page_command(_TABLE["set_window"], "mdi-contrast-circle", self._display.toggle_windowing, self._has_scan,
+                         active=f"mouse_mode === '{WINDOW}'", is_in_bar=True),
+            page_command(_TABLE["choose_mouse"], "mdi-mouse", self._display.choose_mouse),
+            *self._cine.commands,
+            *self._slab.commands,
             page_command(_TABLE["same_window"], "mdi-equal", self._display.toggle_same),
             page_command(_TABLE["link_views"], "mdi-link-variant", self._toggle_link,
                          lambda: session.registration is not None, active="is_linked && has_registration",
@@ -78,7 +85,30 @@ class DisplayTool:
 
     def build(self) -> None:
         """Create the sliders, the text on the images, the link, and the look of the page."""
+        html.H2(_TABLE["choose_mouse"].title)
+        with v.VRadioGroup(
+            model_value=("mouse_mode",),
+            density="compact",
+            hide_details=True,
+            update_modelValue=(self._viewer.run, "['choose_mouse', $event]"),
+            **raw(data_mouse_modes="yes"),
+        ):
+            for mode, title in LEFT_DRAGS.items():
+                v.VRadio(label=title, value=mode)
+        self._cine.build()
+        self._slab.build()
         html.H2("Window")
+        with html.Div(style="display: flex; gap: 4px; flex-wrap: wrap;"):
+            for number, window in enumerate(CT_WINDOWS, 1):
+                v.VBtn(
+                    f"{number} {window.name}",
+                    size="small",
+                    variant=(f"window_name === '{window.name}' ? 'flat' : 'tonal'",),
+                    title=f"{window.name}: width {window.width:g}, level {window.level:g} HU ({number})",
+                    disabled=("!scan_names[0] && !scan_names[1]",),
+                    click=(self._viewer.run, f"['window {number}']"),
+                    **raw(data_preset=window.name),
+                )
         for name, label, low, high in (("width", "Width", 1, 4000), ("level", "Level", -1500, 3000)):
             v.VSlider(
                 v_model=(f"window_{name}",),
@@ -143,9 +173,6 @@ class DisplayTool:
 
     def _toggle_map(self) -> None:
         self._session.overlays.is_map_shown = not self._session.overlays.is_map_shown
-
-    def _toggle_windowing(self) -> None:
-        self._display.set_windowing(not self._viewer.state.is_windowing)
 
     def _toggle_link(self) -> None:
         self._session.linking.is_enabled = not self._session.linking.is_enabled

@@ -9,6 +9,7 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.scene.commands import FINDINGS, commands_of
+from oncotrack.scene.views.mouse_mode import SELECT
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
 from oncotrack.web.panels.description_card import DescriptionCard
@@ -66,7 +67,7 @@ class FindingsTool:
         redo = _TABLE["redo"]
         return (
             page_command(_TABLE["place_lesion"], "mdi-crosshairs-gps", self._toggle,
-                         active="is_following && !is_windowing", is_in_bar=True),
+                         active="is_following && mouse_mode === 'select'", is_in_bar=True),
             *(page_command(_TABLE[name], icon, run, can(_TABLE[name].action), is_in_bar=True)
               for name, icon, run in simple),
             Command("redo_alias", redo.title, redo.tooltip, "mdi-redo", session.redo, "Ctrl+Shift+z", can("redo"),
@@ -136,8 +137,8 @@ class FindingsTool:
 
     def _toggle(self) -> None:
         state = self._viewer.state
-        state.is_following = state.is_windowing or not state.is_following
-        self._display.set_windowing(False)
+        state.is_following = state.mouse_mode != SELECT or not state.is_following
+        self._display.choose_mouse(SELECT)
 
     def _swap(self) -> None:
         self._session.take_alternative(0)

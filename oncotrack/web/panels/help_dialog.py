@@ -21,15 +21,19 @@ _TOUR = (
      "O records that the lesion is gone. Ctrl+Z undoes every step."),
     ("Find lymph nodes", "Tab Nodes: Find lymph nodes proposes boxes on one scan. Check every one, and look for missed "
      "nodes; the slider shows more or fewer."),
-    ("Measure", "Tab Masks: Draw diameters, then click both ends of the long and of the short diameter. A mask appears; "
+    ("Measure anything", "Tab Measure: distance, two diameters, angle or region on any slice. The value under the mouse stands "
+     "in the corner of its view."),
+    ("Draw a mask", "Tab Masks: Draw diameters, then click both ends of the long and of the short diameter. A mask appears; "
      "Extend to 3D continues it on the neighbouring slices."),
     ("Save", "Tab Files: findings (JSON and CSV), scene for 3D Slicer, report. Findings are also saved by themselves after "
      "every edit, and offered again after a crash."),
 )  # fmt: skip
 _MOUSE = (
-    ("Wheel", "Next or previous slice"),
+    ("Wheel", "Next or previous slice; turned quickly it moves further"),
+    ("Left drag", "As chosen in the bar: select and mark, window/level, scroll, pan or zoom"),
     ("Click in the baseline", "Follow the lesion (tab Findings)"),
-    ("Drag a mark", "Move the finding"),
+    ("Drag a mark", "Move the finding or the end of a measurement"),
+    ("Double click", "Show the view alone, or all views again"),
     ("Right drag", "Zoom"),
     ("Middle drag", "Pan"),
     ("Shift and move", "Mark the same position in both scans"),

@@ -15,6 +15,7 @@ from oncotrack.findings.finding import Kind, Point
 from oncotrack.scene.masks import panel
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.views.mouse_mode import SELECT
 from oncotrack.web.attributes import raw
 from oncotrack.web.brush import Brush
 from oncotrack.web.display import Display
@@ -116,7 +117,7 @@ class MasksTool(ScanTool):
     def _draw(self) -> None:
         self._viewer.state.tab = self.name
         self._brush.stop()
-        self._display.set_windowing(False)
+        self._display.choose_mouse(SELECT)
         self._session.draw_axes()
 
     def _choose_scan(self, role: str) -> None:

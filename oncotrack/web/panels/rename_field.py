@@ -8,14 +8,15 @@ from oncotrack.web.attributes import raw
 
 # the page closes the field without waiting for the server; an empty or used name keeps it open, to be corrected
 _TYPED = "$event.target.value.trim()"
-_CLOSE = f"{_TYPED} && findings.every(each => each.uid === row.uid || each.label !== {_TYPED}) && (renaming = '')"
+_CLOSE = " && {rows}.every(each => each.uid === row.uid || each.label !== " + _TYPED + ") && (renaming = '')"
 
 
-def rename_field(command: str, **attributes: str) -> None:
+def rename_field(command: str, rows: str = "findings", **attributes: str) -> None:
     """Create a text field that replaces a row's name while the state's ``renaming`` is the row's uid.
 
-    Enter runs `command` with the uid and the new name. `attributes` as in `raw`.
+    Enter runs `command` with the uid and the new name. `rows` is the state with all rows; `attributes` as in `raw`.
     """
+    close = _TYPED + _CLOSE.format(rows=rows)
     v.VTextField(
         v_if=("renaming === row.uid",),
         v_model=("new_label",),
@@ -24,7 +25,7 @@ def rename_field(command: str, **attributes: str) -> None:
         autofocus=True,
         variant="outlined",
         **raw(
-            f"@keydown.enter.stop=\"trigger('oncotrack.command', ['{command}', row.uid, $event.target.value]); {_CLOSE}\"",
+            f"@keydown.enter.stop=\"trigger('oncotrack.command', ['{command}', row.uid, $event.target.value]); {close}\"",
             "@keydown.esc.stop=\"renaming = ''\"",
             '@click.stop=""',
             **attributes,

@@ -1,0 +1,47 @@
+"""The reader's settings are those of the last session; a damaged file is reported in a sentence."""
+
+from __future__ import annotations
+
+import json
+
+
+def test_the_next_session_begins_with_the_choices_of_the_last_one(start, pair, browser, make_reader, tmp_path):
+    folder = tmp_path / "out"
+    file = folder.with_suffix(".config") / "reader.json"
+
+    def open_page(server):
+        reader = make_reader(browser.new_page())
+        reader.open_one_scan(server.url)
+        return reader
+
+    server = start([pair.baseline], folder)
+    reader = open_page(server)
+    reader.tab("View")
+    reader.page.locator("[data-mouse-modes]").get_by_label("Pan").click()
+    reader.page.keyboard.press("z")
+    reader.until("s('mouse_mode') === 'pan' && s('image_text') === 'without names'")
+    reader.page.close()
+    assert server.stop() == 0
+    kept = json.loads(file.read_text())
+    assert (kept["mouse_mode"], kept["image_text"], kept["cine_speed"]) == ("pan", "without names", 10)
+
+    server = start([pair.baseline], folder)
+    reader = open_page(server)
+    assert reader.state("mouse_mode") == "pan" and reader.state("image_text") == "without names"
+    before = reader.state("views")["BaselineAxial"]["ras_to_xy"]
+    x, y = reader._middle("BaselineAxial")
+    reader.drag_pixels((x, y), (x + 30, y))
+    reader.until(
+        f"JSON.stringify(s('views').BaselineAxial.ras_to_xy) !== '{json.dumps(before, separators=(',', ':'))}'"
+    )
+    assert reader.state("findings") == []
+    reader.page.close()
+    assert server.stop() == 0
+
+    file.write_text("{")
+    server = start([pair.baseline], folder)
+    reader = open_page(server)
+    reader.message("could not be read, so the usual ones are used")
+    assert reader.state("mouse_mode") == "select"
+    reader.page.close()
+    assert server.stop() == 0

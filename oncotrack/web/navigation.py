@@ -1,0 +1,157 @@
+"""Moving through slices: by wheel and keys of the page, and as a cine."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import slicer
+
+from oncotrack.errors import OncoTrackError
+from oncotrack.scene.views.cine import SLOWEST, USUAL, CineOrder
+from oncotrack.scene.views.slice_steps import SlicePlace, show_slice, step
+from oncotrack.scene.views.view_rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, THIRD_VIEWS
+
+if TYPE_CHECKING:
+    from oncotrack.web.viewer import Viewer
+
+_NAMES = BASELINE_VIEWS + FOLLOWUP_VIEWS + THIRD_VIEWS
+
+_DRAWN_S = 1.0  # longest time that the next slice of a cine waits for the picture of the last one
+
+
+class Navigation:
+    """Moves slice views as the page asks, and says when they are drawn, so that the page adds up what is turned meanwhile.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Its state gets `used_view` (the slice view that the mouse is or was over), `scrolled` (the number of the page's
+        last request whose picture was drawn), `cine` (the name of the view that plays, "" for none), `cine_speed`
+        (slices per second) and `cine_bounces`.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer, self._state = viewer, viewer.state
+        self._state.update(
+            {"used_view": BASELINE_VIEWS[0], "scrolled": 0, "cine": "", "cine_speed": USUAL, "cine_bounces": False}
+        )
+        self._requests: dict[str, int] = {}
+        self._drawn = asyncio.Event()
+        self._task: asyncio.Task | None = None
+        viewer.views.drawn.connect(self._on_drawn)
+        viewer.server.trigger("oncotrack.scroll")(self.scroll)
+        viewer.server.trigger("oncotrack.double_click")(self.double_click)
+        viewer.server.trigger("oncotrack.stop_cine")(self.stop_cine)
+
+    def use(self, view: str) -> None:
+        """Note which slice view the reader uses."""
+        if view in _NAMES:
+            self._state.used_view = view
+
+    # slices
+
+    def scroll(self, view: str, slices: int, number: int, mouse_releases: int) -> None:
+        """Move a view by so many slices.
+
+        Parameters
+        ----------
+        view : str
+            Its name.
+        slices : int
+            As for `slice_steps.step`.
+        number : int
+            Of this request; the state's `scrolled` becomes this number when the slice is drawn.
+        mouse_releases : int
+            As for `Viewer.press`.
+        """
+        self.use(view)
+        self._viewer.order.after(mouse_releases, lambda: self._scroll(view, slices, number))
+
+    def move(self, slices: int) -> None:
+        """Move the view that the reader uses by so many slices."""
+        if (node := self._node(self._state.used_view)) is not None:
+            step(node, slices)
+
+    def _scroll(self, view: str, slices: int, number: int) -> None:
+        node = self._node(view)
+        self._requests[view] = number
+        try:
+            is_moved = node is not None and step(node, slices)
+        except OncoTrackError as error:
+            is_moved = False
+            self._viewer.show_message(str(error), "error")
+        if not is_moved:
+            self._on_drawn(view)
+
+    def _on_drawn(self, view: str) -> None:
+        if view == self._state.cine:
+            self._drawn.set()
+        if (number := self._requests.pop(view, None)) is not None:
+            with self._state:
+                self._state.scrolled = number
+
+    # one view
+
+    def double_click(self, view: str, mouse_releases: int) -> None:
+        """Show a view alone, or all views again; the clicks before do not follow a lesion."""
+        self.use(view)
+        self._viewer.order.after(mouse_releases, lambda: self._double_click(view))
+
+    def _double_click(self, view: str) -> None:
+        mouse = self._viewer.mice.get(view)
+        if mouse is None or not mouse.has_placed:
+            self._viewer.forget_clicks()
+            self._viewer.views.toggle_maximised(view)
+
+    def maximise(self) -> None:
+        """Show the view that the reader uses alone, or all views again."""
+        self._viewer.views.toggle_maximised(self._state.used_view)
+
+    # cine
+
+    def toggle_cine(self) -> None:
+        """Play the slices of the view that the reader uses, or stop."""
+        if self._state.cine:
+            self.stop_cine()
+        elif self._node(self._state.used_view) is not None:
+            self._state.cine = self._state.used_view
+            self._task = asyncio.get_running_loop().create_task(self._play(self._state.used_view))
+
+    def stop_cine(self) -> None:
+        """Stop playing."""
+        self._state.cine = ""
+        if self._task is not None:
+            self._task.cancel()
+            self._task = None
+
+    async def _play(self, view: str) -> None:
+        order = CineOrder()
+        try:
+            while await self._show_next(view, order):
+                pass
+        except OncoTrackError as error:
+            self._viewer.show_message(str(error), "error")
+        with self._state:
+            self._state.cine = ""
+
+    async def _show_next(self, view: str, order: CineOrder) -> bool:
+        """Show the next slice and wait until it is drawn and its time is over; return whether there was one."""
+        started, node = time.monotonic(), self._node(view)
+        place = SlicePlace.of(node) if node is not None else None
+        if place is None:
+            return False
+        order.bounces = self._state.cine_bounces
+        self._drawn.clear()
+        with self._state:
+            if not show_slice(node, order.after(place.number, place.count)):
+                return False
+        with suppress(asyncio.TimeoutError):  # when the view is not on the page now
+            await asyncio.wait_for(self._drawn.wait(), _DRAWN_S)
+        await asyncio.sleep(max(0.0, 1 / max(self._state.cine_speed, SLOWEST) - (time.monotonic() - started)))
+        return True
+
+    def _node(self, view: str) -> slicer.vtkMRMLSliceNode | None:
+        return self._viewer.session.scene.GetSingletonNode(view, "vtkMRMLSliceNode") if view in _NAMES else None
