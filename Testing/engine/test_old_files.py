@@ -132,7 +132,7 @@ def test_decisions_of_the_reader_are_kept(findings):
 def test_saving_writes_the_same_file_again_but_names_what_the_program_did_not_find(findings):
     old = json.loads(OLD_FINDINGS.read_text(encoding="utf-8"))
     old["findings"][0]["observations"]["t2"]["state"] = "not found"
-    assert json.loads(findings.to_json()) == {**old, "version": 2, "notes": []}
+    assert json.loads(findings.to_json()) == {**old, "version": 3, "notes": [], "measurements": []}
 
 
 @pytest.mark.parametrize(
