@@ -34,6 +34,7 @@ TITLES = {
     "masks": "RECIST diameters and masks",
     "networks": "boxes, weights, devices",
     "registration": "elastix, with a cache",
+    "settings": "what a reader chose, kept",
     "findings": "list of findings, with undo",
     "background": "tasks, progress, cancelling",
     "images": "volumes, DICOM, files",

@@ -139,7 +139,7 @@ def test_saving_writes_the_same_file_in_the_present_version(findings):
     for finding in old["findings"]:
         finding |= {"side": "", "comment": "", "reader": ""}
     old["findings"][1] |= {"side": "left", "site": ""}
-    assert json.loads(findings.to_json()) == {**old, "version": 3, "notes": []}
+    assert json.loads(findings.to_json()) == {**old, "version": 3, "notes": [], "measurements": []}
     again = FindingList.from_json(findings.to_json())
     assert again.findings == findings.findings and again.time_points == findings.time_points
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 import slicer
+from trame_server import Server
 
 from oncotrack.errors import OncoTrackError
 from oncotrack.scene.views.cine import SLOWEST, USUAL, CineOrder
 from oncotrack.scene.views.slice_steps import SlicePlace, show_slice, step
 from oncotrack.scene.views.view_rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, THIRD_VIEWS
-
-if TYPE_CHECKING:
-    from oncotrack.web.viewer import Viewer
+from oncotrack.web.drag_order import DragOrder
+from oncotrack.web.views import Views
 
 _NAMES = BASELINE_VIEWS + FOLLOWUP_VIEWS + THIRD_VIEWS
 
@@ -27,24 +27,36 @@ class Navigation:
 
     Parameters
     ----------
-    viewer : Viewer
+    server : Server
         Its state gets `used_view` (the slice view that the mouse is or was over), `scrolled` (the number of the page's
         last request whose picture was drawn), `cine` (the name of the view that plays, "" for none), `cine_speed`
         (slices per second) and `cine_bounces`.
+    scene : vtkMRMLScene
+    views : Views
+    order : DragOrder
+    show_message : callable
+        Called with (sentence, kind).
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer, self._state = viewer, viewer.state
+    def __init__(
+        self,
+        server: Server,
+        scene: slicer.vtkMRMLScene,
+        views: Views,
+        order: DragOrder,
+        show_message: Callable[[str, str], None],
+    ) -> None:
+        self._state, self._scene, self._views, self._order = server.state, scene, views, order
+        self._show_message = show_message
         self._state.update(
             {"used_view": BASELINE_VIEWS[0], "scrolled": 0, "cine": "", "cine_speed": USUAL, "cine_bounces": False}
         )
         self._requests: dict[str, int] = {}
         self._drawn = asyncio.Event()
         self._task: asyncio.Task | None = None
-        viewer.views.drawn.connect(self._on_drawn)
-        viewer.server.trigger("oncotrack.scroll")(self.scroll)
-        viewer.server.trigger("oncotrack.double_click")(self.double_click)
-        viewer.server.trigger("oncotrack.stop_cine")(self.stop_cine)
+        views.drawn.connect(self._on_drawn)
+        server.trigger("oncotrack.scroll")(self.scroll)
+        server.trigger("oncotrack.stop_cine")(self.stop_cine)
 
     def use(self, view: str) -> None:
         """Note which slice view the reader uses."""
@@ -68,7 +80,7 @@ class Navigation:
             As for `Viewer.press`.
         """
         self.use(view)
-        self._viewer.order.after(mouse_releases, lambda: self._scroll(view, slices, number))
+        self._order.after(mouse_releases, lambda: self._scroll(view, slices, number))
 
     def move(self, slices: int) -> None:
         """Move the view that the reader uses by so many slices."""
@@ -82,7 +94,7 @@ class Navigation:
             is_moved = node is not None and step(node, slices)
         except OncoTrackError as error:
             is_moved = False
-            self._viewer.show_message(str(error), "error")
+            self._show_message(str(error), "error")
         if not is_moved:
             self._on_drawn(view)
 
@@ -95,20 +107,9 @@ class Navigation:
 
     # one view
 
-    def double_click(self, view: str, mouse_releases: int) -> None:
-        """Show a view alone, or all views again; the clicks before do not follow a lesion."""
-        self.use(view)
-        self._viewer.order.after(mouse_releases, lambda: self._double_click(view))
-
-    def _double_click(self, view: str) -> None:
-        mouse = self._viewer.mice.get(view)
-        if mouse is None or not mouse.has_placed:
-            self._viewer.forget_clicks()
-            self._viewer.views.toggle_maximised(view)
-
     def maximise(self) -> None:
         """Show the view that the reader uses alone, or all views again."""
-        self._viewer.views.toggle_maximised(self._state.used_view)
+        self._views.toggle_maximised(self._state.used_view)
 
     # cine
 
@@ -133,7 +134,7 @@ class Navigation:
             while await self._show_next(view, order):
                 pass
         except OncoTrackError as error:
-            self._viewer.show_message(str(error), "error")
+            self._show_message(str(error), "error")
         with self._state:
             self._state.cine = ""
 
@@ -154,4 +155,4 @@ class Navigation:
         return True
 
     def _node(self, view: str) -> slicer.vtkMRMLSliceNode | None:
-        return self._viewer.session.scene.GetSingletonNode(view, "vtkMRMLSliceNode") if view in _NAMES else None
+        return self._scene.GetSingletonNode(view, "vtkMRMLSliceNode") if view in _NAMES else None

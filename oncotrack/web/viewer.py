@@ -85,7 +85,7 @@ class Viewer:
         self._was_following: bool | None = None
         self._clicked: deque[tuple[int, Callable[[], None]]] = deque(maxlen=2)
         self.order = DragOrder(self.state, self._loop)
-        self.navigation = Navigation(self)
+        self.navigation = Navigation(server, self.app.scene, self.views, self.order, self.show_message)
         self.mice = {view.get_singleton_tag(): self._mouse(view) for view in self.views.slices()}
         self.views.added.connect(lambda view: self.mice.update({view.get_singleton_tag(): self._mouse(view)}))
         self.session.changed.connect(self.refresh)
@@ -94,6 +94,7 @@ class Viewer:
         self.state.change("tab")(self._on_tab)
         server.trigger("oncotrack.command")(self.run)
         server.trigger("oncotrack.key")(self.press)
+        server.trigger("oncotrack.double_click")(self.double_click)
         self.refresh()
 
     def add(self, *tools: Tool) -> None:
@@ -212,11 +213,9 @@ class Viewer:
         state.autosaved = self.autosave.offer(session.unmatched_time_points) if any(state.scan_names) else {}
         self.refresh_commands()
 
-    def forget_clicks(self) -> None:
-        """Withdraw the searches that the last two clicks have begun, because they were a double click."""
-        for releases, withdraw in self._clicked:
-            if releases > self.state.mouse_releases - 2:
-                withdraw()
+    def double_click(self, view: str, mouse_releases: int) -> None:
+        """Show a view alone, or all views again; the clicks before do not follow a lesion. `mouse_releases` as for `press`."""
+        self.order.after(mouse_releases, lambda: self._double_click(view))
 
     def close(self) -> None:
         """Stop the work and release the scene."""
@@ -244,6 +243,14 @@ class Viewer:
         self.navigation.use(view)
         if command is not None and not self._is_question_open and command.is_possible():
             self.attempt(command.run)
+
+    def _double_click(self, view: str) -> None:
+        if view in self.mice and self.mice[view].has_placed:
+            return
+        for releases, withdraw in self._clicked:
+            if releases > self.state.mouse_releases - 2:
+                withdraw()
+        self.views.toggle_maximised(view)
 
     @property
     def _is_question_open(self) -> bool:
