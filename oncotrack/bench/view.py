@@ -224,7 +224,9 @@ def _moved(finding: dict[str, Any], number: int) -> dict[str, Any]:
     copy = json.loads(json.dumps(finding)) | {"uid": f"2.25.{number + 1}", "label": f"L {number + 1}"}
     for seen in copy["observations"].values():
         seen["state"] = "proposed"
-        seen["position_ras"] = [value + 3.0 * (number % side) for value, side in zip(seen["position_ras"], (9, 7, 3), strict=True)]
+        seen["position_ras"] = [
+            value + 3.0 * (number % side) for value, side in zip(seen["position_ras"], (9, 7, 3), strict=True)
+        ]
     return copy
 
 

@@ -422,30 +422,30 @@ COMMANDS = (
         (VIEW,),
     ),
     ReaderCommand(
-        "previous_slice", "Previous slice", "Show the previous slice of the view under the mouse.", (VIEW,), "Up"
+        "previous_slice", "Previous slice", "Show the previous slice of the view under the mouse.", (PAGE,), "Up"
     ),
-    ReaderCommand("next_slice", "Next slice", "Show the next slice of the view under the mouse.", (VIEW,), "Down"),
-    ReaderCommand("first_slice", "First slice", "Show the first slice of the view under the mouse.", (VIEW,), "Home"),
-    ReaderCommand("last_slice", "Last slice", "Show the last slice of the view under the mouse.", (VIEW,), "End"),
+    ReaderCommand("next_slice", "Next slice", "Show the next slice of the view under the mouse.", (PAGE,), "Down"),
+    ReaderCommand("first_slice", "First slice", "Show the first slice of the view under the mouse.", (PAGE,), "Home"),
+    ReaderCommand("last_slice", "Last slice", "Show the last slice of the view under the mouse.", (PAGE,), "End"),
     ReaderCommand(
-        "play_cine", "Cine", "Play the slices of the view under the mouse; any key ends it.", (VIEW,), "Space"
+        "play_cine", "Cine", "Play the slices of the view under the mouse; any key ends it.", (PAGE,), "Space"
     ),
     ReaderCommand(
-        "maximise", "Maximise", "Show one view alone, or all views again; so does a double click in it.", (VIEW,)
+        "maximise", "Maximise", "Show one view alone, or all views again; so does a double click in it.", (PAGE,)
     ),
     ReaderCommand(
         "choose_slab",
         "Slab",
         "Show the average, the maximum or the minimum through a thick slab instead of single slices.",
-        (VIEW,),
+        (PAGE,),
     ),
-    ReaderCommand("thicker", "Thicker slab", "Make the slab thicker; from single slices on, an average.", (VIEW,), "."),
-    ReaderCommand("thinner", "Thinner slab", "Make the slab thinner; below 1 mm it ends.", (VIEW,), ","),
+    ReaderCommand("thicker", "Thicker slab", "Make the slab thicker; from single slices on, an average.", (PAGE,), "."),
+    ReaderCommand("thinner", "Thinner slab", "Make the slab thinner; below 1 mm it ends.", (PAGE,), ","),
     ReaderCommand(
         "project_all",
         "Maximum of the whole scan",
         "Show the largest value through the whole scan in each plane (maximum intensity projection).",
-        (VIEW,),
+        (PAGE,),
     ),
     ReaderCommand("same_window", "Same window", "Use the same window and level for both scans.", (VIEW,)),
     ReaderCommand(

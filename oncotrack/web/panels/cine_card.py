@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.commands import VIEW, commands_of
+from oncotrack.scene.commands import PAGE, commands_of
 from oncotrack.scene.views.cine import FASTEST, SLOWEST
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.command_button import command_button
@@ -17,7 +17,7 @@ from oncotrack.web.tools import Command, page_command
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-_TABLE = commands_of(VIEW)
+_TABLE = commands_of(PAGE)
 _FAR = 10**6
 
 

@@ -10,7 +10,7 @@ from trame.widgets import vuetify3 as v
 from trame_slicer.views import SliceView
 
 from oncotrack.errors import InputError
-from oncotrack.scene.commands import VIEW, commands_of
+from oncotrack.scene.commands import PAGE, commands_of
 from oncotrack.scene.views.scan_text import shown_volume
 from oncotrack.scene.views.slab import AVERAGE, MAXIMUM, OFF, SLABS, THICKNESSES, next_thickness, set_slab, show_all
 from oncotrack.web.attributes import raw
@@ -20,7 +20,7 @@ from oncotrack.web.tools import Command, page_command
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-_TABLE = commands_of(VIEW)
+_TABLE = commands_of(PAGE)
 _USUAL_MM = 10.0
 
 
