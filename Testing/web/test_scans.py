@@ -186,7 +186,7 @@ def test_one_key_and_one_button_hide_names_and_another_choice_hides_the_text(rea
     reader.tab("View")
     reader.page.locator("[data-image-text='hide_text'] input").click()
     reader.until("s('image_text') === 'none'")
-    assert set(text(reader, "BaselineAxial").split()) == {"R", "L", "A", "P", "⤢"}
+    assert set(text(reader, "BaselineAxial").split()) == {"R", "L", "A", "P", "Fit", "Maximise"}
     reader.page.locator("[data-image-text='hide_text'] input").click()
     reader.until("s('image_text') === 'all'")
 

@@ -57,6 +57,7 @@ class CineCard:
         v.VSlider(
             v_model=("cine_speed",),
             label="Slices per second",
+            name="Slices per second",
             min=SLOWEST,
             max=FASTEST,
             step=1,

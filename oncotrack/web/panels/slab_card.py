@@ -67,6 +67,7 @@ class SlabCard:
             command_button(self._viewer, commands["thinner"], "", data_view_command="thinner")
             v.VSlider(
                 v_model=("slab_mm",),
+                name="Thickness of the slab in mm",
                 min=THICKNESSES[0],
                 max=THICKNESSES[-1],
                 step=1,
