@@ -71,6 +71,8 @@ def test_words_of_a_region_have_the_unit_of_the_scan():
     for unit, text in (("HU", "mean 45.2, SD 12.0 HU; 1.88 cm²"), ("SUV", "mean 45.25, SD 12.00 SUV; 1.88 cm²"),
                        ("", "mean 45.25, SD 12; 1.88 cm²")):  # fmt: skip
         assert ellipse(statistics=RegionStatistics(45.246, 12.0, 1.0, 90.0, 44, unit)).text == text
+    assert ellipse(statistics=RegionStatistics(45.246, 12.0, 1.0, 90.0, 44, "HU")).short_text == "45.2 ± 12.0 HU"
+    assert ellipse().short_text == "1.88 cm²" and ruler().short_text == "13.0 mm"
 
 
 def test_a_wrong_number_of_points_and_points_in_one_place_are_refused():

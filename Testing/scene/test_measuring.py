@@ -126,7 +126,9 @@ def test_statistics_of_a_region_follow_its_end_and_are_those_of_the_voxels(measu
     assert dragged.statistics.mean == pytest.approx(values.mean())
     assert session.findings.undo_text == "change M 1"
     node = session.nodes.registry.find(NodeKey(MAIN, session.baseline_id, region.uid))
-    assert f"mean {values.mean():.1f}" in "".join(node.GetNthControlPointLabel(n) for n in range(8))
+    assert f"M 1: {values.mean():.1f} ± {values.std():.1f} HU" in "".join(
+        node.GetNthControlPointLabel(n) for n in range(8)
+    )
 
 
 def test_clicks_that_do_not_fit_are_refused_in_a_sentence(measuring, opened):

@@ -133,6 +133,17 @@ class Measurement:
             return "; ".join(filter(None, (statistics_text(self.statistics), area_text(self.area_mm2))))
         return f"{' x '.join(f'{length:.1f}' for length in self.lengths_mm)} mm"
 
+    @property
+    def short_text(self) -> str:
+        """The same for a label on the image; of a region mean and standard deviation, else its area: "45.2 ± 12.0 HU"."""
+        if self.tool is not Tool.ELLIPSE:
+            return self.text
+        if self.statistics is None:
+            return area_text(self.area_mm2)
+        seen = self.statistics
+        mean, sd = (value_text(value, seen.unit) for value in (seen.mean, seen.sd))
+        return f"{mean.removesuffix(seen.unit).strip()} ± {sd}"
+
     def checked(self) -> Measurement:
         """Return the measurement if it measures something.
 

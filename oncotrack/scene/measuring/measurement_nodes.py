@@ -130,7 +130,7 @@ class MeasurementNodes:
             node.RemoveAllControlPoints()
             for at in shape.points:
                 node.AddControlPointWorld(vtk.vtkVector3d(*at))
-        text = f"{measurement.label}: {measurement.text}" if shape.part == MAIN else ""
+        text = f"{measurement.label}: {measurement.short_text}" if shape.part == MAIN else ""
         labelled = _right_end(shape)
         for index, at in enumerate(shape.points):
             if np.abs(control_point(node, index) - at).max() > _NEAR_MM:

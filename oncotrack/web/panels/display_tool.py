@@ -65,7 +65,7 @@ class DisplayTool:
             page_command(_TABLE["show_probability"], "mdi-chart-bell-curve", self._toggle_probability,
                          self._can_show_probability, active="is_probability_shown"),
             page_command(_TABLE["set_window"], "mdi-contrast-circle", self._display.toggle_windowing, self._has_scan,
-                         active=f"mouse_mode === '{WINDOW}'", is_in_bar=True),
+                         active=f"mouse_mode === '{WINDOW}'"),
             page_command(_TABLE["choose_mouse"], "mdi-mouse", self._display.choose_mouse),
             *self._cine.commands,
             *self._slab.commands,
