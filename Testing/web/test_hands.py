@@ -259,6 +259,7 @@ def test_in_select_mode_marks_are_dragged_and_clicks_follow(hands, pair):
     row = hands.follow(pair, 0)
     choose(hands, PAN)
     hands.drag("FollowUpAxial", row["followup"], np.add(row["followup"], (10, 0, 0)))
+    hands.until("s('mouse_releases') === oncotrack.releases()")  # the view has moved to where it stays
     choose(hands, SELECT)
     assert hands.state("findings") == [row]
     hands.drag("FollowUpAxial", row["followup"], np.add(row["followup"], (10, 0, 0)))
