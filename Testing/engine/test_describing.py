@@ -8,12 +8,24 @@ from dataclasses import replace
 import pytest
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Axis, Kind, MatchEvidence, Observation, Role, Side, State, TimePoint, box_axes
+from oncotrack.findings.finding import (
+    Axis,
+    Finding,
+    Kind,
+    MatchEvidence,
+    Observation,
+    Role,
+    Side,
+    State,
+    TimePoint,
+    box_axes,
+)
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.observation_edits import moved
 from oncotrack.findings.sites import SITES, site_named, suggested_sites
 from oncotrack.findings.sizes import NOT_MEASURED, axes_text, change_text, size_class
 from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.findings.tracklet_edits import add_proposals, has_decisions
 from oncotrack.findings.visit_table import cell, description, reverse_check, tip
 
 BOXES = Tracklet(
@@ -107,6 +119,17 @@ def test_sides_of_a_box_are_no_measured_diameters():
     drawn = replace(node, long_axis=Axis((0, 0, 8), (17, 0, 8)), short_axis=Axis((8, -6, 8), (8, 6, 8)))
     assert drawn.is_measured and axes_text(drawn) == "17.0 x 12.0 mm" and size_class(drawn) == "enlarged"
     assert size_class(measured(22, 15.2)) == "measurable"
+
+
+def test_a_node_that_a_reader_described_stays_when_the_scan_is_searched_again(findings):
+    node = Finding(
+        label="LN 1", kind=Kind.LYMPH_NODE, observations={"t0": Observation(centre=(0, 0, 0)).with_tracklet(BOXES)}
+    )
+    findings.insert(node)
+    assert not has_decisions(findings, "t0")
+    findings.describe(node.uid, role="non-target")
+    assert has_decisions(findings, "t0")
+    assert add_proposals(findings, "t0", [replace(node, uid="2.25.1")]) == () and node.uid in findings
 
 
 def test_moving_a_node_drops_the_sides_of_its_box_and_keeps_measured_diameters():

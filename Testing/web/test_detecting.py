@@ -315,7 +315,7 @@ def test_edits_are_shown_after_a_reload_and_exported(found, pair, node_server):
     out = node_server.out
     table = list(csv.DictReader((out / "nodes.csv").read_text().splitlines()))
     assert [line["label"] for line in table] == ["LN 1", "LN 2", "LN 3", "LN 4"]
-    assert float(table[0]["long axis (mm)"]) == pytest.approx(before[1], abs=0.06)
+    assert float(table[0]["long axis (mm)"]) == pytest.approx(before[0], abs=0.06)
     markups = json.loads((out / "nodes.mrk.json").read_text())["markups"]
     assert [each["type"] for each in markups] == ["ROI"] * 4
     assert {"nodes.nii.gz", "findings.json"} <= set(found.state("saved"))

@@ -11,7 +11,7 @@ from dataclasses import replace
 from enum import Enum
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Finding, Kind, Observation
+from oncotrack.findings.finding import Finding, Kind, Observation, Role
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.findings.tracklet import Tracklet
@@ -25,7 +25,7 @@ class Rerun(str, Enum):
     """What happens to a reader's decisions when a scan is searched again."""
 
     KEEP = "keep"
-    """Nodes that a reader decided on, named or gave a mask stay, and nothing new is proposed at their positions."""
+    """Nodes that a reader decided on, described, named or gave a mask stay, and nothing new is proposed at their positions."""
     REPLACE = "replace"
     """All nodes of the scan are replaced by the new proposals."""
 
@@ -189,7 +189,7 @@ def detected_nodes(findings: FindingList, time_point: str) -> tuple[Finding, ...
 
 
 def has_decisions(findings: FindingList, time_point: str) -> bool:
-    """Return whether a reader decided on any node of a scan, named it or gave it a mask.
+    """Return whether a reader decided on any node of a scan, described or named it, or gave it a mask.
 
     If so, the interface asks the reader before the scan is searched again.
 
@@ -216,4 +216,5 @@ def _has_reader_work(finding: Finding, time_point: str) -> bool:
     observation = finding.observation(time_point)
     has_own_label = not _AUTOMATIC_LABEL.fullmatch(finding.label)
     has_own_mask = observation.mask is not None and bool(observation.provenance.reader)  # a detector proposes masks too
-    return observation.is_decided or has_own_mask or has_own_label
+    is_described = finding.role is not Role.NONE or any((finding.site, finding.comment, finding.reader))
+    return observation.is_decided or has_own_mask or has_own_label or is_described

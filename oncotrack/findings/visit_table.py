@@ -153,17 +153,19 @@ def reverse_check(observation: Observation | None) -> str:
     return off_text(observation.evidence.cycle_error_mm)
 
 
-def off_text(cycle_error_mm: float | None) -> str:
+def off_text(cycle_error_mm: float | None, *, has_limit: bool = True) -> str:
     """Return a cycle error in words, "4.5 mm off (good below 5)"; "" when it is unknown.
 
     Parameters
     ----------
     cycle_error_mm : float or None
         Distance between the starting point and the end of the return match, mm.
+    has_limit : bool
+        Whether to say what is good; a list of alternatives does without.
     """
     if cycle_error_mm is None or not math.isfinite(cycle_error_mm):
         return ""
-    return f"{cycle_error_mm:.1f} mm off (good below {GOOD_MM:.0f})"
+    return f"{cycle_error_mm:.1f} mm off" + (f" (good below {GOOD_MM:.0f})" if has_limit else "")
 
 
 def check_sentence(cycle_error_mm: float | None) -> str:

@@ -51,7 +51,7 @@ def match(session: FollowUpScene) -> dict[str, Any]:
             {
                 "letter": alternative_letter(index),
                 "score": f"{each.score:.2f}",
-                "trust": off_text(each.cycle_error_mm),
+                "trust": off_text(each.cycle_error_mm, has_limit=False),
                 "away": f"{math.dist(each.centre, seen.centre):.0f} mm away",
                 "ras": [round(value, 3) for value in each.centre],
             }

@@ -79,7 +79,7 @@ def alternatives(session: FollowUpScene) -> list[str]:
     known = match.evidence.alternatives if match and match.evidence and match.state is not State.ABSENT else ()
     return [
         f"{alternative_letter(index)}: score {other.score:.2f}, {math.dist(other.centre, match.centre):.0f} mm away"
-        + (f", {off}" if (off := off_text(other.cycle_error_mm)) else "")
+        + (f", {off}" if (off := off_text(other.cycle_error_mm, has_limit=False)) else "")
         for index, other in enumerate(known, 1)
     ]
 
