@@ -16,6 +16,7 @@ from viewer_process import ViewerProcess
 
 from oncotrack.bench.view import find_browser
 from oncotrack.bench.warped import warped_copy
+from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.files import save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -264,14 +265,16 @@ class Reader:
         return self.state("findings")[-1]
 
     def clear(self) -> None:
-        """Undo every edit, so that names are given from "L 1" again, close messages, and return to the list."""
+        """Open an empty list, in which names are given from "L 1" again, close messages, and return to the list."""
         self.page.evaluate(
-            """async () => {
-                for (let n = 0; n < 300 && trame.state.get("can_undo"); n++)
-                    await trame.trigger("oncotrack.command", ["undo"]);
-            }"""
+            """async text => {
+                const form = new FormData();
+                form.append("file", new File([text], "empty.json"));
+                await fetch("upload?role=baseline", { method: "POST", body: form });
+            }""",
+            FindingList().to_json(),
         )
-        self.until("s('findings').length === 0 && !s('can_undo')")
+        self.until("s('findings').length === 0")
         self.close_message()
         self.tab("Findings")
 
