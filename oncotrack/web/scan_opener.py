@@ -46,7 +46,7 @@ class ScanOpener:
     """
 
     def __init__(self, viewer: Viewer, reader: ReadAhead) -> None:
-        self._viewer, self._reader = viewer, reader
+        self._viewer, self._reader, self._has_opened = viewer, reader, False
         self.dialog = SeriesDialog(viewer)
 
     def open(
@@ -74,7 +74,9 @@ class ScanOpener:
                 scans[role] = self._reader.load(source)
             return _Opening(scans, show, finished)
 
-        self._close_message()
+        if self._has_opened:  # at the start it is about something else
+            self._close_message()
+        self._has_opened = True
         self._viewer.submit(Task("Opening", work, self._go_on, finished))
 
     def _go_on(self, opening: _Opening) -> None:
