@@ -179,7 +179,7 @@ def test_the_left_button_sets_the_window(hands, by_key):
 def test_the_left_button_scrolls(hands):
     choose(hands, SCROLL)
     drag(hands, (0, 40))
-    hands.until(f"s('mouse_releases') && !s('views').{VIEW}.number.startsWith('Slice 20 of')")
+    hands.until(f"s('mouse_releases') === oncotrack.releases() && !s('views').{VIEW}.number.startsWith('Slice 20 of')")
     assert 24 < number(hands) <= 40
     drag(hands, (0, -400))
     until_slice(hands, 1)
