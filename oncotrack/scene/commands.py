@@ -97,6 +97,13 @@ COMMANDS = (
     ReaderCommand(
         "remove_several", "Remove the chosen", "Remove the findings chosen by check box from all scans.", (PAGE,)
     ),
+    ReaderCommand(
+        "follow_middle",
+        "Follow the middle",
+        "Follow the lesion in the middle of the baseline's view; Shift and the arrow keys pan it.",
+        (PAGE,),
+        "+",
+    ),
     # navigating and naming
     ReaderCommand("previous", "Previous", "Go to the previous finding of the list.", _ALL, "P"),
     ReaderCommand("next", "Next", "Go to the next finding of the list.", _ALL, "N"),

@@ -19,6 +19,7 @@ from oncotrack.web.views import Views
 
 _NAMES = BASELINE_VIEWS + FOLLOWUP_VIEWS + THIRD_VIEWS
 
+_STEPS = 20
 _DRAWN_S = 1.0  # longest time that the next slice of a cine waits for the picture of the last one
 
 
@@ -57,11 +58,19 @@ class Navigation:
         views.drawn.connect(self._on_drawn)
         server.trigger("oncotrack.scroll")(self.scroll)
         server.trigger("oncotrack.stop_cine")(self.stop_cine)
+        server.trigger("oncotrack.pan")(self.pan)
 
     def use(self, view: str) -> None:
         """Note which slice view the reader uses."""
         if view in _NAMES:
             self._state.used_view = view
+
+    def pan(self, view: str, right: int, up: int) -> None:
+        """Move what a view shows in its middle by so many steps to the right and up, each a twentieth of its width."""
+        if view in _NAMES and (node := self._scene.GetSingletonNode(view, "vtkMRMLSliceNode")) is not None:
+            width, height = node.GetDimensions()[:2]
+            place = (width / 2 + right * width / _STEPS, height / 2 + up * width / _STEPS, 0.0, 1.0)
+            node.JumpSliceByCentering(*node.GetXYToRAS().MultiplyPoint(place)[:3])
 
     # slices
 

@@ -22,9 +22,13 @@
   const SAME_KEY = { ArrowLeft: "ArrowUp", PageUp: "ArrowUp", ArrowRight: "ArrowDown", PageDown: "ArrowDown" };
   const keeps = (element, key) => !(byMouse && window.oncotrack.isOverView()) &&
     (/^(Arrow|Page|Home|End)/.test(key) ? element.matches?.(ARROWS) : key === " " && element.matches?.(BUTTONS));
+  const PAN = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
   const SLICES = { previous_slice: -1, next_slice: 1, first_slice: -1e6, last_slice: 1e6 };
 
-  window.addEventListener("pointerdown", () => { byMouse = true; }, true);
+  window.addEventListener("pointerdown", function () {
+    byMouse = true;
+    document.body.classList.remove("marks-middle");
+  }, true);
   window.addEventListener("keydown", function (event) {
     byMouse = byMouse && event.key !== "Tab";
     if (chosen(event.target) && !isQuestionOpen() && /^\S$/.test(event.key) && !event.ctrlKey && !event.metaKey) {
@@ -33,6 +37,13 @@
     }
     if (typing(event.target) || isQuestionOpen() || event.altKey) return;
     if (state("cine") && !/^(Shift|Control|Meta| )$/.test(event.key)) window.oncotrack.stopCine();
+    const pan = event.shiftKey && !event.ctrlKey && !event.metaKey && PAN[event.key];
+    if (pan && !keeps(event.target, event.key)) {
+      event.preventDefault();
+      document.body.classList.add("marks-middle");
+      window.trame.trigger("oncotrack.pan", [window.oncotrack.usedView(), ...pan]);
+      return;
+    }
     const key = nameOf(event), command = (state("keys") || {})[SAME_KEY[key] || key], slices = SLICES[command];
     if (!command || keeps(event.target, event.key) || event.repeat && !slices && !/^(n|p)$/.test(event.key)) return;
     event.preventDefault();

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.commands import FINDINGS, commands_of
+from oncotrack.scene.commands import FINDINGS, PAGE, commands_of
 from oncotrack.scene.views.mouse_mode import SELECT
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
@@ -24,7 +24,7 @@ from oncotrack.web.tools import Command, page_command
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-_TABLE = commands_of(FINDINGS)
+_TABLE, _PAGE = commands_of(FINDINGS), commands_of(PAGE)
 _SHOWN = (
     "findings.filter(each => (shown_state === 'all' || each.state === shown_state) && (!finding_search || "
     "[each.label, each.state_text, each.about].join(' ').toLowerCase().includes(finding_search.trim().toLowerCase())))"
@@ -77,6 +77,8 @@ class FindingsTool:
             page_command(_TABLE["rename"], "mdi-pencil", self._rename),
             page_command(_TABLE["take_alternative"], "mdi-swap-horizontal", session.take_alternative),
             page_command(_TABLE["search_again"], "mdi-refresh", self._again, can("follow_again")),
+            page_command(_PAGE["follow_middle"], "mdi-image-filter-center-focus", self._follow_middle,
+                         can("begin_placing")),
             *self._several.commands,
             *self._about.commands,
             *self._method.commands,
@@ -139,6 +141,12 @@ class FindingsTool:
         state = self._viewer.state
         state.is_following = state.mouse_mode != SELECT or not state.is_following
         self._display.choose_mouse(SELECT)
+
+    def _follow_middle(self) -> None:
+        state, row = self._viewer.state, self._session.baseline_row
+        name = state.used_view if state.used_view in row.names else row.names[0]
+        matrix = row.slice_at(row.names.index(name)).GetSliceToRAS()
+        self._viewer.submit(self._session.place([matrix.GetElement(axis, 3) for axis in range(3)]))
 
     def _swap(self) -> None:
         self._session.take_alternative(0)
