@@ -226,7 +226,9 @@ def _rows(path: str | Path, domain: str, needed: Sequence[str]) -> Iterator[tupl
     for line, row in table_rows(path, f"a table of the SDTM domain {domain}"):
         missing = [name for name in needed if row.get(name) is None]
         if missing:
-            raise InputError(f"{path}, line {line} has no {', '.join(missing)}. Choose a table of the SDTM domain {domain}.")
+            raise InputError(
+                f"{path}, line {line} has no {', '.join(missing)}. Choose a table of the SDTM domain {domain}."
+            )
         yield line, {name: "" if value in (None, "NA") else value.strip() for name, value in row.items() if name}
 
 

@@ -80,9 +80,7 @@ def best_of(steps: Sequence[Step], *, confirmed: bool, settings: Settings) -> Ve
     return _without_response(steps, confirmed=confirmed, settings=settings)
 
 
-def _confirmation(
-    steps: Sequence[Step], start: int, enough: Sequence[Response], settings: Settings
-) -> Step | None:
+def _confirmation(steps: Sequence[Step], start: int, enough: Sequence[Response], settings: Settings) -> Step | None:
     """Return the step that confirms the response at `start`; visits that were not evaluable may lie between."""
     for step in steps[start + 1 :]:
         if step.response in enough:

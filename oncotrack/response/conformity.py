@@ -128,7 +128,9 @@ def _scans(course: Course) -> Iterator[Remark]:
             yield Remark("", visit.label, f"{visit.label} has no date, so that durations are not checked there.")
         if visit.slice_mm is not None and visit.slice_mm > _THICK_MM + TOLERANCE:
             yield Remark(
-                "", visit.label, f"Slices of {visit.slice_mm:.1f} mm at {visit.label}; {_THICK_MM:.0f} mm or less are recommended."
+                "",
+                visit.label,
+                f"Slices of {visit.slice_mm:.1f} mm at {visit.label}; {_THICK_MM:.0f} mm or less are recommended.",
             )
     thick = [visit for visit in course.visits if visit.slice_mm is not None]
     for visit in thick[1:]:
@@ -150,7 +152,9 @@ def _readings(course: Course) -> Iterator[Remark]:
                 yield Remark(lesion.label, visit.label, f"{lesion.label} has no measurement at {visit.label}.")
             if seen and seen.is_proposal:
                 yield Remark(
-                    lesion.label, visit.label, f"{lesion.label} at {visit.label} is a proposal that no reader accepted yet."
+                    lesion.label,
+                    visit.label,
+                    f"{lesion.label} at {visit.label} is a proposal that no reader accepted yet.",
                 )
             if seen and first and seen.plane and first.plane and seen.plane != first.plane:
                 yield Remark(

@@ -207,7 +207,9 @@ class Course:
             if reading is None or reading.seen is not Seen.MERGED:
                 return lesion
             lesion = self._referred(lesion, reading.merged_with)
-        raise InputError(f"{lesion.label} is merged with a lesion that is merged with {lesion.label}. Measure one of them.")
+        raise InputError(
+            f"{lesion.label} is merged with a lesion that is merged with {lesion.label}. Measure one of them."
+        )
 
     def fragments(self, lesion: Lesion) -> list[Lesion]:
         """Return the lesions that split from this one.

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from enum import Enum
 
 from oncotrack.errors import InputError
+from oncotrack.findings.sizes import ENLARGED_MM, MEASURABLE_MM
 
 PARTIAL_PERCENT = 30.0
 """PR: at least this decrease of the sum of diameters from baseline (section 4.3.1)."""
 PROGRESSION_PERCENT, PROGRESSION_MM = 20.0, 5.0
 """PD: at least both increases of the sum from its smallest value on study (section 4.3.1)."""
-NORMAL_NODE_MM, TARGET_NODE_MM = 10.0, 15.0
+NORMAL_NODE_MM, TARGET_NODE_MM = ENLARGED_MM, MEASURABLE_MM
 """A lymph node is normal below the first short axis, and measurable from the second one (section 4.3.1)."""
 TARGET_MM = 10.0
 """Smallest long axis of a measurable lesion, for slices of up to 5 mm (section 3.1)."""

@@ -119,9 +119,9 @@ def verdict(evidence: Evidence, status: Status, settings: Settings) -> tuple[IVe
     """
     start, progress = status.start, frozenset(evidence.progress)
     if status.confirmed and start is not None:
-        plain = _without_progression(evidence)
         if progress or not _is_reset(evidence, start, status.categories):
             return IVerdict(IResponse.ICPD, f"Progression stays confirmed. {status.confirmed}"), status
+        plain = _without_progression(evidence)
         return IVerdict(plain.response, f"{plain.why} It follows a confirmed progression, which stays the end."), status
     if start is None:
         if not progress:

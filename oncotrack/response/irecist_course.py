@@ -74,7 +74,9 @@ def progression_immune(course: Course, responses: Sequence[IVisitResponse]) -> P
     if start is None:
         return None
     visit = course.visits[start]
-    return Progression(start, visit, f"The progression of {visit.label} is not confirmed yet, and nothing better followed.")
+    return Progression(
+        start, visit, f"The progression of {visit.label} is not confirmed yet, and nothing better followed."
+    )
 
 
 class _Assessment:
@@ -199,4 +201,3 @@ class _Assessment:
             if each not in lesions and (seen := each.at(visit)) and seen.seen is Seen.PROGRESSED and not seen.equivocal
         ]
         return f"Unequivocal progression of {', '.join(worse)}." if worse else ""
-

@@ -83,9 +83,7 @@ def respond(course: Course, criteria: str = "recist11", settings: Settings | Non
     """
     settings = settings or Settings()
     if criteria not in CRITERIA:
-        raise InputError(
-            f'There are no criteria "{criteria}"; choose {" or ".join(CRITERIA)}.', parameter="criteria"
-        )
+        raise InputError(f'There are no criteria "{criteria}"; choose {" or ".join(CRITERIA)}.', parameter="criteria")
     if len(course.visits) < 2:
         raise InputError("There is only one visit. A response needs a baseline and at least one later visit.")
     if not course.lesions:
@@ -97,14 +95,10 @@ def respond(course: Course, criteria: str = "recist11", settings: Settings | Non
         immune = assess_immune(course, settings)
         steps = [(each.overall.response, each.visit.label, course.days(n)) for n, each in enumerate(immune, 1)]
         found = progression_immune(course, immune)
-        return CourseResponse(
-            course, criteria, settings, immune, best_immune(steps, settings), None, found, remarks
-        )
+        return CourseResponse(course, criteria, settings, immune, best_immune(steps, settings), None, found, remarks)
     visits = assess(course, settings)
     found = progression(course, visits)
-    best, confirmed = (
-        best_overall(course, visits, found, confirmed=each, settings=settings) for each in (False, True)
-    )
+    best, confirmed = (best_overall(course, visits, found, confirmed=each, settings=settings) for each in (False, True))
     return CourseResponse(course, criteria, settings, visits, best, confirmed, found, remarks)
 
 

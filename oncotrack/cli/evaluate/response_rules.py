@@ -29,9 +29,7 @@ def response_rules(
     from oncotrack.response.result import CRITERIA
 
     if criteria not in CRITERIA:
-        raise InputError(
-            f'There are no criteria "{criteria}"; choose {" or ".join(CRITERIA)}.', parameter="criteria"
-        )
+        raise InputError(f'There are no criteria "{criteria}"; choose {" or ".join(CRITERIA)}.', parameter="criteria")
     result = evaluate_response_rules(read_sdtm(tu, tr, rs), criteria)
     if not result["rows"]:
         raise InputError(f"{rs} has no response that could be compared: no subject has measurements in {tr}.")
@@ -45,7 +43,7 @@ def _lines(result: dict[str, Any]) -> dict[str, str]:
         "Adjudicated rows": "{rows}, agree {agree}".format(**result["adjudicated"]),
     }
     for each in result["differences"]:
-        lines["{subject}, {visit}, {reader}, {test}".format(**each)] = (
-            "table {table}, rules {rules}. {why}".format(**each)
+        lines["{subject}, {visit}, {reader}, {test}".format(**each)] = "table {table}, rules {rules}. {why}".format(
+            **each
         )
     return lines
