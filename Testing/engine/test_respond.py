@@ -84,7 +84,7 @@ def test_a_report_a_table_and_the_sentences_are_written(oncotrack, tmp_path):
     done = oncotrack("respond", patient(tmp_path), "--criteria", "irecist", "--out", tmp_path / "out")
     folder = tmp_path / "out"
     assert done.code == 0
-    assert sorted(path.name for path in folder.iterdir()) == [f"patient.response.{end}" for end in ("csv", "html", "txt")]
+    assert sorted(path.name for path in folder.iterdir()) == [f"patient.response.{end}" for end in ("csv", "html", "pdf", "txt")]
     rows = list(csv.reader((folder / "patient.response.csv").open()))
     assert rows[-1] == ["Response (iRECIST)", "", "iPR", "iPR"]
     page = (folder / "patient.response.html").read_text()
@@ -196,10 +196,44 @@ def test_judgements_and_slice_thickness_are_saved(tmp_path):
     merged = measured(20, assessment=Assessment(Judgement.MERGED, merged_with="2.25.1"))
     path = tmp_path / "findings.json"
     FindingList(VISITS, [finding("L 1", merged, split_from="2.25.2"), finding("L 2", measured(9), uid="2.25.1")]).save(path)
-    loaded = FindingList.load(path)
+    loaded = FindingList.open(path)
     assert loaded.findings[0].observations["t0"].assessment == merged.assessment
     assert (loaded.findings[0].split_from, loaded.time_points[0].slice_mm) == ("2.25.2", 1.0)
 
 
 def test_every_criterion_has_a_name():
     assert CRITERIA == {"recist11": "RECIST 1.1", "irecist": "iRECIST"}
+
+
+@pytest.fixture
+def scans(tmp_path) -> list[str]:
+    """Three scans with a bright ball where the lesions are."""
+    import numpy as np
+
+    from oncotrack.images.files import save
+    from oncotrack.images.geometry import Geometry
+    from oncotrack.images.volume import Volume
+
+    grid = Geometry((40, 40, 20), (2.0, 2.0, 4.0), (-40.0, -40.0, -40.0))
+    k, j, i = np.indices(grid.shape)
+    inside = (grid.to_ras(np.stack([i, j, k], -1)) ** 2).sum(-1) < 225
+    values = np.where(inside, 80, -100).astype(np.int16)
+    return [str(save(tmp_path / f"visit{n}.nii.gz", Volume(values, grid, modality="CT"))) for n in range(3)]
+
+
+def test_pictures_of_every_lesion_are_drawn_where_the_scans_are_given(oncotrack, tmp_path, scans):
+    options = [word for scan in scans for word in ("--scan", scan)]
+    done = oncotrack("respond", patient(tmp_path), *options, "--out", tmp_path / "out")
+    page = (tmp_path / "out" / "patient.response.html").read_text()
+    assert done.code == 0
+    assert [f'alt="{label} at each visit"' in page for label in ("L 1", "LN 1", "L 2", "L 3")] == [True, True, True, False]
+    assert "follow-up 1: reader" in page, "who measured it"
+    assert (tmp_path / "out" / "patient.response.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_each_visit_needs_its_scan(oncotrack, tmp_path, scans):
+    done = oncotrack("respond", patient(tmp_path), "--scan", scans[0], "--out", tmp_path / "out")
+    assert (done.code, "have 3 visits, but 1 scans were given" in done.err) == (2, True)
+    files = [patient(tmp_path, name) for name in "AB"]
+    done = oncotrack("respond", *files, "--scan", scans[0], "--out", tmp_path / "out")
+    assert (done.code, "one patient at a time" in done.err) == (2, True)

@@ -33,6 +33,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "detector": "Evaluate a lymph node detector on scans with known nodes.",
         "detection": "Compare detected boxes with ground truth boxes, from files.",
         "masks": "Compare masks with ground truth masks: Dice, ASD, box IoU.",
+        "response": "Evaluate the measurements proposed at the follow-up on synthetic pairs.",
         "response-rules": "Compare the response rules with a trial's SDTM tables.",
         "dls": "Evaluate predictions for the Deep Longitudinal Study: MED and CPM.",
     },

@@ -13,6 +13,7 @@ from oncotrack.cli.output import print_result, print_written
 from oncotrack.errors import InputError
 
 if TYPE_CHECKING:
+    from oncotrack.report.response import Scans
     from oncotrack.response.criteria import Settings
     from oncotrack.response.result import CourseResponse
 
@@ -31,6 +32,13 @@ def respond(
     confirmation_days: Annotated[
         int, typer.Option("--confirmation-days", metavar="DAYS", help="CR, PR and iUPD are confirmed from this much later.")
     ] = 28,
+    scan: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--scan", metavar="SCAN", help="The scan of a visit, for pictures; repeat in the order of the visits.",
+            show_default=False,
+        ),
+    ] = None,
     json: Json = None,
     out: Out = None,
 ) -> None:
@@ -45,7 +53,10 @@ def respond(
     settings = Settings(too_small, stable_days, confirmation_days)
     results = [_result(path, name, criteria, settings) for path, name in zip(findings, _names(findings), strict=True)]
     if out is not None:
-        for path in _write(out, results):
+        if scan and len(findings) > 1:
+            raise InputError("Scans can be given for one patient at a time.", parameter="scan")
+        scans = _scans(findings[0], scan) if scan else None
+        for path in _write(out, results, scans):
             print_written(path)
     if len(results) == 1:
         _print_one(results[0], json)
@@ -59,11 +70,21 @@ def _result(path: Path, name: str, criteria: str, settings: Settings) -> CourseR
     from oncotrack.response.course_of_findings import course_of_findings
     from oncotrack.response.result import respond
 
-    found = FindingList.load(path)
+    found = FindingList.open(path)
     try:
         return respond(course_of_findings(found.time_points, found, name), criteria, settings)
     except InputError as error:
         raise InputError(f"{path}: {error}", parameter=error.parameter) from error
+
+
+def _scans(path: Path, scans: Sequence[Path]) -> Scans:
+    """Read the scans of one patient, in the order of the visits."""
+    from oncotrack.cli.scans import read_scan
+    from oncotrack.findings.finding_list import FindingList
+    from oncotrack.report.response import Scans
+
+    found = FindingList.open(path)
+    return Scans(found.time_points, found.findings, [read_scan(each) for each in scans])
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
@@ -91,10 +112,10 @@ def _summary(result: CourseResponse) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _write(out: Path, results: Sequence[CourseResponse]) -> list[Path]:
+def _write(out: Path, results: Sequence[CourseResponse], scans: Scans | None) -> list[Path]:
     from oncotrack.atomic import replacing, write_text
     from oncotrack.findings.names import file_stems
-    from oncotrack.report.response import write_response_report
+    from oncotrack.report.response import write_response_page, write_response_pdf
     from oncotrack.report.response_plots import plot_spider, plot_swimmer, plot_waterfall
     from oncotrack.response.table import csv_text, plain_text, table
 
@@ -103,7 +124,8 @@ def _write(out: Path, results: Sequence[CourseResponse]) -> list[Path]:
         written += [
             write_text(out / f"{stem}.response.csv", csv_text(table(result))),
             write_text(out / f"{stem}.response.txt", plain_text(result)),
-            write_response_report(out / f"{stem}.response.html", result),
+            write_response_page(out / f"{stem}.response.html", result, scans),
+            write_response_pdf(out / f"{stem}.response.pdf", result, scans),
         ]
     if len(results) > 1:
         header = ["patient", "best overall response", "best change (%)", "progression", "days"]
