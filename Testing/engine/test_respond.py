@@ -43,7 +43,14 @@ def finding(label: str, *observations, role: Role = Role.TARGET, **fields) -> Fi
 def patient(tmp_path, name: str = "patient", growth: tuple[float, ...] = (30, 20, 18), extra=()) -> str:
     findings = [
         finding("L 1", *(measured(mm) for mm in growth), site="liver"),
-        finding("LN 1", measured(25, 20), measured(20, 12), measured(14, 9), kind=Kind.LYMPH_NODE, site="axillary lymph node"),
+        finding(
+            "LN 1",
+            measured(25, 20),
+            measured(20, 12),
+            measured(14, 9),
+            kind=Kind.LYMPH_NODE,
+            site="axillary lymph node",
+        ),
         finding("L 2", measured(8), measured(8), measured(8), role=Role.NON_TARGET, site="lung"),
         finding("L 3", measured(50), measured(50), role=Role.NONE),
         *extra,
@@ -84,7 +91,9 @@ def test_a_report_a_table_and_the_sentences_are_written(oncotrack, tmp_path):
     done = oncotrack("respond", patient(tmp_path), "--criteria", "irecist", "--out", tmp_path / "out")
     folder = tmp_path / "out"
     assert done.code == 0
-    assert sorted(path.name for path in folder.iterdir()) == [f"patient.response.{end}" for end in ("csv", "html", "pdf", "txt")]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        f"patient.response.{end}" for end in ("csv", "html", "pdf", "txt")
+    ]
     rows = list(csv.reader((folder / "patient.response.csv").open()))
     assert rows[-1] == ["Response (iRECIST)", "", "iPR", "iPR"]
     page = (folder / "patient.response.html").read_text()
@@ -122,7 +131,9 @@ def test_files_of_the_same_name_are_told_apart_by_their_folders(oncotrack, tmp_p
 def test_a_lesion_too_small_to_measure_counts_what_is_set(oncotrack, tmp_path):
     small = replace(measured(30), long_axis=None, short_axis=None, assessment=Assessment(Judgement.TOO_SMALL))
     file = patient(tmp_path, extra=[finding("L 4", measured(30), small, small, site="kidney")])
-    sums = [each["sum_mm"] for each in json.loads(oncotrack("respond", file, "--too-small", 3, "--json", "-").out)["visits"]]
+    sums = [
+        each["sum_mm"] for each in json.loads(oncotrack("respond", file, "--too-small", 3, "--json", "-").out)["visits"]
+    ]
     assert [round(each) for each in sums] == [80, 35, 30]
 
 
@@ -169,7 +180,9 @@ def test_states_of_an_observation_become_readings():
 
 def test_the_sides_of_a_slice_box_are_no_measurement():
     box = SliceBox(0, (0.0, 0.0), (20.0, 10.0))
-    observation = Observation(centre=(0, 0, 0)).with_tracklet(Tracklet((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (box,)))
+    observation = Observation(centre=(0, 0, 0)).with_tracklet(
+        Tracklet((0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 1), (box,))
+    )
     assert reading(observation).long_mm is None
 
 
@@ -195,7 +208,9 @@ def test_visits_are_put_in_the_order_of_their_dates():
 def test_judgements_and_slice_thickness_are_saved(tmp_path):
     merged = measured(20, assessment=Assessment(Judgement.MERGED, merged_with="2.25.1"))
     path = tmp_path / "findings.json"
-    FindingList(VISITS, [finding("L 1", merged, split_from="2.25.2"), finding("L 2", measured(9), uid="2.25.1")]).save(path)
+    FindingList(VISITS, [finding("L 1", merged, split_from="2.25.2"), finding("L 2", measured(9), uid="2.25.1")]).save(
+        path
+    )
     loaded = FindingList.open(path)
     assert loaded.findings[0].observations["t0"].assessment == merged.assessment
     assert (loaded.findings[0].split_from, loaded.time_points[0].slice_mm) == ("2.25.2", 1.0)
@@ -218,7 +233,7 @@ def scans(tmp_path) -> list[str]:
     k, j, i = np.indices(grid.shape)
     inside = (grid.to_ras(np.stack([i, j, k], -1)) ** 2).sum(-1) < 225
     values = np.where(inside, 80, -100).astype(np.int16)
-    return [str(save(tmp_path / f"visit{n}.nii.gz", Volume(values, grid, modality="CT"))) for n in range(3)]
+    return [str(save(Volume(values, grid, modality="CT"), tmp_path / f"visit{n}.nii.gz")) for n in range(3)]
 
 
 def test_pictures_of_every_lesion_are_drawn_where_the_scans_are_given(oncotrack, tmp_path, scans):
@@ -226,7 +241,12 @@ def test_pictures_of_every_lesion_are_drawn_where_the_scans_are_given(oncotrack,
     done = oncotrack("respond", patient(tmp_path), *options, "--out", tmp_path / "out")
     page = (tmp_path / "out" / "patient.response.html").read_text()
     assert done.code == 0
-    assert [f'alt="{label} at each visit"' in page for label in ("L 1", "LN 1", "L 2", "L 3")] == [True, True, True, False]
+    assert [f'alt="{label} at each visit"' in page for label in ("L 1", "LN 1", "L 2", "L 3")] == [
+        True,
+        True,
+        True,
+        False,
+    ]
     assert "follow-up 1: reader" in page, "who measured it"
     assert (tmp_path / "out" / "patient.response.pdf").read_bytes().startswith(b"%PDF")
 

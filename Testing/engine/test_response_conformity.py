@@ -13,7 +13,10 @@ from oncotrack.response.volumes import doubling_days, volume_changes
 
 def remarks(*lesions, **baseline) -> list[str]:
     found = course(*lesions)
-    return [each.text for each in conformity(replace(found, visits=(replace(found.baseline, **baseline), *found.visits[1:])))]
+    return [
+        each.text
+        for each in conformity(replace(found, visits=(replace(found.baseline, **baseline), *found.visits[1:])))
+    ]
 
 
 def test_a_course_that_conforms_has_no_remark():
@@ -42,7 +45,9 @@ def test_thick_slices_are_named():
 
 
 def test_at_most_five_targets_and_two_an_organ():
-    five = [lesion(f"L{n}", 20, 20, organ=organ) for n, organ in enumerate(("liver", "liver", "lung", "lung", "kidney"))]
+    five = [
+        lesion(f"L{n}", 20, 20, organ=organ) for n, organ in enumerate(("liver", "liver", "lung", "lung", "kidney"))
+    ]
     assert remarks(*five) == []
     assert remarks(*five, lesion("L6", 20, 20, organ="spleen")) == ["There are 6 target lesions; RECIST 1.1 allows 5."]
     assert remarks(*five[:4], lesion("L6", 20, 20, organ="Liver ")) == [
@@ -63,7 +68,9 @@ def test_missing_measurements_are_named():
 
 
 def test_other_remarks():
-    assert remarks(lesion("L1", 20, 20, organ="bone")) == ["L1 is in bone: only a soft tissue component can be measured."]
+    assert remarks(lesion("L1", 20, 20, organ="bone")) == [
+        "L1 is in bone: only a soft tissue component can be measured."
+    ]
     assert remarks(lesion("L1", 20, 20), new("X1", PRESENT, PRESENT)) == ["X1 is new but was seen at baseline."]
     assert remarks(non_target("N1", 8, 8, node=True)) == [
         "N1 is a lymph node of 8.0 mm; below 10 mm it is normal and not recorded."
@@ -92,7 +99,9 @@ def test_a_volume_that_doubles_in_hundred_days_has_that_doubling_time():
     assert doubling_days(2000, 1000, 100) == pytest.approx(-100)
 
 
-@pytest.mark.parametrize(("before", "now", "days"), [(0, 10, 10), (10, 0, 10), (10, 10, 10), (10, 20, None), (10, 20, 0)])
+@pytest.mark.parametrize(
+    ("before", "now", "days"), [(0, 10, 10), (10, 0, 10), (10, 10, 10), (10, 20, None), (10, 20, 0)]
+)
 def test_without_growth_dates_or_volumes_there_is_no_doubling_time(before, now, days):
     assert doubling_days(before, now, days) is None
 

@@ -21,7 +21,11 @@ LESIONS = (
 def rows() -> dict[str, list[str]]:
     """The table of the page: the name of each row, and its cells."""
     lines = PAGE.read_text(encoding="utf-8").split("## One course by hand")[1].splitlines()
-    cells = ([cell.strip().replace("**", "") for cell in line.strip("|").split("|")] for line in lines if line.startswith("|"))
+    cells = (
+        [cell.strip().replace("**", "") for cell in line.strip("|").split("|")]
+        for line in lines
+        if line.startswith("|")
+    )
     return {name: values for name, *values in cells}
 
 
@@ -46,7 +50,10 @@ def test_the_numbers_of_the_page_are_those_of_the_program(rows):
 
 def test_a_new_lesion_that_is_confirmed_changes_the_best_response_as_the_page_says():
     later = (each.readings["v4"] for each in LESIONS)
-    lesions = [lesion(e.label, *e.readings.values(), r, role=e.role.value, node=e.is_node) for e, r in zip(LESIONS, later, strict=True)]
+    lesions = [
+        lesion(e.label, *e.readings.values(), r, role=e.role.value, node=e.is_node)
+        for e, r in zip(LESIONS, later, strict=True)
+    ]
     result = respond(course(*lesions, new("X1", None, None, None, None, SUSPECTED, PRESENT)))
     assert result.progression.visit.label == "Week 32"
     assert (result.best.response.value, result.best_confirmed.response.value) == ("PR", "SD")

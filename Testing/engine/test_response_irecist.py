@@ -24,7 +24,9 @@ def test_progression_is_unconfirmed_first():
     assert responses(lesion("L1", 100, 120)) == ["iUPD"]
 
 
-@pytest.mark.parametrize(("next_mm", "expected"), [(124.9, "iUPD"), (125, "iCPD"), (120, "iUPD"), (100, "iSD"), (70, "iPR")])
+@pytest.mark.parametrize(
+    ("next_mm", "expected"), [(124.9, "iUPD"), (125, "iCPD"), (120, "iUPD"), (100, "iSD"), (70, "iPR")]
+)
 def test_target_lesions_confirm_by_five_millimetres_and_reset_by_shrinking(next_mm, expected):
     assert responses(lesion("L1", 100, 120, next_mm)) == ["iUPD", expected]
 

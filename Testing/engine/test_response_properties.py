@@ -23,7 +23,9 @@ def courses(draw) -> Course:
     lesions = []
     for n in range(draw(st.integers(1, 5))):
         role = draw(st.sampled_from(["target", "target", "non-target", "new"]))
-        first = {"target": st.integers(100, 600).map(lambda t: t / 10), "non-target": _of_others, "new": st.none()}[role]
+        first = {"target": st.integers(100, 600).map(lambda t: t / 10), "non-target": _of_others, "new": st.none()}[
+            role
+        ]
         later = _of_target if role == "target" else _of_others
         readings = [draw(first), *(draw(later) for _ in range(_VISITS - 1))]
         lesions.append(lesion(f"L{n}", *readings, role=role, node=draw(st.booleans()), organ=draw(_organs)))

@@ -14,7 +14,19 @@ real = pytest.mark.real
 needs_tables = pytest.mark.skipif(not PUBLIC.is_dir(), reason="needs the public tables in ../shared/data/recist_sdtm")
 
 TU = ("USUBJID", "VISITNUM", "TULOC", "TUSTRESC", "TULNKID", "TUEVAL", "TUEVALID")
-TR = ("USUBJID", "VISITNUM", "VISIT", "TRLNKID", "TRGRPID", "TRTESTCD", "TRSTRESC", "TRSTRESU", "TREVAL", "TREVALID", "TRDTC")
+TR = (
+    "USUBJID",
+    "VISITNUM",
+    "VISIT",
+    "TRLNKID",
+    "TRGRPID",
+    "TRTESTCD",
+    "TRSTRESC",
+    "TRSTRESU",
+    "TREVAL",
+    "TREVALID",
+    "TRDTC",
+)
 RS = ("USUBJID", "VISITNUM", "VISIT", "RSTESTCD", "RSSTRESC", "RSEVAL", "RSEVALID", "RSACPTFL", "RSDTC")
 
 
@@ -24,11 +36,26 @@ def tables(tmp_path):
 
     def write(organs: dict, results: list, responses: list, unit: str = "mm") -> list[Path]:
         rows = {
-            "tu": [TU, *(("S1", "1", organ, role, link, "INVESTIGATOR", "NA") for link, (organ, role) in organs.items())],
+            "tu": [
+                TU,
+                *(("S1", "1", organ, role, link, "INVESTIGATOR", "NA") for link, (organ, role) in organs.items()),
+            ],
             "tr": [
                 TR,
                 *(
-                    ("S1", visit, f"VISIT {visit}", link, "", test, value, unit, "INVESTIGATOR", "NA", f"2025-0{visit}-01")
+                    (
+                        "S1",
+                        visit,
+                        f"VISIT {visit}",
+                        link,
+                        "",
+                        test,
+                        value,
+                        unit,
+                        "INVESTIGATOR",
+                        "NA",
+                        f"2025-0{visit}-01",
+                    )
                     for visit, link, test, value in results
                 ),
             ],
@@ -67,7 +94,9 @@ def test_all_rows_of_the_public_recist_tables_agree(oncotrack):
 @real
 @needs_tables
 def test_the_public_irecist_table_agrees_but_for_rows_that_contradict_the_guideline(oncotrack):
-    done = oncotrack("evaluate", "response-rules", *public("rs_onco_irecist.csv"), "--criteria", "irecist", "--json", "-")
+    done = oncotrack(
+        "evaluate", "response-rules", *public("rs_onco_irecist.csv"), "--criteria", "irecist", "--json", "-"
+    )
     result = json.loads(done.out)
     differences = {(each["subject"], each["visit"]): (each["table"], each["rules"]) for each in result["differences"]}
     assert (result["rows"], result["agree"]) == (52, 48)
@@ -97,18 +126,27 @@ def test_a_table_is_read_as_a_course(tables):
 
 
 def test_centimetres_are_read_too(tables):
-    results = [(visit, link, test, value if test == "TUMSTATE" else str(float(value) / 10)) for visit, link, test, value in MEASURED]
+    results = [
+        (visit, link, test, value if test == "TUMSTATE" else str(float(value) / 10))
+        for visit, link, test, value in MEASURED
+    ]
     (of,) = read_sdtm(*tables(ORGANS, results, [("2", "OVRLRESP", "PR")], unit="cm"))
     assert evaluate_response_rules([of], "recist11")["agree"] == 1
 
 
 def test_a_difference_names_the_row_the_rule_and_the_measurements(oncotrack, tables):
-    files = tables(ORGANS, MEASURED, [("2", "OVRLRESP", "SD"), ("2", "TRGRESP", "PR"), ("2", "NTRGRESP", "CR"), ("2", "NEWLIND", "N")])
+    files = tables(
+        ORGANS,
+        MEASURED,
+        [("2", "OVRLRESP", "SD"), ("2", "TRGRESP", "PR"), ("2", "NTRGRESP", "CR"), ("2", "NEWLIND", "N")],
+    )
     result = json.loads(oncotrack("evaluate", "response-rules", *files, "--json", "-").out)
     assert (result["rows"], result["agree"]) == (4, 2)
     overall, non_target = result["differences"]
     assert (overall["subject"], overall["visit"], overall["table"], overall["rules"]) == ("S1", "VISIT 2", "SD", "PR")
-    assert overall["why"].endswith("The sum of target diameters is 29.0 mm, -42.0 % from the baseline of 50.0 mm; PR from -30 %.")
+    assert overall["why"].endswith(
+        "The sum of target diameters is 29.0 mm, -42.0 % from the baseline of 50.0 mm; PR from -30 %."
+    )
     assert (non_target["test"], non_target["rules"]) == ("NTRGRESP", "Non-CR/Non-PD")
     shown = oncotrack("evaluate", "response-rules", *files).out
     assert "table SD, rules PR" in " ".join(shown.split())
@@ -121,7 +159,12 @@ def test_visits_without_measurements_are_compared_by_the_parts_of_the_response(t
 
 
 def test_a_missing_target_is_not_evaluable_and_states_are_read(tables):
-    results = [*MEASURED[:5], ("2", "T01", "LDIAM", "TOO SMALL TO MEASURE"), ("2", "T02", "LPERP", "NE"), ("2", "NT01", "TUMSTATE", "ABSENT")]
+    results = [
+        *MEASURED[:5],
+        ("2", "T01", "LDIAM", "TOO SMALL TO MEASURE"),
+        ("2", "T02", "LPERP", "NE"),
+        ("2", "NT01", "TUMSTATE", "ABSENT"),
+    ]
     (of,) = read_sdtm(*tables(ORGANS, results, [("2", "OVRLRESP", "NE")]))
     assert evaluate_response_rules([of], "recist11")["agree"] == 1
 

@@ -20,22 +20,27 @@ if TYPE_CHECKING:
 
 def respond(
     findings: Annotated[
-        list[Path], typer.Argument(metavar="FINDINGS.json ...", help="Findings of one patient; several files for a cohort.")
+        list[Path],
+        typer.Argument(metavar="FINDINGS.json ...", help="Findings of one patient; several files for a cohort."),
     ],
     criteria: Criteria = "recist11",
     too_small: Annotated[
         float, typer.Option("--too-small", metavar="MM", help="Diameter of a lesion too small to measure.")
     ] = 5.0,
     stable_days: Annotated[
-        int, typer.Option("--stable-days", metavar="DAYS", help="SD counts as best response from this long after baseline.")
+        int,
+        typer.Option("--stable-days", metavar="DAYS", help="SD counts as best response from this long after baseline."),
     ] = 42,
     confirmation_days: Annotated[
-        int, typer.Option("--confirmation-days", metavar="DAYS", help="CR, PR and iUPD are confirmed from this much later.")
+        int,
+        typer.Option("--confirmation-days", metavar="DAYS", help="CR, PR and iUPD are confirmed from this much later."),
     ] = 28,
     scan: Annotated[
         list[Path] | None,
         typer.Option(
-            "--scan", metavar="SCAN", help="The scan of a visit, for pictures; repeat in the order of the visits.",
+            "--scan",
+            metavar="SCAN",
+            help="The scan of a visit, for pictures; repeat in the order of the visits.",
             show_default=False,
         ),
     ] = None,

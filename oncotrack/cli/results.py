@@ -58,7 +58,9 @@ def findings_of_visits(
 ) -> FindingList:
     """Return the lesion clicked at the first visit (RAS mm, radius in mm) and its chain of matches as one finding."""
     scans = zip(visit_labels(len(visits)), visits.volumes, strict=True)
-    findings = FindingList([time_point_of(image, f"t{n}", label) for n, (label, image) in enumerate(scans)], notes=notes)
+    findings = FindingList(
+        [time_point_of(image, f"t{n}", label) for n, (label, image) in enumerate(scans)], notes=notes
+    )
     finding = findings.add(BASELINE, _clicked_observation(at, radius))
     for link in links:
         findings.observe(finding.uid, f"t{link.visit}", link.match.observation())

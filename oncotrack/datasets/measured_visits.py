@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from oncotrack.findings.finding import Kind, Observation
+from oncotrack.findings.finding import Kind, Observation, Point
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import make_patient
+from oncotrack.phantom.course import Deposit
 from oncotrack.phantom.patient import Patient
 from oncotrack.phantom.truth import Instance, VisitTruth, observation
+from oncotrack.response.course import Reading, Seen
+from oncotrack.response.criteria import MOST_PER_ORGAN, MOST_TARGETS, TARGET_MM, TARGET_NODE_MM
 
 LEAST_LONG_MM, LEAST_NODE_MM = 10.0, 10.0
 """Smallest lesions used: long axis, and short axis of a lymph node, at baseline."""
@@ -57,6 +61,115 @@ class MeasuredVisits:
     lesions: tuple[MeasuredLesion, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class TargetTruth:
+    """A target lesion through several visits.
+
+    Attributes
+    ----------
+    name, organ : str
+        Of the lesion.
+    is_node : bool
+        Whether it is a lymph node.
+    before : Observation
+        At baseline, with its mask and diameters.
+    readings : tuple of Reading
+        The truth at every visit.
+    positions : tuple of point or None
+        Its centre at every visit, RAS mm; None where it is gone.
+    """
+
+    name: str
+    organ: str
+    is_node: bool
+    before: Observation
+    readings: tuple[Reading, ...]
+    positions: tuple[Point | None, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class MeasuredCourse:
+    """The scans of several visits and the target lesions chosen at the first."""
+
+    name: str
+    scans: tuple[Volume, ...]
+    targets: tuple[TargetTruth, ...]
+
+
+def measured_courses(first: int, count: int, visits: int = 5) -> Iterator[MeasuredCourse]:
+    """Yield synthetic patients with several visits and at most five target lesions, two in an organ, the largest first.
+
+    Parameters
+    ----------
+    first, count : int
+        First seed, and number of patients.
+    visits : int
+        Scans of each.
+    """
+    for seed in range(first, first + count):
+        patient = _patient(seed, visits)
+        if targets := tuple(_targets(patient)):
+            yield MeasuredCourse(f"phantom {seed}", tuple(visit.image for visit in patient.visits), targets)
+
+
+def _patient(seed: int, visits: int) -> Patient:
+    rng = np.random.default_rng([seed, 29])
+    across, thickness = float(rng.uniform(0.9, 1.4)), float(rng.choice([2.0, 2.5, 3.0, 5.0]))
+    size = (round(360 / across), round(280 / across), round(rng.uniform(240, 320) / thickness))
+    return make_patient(seed, visits, size=size, spacing=(across, across, thickness))
+
+
+def _targets(patient: Patient) -> Iterator[TargetTruth]:
+    per_organ: Counter[str] = Counter()
+    candidates = []
+    for deposit in patient.deposits:
+        seen = [visit.truth.instance(deposit.number) for visit in patient.visits]
+        old = seen[0]
+        if old is None or not _has_one_match(deposit) or not _is_target(old) or not _is_inside(patient, seen):
+            continue
+        candidates.append((-old.long_axis.length_mm, deposit.number, seen))
+    for _size, number, seen in sorted(candidates, key=lambda each: each[:2]):
+        old = seen[0]
+        assert old is not None
+        organ = "lymph nodes" if old.kind is Kind.LYMPH_NODE else old.site
+        if sum(per_organ.values()) >= MOST_TARGETS or per_organ[organ] >= MOST_PER_ORGAN:
+            continue
+        per_organ[organ] += 1
+        before = replace(observation(old), mask=PackedMask.of(_mask(patient.visits[0].truth, old)))
+        yield TargetTruth(
+            f"{old.site} {number}", old.site, old.kind is Kind.LYMPH_NODE, before,
+            tuple(map(_reading, seen)), tuple(each and each.centre for each in seen),
+        )  # fmt: skip
+
+
+def _is_target(instance: Instance) -> bool:
+    if instance.kind is Kind.LYMPH_NODE:
+        return instance.short_axis.length_mm >= TARGET_NODE_MM
+    return instance.long_axis.length_mm >= TARGET_MM
+
+
+def _is_inside(patient: Patient, seen: Sequence[Instance | None]) -> bool:
+    """Return whether a lesion lies inside every scan that shows it."""
+    return all(
+        each is None or bool(visit.image.geometry.contains(each.centre, _MARGIN_MM))
+        for visit, each in zip(patient.visits, seen, strict=True)
+    )
+
+
+def _reading(instance: Instance | None) -> Reading:
+    if instance is None:
+        return Reading(seen=Seen.ABSENT)
+    return Reading(
+        long_mm=instance.long_axis.length_mm,
+        short_mm=instance.short_axis.length_mm,
+        volume_mm3=instance.volume_mm3,
+    )
+
+
+def _has_one_match(deposit: Deposit) -> bool:
+    return not ({"merges", "splits"} & set(deposit.fates) or deposit.parent or deposit.merged_into)
+
+
 def measured_phantoms(first: int, count: int) -> Iterator[MeasuredVisits]:
     """Yield synthetic patients whose lesions grew, shrank or stayed; motion, contrast phase and scanner differ.
 
@@ -66,10 +179,7 @@ def measured_phantoms(first: int, count: int) -> Iterator[MeasuredVisits]:
         First seed, and number of patients.
     """
     for seed in range(first, first + count):
-        rng = np.random.default_rng([seed, 29])
-        across, thickness = float(rng.uniform(0.9, 1.4)), float(rng.choice([2.0, 2.5, 3.0, 5.0]))
-        size = (round(360 / across), round(280 / across), round(rng.uniform(240, 320) / thickness))
-        patient = make_patient(seed, 2, size=size, spacing=(across, across, thickness))
+        patient = _patient(seed, 2)
         lesions = tuple(_lesions(patient))
         if lesions:
             images = (visit.image for visit in patient.visits)
@@ -80,7 +190,7 @@ def _lesions(patient: Patient) -> Iterator[MeasuredLesion]:
     before, after = (visit.truth for visit in patient.visits)
     grids = [visit.image.geometry for visit in patient.visits]
     for deposit in patient.deposits:
-        if {"merges", "splits"} & set(deposit.fates) or deposit.parent or deposit.merged_into:
+        if not _has_one_match(deposit):
             continue
         old, new = before.instance(deposit.number), after.instance(deposit.number)
         if old is None or new is None or not _is_used(old, new):

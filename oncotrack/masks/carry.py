@@ -188,12 +188,14 @@ class _Template:
             labels = bounded_labels(radius[n], SURE, POSSIBLE)
             if not (radius[n] < SURE).any():
                 continue
-            inside, _models = grabcut(levels[n], labels, models)
-            mask[n] = bounded_by(inside, radius[n], BLUR * innermost, TRUST)
+            mask[n], _models = grabcut(levels[n], labels, models)
+        mask = bounded_by(mask, radius, BLUR * innermost, TRUST)
         first = self._image.geometry.to_ras((self._offset + shift)[::-1])
         grid = Geometry(radius.shape[::-1], (self._step,) * 3, tuple(first), self._image.direction)
         if not mask.any():
-            raise InputError("Nothing like the lesion of the baseline is at the match. Draw it there, or mark it as absent.")
+            raise InputError(
+                "Nothing like the lesion of the baseline is at the match. Draw it there, or mark it as absent."
+            )
         return Volume(mask.astype(np.float32), grid, self._followup.name)
 
 

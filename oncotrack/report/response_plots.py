@@ -54,7 +54,9 @@ def plot_course(result: CourseResponse) -> Any:
     if known:
         axes.plot(*zip(*known, strict=True), "s-", color="black", label="sum", linewidth=2)
     if sums[0]:
-        axes.axhline(sums[0] * (1 - PARTIAL_PERCENT / 100), color=COLOURS["PR"], linestyle=":", label="PR from baseline")
+        axes.axhline(
+            sums[0] * (1 - PARTIAL_PERCENT / 100), color=COLOURS["PR"], linestyle=":", label="PR from baseline"
+        )
     top = max([mm for _time, mm in known], default=1.0)
     for time, each in zip(times[1:], result.visits, strict=True):
         axes.annotate(
@@ -78,7 +80,9 @@ def plot_waterfall(results: Sequence[CourseResponse]) -> Any:
     -------
     matplotlib Figure
     """
-    known = sorted((r for r in results if r.best_change_percent is not None), key=lambda r: -(r.best_change_percent or 0))
+    known = sorted(
+        (r for r in results if r.best_change_percent is not None), key=lambda r: -(r.best_change_percent or 0)
+    )
     title = f"Best change from baseline, {len(known)} of {len(results)} patients"
     figure, axes = _figure(title, "patient", "sum of diameters (%)", width=max(6.0, 0.35 * len(known) + 3))
     for number, result in enumerate(known):
@@ -131,9 +135,7 @@ def plot_swimmer(results: Sequence[CourseResponse]) -> Any:
     units = {_times(result.course)[1] for result in results}
     unit = units.pop() if len(units) == 1 else "visit"
     figure, axes = _figure("Time on study", unit, "", height=max(3.0, 0.35 * len(results) + 1.5))
-    timed = [
-        (_times(r.course)[0] if unit != "visit" else list(range(len(r.course.visits))), r) for r in results
-    ]
+    timed = [(_times(r.course)[0] if unit != "visit" else list(range(len(r.course.visits))), r) for r in results]
     timed.sort(key=lambda each: each[0][-1])
     for row, (times, result) in enumerate(timed):
         axes.barh(row, times[-1], color=COLOURS[group(result.best.response.value)], alpha=0.55, height=0.6)
@@ -148,7 +150,9 @@ def plot_swimmer(results: Sequence[CourseResponse]) -> Any:
         else:
             axes.annotate("", (times[-1] * 1.05, row), (times[-1], row), arrowprops={"arrowstyle": "->"})
     axes.set_yticks(range(len(timed)), [r.course.name or str(n + 1) for n, (_times, r) in enumerate(timed)])
-    _legend(axes, {group(result.best.response.value) for result in results}, "Triangle: CR or PR first seen. Cross: PD.")
+    _legend(
+        axes, {group(result.best.response.value) for result in results}, "Triangle: CR or PR first seen. Cross: PD."
+    )
     return figure
 
 

@@ -82,41 +82,41 @@ def target_result(
     complete = [(each.mm, n) for n, each in enumerate(sums[:-1]) if each.mm is not None]
     nadir_mm, nadir_index = min(complete) if complete else (None, 0)
 
-    def result(response: Response, why: str) -> TargetResult:
+    def _result(response: Response, why: str) -> TargetResult:
         return TargetResult(Verdict(response, why), now, baseline_mm, nadir_mm)
 
     if not now.parts and not now.missing:
-        return result(Response.NONE, "There is no target lesion.")
+        return _result(Response.NONE, "There is no target lesion.")
     if baseline_mm is None or nadir_mm is None:
-        return result(Response.NE, f"There is no sum at baseline: {_not_measured(sums[0])}.")
+        return _result(Response.NE, f"There is no sum at baseline: {_not_measured(sums[0])}.")
     total = now.measured_mm
     returned = [part for part in now.parts if not part.is_normal] if after_complete else []
     if returned:
         seen = ", ".join(part.text for part in returned)
-        return result(Response.PD, f"Seen again after a complete response: {seen}.")
+        return _result(Response.PD, f"Seen again after a complete response: {seen}.")
     if all(part.is_normal for part in now.parts) and not now.missing:
-        return result(Response.CR, _complete_text(now))
+        return _result(Response.CR, _complete_text(now))
     nadir = f"the smallest sum of {nadir_mm:.1f} mm ({course.visits[nadir_index].label})"
     more = _percent_text(total - nadir_mm, nadir_mm)
     if is_progression(total, nadir_mm):
         although = f", although {_not_measured(now)}" if now.missing else ""
-        return result(
+        return _result(
             Response.PD,
             f"The sum of target diameters is {total:.1f} mm, {total - nadir_mm:.1f} mm{more} above {nadir}{although}; PD "
             f"from {PROGRESSION_PERCENT:.0f} % and {PROGRESSION_MM:.0f} mm.",
         )
     if now.missing:
-        return result(
+        return _result(
             Response.NE, f"Of the target lesions {_not_measured(now)}; the others alone ({total:.1f} mm) are not PD."
         )
     change = f"{_percent_text(total - baseline_mm, baseline_mm, ' from')} the baseline of {baseline_mm:.1f} mm"
     text = f"The sum of target diameters is {total:.1f} mm,{change}"
     if is_partial(total, baseline_mm):
-        return result(Response.PR, f"{text}; PR from -{PARTIAL_PERCENT:.0f} %.")
+        return _result(Response.PR, f"{text}; PR from -{PARTIAL_PERCENT:.0f} %.")
     neither = f"{text} and {total - nadir_mm:+.1f} mm{more} from {nadir}"
     if _has_confirmed_partial(course, before, settings):
-        return result(Response.PR, f"{neither}; a confirmed PR continues until PD.")
-    return result(
+        return _result(Response.PR, f"{neither}; a confirmed PR continues until PD.")
+    return _result(
         Response.SD,
         f"{neither}: neither PR (-{PARTIAL_PERCENT:.0f} %) nor PD (+{PROGRESSION_PERCENT:.0f} % and "
         f"+{PROGRESSION_MM:.0f} mm).",

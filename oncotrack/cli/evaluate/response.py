@@ -14,7 +14,12 @@ from oncotrack.followup import DEFAULT_METHOD
 
 def response(
     cases: Annotated[int, typer.Option("--cases", min=1, help="Number of synthetic patients.")] = 10,
-    method: Annotated[str, typer.Option("--method", help="The follow-up method that finds the lesions.")] = DEFAULT_METHOD,
+    method: Annotated[
+        str, typer.Option("--method", help="The follow-up method that finds the lesions.")
+    ] = DEFAULT_METHOD,
+    courses: Annotated[
+        bool, typer.Option("--courses", help="Compare responses over five visits instead, with those of the truth.")
+    ] = False,
     validation: Annotated[
         bool, typer.Option("--validation", help="Use the validation patients, not the test patients.")
     ] = False,
@@ -25,15 +30,28 @@ def response(
     Long axis, volume and mask of each accepted match, next to those of the baseline copied and to an ellipsoid on the
     baseline's diameters.
     """
-    from oncotrack.datasets.measured_visits import measured_phantoms
+    from oncotrack.datasets.measured_visits import measured_courses, measured_phantoms
     from oncotrack.datasets.node_scans import HELD_OUT, TEST
+    from oncotrack.evaluation.measured_courses import evaluate_measured_courses
     from oncotrack.evaluation.measured_follow_up import evaluate_measured_follow_up
     from oncotrack.followup.methods import tracker
 
-    pairs = measured_phantoms(HELD_OUT if validation else TEST, cases)
+    first, chosen = HELD_OUT if validation else TEST, tracker(method)
     with progress_bar() as progress:
-        result = evaluate_measured_follow_up(tracker(method), pairs, count=cases, progress=progress)
-    print_result(result, json, dict(_lines(result)))
+        if courses:
+            result = evaluate_measured_courses(chosen, measured_courses(first, cases), count=cases, progress=progress)
+        else:
+            pairs = measured_phantoms(first, cases)
+            result = evaluate_measured_follow_up(chosen, pairs, count=cases, progress=progress)
+    print_result(result, json, dict(_course_lines(result) if courses else _lines(result)))
+
+
+def _course_lines(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "Courses", "{courses} with {visits} visits after baseline".format(**result)
+    yield "Same response", "{visits_agree:.0f} % of the visits".format(**result)
+    yield "Same best response", "{courses_agree:.0f} % of the courses".format(**result)
+    for each in result["differences"]:
+        yield "{course}, {visit}".format(**each), "truth {truth}, measured {measured}".format(**each)
 
 
 def _lines(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
