@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy
@@ -16,8 +16,8 @@ from oncotrack.masks.shape import IntensityModel
 from oncotrack.masks.windows import grey, lesion_window
 from oncotrack.registration.registration import Registration
 
-SMALLEST, LARGEST = 0.3, 2.2
-"""Sizes that are tried, in sizes of the baseline mask."""
+SMALLEST, LARGEST = 0.3, 2.3
+"""Sizes that are tried, in sizes of the baseline mask; the largest one is that of the ring's outer border."""
 SPREAD = 0.35
 """Standard deviation of the natural logarithm of the size."""
 SHIFT_MM = 4.0
@@ -26,19 +26,33 @@ WEIGHT_PER_MM = 0.85
 """Weight of the image against both, for each mm of the lesion's radius; see `IntensityModel.overlap`."""
 RING, OPPOSED = 0.35, 0.3
 """Width of the ring around the mask that should not resemble the lesion, in radii, and its weight."""
-SURE, POSSIBLE, TRUST, BLUR = 0.8, 1.2, 1.0, 0.12
+SURE, POSSIBLE, TRUST, BLUR = 0.75, 1.25, 0.7, 0.12
 """As in `grabcut`, around the fitted shape."""
-_EDGES, _SIZES = 40, 33
-_FINEST, _COARSEST = 0.6, 2.0  # grid, mm
-_ROUNDS = 2
+ROUNDS, REFINEMENTS = 2, 3
+"""How often the intensities are learned again from the fit, and the border from the mask."""
+STARTS = (1.0, 0.6)
+"""Sizes at which the follow-up's intensities are learned first, beside those of the baseline."""
+_SIZES = 33
+_FINEST, _COARSEST = 0.7, 2.5  # grid, mm
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Where the carried mask fits best: its shift from the match in mm (R, A, S), and its size against baseline."""
+    """Where the carried mask fits best.
 
-    shift: Point
-    size: float
+    Attributes
+    ----------
+    shift : (3,) float
+        From the match, mm along R, A, S.
+    size : float
+        Against the size at baseline.
+    score : float
+        Evidence of the image, less the prior of size and shift.
+    """
+
+    shift: Point = (0.0, 0.0, 0.0)
+    size: float = 1.0
+    score: float = -np.inf
 
 
 def carry_mask(
@@ -47,8 +61,8 @@ def carry_mask(
     """Return the mask of a lesion at the follow-up.
 
     The baseline mask is carried through the registration so that its centre lies at the match. Sizes and shifts of it are
-    tried; the best one holds the intensities of the lesion and not those around it, learned first at baseline and then at
-    the follow-up itself. GrabCut then decides on the voxels near its border, slice by slice.
+    tried; the best one holds the intensities of the lesion and not those around it, learned at baseline or at the
+    follow-up itself, whichever explains it better. GrabCut then decides on the voxels near its border, slice by slice.
 
     Parameters
     ----------
@@ -78,13 +92,8 @@ def carry_mask(
     if not followup.geometry.contains(centre):
         raise InputError("The match lies outside the follow-up. Place it on the lesion first.")
     template = _Template(baseline, mask, followup, registration, centre)
-    model = template.model_at_baseline()
-    fit = template.fit(model)
-    for _ in range(_ROUNDS - 1):
-        model = template.model_at(fit)
-        fit = template.fit(model)
-    found = template.delineate(fit)
-    return _on_grid(found, followup), fit
+    best = max(template.fits(), key=lambda fit: fit.score)
+    return _on_grid(template.delineate(best), followup), best
 
 
 class _Template:
@@ -96,119 +105,150 @@ class _Template:
         points = mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1])
         middle = points.mean(0)
         extent = float(np.linalg.norm(points - middle, axis=1).max()) + max(mask.spacing) / 2
-        self._step = float(np.clip(extent / 12, max(_FINEST, min(followup.spacing) / 2), _COARSEST))
-        self._distances_at_baseline = _signed_distances(mask, middle, 2.4 * extent + 4, self._step)
-        self._radius = max(-float(self._distances_at_baseline.array.min()), self._step)
-        self._at_baseline = baseline.resampled(self._distances_at_baseline.geometry).array
-        self._baseline, self._followup = baseline, followup
+        step = float(np.clip(extent / 10, _FINEST, _COARSEST))
+        at_baseline = _signed_distances(mask, middle, 2.4 * extent + 4, step)
+        self._radius = max(-float(at_baseline.array.min()), step)
+        self._baseline, self._followup, self._step = baseline, followup, step
+        self._values_at_baseline = baseline.resampled(at_baseline.geometry).array
+        self._radius_at_baseline = 1 + at_baseline.array / self._radius
         reach = LARGEST * extent + 2
-        grid = Geometry.around(centre, (reach,) * 3, self._step)
-        carried = np.asarray(registration.to_followup(middle))
-        back = registration.to_baseline(_points(grid) + (carried - centre))
-        self._distances = self._distances_at_baseline.sample(back, fill=3 * extent).reshape(grid.shape)
-        self._margin = int(np.ceil(min(2.5 * SHIFT_MM, 1.2 * self._radius + 2) / self._step))
-        wide = reach + self._margin * self._step
-        self._image = followup.resampled(Geometry.around(centre, (wide,) * 3, self._step))
+        grid = Geometry.around(centre, (reach,) * 3, step)
+        back = middle + (_points(grid) - centre) @ _local_matrix(registration, registration.to_followup(middle)).T
+        self._distances = at_baseline.sample(back, fill=3 * extent).reshape(grid.shape)
+        self._margin = int(np.ceil(min(2.5 * SHIFT_MM, 1.2 * self._radius + 2) / step))
+        self._image = followup.resampled(Geometry.around(centre, (reach + self._margin * step,) * 3, step))
         self._offset = (np.array(self._image.array.shape) - np.array(grid.shape)) // 2
-        offsets = np.linspace(SMALLEST, LARGEST, _SIZES) - 1
-        self._borders = offsets * self._radius
-        edges = np.concatenate([[-np.inf], self._borders, [np.inf]])
-        self._shell = np.digitize(self._distances.ravel(), edges[1:-1])
-        self._counts = np.cumsum(np.bincount(self._shell, minlength=_SIZES + 1))[:_SIZES]
+        self._borders = (np.linspace(SMALLEST, LARGEST, _SIZES) - 1) * self._radius
+        self._used = np.flatnonzero(self._distances.ravel() < self._borders[-1])
+        self._shell = np.digitize(self._distances.ravel()[self._used], self._borders)
+        self._counts = np.cumsum(np.bincount(self._shell, minlength=_SIZES))
         self._area = max(int((self._distances < 0).sum()), 1)
+        where = np.stack(np.unravel_index(self._used, grid.shape)) + self._offset[:, None]
+        self._in_image = np.ravel_multi_index(tuple(where), self._image.array.shape)
+        self._strides = np.array(self._image.array.strides) // self._image.array.itemsize
 
-    def model_at_baseline(self) -> IntensityModel:
-        """Return the intensities of the lesion and its surroundings at baseline."""
-        radius = 1 + self._distances_at_baseline.array / self._radius
-        return self._model(self._baseline, self._at_baseline, radius)
+    def fits(self) -> list[Fit]:
+        """Return the best fit from the intensities at baseline, and from those around the match at each of `STARTS`."""
+        models = [self._model(self._baseline, self._values_at_baseline, self._radius_at_baseline)]
+        models += [self._model_at(Fit(size=size)) for size in STARTS]
+        return [self._fit(model) for model in models]
 
-    def model_at(self, fit: Fit) -> IntensityModel:
-        """Return the intensities of the fitted lesion and its surroundings at the follow-up."""
-        return self._model(self._followup, self._part(self._voxels(fit)), self._normalised(fit.size))
+    def _fit(self, model: IntensityModel) -> Fit:
+        """Return the best fit, after the intensities were learned again from it."""
+        fit = self._search(model)
+        for _ in range(ROUNDS - 1):
+            fit = self._search(self._model_at(fit))
+        return fit
+
+    def _model_at(self, fit: Fit) -> IntensityModel:
+        return self._model(self._followup, self._part(fit), self._normalised(self._distances, fit.size))
 
     def _model(self, image: Volume, values: np.ndarray, radius: np.ndarray) -> IntensityModel:
-        window = lesion_window(image, values, radius < 0.9 if (radius < 0.9).any() else radius < 1.0)
-        return IntensityModel(values, radius, window)
+        return IntensityModel(values, radius, lesion_window(image, values, radius < 0.9))
 
-    def fit(self, model: IntensityModel) -> Fit:
-        """Return the most likely shift and size of the carried mask."""
-        ratios = scipy.ndimage.gaussian_filter(model.log_ratios(self._image.array), 0.7)
+    def _search(self, model: IntensityModel) -> Fit:
+        """Return the most likely shift and size: coarsely over all shifts, then around the best one."""
+        ratios = scipy.ndimage.gaussian_filter(model.log_ratios(self._image.array), 0.7).ravel()
         weight = WEIGHT_PER_MM * self._radius * (1 - model.overlap) ** 2
-        sizes = 1 + self._borders / self._radius
-        prior = np.log(sizes) ** 2 / (2 * SPREAD**2)
-        best, found = -np.inf, Fit((0.0, 0.0, 0.0), 1.0)
-        for shift in self._shifts():
-            score = weight * self._evidence(self._part(shift, ratios)) - prior
-            score -= ((shift * self._step) ** 2).sum() / (2 * SHIFT_MM**2)
-            if (top := float(score.max())) > best:
-                mm = (shift * self._step)[::-1]
-                best, found = top, Fit((float(mm[0]), float(mm[1]), float(mm[2])), float(sizes[score.argmax()]))
-        return found
+        stride = max(round(max(self._radius / 3, 1.5) / self._step), 1)
+        best, around = (Fit(), np.zeros(3, int)), np.zeros(3, int)
+        reach = self._margin
+        while True:
+            for shift in _cube(reach, stride) + around:
+                if np.linalg.norm(shift) <= self._margin:
+                    fit = self._at(ratios, weight, shift)
+                    if fit.score > best[0].score:
+                        best = fit, shift
+            if stride == 1:
+                return best[0]
+            around, reach, stride = best[1], stride, max(stride // 2, 1)
 
-    def _evidence(self, ratios: np.ndarray) -> np.ndarray:
-        """Return the sum of the ratios inside every border, minus that of the ring around it, per voxel of the template."""
-        sums = np.cumsum(np.bincount(self._shell, ratios.ravel(), _SIZES + 1))[:_SIZES]
+    def _at(self, ratios: np.ndarray, weight: float, shift: np.ndarray) -> Fit:
+        """Return the best size at a shift (z, y, x), in voxels of the grid."""
+        values = ratios[self._in_image + int(shift @ self._strides)]
+        sums = np.cumsum(np.bincount(self._shell, values, _SIZES))
         width = max(round(RING * (_SIZES - 1) / (LARGEST - SMALLEST)), 1)
         outer = np.minimum(np.arange(_SIZES) + width, _SIZES - 1)
         ring = (sums[outer] - sums) / np.maximum(self._counts[outer] - self._counts, 1)
-        return (sums - OPPOSED * self._counts * ring) / self._area
+        evidence = (sums - OPPOSED * self._counts * ring) / self._area
+        sizes = 1 + self._borders / self._radius
+        mm = shift * self._step
+        score = weight * evidence - np.log(sizes) ** 2 / (2 * SPREAD**2) - (mm**2).sum() / (2 * SHIFT_MM**2)
+        n = int(score[:-width].argmax())
+        return Fit((float(mm[2]), float(mm[1]), float(mm[0])), float(sizes[n]), float(score[n]))
 
-    def _shifts(self) -> list[np.ndarray]:
-        """Return the shifts (z, y, x) in voxels of the grid that are tried."""
-        stride = max(round(self._radius / 4 / self._step), 1)
-        steps = np.arange(-(self._margin // stride), self._margin // stride + 1) * stride
-        every = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
-        return list(every[np.linalg.norm(every, axis=1) <= self._margin])
+    def _part(self, fit: Fit) -> np.ndarray:
+        """Return the follow-up's intensities under the shifted template."""
+        low = self._low(fit)
+        return self._image.array[tuple(slice(a, a + n) for a, n in zip(low, self._distances.shape, strict=True))]
 
-    def _voxels(self, fit: Fit) -> np.ndarray:
-        return np.round(np.array(fit.shift[::-1]) / self._step).astype(int)
+    def _low(self, fit: Fit) -> np.ndarray:
+        return self._offset + np.round(np.array(fit.shift[::-1]) / self._step).astype(int)
 
-    def _part(self, shift: np.ndarray, values: np.ndarray | None = None) -> np.ndarray:
-        """Return the follow-up's intensities, or other values on its grid, under the shifted template."""
-        low = self._offset + shift
-        array = self._image.array if values is None else values
-        return array[tuple(slice(a, a + n) for a, n in zip(low, self._distances.shape, strict=True))]
-
-    def _normalised(self, size: float) -> np.ndarray:
-        """Return the normalised radius of the template of a size: 0 at its innermost voxel, 1 on its border."""
-        border = (size - 1) * self._radius
-        return 1 + (self._distances - border) / (size * self._radius)
+    def _normalised(self, distances: np.ndarray, size: float) -> np.ndarray:
+        """Return the normalised radius: 0 at the innermost voxel, 1 on the border of the template of a size."""
+        return 1 + (distances - (size - 1) * self._radius) / (size * self._radius)
 
     def delineate(self, fit: Fit) -> Volume:
-        """Return the mask on the template's grid: GrabCut on every slice, near the border of the fitted template."""
-        radius, shift = self._normalised(fit.size), self._voxels(fit)
-        values = self._part(shift)
-        window = lesion_window(self._followup, values, radius < 0.9)
-        levels = grey(values, window)
+        """Return the mask on the template's grid: GrabCut on every slice near the border, which follows the mask.
+
+        Parameters
+        ----------
+        fit : Fit
+            Where the template fits best.
+
+        Raises
+        ------
+        InputError
+            Nothing is left.
+        """
+        radius, values = self._normalised(self._distances, fit.size), self._part(fit)
+        levels = grey(values, lesion_window(self._followup, values, radius < 0.9))
         middle = int((radius < 1).sum((1, 2)).argmax())
         _mask, models = grabcut(levels[middle], bounded_labels(radius[middle], SURE, POSSIBLE))
-        innermost = fit.size * self._radius / self._step
         mask = np.zeros(radius.shape, bool)
-        for n in np.flatnonzero((radius < POSSIBLE).any((1, 2))):
-            labels = bounded_labels(radius[n], SURE, POSSIBLE)
-            if not (radius[n] < SURE).any():
-                continue
-            mask[n], _models = grabcut(levels[n], labels, models)
-        mask = bounded_by(mask, radius, BLUR * innermost, TRUST)
-        first = self._image.geometry.to_ras((self._offset + shift)[::-1])
-        grid = Geometry(radius.shape[::-1], (self._step,) * 3, tuple(first), self._image.direction)
-        if not mask.any():
-            raise InputError(
-                "Nothing like the lesion of the baseline is at the match. Draw it there, or mark it as absent."
-            )
+        for _ in range(REFINEMENTS):
+            mask[:] = False
+            for n in np.flatnonzero((radius < SURE).any((1, 2))):
+                mask[n], _models = grabcut(levels[n], bounded_labels(radius[n], SURE, POSSIBLE), models)
+            innermost = max(-float((radius - 1).min()), 0.1) * fit.size * self._radius / self._step
+            mask = bounded_by(mask, radius, BLUR * innermost, TRUST)
+            if not mask.any():
+                raise InputError(
+                    "Nothing like the lesion of the baseline is at the match. Draw it there, or mark it as absent."
+                )
+            distances = _distances(mask, self._step)
+            radius = 1 + distances / max(-float(distances.min()), self._step)
+        first = self._image.geometry.to_ras(self._low(fit)[::-1])
+        grid = Geometry(mask.shape[::-1], (self._step,) * 3, tuple(first), self._image.direction)
         return Volume(mask.astype(np.float32), grid, self._followup.name)
 
 
+def _local_matrix(registration: Registration, centre: np.ndarray, step_mm: float = 8.0) -> np.ndarray:
+    """Return the (3, 3) matrix that maps offsets at a point of the follow-up to offsets at baseline."""
+    steps = step_mm * np.eye(3)
+    ahead, behind = (registration.to_baseline(np.asarray(centre) + sign * steps) for sign in (1, -1))
+    return ((ahead - behind) / (2 * step_mm)).T
+
+
 def _signed_distances(mask: Volume, centre: np.ndarray, half_mm: float, step: float) -> Volume:
-    """Return the distance to a mask's border, negative inside, on a grid around its centre, mm."""
-    binary = Volume((mask.array != 0).astype(np.float32), mask.geometry)
+    """Return the distances to a mask's border on a grid around its centre, mm."""
     grid = Geometry.around(centre, (half_mm,) * 3, step)
-    inside = binary.resampled(grid, fill=0).array > 0.5
-    if not inside.any():
-        inside = binary.resampled(grid, fill=0).array > 0
+    share = Volume((mask.array != 0).astype(np.float32), mask.geometry).resampled(grid, fill=0).array
+    inside = share > min(0.5, float(share.max()) / 2)
+    return Volume(_distances(inside, step), grid)
+
+
+def _distances(inside: np.ndarray, step: float) -> np.ndarray:
+    """Return the distance of every voxel to the border of a mask, negative inside, float32 mm."""
     within, beyond = (np.asarray(scipy.ndimage.distance_transform_edt(part, step)) for part in (inside, ~inside))
-    distances = np.where(inside, step / 2 - within, beyond - step / 2)
-    return Volume(distances.astype(np.float32), grid)
+    return np.where(inside, step / 2 - within, beyond - step / 2).astype(np.float32)
+
+
+def _cube(reach: int, stride: int) -> np.ndarray:
+    """Return the shifts (N, 3) of a cube, in voxels."""
+    steps = np.arange(-(reach // stride), reach // stride + 1) * stride
+    return np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), -1).reshape(-1, 3)
 
 
 def _points(grid: Geometry) -> np.ndarray:
@@ -221,12 +261,8 @@ def _on_grid(mask: Volume, scan: Volume) -> Volume:
     """Return a mask on the scan's own voxels: those of which at least half is inside, cropped to it."""
     corners = scan.geometry.to_ijk(mask.geometry.corners)
     part = scan.cropped(corners.min(0) - 1, corners.max(0) + 2)
-    inside = mask.resampled(part.geometry, fill=0).array
-    chosen = inside >= 0.5
-    if not chosen.any():
-        chosen = inside == inside.max()
+    share = mask.resampled(part.geometry, fill=0).array
+    chosen = share >= min(0.5, float(share.max()))
     kji = np.argwhere(chosen)
-    kept = part.cropped(kji.min(0)[::-1], kji.max(0)[::-1] + 1)
-    low, high = kji.min(0), kji.max(0) + 1
-    array = chosen[tuple(slice(a, b) for a, b in zip(low, high, strict=True))].astype(np.uint8)
-    return Volume(array, kept.geometry, scan.name)
+    kept = replace(part, array=chosen.astype(np.uint8)).cropped(kji.min(0)[::-1], kji.max(0)[::-1] + 1)
+    return Volume(kept.array, kept.geometry, scan.name)
