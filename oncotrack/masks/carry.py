@@ -135,9 +135,10 @@ class _Template:
 
     def _fit(self, model: IntensityModel) -> Fit:
         """Return the best fit, after the intensities were learned again from it."""
-        fit = self._search(model)
+        stride = max(round(max(self._radius / 3, 1.5) / self._step), 1)
+        fit = self._search(model, Fit(), self._margin, stride)
         for _ in range(ROUNDS - 1):
-            fit = self._search(self._model_at(fit))
+            fit = self._search(self._model_at(fit), replace(fit, score=-np.inf), stride, stride)
         return fit
 
     def _model_at(self, fit: Fit) -> IntensityModel:
@@ -146,22 +147,18 @@ class _Template:
     def _model(self, image: Volume, values: np.ndarray, radius: np.ndarray) -> IntensityModel:
         return IntensityModel(values, radius, lesion_window(image, values, radius < 0.9))
 
-    def _search(self, model: IntensityModel) -> Fit:
-        """Return the most likely shift and size: coarsely over all shifts, then around the best one."""
+    def _search(self, model: IntensityModel, best: Fit, reach: int, stride: int) -> Fit:
+        """Return the most likely shift and size: coarsely around a fit, then in ever smaller steps around the best one."""
         ratios = scipy.ndimage.gaussian_filter(model.log_ratios(self._image.array), 0.7).ravel()
         weight = WEIGHT_PER_MM * self._radius * (1 - model.overlap) ** 2
-        stride = max(round(max(self._radius / 3, 1.5) / self._step), 1)
-        best, around = (Fit(), np.zeros(3, int)), np.zeros(3, int)
-        reach = self._margin
-        while True:
+        while stride >= 1:
+            around = self._voxels(best)
             for shift in _cube(reach, stride) + around:
                 if np.linalg.norm(shift) <= self._margin:
-                    fit = self._at(ratios, weight, shift)
-                    if fit.score > best[0].score:
-                        best = fit, shift
-            if stride == 1:
-                return best[0]
-            around, reach, stride = best[1], stride, max(stride // 2, 1)
+                    best = max(best, self._at(ratios, weight, shift), key=lambda fit: fit.score)
+            stride //= 2
+            reach = stride
+        return best
 
     def _at(self, ratios: np.ndarray, weight: float, shift: np.ndarray) -> Fit:
         """Return the best size at a shift (z, y, x), in voxels of the grid."""
@@ -183,7 +180,11 @@ class _Template:
         return self._image.array[tuple(slice(a, a + n) for a, n in zip(low, self._distances.shape, strict=True))]
 
     def _low(self, fit: Fit) -> np.ndarray:
-        return self._offset + np.round(np.array(fit.shift[::-1]) / self._step).astype(int)
+        return self._offset + self._voxels(fit)
+
+    def _voxels(self, fit: Fit) -> np.ndarray:
+        """Return a shift (z, y, x) in voxels of the grid."""
+        return np.round(np.array(fit.shift[::-1]) / self._step).astype(int)
 
     def _normalised(self, distances: np.ndarray, size: float) -> np.ndarray:
         """Return the normalised radius: 0 at the innermost voxel, 1 on the border of the template of a size."""
