@@ -80,4 +80,6 @@ def test_synthetic_patients_come_with_masks_and_diameters_at_both_visits():
         before: Observation = lesion.before
         assert isinstance(before.mask, PackedMask)
         assert visits.baseline.geometry.contains(before.centre)
-        assert lesion.mask.array.sum() * lesion.mask.geometry.voxel_mm3 == pytest.approx(lesion.after.volume_mm3, rel=0.01)
+        assert lesion.mask.array.sum() * lesion.mask.geometry.voxel_mm3 == pytest.approx(
+            lesion.after.volume_mm3, rel=0.01
+        )

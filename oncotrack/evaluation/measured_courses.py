@@ -126,16 +126,12 @@ def _reading(pair: ScanPair, target: TargetTruth, position: Point) -> Reading:
     except InputError:
         return Reading(seen=Seen.NOT_EVALUABLE)
     assert found.long_axis and found.short_axis
-    return Reading(
-        long_mm=found.long_axis.length_mm, short_mm=found.short_axis.length_mm, volume_mm3=found.volume_mm3
-    )
+    return Reading(long_mm=found.long_axis.length_mm, short_mm=found.short_axis.length_mm, volume_mm3=found.volume_mm3)
 
 
 def _course(course: MeasuredCourse, readings: Sequence[Sequence[Reading]]) -> Course:
     names = ["Baseline", *(f"Week {_WEEKS * n}" for n in range(1, len(course.scans)))]
-    visits = tuple(
-        Visit(f"v{n}", name, _START + timedelta(weeks=_WEEKS * n)) for n, name in enumerate(names)
-    )
+    visits = tuple(Visit(f"v{n}", name, _START + timedelta(weeks=_WEEKS * n)) for n, name in enumerate(names))
     lesions = [
         Lesion(
             id=target.name,
@@ -148,4 +144,3 @@ def _course(course: MeasuredCourse, readings: Sequence[Sequence[Reading]]) -> Co
         for target, seen in zip(course.targets, readings, strict=True)
     ]
     return Course(visits, tuple(lesions), course.name)
-

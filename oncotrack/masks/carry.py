@@ -11,9 +11,9 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Point
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
-from oncotrack.masks.grabcut import bounded_by, bounded_labels, grabcut
+from oncotrack.masks.grabcut import bounded_by
 from oncotrack.masks.shape import IntensityModel
-from oncotrack.masks.windows import grey, lesion_window
+from oncotrack.masks.windows import lesion_window
 from oncotrack.registration.registration import Registration
 
 SMALLEST, LARGEST = 0.3, 2.3
@@ -26,8 +26,10 @@ WEIGHT_PER_MM = 0.85
 """Weight of the image against both, for each mm of the lesion's radius; see `IntensityModel.overlap`."""
 RING, OPPOSED = 0.35, 0.3
 """Width of the ring around the mask that should not resemble the lesion, in radii, and its weight."""
-SURE, POSSIBLE, TRUST, BLUR = 0.75, 1.25, 0.7, 0.12
+SURE, POSSIBLE, TRUST, BLUR = 0.6, 1.3, 0.5, 0.12
 """As in `grabcut`, around the fitted shape."""
+NOISE = 0.6
+"""Standard deviation of the Gaussian that smooths the likelihood, voxels."""
 ROUNDS, REFINEMENTS = 2, 3
 """How often the intensities are learned again from the fit, and the border from the mask."""
 STARTS = (1.0, 0.6)
@@ -62,7 +64,7 @@ def carry_mask(
 
     The baseline mask is carried through the registration so that its centre lies at the match. Sizes and shifts of it are
     tried; the best one holds the intensities of the lesion and not those around it, learned at baseline or at the
-    follow-up itself, whichever explains it better. GrabCut then decides on the voxels near its border, slice by slice.
+    follow-up itself, whichever explains it better. The intensities then decide on the voxels near its border.
 
     Parameters
     ----------
@@ -191,7 +193,7 @@ class _Template:
         return 1 + (distances - (size - 1) * self._radius) / (size * self._radius)
 
     def delineate(self, fit: Fit) -> Volume:
-        """Return the mask on the template's grid: GrabCut on every slice near the border, which follows the mask.
+        """Return the mask on the template's grid: near its border the intensities decide, and the border follows the mask.
 
         Parameters
         ----------
@@ -203,23 +205,20 @@ class _Template:
         InputError
             Nothing is left.
         """
-        radius, values = self._normalised(self._distances, fit.size), self._part(fit)
-        levels = grey(values, lesion_window(self._followup, values, radius < 0.9))
-        middle = int((radius < 1).sum((1, 2)).argmax())
-        _mask, models = grabcut(levels[middle], bounded_labels(radius[middle], SURE, POSSIBLE))
-        mask = np.zeros(radius.shape, bool)
+        radius = self._normalised(self._distances, fit.size)
+        ratios = scipy.ndimage.gaussian_filter(self._model_at(fit).log_ratios(self._part(fit)), NOISE)
         for _ in range(REFINEMENTS):
-            mask[:] = False
-            for n in np.flatnonzero((radius < SURE).any((1, 2))):
-                mask[n], _models = grabcut(levels[n], bounded_labels(radius[n], SURE, POSSIBLE), models)
-            innermost = max(-float((radius - 1).min()), 0.1) * fit.size * self._radius / self._step
-            mask = bounded_by(mask, radius, BLUR * innermost, TRUST)
+            inside = ((ratios > 0) & (radius < POSSIBLE)) | (radius < SURE)
+            innermost = fit.size * self._radius / self._step
+            mask = bounded_by(inside, radius, BLUR * innermost, TRUST)
             if not mask.any():
-                raise InputError(
-                    "Nothing like the lesion of the baseline is at the match. Draw it there, or mark it as absent."
-                )
+                break
             distances = _distances(mask, self._step)
             radius = 1 + distances / max(-float(distances.min()), self._step)
+        if not mask.any():
+            raise InputError(
+                "Nothing like the lesion of the baseline is at the match. Draw it there, or mark it as absent."
+            )
         first = self._image.geometry.to_ras(self._low(fit)[::-1])
         grid = Geometry(mask.shape[::-1], (self._step,) * 3, tuple(first), self._image.direction)
         return Volume(mask.astype(np.float32), grid, self._followup.name)
