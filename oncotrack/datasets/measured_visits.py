@@ -182,8 +182,8 @@ def measured_phantoms(first: int, count: int) -> Iterator[MeasuredVisits]:
         patient = _patient(seed, 2)
         lesions = tuple(_lesions(patient))
         if lesions:
-            images = (visit.image for visit in patient.visits)
-            yield MeasuredVisits(f"phantom {seed}", *images, lesions)
+            baseline, followup = (visit.image for visit in patient.visits)
+            yield MeasuredVisits(f"phantom {seed}", baseline, followup, lesions)
 
 
 def _lesions(patient: Patient) -> Iterator[MeasuredLesion]:

@@ -151,9 +151,8 @@ def _dice(mask: Volume, truth: Volume) -> float:
     corners = truth.geometry.to_ijk(mask.geometry.corners)
     low = np.minimum(np.floor(corners.min(0)), 0).astype(int)
     high = np.maximum(np.ceil(corners.max(0)) + 1, truth.geometry.size).astype(int)
-    grid = Geometry(
-        tuple(int(n) for n in high - low), truth.spacing, tuple(truth.geometry.to_ras(low)), truth.direction
-    )
+    origin = truth.geometry.to_ras(low)
+    grid = Geometry.from_values(high - low, truth.spacing, origin, truth.direction)
     one, other = (each.resampled(grid, fill=0, nearest=True).array != 0 for each in (mask, truth))
     return dice(one, other)
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from oncotrack.findings.finding import Observation
 from oncotrack.followup.tracker import ScanPair
+from oncotrack.images.volume import Volume
 from oncotrack.masks import findings as mask_findings
 from oncotrack.masks.carry import carry_mask
-from oncotrack.masks.suggestion import propose_mask
+from oncotrack.masks.propagate import propagate_to_3d
+from oncotrack.masks.suggestion import propose_axes, propose_mask
 
 METHOD = "baseline mask carried to the follow-up"
 
@@ -32,7 +34,7 @@ def measure_match(pair: ScanPair, before: Observation, match: Observation) -> Ob
     InputError
         The lesion has no size at baseline, or nothing like it is at the match.
     """
-    mask = before.mask.volume() if before.mask is not None else propose_mask(pair.baseline, before)
+    mask = before.mask.volume() if before.mask is not None else _baseline_mask(pair.baseline, before)
     found, _fit = carry_mask(pair.baseline, mask, pair.followup, pair.registration(), match.centre)
     measured = mask_findings.observation(found)
     method = f"{match.provenance.method}; {METHOD}".removeprefix("; ")
@@ -47,3 +49,8 @@ def measure_match(pair: ScanPair, before: Observation, match: Observation) -> Ob
         mask=measured.mask,
         provenance=replace(match.provenance, method=method),
     )
+
+
+def _baseline_mask(image: Volume, before: Observation) -> Volume:
+    """Return a mask in 3D of a lesion of which diameters, boxes or a radius are known."""
+    return propose_mask(image, before) if before.tracklet else propagate_to_3d(image, propose_axes(before))

@@ -30,9 +30,9 @@ SURE, POSSIBLE, TRUST, BLUR = 0.6, 1.3, 0.5, 0.12
 """As in `grabcut`, around the fitted shape."""
 NOISE = 0.6
 """Standard deviation of the Gaussian that smooths the likelihood, voxels."""
-ROUNDS, REFINEMENTS = 2, 3
+ROUNDS, REFINEMENTS = 1, 1
 """How often the intensities are learned again from the fit, and the border from the mask."""
-STARTS = (1.0, 0.6)
+STARTS: tuple[float, ...] = ()
 """Sizes at which the follow-up's intensities are learned first, beside those of the baseline."""
 _SIZES = 33
 _FINEST, _COARSEST = 0.7, 2.5  # grid, mm
@@ -220,7 +220,7 @@ class _Template:
                 "Nothing like the lesion of the baseline is at the match. Draw it there, or mark it as absent."
             )
         first = self._image.geometry.to_ras(self._low(fit)[::-1])
-        grid = Geometry(mask.shape[::-1], (self._step,) * 3, tuple(first), self._image.direction)
+        grid = Geometry.from_values(mask.shape[::-1], self._step, first, self._image.direction)
         return Volume(mask.astype(np.float32), grid, self._followup.name)
 
 

@@ -139,7 +139,7 @@ def _table_page(result: CourseResponse) -> Any:
 
     head, *rows = table(result)
     figure = Figure(figsize=(11.7, 8.3))
-    axes = figure.add_subplot()
+    axes = figure.add_axes((0.04, 0.1, 0.92, 0.78))
     axes.axis("off")
     axes.set_title(f"{_title(result)}\nBest overall response: {result.best.response.value}", fontsize=13)
     widths = [0.34, *[0.66 / (len(head) - 1)] * (len(head) - 1)]
