@@ -29,13 +29,13 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "evaluate": {
         "landmarks": "Measure the distance between matched and annotated landmarks.",
-        "follow": "Evaluate follow-up methods on lesions known at both time points.",
+        "follow": "Evaluate follow-up methods on lesions known in both scans.",
         "detector": "Evaluate a lymph node detector on scans with known nodes.",
         "detection": "Compare detected boxes with ground truth boxes, from files.",
         "masks": "Compare masks with ground truth masks: Dice, ASD, box IoU.",
-        "response": "Evaluate the measurements proposed at the follow-up on synthetic pairs.",
+        "response": "Evaluate measurements proposed at the follow-up.",
         "response-rules": "Compare the response rules with a trial's SDTM tables.",
-        "dls": "Evaluate predictions for the Deep Longitudinal Study: MED and CPM.",
+        "dls": "Evaluate predictions for Deep Longitudinal Study: MED, CPM.",
     },
     "train": {
         "lntracker": "Train LN-Tracker, the lymph node detector for CT.",

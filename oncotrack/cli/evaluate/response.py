@@ -25,7 +25,7 @@ def response(
     ] = False,
     json: Json = None,
 ) -> None:
-    """Evaluate the measurements proposed at the follow-up on synthetic pairs.
+    """Evaluate measurements proposed at the follow-up.
 
     Long axis, volume and mask of each accepted match, next to those of the baseline copied and to an ellipsoid on the
     baseline's diameters.
