@@ -131,9 +131,7 @@ def test_decisions_of_the_reader_are_kept(findings):
     assert not findings["2.25.104"].observation("t0").is_decided
 
 
-NOT_ASSESSED = (
-    '{"judgement": "", "is_equivocal": false, "is_larger": false, "merged_with": "", "sul_peak": null}'
-)
+NOT_ASSESSED = '{"judgement": "", "is_equivocal": false, "is_larger": false, "merged_with": "", "sul_peak": null}'
 """What is stored of an observation without a judgement for a response."""
 
 

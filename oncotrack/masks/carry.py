@@ -22,18 +22,14 @@ SPREAD = 0.35
 """Standard deviation of the natural logarithm of the size."""
 SHIFT_MM = 4.0
 """Standard deviation of the match's distance from the lesion's centre, mm."""
-WEIGHT_PER_MM = 0.85
+WEIGHT_PER_MM = 2.5
 """Weight of the image against both, for each mm of the lesion's radius; see `IntensityModel.overlap`."""
-RING, OPPOSED = 0.35, 0.3
+RING, OPPOSED = 0.35, 0.45
 """Width of the ring around the mask that should not resemble the lesion, in radii, and its weight."""
-SURE, POSSIBLE, TRUST, BLUR = 0.6, 1.3, 0.5, 0.12
+SURE, POSSIBLE, TRUST, BLUR = 0.6, 1.3, 0.8, 0.12
 """As in `grabcut`, around the fitted shape."""
 NOISE = 0.6
 """Standard deviation of the Gaussian that smooths the likelihood, voxels."""
-ROUNDS, REFINEMENTS = 1, 1
-"""How often the intensities are learned again from the fit, and the border from the mask."""
-STARTS: tuple[float, ...] = ()
-"""Sizes at which the follow-up's intensities are learned first, beside those of the baseline."""
 _SIZES = 33
 _FINEST, _COARSEST = 0.7, 2.5  # grid, mm
 
@@ -63,8 +59,8 @@ def carry_mask(
     """Return the mask of a lesion at the follow-up.
 
     The baseline mask is carried through the registration so that its centre lies at the match. Sizes and shifts of it are
-    tried; the best one holds the intensities of the lesion and not those around it, learned at baseline or at the
-    follow-up itself, whichever explains it better. The intensities then decide on the voxels near its border.
+    tried; the best one holds the intensities of the lesion at baseline and not those around it. The intensities of the
+    follow-up then decide on the voxels near its border.
 
     Parameters
     ----------
@@ -94,8 +90,8 @@ def carry_mask(
     if not followup.geometry.contains(centre):
         raise InputError("The match lies outside the follow-up. Place it on the lesion first.")
     template = _Template(baseline, mask, followup, registration, centre)
-    best = max(template.fits(), key=lambda fit: fit.score)
-    return _on_grid(template.delineate(best), followup), best
+    fit = template.fit()
+    return _on_grid(template.delineate(fit), followup), fit
 
 
 class _Template:
@@ -129,38 +125,23 @@ class _Template:
         self._in_image = np.ravel_multi_index(tuple(where), self._image.array.shape)
         self._strides = np.array(self._image.array.strides) // self._image.array.itemsize
 
-    def fits(self) -> list[Fit]:
-        """Return the best fit from the intensities at baseline, and from those around the match at each of `STARTS`."""
-        models = [self._model(self._baseline, self._values_at_baseline, self._radius_at_baseline)]
-        models += [self._model_at(Fit(size=size)) for size in STARTS]
-        return [self._fit(model) for model in models]
-
-    def _fit(self, model: IntensityModel) -> Fit:
-        """Return the best fit, after the intensities were learned again from it."""
-        stride = max(round(max(self._radius / 3, 1.5) / self._step), 1)
-        fit = self._search(model, Fit(), self._margin, stride)
-        for _ in range(ROUNDS - 1):
-            fit = self._search(self._model_at(fit), replace(fit, score=-np.inf), stride, stride)
-        return fit
-
-    def _model_at(self, fit: Fit) -> IntensityModel:
-        return self._model(self._followup, self._part(fit), self._normalised(self._distances, fit.size))
-
-    def _model(self, image: Volume, values: np.ndarray, radius: np.ndarray) -> IntensityModel:
-        return IntensityModel(values, radius, lesion_window(image, values, radius < 0.9))
-
-    def _search(self, model: IntensityModel, best: Fit, reach: int, stride: int) -> Fit:
-        """Return the most likely shift and size: coarsely around a fit, then in ever smaller steps around the best one."""
-        ratios = scipy.ndimage.gaussian_filter(model.log_ratios(self._image.array), 0.7).ravel()
+    def fit(self) -> Fit:
+        """Return the most likely shift and size: coarsely over all shifts, then in ever smaller steps around the best one."""
+        model = self._model(self._baseline, self._values_at_baseline, self._radius_at_baseline)
+        ratios = scipy.ndimage.gaussian_filter(model.log_ratios(self._image.array), NOISE).ravel()
         weight = WEIGHT_PER_MM * self._radius * (1 - model.overlap) ** 2
+        stride = max(round(max(self._radius / 3, 1.5) / self._step), 1)
+        best, reach = Fit(), self._margin
         while stride >= 1:
-            around = self._voxels(best)
-            for shift in _cube(reach, stride) + around:
+            for shift in _cube(reach, stride) + self._voxels(best):
                 if np.linalg.norm(shift) <= self._margin:
                     best = max(best, self._at(ratios, weight, shift), key=lambda fit: fit.score)
             stride //= 2
             reach = stride
         return best
+
+    def _model(self, image: Volume, values: np.ndarray, radius: np.ndarray) -> IntensityModel:
+        return IntensityModel(values, radius, lesion_window(image, values, radius < 0.9))
 
     def _at(self, ratios: np.ndarray, weight: float, shift: np.ndarray) -> Fit:
         """Return the best size at a shift (z, y, x), in voxels of the grid."""
@@ -188,12 +169,12 @@ class _Template:
         """Return a shift (z, y, x) in voxels of the grid."""
         return np.round(np.array(fit.shift[::-1]) / self._step).astype(int)
 
-    def _normalised(self, distances: np.ndarray, size: float) -> np.ndarray:
+    def _normalised(self, size: float) -> np.ndarray:
         """Return the normalised radius: 0 at the innermost voxel, 1 on the border of the template of a size."""
-        return 1 + (distances - (size - 1) * self._radius) / (size * self._radius)
+        return 1 + (self._distances - (size - 1) * self._radius) / (size * self._radius)
 
     def delineate(self, fit: Fit) -> Volume:
-        """Return the mask on the template's grid: near its border the intensities decide, and the border follows the mask.
+        """Return the mask on the template's grid: near the template's border the intensities of the follow-up decide.
 
         Parameters
         ----------
@@ -205,16 +186,11 @@ class _Template:
         InputError
             Nothing is left.
         """
-        radius = self._normalised(self._distances, fit.size)
-        ratios = scipy.ndimage.gaussian_filter(self._model_at(fit).log_ratios(self._part(fit)), NOISE)
-        for _ in range(REFINEMENTS):
-            inside = ((ratios > 0) & (radius < POSSIBLE)) | (radius < SURE)
-            innermost = fit.size * self._radius / self._step
-            mask = bounded_by(inside, radius, BLUR * innermost, TRUST)
-            if not mask.any():
-                break
-            distances = _distances(mask, self._step)
-            radius = 1 + distances / max(-float(distances.min()), self._step)
+        radius, values = self._normalised(fit.size), self._part(fit)
+        model = self._model(self._followup, values, radius)
+        likely = scipy.ndimage.gaussian_filter(model.log_ratios(values), NOISE) > 0
+        innermost = fit.size * self._radius / self._step
+        mask = bounded_by((likely & (radius < POSSIBLE)) | (radius < SURE), radius, BLUR * innermost, TRUST)
         if not mask.any():
             raise InputError(
                 "Nothing like the lesion of the baseline is at the match. Draw it there, or mark it as absent."
