@@ -32,6 +32,7 @@ TITLES = {
     "detection": "lymph nodes: LN-Tracker, MR",
     "followup": "lesions: DLT, TLT, self-similarity",
     "masks": "RECIST diameters and masks",
+    "response": "RECIST 1.1, iRECIST",
     "networks": "boxes, weights, devices",
     "registration": "elastix, with a cache",
     "settings": "what a reader chose, kept",

@@ -131,13 +131,21 @@ def test_decisions_of_the_reader_are_kept(findings):
     assert not findings["2.25.104"].observation("t0").is_decided
 
 
+NOT_ASSESSED = '{"judgement": "", "is_equivocal": false, "is_larger": false, "merged_with": "", "sul_peak": null}'
+"""What is stored of an observation without a judgement for a response."""
+
+
 def test_saving_writes_the_same_file_in_the_present_version(findings):
     text = OLD_FINDINGS.read_text(encoding="utf-8")
     assert text.count('"centre"') > 3 and text.count('"expected"')
     old = json.loads(text.replace('"centre"', '"position_ras"').replace('"expected"', '"expected_ras"'))
     old["findings"][0]["observations"]["t2"]["state"] = "not found"
     for finding in old["findings"]:
-        finding |= {"side": "", "comment": "", "reader": ""}
+        finding |= {"side": "", "comment": "", "reader": "", "split_from": ""}
+        for observation in finding["observations"].values():
+            observation["assessment"] = json.loads(NOT_ASSESSED)
+    for time_point in old["time_points"]:
+        time_point["slice_mm"] = None
     old["findings"][1] |= {"side": "left", "site": ""}
     assert json.loads(findings.to_json()) == {**old, "version": 3, "notes": [], "measurements": []}
     again = FindingList.from_json(findings.to_json())

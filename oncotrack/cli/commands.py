@@ -17,6 +17,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "series": "List the series of a DICOM folder, DICOMDIR or zip archive.",
         "suv": "Convert a PET to standardised uptake values (SUV).",
         "mask": "Make a mask from two RECIST diameters, in their slice or in 3D.",
+        "respond": "Response to treatment from measured findings: RECIST 1.1, iRECIST.",
         "view": "Open the viewer in a browser.",
         "demo": "Follow several lesions of a sample or synthetic patient.",
         "samples": "List the public sample scans, or download one.",
@@ -28,11 +29,13 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "evaluate": {
         "landmarks": "Measure the distance between matched and annotated landmarks.",
-        "follow": "Evaluate follow-up methods on lesions known at both time points.",
+        "follow": "Evaluate follow-up methods on lesions known in both scans.",
         "detector": "Evaluate a lymph node detector on scans with known nodes.",
         "detection": "Compare detected boxes with ground truth boxes, from files.",
         "masks": "Compare masks with ground truth masks: Dice, ASD, box IoU.",
-        "dls": "Evaluate predictions for the Deep Longitudinal Study: MED and CPM.",
+        "response": "Evaluate measurements proposed at the follow-up.",
+        "response-rules": "Compare the response rules with a trial's SDTM tables.",
+        "dls": "Evaluate predictions for Deep Longitudinal Study: MED, CPM.",
     },
     "train": {
         "lntracker": "Train LN-Tracker, the lymph node detector for CT.",

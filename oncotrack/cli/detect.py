@@ -57,14 +57,12 @@ def detect(
         "method": found[0].observations[_TIME_POINT].provenance.method if found else name,
     }
     if out is not None:
-        from oncotrack.findings.finding import TimePoint
         from oncotrack.findings.finding_list import FindingList
         from oncotrack.findings.node_files import write_nodes
+        from oncotrack.findings.scans import time_point_of
         from oncotrack.report import write_node_report
 
-        about = volume.metadata
-        scan = TimePoint(_TIME_POINT, volume.name, about.get("path", ""), about.get("date", ""),
-                         about.get("series_uid", ""), volume.fingerprint)  # fmt: skip
+        scan = time_point_of(volume, _TIME_POINT, volume.name)
         written = write_nodes(out, FindingList([scan], found), found, _TIME_POINT, volume.geometry)
         report = write_node_report(out / "report.html", volume, found, _TIME_POINT, note=CAUTION)
         for path in (*written, report):

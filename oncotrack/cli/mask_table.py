@@ -35,6 +35,7 @@ def mask_table(
     read: Callable[[Path], Volume],
 ) -> None:
     """Make a mask for every row of a table, in one scan or in the scans that the rows name; `read` reads a scan."""
+    from oncotrack.findings.scans import time_point_of
     from oncotrack.masks.axes_table import ResultRow, write_table
     from oncotrack.masks.batch import make_masks
     from oncotrack.masks.training_pairs import write_pair
@@ -58,7 +59,7 @@ def mask_table(
                 continue
             about = {"image": made.scan or made.image.name, "segmentation": files[made.scan] + _SUFFIX}
             rows.append(ResultRow(made.label, made.observation, **about))
-            scans.setdefault(made.scan, (made.image.geometry, _time_point(made.image)))
+            scans.setdefault(made.scan, (made.image.geometry, time_point_of(made.image, "t0", made.image.name)))
             by_scan.setdefault(made.scan, []).append(made)
             if pairs is not None:
                 try:
@@ -121,15 +122,6 @@ def _pair_names(requests: Sequence[MaskRequest], files: dict[str, str]) -> list[
         is_clear = len(files) == 1 or label.startswith(files[request.scan])
         names.append(label if is_clear else f"{files[request.scan]} {label}")
     return file_stems(names)
-
-
-def _time_point(image: Volume) -> TimePoint:
-    from oncotrack.findings.finding import TimePoint
-
-    about = image.metadata
-    return TimePoint(
-        "t0", image.name, about.get("path", ""), about.get("date", ""), about.get("series_uid", ""), image.fingerprint
-    )
 
 
 def _write(out: Path, stem: str, geometry: Geometry, scan: TimePoint, found: Sequence[MaskResult]) -> None:

@@ -51,6 +51,7 @@ def out_folder(purpose: str) -> Any:
 Out = Annotated[Path | None, out_folder("Write results into this folder.")]
 Method = Annotated[str, typer.Option("--method", help="ensemble, selfsim, dlt, tlt, affine or bspline.")]
 Radius = Annotated[float, typer.Option("--radius", metavar="MM", help="Radius of the lesion in mm.")]
+Criteria = Annotated[str, typer.Option("--criteria", help="recist11 (RECIST 1.1) or irecist.")]
 SamePatient = Annotated[
     str,
     typer.Option(

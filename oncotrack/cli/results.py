@@ -8,9 +8,10 @@ from pathlib import Path
 
 from oncotrack.cli.output import print_message
 from oncotrack.cli.scan_checks import visit_labels
-from oncotrack.findings.finding import Observation, Provenance, State, TimePoint, point
+from oncotrack.findings.finding import Observation, Provenance, State, point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.note import Note
+from oncotrack.findings.scans import time_point_of
 from oncotrack.followup.chain import Link, VisitPairs
 from oncotrack.followup.tracker import Match, ScanPair
 from oncotrack.images.volume import Volume
@@ -26,7 +27,7 @@ def findings_of_pair(
 ) -> FindingList:
     """Return the findings of two time points; `matches` holds clicked position (RAS mm), radius (mm) and match."""
     scans = ((BASELINE, "baseline", pair.baseline), (FOLLOWUP, "follow-up", pair.followup))
-    findings = FindingList([_time_point(*scan) for scan in scans], notes=notes)
+    findings = FindingList([time_point_of(image, name, label) for name, label, image in scans], notes=notes)
     for at, radius, match in matches:
         finding = findings.add(BASELINE, _clicked_observation(at, radius))
         findings.observe(finding.uid, FOLLOWUP, match.observation())
@@ -57,7 +58,9 @@ def findings_of_visits(
 ) -> FindingList:
     """Return the lesion clicked at the first visit (RAS mm, radius in mm) and its chain of matches as one finding."""
     scans = zip(visit_labels(len(visits)), visits.volumes, strict=True)
-    findings = FindingList([_time_point(f"t{n}", *scan) for n, scan in enumerate(scans)], notes=notes)
+    findings = FindingList(
+        [time_point_of(image, f"t{n}", label) for n, (label, image) in enumerate(scans)], notes=notes
+    )
     finding = findings.add(BASELINE, _clicked_observation(at, radius))
     for link in links:
         findings.observe(finding.uid, f"t{link.visit}", link.match.observation())
@@ -88,10 +91,3 @@ def _write_list_and_scene(
     from oncotrack.scene.files.bundle import write_scene
 
     return [*written, write_scene(out / "scene.mrb", volumes, findings, registrations)]
-
-
-def _time_point(name: str, label: str, volume: Volume) -> TimePoint:
-    about = volume.metadata
-    return TimePoint(
-        name, label, about.get("path", ""), about.get("date", ""), about.get("series_uid", ""), volume.fingerprint
-    )

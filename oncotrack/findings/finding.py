@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from enum import Enum
 
 from oncotrack.errors import InputError
+from oncotrack.findings.assessment import Assessment
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.findings.shapes import Axis, Box, Point, middle, point
 from oncotrack.findings.tracklet import SliceBox, Tracklet
@@ -117,6 +118,7 @@ class Observation:
     mask: PackedMask | None = None
     score: float | None = None
     evidence: MatchEvidence | None = None
+    assessment: Assessment = field(default_factory=Assessment)
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -172,7 +174,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class TimePoint:
-    """One scan of the patient. `id` identifies it in every finding; `date` is YYYYMMDD or empty."""
+    """One scan of the patient. `id` identifies it in every finding; `date` is YYYYMMDD or empty; `slice_mm` its slice thickness."""
 
     id: str
     label: str
@@ -180,6 +182,7 @@ class TimePoint:
     date: str = ""
     series_uid: str = ""
     fingerprint: str = ""
+    slice_mm: float | None = None
 
 
 def box_axes(tracklet: Tracklet, box: SliceBox | None = None) -> tuple[Axis, Axis]:
@@ -220,6 +223,8 @@ class Finding:
         Organ or lymph node station, in the reader's words; `sites.SITES` holds the usual ones.
     comment, reader : str
         The reader's comment, and the name of the reader who described the finding.
+    split_from : str
+        Tracking UID of the finding that this one is a fragment of.
     observations : mapping of str to Observation
         By time point.
     """
@@ -232,6 +237,7 @@ class Finding:
     side: Side = Side.NOT_STATED
     comment: str = ""
     reader: str = ""
+    split_from: str = ""
     observations: Mapping[str, Observation] = field(default_factory=dict)
 
     @property

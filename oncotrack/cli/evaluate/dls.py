@@ -17,7 +17,7 @@ def dls(
     json: Json = None,
     out: Out = None,
 ) -> None:
-    """Evaluate predictions for the Deep Longitudinal Study: MED and CPM.
+    """Evaluate predictions for Deep Longitudinal Study: MED, CPM.
 
     CPM is given in the three definitions in use: those of DLT, TLT and UAE.
     """

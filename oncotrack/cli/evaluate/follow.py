@@ -41,7 +41,7 @@ def follow(
     json: Json = None,
     out: Annotated[Path | None, out_folder("Write pictures of ten matches.")] = None,
 ) -> None:
-    """Evaluate follow-up methods on lesions known at both time points.
+    """Evaluate follow-up methods on lesions known in both scans.
 
     No network was trained on these scans. CPM, MED, lesions that vanished, and how the cycle error separates correct
     matches from wrong ones.

@@ -9,6 +9,7 @@ import slicer
 from oncotrack.findings.dates import day_text
 from oncotrack.findings.finding import TimePoint
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.scans import slice_mm
 from oncotrack.scene.nodes.node_registry import TIME_POINT
 from oncotrack.scene.nodes.volumes import metadata
 
@@ -43,7 +44,10 @@ def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList,
         return known[time_point_id(volume)]
     about = metadata(volume)
     free = free_label(label, {time_point.label for time_point in findings.time_points})
-    return TimePoint(time_point_id(volume), free, volume.GetName(), about["date"], about["series_uid"])
+    thickness = slice_mm(about["thickness"], volume.GetSpacing())
+    return TimePoint(
+        time_point_id(volume), free, volume.GetName(), about["date"], about["series_uid"], slice_mm=thickness
+    )
 
 
 def free_label(label: str, taken: Collection[str]) -> str:

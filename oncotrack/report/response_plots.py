@@ -1,0 +1,200 @@
+"""Plots of the response: sums and diameters of one patient over time; waterfall, spider and swimmer plot of a cohort."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from oncotrack.findings.finding import Role
+from oncotrack.response.course import Course, Lesion
+from oncotrack.response.criteria import PARTIAL_PERCENT, PROGRESSION_PERCENT
+from oncotrack.response.result import CRITERIA, CourseResponse
+from oncotrack.response.sums import diameter_mm, target_sum
+
+COLOURS = {"CR": "#117733", "PR": "#44aa99", "SD": "#ddaa33", "PD": "#cc3355", "NE": "#888888"}
+_LESIONS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+_MARKS = {"CR": "^", "PR": "^", "PD": "X"}
+_DAYS_PER_WEEK = 7
+
+
+def group(response: str) -> str:
+    """Return which of the `COLOURS` a response has: "iUPD" and "iCPD" that of "PD", "Non-CR/Non-PD" that of "SD".
+
+    Parameters
+    ----------
+    response : str
+        A response of RECIST 1.1 or iRECIST.
+    """
+    word = response.removeprefix("i")
+    return {"UPD": "PD", "CPD": "PD"}.get(word, "SD" if word.startswith("Non") else word if word in COLOURS else "NE")
+
+
+def plot_course(result: CourseResponse) -> Any:
+    """Draw the sum of diameters and each target lesion's diameter over time, with the thresholds of PR and PD.
+
+    Parameters
+    ----------
+    result : CourseResponse
+        Of one patient.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    course = result.course
+    times, unit = _times(course)
+    figure, axes = _figure(f"{course.name or 'Target lesions'}, {CRITERIA[result.criteria]}", unit, "diameter (mm)")
+    for number, lesion in enumerate(course.of_role(Role.TARGET)):
+        points = list(_diameters(result, lesion, times))
+        if points:
+            colour = _LESIONS[number % len(_LESIONS)]
+            axes.plot(*zip(*points, strict=True), "o-", color=colour, label=lesion.label, linewidth=1.2, markersize=4)
+    sums = [target_sum(course, n, result.settings).mm for n in range(len(course.visits))]
+    known = [(time, mm) for time, mm in zip(times, sums, strict=True) if mm is not None]
+    if known:
+        axes.plot(*zip(*known, strict=True), "s-", color="black", label="sum", linewidth=2)
+    if sums[0]:
+        axes.axhline(
+            sums[0] * (1 - PARTIAL_PERCENT / 100), color=COLOURS["PR"], linestyle=":", label="PR from baseline"
+        )
+    top = max([mm for _time, mm in known], default=1.0)
+    for time, each in zip(times[1:], result.visits, strict=True):
+        axes.annotate(
+            each.overall.response.value, (time, 1.0), xycoords=("data", "axes fraction"), xytext=(0, -12),
+            textcoords="offset points", ha="center", color=COLOURS[group(each.overall.response.value)], weight="bold",
+        )  # fmt: skip
+    axes.set_ylim(0, top * 1.2)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+    return figure
+
+
+def plot_waterfall(results: Sequence[CourseResponse]) -> Any:
+    """Draw the best change of the sum of diameters of every patient, coloured by the best overall response.
+
+    Parameters
+    ----------
+    results : sequence of CourseResponse
+        One per patient; those without a sum are left out and counted.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    known = sorted(
+        (r for r in results if r.best_change_percent is not None), key=lambda r: -(r.best_change_percent or 0)
+    )
+    title = f"Best change from baseline, {len(known)} of {len(results)} patients"
+    figure, axes = _figure(title, "patient", "sum of diameters (%)", width=max(6.0, 0.35 * len(known) + 3))
+    for number, result in enumerate(known):
+        axes.bar(number, result.best_change_percent, color=COLOURS[group(result.best.response.value)], width=0.8)
+    axes.set_xticks(range(len(known)), [r.course.name or str(n + 1) for n, r in enumerate(known)], rotation=90)
+    _thresholds(axes)
+    _legend(axes, {group(r.best.response.value) for r in known})
+    return figure
+
+
+def plot_spider(results: Sequence[CourseResponse]) -> Any:
+    """Draw the change of the sum of diameters of every patient over time.
+
+    Parameters
+    ----------
+    results : sequence of CourseResponse
+        One per patient.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    units = {_times(result.course)[1] for result in results}
+    unit = units.pop() if len(units) == 1 else "visit"
+    figure, axes = _figure("Change from baseline", unit, "sum of diameters (%)")
+    for result in results:
+        times = _times(result.course)[0] if unit != "visit" else list(range(len(result.course.visits)))
+        changes = [0.0, *(each.target.baseline_percent for each in result.visits)]
+        points = [(time, change) for time, change in zip(times, changes, strict=True) if change is not None]
+        colour = COLOURS[group(result.best.response.value)]
+        axes.plot(*zip(*points, strict=True), "o-", color=colour, linewidth=1.2, markersize=4)
+        axes.annotate(result.course.name, points[-1], (4, 0), textcoords="offset points", fontsize=7, va="center")
+    _thresholds(axes)
+    _legend(axes, {group(result.best.response.value) for result in results})
+    return figure
+
+
+def plot_swimmer(results: Sequence[CourseResponse]) -> Any:
+    """Draw how long every patient was followed, when a response was first seen, and when the disease progressed.
+
+    Parameters
+    ----------
+    results : sequence of CourseResponse
+        One per patient.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    units = {_times(result.course)[1] for result in results}
+    unit = units.pop() if len(units) == 1 else "visit"
+    figure, axes = _figure("Time on study", unit, "", height=max(3.0, 0.35 * len(results) + 1.5))
+    timed = [(_times(r.course)[0] if unit != "visit" else list(range(len(r.course.visits))), r) for r in results]
+    timed.sort(key=lambda each: each[0][-1])
+    for row, (times, result) in enumerate(timed):
+        axes.barh(row, times[-1], color=COLOURS[group(result.best.response.value)], alpha=0.55, height=0.6)
+        seen: set[str] = set()
+        for time, each in zip(times[1:], result.visits, strict=True):
+            word = group(each.overall.response.value)
+            if word in _MARKS and word not in seen and word != "PD":
+                seen.add(word)
+                axes.plot(time, row, _MARKS[word], color=COLOURS[word], markeredgecolor="black", markersize=8)
+        if result.progression:
+            axes.plot(times[result.progression.index], row, _MARKS["PD"], color=COLOURS["PD"], markersize=9)
+        else:
+            axes.annotate("", (times[-1] * 1.05, row), (times[-1], row), arrowprops={"arrowstyle": "->"})
+    axes.set_yticks(range(len(timed)), [r.course.name or str(n + 1) for n, (_times, r) in enumerate(timed)])
+    _legend(
+        axes, {group(result.best.response.value) for result in results}, "Triangle: CR or PR first seen. Cross: PD."
+    )
+    return figure
+
+
+def _figure(title: str, x: str, y: str, width: float = 7.5, height: float = 4.2) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot(title=title, xlabel=x, ylabel=y)
+    axes.grid(alpha=0.3)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _times(course: Course) -> tuple[list[float], str]:
+    """Return the time of each visit in weeks; their numbers where a date is missing."""
+    days = [course.days(index) for index in range(len(course.visits))]
+    if all(day is not None for day in days):
+        return [(day or 0) / _DAYS_PER_WEEK for day in days], "weeks since baseline"
+    return [float(number) for number in range(len(days))], "visit"
+
+
+def _diameters(result: CourseResponse, lesion: Lesion, times: Sequence[float]) -> Any:
+    for time, visit in zip(times, result.course.visits, strict=True):
+        seen = lesion.at(visit)
+        mm = diameter_mm(lesion, seen, result.settings)
+        if mm is not None:
+            yield time, mm
+
+
+def _thresholds(axes: Any) -> None:
+    axes.axhline(0, color="black", linewidth=0.8)
+    for percent in (-PARTIAL_PERCENT, PROGRESSION_PERCENT):
+        axes.axhline(percent, color="#666666", linestyle="--", linewidth=0.8)
+
+
+def _legend(axes: Any, used: set[str], note: str = "") -> None:
+    from matplotlib.patches import Patch
+
+    patches = [Patch(color=colour, label=name) for name, colour in COLOURS.items() if name in used]
+    axes.legend(
+        handles=patches, title=f"best response\n{note}".strip(), loc="upper left", bbox_to_anchor=(1.01, 1.0),
+        frameon=False,
+    )  # fmt: skip
