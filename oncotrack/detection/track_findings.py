@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -26,7 +25,7 @@ class WorkingSlices(Protocol):
         """The scan itself."""
         ...
 
-    @cached_property
+    @property
     def geometry(self) -> Geometry:
         """The working grid; its k axis runs along the slices."""
         ...

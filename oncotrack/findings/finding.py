@@ -12,6 +12,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.findings.shapes import Axis, Box, Point, middle, point
 from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.findings.uptake import Uptake
 
 
 class State(str, Enum):
@@ -117,6 +118,7 @@ class Observation:
     mask: PackedMask | None = None
     score: float | None = None
     evidence: MatchEvidence | None = None
+    uptake: Uptake | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -148,7 +150,7 @@ class Observation:
         """Return a copy with these slice boxes and the sizes that follow from them.
 
         The box is the smallest one around all slice boxes, and the centre is its centre; long and short axis are
-        `box_axes`. Volume and mask belong to the old slice boxes and are dropped.
+        `box_axes`. Volume, mask and uptake belong to the old slice boxes and are dropped.
 
         Parameters
         ----------
@@ -167,6 +169,7 @@ class Observation:
             radius_mm=long.length_mm / 2,
             volume_mm3=None,
             mask=None,
+            uptake=None,
         )
 
 
