@@ -103,6 +103,8 @@ def test_tags_are_those_of_the_phantom(stored):
     assert is_known["muscle"]
     assert not is_known["oval"]
     assert {"lung mass"} <= tags_at(TUMOUR, 10)[0]
+    for box in ([-5, -5, -5, 0, 0, 0], [900, 900, 900, 905, 905, 905]):
+        assert not known_tags(known, np.array(box, float))[0][TAGS.index("lymph node")]
 
 
 @pytest.fixture(scope="module")
@@ -313,16 +315,18 @@ def test_the_command_line_describes_and_refuses(oncotrack, tmp_path):
     assert "oncotrack train petct" in done.err
 
 
-def test_the_bench_compares_with_monai(trained):
+def test_the_bench_compares_with_monai(trained, monkeypatch):
     pytest.importorskip("monai")
-    from oncotrack.bench.petct import bench_petct, monai_segment
+    from oncotrack.bench import petct as bench
     from oncotrack.detection.petct.study import working_study
 
-    result = bench_petct("cpu", trained, size=(64, 64, 40))
-    assert result["ratio"] == pytest.approx(result["segmentation"] / result["monai"])
     scan = toy_scan(1)
-    whole = PETCTDetector("cpu", weights=trained)
-    study = working_study(scan.case.images["ct"], scan.case.images["pet"], scan.tumour, whole.first.config)
-    by_monai = monai_segment(whole, study)
-    assert set(by_monai) == set(whole.first.network.nets)
+    images = scan.case.images["ct"], scan.case.images["pet"], scan.tumour
+    monkeypatch.setattr(bench, "_study", lambda size: images)
+    result = bench.bench_petct("cpu", trained, size=(64, 64, 40))
+    assert result["ratio"] == pytest.approx(result["segmentation"] / result["monai"])
+    detector = PETCTDetector("cpu", weights=trained)
+    study = working_study(*images, detector.first.config)
+    by_monai = bench.monai_segment(detector, study)
+    assert set(by_monai) == set(detector.first.network.nets)
     assert next(iter(by_monai.values())).shape[2:] == study.ct.shape

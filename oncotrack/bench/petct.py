@@ -46,9 +46,7 @@ def bench_petct(
         0.25, and the ``ratio`` of the two; ``threads``, ``device``.
     """
     detector = PETCTDetector(device, weights=weights)
-    spacing = [voxel * full / n for voxel, full, n in zip(_SPACING, SIZE, size, strict=True)]
-    visit = make_patient(_SEED, 1, size=size, spacing=spacing, modalities=("CT", "PT")).visits[0]
-    ct, pet, tumour = visit.images["CT"], visit.images["PT"], _tumour(visit.truth.masks, visit.truth.instances)
+    ct, pet, tumour = _study(size)
     started = time.perf_counter()
     found = detector.detect(ct, pet, tumour, progress)
     seconds = time.perf_counter() - started
@@ -95,9 +93,11 @@ def monai_segment(detector: PETCTDetector, study: WorkingStudy) -> dict[str, tor
     return found
 
 
-def _tumour(masks: Volume, instances) -> Volume:
-    """Return the mask of the primary tumour, or of the largest lesion where the grid does not show it."""
-    primary = [i.mask_number for i in instances if i.primary] or [
-        max(instances, key=lambda i: i.volume_mm3).mask_number
-    ]
-    return Volume(np.isin(masks.array, primary).astype(np.uint8), masks.geometry, "tumour")
+def _study(size: tuple[int, int, int]) -> tuple[Volume, Volume, Volume]:
+    """Return CT, PET and the mask of the primary tumour, or of the largest lesion where the grid does not show it."""
+    spacing = [voxel * full / n for voxel, full, n in zip(_SPACING, SIZE, size, strict=True)]
+    visit = make_patient(_SEED, 1, size=size, spacing=spacing, modalities=("CT", "PT")).visits[0]
+    instances, masks = visit.truth.instances, visit.truth.masks
+    largest = max(instances, key=lambda i: (i.primary, i.volume_mm3)).mask_number
+    tumour = Volume((masks.array == largest).astype(np.uint8), masks.geometry, "tumour")
+    return visit.images["CT"], visit.images["PT"], tumour

@@ -86,10 +86,10 @@ def mean_recall(sweeps: Sequence[Sweep]) -> float:
 
 
 def operating_point(sweeps: Sequence[Sweep], precision: float = PRECISION) -> float:
-    """Return the threshold with the highest recall at the precision; the highest threshold where none reaches it."""
+    """Return the highest threshold with the highest recall at the precision; the last one where none reaches it."""
     reached, recall = _means(sweeps)
     possible = np.where(reached >= precision - 1e-9, recall, -1.0)
-    return THRESHOLDS[int(possible.argmax())] if possible.max() >= 0 else THRESHOLDS[-1]
+    return THRESHOLDS[int(np.flatnonzero(possible == possible.max())[-1])]
 
 
 def first_stage_metrics(sweeps: Mapping[str, Sequence[Sweep]]) -> dict[str, Any]:

@@ -51,7 +51,8 @@ def known_tags(known: KnownStudy, box: np.ndarray) -> tuple[np.ndarray, np.ndarr
     tags, is_known : (T,) float32 ndarray
         0 or 1, in the order of `TAGS`. Of places outside nodes and lesions region, kind, tissue and uptake are known.
     """
-    low, high = np.maximum(box[:3], 0).astype(int), np.minimum(box[3:], known.study.ct.shape).astype(int)
+    shape = np.array(known.study.ct.shape)
+    low, high = np.clip(box[:3], 0, shape - 1).astype(int), np.clip(box[3:], 1, shape).astype(int)
     where = tuple(slice(a, max(b, a + 1)) for a, b in zip(low, high, strict=True))
     names: set[str] = set()
     numbers, counts = np.unique(known.instances[where], return_counts=True)
