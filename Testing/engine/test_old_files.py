@@ -138,6 +138,8 @@ def test_saving_writes_the_same_file_in_the_present_version(findings):
     old["findings"][0]["observations"]["t2"]["state"] = "not found"
     for finding in old["findings"]:
         finding |= {"side": "", "comment": "", "reader": ""}
+        for observation in finding["observations"].values():
+            observation |= {"uptake": None}
     old["findings"][1] |= {"side": "left", "site": ""}
     assert json.loads(findings.to_json()) == {**old, "version": 3, "notes": [], "measurements": []}
     again = FindingList.from_json(findings.to_json())

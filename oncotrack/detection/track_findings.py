@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -25,7 +26,7 @@ class WorkingSlices(Protocol):
         """The scan itself."""
         ...
 
-    @property
+    @cached_property
     def geometry(self) -> Geometry:
         """The working grid; its k axis runs along the slices."""
         ...

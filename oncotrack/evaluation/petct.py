@@ -24,7 +24,7 @@ from oncotrack.evaluation.detection import (
 )
 from oncotrack.evaluation.statistics import bootstrap_metric, compare_metrics
 
-THRESHOLDS = tuple(np.round(np.concatenate([[0.01, 0.02, 0.03], np.arange(0.05, 1.0, 0.05), [0.97, 0.99]]), 2).tolist())
+THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 """Probabilities at which the first stage is evaluated."""
 SETTINGS: dict[str, tuple[str, ...]] = {"CT": ("ct",), "EF": ("fusion",), "LF": ("ct", "fusion")}
 """The first-stage settings of the paper's tables by their streams."""

@@ -1,8 +1,8 @@
 """Configurations of the three networks for PET/CT: stage one, GLNet and the tagger.
 
 Z. Zhu, D. Jin et al., "Detecting scatteredly-distributed, small, and critically important objects in 3D oncology imaging via
-decision stratification", 2020 (cited as OSLN). ``paper`` has the paper's numbers; what it leaves open is said at the
-attribute. ``compact`` is trained on two CPU cores and bundled: the same parts, narrow, on voxels of 2 x 2 x 2.5 mm.
+decision stratification", 2020 (cited as OSLN). ``paper`` has the paper's numbers; what it leaves open is named at the
+attribute. ``compact`` is trained on two CPU cores: the same parts, narrow, on voxels of 2 x 2 x 2.5 mm.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from oncotrack.detection.petct.stage_one import StageOne
 from oncotrack.detection.petct.study import WorkingStudy, working_study
 from oncotrack.detection.petct.tagger import REGIONS, Tagger, TrainedTagger, named
 from oncotrack.detection.petct.uptake import measure_uptake
-from oncotrack.detection.track_findings import proposed_observation, tracklet_of
+from oncotrack.detection.track_findings import WorkingSlices, proposed_observation, tracklet_of
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Kind, Provenance
 from oncotrack.images.geometry import Geometry
@@ -280,7 +281,7 @@ class PETCTDetector:
         for number, each in enumerate(kept, 1):
             component, mask = each.candidate.component, _mask_of(each.candidate, study)
             track = track_of_component(component, np.full(len(component.mask), each.score))
-            observation = proposed_observation(tracklet_of(track, study), each.score, provenance)
+            observation = proposed_observation(tracklet_of(track, cast(WorkingSlices, study)), each.score, provenance)
             distance = distance_of(each.candidate, study)
             uptake = measure_uptake(pet, mask, distance, self.first.config.border_mm)
             observation = replace(with_mask(observation, mask), uptake=uptake)

@@ -37,7 +37,7 @@ def grow_tumour(
     Returns
     -------
     Volume
-        uint8 mask on the PET's voxels around the click. ``metadata["notice"]`` says so where it was cut off at `MOST_MM`.
+        uint8 mask on the PET's voxels around the click. ``metadata["notice"]`` is there where it was cut off at `MOST_MM`.
 
     Raises
     ------
@@ -67,7 +67,8 @@ def grow_tumour(
     labels = np.empty(pet.array.shape, np.int32)
     ndimage.label((pet.array >= threshold) & allowed, output=labels)
     grown = labels == labels[peak]
-    is_cut = bool((grown & ~np.asarray(ndimage.binary_erosion(allowed, border_value=1))).any())
+    rim = allowed & (np.asarray(ndimage.binary_erosion(allowed, border_value=1), bool) == 0)
+    is_cut = bool((grown & rim).any())
     notice = f"The region was cut off {MOST_MM:g} mm from its highest uptake; check its border." if is_cut else ""
     metadata = {"notice": notice} if notice else {}
     return Volume(grown.astype(np.uint8), pet.geometry, "primary tumour", metadata=metadata)

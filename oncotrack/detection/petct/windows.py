@@ -126,7 +126,7 @@ def segment(
     total, weight = np.zeros(study.ct.shape, np.float32), np.zeros(len(study), np.float32)
     done = 0
 
-    def run(window: Window) -> tuple[Window, np.ndarray]:
+    def _run(window: Window) -> tuple[Window, np.ndarray]:
         nonlocal done
         start = np.array(window.start)
         part = study.part(start, np.minimum(start + window.size, shape))
@@ -135,7 +135,7 @@ def segment(
         progress(done / len(parts), f"Segmenting nodes, part {done} of {len(parts)}")
         return window, fused
 
-    for window, fused in map_in_threads(run, parts, device):
+    for window, fused in map_in_threads(_run, parts, device):
         z, y, x = window.start
         depth, height, width = fused.shape
         slices = window.weights[:depth]
