@@ -143,7 +143,7 @@ def test_saving_writes_the_same_file_in_the_present_version(findings):
     for finding in old["findings"]:
         finding |= {"side": "", "comment": "", "reader": "", "split_from": ""}
         for observation in finding["observations"].values():
-            observation["assessment"] = json.loads(NOT_ASSESSED)
+            observation |= {"uptake": None, "assessment": json.loads(NOT_ASSESSED)}
     for time_point in old["time_points"]:
         time_point["slice_mm"] = None
     old["findings"][1] |= {"side": "left", "site": ""}

@@ -142,7 +142,7 @@ def test_an_invalid_plan_is_refused():
         Plan(steps=0)
     with pytest.raises(InputError, match="precision"):
         Plan(steps=1, precision="fp8")
-    with pytest.raises(InputError, match="choose radam or muon"):
+    with pytest.raises(InputError, match="choose radam, adam or muon"):
         Plan(steps=1, optimiser="sgd")
 
 

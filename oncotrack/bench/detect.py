@@ -66,7 +66,7 @@ def bench_detect(
         detector = LNTrackerDetector(device, stacking=name == "stacking")
         result[name] = _time_detector(detector, volume, result["slices"], progress)
         result["device"] = str(detector.device)
-    result["peak_mib"] = _peak_mib()
+    result["peak_mib"] = peak_mib()
     if baseline is not None:
         result["unet"] = _time_detector(baseline, volume, result["slices"], progress)
     for name, config in CONFIGS.items():
@@ -81,7 +81,7 @@ def _time_detector(detector: NodeDetector, volume: Volume, slices: int, progress
     return {"seconds": seconds, "seconds_per_slice": seconds / slices, "nodes": len(found)}
 
 
-def _peak_mib() -> float | None:
+def peak_mib() -> float | None:
     """Return the peak memory of this process in MiB; None on Windows, which does not report it."""
     try:
         import resource

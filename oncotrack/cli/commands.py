@@ -13,7 +13,7 @@ GROUPS = {
 COMMANDS: dict[str, dict[str, str]] = {
     "oncotrack": {
         "follow": "Find a baseline lesion in one follow-up scan or in several.",
-        "detect": "Detect the lymph nodes of a CT or an MR.",
+        "detect": "Detect the lymph nodes of a CT, an MR or a PET/CT.",
         "series": "List the series of a DICOM folder, DICOMDIR or zip archive.",
         "suv": "Convert a PET to standardised uptake values (SUV).",
         "mask": "Make a mask from two RECIST diameters, in their slice or in 3D.",
@@ -31,6 +31,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "landmarks": "Measure the distance between matched and annotated landmarks.",
         "follow": "Evaluate follow-up methods on lesions known in both scans.",
         "detector": "Evaluate a lymph node detector on scans with known nodes.",
+        "petct": "Evaluate the PET/CT detector on synthetic studies.",
         "detection": "Compare detected boxes with ground truth boxes, from files.",
         "masks": "Compare masks with ground truth masks: Dice, ASD, box IoU.",
         "response": "Evaluate measurements proposed at the follow-up.",
@@ -40,6 +41,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "train": {
         "lntracker": "Train LN-Tracker, the lymph node detector for CT.",
         "mr": "Train the lymph node detector for MR.",
+        "petct": "Train the lymph node detector for PET/CT, stage by stage.",
         "dlt": "Train Deep Lesion Tracker.",
         "tlt": "Train Transformer Lesion Tracker.",
         "unet": "Train the 3D U-Net that LN-Tracker is compared with.",
@@ -47,6 +49,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "bench": {
         "follow": "Time follow-up methods next to affine and B-spline registration.",
         "detect": "Time LN-Tracker next to box stacking and a 3D U-Net.",
+        "petct": "Time the PET/CT detector next to MONAI's sliding window.",
         "mask": "Time masks from two diameters next to threshold and region growing.",
         "read": "Time opening a DICOM series and listing a study folder.",
         "view": "Time the browser viewer: first page, new slice, click to match.",

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from oncotrack.cli.options import Config, Device, Image, Json, Out, Resample, Series
+from oncotrack.cli.options import Config, Device, Image, Json, Out, Resample, SamePatient, Series
 from oncotrack.cli.output import format_position, print_result, print_written, progress_bar
+from oncotrack.cli.petct_detection import PETOptions, detect_in_petct, uptake_as_json, uptake_text
 from oncotrack.cli.scans import read_scan
 
 if TYPE_CHECKING:
     from oncotrack.findings.finding import Finding
 
 _TIME_POINT = "t0"
-_MODALITIES = {"lntracker": "CT", "mr": "MR"}
+_MODALITIES = {"lntracker": "CT", "mr": "MR", "petct": "CT"}
 _LISTED = 20  # nodes that are printed; files hold all
 
 
@@ -24,20 +25,60 @@ def detect(
     image: Image,
     method: Annotated[
         str | None,
-        typer.Option("--method", help="lntracker (CT) or mr; chosen by the image when missing.", show_default=False),
+        typer.Option(
+            "--method", help="lntracker (CT), mr or petct; chosen by the images when missing.", show_default=False
+        ),
     ] = None,
+    pet: Annotated[
+        Path | None,
+        typer.Option("--pet", metavar="PET", help="The PET of the study, for petct.", show_default=False),
+    ] = None,
+    tumour: Annotated[
+        str,
+        typer.Option(
+            "--tumour",
+            metavar="MASK|R,A,S",
+            help="The primary tumour, for petct: its mask, or a point in it.",
+            show_default=False,
+        ),
+    ] = "",
     series: Series = None,
     resample: Resample = False,
     device: Device = "auto",
     config: Config = "compact",
-    weights: Annotated[Path | None, typer.Option("--weights", help="Use these weights, not the bundled ones.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Use these weights (petct: a folder), not the bundled ones.")
+    ] = None,
+    pet_series: Annotated[
+        str | None,
+        typer.Option("--pet-series", metavar="N|UID|WORDS", help="Which series of the PET.", show_default=False),
+    ] = None,
+    pet_ct: Annotated[
+        Path | None,
+        typer.Option(
+            "--pet-ct", metavar="CT", help="The CT of the PET/CT, to align a PET with another CT.", show_default=False
+        ),
+    ] = None,
+    tumour_suv: Annotated[
+        float | None,
+        typer.Option(
+            "--tumour-suv", min=0.1, help="SUV from which a tumour is grown; 41 % of its highest when missing."
+        ),
+    ] = None,
+    weight: Annotated[
+        float | None, typer.Option("--weight", metavar="KG", help="The patient's weight, for SUV.")
+    ] = None,
+    tagger: Annotated[
+        Path | None, typer.Option("--tagger", metavar="FILE", help="LesaNet's weights, for petct of config paper.")
+    ] = None,
+    same_patient: SamePatient = "",
     json: Json = None,
     out: Out = None,
 ) -> None:
-    """Detect the lymph nodes of a CT or an MR.
+    """Detect the lymph nodes of a CT, an MR or a PET/CT.
 
     lntracker was trained on synthetic CTs and on real CTs with inserted synthetic nodes, mr on synthetic T2-weighted
-    MR; neither has seen annotated patients. Check every detection, and look for missed nodes.
+    MR, petct on synthetic PET/CT; none has seen annotated patients. Check every detection, and look for missed nodes.
     """
     from oncotrack.detection.detector import CAUTION, detector, detector_for
 
@@ -45,13 +86,18 @@ def detect(
         started = time.perf_counter()
         progress(0.0, "Loading")
         volume = read_scan(image, series, resample=resample, modality=_MODALITIES.get(method or "", ""))
-        name = method or detector_for(volume)
-        chosen = detector(name, device, config, weights)
-        loaded = time.perf_counter()
-        found = chosen.detect(volume, progress, time_point=_TIME_POINT)
+        name = method or ("petct" if pet else detector_for(volume))
+        if name == "petct":
+            loaded = time.perf_counter()
+            options = PETOptions(pet, tumour, pet_series, pet_ct, tumour_suv, weight, tagger, same_patient)
+            found, alignment = detect_in_petct(volume, options, device, config, weights, progress, _TIME_POINT)
+        else:
+            chosen, alignment = detector(name, device, config, weights), ""
+            loaded = time.perf_counter()
+            found = chosen.detect(volume, progress, time_point=_TIME_POINT)
         done = time.perf_counter()
-    rows = [_as_json(finding) for finding in found]
-    result = {
+    rows = [_as_json(finding) | uptake_as_json(finding, _TIME_POINT) for finding in found]
+    result: dict[str, Any] = {
         "findings": rows,
         "seconds": {"load": loaded - started, "detect": done - loaded},
         "method": found[0].observations[_TIME_POINT].provenance.method if found else name,
@@ -64,16 +110,22 @@ def detect(
 
         scan = time_point_of(volume, _TIME_POINT, volume.name)
         written = write_nodes(out, FindingList([scan], found), found, _TIME_POINT, volume.geometry)
-        report = write_node_report(out / "report.html", volume, found, _TIME_POINT, note=CAUTION)
+        report = write_node_report(
+            out / "report.html", volume, found, _TIME_POINT, note=f"{alignment} {CAUTION}".strip()
+        )
         for path in (*written, report):
             print_written(path)
     lines = {
         row["label"]: f"{format_position(row['position_ras'])}  {row['size']}, {row['side']}, score {row['score']:.2f}"
+        f" {uptake_text(row)}".rstrip()
         for row in rows[:_LISTED]
     }
     if len(rows) > _LISTED:
         lines["..."] = f"{len(rows) - _LISTED} more; --json or --out gives all"
-    reason = "as requested" if method else f"the default for {volume.modality or 'an image of unknown modality'}"
+    default = "PET/CT" if pet else volume.modality or "an image of unknown modality"
+    reason = "as requested" if method else f"the default for {default}"
+    if alignment:
+        result["alignment"] = lines["Alignment"] = alignment
     lines["Unchecked proposals"] = str(len(rows))
     lines["Method"] = f"{result['method']} ({reason})"
     lines["Seconds"] = "loading {load:.1f}, detecting {detect:.1f}".format(**result["seconds"])

@@ -20,7 +20,9 @@ _PACKAGES = ("torch", "SimpleITK", "itk-elastix", "numpy", "scipy", "scikit-imag
 def info(
     system: Annotated[
         str | None,
-        typer.Argument(help="lntracker, mr, or a follow-up method; the installation when missing.", show_default=False),
+        typer.Argument(
+            help="lntracker, mr, petct, or a follow-up method; the installation when missing.", show_default=False
+        ),
     ] = None,
     config: Config = "compact",
     json: Json = None,
@@ -29,7 +31,13 @@ def info(
 
     Of a network: parameters, cost, input, weights, and what they were trained on.
     """
-    networks = {"lntracker": _lntracker, "mr": _mr, "dlt": partial(_tracker, "dlt"), "tlt": partial(_tracker, "tlt")}
+    networks = {
+        "lntracker": _lntracker,
+        "mr": _mr,
+        "petct": _petct,
+        "dlt": partial(_tracker, "dlt"),
+        "tlt": partial(_tracker, "tlt"),
+    }
     describe = networks.get(system or "")
     result = describe(config) if describe else _method(system) if system else _installation()
     lines = {name: ", ".join(map(str, v)) if isinstance(v, list) else str(v) for name, v in result.items()}
@@ -104,6 +112,12 @@ def _mr(name: str) -> dict[str, Any]:
     if path.is_file():
         about["trained"] = weights.load(path, "mr").about
     return {**about, "config": asdict(config)}
+
+
+def _petct(name: str) -> dict[str, Any]:
+    from oncotrack.detection.petct.describe import describe
+
+    return describe(name)
 
 
 def _tracker(system: str, name: str) -> dict[str, Any]:

@@ -148,4 +148,8 @@ def detector(
         from oncotrack.detection.mr.detector import MRDetector
 
         return MRDetector(device=device, config=config, weights=weights)
+    if name == "petct":
+        raise InputError(
+            "The PET/CT detector reads a CT, a PET and the primary tumour. Open all three.", parameter="method"
+        )
     raise InputError(f'There is no detector "{name}". Choose one of: {", ".join(DETECTORS)}.', parameter="method")

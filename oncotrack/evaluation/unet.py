@@ -11,9 +11,9 @@ from typing import cast
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from oncotrack.background.jobs import Progress, silent
+from oncotrack.detection.components import components, track_of_component
 from oncotrack.detection.ct_slices import LNSlices, check_ct
 from oncotrack.detection.false_positive_filter import remove_false_positives
 from oncotrack.detection.track_findings import findings_from_tracks
@@ -113,17 +113,7 @@ class UNetDetector:
 
     def _components(self, probability: np.ndarray, voxel_mm3: float) -> list[Track]:
         """Return the connected components of (D, H, W) probabilities as tracks."""
-        labels, _ = cast("tuple[np.ndarray, int]", ndimage.label(probability > self._threshold, np.ones((3, 3, 3))))
-        tracks = []
-        for number, where in enumerate(ndimage.find_objects(labels), 1):
-            component = labels[where] == number
-            if component.sum() * voxel_mm3 < self._least_mm3:
-                continue
-            track, scores = Track(), np.where(component, probability[where], 0).max(axis=(1, 2))
-            z0, y0, x0 = (axis.start for axis in where)
-            for z in np.flatnonzero(component.any(axis=(1, 2))):
-                rows, columns = np.flatnonzero(component[z].any(1)), np.flatnonzero(component[z].any(0))
-                box = (columns[0] + x0, rows[0] + y0, columns[-1] + x0 + 1, rows[-1] + y0 + 1)
-                track.boxes[int(z) + z0], track.scores[int(z) + z0] = np.array(box, np.float32), float(scores[z])
-            tracks.append(track)
-        return tracks
+        return [
+            track_of_component(each, np.where(each.mask, probability[each.where], 0).max(axis=(1, 2)))
+            for each in components(probability, self._threshold, self._least_mm3 / voxel_mm3)
+        ]

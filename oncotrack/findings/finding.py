@@ -13,6 +13,7 @@ from oncotrack.findings.assessment import Assessment
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.findings.shapes import Axis, Box, Point, middle, point
 from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.findings.uptake import Uptake
 
 
 class State(str, Enum):
@@ -119,6 +120,7 @@ class Observation:
     score: float | None = None
     evidence: MatchEvidence | None = None
     assessment: Assessment = field(default_factory=Assessment)
+    uptake: Uptake | None = None
     provenance: Provenance = field(default_factory=Provenance)
 
     def __post_init__(self) -> None:
@@ -150,7 +152,7 @@ class Observation:
         """Return a copy with these slice boxes and the sizes that follow from them.
 
         The box is the smallest one around all slice boxes, and the centre is its centre; long and short axis are
-        `box_axes`. Volume and mask belong to the old slice boxes and are dropped.
+        `box_axes`. Volume, mask and uptake belong to the old slice boxes and are dropped.
 
         Parameters
         ----------
@@ -169,6 +171,7 @@ class Observation:
             radius_mm=long.length_mm / 2,
             volume_mm3=None,
             mask=None,
+            uptake=None,
         )
 
 

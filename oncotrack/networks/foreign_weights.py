@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from oncotrack.errors import WeightsError
 
@@ -17,7 +17,7 @@ def load_foreign(path: str | Path) -> dict[str, torch.Tensor]:
     Parameters
     ----------
     path : path
-        A state dict as .safetensors or as torch's .pth.
+        A state dict as .safetensors or as torch's .pth, or a checkpoint that contains one as "state_dict".
 
     Raises
     ------
@@ -29,11 +29,22 @@ def load_foreign(path: str | Path) -> dict[str, torch.Tensor]:
 
     path = Path(path)
     try:
-        state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+        state = load_file(path) if path.suffix == ".safetensors" else _load_pickled(path)
     except Exception as error:  # torch.load raises many kinds of error on a file that is no pickle
         raise WeightsError(
             f"{path} could not be read as weights. Give a .safetensors or .pth file of tensors."
         ) from error
+    state = state.get("state_dict", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(value, torch.Tensor) for value in state.values()):
         raise WeightsError(f"{path} holds no weights. Give a .safetensors or .pth file of tensors by name.")
     return state
+
+
+def _load_pickled(path: Path) -> Any:
+    """Read a file of torch without running code from it; settings of the package easydict beside the tensors are read."""
+    from collections import OrderedDict
+
+    import torch
+
+    with torch.serialization.safe_globals([(OrderedDict, "easydict.EasyDict")]):  # pyright: ignore[reportArgumentType]
+        return torch.load(path, "cpu", weights_only=True)

@@ -260,7 +260,7 @@ def load(path: str | Path, system: str) -> Weights:
     if not path.is_file():
         raise WeightsError(
             f"The trained weights {path.name} are not in {path.parent}. Install OncoTrack again, set {FOLDER_VARIABLE} to "
-            f"the folder that holds them, or train them with: oncotrack train {system}."
+            f"the folder that holds them, or train them with: oncotrack train {system.partition('-')[0]}."
         )
     try:
         with safe_open(path, framework="pt") as file:

@@ -13,7 +13,7 @@ _LEAST_ROWS = 8
 
 
 def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
-    """Build the optimisers of a plan: RAdam for every weight (sec. 4.2), or Muon for matrices and RAdam for the rest.
+    """Build the optimisers of a plan: RAdam or Adam for every weight, or Muon for matrices and RAdam for the rest.
 
     Muon (Jordan et al., 2024) makes every step of a matrix orthogonal; the kernel of a convolution counts as a matrix with
     one row for each output. Steps are scaled to the size of Adam's (Liu et al., Muon is scalable for LLM training, 2025),
@@ -27,6 +27,8 @@ def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     if plan.optimiser == "radam":
         return [_radam(weights, plan)]
+    if plan.optimiser == "adam":
+        return [torch.optim.Adam(weights, plan.learning_rate, weight_decay=plan.weight_decay)]
     if not hasattr(torch.optim, "Muon"):
         raise MissingPackageError("Training with Muon needs torch 2.9 or newer; update torch, or choose radam.")
     matrices = [weight for weight in weights if weight.ndim > 1 and min(weight.flatten(1).shape) >= _LEAST_ROWS]

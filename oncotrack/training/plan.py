@@ -27,7 +27,7 @@ class Plan:
     clip : float
         Largest norm of the gradient.
     optimiser : str
-        "radam" or "muon", see `optimisers`.
+        "radam", "adam" or "muon", see `optimisers`.
     precision : str
         "no" (float32) or "bf16" (mixed).
     average : float
@@ -63,8 +63,8 @@ class Plan:
         if self.precision not in ("no", "bf16"):
             raise InputError(f'There is no precision "{self.precision}"; choose no or bf16.')
 
-        if self.optimiser not in ("radam", "muon"):
-            raise InputError(f'There is no optimiser "{self.optimiser}"; choose radam or muon.')
+        if self.optimiser not in ("radam", "adam", "muon"):
+            raise InputError(f'There is no optimiser "{self.optimiser}"; choose radam, adam or muon.')
 
     def rate(self, step: int) -> float:
         """Return the learning rate of a step: linear warm-up, then half a cosine from the first to the final rate."""

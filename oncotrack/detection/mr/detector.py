@@ -13,8 +13,9 @@ from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection import track_findings
 from oncotrack.detection.mr.config import CONFIGS, MRConfig
 from oncotrack.detection.mr.network import MaskRCNN, pad_image
-from oncotrack.detection.mr.slice_nodes import SliceNode, mask_of, slice_nodes, stack_nodes, track_of, with_mask
+from oncotrack.detection.mr.slice_nodes import SliceNode, mask_of, slice_nodes, stack_nodes, track_of
 from oncotrack.detection.mr.slices import MRGrid, check_mr
+from oncotrack.detection.node_masks import with_mask
 from oncotrack.findings.finding import Finding, Provenance
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -12,14 +12,10 @@ from torch.nn import functional as F
 from oncotrack.detection.mr.network import Detections
 from oncotrack.detection.mr.slices import MRGrid
 from oncotrack.detection.tracks import Track, stack_boxes
-from oncotrack.findings.finding import Observation
-from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
-from oncotrack.masks.recist import measure_masks
 
 _MASK_FROM = 0.5
-_LEAST_PIXELS = 3  # a smaller mask has no axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,33 +180,3 @@ def mask_of(node: Mapping[int, SliceNode], slices: MRGrid) -> Volume:
     start = (columns[0], rows[0], levels[0])
     part = Geometry(mask.shape[::-1], grid.spacing, tuple(grid.to_ras(start)), grid.direction)
     return Volume(mask.astype(np.uint8), part, "node")
-
-
-def with_mask(observation: Observation, mask: Volume) -> Observation:
-    """Return an observation with a mask, and the volume and axes measured on the mask.
-
-    Parameters
-    ----------
-    observation : Observation
-        Of the same node.
-    mask : Volume
-        1 in the node, 0 outside.
-
-    Returns
-    -------
-    Observation
-        Unchanged if the mask is empty; without new axes if the mask is too small to measure.
-    """
-    count = int(mask.array.sum())
-    if not count:
-        return observation
-    observation = replace(observation, mask=PackedMask.of(mask), volume_mm3=count * mask.geometry.voxel_mm3)
-    if mask.array.sum(axis=(1, 2)).max() < _LEAST_PIXELS:
-        return observation
-    measured = measure_masks(mask)[1]
-    return replace(
-        observation,
-        long_axis=measured.long_axis,
-        short_axis=measured.short_axis,
-        radius_mm=measured.long_axis.length_mm / 2,
-    )

@@ -1,0 +1,215 @@
+"""A PET/CT study as the networks read it: CT, PET and distance map on one grid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from oncotrack.detection.ct_slices import LNSlices, check_ct
+from oncotrack.detection.petct.config import StageOneConfig
+from oncotrack.detection.petct.distance import signed_distance
+from oncotrack.errors import InputError
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
+
+_AIR_HU = -1000.0
+_LOWEST_SUV, _HIGHEST_SUV = -1.0, 500.0
+"""Reconstruction may leave values just below 0; a bladder seldom exceeds an SUV of 100."""
+_LEAST_SHARED = 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class WorkingStudy:
+    """CT, PET and distance map on the grid of the first stage.
+
+    Parameters
+    ----------
+    volume : Volume
+        The CT itself, HU.
+    geometry : Geometry
+        The grid: the part of the CT that shows the body, i to the left, j to the back, k to the head.
+    ct : (D, H, W) float32 ndarray
+        0 to 1 over the HU window.
+    pet : (D, H, W) float32 ndarray
+        SUV.
+    distance : (D, H, W) float32 ndarray
+        Signed distance to the tumour, mm.
+    """
+
+    volume: Volume
+    geometry: Geometry
+    ct: np.ndarray
+    pet: np.ndarray
+    distance: np.ndarray
+
+    def __len__(self) -> int:
+        return self.geometry.size[2]
+
+    def part(self, start: np.ndarray, stop: np.ndarray) -> WorkingStudy:
+        """Return a part of the grid.
+
+        Parameters
+        ----------
+        start, stop : (3,) int ndarray
+            First voxel (z, y, x), and one past the last.
+
+        Returns
+        -------
+        WorkingStudy
+            Views of the arrays.
+        """
+        where = tuple(slice(a, b) for a, b in zip(start, stop, strict=True))
+        arrays = [array[where] for array in (self.ct, self.pet, self.distance)]
+        grid = self.geometry
+        geometry = Geometry(arrays[0].shape[::-1], grid.spacing, tuple(grid.to_ras(start[::-1])), grid.direction)
+        return WorkingStudy(self.volume, geometry, *arrays)
+
+
+def network_input(study: WorkingStudy, config: StageOneConfig) -> torch.Tensor:
+    """Return the three channels of early fusion: CT, normalised PET, scaled distance; the CT stream reads the first.
+
+    Parameters
+    ----------
+    study : WorkingStudy
+        The study or a part of it.
+    config : StageOneConfig
+        Normalisation.
+
+    Returns
+    -------
+    (3, D, H, W) float32 Tensor
+        The channels.
+    """
+    pet = (study.pet - config.pet_mean) / config.pet_std
+    limit = config.distance_limit
+    distance = np.clip(study.distance / config.distance_scale_mm, -limit, limit)
+    return torch.from_numpy(np.stack([study.ct, pet, distance]).astype(np.float32, copy=False))
+
+
+def working_study(ct: Volume, pet: Volume, tumour: Volume, config: StageOneConfig) -> WorkingStudy:
+    """Resample a study to the grid of the first stage.
+
+    Parameters
+    ----------
+    ct : Volume
+        HU, any orientation and spacing.
+    pet : Volume
+        SUV, in the coordinates of the CT.
+    tumour : Volume
+        Mask of the primary tumour on any grid, not 0 inside.
+    config : StageOneConfig
+        Voxel size and HU window.
+
+    Returns
+    -------
+    WorkingStudy
+        On the part of the CT that shows the body.
+
+    Raises
+    ------
+    InputError
+        An image is not what it should be, PET and CT show different parts of the body, or the tumour is empty or lies
+        outside the CT.
+    """
+    check_study(ct, pet)
+    grid = LNSlices(ct).geometry.with_spacing(config.spacing_mm)
+    mask = tumour_on(grid, tumour)
+    low, high = config.hu
+    array = ct.resampled(grid, fill=_AIR_HU).array
+    scaled = (np.clip(array, low, high) - low) / (high - low)
+    uptake = pet.resampled(grid, fill=0.0).array
+    return WorkingStudy(ct, grid, scaled.astype(np.float32), uptake.astype(np.float32), signed_distance(mask))
+
+
+def check_study(ct: Volume, pet: Volume) -> None:
+    """Check that a CT and a PET can be read together.
+
+    Parameters
+    ----------
+    ct : Volume
+        Supposed to be a CT in HU.
+    pet : Volume
+        Supposed to be a PET in SUV.
+
+    Raises
+    ------
+    InputError
+        One of them is something else, or they show different parts of the body.
+    """
+    if ct.modality == "PT":
+        raise InputError(f"{ct.name} is a PET, but a CT is needed here. Exchange the two images.")
+    check_ct(ct)
+    check_suv(pet)
+    shared = np.minimum(ct.geometry.bounds[1], pet.geometry.bounds[1]) - np.maximum(
+        ct.geometry.bounds[0], pet.geometry.bounds[0]
+    )
+    if (shared <= 0).any() or shared[2] < _LEAST_SHARED * np.ptp(ct.geometry.bounds[:, 2]):
+        raise InputError(
+            f"{pet.name} covers less than half of {ct.name} along the body. Choose the PET and the CT of one examination."
+        )
+
+
+def check_suv(pet: Volume) -> None:
+    """Check that an image is a PET in standardised uptake values.
+
+    Parameters
+    ----------
+    pet : Volume
+        The image.
+
+    Raises
+    ------
+    InputError
+        It is of another modality, or its values cannot be SUV.
+    """
+    if pet.modality not in ("", "PT"):
+        raise InputError(f"{pet.name} is a {pet.modality}, but a PET is needed here. Choose the PET of the study.")
+    low, high = float(pet.array.min()), float(pet.array.max())
+    if low < _LOWEST_SUV:
+        raise InputError(
+            f"{pet.name} has values down to {low:g}, but uptake is never negative: it is no PET. Choose the PET of the study."
+        )
+    if high > _HIGHEST_SUV or (pet.metadata.get("units") in ("BQML", "CNTS") and "suv" not in pet.metadata):
+        raise InputError(
+            f"{pet.name} reaches {high:g}, so it is not in standardised uptake values. Open the DICOM series of the PET, "
+            "from which they are computed."
+        )
+
+
+def tumour_on(grid: Geometry, tumour: Volume) -> Volume:
+    """Return the tumour's mask on another grid.
+
+    Parameters
+    ----------
+    grid : Geometry
+        The target.
+    tumour : Volume
+        Not 0 inside, on any grid.
+
+    Returns
+    -------
+    Volume
+        uint8; a tumour that is smaller than a voxel is one voxel.
+
+    Raises
+    ------
+    InputError
+        The mask is empty, or lies outside the grid.
+    """
+    inside = np.argwhere(tumour.array != 0)
+    if not len(inside):
+        raise InputError(
+            f"The mask of the primary tumour ({tumour.name}) is empty. Choose another mask, or click into it."
+        )
+    array = tumour.resampled(grid, fill=0, nearest=True).array != 0
+    if not array.any():
+        points = np.rint(grid.to_ijk(tumour.geometry.to_ras(inside[:, ::-1]))).astype(int)
+        points = points[((points >= 0) & (points < grid.size)).all(1)]
+        if not len(points):
+            raise InputError(
+                f"The mask of the primary tumour ({tumour.name}) lies outside the CT. Choose the mask of this patient's tumour."
+            )
+        array[tuple(points[:, ::-1].T)] = True
+    return Volume(array.astype(np.uint8), grid, tumour.name)
