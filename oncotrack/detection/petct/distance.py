@@ -28,7 +28,7 @@ def boundary(mask: np.ndarray) -> np.ndarray:
     (D, H, W) bool ndarray
         True on the boundary voxels.
     """
-    return mask & ~np.asarray(ndimage.binary_erosion(mask, np.ones((3, 3, 3)), border_value=0))
+    return mask & np.logical_not(ndimage.binary_erosion(mask, np.ones((3, 3, 3)), border_value=0))
 
 
 def signed_distance(tumour: Volume) -> np.ndarray:
