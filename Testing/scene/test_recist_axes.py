@@ -284,3 +284,22 @@ def test_accept_reject_and_remove(drawn, axial):
     assert [line.cells[1] for line in lines(session)] == ["rejected"]
     session.undo()
     assert len(lines(session)) == 2
+
+
+def test_diameters_drawn_on_a_finding_without_any_are_its_own(reading, axial):
+    session = reading.session
+    followed = session.add(Observation(centre=tuple(MIDDLE), state=State.ACCEPTED), label="L 1")
+    session.nodes.select(followed.uid)
+    reading.check_one_undoable_edit(lambda: reading.draw(axial, LONG, SHORT))
+    assert [finding.label for finding in session.findings] == ["L 1"]
+    assert reading.observation.is_measured and reading.observation.state is State.EDITED
+    reading.draw(axial, LONG, SHORT)
+    assert len(session.findings) == 2, "a finding with diameters keeps its own"
+
+
+def test_diameters_drawn_elsewhere_are_a_new_finding(reading, axial):
+    session = reading.session
+    followed = session.add(Observation(centre=tuple(np.add(MIDDLE, (0, 0, 40.0))), state=State.ACCEPTED), label="L 1")
+    session.nodes.select(followed.uid)
+    reading.draw(axial, LONG, SHORT)
+    assert len(session.findings) == 2

@@ -44,8 +44,8 @@ def match(session: FollowUpScene) -> dict[str, Any]:
         "place": _position_text(seen.centre),
         "ras": [round(value, 3) for value in seen.centre],
         "score": f"{seen.score:.2f}" if seen.score is not None and not is_absent else "",
-        "reason": evidence.reason if evidence and not is_absent else "",
-        "trust": reverse_check(seen),
+        "reason": evidence.reason if evidence and not is_absent and not seen.is_decided else "",
+        "trust": reverse_check(seen) if seen.state is not State.NOT_FOUND else "",
         "method": "" if is_absent else seen.provenance.method,
         "alternatives": [
             {
@@ -71,7 +71,7 @@ def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:
         "state": value,
         "state_text": words,
         "icon": icon,
-        "trust": f"Reverse check: {check}" if (check := reverse_check(after)) else "",
+        "trust": f"Reverse check: {check}" if after and after.is_there and (check := reverse_check(after)) else "",
         "axes": " → ".join(filter(None, (_size(before), _size(after)))),
         "change": change_text(before, after),
         "about": description(finding),

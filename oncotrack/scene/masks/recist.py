@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import slicer
 
 from oncotrack.errors import InputError, OncoTrackError
+from oncotrack.findings.observation_edits import edited_by_reader
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.pseudo_mask import pseudo_mask
@@ -106,7 +108,10 @@ class RecistScene(MaskEditing):
         return self._draft.hint
 
     def draw_axes(self) -> None:
-        """Make the next four clicks in a slice view draw the two axes of a new finding."""
+        """Make the next four clicks in a slice view draw two axes.
+
+        They become those of the current finding, if it has none here and the axes cross near it, else of a new one.
+        """
         self._scan.image()
         self._extended_uid = ""
         self._draft.begin()
@@ -143,9 +148,22 @@ class RecistScene(MaskEditing):
             uid, self._extended_uid = self._extended_uid, ""
             self._submit(self.extend_to_3d(uid, axes))
             return
-        finding = self.add(with_mask(None, pseudo_mask(self._scan.image(), axes), axes))
+        mask = pseudo_mask(self._scan.image(), axes)
+        if self._is_of_current(axes):
+            finding = self.current
+            seen = edited_by_reader(with_mask(self.observation, mask, axes))
+            self._observe(finding.uid, seen, f"draw the diameters of {finding.label}")
+        else:
+            finding = self.add(with_mask(None, mask, axes))
         self.nodes.select(finding.uid)
         self._warn(axes)
+
+    def _is_of_current(self, axes: RecistAxes) -> bool:
+        """Return whether drawn axes belong to the current finding, which has no measured ones yet."""
+        seen = self.observation
+        if seen is None or seen.is_measured or not seen.is_there:
+            return False
+        return math.dist(seen.centre, axes.centre) <= max(seen.radius_mm or 0.0, axes.long.length_mm)
 
     def _on_clicked(self, time_point: str, uid: str) -> None:
         if self.is_entered and time_point == self.time_point:
