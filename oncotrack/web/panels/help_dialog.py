@@ -23,8 +23,8 @@ _TOUR = (
      "nodes; the slider shows more or fewer."),
     ("Measure anything", "Tab Measure: distance, two diameters, angle or region on any slice. The value under the mouse stands "
      "in the corner of its view."),
-    ("Draw a mask", "Tab Masks: Draw diameters, then click both ends of the long and of the short diameter. A mask appears; "
-     "Extend to 3D continues it on the neighbouring slices."),
+    ("Draw a mask", "Choose a finding. Tab Masks: Draw diameters, then click both ends of the long and of the short diameter "
+     "on it. A mask appears; Extend to 3D continues it on the neighbouring slices."),
     ("Save", "Tab Files: findings (JSON and CSV), scene for 3D Slicer, report. Findings are also saved by themselves after "
      "every edit, and offered again after a crash."),
 )  # fmt: skip
