@@ -138,14 +138,16 @@ class Navigation:
             self._task = None
 
     async def _play(self, view: str) -> None:
-        order = CineOrder()
+        order, task = CineOrder(), asyncio.current_task()
         try:
-            while await self._show_next(view, order):
+            # before Python 3.12 `wait_for` can lose the cancellation, so a cine that was stopped is recognised here
+            while self._task is task and await self._show_next(view, order):
                 pass
         except OncoTrackError as error:
             self._show_message(str(error), "error")
-        with self._state:
-            self._state.cine = ""
+        if self._task is task:
+            with self._state:
+                self._state.cine = ""
 
     async def _show_next(self, view: str, order: CineOrder) -> bool:
         """Show the next slice and wait until it is drawn and its time is over; return whether there was one."""
