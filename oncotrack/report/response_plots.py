@@ -105,11 +105,9 @@ def plot_spider(results: Sequence[CourseResponse]) -> Any:
     -------
     matplotlib Figure
     """
-    units = {_times(result.course)[1] for result in results}
-    unit = units.pop() if len(units) == 1 else "visit"
+    times_of, unit = _common_times(results)
     figure, axes = _figure("Change from baseline", unit, "sum of diameters (%)")
-    for result in results:
-        times = _times(result.course)[0] if unit != "visit" else list(range(len(result.course.visits)))
+    for result, times in zip(results, times_of, strict=True):
         changes = [0.0, *(each.target.baseline_percent for each in result.visits)]
         points = [(time, change) for time, change in zip(times, changes, strict=True) if change is not None]
         colour = COLOURS[group(result.best.response.value)]
@@ -132,11 +130,9 @@ def plot_swimmer(results: Sequence[CourseResponse]) -> Any:
     -------
     matplotlib Figure
     """
-    units = {_times(result.course)[1] for result in results}
-    unit = units.pop() if len(units) == 1 else "visit"
+    times_of, unit = _common_times(results)
     figure, axes = _figure("Time on study", unit, "", height=max(3.0, 0.35 * len(results) + 1.5))
-    timed = [(_times(r.course)[0] if unit != "visit" else list(range(len(r.course.visits))), r) for r in results]
-    timed.sort(key=lambda each: each[0][-1])
+    timed = sorted(zip(times_of, results, strict=True), key=lambda each: each[0][-1])
     for row, (times, result) in enumerate(timed):
         axes.barh(row, times[-1], color=COLOURS[group(result.best.response.value)], alpha=0.55, height=0.6)
         seen: set[str] = set()
@@ -174,6 +170,14 @@ def _times(course: Course) -> tuple[list[float], str]:
     if all(day is not None for day in days):
         return [(day or 0) / _DAYS_PER_WEEK for day in days], "weeks since baseline"
     return [float(number) for number in range(len(days))], "visit"
+
+
+def _common_times(results: Sequence[CourseResponse]) -> tuple[list[list[float]], str]:
+    """Return the times of all patients' visits in weeks; the visits' numbers where a date of any patient is missing."""
+    known = [_times(result.course) for result in results]
+    if len({unit for _, unit in known}) == 1:
+        return [times for times, _unit in known], known[0][1]
+    return [[float(number) for number in range(len(times))] for times, _unit in known], "visit"
 
 
 def _diameters(result: CourseResponse, lesion: Lesion, times: Sequence[float]) -> Any:

@@ -67,7 +67,7 @@ class Navigation:
 
     def pan(self, view: str, right: int, up: int) -> None:
         """Move what a view shows in its middle by so many steps to the right and up, each a twentieth of its width."""
-        if view in _NAMES and (node := self._scene.GetSingletonNode(view, "vtkMRMLSliceNode")) is not None:
+        if (node := self._node(view)) is not None:
             width, height = node.GetDimensions()[:2]
             place = (width / 2 + right * width / _STEPS, height / 2 + up * width / _STEPS, 0.0, 1.0)
             node.JumpSliceByCentering(*node.GetXYToRAS().MultiplyPoint(place)[:3])

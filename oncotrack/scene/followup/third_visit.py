@@ -12,7 +12,7 @@ from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.nodes.time_points import time_point_id
 from oncotrack.scene.session.time_point_selection import TimePointSelection
 from oncotrack.scene.views.linking import LinkedRows
-from oncotrack.scene.views.view_rows import THIRD_GROUP, THIRD_VIEWS, ViewRow
+from oncotrack.scene.views.view_rows import THIRD_GROUP, THIRD_VIEWS, ViewRow, middle
 
 _Scan = slicer.vtkMRMLScalarVolumeNode
 
@@ -105,9 +105,7 @@ class ThirdVisit:
                 view, other = self.row.slice_at(index), self._baseline.slice_at(index)
                 if view is None or other is None:
                     continue
-                matrix = other.GetSliceToRAS()
-                centre = [matrix.GetElement(axis, 3) for axis in range(3)]
-                if position := self.linking.corresponding(centre, of_followup=True):
+                if position := self.linking.corresponding(middle(other), of_followup=True):
                     view.JumpSliceByCentering(*position)
 
     def register(self) -> Task:

@@ -10,7 +10,7 @@ from undo_stack import Signal
 from oncotrack.errors import OncoTrackError
 from oncotrack.findings.finding import Axis
 from oncotrack.masks.axes import RecistAxes
-from oncotrack.scene.nodes.fiducials import style_points
+from oncotrack.scene.nodes.fiducials import make_draft
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
@@ -90,17 +90,7 @@ class AxesDraft:
         self.changed.emit()
 
     def _make(self, index: int) -> slicer.vtkMRMLMarkupsLineNode:
-        node = self._nodes.registry.need(LINES[index], "vtkMRMLMarkupsLineNode", _NAMES[index])
-        node.SetSaveWithScene(False)
-        node.SetHideFromEditors(True)
-        node.CreateDefaultDisplayNodes()
-        display = node.GetDisplayNode()
-        display.SetSaveWithScene(False)
-        style_points(display, ())
-        display.SetPointLabelsVisibility(False)
-        display.SetPropertiesLabelVisibility(True)
-        display.SetVisibility3D(False)
-        return node
+        return make_draft(self._nodes.registry, LINES[index], "vtkMRMLMarkupsLineNode", _NAMES[index])
 
     def _place_next(self) -> None:
         # Slicer leaves place mode after the second point of a line; only then can the second line be started

@@ -132,19 +132,17 @@ class MaskEditing(ScanSession):
 
     def remeasure(self) -> None:
         """Replace the current finding's axes by those measured on its mask."""
-        finding = self._finding("")
-        mask = self._need_mask(finding).mask.volume()
-        self._observe(finding.uid, with_painted_mask(self.observation, mask), f"measure the mask of {finding.label}")
+        self._edit_mask(lambda mask: mask, "measure the mask of")
 
     def fill(self) -> None:
         """Fill the holes of the current finding's mask, which is measured again."""
-        self._repair(filled, "fill the mask of")
+        self._edit_mask(filled, "fill the mask of")
 
     def smooth(self) -> None:
         """Smooth the border of the current finding's mask, which is measured again."""
-        self._repair(smoothed, "smooth the mask of")
+        self._edit_mask(smoothed, "smooth the mask of")
 
-    def _repair(self, change: Callable[[Volume], Volume], what: str) -> None:
+    def _edit_mask(self, change: Callable[[Volume], Volume], what: str) -> None:
         finding = self._finding("")
         seen = self._need_mask(finding)
         mask = change(seen.mask.volume())

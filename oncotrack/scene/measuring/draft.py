@@ -12,7 +12,7 @@ from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Point, point
 from oncotrack.findings.measurement import Tool, bidirectional_points, ellipse_points
 from oncotrack.scene.measuring.measurement_nodes import COLOUR, control_point
-from oncotrack.scene.nodes.fiducials import style_points
+from oncotrack.scene.nodes.fiducials import make_draft
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
@@ -90,18 +90,10 @@ class Draft:
 
     def _make(self, key: NodeKey) -> slicer.vtkMRMLMarkupsNode:
         class_name = "vtkMRMLMarkupsAngleNode" if key == ANGLE else "vtkMRMLMarkupsLineNode"
-        node = self._nodes.registry.need(key, class_name, "New measurement")
-        node.SetSaveWithScene(False)
-        node.SetHideFromEditors(True)
-        node.CreateDefaultDisplayNodes()
+        node = make_draft(self._nodes.registry, key, class_name, "New measurement")
         display = node.GetDisplayNode()
-        display.SetSaveWithScene(False)
-        style_points(display, ())
         display.SetSelectedColor(*COLOUR)
         display.SetGlyphScale(1.6)
-        display.SetPointLabelsVisibility(False)
-        display.SetPropertiesLabelVisibility(True)
-        display.SetVisibility3D(False)
         return node
 
     def _on_point(self, node: slicer.vtkMRMLMarkupsNode) -> None:

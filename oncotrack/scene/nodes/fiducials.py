@@ -17,6 +17,7 @@ from oncotrack.findings.finding import Finding, Observation, Point, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.sizes import axes_text
 from oncotrack.findings.visit_table import state
+from oncotrack.scene.nodes.node_registry import NodeKey, NodeRegistry
 
 CURRENT_COLOUR = (1.0, 0.85, 0.2)
 OTHER_COLOUR = (0.35, 0.75, 1.0)
@@ -81,6 +82,21 @@ def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str,
     text.SetBackgroundColor(0.0, 0.0, 0.0)  # so that labels are readable on bone and on lung
     text.SetBackgroundOpacity(0.5)
     display.SetViewNodeIDs(list(view_ids))
+
+
+def make_draft(nodes: NodeRegistry, key: NodeKey, class_name: str, name: str) -> slicer.vtkMRMLMarkupsNode:
+    """Return markups for what a reader is drawing: with their lengths, not in 3D, never saved with the scene."""
+    node = nodes.need(key, class_name, name)
+    node.SetSaveWithScene(False)
+    node.SetHideFromEditors(True)
+    node.CreateDefaultDisplayNodes()
+    display = node.GetDisplayNode()
+    display.SetSaveWithScene(False)
+    style_points(display, ())
+    display.SetPointLabelsVisibility(False)
+    display.SetPropertiesLabelVisibility(True)
+    display.SetVisibility3D(False)
+    return node
 
 
 def draw_fiducials(

@@ -15,7 +15,7 @@ from oncotrack.registration.registration import Registration
 from oncotrack.scene.nodes.fiducials import style_points
 from oncotrack.scene.nodes.node_registry import NodeKey, NodeRegistry
 from oncotrack.scene.nodes.observers import Observers
-from oncotrack.scene.views.view_rows import ViewRow
+from oncotrack.scene.views.view_rows import ViewRow, middle
 
 CROSSHAIR = "crosshair"
 _COLOUR = (0.4, 1.0, 0.4)
@@ -119,7 +119,7 @@ class LinkedRows:
         if self._registration() is None:
             raise InputError("The scans are not registered, so their views cannot be linked. Register them first.")
         shown = zip(*(map(row.slice_at, range(len(row.names))) for row in self._rows), strict=True)
-        pairs = [(_centre(one), _centre(other)) for one, other in shown if one and other]
+        pairs = [(middle(one), middle(other)) for one, other in shown if one and other]
         if not pairs:
             raise InputError("No view is open in both rows, so there are no positions to link.")
         self._is_held = False
@@ -169,7 +169,7 @@ class LinkedRows:
         finally:
             self._is_busy = was_busy
             for row in self._rows:
-                self._seen.update({node.GetID(): _centre(node) for node in row.slices()})
+                self._seen.update({node.GetID(): middle(node) for node in row.slices()})
 
     def _mark(self, index: int) -> slicer.vtkMRMLMarkupsFiducialNode:
         registry, key = NodeRegistry(self._scene), NodeKey(self._name, str(index))
@@ -206,7 +206,7 @@ class LinkedRows:
             self.show(ras, in_followup=self._rows[1].index_of(under_cursor) >= 0)
 
     def _on_slice(self, node: slicer.vtkMRMLSliceNode) -> None:
-        centre = _centre(node)
+        centre = middle(node)
         if self._is_busy or not self._is_enabled or centre == self._seen.get(node.GetID()):
             return
         self._seen[node.GetID()] = centre
@@ -220,13 +220,8 @@ class LinkedRows:
 
     def _on_node_added(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
         if node.IsA("vtkMRMLSliceNode") and any(row.index_of(node) >= 0 for row in self._rows):
-            self._seen[node.GetID()] = _centre(node)
+            self._seen[node.GetID()] = middle(node)
             self._observers.add(node, vtk.vtkCommand.ModifiedEvent, lambda caller, _: self._on_slice(caller))
 
     def _on_node_removed(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
         self._observers.drop(node)
-
-
-def _centre(node: slicer.vtkMRMLSliceNode) -> Point:
-    matrix = node.GetSliceToRAS()
-    return tuple(matrix.GetElement(axis, 3) for axis in range(3))

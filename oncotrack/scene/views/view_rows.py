@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 import slicer
 
+from oncotrack.findings.finding import Point
+
 ORIENTATIONS = ("Axial", "Coronal", "Sagittal")
 BASELINE_VIEWS = tuple(f"Baseline{orientation}" for orientation in ORIENTATIONS)
 FOLLOWUP_VIEWS = tuple(f"FollowUp{orientation}" for orientation in ORIENTATIONS)
@@ -14,6 +16,12 @@ THIRD_VIEWS = tuple(f"ThirdVisit{orientation}" for orientation in ORIENTATIONS)
 BASELINE_GROUP, FOLLOWUP_GROUP, THIRD_GROUP = 21, 22, 23
 """View groups: Slicer's own linking stays within one, so each row scrolls by itself and OncoTrack links the rows."""
 _COLOURS = ("#F34A33", "#6EB04B", "#EDD54C")
+
+
+def middle(node: slicer.vtkMRMLSliceNode) -> Point:
+    """Return the position in the middle of a slice view, RAS mm."""
+    matrix = node.GetSliceToRAS()
+    return tuple(matrix.GetElement(axis, 3) for axis in range(3))
 
 
 @dataclass(frozen=True)

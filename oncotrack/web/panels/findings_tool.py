@@ -10,6 +10,7 @@ from trame.widgets import vuetify3 as v
 
 from oncotrack.scene.commands import FINDINGS, PAGE, commands_of
 from oncotrack.scene.views.mouse_mode import SELECT
+from oncotrack.scene.views.view_rows import middle
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
 from oncotrack.web.panels.description_card import DescriptionCard
@@ -145,8 +146,7 @@ class FindingsTool:
     def _follow_middle(self) -> None:
         state, row = self._viewer.state, self._session.baseline_row
         name = state.used_view if state.used_view in row.names else row.names[0]
-        matrix = row.slice_at(row.names.index(name)).GetSliceToRAS()
-        self._viewer.submit(self._session.place([matrix.GetElement(axis, 3) for axis in range(3)]))
+        self._viewer.submit(self._session.place(middle(row.slice_at(row.names.index(name)))))
 
     def _swap(self) -> None:
         self._session.take_alternative(0)
