@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from trame.ui.vuetify3 import VAppLayout
+from trame_client.ui.core import AbstractLayout
+from trame_client.widgets.core import HTML_CTX, AbstractElement
 from trame_server import Server
 
 from oncotrack.settings import Settings, settings_file
@@ -39,6 +43,13 @@ def compose(
     reader : ReadAhead
         Reads scans.
     """
+    with _each_element_once():
+        return _compose(server, page, folders, out, reader)
+
+
+def _compose(
+    server: Server, page: VAppLayout, folders: Folders, out: Path, reader: ReadAhead
+) -> tuple[Viewer, Files, StudyBrowser]:
     viewer = Viewer(server, out)
     display = Display(viewer)
     files = Files(viewer, display, folders, out, reader)
@@ -52,3 +63,22 @@ def compose(
         study_drawer(viewer)
         files.opener.dialog.build()
     return viewer, files, browser
+
+
+@contextmanager
+def _each_element_once() -> Iterator[None]:
+    """Turn the elements of the page into HTML once, at the end.
+
+    trame does it at the end of every `with` block as well, so that an element is turned into HTML as often as it is deep in
+    the page: nine times on average.
+    """
+    block_ends, flush = AbstractElement.__exit__, AbstractLayout.flush_content
+    unsent: set[AbstractLayout] = set()
+    AbstractElement.__exit__ = lambda element, *_error: HTML_CTX.exit(element)
+    AbstractLayout.flush_content = lambda layout: unsent.add(layout)
+    try:
+        yield
+    finally:
+        AbstractElement.__exit__, AbstractLayout.flush_content = block_ends, flush
+    for layout in unsent:
+        layout.flush_content()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
+from trame_rca.rca import RemoteControlledAreaProtocol
 from trame_rca.schedulers.image_scheduler import RcaImageRenderScheduler
 from trame_slicer.views.render_scheduler import ScheduledRenderStrategy
 
@@ -69,6 +70,10 @@ class _Turn(asyncio.Event):
         return True
 
 
+class _NoWindow(RemoteControlledAreaProtocol):
+    """Stands for a window whose type is checked by reading all its properties, one of which renders it."""
+
+
 class RenderingOnce(RcaImageRenderScheduler):
     """Scheduler of one view's pictures.
 
@@ -88,8 +93,9 @@ class RenderingOnce(RcaImageRenderScheduler):
     _pixels: tuple[np.ndarray, int, int] | None = None
 
     def __init__(self, window: Any, **options: Any) -> None:
-        super().__init__(window, **options)
+        super().__init__(_NoWindow(), **options)
         # the tasks of the scheduler have not begun yet
+        self._rca = window
         self._request_event = _Turn(lambda: RenderingOnce.pointed is self._rca._vtk_render_window)
 
     def _render_frame(self, quality: int) -> None:
