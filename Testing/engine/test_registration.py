@@ -44,7 +44,7 @@ def test_another_scanner_frame_and_a_small_field_of_view(known_pair):
 
 @pytest.mark.slow
 def test_bspline_is_more_accurate_and_its_inverse_is_consistent(known_pair, monkeypatch):
-    monkeypatch.setattr("oncotrack.registration.alignment.BSPLINE_ITERATIONS", 100)  # enough for a part of the body
+    monkeypatch.setattr("oncotrack.registration.alignment.BSPLINE_ITERATIONS", 25)  # enough for a part of the body
     size = np.array(known_pair.baseline.geometry.size)
     middle = known_pair.baseline.cropped(tuple(size // 4), tuple(3 * size // 4))
     registration = register(middle, known_pair.followup, bspline=True)
