@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from oncotrack.scene.followup import panel
+from oncotrack.scene.nodes.volumes import add_volume
+from oncotrack.scene.views.view_rows import is_in_plane
 
 
 @pytest.fixture
@@ -125,3 +127,28 @@ def test_a_reader_may_link_the_positions_that_are_shown_and_return_to_the_regist
     rows["BaselineAxial"].node.SetSliceOffset(0.0)
     rows["BaselineAxial"].node.SetSliceOffset(14.0)
     assert np.allclose(rows["FollowUpAxial"].centre(), by_registration)
+
+
+def test_a_volume_that_is_loaded_later_is_not_shown_under_the_marks_of_another(
+    session, rows, application, make_phantom
+):
+    before = {name: view.composite.GetBackgroundVolumeID() for name, view in rows.items()}
+    later = add_volume(application.scene, make_phantom(name="a third scan", seed=9))
+    application.logic.GetSelectionNode().SetActiveVolumeID(later.GetID())
+    application.logic.PropagateVolumeSelection()
+    assert {name: view.composite.GetBackgroundVolumeID() for name, view in rows.items()} == before
+
+
+def test_the_mark_of_the_crosshair_stays_in_the_plane_of_the_other_scan(session, rows, truth):
+    at = (21.0, -14.0, 6.0)
+    session.linking.show(at)
+    for name in ("BaselineAxial", "BaselineCoronal"):  # as Slicer moves the views of the row that has the mouse
+        rows[name].node.JumpSliceByOffsetting(*at)
+    for name in ("FollowUpAxial", "FollowUpCoronal"):
+        assert is_in_plane(truth.to_followup(at), rows[name].node)
+    pan = rows["BaselineCoronal"]
+    pan.node.JumpSliceByCentering(-5.0, -14.0, 0.0)
+    assert np.allclose(
+        np.delete(rows["FollowUpCoronal"].centre(), 1), np.delete(truth.to_followup((-5.0, -14.0, 0.0)), 1), atol=0.1
+    )
+    assert is_in_plane(truth.to_followup(at), rows["FollowUpCoronal"].node)

@@ -44,6 +44,8 @@ def shapes_of(findings: FindingList) -> dict[NodeKey, tuple[Finding, Observation
 
 def style_shape(node: slicer.vtkMRMLDisplayableNode, part: str, view_ids: tuple[str, ...]) -> None:
     """Set the display properties of a new node, in the given views (in all when empty)."""
+    if part == OUTLINE:
+        node.SetAndObservePolyData(vtk.vtkPolyData())  # Slicer reports an error for a visible model without data
     node.CreateDefaultDisplayNodes()
     display = node.GetDisplayNode()
     display.SetViewNodeIDs(list(view_ids))

@@ -15,7 +15,7 @@ from oncotrack.registration.registration import Registration
 from oncotrack.scene.nodes.fiducials import style_points
 from oncotrack.scene.nodes.node_registry import NodeKey, NodeRegistry
 from oncotrack.scene.nodes.observers import Observers
-from oncotrack.scene.views.view_rows import ViewRow, middle
+from oncotrack.scene.views.view_rows import ViewRow, is_in_plane, middle
 
 CROSSHAIR = "crosshair"
 _COLOUR = (0.4, 1.0, 0.4)
@@ -52,6 +52,7 @@ class LinkedRows:
         self._shift: np.ndarray = np.zeros(3)
         self._seen: dict[str, Point] = {}
         self._crosshair_mode: int | None = None
+        self._marked: tuple[Point, Point] | None = None
         self._observers = Observers()
         self._observers.add_with_node(self._scene, self._scene.NodeAddedEvent, self._on_node_added)
         self._observers.add_with_node(self._scene, self._scene.NodeRemovedEvent, self._on_node_removed)
@@ -149,6 +150,7 @@ class LinkedRows:
         with self.paused():
             self._rows[not in_followup].jump(other)
         positions = (other, ras) if in_followup else (ras, other)
+        self._marked = tuple(map(tuple, positions))
         for index, position in enumerate(positions):
             node = self._mark(index)
             node.SetNthControlPointPositionWorld(0, *position)
@@ -157,6 +159,7 @@ class LinkedRows:
     def hide_crosshair(self) -> None:
         """Hide the marks of the crosshair."""
         registry = NodeRegistry(self._scene)
+        self._marked = None
         for index in (0, 1):
             registry.remove(NodeKey(self._name, str(index)))
 
@@ -217,6 +220,8 @@ class LinkedRows:
         if other and position:
             with self.paused():
                 other.JumpSliceByCentering(*position)
+                if self._marked and is_in_plane(self._marked[in_followup], node):  # the mark stays visible in both
+                    other.JumpSliceByOffsetting(*self._marked[not in_followup])
 
     def _on_node_added(self, _scene: slicer.vtkMRMLScene, node: slicer.vtkMRMLNode) -> None:
         if node.IsA("vtkMRMLSliceNode") and any(row.index_of(node) >= 0 for row in self._rows):

@@ -15,6 +15,7 @@ FOLLOWUP_VIEWS = tuple(f"FollowUp{orientation}" for orientation in ORIENTATIONS)
 THIRD_VIEWS = tuple(f"ThirdVisit{orientation}" for orientation in ORIENTATIONS)
 BASELINE_GROUP, FOLLOWUP_GROUP, THIRD_GROUP = 21, 22, 23
 """View groups: Slicer's own linking stays within one, so each row scrolls by itself and OncoTrack links the rows."""
+_IN_PLANE_MM = 0.01
 _COLOURS = ("#F34A33", "#6EB04B", "#EDD54C")
 
 
@@ -22,6 +23,13 @@ def middle(node: slicer.vtkMRMLSliceNode) -> Point:
     """Return the position in the middle of a slice view, RAS mm."""
     matrix = node.GetSliceToRAS()
     return tuple(matrix.GetElement(axis, 3) for axis in range(3))
+
+
+def is_in_plane(ras: Sequence[float], node: slicer.vtkMRMLSliceNode) -> bool:
+    """Return whether a position (RAS mm) lies in the plane that a slice view shows."""
+    matrix = node.GetSliceToRAS()
+    offset = sum(matrix.GetElement(axis, 2) * (ras[axis] - matrix.GetElement(axis, 3)) for axis in range(3))
+    return abs(offset) < _IN_PLANE_MM
 
 
 @dataclass(frozen=True)
@@ -60,10 +68,11 @@ class ViewRow:
     def show(
         self, background: slicer.vtkMRMLVolumeNode | None, foreground: slicer.vtkMRMLVolumeNode | None, opacity: float
     ) -> None:
-        """Show a scan in every view, with an overlay of `opacity` (0 to 1)."""
+        """Show a scan in every view, with an overlay of `opacity` (0 to 1), also when Slicer shows another volume elsewhere."""
         for name in self.names:
             composite = self.scene.GetSingletonNode(name, "vtkMRMLSliceCompositeNode")
             if composite:
+                composite.SetDoPropagateVolumeSelection(False)
                 composite.SetBackgroundVolumeID(background.GetID() if background else None)
                 composite.SetForegroundVolumeID(foreground.GetID() if foreground else None)
                 composite.SetForegroundOpacity(opacity if foreground else 0.0)
