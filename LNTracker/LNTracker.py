@@ -24,7 +24,8 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import NODES  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
-from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget, show_in_views  # noqa: E402
+from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
 BUTTONS = {
@@ -93,7 +94,7 @@ class LNTrackerLogic(ScriptedLoadableModuleLogic):
     """Provides the widget's parameters and its session."""
 
     def getParameterNode(self):
-        return LNTrackerParameters(super().getParameterNode())
+        return wrapped(LNTrackerParameters, super().getParameterNode())
 
     def new_session(self, detectors=None):
         """Return the lymph node session of Slicer's scene; needs the packages."""
@@ -122,7 +123,7 @@ class LNTrackerWidget(PanelWidget):
         if parameters.scan is not session.scan:
             self.call_session("set_scan", parameters.scan)
             if parameters.scan:
-                slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
+                show_in_views(parameters.scan)
         if parameters.threshold != session.threshold:
             session.threshold = parameters.threshold
         else:
@@ -143,7 +144,7 @@ class LNTrackerWidget(PanelWidget):
     def possible_methods(self):
         from oncotrack.scene.detection.panel import possible_methods
 
-        return possible_methods(self.session)
+        return possible_methods(self.session) - ({"detect"} if self.lacks_torch else set())
 
     def use_scan(self, volume):
         self.parameters.scan = volume
@@ -232,3 +233,4 @@ class LNTrackerTest(ScriptedLoadableModuleTest):
         session.undo()
         self.assertEqual(len(session.findings), 0)
         session.close()
+        slicer.mrmlScene.Clear()

@@ -26,6 +26,7 @@ from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import FINDINGS, VIEW  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 from OncoTrackPanel.scan_question import ScanQuestion  # noqa: E402
 
@@ -86,6 +87,13 @@ class LesionFollowUp(ScriptedLoadableModule):
             "2012); the anatomy map after Deep Lesion Tracker (Cai et al., 2021)."
         )
         register_at_startup(parent.title, _HERE / "Resources" / "Icons" / "LesionFollowUp.png")
+        slicer.app.connect("startupCompleted()", self._register_layout)
+
+    def _register_layout(self):
+        from oncotrack.scene.views.layout import register_rows
+
+        if slicer.app.layoutManager():  # Slicer may run without its main window
+            register_rows(slicer.app.layoutManager().layoutLogic().GetLayoutNode())
 
 
 @parameterNodeWrapper
@@ -106,7 +114,7 @@ class LesionFollowUpLogic(ScriptedLoadableModuleLogic):
     """Provides the widget's parameters and its session."""
 
     def getParameterNode(self):
-        return LesionFollowUpParameters(super().getParameterNode())
+        return wrapped(LesionFollowUpParameters, super().getParameterNode())
 
     def new_session(self):
         """Return the follow-up session of Slicer's scene, with the methods that can be used; needs the packages."""
@@ -126,8 +134,24 @@ class LesionFollowUpWidget(PanelWidget):
 
     def __init__(self, parent=None):
         self._visit_lines = []
-        self._question = self._text = None
+        self._question = self._text = self._layout_before = None
         super().__init__(parent)
+
+    def enter(self):
+        super().enter()
+        if self._layout_before is not None:
+            self._show_layout()
+
+    def exit(self):
+        from oncotrack.scene.views.layout import are_rows_shown
+
+        super().exit()
+        node = self._layout_node()
+        if node and self._layout_before is not None:
+            if are_rows_shown(node):
+                node.SetViewArrangement(self._layout_before)
+            else:
+                self._layout_before = None  # the reader chose another layout, which stays
 
     def connect_panel(self):
         self._question = ScanQuestion(self)
@@ -264,18 +288,24 @@ class LesionFollowUpWidget(PanelWidget):
                 item.setToolTip(tip)
                 table.setItem(row, column, item)
 
-    def _show_layout(self):
-        from oncotrack.scene.views.layout import show_rows
+    def _layout_node(self):
+        manager = slicer.app.layoutManager()  # None where Slicer runs without its main window
+        return manager.layoutLogic().GetLayoutNode() if manager else None
 
-        manager = slicer.app.layoutManager()
-        if manager:  # Slicer may run without its main window
-            show_rows(manager.layoutLogic().GetLayoutNode())
-            self.session.overlays.show_scans()
-            for row in (self.session.baseline_row, self.session.followup_row):
-                for name in row.names:
-                    widget = manager.sliceWidget(name)
-                    window = widget.sliceView().renderWindow()
-                    self._text.attach(widget.mrmlSliceNode(), window.GetRenderers().GetFirstRenderer())
+    def _show_layout(self):
+        from oncotrack.scene.views.layout import are_rows_shown, show_rows
+
+        node = self._layout_node()
+        if not node:
+            return
+        if not are_rows_shown(node):
+            self._layout_before = show_rows(node)
+        self.session.overlays.show_scans()
+        for row in (self.session.baseline_row, self.session.followup_row):
+            for name in row.names:
+                widget = slicer.app.layoutManager().sliceWidget(name)
+                window = widget.sliceView().renderWindow()
+                self._text.attach(widget.mrmlSliceNode(), window.GetRenderers().GetFirstRenderer())
 
 
 class LesionFollowUpTest(ScriptedLoadableModuleTest):
@@ -313,3 +343,4 @@ class LesionFollowUpTest(ScriptedLoadableModuleTest):
         session.undo()
         self.assertEqual(len(session.findings), 0)
         session.close()
+        slicer.mrmlScene.Clear()

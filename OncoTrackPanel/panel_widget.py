@@ -16,6 +16,13 @@ from oncotrack.scene.commands import commands_of
 from OncoTrackPanel.study_dialog import open_study
 
 
+def show_in_views(volume):
+    """Show a scan in the views that follow the active volume; the rows of Lesion Follow-Up keep theirs."""
+    logic = slicer.app.applicationLogic()
+    logic.GetSelectionNode().SetActiveVolumeID(volume.GetID())
+    logic.PropagateVolumeSelection(1)
+
+
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A panel that drives one session of `oncotrack.scene`.
 
@@ -37,7 +44,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def __init__(self, parent=None):
         self.logic = self.session = self.pump = self.parameters = None
-        self._gui_tag, self._lines, self._shortcuts = None, [], []
+        self._gui_tag, self._lines, self._shortcuts, self._outcome = None, [], [], None
+        self.lacks_torch = False
         super().__init__(parent)
 
     # to be defined by a module
@@ -93,12 +101,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.ui.installButton.connect("clicked()", self._install)
         self.ui.openStudyButton.connect("clicked()", lambda: open_study(self))
         self.ui.cancelButton.connect("clicked()", lambda: self.pump.worker.cancel_all())
+        self._add_shortcut("Escape", self._stop_placing)
         self.connect_panel()
         self._show_busy(False)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closing)
         for event in (scene.EndCloseEvent, scene.EndImportEvent):
             self.addObserver(scene, event, self._on_scene_ready, priority=-1.0)  # after the session's own observers
+        if self.parent.isEntered:  # after Reload
+            self.enter()
 
     def enter(self):
         self._start()
@@ -140,11 +151,12 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Queue a task for the worker and show its progress, then a sentence on its outcome."""
         self._show_busy(True)
         self.ui.progressBar.value = 0
+        self.show_message("")
         task.submit(
             self.pump.worker,
             self.show_error,
             self._show_progress,
-            lambda done: self.show_message((outcome_text or self.outcome_text)(done)),
+            lambda done: self._show_outcome(outcome_text or self.outcome_text, done),
         )
         self.pump.start()
 
@@ -173,7 +185,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Give a button the text, the tooltip and the key of a command, and return the command."""
         command = commands_of(*self.tools)[name]
         button.text, button.toolTip = command.title, command.tooltip
-        self._add_shortcut(button, command.key)
+        self._add_shortcut(command.key, button.click)
         return command
 
     def connect_table(self, table, columns):
@@ -193,16 +205,24 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.show_message(str(error), is_problem=not isinstance(error, Cancelled))
 
     def show_message(self, sentence, is_problem=False):
-        """Show a message, with an icon for information or for a problem."""
+        """Show a message, with an icon for information or for a problem; it stays until the next one or the next task."""
+        self._outcome = None
+        self.ui.messageIcon.visible = bool(sentence)
         kind = qt.QStyle.SP_MessageBoxWarning if is_problem else qt.QStyle.SP_MessageBoxInformation
         self.ui.messageIcon.setPixmap(slicer.app.style().standardIcon(kind).pixmap(20, 20))
         self.ui.messageLabel.text = sentence
+
+    def _show_outcome(self, text, done):
+        """Show a sentence on the outcome of a task, which follows later edits, undo and redo."""
+        self.show_message(text(done))
+        self._outcome = text, done
 
     # the session
 
     def _start(self):
         from oncotrack.scene.files import packages
 
+        self.lacks_torch = packages.lacks_torch()
         sentence = packages.missing_message(self.needs)
         is_usable = not packages.lacks_required()
         self.ui.workWidget.enabled = is_usable
@@ -272,6 +292,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.parameters or slicer.mrmlScene.IsClosing():
             return
         self.show_session()
+        if self._outcome:
+            self._show_outcome(*self._outcome)
         possible, findings = self.possible_methods(), self.session.findings
         commands = commands_of(*self.tools)
         for button_name, name in self.buttons.items():
@@ -301,6 +323,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _on_scene_closing(self, _caller, _event):
         if self.pump:
             self.pump.worker.cancel_all()
+        self.show_message("")
         self._use_parameters(None)
 
     def _on_scene_ready(self, _caller, _event):
@@ -309,12 +332,18 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 self.session.enter()
             self._use_parameters(self.logic.getParameterNode())
 
-    def _add_shortcut(self, button, key):
+    def _stop_placing(self):
+        from oncotrack.scene.views.mouse_mode import is_placing, stop_placing
+
+        if is_placing(slicer.mrmlScene):
+            stop_placing(slicer.mrmlScene)
+
+    def _add_shortcut(self, key, function):
         window = slicer.util.mainWindow()
         if not key or window is None:
             return
         shortcut = qt.QShortcut(window)
         shortcut.setKey(qt.QKeySequence(key))
-        shortcut.connect("activated()", button.click)
+        shortcut.connect("activated()", function)
         shortcut.enabled = False
         self._shortcuts.append(shortcut)

@@ -24,7 +24,8 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import MASKS  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
-from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget, show_in_views  # noqa: E402
+from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
 BUTTONS = {
@@ -96,7 +97,7 @@ class RECISTPseudoMaskLogic(ScriptedLoadableModuleLogic):
     """Provides the widget's parameters and its session."""
 
     def getParameterNode(self):
-        return RECISTPseudoMaskParameters(super().getParameterNode())
+        return wrapped(RECISTPseudoMaskParameters, super().getParameterNode())
 
     def new_session(self, **options):
         """Return the masks session of Slicer's scene; `options` as for RecistScene. Needs the packages."""
@@ -129,7 +130,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
         if parameters.scan is not session.scan:
             self.call_session("set_scan", parameters.scan)
             if parameters.scan:
-                slicer.util.setSliceViewerLayers(background=parameters.scan, fit=True)
+                show_in_views(parameters.scan)
         session.kind, session.is_square = Kind(parameters.kind), parameters.is_square
 
     def show_session(self):
@@ -217,3 +218,4 @@ class RECISTPseudoMaskTest(ScriptedLoadableModuleTest):
         session.undo()
         self.assertIsNone(session.observation.mask)
         session.close()
+        slicer.mrmlScene.Clear()

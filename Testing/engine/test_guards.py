@@ -370,11 +370,11 @@ def test_a_module_imports_without_the_packages_that_slicer_lacks(folder):
 import sys
 from unittest.mock import MagicMock
 brought = {{"ctk", "qt", "slicer", "vtk"}}
-allowed = set(sys.stdlib_module_names) | brought
+allowed, at_startup = set(sys.stdlib_module_names) | brought, set()
 class Blocker:
     def find_spec(self, name, path=None, target=None):
         known = name.split(".")[0]
-        if known not in allowed | {{"OncoTrackPanel", {folder.name!r}}} and name not in {STANDALONE!r}:
+        if known not in allowed | {{"OncoTrackPanel", {folder.name!r}}} and name not in (*{STANDALONE!r}, *at_startup):
             raise ImportError(f"blocked: {{name}}")
 sys.meta_path.insert(0, Blocker())
 for name in (*brought, "slicer.parameterNodeWrapper", "slicer.ScriptedLoadableModule", "slicer.util"):
@@ -391,8 +391,12 @@ missing = [name for name in widget.handlers.values() if not hasattr(widget, name
 assert not missing, missing
 assert set(widget.handlers) <= set(widget.buttons.values())
 {folder.name}.{folder.name}(MagicMock())
-(startup,) = sys.modules["slicer"].app.connect.call_args_list
-assert startup.args[0] == "startupCompleted()", "the module offers its sample data then"
+sample_data, *layout = sys.modules["slicer"].app.connect.call_args_list
+assert sample_data.args[0] == "startupCompleted()", "the module offers its sample data then"
+at_startup |= {{f"oncotrack.scene.{{name}}" for name in ("views", "views.layout", "views.view_rows")}}
+for each in layout:
+    assert each.args[0] == "startupCompleted()", "scenes with the layout can be opened before the module is entered"
+    each.args[1]()
 """
     run = subprocess.run([sys.executable, "-S", "-c", script], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr

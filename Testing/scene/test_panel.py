@@ -12,7 +12,7 @@ from oncotrack.findings.finding import Axis, Observation, Provenance, State
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.nodes.sample_data import sources
-from oncotrack.scene.views.layout import show_rows
+from oncotrack.scene.views.layout import are_rows_shown, register_rows, show_rows
 from oncotrack.scene.views.view_rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, LAYOUT_ID
 
 
@@ -108,11 +108,15 @@ def test_volumes_that_oncotrack_created_are_not_offered_as_scans(followed):
     assert panel.own_volumes(followed) == [followed.scene.GetFirstNodeByName("Anatomy map").GetID()]
 
 
-def test_the_layout_is_registered_once(scene):
+def test_the_layout_is_registered_once_and_the_one_before_is_known(scene):
     node = slicer.vtkMRMLLayoutNode()
     scene.AddNode(node)
-    show_rows(node)
-    show_rows(node)
+    node.AddLayoutDescription(500, "<layout></layout>")
+    node.SetViewArrangement(500)
+    assert not are_rows_shown(node)
+    assert show_rows(node) == 500
+    assert are_rows_shown(node)
+    register_rows(node)
     assert node.GetViewArrangement() == LAYOUT_ID
     description = node.GetLayoutDescription(LAYOUT_ID)
     assert all(name in description for name in BASELINE_VIEWS + FOLLOWUP_VIEWS)

@@ -281,6 +281,17 @@ def test_an_edited_slice_is_followed_further(reading):
     assert reading.slices("LN 1")[0] == slices[0] - 2
 
 
+def test_a_search_that_adds_no_box_changes_nothing(reading):
+    session, at = reading.session, reading.session.time_point
+    reading.show(reading.slices("LN 1")[-1])
+    session.accept()
+    reading.detector.retrack = lambda image, tracklet, *_arguments, **_options: tracklet
+    text = session.findings.undo_text
+    reading.editor.extend_up().run()
+    assert session.findings.undo_text == text
+    assert session.current.at(at).state is State.ACCEPTED
+
+
 def test_followed_boxes_are_discarded_when_the_node_was_edited_meanwhile(reading):
     task = reading.editor.extend_up()
     reading.editor.delete_box()

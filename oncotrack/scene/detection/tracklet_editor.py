@@ -213,6 +213,8 @@ class TrackletEditor:
             seen = findings[finding.uid].at(time_point) if finding.uid in findings else None
             if not self._scan.is_still(image) or seen is None or seen.tracklet != tracklet:
                 raise InputError(f"{finding.label} was changed meanwhile, so the new boxes were discarded. Try again.")
+            if followed == tracklet:  # nothing was found on other slices
+                return findings[finding.uid]
             text = f"follow {finding.label}"
             with findings.group(text):
                 edits.replace_tracklet(findings, finding.uid, time_point, followed, text)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import slicer
 
-from oncotrack.findings.finding import Point
+if TYPE_CHECKING:
+    from oncotrack.findings.finding import Point
 
 ORIENTATIONS = ("Axial", "Coronal", "Sagittal")
 BASELINE_VIEWS = tuple(f"Baseline{orientation}" for orientation in ORIENTATIONS)
