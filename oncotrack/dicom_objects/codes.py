@@ -104,6 +104,7 @@ TRACKING_ID, TRACKING_UID = (
     Code("112039", "DCM", "Tracking Identifier"),
     Code("112040", "DCM", "Tracking Unique Identifier"),
 )
+ANATOMY = CATEGORIES[Kind.LYMPH_NODE], Code("91723000", "SCT", "Anatomical structure")
 CATEGORY = Code("276214006", "SCT", "Finding category")
 FINDING, FINDING_SITE = Code("121071", "DCM", "Finding"), Code("363698007", "SCT", "Finding Site")
 TIME_POINT, TIME_POINT_ORDER = Code("C2348792", "UMLS", "Time Point"), Code("126073", "DCM", "Time Point Order")

@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
 from oncotrack.background.jobs import Progress, silent
+from oncotrack.dicom_objects.library import is_own
 from oncotrack.dicom_objects.mask_objects import Structure, read_rtstruct, read_seg
 from oncotrack.dicom_objects.presentation_reader import read_presentation
 from oncotrack.dicom_objects.report_reader import ReadFinding, Reading, label_of, read_report, when_of
@@ -214,10 +215,9 @@ def _of_structure(structure: Structure, scan: Scan, header: Dataset) -> ReadFind
         site=structure.site,
         side=structure.side,
     )
-    visit = (
-        str(header.get("ClinicalTrialTimePointID") or ""),
-        str(header.get("ClinicalTrialTimePointDescription") or ""),
-    )
+    visit = "", ""
+    if is_own(header):
+        visit = str(header.get("ClinicalTrialTimePointID")), str(header.get("ClinicalTrialTimePointDescription"))
     return ReadFinding(finding, scan, seen, visit, is_drawn=False)
 
 

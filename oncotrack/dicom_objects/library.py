@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from types import ModuleType
 
+from pydicom.dataset import Dataset
+
 from oncotrack.errors import MissingPackageError
 
 MANUFACTURER, MODEL = "OncoTrack", "OncoTrack"
@@ -37,3 +39,14 @@ def person_name(name: str) -> str:
         In any form.
     """
     return name if "^" in name else f"{name}^"
+
+
+def is_own(header: Dataset) -> bool:
+    """Return whether OncoTrack wrote an object.
+
+    Parameters
+    ----------
+    header : Dataset
+        The object.
+    """
+    return header.get("Manufacturer") == MANUFACTURER and header.get("ManufacturerModelName") == MODEL

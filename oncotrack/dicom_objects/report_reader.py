@@ -9,6 +9,7 @@ from pydicom.dataset import Dataset
 
 from oncotrack.dicom_objects import codes, content
 from oncotrack.dicom_objects.lesion_groups import TOOLS
+from oncotrack.dicom_objects.library import is_own
 from oncotrack.dicom_objects.mask_objects import Structure
 from oncotrack.dicom_objects.report import NO_READER
 from oncotrack.dicom_objects.report_places import Places, UnreadError
@@ -122,7 +123,9 @@ class _Group:
         self.reading.problems += places.problems
         seen = self._with_numbers(replace(seen, provenance=self._provenance(), assessment=self._assessment()))
         state = codes.of_code(codes.STATES, content.value(content.item(self.group, codes.STATE)))
-        time_point = content.text(self.group, codes.SUBJECT_TIME_POINT), content.text(self.group, codes.TIME_POINT)
+        time_point = "", ""
+        if is_own(self.document):
+            time_point = content.text(self.group, codes.SUBJECT_TIME_POINT), content.text(self.group, codes.TIME_POINT)
         return ReadFinding(
             self._finding(), scan, replace(seen, state=state or seen.state), time_point, is_drawn=places.is_drawn
         )
@@ -143,7 +146,7 @@ class _Group:
         uid = content.text(group, codes.TRACKING_UID)
         kind = codes.of_code(codes.KINDS, code)
         category = content.value(content.item(group, codes.CATEGORY))
-        if category and codes.same(category, codes.CATEGORIES[Kind.LYMPH_NODE]) and kind is not Kind.LYMPH_NODE:
+        if category and any(codes.same(category, each) for each in codes.ANATOMY) and kind is not Kind.LYMPH_NODE:
             kind = Kind.OTHER
         return Finding(
             label=label,
@@ -161,9 +164,8 @@ class _Group:
         document, group = self.document, self.group
         reader = content.text(group, codes.OBSERVER_NAME) or content.text(document, codes.OBSERVER_NAME)
         maker = " ".join(filter(None, (str(document.get(k) or "") for k in ("Manufacturer", "ManufacturerModelName"))))
-        is_own = document.get("Manufacturer") == "OncoTrack"
         method = content.text(group, codes.ALGORITHM_NAME) or (
-            "" if is_own else f"DICOM report of {maker or 'unknown'}"
+            "" if is_own(document) else f"DICOM report of {maker or 'unknown'}"
         )
         weights = content.text(group, codes.ALGORITHM_PARAMETERS).removeprefix("weights sha256 ")
         reader = "" if reader == NO_READER else reader.rstrip("^")
