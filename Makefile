@@ -11,7 +11,7 @@ export VTK_DEFAULT_OPENGL_WINDOW ?= vtkOSOpenGLRenderWindow
 
 # packages whose public functions document every parameter with shape and unit
 DOCUMENTED := $(shell find oncotrack/images oncotrack/findings oncotrack/registration oncotrack/background oncotrack/networks \
-	oncotrack/followup oncotrack/detection oncotrack/masks oncotrack/response -name '*.py')
+	oncotrack/followup oncotrack/detection oncotrack/masks oncotrack/response oncotrack/dicom_objects -name '*.py')
 
 .PHONY: setup demo view test lint bench system browser clean
 

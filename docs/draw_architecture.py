@@ -30,6 +30,7 @@ TITLES = {
     "report": "HTML reports with pictures",
     "scene": "findings as MRML nodes",
     "detection": "lymph nodes: LN-Tracker, MR",
+    "dicom_objects": "DICOM reports, segmentations",
     "followup": "lesions: DLT, TLT, self-similarity",
     "masks": "RECIST diameters and masks",
     "response": "RECIST 1.1, iRECIST",

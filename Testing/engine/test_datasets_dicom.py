@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from oncotrack.datasets import lidc, lung_dx, nih_lymph_nodes, petct, prostatex
-from oncotrack.datasets.dicom_masks import Structure, label_map, read_rtstruct, read_seg
+from oncotrack.dicom_objects.mask_objects import Structure, label_map, read_rtstruct, read_seg
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
 from oncotrack.images.files import load, save

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from oncotrack.datasets import deeplesion, dls, folder, lidc, lung_dx, petct
-from oncotrack.datasets.dicom_masks import label_map, read_seg
+from oncotrack.dicom_objects.mask_objects import label_map, read_seg
 from oncotrack.findings.finding import Kind
 from oncotrack.images.files import load
 from oncotrack.masks.label_reader import read_labels

@@ -38,7 +38,7 @@ FACES = {"scene", "web"}
 NOT_IN_SLICER = {"bench", "cli", "datasets", "evaluation", "report", "training", "web"}
 TOOLKITS = {"qt", "ctk", "trame", "trame_client", "trame_server", "trame_slicer", "trame_vuetify"}
 SLICER = {"slicer", "slicer_core", "vtk", "vtkmodules"}
-BROUGHT = {"numpy", "pydicom", "simpleitk", "torch"}  # by Slicer and by its PyTorch extension
+BROUGHT = {"highdicom", "numpy", "pydicom", "simpleitk", "torch"}  # by Slicer and by its PyTorch extension
 DISTRIBUTIONS = {
     "cv2": "opencv-python-headless",
     "itk": "itk-elastix",

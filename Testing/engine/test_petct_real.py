@@ -8,8 +8,8 @@ from datetime import datetime
 import numpy as np
 import pytest
 
-from oncotrack.datasets.dicom_masks import read_seg
 from oncotrack.detection.petct.uptake import measure_uptake
+from oncotrack.dicom_objects.mask_objects import read_seg
 from oncotrack.images.files import load, load_suv
 from oncotrack.images.volume import Volume
 

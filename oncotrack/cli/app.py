@@ -53,7 +53,7 @@ class CommandGroup(TyperGroup):
         if cmd_name in GROUPS:
             return CommandGroup(name=cmd_name, help=GROUPS[cmd_name], no_args_is_help=True, rich_markup_mode=None)
         folder = "" if self.group == "oncotrack" else f"{self.group}."
-        name = cmd_name.replace("-", "_")
+        name = {"import": "import_objects"}.get(cmd_name) or cmd_name.replace("-", "_")  # import is a keyword
         function = getattr(import_module(f"oncotrack.cli.{folder}{name}"), name)
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         single.command(cmd_name, cls=Command)(function)

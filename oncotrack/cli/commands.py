@@ -18,6 +18,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "suv": "Convert a PET to standardised uptake values (SUV).",
         "mask": "Make a mask from two RECIST diameters, in their slice or in 3D.",
         "respond": "Response to treatment from measured findings: RECIST 1.1, iRECIST.",
+        "export": "Write findings as DICOM reports and segmentations.",
+        "import": "Read DICOM reports, segmentations and RTSTRUCT as findings.",
         "view": "Open the viewer in a browser.",
         "demo": "Follow several lesions of a sample or synthetic patient.",
         "samples": "List the public sample scans, or download one.",

@@ -102,8 +102,8 @@ def _read_mask(path: Path, ct: Volume) -> Volume:
     if is_image_file(path):
         masks = read_labels(path)
         return _chosen(masks, path)
-    from oncotrack.datasets.dicom_masks import read_rtstruct, read_seg
     from oncotrack.datasets.dicom_tree import dicom_headers
+    from oncotrack.dicom_objects.mask_objects import read_rtstruct, read_seg
 
     try:
         modality = str(dicom_headers().dcmread(path, stop_before_pixels=True).get("Modality"))

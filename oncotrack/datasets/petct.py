@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from oncotrack.datasets.case import Case, label_case, label_components, load_mask
-from oncotrack.datasets.dicom_masks import Structure, label_map, read_rtstruct, read_seg
 from oncotrack.datasets.dicom_tree import dicom_headers, find_series, require_path
+from oncotrack.dicom_objects.mask_objects import Structure, label_map, read_rtstruct, read_seg
 from oncotrack.errors import InputError
 from oncotrack.images.dicom import Series, header, read
 from oncotrack.images.files import load
