@@ -236,7 +236,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _open_session(self):
         from oncotrack.background.dispatcher import TimerDispatcher
+        from oncotrack.background.isolation import use_helper
 
+        use_helper()
         timer = qt.QTimer()
         timer.setInterval(TimerDispatcher.TICK_MS)
         self.pump = TimerDispatcher(timer, lambda: self._show_busy(False))

@@ -7,6 +7,8 @@ import pytest
 
 # must be set before vtk is imported: draw without a screen
 os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
+# commands and viewers that tests start read in their own process, which is faster; the tests of the helper process differ
+os.environ.setdefault("ONCOTRACK_UNSAFE_IN_PROCESS", "1")
 
 
 def pytest_terminal_summary(terminalreporter) -> None:

@@ -18,6 +18,7 @@ Progress = Callable[[float, str], None]
 """Called with the completed fraction (0 to 1) and the present step; raises `Cancelled` when the reader stopped the work."""
 
 _log = logging.getLogger(__name__)
+_current = threading.local()
 
 
 def silent(_fraction: float, _text: str) -> None:
@@ -30,6 +31,19 @@ def silent(_fraction: float, _text: str) -> None:
     _text : str
         Ignored.
     """
+
+
+def stop_if_cancelled() -> None:
+    """Raise `Cancelled` when the job that runs on this thread was cancelled; for work that waits without reporting progress.
+
+    Raises
+    ------
+    Cancelled
+        The job was cancelled.
+    """
+    job = getattr(_current, "job", None)
+    if job is not None and job.is_cancelled:
+        raise Cancelled
 
 
 def part_of(progress: Progress, start: float, stop: float) -> Progress:
@@ -85,6 +99,7 @@ class Job:
                 raise Cancelled
             post(lambda: None if self.is_cancelled else self._progress(fraction, text))
 
+        _current.job = self
         try:
             report(0.0, "")
             result = self._work(report)
@@ -98,6 +113,8 @@ class Job:
         else:
             # the job may be cancelled between its last report and this delivery
             post(lambda: self._failed(Cancelled()) if self.is_cancelled else self._done(result))
+        finally:
+            _current.job = None
 
 
 class Worker:

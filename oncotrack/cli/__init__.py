@@ -10,7 +10,7 @@ def main() -> None:
 
     The exit code is 0 on success, 2 after an error with a message, and 130 when the user pressed Ctrl+C.
     """
-    from oncotrack.cli.commands import option_hint, overview
+    from oncotrack.cli.commands import READING, option_hint, overview
     from oncotrack.errors import MissingPackageError, OncoTrackError
 
     if sys.argv[1:] == ["--help"]:  # answered before typer is imported, which takes longer than all the rest
@@ -21,6 +21,12 @@ def main() -> None:
             import typer  # noqa: F401
         except ModuleNotFoundError as error:
             raise MissingPackageError('The commands need the package typer: pip install "oncotrack[cli]"') from error
+        from oncotrack.background.isolation import use_helper
+
+        command = next(iter(sys.argv[1:]), "")
+        if command not in ("bench", "train"):
+            # the process that reads scans imports what it needs while this one does
+            use_helper(now=command in READING)
         from oncotrack.cli.app import app
 
         app(prog_name="oncotrack")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -9,6 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
+from oncotrack.background.isolation import SWITCH, use_helper
 from oncotrack.cli.commands import COMMANDS, GROUPS, RENAMED, option_of, overview
 from oncotrack.errors import OncoTrackError
 
@@ -75,7 +77,15 @@ app = typer.Typer(
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+def _root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+    unsafe_in_process: Annotated[
+        bool, typer.Option("--unsafe-in-process", help="Read scans without a process of their own.")
+    ] = False,
+) -> None:
+    if unsafe_in_process:
+        os.environ[SWITCH] = "1"
+        use_helper()
     if version:
         from oncotrack import __version__
 

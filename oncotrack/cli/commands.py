@@ -59,6 +59,9 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
 }
 
+READING = {"follow", "detect", "series", "suv", "mask", "view"}
+"""Commands that read scans at once."""
+
 RENAMED = {"--part": "--stage", "--insert": "--insert-into", "--wobble": "--jitter-voxels"}
 """Earlier names of options, still accepted so that existing scripts work."""
 
@@ -67,9 +70,13 @@ def overview(group: str) -> str:
     """Return the help text of the whole program ("oncotrack") or of one group of commands."""
     program = "oncotrack" if group == "oncotrack" else f"oncotrack {group}"
     width = max(map(len, COMMANDS[group]))
-    options = ["  --help     Show this message and exit."]
+    options = ["  --help               Show this message and exit."]
     if group == "oncotrack":
-        options.insert(0, "  --version  Show the version and exit.")
+        options = [
+            "  --version            Show the version and exit.",
+            "  --unsafe-in-process  Read scans without a process of their own: a damaged file may then stop the program.",
+            *options,
+        ]
     return "\n".join(
         [
             f"Usage: {program} COMMAND [OPTIONS]",

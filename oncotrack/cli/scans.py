@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oncotrack.background.isolation import isolated
 from oncotrack.cli.output import print_message
 from oncotrack.errors import InputError
 
@@ -25,16 +26,8 @@ def read_scan(
     Without `series` and `modality`, series of other modalities than `READ` are passed over where a study holds volumes
     of just one of these. `option` is the name of the command's option that chooses the series.
     """
-    from oncotrack.images.dicom import load_study
-    from oncotrack.images.files import is_image_file, load
-
     try:
-        if not path.exists() or is_image_file(path):
-            volume = load(path, series, resample=resample)
-        else:
-            study = load_study(path)
-            wanted = None if series else modality or _only_modality(study)
-            volume = load(study, series, modality=wanted, resample=resample)
+        volume = _read(path, series, resample, modality)
     except InputError as error:
         if error.parameter == "series":
             error.parameter = option
@@ -42,6 +35,17 @@ def read_scan(
     for sentence in sentences(volume):
         print_message(f"{path}: {sentence}")
     return volume
+
+
+@isolated
+def _read(path: Path, series: str | None, resample: bool, modality: str) -> Volume:
+    from oncotrack.images.dicom import load_study
+    from oncotrack.images.files import is_image_file, load
+
+    if not path.exists() or is_image_file(path):
+        return load(path, series, resample=resample)
+    study = load_study(path)
+    return load(study, series, modality=None if series else modality or _only_modality(study), resample=resample)
 
 
 def sentences(volume: Volume) -> list[str]:

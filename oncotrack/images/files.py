@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 
 from oncotrack.atomic import replacing
+from oncotrack.background.isolation import isolated
 from oncotrack.errors import InputError, OutputError
 from oncotrack.images import metaimage, nifti, nrrd
 from oncotrack.images.volume import Volume, to_sitk
@@ -31,6 +32,7 @@ def without_suffix(name: str) -> str:
     return name[: len(name) - len(suffix)]
 
 
+@isolated
 def load(
     path: str | Path | Study, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
 ) -> Volume:
@@ -77,6 +79,7 @@ def load(
     return dicom.open_series(path, series, modality=modality, resample=resample)[0].checked()
 
 
+@isolated
 def read_image(path: Path, *, resample: bool = False, keep_shear: bool = False) -> Volume:
     """Read a NIfTI, NRRD or MetaImage file without judging its intensities; a label map may be empty.
 
@@ -106,6 +109,7 @@ def read_image(path: Path, *, resample: bool = False, keep_shear: bool = False) 
     return form.read(path, resample=resample, keep_shear=keep_shear)
 
 
+@isolated
 def load_suv(
     path: str | Path | Study,
     series: int | str | None = None,

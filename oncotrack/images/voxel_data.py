@@ -13,6 +13,8 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
+from oncotrack.background import arrays
+from oncotrack.background.isolation import too_large
 from oncotrack.errors import InputError
 
 _BLOCK = 2**22
@@ -35,7 +37,9 @@ def damage_refused(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (EOFError, OSError, ValueError, OverflowError, MemoryError, zlib.error) as error:
+    except MemoryError as error:
+        raise InputError(too_large(str(path))) from error
+    except (EOFError, OSError, ValueError, OverflowError, zlib.error) as error:
         raise InputError(
             f"{path} could not be read: it is damaged, incomplete or not what its name says. Copy or export it again."
         ) from error
@@ -134,7 +138,7 @@ def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[in
     InputError
         The file holds fewer voxels than its header says.
     """
-    array = np.empty(int(np.prod(shape, dtype=np.int64)), dtype)
+    array = arrays.empty([int(np.prod(shape, dtype=object))], dtype)
     content, filled = array.view(np.uint8).data, 0
     for stream in streams:
         while filled < len(content) and (count := stream.readinto(content[filled : filled + _BLOCK])):  # type: ignore

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import scipy
 
+from oncotrack.background.isolation import isolated
 from oncotrack.errors import InputError
 from oncotrack.findings.names import numbered
 from oncotrack.images import nrrd
@@ -33,6 +34,7 @@ class _Segment:
     value: int
 
 
+@isolated
 def read_labels(path: str | Path) -> dict[str, Volume]:
     """Read the masks of a file, each cropped to its finding.
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from itertools import chain, repeat
 from pathlib import Path
 
+from oncotrack.background.isolation import use_helper
 from oncotrack.errors import InputError, MissingPackageError, OutputError
 from oncotrack.scene.files.series_list import ScanSource
 from oncotrack.scene.views.opengl import check_drawing
@@ -69,6 +70,7 @@ def run(
         raise MissingPackageError(
             "The viewer needs trame-slicer, which is not installed. Install it with: pip install 'oncotrack[web]'"
         )
+    use_helper(now=True)
     reader = ReadAhead(source for source in given.values() if source.path.suffix.lower() != ".mrb")
     allowed = [*folders, *(source.path for source in given.values()), out]
     _Service(host, allowed, out, given, reader, open_browser).run(port)

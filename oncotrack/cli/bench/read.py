@@ -17,7 +17,9 @@ def read(json: Json = None) -> None:
         result = bench_read(progress=progress)
     lines = {
         f"Opening {result['slices']} slices": f"{result['open_seconds']:.2f} s; "
-        f"SimpleITK {result['simpleitk_seconds']:.2f} s",
+        f"through the helper process {result['helper_seconds']:.2f} s "
+        f"({result['helper_seconds'] / result['open_seconds']:.2f} times), the first one "
+        f"{result['helper_first_seconds']:.2f} s; SimpleITK {result['simpleitk_seconds']:.2f} s",
         f"Listing {result['files']} files": f"{result['list_seconds']:.2f} s; pydicom {result['pydicom_seconds']:.2f} s",
     }
     if "memory_mib" in result:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from oncotrack.background import arrays
+from oncotrack.background.isolation import isolated
 from oncotrack.errors import InputError
 from oncotrack.images.dicom.headers import DicomFile, integer, read_header, text
 from oncotrack.images.dicom.listing import list_series
@@ -24,6 +26,7 @@ _IMAGE_FILES = (".nii", ".nii.gz", ".nrrd", ".nhdr", ".mha", ".mhd")
 _TIMES = ("AcquisitionDate", "AcquisitionTime", "AcquisitionDateTime", "FrameReferenceTime", "ActualFrameDuration")
 
 
+@isolated
 def load_study(path: str | Path) -> Study:
     """Read the headers of everything in a folder and its subfolders, a DICOMDIR, a zip archive, or a file's series.
 
@@ -127,7 +130,7 @@ def read(series: Series, *, resample: bool = False) -> Volume:
             "regular grid.",
             parameter="resample",
         )
-    array = np.empty(series.size[::-1], np.float32)
+    array = arrays.empty(series.size[::-1], np.float32)
     pixels = PixelReader()
     for image, frame in zip(array, series.frames, strict=True):
         pixels.read_into(frame, image)
@@ -184,6 +187,7 @@ def _units(series: Series) -> str:
     return text(first, "Units") or text(first, "RescaleType") or ("HU" if series.modality == "CT" else "")
 
 
+@isolated
 def picture(series: Series) -> np.ndarray:
     """Read the middle image of a series, (H, W) float32; for lists with thumbnails.
 
@@ -205,6 +209,7 @@ def picture(series: Series) -> np.ndarray:
     return image
 
 
+@isolated
 def header(series: Series) -> pydicom.Dataset:
     """Read the whole header of the first slice, without pixels.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import weakref
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from oncotrack.background.helper_process import folder_of, is_helper
 from oncotrack.errors import InputError
 
 _LARGEST = 64 * 2**30  # bytes that an archive may unpack to
@@ -115,9 +117,29 @@ def _inside(root: Path, parts: list[str]) -> Path | None:
     return file if file.is_file() and file.resolve().is_relative_to(root) else None
 
 
-def _unpacked(path: Path) -> tempfile.TemporaryDirectory:
+class _Folder:
+    """A temporary folder that is removed when this object is gone; a helper process hands it over with its result.
+
+    Parameters
+    ----------
+    name : str
+        Its path.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name, self._around = name, folder_of(Path(name))
+        self._removal = weakref.finalize(self, shutil.rmtree, name, True)
+
+    def __reduce__(self) -> tuple:
+        if not is_helper():
+            return str, (self.name,)  # the helper only reads in it
+        self._removal.detach()
+        return _Folder, (self.name,)
+
+
+def _unpacked(path: Path) -> _Folder:
     """Unpack a zip archive into a temporary folder, which is removed when the result is no longer used."""
-    folder = tempfile.TemporaryDirectory(prefix="oncotrack-zip-")
+    folder = _Folder(tempfile.mkdtemp(prefix="oncotrack-zip-"))
     root = Path(folder.name)
     try:
         with zipfile.ZipFile(path) as archive:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oncotrack.background.isolation import isolated
 from oncotrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -144,6 +145,7 @@ class SeriesChoice:
         return thumbnail(found) if found else None
 
 
+@isolated
 def open_scan(source: ScanSource) -> Volume | SeriesChoice:
     """Read a scan, or return the question that the reader must answer first.
 
