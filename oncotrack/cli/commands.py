@@ -8,6 +8,7 @@ GROUPS = {
     "evaluate": "Measure accuracy against ground truth, with the papers' metrics.",
     "train": "Train a network, or continue a training run.",
     "bench": "Measure speed and accuracy next to common alternatives.",
+    "archive": "Work on all patients of an archive.",
 }
 
 COMMANDS: dict[str, dict[str, str]] = {
@@ -25,6 +26,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "samples": "List the public sample scans, or download one.",
         "phantom": "Make a synthetic patient over time, with its ground truth.",
         "info": "Show what is installed, or describe one method.",
+        "archive": GROUPS["archive"],
         "train": GROUPS["train"],
         "evaluate": GROUPS["evaluate"],
         "bench": GROUPS["bench"],
@@ -39,6 +41,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "response": "Evaluate measurements proposed at the follow-up.",
         "response-rules": "Compare the response rules with a trial's SDTM tables.",
         "dls": "Evaluate predictions for Deep Longitudinal Study: MED, CPM.",
+    },
+    "archive": {
+        "index": "Index the series of an archive, and choose which are read.",
     },
     "train": {
         "lntracker": "Train LN-Tracker, the lymph node detector for CT.",

@@ -1,0 +1,1 @@
+"""A department's archive: an index of its series, and all methods over all of its patients."""
