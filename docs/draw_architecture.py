@@ -26,6 +26,7 @@ TITLES = {
     "training": "training of networks",
     "evaluation": "metrics of the papers",
     "datasets": "readers of public data sets",
+    "archive": "index of all patients",
     "phantom": "synthetic patients",
     "report": "HTML reports with pictures",
     "scene": "findings as MRML nodes",

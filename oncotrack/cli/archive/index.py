@@ -29,7 +29,7 @@ def index(
     print_rules: Annotated[
         bool, typer.Option("--print-rules", help="Print the rules as a TOML file, and make no index.")
     ] = False,
-    anew: Annotated[bool, typer.Option("--anew", help="Read folders again that have not changed.")] = False,
+    read_all: Annotated[bool, typer.Option("--read-all", help="Also read folders that have not changed.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Number of processes; 0 for one a core.")] = 0,
     json: Json = None,
 ) -> None:
@@ -49,7 +49,7 @@ def index(
     before, old_root = read_index(out) if out.exists() else ([], root)
     with progress_bar() as progress:
         found = index_archive(
-            root, chosen, () if anew or old_root != root else before, processes=workers, progress=progress
+            root, chosen, () if read_all or old_root != root else before, processes=workers, progress=progress
         )
     print_written(write_index(out, list(found.entries), root))
     summary = _summary(found)
