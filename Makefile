@@ -8,6 +8,8 @@ SYSTEM_PACKAGES := $(shell \
 	$(PYTHON) -c 'import ensurepip' 2>/dev/null || echo python3-venv)
 # VTK draws without a screen or a graphics card
 export VTK_DEFAULT_OPENGL_WINDOW ?= vtkOSOpenGLRenderWindow
+# the compiled tests and modules are kept: without them every process of the tests compiles all of them again
+unexport PYTHONDONTWRITEBYTECODE
 
 # packages whose public functions document every parameter with shape and unit
 DOCUMENTED := $(shell find oncotrack/images oncotrack/findings oncotrack/registration oncotrack/background oncotrack/networks \

@@ -91,7 +91,12 @@ def whole_body() -> Patient:
 
 
 @pytest.fixture(scope="session")
-def node_scan() -> Case:
-    """Return a small synthetic CT, 96 x 80 x 24 voxels of 3.2 x 3.2 x 4 mm, with eight inserted lymph nodes."""
-    body = make_patient(4, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
+def body() -> Volume:
+    """Return a small synthetic CT, 96 x 80 x 24 voxels of 3.2 x 3.2 x 4 mm, without nodes and lesions."""
+    return make_patient(4, 1, size=(96, 80, 24), spacing=(3.2, 3.2, 4.0), lesions=False, nodes=False).visits[0].image
+
+
+@pytest.fixture(scope="session")
+def node_scan(body) -> Case:
+    """Return the small synthetic CT with eight inserted lymph nodes."""
     return inserted_scan(body, 1, count=8)

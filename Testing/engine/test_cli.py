@@ -154,7 +154,7 @@ def test_bad_options_get_a_message_and_exit_2(oncotrack, scans, arguments, messa
 
 
 def test_a_missing_scan_gets_one_line_and_exit_2_in_a_process(scans, tmp_path):
-    done = process("follow", tmp_path / "none.nii", scans.followup, "--at", 0, 0, 0)
+    done = process("follow", tmp_path / "none.nii", scans.followup, "--at", 0, 0, 0, "--method", "affine")
     assert (done.returncode, done.stdout) == (2, "")
     assert "does not exist" in done.stderr and "Traceback" not in done.stderr
     assert done.stderr.splitlines()[-1].startswith("oncotrack: ")

@@ -13,6 +13,7 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.findings import observation
 from oncotrack.masks.recist import measure
+from oncotrack.phantom import make_patient
 from oncotrack.phantom.truth import Instance
 
 GRID = Geometry((80, 80, 40), (1.5, 1.5, 3.0), (-60.0, -60.0, -60.0))
@@ -73,9 +74,15 @@ def test_matches_that_no_reader_would_accept_do_not_count(visits):
         evaluate_measured_follow_up(Lost(), [visits])
 
 
-@pytest.mark.slow
-def test_synthetic_patients_come_with_masks_and_diameters_at_both_visits():
-    (visits,) = measured_phantoms(1_000_000, 1)
+def test_synthetic_patients_come_with_masks_and_diameters_at_both_visits(monkeypatch):
+    def coarse(seed, visits, *, size, spacing):  # a quarter of the voxels
+        (width, height, depth), (across, _across, thickness) = size, spacing
+        size, spacing = (width // 2, height // 2, depth), (2 * across, 2 * across, thickness)
+        return make_patient(seed, visits, size=size, spacing=spacing)
+
+    monkeypatch.setattr("oncotrack.datasets.measured_visits.make_patient", coarse)
+    (visits,) = measured_phantoms(1_000_322, 1)
+    assert len(visits.lesions) >= 5
     for lesion in visits.lesions:
         before: Observation = lesion.before
         assert isinstance(before.mask, PackedMask)

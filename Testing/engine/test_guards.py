@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from xml.etree import ElementTree
@@ -52,7 +53,8 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"), str(path))
 
 
-def imports(path: Path, at_top_only: bool = False) -> set[str]:
+@cache
+def imports(path: Path, at_top_only: bool = False) -> frozenset[str]:
     """Return the full names of the modules that a file imports."""
     module = tree(path)
     names = set()
@@ -62,7 +64,7 @@ def imports(path: Path, at_top_only: bool = False) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} imports relatively"
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+    return frozenset(names)
 
 
 def package_of(name: str) -> str:

@@ -424,7 +424,7 @@ def test_it_can_overfit_a_pair_of_slices(config):
     images[0, :, 32:45, 40:50] += 0.7
     optimizer = torch.optim.Adam(made.parameters(), 2e-3)
     generator, course = seeded(0), []
-    for _ in range(50):
+    for _ in range(32):
         with torch.no_grad():
             before = made(images)
         queries, ids = augment_tracks(before, truth, config, generator)

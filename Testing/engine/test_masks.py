@@ -132,16 +132,15 @@ def test_the_initial_labels_are_those_of_the_paper():
 @pytest.mark.slow
 def test_nodes_of_synthetic_patients_are_masked_from_their_own_axes():
     scores = []
-    for seed in (3, 4):
-        visit = make_patient(seed, 1, size=(300, 240, 30), spacing=(1.1, 1.1, 4.0)).visits[0]
-        for instance in visit.truth.instances:
-            if instance.short_axis.length_mm < 8 or instance.number != instance.mask_number:
-                continue
-            mask = pseudo_mask(visit.image, RecistAxes.of(instance.long_axis, instance.short_axis))
-            truth = visit.truth.masks.resampled(mask.geometry, fill=0, nearest=True).array == instance.mask_number
-            layer = mask.array.any((1, 2))
-            scores.append(dice(mask.array[layer], truth[layer]))
-    assert len(scores) >= 8
+    visit = make_patient(3, 1, size=(220, 170, 30), spacing=(1.1, 1.1, 4.0)).visits[0]
+    for instance in visit.truth.instances:
+        if instance.short_axis.length_mm < 8 or instance.number != instance.mask_number:
+            continue
+        mask = pseudo_mask(visit.image, RecistAxes.of(instance.long_axis, instance.short_axis))
+        truth = visit.truth.masks.resampled(mask.geometry, fill=0, nearest=True).array == instance.mask_number
+        layer = mask.array.any((1, 2))
+        scores.append(dice(mask.array[layer], truth[layer]))
+    assert len(scores) >= 12
     assert np.median(scores) > 85
 
 

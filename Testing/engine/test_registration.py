@@ -42,21 +42,24 @@ def test_another_scanner_frame_and_a_small_field_of_view(known_pair):
     assert np.median(errors) < 12
 
 
+def central_part(volume: Volume, margin: float) -> Volume:
+    """Return the volume without this share of its voxels at both ends of every axis."""
+    size = np.array(volume.geometry.size)
+    return volume.cropped(tuple((size * margin).astype(int)), tuple((size * (1 - margin)).astype(int)))
+
+
 @pytest.mark.slow
 def test_bspline_is_more_accurate_and_its_inverse_is_consistent(known_pair, monkeypatch):
-    monkeypatch.setattr("oncotrack.registration.alignment.BSPLINE_ITERATIONS", 25)  # enough for a part of the body
-    size = np.array(known_pair.baseline.geometry.size)
-    middle = known_pair.baseline.cropped(tuple(size // 4), tuple(3 * size // 4))
-    registration = register(middle, known_pair.followup, bspline=True)
+    monkeypatch.setattr("oncotrack.registration.alignment.BSPLINE_ITERATIONS", 12)  # enough for a part of the body
+    middle, around = central_part(known_pair.baseline, 0.3), central_part(known_pair.followup, 0.2)
+    registration = register(middle, around, bspline=True)
     points = middle.geometry.to_ras(np.random.default_rng(0).uniform(0.3, 0.7, (20, 3)) * middle.geometry.size)
     truths = known_pair.motion.to_followup(points)
-    near, far = (
-        np.linalg.norm(each.to_followup(points) - truths, axis=1).mean()
-        for each in (registration, register(middle, known_pair.followup))
-    )
-    assert near < 0.6 * far
+    affine = replace(registration, field=None, field_geometry=None)
+    near, far = (np.linalg.norm(each.to_followup(points) - truths, axis=1).mean() for each in (registration, affine))
+    assert near < 0.5 * far
     assert np.allclose(registration.to_baseline(registration.to_followup(points)), points, atol=0.05)
-    again = register(middle, known_pair.followup, bspline=True, progress=refuse)
+    again = register(middle, around, bspline=True, progress=refuse)
     assert np.allclose(again.to_followup(points), registration.to_followup(points), atol=1e-3)
 
 

@@ -68,9 +68,9 @@ def rotated(volume: Volume, degrees: float) -> Volume:
     tilt = np.array([[1, 0, 0], [0, np.cos(0.1), -np.sin(0.1)], [0, np.sin(0.1), np.cos(0.1)]])
     direction = turn @ tilt
     corners = (volume.geometry.corners - volume.geometry.centre) @ direction
-    size = np.ceil(np.ptp(corners, axis=0) / 1.5).astype(int) + 1
+    size = np.ceil(np.ptp(corners, axis=0) / 2.2).astype(int) + 1
     origin = volume.geometry.centre + direction @ corners.min(0)
-    return volume.resampled(Geometry(tuple(size), (1.5,) * 3, tuple(origin), direction))
+    return volume.resampled(Geometry(tuple(size), (2.2,) * 3, tuple(origin), direction))
 
 
 def test_axis_order_and_flips_do_not_matter(known_pair):

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 import torch
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.utils.flop_counter import FlopCounterMode
 
 from oncotrack.detection.lntracker.config import LNTrackerConfig
@@ -37,7 +42,19 @@ def cost(config: LNTrackerConfig, height: int = 512, width: int = 512, tracks: i
         queries = TrackQueries(
             torch.empty(1, tracks, config.width), torch.empty(1, tracks, 4), torch.ones(1, tracks, dtype=torch.bool)
         )
-        with FlopCounterMode(display=False) as counter:
+        with FlopCounterMode(display=False) as counter, _SamplingWithoutValues():
             network(images, queries)
     parameters = sum(each.numel() for each in network.parameters())
     return {"parameters": parameters, "gflops": counter.get_total_flops() / 2e9}
+
+
+class _SamplingWithoutValues(TorchFunctionMode):
+    """Return empty tensors from grid sampling, which is not counted: torch composes it of a hundred operations on meta."""
+
+    def __torch_function__(
+        self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is F.grid_sample:
+            values, grid = args
+            return values.new_empty(*values.shape[:2], *grid.shape[1:-1])
+        return func(*args, **(kwargs or {}))
