@@ -32,12 +32,22 @@ _LISTEN = """(() => {
     window.WebSocket = class extends Socket { constructor(...how) { super(...how); window.sockets.push(this); } };
     let shown = "";
     window.messages = [];
+    window.picture_of = view => document.querySelector(`.layout-grid-item:has([data-view='${view}']) img`);
     new MutationObserver(() => {
         const now = document.querySelector("[role=alert][data-message]")?.innerText ?? "";
         if (now && now !== shown) window.messages.push(now);
         shown = now;
     }).observe(document, {subtree: true, childList: true, characterData: true});
 })()"""
+_AT_REST = """async view => {
+    // the page sends the movements of the mouse up to 20 ms later
+    await new Promise(done => setTimeout(done, 30));
+    const is_at_rest = () => trame.trigger("oncotrack.are_views_at_rest");
+    // the second answer follows the last picture that was encoded before the first
+    while (!(await is_at_rest() && await is_at_rest())) await new Promise(done => setTimeout(done, 20));
+    await picture_of(view).decode();
+    return picture_of(view).src;
+}"""
 TESTING = Path(__file__).resolve().parents[1]
 RADIUS = 9.0
 """Radius of the lymph nodes that the known detector finds, mm."""
@@ -214,14 +224,16 @@ class Reader:
     def picture(self, view: str, other_than: bytes | None = None) -> bytes:
         """Return a screenshot of a view at rest; waits until it differs from `other_than`."""
         place = self.page.locator(f".layout-grid-item:has([data-view='{view}'])")
-        deadline, last = time.monotonic() + _WAIT_MS / 1000, None
+        deadline = time.monotonic() + _WAIT_MS / 1000
         while time.monotonic() < deadline:
-            self.page.wait_for_timeout(250)  # a view sends its picture at rest within 0.2 s of the last change
+            source = self.page.evaluate(_AT_REST, view)
             shown = place.screenshot(style=_WITHOUT_MOUSE)
-            if shown == last != other_than:
+            if shown != other_than:
                 return shown
-            last = shown
-        raise AssertionError(f"{view} still shows what it showed" if last == other_than else f"{view} never rests")
+            self.page.wait_for_function(
+                "([view, source]) => picture_of(view).src !== source", arg=[view, source], polling=_POLL_MS
+            )
+        raise AssertionError(f"{view} still shows what it showed")
 
     def click(self, view: str, ras) -> None:
         """Click at a position of the patient."""
