@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,12 +54,13 @@ TESTING = Path(__file__).resolve().parents[1]
 RADIUS = 9.0
 """Radius of the lymph nodes that the known detector finds, mm."""
 _KNOWN_NODES = """
-import sys, time
+import os, sys, time
 sys.path.insert(0, {testing!r})
 from stand_in_detector import KnownNodes
 from oncotrack.scene.detection import detection
 places = [(tuple(at), {radius}) for at in {places}]
-detection.FACTORIES = {{"known": lambda: KnownNodes(places, lambda _index: time.sleep(0.02))}}
+slowly = os.path.join(os.environ["TMPDIR"], "slowly")
+detection.FACTORIES = {{"known": lambda: KnownNodes(places, lambda _index: os.path.exists(slowly) and time.sleep(0.1))}}
 """
 _FAILED = pytest.StashKey[bool]()
 _PAGES: dict[Any, Reader] = {}
@@ -121,6 +124,14 @@ class Server:
     def log(self) -> str:
         """Its output."""
         return self._log.read_text()
+
+    @contextmanager
+    def slow_detection(self) -> Iterator[None]:
+        """Return a context in which the known detector pauses at every slice."""
+        mark = self.out.parent / "slowly"
+        mark.touch()
+        yield
+        mark.unlink()
 
     @property
     def autosaved(self) -> dict:
@@ -356,7 +367,7 @@ def start(cache, browser):
 
 @pytest.fixture(scope="session")
 def known_nodes() -> str:
-    """Return the prelude of a server whose detector finds the lesions of the baseline, with a pause at every slice."""
+    """Return the prelude of a server whose detector finds the lesions of the baseline."""
     return _KNOWN_NODES.format(testing=str(TESTING), radius=RADIUS, places=LESIONS.tolist())
 
 
