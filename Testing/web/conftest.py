@@ -6,6 +6,8 @@ import json
 import re
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,22 +34,33 @@ _LISTEN = """(() => {
     window.WebSocket = class extends Socket { constructor(...how) { super(...how); window.sockets.push(this); } };
     let shown = "";
     window.messages = [];
+    window.picture_of = view => document.querySelector(`.layout-grid-item:has([data-view='${view}']) img`);
     new MutationObserver(() => {
         const now = document.querySelector("[role=alert][data-message]")?.innerText ?? "";
         if (now && now !== shown) window.messages.push(now);
         shown = now;
     }).observe(document, {subtree: true, childList: true, characterData: true});
 })()"""
+_AT_REST = """async view => {
+    // the page sends the movements of the mouse up to 20 ms later
+    await new Promise(done => setTimeout(done, 30));
+    const is_at_rest = () => trame.trigger("oncotrack.are_views_at_rest");
+    // the second answer follows the last picture that was encoded before the first
+    while (!(await is_at_rest() && await is_at_rest())) await new Promise(done => setTimeout(done, 20));
+    await picture_of(view).decode();
+    return picture_of(view).src;
+}"""
 TESTING = Path(__file__).resolve().parents[1]
 RADIUS = 9.0
 """Radius of the lymph nodes that the known detector finds, mm."""
 _KNOWN_NODES = """
-import sys, time
+import os, sys, time
 sys.path.insert(0, {testing!r})
 from stand_in_detector import KnownNodes
 from oncotrack.scene.detection import detection
 places = [(tuple(at), {radius}) for at in {places}]
-detection.FACTORIES = {{"known": lambda: KnownNodes(places, lambda _index: time.sleep(0.02))}}
+slowly = os.path.join(os.environ["TMPDIR"], "slowly")
+detection.FACTORIES = {{"known": lambda: KnownNodes(places, lambda _index: os.path.exists(slowly) and time.sleep(0.1))}}
 """
 _FAILED = pytest.StashKey[bool]()
 _PAGES: dict[Any, Reader] = {}
@@ -111,6 +124,14 @@ class Server:
     def log(self) -> str:
         """Its output."""
         return self._log.read_text()
+
+    @contextmanager
+    def slow_detection(self) -> Iterator[None]:
+        """Return a context in which the known detector pauses at every slice."""
+        mark = self.out.parent / "slowly"
+        mark.touch()
+        yield
+        mark.unlink()
 
     @property
     def autosaved(self) -> dict:
@@ -214,14 +235,16 @@ class Reader:
     def picture(self, view: str, other_than: bytes | None = None) -> bytes:
         """Return a screenshot of a view at rest; waits until it differs from `other_than`."""
         place = self.page.locator(f".layout-grid-item:has([data-view='{view}'])")
-        deadline, last = time.monotonic() + _WAIT_MS / 1000, None
+        deadline = time.monotonic() + _WAIT_MS / 1000
         while time.monotonic() < deadline:
-            self.page.wait_for_timeout(250)  # a view sends its picture at rest within 0.2 s of the last change
+            source = self.page.evaluate(_AT_REST, view)
             shown = place.screenshot(style=_WITHOUT_MOUSE)
-            if shown == last != other_than:
+            if shown != other_than:
                 return shown
-            last = shown
-        raise AssertionError(f"{view} still shows what it showed" if last == other_than else f"{view} never rests")
+            self.page.wait_for_function(
+                "([view, source]) => picture_of(view).src !== source", arg=[view, source], polling=_POLL_MS
+            )
+        raise AssertionError(f"{view} still shows what it showed")
 
     def click(self, view: str, ras) -> None:
         """Click at a position of the patient."""
@@ -344,7 +367,7 @@ def start(cache, browser):
 
 @pytest.fixture(scope="session")
 def known_nodes() -> str:
-    """Return the prelude of a server whose detector finds the lesions of the baseline, with a pause at every slice."""
+    """Return the prelude of a server whose detector finds the lesions of the baseline."""
     return _KNOWN_NODES.format(testing=str(TESTING), radius=RADIUS, places=LESIONS.tolist())
 
 

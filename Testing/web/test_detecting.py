@@ -84,11 +84,12 @@ def test_one_scan_uses_the_whole_page(nodes):
     assert axial["width"] > 0.7 * page["width"]
 
 
-def test_detecting_shows_each_slice_can_be_stopped_and_then_lists_every_node(nodes, pair):
-    press(nodes, "detect")
-    nodes.until("s('job').text?.includes('Slice ') && s('job').percent > 0")
-    nodes.page.locator("[data-cancel]").click()
-    nodes.until("!s('job').text")
+def test_detecting_shows_each_slice_can_be_stopped_and_then_lists_every_node(nodes, pair, node_server):
+    with node_server.slow_detection():
+        press(nodes, "detect")
+        nodes.until("s('job').text?.includes('Slice ') && s('job').percent > 0")
+        nodes.page.locator("[data-cancel]").click()
+        nodes.until("!s('job').text")
     assert nodes.state("nodes") == [] and nodes.state("findings") == []
     before = nodes.picture("BaselineAxial")
     press(nodes, "detect")
@@ -293,8 +294,7 @@ def test_a_new_run_asks_before_it_touches_decisions(found, node_server):
     assert len(found.state("nodes")) == 4, "keys do nothing behind a question"
     assert found.state("message")["number"] == message and found.state("window_name") == "Soft tissue"
     found.page.locator("[data-rerun='keep']").click()
-    found.until("s('job').text")
-    found.until("!s('job').text")
+    found.until(f"s('message').number > {message} && !s('job').text")
     states = [next(iter(each["observations"].values()))["state"] for each in node_server.autosaved["findings"]]
     assert sorted(states) == ["accepted", "proposed", "proposed", "rejected"], (
         "nothing is proposed at decided positions"
@@ -330,9 +330,9 @@ def test_an_edited_box_is_kept_by_a_new_run_and_by_the_saved_scene(found, pair, 
     found.until("s('nodes').find(n => n.label === 'LN 1').state === 'edited'")
     edited, shown = autosaved(node_server, "LN 1"), row(found, "LN 1")
     press(found, "detect")
+    message = found.state("message")["number"]
     found.page.locator("[data-rerun='keep']").click()
-    found.until("s('job').text")
-    found.until("!s('job').text && s('nodes').length === 4")
+    found.until(f"s('message').number > {message} && !s('job').text && s('nodes').length === 4")
     assert autosaved(node_server, "LN 1")["tracklet"] == edited["tracklet"]
     found.tab("Files")
     found.page.locator("[data-save='save_scene']").click()
@@ -340,7 +340,6 @@ def test_an_edited_box_is_kept_by_a_new_run_and_by_the_saved_scene(found, pair, 
     found.tab("Nodes")
     press(found, "detect")
     found.page.locator("[data-rerun='replace']").click()
-    found.until("s('job').text")
     found.until("!s('job').text && s('nodes').length === 4 && s('nodes').every(n => n.state === 'proposed')")
     found.tab("Files")
     found.page.locator("[data-path] input").fill(str(node_server.out / "scene.mrb"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 import numpy as np
 from trame_rca.rca import RemoteControlledAreaProtocol
@@ -90,19 +91,33 @@ class RenderingOnce(RcaImageRenderScheduler):
 
     pointed: ClassVar[Any] = None
     encoded: ClassVar[asyncio.Future | None] = None
+    _all: ClassVar[WeakSet[RenderingOnce]] = WeakSet()
     _pixels: tuple[np.ndarray, int, int] | None = None
+    _own: asyncio.Future | None = None  # the picture of this view that was rendered last
+    _is_still = True
+
+    @classmethod
+    def are_at_rest(cls) -> bool:
+        """Return whether no view is to be rendered, and the picture at rest of each has been encoded."""
+        return all(each._is_closing or each._is_at_rest for each in cls._all)
 
     def __init__(self, window: Any, **options: Any) -> None:
         super().__init__(_NoWindow(), **options)
         # the tasks of the scheduler have not begun yet
         self._rca = window
         self._request_event = _Turn(lambda: RenderingOnce.pointed is self._rca._vtk_render_window)
+        self._all.add(self)
+
+    @property
+    def _is_at_rest(self) -> bool:
+        is_encoded = self._own is None or self._own.done()
+        return self._is_still and is_encoded and not self._request_event.is_set()
 
     def _render_frame(self, quality: int) -> None:
-        is_at_rest = quality == self._still_quality != self._interactive_quality
-        if not is_at_rest or self._pixels is None:
+        self._is_still = quality == self._still_quality
+        if not self._is_still or quality == self._interactive_quality or self._pixels is None:
             self._pixels = self._rca.img_cols_rows
-        RenderingOnce.encoded = asyncio.get_running_loop().run_in_executor(
+        self._own = RenderingOnce.encoded = asyncio.get_running_loop().run_in_executor(
             self._encode_pool, self._rca_encoder.encode, *self._pixels, quality
         )
         self._push_queue.put_nowait(RenderingOnce.encoded)

@@ -68,6 +68,7 @@ class Views:
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
         self._state.update({"mouse_releases": 0, "maximised": ""})
+        server.trigger("oncotrack.are_views_at_rest")(self.are_at_rest)
         self.text = ViewText(server)
         self._are_all_sized = threading.Event()
         self._size_before: dict[SliceView, tuple[int, int]] = {}
@@ -154,6 +155,10 @@ class Views:
                 before = view.set_render_blocked(True)
                 stack.callback(view.set_render_blocked, before)
             yield
+
+    def are_at_rest(self) -> bool:
+        """Return whether no view is to be drawn; the page has its last pictures with the answer to its next request."""
+        return RenderingOnce.are_at_rest()
 
     def wait_until_sized(self, seconds: float) -> None:
         """Wait until the page has given the slice views their sizes and shows them; not to be called on the page's thread."""
