@@ -120,7 +120,7 @@ def _read(path: Path) -> tuple[Choices, str]:
             return Choices(), _problem(path)
         known = {field.name: stored[field.name] for field in fields(Choices) if field.name in stored}
         return _checked(known), ""
-    except (ValueError, TypeError, InputError):
+    except (ValueError, TypeError, RecursionError, InputError):
         return Choices(), _problem(path)
 
 

@@ -113,8 +113,6 @@ class Job:
         else:
             # the job may be cancelled between its last report and this delivery
             post(lambda: self._failed(Cancelled()) if self.is_cancelled else self._done(result))
-        finally:
-            _current.job = None
 
 
 class Worker:

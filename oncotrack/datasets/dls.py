@@ -74,7 +74,7 @@ def read_records(path: str | Path) -> dict[str, dict]:
         raise InputError(
             f"{path} could not be read as text. Choose a JSON file in the format of the DLT release."
         ) from error
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON or is cut off ({error}). Copy or write it again.") from error
     if isinstance(data, dict):
         data = data.get("results", data.get("distances", data))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from oncotrack.evaluation import detection
 from oncotrack.findings.finding import Kind, Observation
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.findings_json import SCHEMA
+from oncotrack.json_text import parse_json
 
 Findings = str | Path | FindingList | Mapping[str, FindingList]
 
@@ -169,9 +169,9 @@ def _read_file(patient: str, file: Path, kind: Kind | None) -> Iterable[tuple[st
     """Yield name and boxes of every image in a findings file or in the output of ``oncotrack detect``."""
     try:
         text = file.read_text(encoding="utf-8")
-        data = json.loads(text)
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{file} is not a readable JSON file ({error}). Write the findings again.") from error
+    data = parse_json(text, file, "Write the findings again.")
     if isinstance(data, dict) and data.get("schema") == SCHEMA:
         return _read_list(patient, FindingList.from_json(text, str(file)), kind)
     if not isinstance(data, dict) or not isinstance(data.get("findings"), list):

@@ -7,7 +7,6 @@ Versions 1 and 2 called them ``centre`` and ``expected``, had the side of a node
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -16,6 +15,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Observation, Side, State, TimePoint
 from oncotrack.findings.measurement import Measurement
 from oncotrack.findings.note import Note
+from oncotrack.json_text import parse_json
 
 SCHEMA = "oncotrack-findings"
 VERSION = 3
@@ -73,12 +73,7 @@ def parse(text: str, source: str) -> FindingsDocument:
     """
     from pydantic import ValidationError
 
-    try:
-        head = json.loads(text, object_hook=_with_attributes)
-    except json.JSONDecodeError as error:
-        raise InputError(
-            f"{source} is not JSON (line {error.lineno}: {error.msg}). Choose a findings.json that OncoTrack wrote."
-        ) from error
+    head = parse_json(text, source, "Choose a findings.json that OncoTrack wrote.", _with_attributes)
     if not isinstance(head, dict) or head.get("schema") != SCHEMA:
         raise InputError(
             f'{source} is not an OncoTrack findings file: its "schema" is not "{SCHEMA}". '

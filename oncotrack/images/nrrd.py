@@ -124,6 +124,24 @@ def _read(
     return placed, pairs
 
 
+def check_voxels(path: Path) -> None:
+    """Read all numbers of a file of any dimension, for the checksums; other programs take a file that is cut short for whole.
+
+    Parameters
+    ----------
+    path : Path
+        ``.nrrd`` or ``.nhdr``.
+
+    Raises
+    ------
+    InputError
+        The file is damaged, or an encoding or a type that is not supported.
+    """
+    with damage_refused(path), path.open("rb") as file, ExitStack() as stack:
+        fields, _pairs = read_fields(file, path)
+        _voxels(fields, file, path, [int(n) for n in fields["sizes"].split()], stack)
+
+
 def read_fields(file: BinaryIO, path: Path) -> tuple[dict[str, str], dict[str, str]]:
     """Return the fields (names in lower case) and the key/value pairs of a header; the voxels follow in the file.
 

@@ -18,6 +18,8 @@ from oncotrack.background.isolation import too_large
 from oncotrack.errors import InputError
 
 _BLOCK = 2**22
+_PADDING = 512
+"""Bytes that may follow the voxels; some programs fill up their last block."""
 _GZIP = b"\x1f\x8b"
 
 
@@ -136,19 +138,27 @@ def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[in
     Raises
     ------
     InputError
-        The file holds fewer voxels than its header says.
+        The file holds fewer or more voxels than its header says.
     """
     array = arrays.empty([int(np.prod(shape, dtype=object))], dtype)
-    content, filled = array.view(np.uint8).data, 0
-    for stream in streams:
-        while filled < len(content) and (count := stream.readinto(content[filled : filled + _BLOCK])):  # type: ignore
+    content = array.view(np.uint8).data
+    share = len(content) // len(streams)  # of each file
+    filled = beyond = 0
+    for number, stream in enumerate(streams, 1):
+        end = number * share if number < len(streams) else len(content)
+        while filled < end and (count := stream.readinto(content[filled : min(filled + _BLOCK, end)])):  # type: ignore
             filled += count
-        while stream.read(_BLOCK):
-            pass
-    if filled < len(content):
+        if filled < end:
+            raise InputError(
+                f"{name} is damaged or incomplete: its header states {len(array)} voxels, but only "
+                f"{filled // dtype.itemsize} could be read. Copy or export it again."
+            )
+        while rest := stream.read(_BLOCK):  # to the end, where checksums are
+            beyond += len(rest)
+    if beyond > _PADDING:
         raise InputError(
-            f"{name} is damaged or incomplete: its header states {len(array)} voxels, but only "
-            f"{filled // dtype.itemsize} could be read. Copy or export it again."
+            f"{name} is damaged: its header states {len(array)} voxels, but it holds {beyond // dtype.itemsize} more. Copy or "
+            "export it again."
         )
     return native(array).reshape(shape)
 

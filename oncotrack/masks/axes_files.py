@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.images.volume import lps_to_ras
+from oncotrack.json_text import parse_json
 from oncotrack.masks.axes import RecistAxes
 
 LINE_FILES = (".mrk.json", ".fcsv")
@@ -202,11 +202,12 @@ def _positions(values: Any, in_lps: bool, path: object) -> np.ndarray:
 
 def _json(path: Path) -> Any:
     try:
-        return json.loads(path.expanduser().read_text(encoding="utf-8-sig"))
+        text = path.expanduser().read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist. Check the path.") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} is not a readable JSON file. Save the lines again.") from error
+    return parse_json(text, path, "Save the lines again.")
 
 
 def _markups(path: Path) -> list[dict[str, Any]]:

@@ -78,10 +78,10 @@ class PixelReader:
                 opened.seek(file.offset)
                 items = opened.read()
             try:
-                skip_items(items, 0, True)
+                end = skip_items(items, 0, True)
             except Short:
                 raise _Damaged("its end is missing") from None
-            return self._decoded(frame, items)
+            return self._decoded(frame, items[:end])  # GDCM takes memory for whatever follows
         pixels = self._pixels(file.path)
         if file.syntax in (BIG_ENDIAN, DEFLATED) and whole_bytes:
             return _integers(frame, _part(frame, pixels), allocated, ">" if file.syntax == BIG_ENDIAN else "<")

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 import weakref
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -157,7 +158,7 @@ def _unpacked(path: Path) -> _Folder:
                 target = _target(root, member, path)
                 if target:
                     left = _extract(archive, member, target, left, path)
-    except (zipfile.BadZipFile, EOFError, OSError, NotImplementedError, RuntimeError, zipfile.LargeZipFile) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError) as error:
         raise InputError(f"{path} cannot be unpacked: it is damaged or incomplete ({error}). Copy it again.") from error
     return folder
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import slicer
 
 from oncotrack.atomic import folder_beside
+from oncotrack.background.isolation import is_isolated
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError, OutputError
 from oncotrack.scene.files import trial
@@ -86,9 +87,15 @@ def open_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
     def abandon() -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
-    def apply(description: Path) -> str:
+    def work(progress: Progress) -> tuple[Path, tuple[str, ...] | None]:
+        description = _unpack(source, folder, progress)
+        # MRML needs the GUI thread of this process, but not that of the helper process
+        return description, trial.missing_parts(description, source) if is_isolated() else None
+
+    def apply(unpacked: tuple[Path, tuple[str, ...] | None]) -> str:
+        description, missing = unpacked
         try:
-            missing = trial.missing_parts(description, source)
+            missing = trial.missing_parts(description, source) if missing is None else missing
             scene.SetURL(str(description))
             with trial.to_log():
                 is_whole = scene.Connect()
@@ -98,7 +105,7 @@ def open_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
         finally:
             abandon()
 
-    return Task("Opening the scene", lambda progress: _unpack(source, folder, progress), apply, abandon)
+    return Task("Opening the scene", work, apply, abandon)
 
 
 def save_scene(scene: slicer.vtkMRMLScene, path: str | Path) -> Path:
@@ -166,9 +173,10 @@ def _unpack(source: Path, folder: Path, progress: Progress) -> Path:
                             progress(done / total, "")
                             copy.write(chunk)
                             done += len(chunk)
-                except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError) as error:
                     raise InputError(
-                        f"{source} cannot be opened: {entry.filename} in it is damaged. Choose another .mrb file."
+                        f"{source} cannot be opened: {entry.filename} in it is damaged or protected by a password. Choose another .mrb "
+                        "file."
                     ) from error
     except (zipfile.BadZipFile, OSError) as error:
         raise InputError(

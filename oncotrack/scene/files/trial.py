@@ -12,7 +12,9 @@ from pathlib import Path
 import slicer
 import vtk
 
+from oncotrack.background.isolation import isolated
 from oncotrack.errors import InputError
+from oncotrack.images import nrrd
 from oncotrack.scene.views.application import new_scene
 
 _UNKNOWN = re.compile(r"Failed to CreateNodeByClass: vtkMRML(\w+?)(?:Node)?$")
@@ -37,6 +39,14 @@ def missing_parts(description: Path, source: Path) -> tuple[str, ...]:
     InputError
         It is no scene description, or an image, a segmentation, a transform or the findings in it cannot be read.
     """
+    return _tried(source, description)
+
+
+@isolated
+def _tried(source: Path, description: Path) -> tuple[str, ...]:
+    """Return what `missing_parts` returns, from the process that reads files where there is one."""
+    for path in sorted(description.parent.rglob("*.nrrd")):
+        nrrd.check_voxels(path)
     application = new_scene()
     scene, messages = application.scene, slicer.vtkMRMLMessageCollection()
     scene.SetURL(str(description))

@@ -1,0 +1,207 @@
+"""Small valid files of every format that OncoTrack reads, from which damaged ones are made."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import SimpleITK as sitk
+from pydicom.uid import RLELossless
+from small_dicom import hounsfield, series, write
+
+from oncotrack.findings.finding_list import FindingList
+from oncotrack.images.files import load, save
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume, to_sitk
+from oncotrack.masks.axes_files import read_axes_files
+from oncotrack.masks.axes_table import ENDS, read_table
+from oncotrack.masks.label_files import write_labels
+from oncotrack.masks.label_reader import read_labels
+
+SHAPE = 12, 40, 48
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A valid file or folder, and how it is read.
+
+    Attributes
+    ----------
+    name : str
+        What it is.
+    path : Path
+        The file or folder that is opened.
+    damaged : Path
+        The file that is damaged: itself, or one of several.
+    read : callable
+        Returns something that can be compared, from a path.
+    is_checked : bool
+        Whether a checksum or a length covers the whole content after the header.
+    header : int
+        Bytes of the header; what follows is content.
+    weight : int
+        How often it is taken.
+    """
+
+    name: str
+    path: Path
+    damaged: Path
+    read: Callable[[Path], Any]
+    is_checked: bool
+    header: int = 0
+    weight: int = 4
+
+
+def make(folder: Path) -> list[Kind]:
+    """Write the valid files into a folder and describe them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    values = hounsfield(SHAPE).astype(np.int16)
+    turned = [[0.96, -0.28, 0.0], [0.28, 0.96, 0.0], [0.0, 0.0, 1.0]]
+    volume = Volume(
+        values, Geometry.from_values(SHAPE[::-1], [0.8, 0.7, 2.5], [-20, 10, 40.5], np.array(turned)), "image", "CT"
+    )
+    return [
+        *_images(folder, volume),
+        *_dicom(folder),
+        *_masks(folder, volume),
+        *_texts(folder),
+        *_scene(folder, volume),
+    ]
+
+
+def _images(folder: Path, volume: Volume) -> list[Kind]:
+    for name in ("image.nii", "image.nii.gz", "image.nrrd", "image.mha"):
+        save(volume, folder / name)
+    for name in ("raw.nrrd", "raw.mha", "detached.mhd", "detached.nhdr"):
+        sitk.WriteImage(to_sitk(volume), str(folder / name), useCompression=False)
+    about = [
+        ("image.nii", "", False, 352), ("image.nii.gz", "", True, 0), ("image.nrrd", "", True, -1), ("raw.nrrd", "", False, -1),
+        ("image.mha", "", True, -1), ("raw.mha", "", False, -1), ("detached.mhd", "", False, -1),
+        ("detached.mhd", "detached.raw", False, 0), ("detached.nhdr", "", False, -1), ("detached.nhdr", "detached.raw", False, 0),
+    ]  # fmt: skip
+    return [
+        Kind(
+            data or name,
+            folder / name,
+            folder / (data or name),
+            image,
+            is_checked,
+            _header(folder / (data or name), header),
+        )
+        for name, data, is_checked, header in about
+    ]
+
+
+def _dicom(folder: Path) -> list[Kind]:
+    slices = series(hounsfield((6, 32, 32)))
+    plain = write(slices, folder / "dicom")
+    for each in slices:
+        each.compress(RLELossless)
+    packed = write(slices, folder / "rle")
+    with zipfile.ZipFile(folder / "dicom.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(plain.iterdir()):
+            archive.write(path, path.name)
+    first = sorted(plain.iterdir())[2]
+    return [
+        Kind("DICOM slice", plain, first, image, False, first.stat().st_size - 32 * 32 * 2, 8),
+        Kind("DICOM slice, RLE", packed, packed / first.name, image, False, 1200),
+        Kind("DICOM in a zip archive", folder / "dicom.zip", folder / "dicom.zip", image, True),
+    ]
+
+
+def _masks(folder: Path, volume: Volume) -> list[Kind]:
+    drawn = {}
+    for n in range(2):
+        inside = np.zeros(SHAPE, np.uint8)
+        inside[3 : 8 + n, 10:20, 12 + 3 * n : 22] = 1
+        drawn[f"LN {n + 1}"] = Volume(inside, volume.geometry)
+    apart = {"LN 1": drawn["LN 1"]}
+    kinds = []
+    for name, masks in (("masks.seg.nrrd", drawn), ("labels.nii.gz", apart), ("labels.mha", apart)):
+        path = write_labels(folder / name, volume.geometry, masks)
+        kinds.append(Kind(name, path, path, labels, True, _header(path, 0 if name.endswith("gz") else -1)))
+    return kinds
+
+
+def _texts(folder: Path) -> list[Kind]:
+    data = Path(__file__).parents[1] / "engine" / "data"
+    stored = next(iter(sorted(data.rglob("findings*.json"))), None)
+    text = stored.read_text(encoding="utf-8") if stored else FindingList([("t0", "Baseline")]).to_json()
+    (folder / "findings.json").write_text(text, encoding="utf-8")
+    axes = {"coordinates": "RAS", "long": [[0, 10, 40], [15, 10, 40]], "short": [[7, 5, 40], [7, 15, 40]]}
+    (folder / "axes.json").write_text(json.dumps(axes), encoding="utf-8")
+    names = list(ENDS)
+    numbers = [n for axis in ("long", "short") for point in axes[axis] for n in point]
+    rows = "\n".join(",".join([f"LN {n}", *map(str, numbers)]) for n in range(4))
+    (folder / "axes.csv").write_text(",".join(["label", *names]) + "\n" + rows + "\n", encoding="utf-8")
+    control = [{"id": str(n), "position": point, "positionStatus": "defined"} for n, point in enumerate(axes["long"])]
+    other = [{"id": str(n), "position": point, "positionStatus": "defined"} for n, point in enumerate(axes["short"])]
+    markups = [{"type": "Line", "coordinateSystem": "RAS", "controlPoints": points} for points in (control, other)]
+    (folder / "lines.mrk.json").write_text(json.dumps({"@schema": "markups", "markups": markups}), encoding="utf-8")
+    readers = {"findings.json": findings, "axes.json": axes_of, "axes.csv": table, "lines.mrk.json": axes_of}
+    return [Kind(name, folder / name, folder / name, reader, False, 0, 3) for name, reader in readers.items()]
+
+
+def _scene(folder: Path, volume: Volume) -> list[Kind]:
+    try:
+        from oncotrack.scene.files.storage import save_scene
+        from oncotrack.scene.nodes.volumes import add_volume
+        from oncotrack.scene.views.application import new_scene
+    except ImportError:
+        return []
+    application = new_scene()
+    add_volume(application.scene, volume)
+    path = save_scene(application.scene, folder / "scene.mrb")
+    return [Kind("scene.mrb", path, path, scene, True, 0, 2)]
+
+
+def _header(path: Path, known: int) -> int:
+    """Return the bytes of a text header, which ends with an empty line (NRRD) or with ElementDataFile (MetaImage)."""
+    if known >= 0:
+        return known
+    content = path.read_bytes()
+    if path.suffix in (".nrrd", ".nhdr"):
+        return content.find(b"\n\n") + 2 if b"\n\n" in content else len(content)
+    return content.index(b"\n", content.index(b"ElementDataFile")) + 1
+
+
+# readers; each returns something that can be compared
+
+
+def image(path: Path) -> Any:
+    volume = load(path)
+    return volume.array.shape, volume.array.tobytes(), np.round(volume.ijk_to_ras, 4).tobytes(), volume.geometry
+
+
+def labels(path: Path) -> Any:
+    found = read_labels(path)
+    return [(name, each.array.tobytes(), np.round(each.ijk_to_ras, 4).tobytes()) for name, each in found.items()]
+
+
+def findings(path: Path) -> Any:
+    return FindingList.open(path).to_json()
+
+
+def axes_of(path: Path) -> Any:
+    return repr(read_axes_files([path]))
+
+
+def table(path: Path) -> Any:
+    return repr(read_table(path))
+
+
+def scene(path: Path) -> Any:
+    from oncotrack.scene.files.storage import open_scene
+    from oncotrack.scene.nodes.volumes import to_volume
+    from oncotrack.scene.views.application import new_scene
+
+    application = new_scene()
+    notice = open_scene(application.scene, path)
+    nodes = application.scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
+    nodes.UnRegister(None)
+    return notice, [to_volume(nodes.GetItemAsObject(n)).fingerprint for n in range(nodes.GetNumberOfItems())]
