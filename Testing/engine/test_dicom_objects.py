@@ -234,7 +234,7 @@ def test_the_commands_write_and_read(oncotrack, visits, tmp_path):
 
 def test_scans_that_do_not_fit_get_a_sentence(oncotrack, visits, tmp_path):
     visits.findings.save(tmp_path / "findings.json")
-    other = write_visits(tmp_path / "other", size=(40, 36, 14))
+    other = write_visits(tmp_path / "other", size=(40, 36, 13))
     done = oncotrack("export", tmp_path / "findings.json", other.folders[0], "--out", tmp_path / "out")
     assert done.code == 2 and "is none of the scans that these findings were made on" in done.err
     done = oncotrack("export", tmp_path / "findings.json", tmp_path / "findings.json", "--out", tmp_path / "out")

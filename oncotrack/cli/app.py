@@ -14,6 +14,9 @@ from oncotrack.background.isolation import SWITCH, use_helper
 from oncotrack.cli.commands import COMMANDS, GROUPS, RENAMED, option_of, overview
 from oncotrack.errors import OncoTrackError
 
+_MODULES = {"import": "import_objects", "list": "list_studies"}
+"""Modules and functions of the commands whose names mean something else in Python."""
+
 
 class Command(TyperCommand):
     """A command that accepts the earlier names of its options."""
@@ -55,7 +58,7 @@ class CommandGroup(TyperGroup):
         if cmd_name in GROUPS:
             return CommandGroup(name=cmd_name, help=GROUPS[cmd_name], no_args_is_help=True, rich_markup_mode=None)
         folder = "" if self.group == "oncotrack" else f"{self.group}."
-        name = {"import": "import_objects"}.get(cmd_name) or cmd_name.replace("-", "_")  # import is a keyword
+        name = _MODULES.get(cmd_name) or cmd_name.replace("-", "_")
         function = getattr(import_module(f"oncotrack.cli.{folder}{name}"), name)
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
         single.command(cmd_name, cls=Command)(function)

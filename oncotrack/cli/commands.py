@@ -5,6 +5,7 @@ from __future__ import annotations
 GROUPS = {
     "oncotrack": "Detect, follow and measure lymph nodes and lesions from scan to scan.\n"
     "Research use only; not a medical device.",
+    "pacs": "Search, retrieve and send in an archive (PACS): DICOMweb or DIMSE.",
     "evaluate": "Measure accuracy against ground truth, with the papers' metrics.",
     "train": "Train a network, or continue a training run.",
     "bench": "Measure speed and accuracy next to common alternatives.",
@@ -27,9 +28,15 @@ COMMANDS: dict[str, dict[str, str]] = {
         "phantom": "Make a synthetic patient over time, with its ground truth.",
         "info": "Show what is installed, or describe one method.",
         "archive": GROUPS["archive"],
+        "pacs": GROUPS["pacs"],
         "train": GROUPS["train"],
         "evaluate": GROUPS["evaluate"],
         "bench": GROUPS["bench"],
+    },
+    "pacs": {
+        "list": "List the studies of a patient, or the series of a study.",
+        "get": "Retrieve the series of a study.",
+        "send": "Send DICOM files; what is not taken is sent later.",
     },
     "evaluate": {
         "landmarks": "Measure the distance between matched and annotated landmarks.",

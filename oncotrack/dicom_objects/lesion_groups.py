@@ -77,10 +77,13 @@ def planar_group(seen: Seen, visit: Visit, images: SourceImages) -> Any:
     group = sr.PlanarROIMeasurementsAndQualitativeEvaluations(
         **_described(seen, visit), referenced_region=_region(points, plane, images)
     )
-    for name, axis in axes:
+    # before the order of the time point: OHIF takes the first number of a group for that of a diameter. TID 1410 is
+    # extensible and its order not significant; highdicom itself writes no line below a length of this template
+    place = len(sr.TrackingIdentifier(uid=seen.finding.uid, identifier=seen.tracking_id))
+    for name, axis in reversed(axes):
         line = _line(axis, plane, images)
-        # TID 1410 is extensible: highdicom itself writes no line below a length of this template
-        group[0].ContentSequence.extend(sr.Measurement(name, axis.length_mm, codes.MM, referenced_coordinates=[line]))
+        (length,) = sr.Measurement(name, axis.length_mm, codes.MM, referenced_coordinates=[line])
+        group[0].ContentSequence.insert(place, length)
     _add_words(group[0], seen)
     return group
 

@@ -1,0 +1,1 @@
+"""``oncotrack pacs``: one file for each command."""

@@ -1,0 +1,34 @@
+"""``oncotrack pacs send``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from oncotrack.cli.output import print_message, progress_bar
+from oncotrack.cli.pacs.options import ArchiveName, SettingsFile, open_archive
+
+
+def send(
+    files: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[FILE...]", help="DICOM files or folders; none sends what waits in the outbox."),
+    ] = None,
+    archive: ArchiveName = "",
+    settings: SettingsFile = None,
+) -> None:
+    """Send DICOM files to an archive; what it does not take waits in the outbox and is sent later, never twice."""
+    from oncotrack.pacs.archive import ArchiveError
+    from oncotrack.pacs.outbox import Outbox
+
+    found = open_archive(archive, settings)
+    outbox = Outbox(found.name)
+    paths = [each for path in files or () for each in (sorted(path.glob("*.dcm")) if path.is_dir() else [path])]
+    outbox.add(paths)
+    with progress_bar() as progress:
+        result = outbox.send(found, progress)
+    print_message(f"{result.sent} sent to {found.name}, {result.waiting} waiting.")
+    if result.problem:
+        raise ArchiveError(f"{result.problem} What was not sent waits in the outbox: send again later.")

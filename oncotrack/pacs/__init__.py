@@ -1,0 +1,1 @@
+"""Archives (PACS): search, retrieve and send over DICOMweb and DIMSE, with an outbox on disk."""

@@ -1,0 +1,194 @@
+"""The settings of the archives: one TOML file; passwords come from the environment or the keyring, never from the file."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from annotated_types import Interval  # a package of pydantic
+
+from oncotrack.errors import InputError
+from oncotrack.settings import settings_file
+
+_EXAMPLE = """[clinic]
+kind = "dicomweb"
+url = "https://pacs.example.org/dicom-web"
+user = "reader"      # the password is in ONCOTRACK_PACS_CLINIC_PASSWORD, or in the keyring
+
+[ward]
+kind = "dimse"
+host = "10.0.0.5"
+port = 104
+called_ae = "WARD"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArchiveSettings:
+    """How an archive is reached.
+
+    Attributes
+    ----------
+    kind : str
+        "dicomweb" or "dimse".
+    url : str
+        DICOMweb: root of its services.
+    user : str
+        DICOMweb: user name; "" for a token or none.
+    verify : bool or str
+        Whether the certificate of the archive is checked, or a file of certificates that it is checked against.
+    host, port : str, int
+        DIMSE: address.
+    called_ae, own_ae : str
+        DIMSE: application entity titles of the archive and of this program.
+    retrieve : str
+        DIMSE: "get", or "move" for archives that can only send to a known address.
+    own_port : int
+        DIMSE: port on which images arrive with "move".
+    tls : bool
+        DIMSE: use an encrypted connection.
+    timeout_s : float
+        Longest wait for an answer.
+    """
+
+    kind: Literal["dicomweb", "dimse"]
+    url: str = ""
+    user: str = ""
+    verify: bool | str = True
+    host: str = ""
+    port: Annotated[int, Interval(ge=1, le=65535)] = 104
+    called_ae: str = "ANY-SCP"
+    own_ae: str = "ONCOTRACK"
+    retrieve: Literal["get", "move"] = "get"
+    own_port: Annotated[int, Interval(ge=0, le=65535)] = 11112
+    tls: bool = False
+    timeout_s: Annotated[float, Interval(ge=0.1, le=3600)] = 30.0
+
+
+def archives_file() -> Path:
+    """Return where the settings are kept: ``archives.toml`` in the folder of the reader's settings."""
+    return settings_file().with_name("archives.toml")
+
+
+def read_archives(path: str | Path | None = None) -> dict[str, ArchiveSettings]:
+    """Return the archives of the settings file, by name.
+
+    Parameters
+    ----------
+    path : path, optional
+        Another file than `archives_file`.
+
+    Raises
+    ------
+    InputError
+        The file is missing or no TOML, or a setting is unknown or not valid.
+    """
+    from pydantic import ValidationError
+
+    path = Path(path) if path else archives_file()
+    try:
+        entries = _toml().loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"There are no archives yet: write {path}, for example\n{_EXAMPLE}") from error
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read ({error}). Correct it; it is a TOML file.") from error
+    found = {}
+    for name, entry in entries.items():
+        try:
+            if isinstance(entry, dict) and any("password" in key or "token" in key for key in entry):
+                raise InputError(
+                    f"{path}: {name} holds a password. Remove it, and set {secret_name(name, 'PASSWORD')} or use the keyring."
+                )
+            found[name] = _adapter().validate_python(entry)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join([name, *map(str, first["loc"])])
+            raise InputError(f"{path}: the setting {where} is not valid: {first['msg']}.") from error
+        needed = "url" if found[name].kind == "dicomweb" else "host"
+        if not getattr(found[name], needed):
+            raise InputError(f"{path}: the archive {name} needs {needed}.")
+    if not found:
+        raise InputError(f"{path} names no archive. Write, for example\n{_EXAMPLE}")
+    return found
+
+
+def choose(archives: dict[str, ArchiveSettings], name: str = "") -> tuple[str, ArchiveSettings]:
+    """Return the archive of a name, or the only one.
+
+    Parameters
+    ----------
+    archives : dict
+        From `read_archives`.
+    name : str
+        Name of an archive; "" where there is only one.
+
+    Raises
+    ------
+    InputError
+        There is none of that name, or there are several and no name.
+    """
+    if name in archives:
+        return name, archives[name]
+    if not name and len(archives) == 1:
+        return next(iter(archives.items()))
+    wanted = f'There is no archive "{name}"' if name else "There are several archives"
+    raise InputError(f"{wanted}; choose one of {', '.join(archives)}.", parameter="archive")
+
+
+def secret_name(archive: str, what: str) -> str:
+    """Return the name of an environment variable: ``ONCOTRACK_PACS_CLINIC_PASSWORD``.
+
+    Parameters
+    ----------
+    archive : str
+        Name of the archive.
+    what : str
+        "PASSWORD" or "TOKEN".
+    """
+    return f"ONCOTRACK_PACS_{re.sub(r'[^A-Z0-9]', '_', archive.upper())}_{what}"
+
+
+def secret(archive: str, settings: ArchiveSettings, what: str) -> str:
+    """Return a password or token from the environment, else from the keyring; "" where there is none.
+
+    Parameters
+    ----------
+    archive : str
+        Name of the archive.
+    settings : ArchiveSettings
+        Its settings.
+    what : str
+        "PASSWORD" or "TOKEN".
+    """
+    found = os.environ.get(secret_name(archive, what), "")
+    if found or (what == "PASSWORD" and not settings.user):
+        return found
+    try:
+        import keyring  # pyright: ignore[reportMissingImports]
+        import keyring.errors  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return ""
+    try:
+        return keyring.get_password(f"oncotrack {archive}", settings.user or what.lower()) or ""
+    except keyring.errors.KeyringError:
+        return ""
+
+
+def _toml() -> Any:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib  # pyright: ignore[reportMissingImports]
+    return tomllib
+
+
+@cache
+def _adapter() -> Any:
+    from pydantic import ConfigDict, TypeAdapter, with_config
+
+    return TypeAdapter(with_config(ConfigDict(extra="forbid", allow_inf_nan=False))(ArchiveSettings))
