@@ -43,7 +43,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """The packages that the module needs: a `Tool` of `oncotrack.scene.files.packages`."""
 
     def __init__(self, parent=None):
-        self.logic = self.session = self.pump = self.parameters = None
+        self.logic = self.session = self.pump = self.parameters = self._labels = None
         self._gui_tag, self._lines, self._shortcuts, self._outcome = None, [], [], None
         self.lacks_torch = False
         super().__init__(parent)
@@ -121,6 +121,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for shortcut in self._shortcuts:
             shortcut.enabled = False
         if self.session:
+            self._hide_labels()
             self.session.leave()
         self._use_parameters(None)
 
@@ -233,6 +234,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._open_session()
         if self.session:
             self.session.enter()
+            self.show_labels()
 
     def _open_session(self):
         from oncotrack.background.dispatcher import TimerDispatcher
@@ -252,6 +254,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _stop(self):
         if self.session:
+            self._hide_labels()
             self.pump.close()
             self.session.close()
         self.session = self.pump = None
@@ -312,6 +315,32 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.call_session("rename", item.text(), self._lines[item.row()].uid)
         self._lines = []  # the new name may have been refused
         self._on_session_changed()
+
+    # labels in the slice views
+
+    def show_labels(self):
+        """Draw the labels of findings beside them in all slice views that are open, in place of Slicer's own labels."""
+        from oncotrack.scene.views.finding_labels import FindingLabels
+
+        manager = slicer.app.layoutManager()
+        if not manager:  # Slicer may run without its main window
+            return
+        if self._labels is None:
+            self._labels = FindingLabels(self.session.nodes)
+            manager.connect("layoutChanged(int)", self._on_layout_changed)
+        for name in manager.sliceViewNames():
+            widget = manager.sliceWidget(name)
+            renderer = widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
+            self._labels.attach(widget.mrmlSliceNode(), renderer)
+
+    def _hide_labels(self):
+        if self._labels is not None:
+            slicer.app.layoutManager().disconnect("layoutChanged(int)", self._on_layout_changed)
+            self._labels.close()
+            self._labels = None
+
+    def _on_layout_changed(self, _layout):
+        self.show_labels()
 
     # the panel and the scene
 

@@ -115,9 +115,9 @@ def test_sides_of_a_box_are_no_measured_diameters():
     node = Observation(centre=(0, 0, 0)).with_tracklet(BOXES)
     assert [axis.length_mm for axis in box_axes(BOXES)] == [16, 10]
     assert node.has_box_axes and not node.is_measured
-    assert axes_text(node) == "box 16.0 x 10.0 mm" and size_class(node) == NOT_MEASURED
+    assert axes_text(node) == "box 16.0 mm x 10.0 mm" and size_class(node) == NOT_MEASURED
     drawn = replace(node, long_axis=Axis((0, 0, 8), (17, 0, 8)), short_axis=Axis((8, -6, 8), (8, 6, 8)))
-    assert drawn.is_measured and axes_text(drawn) == "17.0 x 12.0 mm" and size_class(drawn) == "enlarged"
+    assert drawn.is_measured and axes_text(drawn) == "17.0 mm x 12.0 mm" and size_class(drawn) == "enlarged"
     assert size_class(measured(22, 15.2)) == "measurable"
 
 
@@ -141,8 +141,8 @@ def test_moving_a_node_drops_the_sides_of_its_box_and_keeps_measured_diameters()
 def test_sizes_and_their_change_are_said_in_one_way():
     before = measured(20.0, 10.0, volume_mm3=2345.0, state=State.ACCEPTED)
     after = measured(15.0, 8.0, volume_mm3=1000.0)
-    assert cell(before) == "20.0 x 10.0 mm, 2.3 ml, accepted"
-    assert change_text(before, after) == "long -5.0 mm (-25 %), short -2.0 mm (-20 %), volume -57 %"
+    assert cell(before) == "20.0 mm x 10.0 mm, 2.3 ml, accepted"
+    assert change_text(before, after) == "long -5.0 mm (-25.0 %), short -2.0 mm (-20.0 %), volume -57.4 %"
     assert change_text(before, replace(after, state=State.ABSENT)) == change_text(before, None) == ""
     boxed = Observation(centre=(0, 0, 0)).with_tracklet(BOXES)
     assert change_text(boxed, after) == "", "a box is not compared with a diameter"

@@ -59,7 +59,7 @@ def findings() -> FindingList:
 
 def test_each_tool_measures_what_its_name_says():
     assert ruler().lengths_mm == (13.0,) and ruler().text == "13.0 mm"
-    assert bidirectional().lengths_mm == (20.0, 10.0) and bidirectional().text == "20.0 x 10.0 mm"
+    assert bidirectional().lengths_mm == (20.0, 10.0) and bidirectional().text == "20.0 mm x 10.0 mm"
     assert ellipse().area_mm2 == pytest.approx(math.pi * 10 * 6)
     assert ellipse().text == "1.88 cm²"
     assert angle((1, 0, 0), (0, 0, 0), (0, 2, 0)).text == "90.0°"

@@ -134,7 +134,7 @@ def test_percist_follows_the_hottest_lesion_of_each_visit():
     first = lesion("L1", *(Reading(long_mm=20, sul_peak=sul) for sul in (10.0, 4.0)))
     second = lesion("L2", *(Reading(long_mm=20, sul_peak=sul) for sul in (5.0, 6.0)))
     assert percist_texts(course(first, second)) == [
-        "Week 8: SULpeak of the hottest lesion (L2, at baseline L1) 10.0 to 6.0, -4.0 (-40 %): reaches PERCIST's thresholds "
+        "Week 8: SULpeak of the hottest lesion (L2, at baseline L1) 10.0 to 6.0, -4.0 (-40.0 %): reaches PERCIST's thresholds "
         "for partial metabolic response."
     ]
     assert percist_texts(course(lesion("L1", 20, 20))) == []

@@ -28,6 +28,6 @@ def test_an_unknown_result_of_the_reverse_check_is_left_out(error_mm):
 
 def test_a_cell_shows_size_and_state():
     measured = match(long_axis=Axis((0, 0, 0), (14.6, 0, 0)), short_axis=Axis((0, 0, 0), (0, 8.2, 0)))
-    assert cell(measured) == "14.6 x 8.2 mm, proposed"
+    assert cell(measured) == "14.6 mm x 8.2 mm, proposed"
     assert cell(match(volume_mm3=2345.0, state=State.ACCEPTED)) == "2.3 ml, accepted"
     assert cell(match(state=State.NOT_FOUND)) == "not found (program)" and cell(None) == "-"

@@ -104,6 +104,11 @@ class View:
         """RAS mm in the middle of the view."""
         return tuple(self.node.GetSliceToRAS().GetElement(axis, 3) for axis in range(3))
 
+    @property
+    def renderer(self) -> vtk.vtkRenderer:
+        """The renderer of its window."""
+        return self._view.renderer()
+
     def picture(self) -> np.ndarray:
         """(H, W, 3) uint8, upper row first."""
         self._view.render()

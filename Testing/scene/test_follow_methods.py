@@ -167,25 +167,3 @@ def test_a_method_without_a_probability_map_is_refused(two):
     with pytest.raises(InputError, match="gives no probability map"):
         two.map_probability().run()
     assert "map_probability" not in panel.possible_methods(two)
-
-
-def test_letters_that_would_cover_the_label_of_the_match_are_hidden_until_zoomed_in(session, lesion, view):
-    axial = view("FollowUpAxial", size=200)
-    session.overlays.show_scans()
-    session.follow(lesion).run()
-    session.take_alternative(0)  # what is an alternative now lies 16 mm away, off this slice and left below the match
-    at = session.match.centre
-    evidence = session.match.evidence
-    beside = replace(evidence.alternatives[0], centre=(at[0] - 8.0, at[1] + 8.0, at[2]))  # right above in the view
-    seen = replace(session.match, evidence=replace(evidence, alternatives=(beside,)))
-    session.findings.observe(session.current.uid, session.followup_id, seen)
-    node = session.scene.GetFirstNodeByName("Alternatives")
-    (display,) = (
-        each
-        for each in (node.GetNthDisplayNode(n) for n in range(node.GetNumberOfDisplayNodes()))
-        if each.IsDisplayableInView(axial.node.GetID())
-    )
-    axial.node.SetFieldOfView(250, 250, 1)
-    assert not display.GetPointLabelsVisibility() and display.GetVisibility()
-    axial.node.SetFieldOfView(25, 25, 1)
-    assert display.GetPointLabelsVisibility()

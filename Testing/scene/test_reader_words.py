@@ -114,7 +114,7 @@ def test_a_suggestion_does_not_replace_a_mask_in_3d_by_one_slice(scene, make_pha
 def test_a_box_is_named_as_such_in_the_mask_panel(scene, nodes):
     masks = RecistScene(scene)
     masks.set_scan(nodes.scan)
-    assert "LN 1: box 18.0 x 18.0 mm, no mask. Long and short are the sides" in mask_panel.measurement_text(masks)
+    assert "LN 1: box 18.0 mm x 18.0 mm, no mask. Long and short are the sides" in mask_panel.measurement_text(masks)
     assert [line.cells[1] for line in mask_panel.lines(masks)] == ["proposed", "proposed"]
     masks.reject()
     assert mask_panel.lines(masks)[0].cells[1] == "rejected"
@@ -167,7 +167,7 @@ def test_the_table_has_descriptions_sizes_and_their_change(session, lesion):
     assert "follow-up: long axis (mm),follow-up: short axis (mm),follow-up: axes from,follow-up: volume (ml)" in heading
     assert row.startswith('L 1,lesion,non-target,,lung,"a ""b"", c",,accepted')
     assert "25.0,12.5,measured,2.500" in row
-    assert row.endswith('"long +5.0 mm (+25 %), short +2.5 mm (+25 %), volume +25 %"')
+    assert row.endswith('"long +5.0 mm (+25.0 %), short +2.5 mm (+25.0 %), volume +25.0 %"')
 
 
 def test_an_absent_lesion_has_no_alternatives_in_the_view(session, lesion):

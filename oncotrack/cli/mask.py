@@ -74,6 +74,7 @@ def mask(
         return
     import numpy as np
 
+    from oncotrack.findings.sizes import mm_text
     from oncotrack.masks.axes_files import read_axes_files
     from oncotrack.masks.findings import observation
     from oncotrack.masks.label_files import write_labels
@@ -120,7 +121,7 @@ def mask(
         "warnings": warnings,
     }
     lines = {
-        "Axes": f"{drawn.long.length_mm:.1f} x {drawn.short.length_mm:.1f} mm",
+        "Axes": mm_text(drawn.long.length_mm, drawn.short.length_mm),
         "Mask": f"{voxels} voxels, {measured.volume_mm3:.0f} mm3, in {slices} slice{'s' if slices > 1 else ''}",
     }
     print_result(result, json, lines)

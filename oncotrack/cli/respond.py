@@ -111,8 +111,10 @@ def _print_one(result: CourseResponse, json: str | None) -> None:
 
 
 def _summary(result: CourseResponse) -> str:
+    from oncotrack.findings.sizes import signed_text
+
     change = result.best_change_percent
-    parts: list[Any] = [result.best.response.value, f"{change:+.1f} %" if change is not None else ""]
+    parts: list[Any] = [result.best.response.value, signed_text(change, "%") if change is not None else ""]
     parts.append(f"progression at {result.progression.visit.text}" if result.progression else "no progression")
     return ", ".join(part for part in parts if part)
 

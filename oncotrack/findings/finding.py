@@ -56,12 +56,16 @@ class Side(str, Enum):
 
 @dataclass(frozen=True)
 class Provenance:
-    """Origin of an observation: the method and its weights, the reader who edited it, and the time (ISO 8601, UTC)."""
+    """Origin of an observation: the method and its weights, the reader who edited it, and the time (ISO 8601, UTC).
+
+    `doubts` are sentences on what is doubtful in the mask that the method made, see `Observation.doubts`.
+    """
 
     method: str = ""
     reader: str = ""
     weights_sha256: str = ""
     when: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
+    doubts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -130,6 +134,11 @@ class Observation:
     def is_there(self) -> bool:
         """Whether the finding is present: neither absent, nor rejected, nor not found."""
         return self.state not in (State.ABSENT, State.REJECTED, State.NOT_FOUND)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Sentences on what is doubtful in the mask and in the diameters that belong to it; empty without a mask."""
+        return self.provenance.doubts if self.mask is not None and self.is_there else ()
 
     @property
     def has_box_axes(self) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Axis, Point, Provenance, new_uid, point
+from oncotrack.findings.sizes import mm_text
 
 SHORTEST_MM = 0.5
 """Shortest distance, and shortest diameter, that can be measured."""
@@ -126,12 +127,12 @@ class Measurement:
 
     @property
     def text(self) -> str:
-        """What it measures in words: "23.4 mm", "23.4 x 12.1 mm", "41.0°", "mean 45.2, SD 12.0 HU; 1.23 cm²"."""
+        """What it measures in words: "23.4 mm", "23.4 mm x 12.1 mm", "41.0°", "mean 45.2, SD 12.0 HU; 1.23 cm²"."""
         if self.tool is Tool.ANGLE:
             return f"{self.angle_degrees:.1f}°"
         if self.tool is Tool.ELLIPSE:
             return "; ".join(filter(None, (statistics_text(self.statistics), area_text(self.area_mm2))))
-        return f"{' x '.join(f'{length:.1f}' for length in self.lengths_mm)} mm"
+        return mm_text(*self.lengths_mm)
 
     @property
     def short_text(self) -> str:

@@ -33,6 +33,30 @@ def size_class(observation: Observation) -> str:
     return size_word(observation.short_axis.length_mm)
 
 
+def mm_text(*lengths_mm: float) -> str:
+    """Return lengths as they are written everywhere: "12.0 mm", "12.0 mm x 8.1 mm".
+
+    Parameters
+    ----------
+    *lengths_mm : float
+        One length, or long and short axis.
+    """
+    return " x ".join(f"{length:.1f} mm" for length in lengths_mm)
+
+
+def signed_text(value: float, unit: str) -> str:
+    """Return a change as it is written everywhere: always with its sign, one decimal and the unit, "-3.2 mm", "+12.5 %".
+
+    Parameters
+    ----------
+    value : float
+        The change.
+    unit : str
+        "mm", "%" and so on; "" for a number alone, as in tables whose heading names the unit.
+    """
+    return f"{round(value, 1) + 0.0:+.1f} {unit}".rstrip()
+
+
 def length_text(axis: Axis | None) -> str:
     """Return an axis' length in mm with one decimal; "" without an axis.
 
@@ -45,15 +69,15 @@ def length_text(axis: Axis | None) -> str:
 
 
 def axes_text(observation: Observation) -> str:
-    """Return long x short axis, "14.6 x 8.2 mm"; "box 14.6 x 8.2 mm" for the sides of a box; "" without axes.
+    """Return long x short axis, "14.6 mm x 8.2 mm"; "box 14.6 mm x 8.2 mm" for the sides of a box; "" without axes.
 
     Parameters
     ----------
     observation : Observation
         The finding at one time point.
     """
-    lengths = " x ".join(filter(None, map(length_text, (observation.long_axis, observation.short_axis))))
-    return f"{'box ' * observation.has_box_axes}{lengths} mm" if lengths else ""
+    lengths = [axis.length_mm for axis in (observation.long_axis, observation.short_axis) if axis]
+    return f"{'box ' * observation.has_box_axes}{mm_text(*lengths)}" if lengths else ""
 
 
 def volume_text(observation: Observation) -> str:
@@ -69,7 +93,7 @@ def volume_text(observation: Observation) -> str:
 
 
 def change_text(before: Observation | None, after: Observation | None) -> str:
-    """Return the change of the measured sizes: "long -3.2 mm (-22 %), short -1.0 mm (-12 %), volume -40 %".
+    """Return the change of the measured sizes: "long -3.2 mm (-21.9 %), short -1.0 mm (-12.2 %), volume -40.0 %".
 
     Parameters
     ----------
@@ -89,7 +113,7 @@ def change_text(before: Observation | None, after: Observation | None) -> str:
         for name, (old, new) in zip(("long", "short"), pairs, strict=True):
             if old and new and old.length_mm > 0:
                 by = new.length_mm - old.length_mm
-                changes.append(f"{name} {by:+.1f} mm ({100 * by / old.length_mm:+.0f} %)")
+                changes.append(f"{name} {signed_text(by, 'mm')} ({signed_text(100 * by / old.length_mm, '%')})")
     if before.volume_mm3 and after.volume_mm3:
-        changes.append(f"volume {100 * (after.volume_mm3 / before.volume_mm3 - 1):+.0f} %")
+        changes.append(f"volume {signed_text(100 * (after.volume_mm3 / before.volume_mm3 - 1), '%')}")
     return ", ".join(changes)

@@ -65,7 +65,7 @@ def lines(visits: Sequence[TimePoint], findings: Sequence[Finding]) -> list[Visi
 
 
 def cell(observation: Observation | None) -> str:
-    """Return size and state, "14.6 x 8.2 mm, accepted", or "-" where the lesion has not been searched for.
+    """Return size and state, "14.6 mm x 8.2 mm, accepted", or "-" where the lesion has not been searched for.
 
     Parameters
     ----------
@@ -91,17 +91,20 @@ def description(finding: Finding) -> str:
 
 
 def tip(observation: Observation | None) -> str:
-    """Return why a lesion was not found, the reverse check of its match, and which method found it.
+    """Return what is doubtful in a lesion's mask, why it was not found, its match's reverse check, and which method found it.
 
     Parameters
     ----------
     observation : Observation or None
         The lesion at a visit; None before it has been searched for.
     """
-    if observation is None or observation.evidence is None or observation.state is State.ABSENT:
+    if observation is None or observation.state is State.ABSENT:
         return ""
+    if observation.evidence is None:
+        return " ".join(observation.doubts)
     method = observation.provenance.method
     sentences = (
+        *observation.doubts,
         observation.evidence.reason,
         check_sentence(observation.evidence.cycle_error_mm),
         f"Method: {method}." if method else "",
@@ -110,7 +113,7 @@ def tip(observation: Observation | None) -> str:
 
 
 def size(observation: Observation) -> str:
-    """Return long x short axis and volume, "14.6 x 8.2 mm, 2.3 ml"; "" when nothing is known of the size.
+    """Return long x short axis and volume, "14.6 mm x 8.2 mm, 2.3 ml"; "" when nothing is known of the size.
 
     Parameters
     ----------

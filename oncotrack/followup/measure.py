@@ -10,6 +10,7 @@ from oncotrack.images.volume import Volume
 from oncotrack.masks import findings as mask_findings
 from oncotrack.masks.carry import carry_mask
 from oncotrack.masks.propagate import propagate_to_3d
+from oncotrack.masks.quality import with_doubts
 from oncotrack.masks.suggestion import propose_axes, propose_mask
 
 METHOD = "baseline mask carried to the follow-up"
@@ -38,7 +39,7 @@ def measure_match(pair: ScanPair, before: Observation, match: Observation) -> Ob
     found, _fit = carry_mask(pair.baseline, mask, pair.followup, pair.registration(), match.centre)
     measured = mask_findings.observation(found)
     method = f"{match.provenance.method}; {METHOD}".removeprefix("; ")
-    return replace(
+    proposed = replace(
         match,
         radius_mm=measured.radius_mm,
         box=measured.box,
@@ -49,8 +50,9 @@ def measure_match(pair: ScanPair, before: Observation, match: Observation) -> Ob
         mask=measured.mask,
         provenance=replace(match.provenance, method=method),
     )
+    return with_doubts(proposed, pair.followup)
 
 
 def _baseline_mask(image: Volume, before: Observation) -> Volume:
     """Return a mask in 3D of a lesion of which diameters, boxes or a radius are known."""
-    return propose_mask(image, before) if before.tracklet else propagate_to_3d(image, propose_axes(before))
+    return propose_mask(image, before) if before.tracklet else propagate_to_3d(image, propose_axes(before, image))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import scipy
 
+from oncotrack.findings.finding import Observation
 from oncotrack.images.volume import Volume
 from oncotrack.masks.air import AIR_HU, SOLID_HU
 from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.extent import WIDEST_TUBE_MM, extent_at
 from oncotrack.masks.recist import slice_axis
 
 MOST_AIR = 0.10
@@ -35,6 +39,10 @@ def mask_warnings(image: Volume, mask: Volume, axes: RecistAxes) -> list[str]:
     if not inside.any():
         return []
     sentences = []
+    if axes.short.length_mm < WIDEST_TUBE_MM and (extent := extent_at(image, axes.centre)) and extent.is_tube:
+        sentences.append(
+            "This may be a vessel or an airway: it goes on as a tube. Check it on the neighbouring slices."
+        )
     if image.is_ct and not image.hounsfield_problem and np.median(values[inside]) > SOLID_HU:
         air = float((values[inside] < AIR_HU).mean())
         if air > MOST_AIR:
@@ -45,6 +53,22 @@ def mask_warnings(image: Volume, mask: Volume, axes: RecistAxes) -> list[str]:
             "surroundings: check it, or add diameters on another slice."
         )
     return sentences
+
+
+def with_doubts(seen: Observation, image: Volume) -> Observation:
+    """Return an observation whose provenance says what is doubtful in its mask; see `mask_warnings`.
+
+    Parameters
+    ----------
+    seen : Observation
+        Without a mask and both axes it is returned as it is.
+    image : Volume
+        The scan.
+    """
+    if seen.mask is None or seen.long_axis is None or seen.short_axis is None:
+        return seen
+    doubts = mask_warnings(image, seen.mask.volume(), RecistAxes.of(seen.long_axis, seen.short_axis))
+    return replace(seen, provenance=replace(seen.provenance, doubts=tuple(doubts)))
 
 
 def _around(image: Volume, mask: Volume) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from oncotrack.findings.finding import Axis, Observation, box_axes, point
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import SHORTEST_MM, RecistAxes
+from oncotrack.masks.extent import Extent, extent_at
 from oncotrack.masks.plane import Region
 from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
@@ -40,8 +41,9 @@ def propose_mask(image: Volume, observation: Observation) -> Volume:
         As `propose_axes` and `propagate_to_3d`, or no slice box is large enough and inside the image.
     """
     if observation.tracklet is None:
-        axes = propose_axes(observation)
-        return pseudo_mask(image, measure(pseudo_mask(image, axes)).axes)
+        if (extent := _extent(observation, image)) is not None:
+            return pseudo_mask(image, extent.axes)
+        return pseudo_mask(image, measure(pseudo_mask(image, propose_axes(observation))).axes)
     by_slice = {
         box.slice_index: axes
         for box in observation.tracklet.boxes
@@ -75,22 +77,34 @@ def _measured(observation: Observation, tracklet: Tracklet) -> dict[int, RecistA
     return {} if others or tracklet.at(index) is None else {index: axes}
 
 
-def propose_axes(observation: Observation) -> RecistAxes:
+def _extent(observation: Observation, image: Volume) -> Extent | None:
+    """Return what the image shows at a finding of which only the position and perhaps a radius are known, else None."""
+    if observation.tracklet or observation.box or observation.long_axis or observation.short_axis:
+        return None
+    return extent_at(image, observation.centre)
+
+
+def propose_axes(observation: Observation, image: Volume | None = None) -> RecistAxes:
     """Suggest RECIST axes for a finding.
 
-    They are the axes already known, else the sides of the largest slice box, of the 3D box, or the diameter given by
-    the radius. Axes from a box or a radius lie in the axial plane through its centre.
+    They are the axes already known, else the sides of the largest slice box or of the 3D box, else what the image shows at
+    the position (`extent_at`), else the diameter given by the radius. All but the first two lie in the axial plane through
+    the centre.
 
     Parameters
     ----------
     observation : Observation
         The finding at one time point.
+    image : Volume, optional
+        The scan; without it the image is not asked.
 
     Raises
     ------
     InputError
         The observation has a position but no size.
     """
+    if image is not None and (extent := _extent(observation, image)) is not None:
+        return extent.axes
     if observation.tracklet is not None and None in (observation.long_axis, observation.short_axis):
         observation = observation.with_tracklet(observation.tracklet)
     if observation.long_axis is not None and observation.short_axis is not None:

@@ -142,6 +142,8 @@ def _caption(finding: Finding, lesion: Observation, match: Observation, truth) -
         words.append(check_sentence(match.evidence.cycle_error_mm))
         moved = np.linalg.norm(np.subtract(match.centre, match.evidence.expected))
         words.append(f"It lies {moved:.1f} mm from the position given by registration alone.")
+    visits = ("baseline", lesion), ("follow-up", match)
+    words += [f"Doubtful at {visit}: {' '.join(seen.doubts)}" for visit, seen in visits if seen.doubts]
     if truth is not None:
         words.append(f"Error to the known truth: {np.linalg.norm(np.subtract(match.centre, truth)):.1f} mm.")
     return " ".join(filter(None, words))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from oncotrack.findings.sizes import signed_text
 from oncotrack.response.course import Course, Lesion
 from oncotrack.response.criteria import percent, reaches
 
@@ -29,10 +30,11 @@ def _texts(course: Course, lesion: Lesion, sul: float) -> Iterator[str]:
             continue
         hot, peak = now
         share = percent(peak - sul, sul)
+        change = f" ({signed_text(share, '%')})" if share is not None else ""
         where = hot.label if hot.id == lesion.id else f"{hot.label}, at baseline {lesion.label}"
         yield (
-            f"{visit.label}: SULpeak of the hottest lesion ({where}) {sul:.1f} to {peak:.1f}, {peak - sul:+.1f}"
-            f"{f' ({share:+.0f} %)' if share is not None else ''}: {threshold_text(sul, peak)}."
+            f"{visit.label}: SULpeak of the hottest lesion ({where}) {sul:.1f} to {peak:.1f}, {signed_text(peak - sul, '')}"
+            f"{change}: {threshold_text(sul, peak)}."
         )
 
 

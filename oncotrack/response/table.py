@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from oncotrack.findings.finding import Role
+from oncotrack.findings.sizes import signed_text
 from oncotrack.response.course import Lesion, Reading, Seen
 from oncotrack.response.result import CRITERIA, CourseResponse
 from oncotrack.response.sums import diameter_mm, target_sum
@@ -110,4 +111,4 @@ def _number(value: float | None) -> str:
 
 
 def _signed(value: float | None) -> str:
-    return "" if value is None else f"{value:+.1f}"
+    return "" if value is None else signed_text(value, "")

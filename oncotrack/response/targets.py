@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from oncotrack.findings.sizes import signed_text
 from oncotrack.response.course import Course
 from oncotrack.response.criteria import (
     NORMAL_NODE_MM,
@@ -113,7 +114,7 @@ def target_result(
     text = f"The sum of target diameters is {total:.1f} mm,{change}"
     if is_partial(total, baseline_mm):
         return _result(Response.PR, f"{text}; PR from -{PARTIAL_PERCENT:.0f} %.")
-    neither = f"{text} and {total - nadir_mm:+.1f} mm{more} from {nadir}"
+    neither = f"{text} and {signed_text(total - nadir_mm, 'mm')}{more} from {nadir}"
     if _has_confirmed_partial(course, before, settings):
         return _result(Response.PR, f"{neither}; a confirmed PR continues until PD.")
     return _result(
@@ -154,8 +155,8 @@ def _not_measured(total: TargetSum) -> str:
 def _percent_text(change_mm: float, reference_mm: float, after: str = "") -> str:
     share = percent(change_mm, reference_mm)
     if after:
-        return f" {share:+.1f} %{after}" if share is not None else after
-    return f" ({share:+.1f} %)" if share is not None else ""
+        return f" {signed_text(share, '%')}{after}" if share is not None else after
+    return f" ({signed_text(share, '%')})" if share is not None else ""
 
 
 def _change(mm: float | None, reference_mm: float | None) -> float | None:

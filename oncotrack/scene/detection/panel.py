@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.findings.finding import Finding, Observation, State, box_axes
-from oncotrack.findings.sizes import ENLARGED_MM, MEASURABLE_MM, length_text, size_class
+from oncotrack.findings.sizes import ENLARGED_MM, MEASURABLE_MM, length_text, mm_text, size_class
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.findings.visit_table import state
 from oncotrack.scene.choices import NODE_ORDERS, NODE_SIZES, NODE_STATES
@@ -115,7 +115,7 @@ def slice_text(session: DetectionScene) -> str:
     if box is None:
         return f"{finding.label} has no box on slice {here}; {run}."
     long, short = (axis.length_mm for axis in box_axes(tracklet, box))
-    return f"{finding.label}, slice {here}: box {long:.1f} x {short:.1f} mm; {run}."
+    return f"{finding.label}, slice {here}: box {mm_text(long, short)}; {run}."
 
 
 def _slice_number(session: DetectionScene, tracklet: Tracklet, index: int) -> str:

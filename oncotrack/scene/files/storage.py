@@ -20,6 +20,7 @@ from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError, OutputError
 from oncotrack.scene.files import trial
 from oncotrack.scene.nodes.tasks import Task
+from oncotrack.scene.views.finding_labels import labels_of_slicer
 
 _CHUNK_BYTES = 2**20
 _LEVEL = 1  # of zlib: three times as fast as its default, for 2 % more bytes
@@ -64,7 +65,8 @@ def save_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
         return target
 
     try:
-        _write_parts(scene, parts, target)
+        with labels_of_slicer(scene):
+            _write_parts(scene, parts, target)
     except BaseException:
         abandon()
         raise

@@ -99,7 +99,6 @@ class FollowUpScene(FollowTasks):
         self.third.changed.disconnect(self._on_third)
         self.third.close()
         self.overlays.changed.disconnect(self.changed.emit)
-        self.overlays.close()
         self.method.changed.disconnect(self.changed.emit)
         self.nodes.replaced.disconnect(self._on_replaced)
         self.nodes.changed.disconnect(self._on_changed)

@@ -9,12 +9,10 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import MatchEvidence, State
 from oncotrack.images.volume import Volume
 from oncotrack.networks.heatmap import anatomy_map
-from oncotrack.scene.nodes.fiducials import label_with_state
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.volumes import to_volume
 from oncotrack.scene.session.time_point_selection import TimePointSelection
-from oncotrack.scene.views.alternative_labels import AlternativeLabels
 from oncotrack.scene.views.alternatives import draw_alternatives, style_alternatives
 from oncotrack.scene.views.anatomy import OPACITY, draw_map
 from oncotrack.scene.views.view_rows import ViewRow
@@ -35,11 +33,6 @@ class Overlays:
         self._is_map_shown = False
         self._mapped: tuple | None = None
         self._probability_of: tuple | None = None
-        self._labels = AlternativeLabels(followup)
-
-    def close(self) -> None:
-        """Stop observing the views; what is drawn stays."""
-        self._labels.close()
 
     @property
     def is_map_shown(self) -> bool:
@@ -84,7 +77,6 @@ class Overlays:
         """Show each scan, with its overlay, in its row; must be called again after views were opened."""
         for row in (self._baseline, self._followup):
             row.set_group()
-        self._labels.watch()
         self._baseline.show(self._choice.baseline, None, 0.0)
         self._followup.show(self._choice.followup, self._overlay_volume(), OPACITY)
 
@@ -122,14 +114,8 @@ class Overlays:
             if evidence is None or not evidence.alternatives:
                 return
             node = self._nodes.registry.need(key, "vtkMRMLMarkupsFiducialNode", "Alternatives")
-        if node.GetNumberOfDisplayNodes() < len(self._followup.slice_ids):
             style_alternatives(node, self._followup.slice_ids)
-        current, time_point = self._nodes.current, self._choice.followup_id
-        draw_alternatives(node, current, time_point)
-        match = current.at(time_point) if current else None
-        self._labels.draw(
-            node, match.centre if match else None, label_with_state(current.label, match) if match else ""
-        )
+        draw_alternatives(node, self._nodes.current, self._choice.followup_id)
 
     def _draw_anatomy(self) -> None:
         evidence, followup = self._evidence(), self._choice.followup

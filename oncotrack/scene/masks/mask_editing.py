@@ -18,12 +18,11 @@ from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.cleaning import filled, smoothed
 from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
-from oncotrack.masks.quality import mask_warnings
+from oncotrack.masks.quality import with_doubts
 from oncotrack.masks.recist import measure
 from oncotrack.masks.suggestion import propose_mask
 from oncotrack.scene.nodes.mask_edits import axes_of, is_3d, with_mask, with_painted_mask, without_mask
 from oncotrack.scene.nodes.tasks import Task
-from oncotrack.scene.nodes.volumes import stamp
 from oncotrack.scene.session.scan_session import ScanSession
 from oncotrack.scene.session.single_scan_selection import MEASURED
 
@@ -61,7 +60,6 @@ class MaskEditing(ScanSession):
         super().__init__(scene, MEASURED, slice_nodes)
         self._submit = submit
         self.kind, self.is_square = Kind.LESION, False
-        self._judged: tuple[tuple, list[str]] | None = None
 
     # the list
 
@@ -85,14 +83,7 @@ class MaskEditing(ScanSession):
     @property
     def mask_warnings(self) -> list[str]:
         """Sentences on what is doubtful in the current finding's mask."""
-        seen = self.observation
-        if seen is None or seen.mask is None or seen.long_axis is None or seen.short_axis is None or self.scan is None:
-            return []
-        judged = seen.mask, seen.long_axis, seen.short_axis, stamp(self.scan)
-        if self._judged is None or self._judged[0] != judged:
-            axes = RecistAxes.of(seen.long_axis, seen.short_axis)
-            self._judged = judged, mask_warnings(self._scan.image(), seen.mask.volume(), axes)
-        return self._judged[1]
+        return list(self.observation.doubts) if self.observation else []
 
     def at(self, ras: Sequence[float]) -> Finding | None:
         """Return the finding at a position (RAS mm): the nearest whose centre is not farther away than its radius."""
@@ -196,7 +187,7 @@ class MaskEditing(ScanSession):
         label = label if label and label not in taken else findings.next_label(kind)
         with findings.group(f"measure {label}"):
             self._scan.name_time_point()
-            return findings.add(self.time_point, seen, kind=kind, label=label)
+            return findings.add(self.time_point, self._judged(seen), kind=kind, label=label)
 
     # private
 
@@ -246,7 +237,11 @@ class MaskEditing(ScanSession):
             self.warned.emit(sentence)
 
     def _observe(self, uid: str, seen: Observation, text: str) -> None:
-        self.findings.observe(uid, self.time_point, seen, text)
+        self.findings.observe(uid, self.time_point, self._judged(seen), text)
+
+    def _judged(self, seen: Observation) -> Observation:
+        """Return an observation on this scan that says what is doubtful in its mask."""
+        return seen if seen.mask is None or self.scan is None else with_doubts(seen, self._scan.image())
 
     def _need_mask(self, finding: Finding) -> Observation:
         seen = finding.at(self.time_point)

@@ -189,7 +189,10 @@ class RecistScene(MaskEditing):
             self.refused.emit(InputError(f"The mask of {label} is empty now. Paint in it, or remove the finding."))
             return
         try:
-            self.findings.observe(uid, time_point, with_painted_mask(seen, mask), f"edit the mask of {label}")
+            painted = with_painted_mask(seen, mask)
+            if time_point == self.time_point:
+                painted = self._judged(painted)
+            self.findings.observe(uid, time_point, painted, f"edit the mask of {label}")
         except OncoTrackError as error:
             self.refused.emit(error)
 

@@ -13,7 +13,7 @@ import vtk
 from oncotrack.errors import OncoTrackError
 from oncotrack.findings.measurement import Measurement, Tool, ellipse_outline
 from oncotrack.findings.measurement_list import MeasurementList
-from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, style_points
+from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, format_lengths, style_points
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.markup_edits import MarkupEdits
 from oncotrack.scene.nodes.node_registry import NodeKey, key_of
@@ -116,6 +116,7 @@ class MeasurementNodes:
         display.SetActiveColor(*CURRENT_COLOUR)
         display.SetGlyphScale(1.6)
         display.SetVisibility3D(False)
+        format_lengths(node)
         if measurement.tool is Tool.ELLIPSE:
             display.SetFillVisibility(False)
         for known in self._nodes.findings.time_points:

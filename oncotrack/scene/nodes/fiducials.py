@@ -25,13 +25,13 @@ PENDING = "pending"
 """Description of a point whose finding is still being searched for."""
 
 _STATES = ("not found (program)", "absent (reader)", *(state.value for state in State))
-_STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATES))}))?( (box )?[\d.]+( x [\d.]+)? mm)?$")
+_STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATES))}))?( (box )?[\d.]+( mm)?( x [\d.]+)? mm)?$")
 _NEAR_MM = 1e-4
 Edit = Callable[[], object]
 
 
 def label_with_state(label: str, observation: Observation, visit: str = "") -> str:
-    """Return a finding's label with state and long x short axis: "L 1 proposed", "L 1 accepted 14.6 x 8.2 mm".
+    """Return a finding's label with state and long x short axis: "L 1 proposed", "L 1 accepted 14.6 mm x 8.2 mm".
 
     A point that the reader placed, which needs no decision, has the name of its visit instead: "L 1 (baseline)".
     """
@@ -96,7 +96,14 @@ def make_draft(nodes: NodeRegistry, key: NodeKey, class_name: str, name: str) ->
     display.SetPointLabelsVisibility(False)
     display.SetPropertiesLabelVisibility(True)
     display.SetVisibility3D(False)
+    format_lengths(node)
     return node
+
+
+def format_lengths(node: slicer.vtkMRMLMarkupsNode) -> None:
+    """Make Slicer write the length of a line as all lengths are written: "12.0 mm"."""
+    if (length := node.GetMeasurement("length")) is not None:
+        length.SetPrintFormat("%.1f mm")
 
 
 def draw_fiducials(

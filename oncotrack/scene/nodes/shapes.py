@@ -14,7 +14,7 @@ from vtk.util.numpy_support import numpy_to_vtk
 from oncotrack.findings.finding import Axis, Box, Finding, Observation, Provenance, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.tracklet import Tracklet
-from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, label_with_state, style_points
+from oncotrack.scene.nodes.fiducials import CURRENT_COLOUR, OTHER_COLOUR, format_lengths, label_with_state, style_points
 from oncotrack.scene.nodes.node_registry import NodeKey
 
 BOX, LONG_AXIS, SHORT_AXIS, OUTLINE = "box", "long axis", "short axis", "outline"
@@ -56,7 +56,8 @@ def style_shape(node: slicer.vtkMRMLDisplayableNode, part: str, view_ids: tuple[
         display.SetLighting(False)
         return
     style_points(display, view_ids)
-    display.SetPointLabelsVisibility(False)
+    display.SetPointLabelsVisibility(part == LONG_AXIS)
+    format_lengths(node)
     if part == BOX:
         display.SetFillVisibility(False)
         display.SetRotationHandleVisibility(False)
@@ -201,7 +202,6 @@ def _label_axis(node: slicer.vtkMRMLMarkupsLineNode, text: str) -> None:
         label = text if index == right else ""
         if node.GetNthControlPointLabel(index) != label:
             node.SetNthControlPointLabel(index, label)
-    node.GetDisplayNode().SetPointLabelsVisibility(bool(text))
 
 
 def read_axis(node: slicer.vtkMRMLMarkupsLineNode) -> Axis | None:

@@ -17,6 +17,7 @@ from oncotrack.findings.visit_table import state
 
 _COLUMNS = (
     "state", "position (R A S)", "long axis (mm)", "short axis (mm)", "axes from", "volume (ml)", "reverse check (mm)",
+    "doubtful",
 )  # fmt: skip
 
 
@@ -75,4 +76,5 @@ def _cells(observation: Observation | None) -> list[str]:
         ("slice box" if observation.has_box_axes else "measured") if is_sized else "",
         "" if volume is None or not observation.is_there else f"{volume / 1000:.3f}",
         f"{error:.1f}" if error is not None and math.isfinite(error) else "",
+        " ".join(observation.doubts),
     ]

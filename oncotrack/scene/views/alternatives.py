@@ -11,19 +11,14 @@ from oncotrack.scene.nodes.fiducials import OTHER_COLOUR, style_points
 
 
 def style_alternatives(node: slicer.vtkMRMLMarkupsFiducialNode, view_ids: tuple[str, ...]) -> None:
-    """Draw locked crosses, with one display node per view, so that each view can hide the letters."""
+    """Draw locked crosses in the given views."""
     node.CreateDefaultDisplayNodes()
-    while node.GetNumberOfDisplayNodes() < len(view_ids):
-        display = node.GetScene().AddNewNodeByClass(node.GetDisplayNode().GetClassName())
-        node.AddAndObserveDisplayNodeID(display.GetID())
-    for index, view_id in enumerate(view_ids):
-        display = node.GetNthDisplayNode(index)
-        style_points(display, (view_id,))
-        display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
-        display.SetGlyphScale(2.0)
-        display.SetSelectedColor(*OTHER_COLOUR)
-        display.SetTextScale(2.5)
-        display.GetTextProperty().SetVerticalJustificationToTop()  # below the point; the match's label is above its point
+    display = node.GetDisplayNode()
+    style_points(display, view_ids)
+    display.SetGlyphType(slicer.vtkMRMLMarkupsDisplayNode.Cross2D)
+    display.SetGlyphScale(2.0)
+    display.SetSelectedColor(*OTHER_COLOUR)
+    display.SetTextScale(2.5)
     node.SetLocked(True)
 
 

@@ -44,6 +44,12 @@ def is_placing(scene: slicer.vtkMRMLScene) -> bool:
     return interaction.GetCurrentInteractionMode() == slicer.vtkMRMLInteractionNode.Place
 
 
+def place_node(scene: slicer.vtkMRMLScene) -> slicer.vtkMRMLMarkupsNode | None:
+    """Return the node to which the next click adds a point; None while nothing is placed."""
+    selection = scene.GetNodeByID("vtkMRMLSelectionNodeSingleton")
+    return scene.GetNodeByID(selection.GetActivePlaceNodeID() or "") if is_placing(scene) else None
+
+
 def stop_placing(scene: slicer.vtkMRMLScene) -> None:
     """Return to navigation with the mouse."""
     interaction = scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")

@@ -1,0 +1,128 @@
+"""Labels of findings stand beside the lesion that they name, apart from one another, in every plane and at every zoom."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import replace
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+import slicer
+import vtk
+
+from oncotrack.findings.finding import Axis, Box, Observation, State
+from oncotrack.scene.files.storage import save_scene
+from oncotrack.scene.views.finding_labels import FindingLabels
+from oncotrack.scene.views.label_layout import Named, places
+
+HALF = 7.0  # of the boxes around the two lesions, which lie 20 mm apart, mm
+AWAY = np.array((20.0, 4.0, 0.0))
+
+
+def overlap(one, other) -> bool:
+    return min(one[2], other[2]) > max(one[0], other[0]) and min(one[3], other[3]) > max(one[1], other[1])
+
+
+@pytest.fixture
+def labelled(session, lesion, view):
+    """Return a session with two lesions near one another, and a function that opens a view with labels."""
+    for index in range(2):
+        at = np.asarray(lesion) + index * AWAY
+        box = Box(tuple(at - HALF), tuple(at + HALF))
+        across = np.array((HALF, 0, 0))
+        axis = Axis(tuple(at - across), tuple(at + across))
+        session.findings.add(session.baseline_id, Observation(centre=tuple(at), box=box, long_axis=axis))
+    labels = FindingLabels(session.nodes)
+
+    def open_view(orientation: str, size: int):
+        opened = view(f"Baseline{orientation}", orientation, size=size)
+        session.overlays.show_scans()
+        opened.node.JumpSliceByCentering(*lesion)
+        labels.attach(opened.node, opened.renderer)
+        return opened
+
+    yield session, labels, open_view
+    labels.close()
+
+
+def lesion_pixels(view, at, half=HALF):
+    """Return the rectangle in a view that a box around a position covers."""
+    to_xy = vtk.vtkMatrix4x4()
+    vtk.vtkMatrix4x4.Invert(view.node.GetXYToRAS(), to_xy)
+    corners = np.array([to_xy.MultiplyPoint((*(np.asarray(at) + sign * half), 1.0))[:2] for sign in (-1, 1)])
+    return (*corners.min(0), *corners.max(0))
+
+
+@pytest.mark.parametrize("orientation", ["Axial", "Coronal", "Sagittal"])
+@pytest.mark.parametrize(("size", "field_mm"), [(450, 200.0), (450, 70.0), (220, 120.0)])
+def test_labels_cover_neither_lesions_nor_one_another(labelled, lesion, orientation, size, field_mm):
+    _session, labels, open_view = labelled
+    view = open_view(orientation, size)
+    view.node.SetFieldOfView(field_mm, field_mm, 1)
+    view.picture()
+    shown = labels.shown(view.node.GetLayoutName())
+    both = ("L 1",) if orientation == "Sagittal" else ("L 1", "L 2")  # which lie in different sagittal slices
+    assert sorted(name[:3] for name in shown) == list(both)
+    assert not any(overlap(one, other) for one, other in combinations(shown.values(), 2))
+    for rectangle in shown.values():
+        assert rectangle[0] >= 0 and rectangle[2] <= size and rectangle[1] >= 0 and rectangle[3] <= size
+        for index in range(2):
+            assert not overlap(rectangle, lesion_pixels(view, np.asarray(lesion) + index * AWAY))
+
+
+def test_labels_are_drawn_on_the_slices_of_the_lesion_alone_and_slicer_draws_none(labelled, lesion):
+    session, labels, open_view = labelled
+    view = open_view("Axial", 300)
+    view.picture()
+    assert set(labels.shown("BaselineAxial")) == {"L 1 proposed 14.0 mm", "L 2 proposed 14.0 mm"}
+    displays = session.scene.GetNodesByClass("vtkMRMLMarkupsFiducialDisplayNode")
+    displays.UnRegister(None)
+    all_displays = [displays.GetItemAsObject(n) for n in range(displays.GetNumberOfItems())]
+    assert all_displays and not any(each.GetPointLabelsVisibility() for each in all_displays)
+    view.node.JumpSliceByOffsetting(0, 0, lesion[2] + 3 * HALF)
+    view.picture()
+    assert labels.shown("BaselineAxial") == {}
+    session.findings.observe(
+        session.current.uid, session.baseline_id, replace(session.current.at(session.baseline_id), state=State.EDITED)
+    )
+    view.node.JumpSliceByCentering(*lesion)
+    view.picture()
+    assert f"{session.current.label} edited 14.0 mm" in labels.shown("BaselineAxial")
+
+
+def test_a_saved_scene_has_slicers_own_labels(labelled, tmp_path: Path):
+    session, _labels, open_view = labelled
+    open_view("Axial", 200)
+    save_scene(session.scene, tmp_path / "case.mrb")
+    node = session.nodes.fiducials(session.baseline_id)
+    assert not node.GetNthDisplayNode(0).GetPointLabelsVisibility()
+    with zipfile.ZipFile(tmp_path / "case.mrb") as packed:
+        texts = {
+            name: packed.read(name).decode() for name in packed.namelist() if name.endswith((".mrml", ".mrk.json"))
+        }
+    markups = [text for name, text in texts.items() if name.endswith(".mrk.json") and '"Fiducial"' in text]
+    assert markups and all('"pointLabelsVisibility": true' in text for text in markups)
+    assert not any("labelledBeside" in text for text in texts.values())
+
+
+def test_closing_returns_the_labels_to_slicer(session, lesion, view):
+    session.findings.add(session.baseline_id, Observation(centre=lesion))
+    axial = view("BaselineAxial", size=200)
+    labels = FindingLabels(session.nodes)
+    labels.attach(axial.node, axial.renderer)
+    display = session.nodes.fiducials(session.baseline_id).GetNthDisplayNode(0)
+    assert isinstance(display, slicer.vtkMRMLMarkupsDisplayNode) and not display.GetPointLabelsVisibility()
+    labels.close()
+    assert display.GetPointLabelsVisibility()
+
+
+def test_a_label_without_a_free_place_is_shortened_then_left_out_unless_it_must_show():
+    whole = (0.0, 0.0, 100.0, 100.0)
+    crowded = [Named(whole, [(60.0, 12.0), (20.0, 12.0)], must_show=True), Named(whole, [(60.0, 12.0)])]
+    first, second = places(crowded, (100, 100))
+    assert first is not None and second is None
+    beside = (0.0, 30.0, 70.0, 60.0)
+    (place,) = places([Named(beside, [(90.0, 25.0), (25.0, 12.0)])], (100, 100))
+    assert place is not None and not overlap(place.rectangle, beside)

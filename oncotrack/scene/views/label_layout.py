@@ -1,0 +1,154 @@
+"""Places for labels beside what they name: never over a lesion, never over one another, joined by a short line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+Rectangle = tuple[float, float, float, float]
+"""Left, bottom, right and top in pixels, origin at the lower left."""
+_GAPS = (0.7, 1.8, 3.4, 5.5, 8.0)  # between lesion and label, in heights of the text
+_SIDES = ((1, 1), (1, 0), (1, -1), (-1, 1), (-1, 0), (-1, -1), (0, 1), (0, -1))
+_COVERED, _LINE_COVERED, _CORNER, _FAR, _SIDE = 50.0, 4.0, 0.4, 0.12, 0.01
+_FREE = 1.0  # a larger cost means that something is covered
+
+
+@dataclass(frozen=True)
+class Named:
+    """Something in a view that has a label.
+
+    Attributes
+    ----------
+    extent : Rectangle
+        The pixels that it covers, which no label may cover.
+    sizes : sequence of (float, float)
+        Widths and heights in pixels of its label's wordings, the longest first.
+    must_show : bool
+        Whether its label is shown even where no place is free.
+    """
+
+    extent: Rectangle
+    sizes: Sequence[tuple[float, float]]
+    must_show: bool = False
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a label is drawn.
+
+    Attributes
+    ----------
+    wording : int
+        Index of the wording that fits.
+    rectangle : Rectangle
+    line : ((float, float), (float, float))
+        From the border of what is named to the label, pixels.
+    """
+
+    wording: int
+    rectangle: Rectangle
+    line: tuple[tuple[float, float], tuple[float, float]]
+
+
+def places(
+    named: Sequence[Named], size: tuple[int, int], taken: Sequence[Rectangle] = (), reserved: Sequence[Rectangle] = ()
+) -> list[Place | None]:
+    """Return a place for each label, None where nothing is free and the label need not be shown.
+
+    Parameters
+    ----------
+    named : sequence of Named
+        The most important first.
+    size : (int, int)
+        Width and height of the view in pixels.
+    taken : sequence of Rectangle
+        What no label may cover, besides all of `named`.
+    reserved : sequence of Rectangle
+        What labels should not cover, such as the text in the corners.
+    """
+    extents = [each.extent for each in named]
+    result: list[Place | None] = []
+    drawn: list[Rectangle] = []
+    for own, each in enumerate(named):
+        others = [extent for index, extent in enumerate(extents) if index != own]
+        best = None
+        for wording, text_size in enumerate(each.sizes):
+            cost, place = _best(each.extent, text_size, wording, size, [*others, *taken], drawn, reserved)
+            if best is None or cost < best[0] - _FREE:
+                best = cost, place
+            if cost < _FREE:
+                break
+        assert best is not None, "every label has a wording"
+        place = best[1] if best[0] < _FREE or each.must_show else None
+        result.append(place)
+        if place is not None:
+            drawn.append(place.rectangle)
+    return result
+
+
+def _best(
+    extent: Rectangle,
+    text_size: tuple[float, float],
+    wording: int,
+    size: tuple[int, int],
+    lesions: Sequence[Rectangle],
+    labels: Sequence[Rectangle],
+    reserved: Sequence[Rectangle],
+) -> tuple[float, Place]:
+    """Return the place of least cost for one wording; its cost is below `_FREE` when it covers nothing."""
+    width, height = text_size
+    left, bottom, right, top = extent
+    rectangles, costs = [], []
+    for step, gap in enumerate(_GAPS):
+        for order, (to_right, to_top) in enumerate(_SIDES):
+            away = gap * height * (0.75 if to_right and to_top else 1.0)
+            x = right + away if to_right > 0 else left - away - width if to_right < 0 else (left + right - width) / 2
+            y = top + away if to_top > 0 else bottom - away - height if to_top < 0 else (bottom + top - height) / 2
+            x, y = min(max(x, 1.0), size[0] - width - 1.0), min(max(y, 1.0), size[1] - height - 1.0)
+            rectangles.append((x, y, x + width, y + height))
+            costs.append(step * _FAR + order * _SIDE)
+    boxes, area = np.array(rectangles), width * height
+    cost = np.array(costs)
+    cost += _COVERED * _overlaps(boxes, [extent, *lesions, *labels]).sum(1) / area
+    cost += _CORNER * np.minimum(3 * _overlaps(boxes, reserved).sum(1) / area, 1.0)
+    lines = [_line(extent, box) for box in rectangles]
+    cost += _LINE_COVERED * _crossed(lines, [*lesions, *labels])
+    index = int(cost.argmin())
+    return float(cost[index]), Place(wording, rectangles[index], lines[index])
+
+
+def _overlaps(boxes: np.ndarray, others: Sequence[Rectangle]) -> np.ndarray:
+    """Return the area in common of each box with each other rectangle, (boxes, others) pixels²."""
+    if not others:
+        return np.zeros((len(boxes), 1))
+    other = np.array(others)
+    low = np.maximum(boxes[:, None, :2], other[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], other[None, :, 2:])
+    return np.clip(high - low, 0, None).prod(-1)
+
+
+def _line(extent: Rectangle, box: Rectangle) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the line from the ellipse inside an extent to the nearest point of a label."""
+    left, bottom, right, top = extent
+    middle = np.array([(left + right) / 2, (bottom + top) / 2])
+    end = np.clip(middle, box[:2], box[2:])
+    radii = np.array([(right - left) / 2, (top - bottom) / 2])
+    away = end - middle
+    stretch = float(np.linalg.norm(away / np.maximum(radii, 1e-6)))
+    start = middle + away / stretch if stretch > 1 else end
+    return (float(start[0]), float(start[1])), (float(end[0]), float(end[1]))
+
+
+def _crossed(
+    lines: Sequence[tuple[tuple[float, float], tuple[float, float]]], others: Sequence[Rectangle]
+) -> np.ndarray:
+    """Return how much of each line runs through other rectangles, 0 to 1."""
+    if not others:
+        return np.zeros(len(lines))
+    ends = np.array(lines)
+    along = ends[:, :1] + np.linspace(0, 1, 9)[None, :, None] * (ends[:, 1:] - ends[:, :1])
+    other = np.array(others)
+    inside = (along[:, :, None] >= other[None, None, :, :2]) & (along[:, :, None] <= other[None, None, :, 2:])
+    return inside.all(-1).any(-1).mean(-1)
