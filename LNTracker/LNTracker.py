@@ -22,10 +22,11 @@ if str(_ENGINE) not in sys.path:
     sys.path.append(str(_ENGINE))
 
 from oncotrack.scene import choices  # noqa: E402  (found only now)
-from oncotrack.scene.commands import NODES  # noqa: E402
+from oncotrack.scene.commands import NODES, PETCT  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget, show_in_views  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
+from OncoTrackPanel.pet_panel import PETPanel  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
 BUTTONS = {
@@ -47,9 +48,12 @@ BUTTONS = {
     "trimBelowButton": "trim_below",
     "splitButton": "split",
     "mergeButton": "merge",
+    "removePetButton": "remove_pet",
+    "clickTumourButton": "click_tumour",
+    "openTumourButton": "open_tumour",
 }
 """Name of each button in the .ui file, and of its command in `oncotrack.scene.commands`."""
-HANDLERS = {"detect": "_detect", "merge": "_merge", "export_nodes": "_export"}
+HANDLERS = {"detect": "_detect", "merge": "_merge", "export_nodes": "_export", "open_tumour": "_open_tumour"}
 """Name of a command, and of the widget's method that runs it; other commands call the session."""
 
 
@@ -88,6 +92,14 @@ class LNTrackerParameters:
     short_side: Annotated[str, Choice(list(choices.NODE_SIZES))] = choices.NODE_SIZES[0]
     order: Annotated[str, Choice(list(choices.NODE_ORDERS))] = choices.NODE_ORDERS[0]
     is_reversed: bool = False
+    pet: slicer.vtkMRMLScalarVolumeNode
+    shows_pet: bool = True
+    shows_projection: bool = False
+    pet_opacity: Annotated[float, WithinRange(0.0, 1.0)] = 0.5
+    suv_low: float = 0.0
+    suv_high: float = 10.0
+    pet_weight: float = 0.0
+    tumour_suv: float = 0.0
 
 
 class LNTrackerLogic(ScriptedLoadableModuleLogic):
@@ -107,16 +119,18 @@ class LNTrackerWidget(PanelWidget):
     """The module's panel; see `PanelWidget`."""
 
     logic_class = LNTrackerLogic
-    tools, buttons = (NODES,), BUTTONS
+    tools, buttons = (NODES, PETCT), BUTTONS
     handlers = HANDLERS
     needs = packages.DETECTION
 
     def connect_panel(self):
         self._mergeable = []
-        self.connect_table(self.ui.nodeTable, choices.NODE_COLUMNS)
+        self.connect_table(self.ui.nodeTable, choices.NODE_COLUMNS + choices.PET_COLUMNS)
+        self._pet = PETPanel(self)
 
     def connect_session(self):
         self.session.placed.connect(lambda finding: self.call_session("follow_new", finding.uid))
+        self._pet.connect_session()
 
     def show_parameters(self):
         session, parameters = self.session, self.parameters
@@ -124,6 +138,7 @@ class LNTrackerWidget(PanelWidget):
             self.call_session("set_scan", parameters.scan)
             if parameters.scan:
                 show_in_views(parameters.scan)
+        self._pet.show_parameters()
         if parameters.threshold != session.threshold:
             session.threshold = parameters.threshold
         else:
@@ -135,6 +150,7 @@ class LNTrackerWidget(PanelWidget):
         session = self.session
         if session.scan and self.parameters.scan != session.scan:
             self.parameters.scan = session.scan
+        self._pet.show_session()
         self._show_nodes()
         self.ui.summaryLabel.text = detection_panel.summary(session)
         self.ui.sliceLabel.text = detection_panel.slice_text(session)
@@ -171,6 +187,8 @@ class LNTrackerWidget(PanelWidget):
         chosen = lines(self.session, parameters.shown, parameters.short_side, parameters.order, parameters.is_reversed)
         self.session.listed = navigation_order(chosen, parameters.shown)
         self.show_lines(self.ui.nodeTable, chosen)
+        for column in range(len(choices.NODE_COLUMNS), len(choices.NODE_COLUMNS + choices.PET_COLUMNS)):
+            self.ui.nodeTable.setColumnHidden(column, self.session.pet.volume is None)
 
     # commands that need an answer or a choice
 
@@ -193,6 +211,9 @@ class LNTrackerWidget(PanelWidget):
 
     def _merge(self):
         self.call_session("editor.merge", self.ui.mergeComboBox.currentData)
+
+    def _open_tumour(self):
+        self._pet.open_tumour()
 
     def _export(self):
         folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder for the nodes")

@@ -11,15 +11,20 @@ import slicer
 _PICTURE_PX = 72
 
 
-def open_study(panel):
-    """Let the reader choose a folder and one of its series, and hand its volume to the panel."""
+def open_study(panel, use=None, suv=False, weight_kg=None):
+    """Let the reader choose a folder and one of its series, and hand its volume to the panel, or to `use`.
+
+    With `suv` it is a PET, which is read in SUV, with the patient's weight in kg where the file lacks it.
+    """
+    use = use or (lambda scan: _add(panel, scan))
     folder = qt.QFileDialog.getExistingDirectory(slicer.util.mainWindow(), "Folder of a DICOM study")
     if not folder:
         return
     from oncotrack.scene.files.series_tasks import listing_task
 
     panel.submit(
-        listing_task(Path(folder), lambda scan: _add(panel, scan), lambda *question: _ask(panel, *question)), str
+        listing_task(Path(folder), use, lambda *question: _ask(panel, use, *question), suv=suv, weight_kg=weight_kg),
+        str,
     )
 
 
@@ -32,13 +37,13 @@ def _add(panel, scan):
     return opened_text(scan) or f"Opened {scan.name}."
 
 
-def _ask(panel, choice, pictures):
+def _ask(panel, use, choice, pictures):
     """Return the question; the list is shown when the task that asks has ended."""
-    qt.QTimer.singleShot(0, lambda: _choose(panel, choice, pictures))
+    qt.QTimer.singleShot(0, lambda: _choose(panel, use, choice, pictures))
     return choice.question
 
 
-def _choose(panel, choice, pictures):
+def _choose(panel, use, choice, pictures):
     """Show the list and read the series that the reader chooses."""
     from oncotrack.scene.files.series_tasks import reading_task
 
@@ -46,7 +51,7 @@ def _choose(panel, choice, pictures):
     if row is None:
         panel.show_message("Nothing was opened.")
     else:
-        panel.submit(reading_task(choice, row, lambda scan: _add(panel, scan)), str)
+        panel.submit(reading_task(choice, row, use), str)
 
 
 def _chosen_row(choice, pictures):

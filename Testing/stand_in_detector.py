@@ -57,6 +57,16 @@ class KnownNodes:
         return replace(tracklet, boxes=(*kept, *(replace(box, slice_index=slice_index + n, score=0.5) for n in ways)))
 
 
+class KnownPETNodes(KnownNodes):
+    """The same for PET/CT; `read` holds the PET and the mask of the tumour that it was given last."""
+
+    read: tuple = ()
+
+    def detect(self, volume, pet, tumour, progress, *, time_point="t0"):
+        self.read = pet, tumour
+        return super().detect(volume, progress, time_point=time_point)
+
+
 def ball(volume, centre, radius) -> Tracklet:
     """Return the slice boxes of a ball on the slices of a scan."""
     grid = Tracklet.on(volume.geometry, [SliceBox(0, (0, 0), (0, 0))])

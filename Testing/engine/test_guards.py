@@ -15,14 +15,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from oncotrack.scene.commands import COMMANDS, FINDINGS, MASKS, NODES, SLICER_KEYS, VIEW, ReaderCommand
+from oncotrack.scene.commands import COMMANDS, FINDINGS, MASKS, NODES, PETCT, SLICER_KEYS, VIEW, ReaderCommand
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "oncotrack"
 MODULES = sorted(
     folder for folder in REPOSITORY.iterdir() if folder.is_dir() and (folder / f"{folder.name}.py").is_file()
 )
-TOOLS = {"LesionFollowUp": (FINDINGS, VIEW), "LNTracker": (NODES,), "RECISTPseudoMask": (MASKS,)}
+TOOLS = {"LesionFollowUp": (FINDINGS, VIEW), "LNTracker": (NODES, PETCT), "RECISTPseudoMask": (MASKS,)}
 STANDALONE = (
     "oncotrack",
     "oncotrack.errors",
@@ -101,9 +101,9 @@ def widgets(folder: Path) -> dict[str, ElementTree.Element]:
 
 
 def panel_files(folder: Path) -> list[Path]:
-    """Return the module's own file, and that of its panel's base class where it has one."""
-    own, shared = folder / f"{folder.name}.py", REPOSITORY / "OncoTrackPanel" / "panel_widget.py"
-    return [own, shared] if "OncoTrackPanel.panel_widget" in imports(own) else [own]
+    """Return the module's own file, and those that it imports of what the panels share."""
+    own, shared = folder / f"{folder.name}.py", sorted((REPOSITORY / "OncoTrackPanel").glob("*.py"))
+    return [own, *(file for file in shared if f"OncoTrackPanel.{file.stem}" in imports(own))]
 
 
 def literal(folder: Path, name: str) -> dict[str, str]:
@@ -452,9 +452,11 @@ def test_the_follow_up_panel_calls_what_the_session_has():
 def test_the_detection_panel_calls_what_the_session_has():
     folder = REPOSITORY / "LNTracker"
     methods = has("session/finding_commands", "session/scan_session", "detection/detection") | {
-        f"editor.{name}" for name in has("detection/tracklet_editor")
+        f"{owner}.{name}"
+        for owner, file in (("editor", "tracklet_editor"), ("pet", "pet_image"), ("tumour", "primary_tumour"))
+        for name in has(f"detection/{file}")
     }
-    assert called(folder, "session", "editor") <= methods
+    assert called(folder, "session", "editor", "pet", "tumour") <= methods
     known = strings(PACKAGE / "scene" / "detection" / "panel.py")
     actions = {command.action.removeprefix("editor.") for command in offered(folder).values()}
     assert actions <= known, "never enabled"

@@ -212,7 +212,8 @@ def test_segmentation_by_windows_equals_the_networks_where_each_region_is_read()
         value = x[:, :1] if stream == "ct" else x[:, 1:2] / 10
         return (value + (0.5 if region == "distal" else 0.0)).clamp(0, 1)
 
-    fused = segment(given, replace(TINY, window=(8, 16, 16)), predict, torch.device("cpu"))
+    config = replace(TINY, window=(8, 16, 16))
+    fused = segment(given, config, {"": config.streams}, predict, torch.device("cpu"))[""]
     pet = (given.pet - 1.0) / 2.0 / 10
     near = np.maximum(given.ct, pet).clip(0, 1)
     far = np.maximum(given.ct + 0.5, pet + 0.5).clip(0, 1)

@@ -11,8 +11,10 @@ from petct_toy import GRID, NODES, TUMOUR, toy_scan
 from oncotrack.datasets.petct_scans import distances, is_significant, petct_scan
 from oncotrack.detection.petct.alignment import align_pet
 from oncotrack.detection.petct.config import STAGE_ONE
-from oncotrack.detection.petct.study import check_study, tumour_on, working_study
-from oncotrack.detection.petct.tumour import grow_tumour
+from oncotrack.detection.petct.distance import distance_from, signed_distance
+from oncotrack.detection.petct.pair import check_study, pair_problem
+from oncotrack.detection.petct.study import tumour_on, working_study
+from oncotrack.detection.petct.tumour import grow_tumour, on_scan
 from oncotrack.detection.petct.uptake import PEAK_RADIUS_MM, measure_uptake
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Observation
@@ -76,6 +78,36 @@ def test_a_tumour_outside_or_empty_is_refused_and_a_tiny_one_is_kept(toy):
         tumour_on(GRID, away)
     tiny = Volume(np.ones((1, 1, 1), np.uint8), Geometry((1, 1, 1), (0.5, 0.5, 0.5), (1.0, 1.5, 2.0)))
     assert tumour_on(GRID, tiny).array.sum() == 1
+
+
+def test_ct_and_pet_of_other_patients_or_days_are_told_apart(toy):
+    ct, pet = images(toy)
+    assert pair_problem(ct, pet) == ""
+    for left, right, sentence in (
+        ({"patient_id": "A"}, {"patient_id": "B"}, "A"),
+        ({"date": "20260101"}, {"date": "20260102"}, "2026-01-01 and toy PET of 2026-01-02"),
+        ({"date": "20260101"}, {}, ""),
+    ):
+        found = pair_problem(replace(ct, metadata=left), replace(pet, metadata=right))
+        assert sentence in found and bool(sentence) == bool(found)
+
+
+def test_a_mask_on_another_grid_is_moved_to_the_ct(toy):
+    ct = images(toy)[0]
+    fine = Geometry.around(tuple(TUMOUR), 30.0, 2.0)
+    ball = np.linalg.norm(fine.to_ras(np.indices(fine.shape)[::-1].reshape(3, -1).T) - TUMOUR, axis=1) <= 18
+    moved = on_scan(Volume(ball.reshape(fine.shape).astype(np.uint8), fine), ct)
+    assert moved.spacing == ct.spacing
+    assert moved.array.sum() * moved.geometry.voxel_mm3 == pytest.approx(4 / 3 * np.pi * 18**3, rel=0.1)
+    steps = moved.geometry.to_ijk(ct.geometry.to_ras((0, 0, 0)))
+    assert np.allclose(steps, np.round(steps), atol=1e-4), "the voxels are those of the CT"
+
+
+def test_the_distance_of_a_point_is_that_of_the_map(toy):
+    distance = signed_distance(toy.tumour)
+    for ijk in ((40, 32, 10), (10, 20, 50), (40, 32, 12), (41, 31, 11)):
+        expected = distance[ijk[::-1]]
+        assert distance_from(toy.tumour, GRID.to_ras(ijk)) == pytest.approx(expected, abs=0.01)
 
 
 def hot_ball(radius_mm: float, suv: float, centre=(0.0, 0.0, 0.0)) -> tuple[Volume, Volume]:

@@ -28,6 +28,7 @@ from oncotrack.scene.nodes.shapes import BOX, OUTLINE
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.views.application import new_scene
 
+SIZE = 7  # the column of the RECIST size
 PLACES = (((12.0, -8.0, 6.0), 8.5), ((-15.0, 5.0, -4.0), 6.0), ((-10.0, -12.0, 10.0), 4.5), ((0.0, 14.0, 0.0), 4.0))
 
 
@@ -284,12 +285,12 @@ def test_the_list_is_sorted_and_filtered(found):
 
 
 def test_measured_sizes_have_recist_names_and_boxes_have_none(found):
-    assert {line.cells[-1] for line in lines(found)} == {"not measured"}
+    assert {line.cells[SIZE] for line in lines(found)} == {"not measured"}
     finding = named(found, "LN 1")
     for short, word in ((15.0, "measurable"), (10.0, "enlarged"), (9.9, "")):
         axes = {"long_axis": Axis((0, 0, 6), (20, 0, 6)), "short_axis": Axis((0, 0, 6), (0, short, 6))}
         found.findings.observe(finding.uid, found.time_point, replace(finding.at(found.time_point), **axes))
-        assert next(line.cells[-1] for line in lines(found) if line.uid == finding.uid) == word
+        assert next(line.cells[SIZE] for line in lines(found) if line.uid == finding.uid) == word
 
 
 def test_going_to_a_node_moves_the_views_and_makes_it_current(found, add_slice_node):
@@ -367,7 +368,7 @@ def test_the_node_at_a_position_is_found(found):
 
 
 def test_only_possible_methods_are_offered(session):
-    assert possible_methods(session) == {"detect", "begin_placing"}
+    assert possible_methods(session) == {"detect", "begin_placing", "pet.choose", "tumour.use"}
     session.detect().run()
     assert {"accept", "reject", "remove_from_scan", "next", "undo", "editor.merge"} <= possible_methods(session)
     session.set_scan(None)

@@ -16,9 +16,9 @@ from oncotrack.images.volume import Volume
 from oncotrack.masks.axes_table import ENDS
 from oncotrack.masks.label_files import write_labels
 from oncotrack.masks.label_reader import read_labels
-from oncotrack.scene.masks.mask_segments import from_segment
 from oncotrack.scene.masks.panel import mask_text
 from oncotrack.scene.masks.recist import RecistScene
+from oncotrack.scene.nodes.mask_segments import from_segment
 from oncotrack.scene.nodes.volumes import add_volume
 
 MIDDLE = np.array([12.0, -8.0, 6.0])

@@ -15,8 +15,8 @@ from oncotrack.findings.finding import Kind, State
 from oncotrack.scene.detection.detection import DetectionScene
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.followup.follow_up import FollowUpScene
-from oncotrack.scene.masks.mask_segments import from_segment
 from oncotrack.scene.masks.recist import RecistScene
+from oncotrack.scene.nodes.mask_segments import from_segment
 from oncotrack.scene.views.application import new_scene
 
 FILE = Path(__file__).parent / "data" / "version-0.1.mrb"

@@ -7,9 +7,9 @@ import pytest
 
 from oncotrack.findings.finding import Box, Kind, Observation, Provenance, State
 from oncotrack.scene.choices import MASK_COLUMNS
-from oncotrack.scene.masks.mask_segments import MASKS, from_segment
 from oncotrack.scene.masks.panel import lines, measurement_text, possible_methods, summary
 from oncotrack.scene.masks.recist import RecistScene
+from oncotrack.scene.nodes.mask_segments import MASKS, from_segment
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.volumes import add_volume
 

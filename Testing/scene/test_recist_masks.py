@@ -16,9 +16,9 @@ from oncotrack.findings.finding import Axis, Observation, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.scene.files.storage import open_scene, save_scene
-from oncotrack.scene.masks.mask_segments import MASKS, from_segment, to_oriented
 from oncotrack.scene.masks.panel import lines, outcome_text, possible_methods
 from oncotrack.scene.masks.recist import RecistScene
+from oncotrack.scene.nodes.mask_segments import MASKS, from_segment, to_oriented
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.shapes import LONG_AXIS
 from oncotrack.scene.nodes.volumes import add_volume

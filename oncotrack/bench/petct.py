@@ -83,7 +83,7 @@ def monai_segment(detector: PETCTDetector, study: WorkingStudy) -> dict[str, tor
             stream, region = name.split()
 
             def predict(part: torch.Tensor, stream: str = stream, region: str = region) -> torch.Tensor:
-                return network.logits(stream, region, part).sigmoid()
+                return network.probability(stream, region, part)
 
             done = sliding_window_inference(
                 x, config.window, 1, predict, overlap=OVERLAP, sw_device=detector.device, device="cpu"

@@ -35,6 +35,9 @@ def view(
         list[Path] | None, typer.Option("--folder", help="The page may open files in this folder; repeatable.")
     ] = None,
     out: Annotated[Path | None, out_folder("Where findings are saved.")] = None,
+    pet: Annotated[
+        Path | None, typer.Option("--pet", metavar="PET", help="PET of the baseline CT: DICOM, or a file in SUV.")
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
 ) -> None:
     """Open the viewer in a browser.
@@ -49,7 +52,7 @@ def view(
     from oncotrack.web import serve
 
     scans = [path for path in (baseline, followup, *(more or ())) if path is not None]
-    for path in scans:
+    for path in [*scans, *([pet] if pet else [])]:
         if not path.exists():
             raise InputError(f"{path} does not exist. Check the path.")
     wanted = (series or "", *(each or "" for each in series_of_followups(max(len(scans) - 1, 0), followup_series)))
@@ -62,6 +65,7 @@ def view(
         port=port,
         open_browser=browser,
         out=out,
+        pet=pet,
     )
 
 

@@ -64,11 +64,10 @@ def evaluate_petct(
         voxel_mm3 = study.geometry.voxel_mm3
         probability = np.zeros(0)
         for name, stage in first.items():
-            for setting, streams in SETTINGS.items():
-                if set(streams) <= set(stage.config.streams):
-                    fused = stage.network.segment(study, streams=streams)
-                    sweeps.setdefault(f"{name} {setting}", []).append(sweep(fused, labels, stage.config, voxel_mm3))
-                    probability = fused if stage is main else probability
+            usable = {key: streams for key, streams in SETTINGS.items() if set(streams) <= set(stage.config.streams)}
+            for setting, fused in stage.network.segment_settings(study, usable).items():
+                sweeps.setdefault(f"{name} {setting}", []).append(sweep(fused, labels, stage.config, voxel_mm3))
+                probability = fused if stage is main else probability
         found = candidates(probability, main.threshold, main.config, voxel_mm3)
         scores: dict[str, Sequence[float]] = {FIRST_ONLY: [each.score for each in found]}
         scores |= {name: [each.score for each in stage.score(study, found)] for name, stage in second.items()}

@@ -60,6 +60,29 @@ class Body:
         }
         return replace(stated, **values, given=given)
 
+    @classmethod
+    def from_text(cls, metadata: Mapping[str, str]) -> Body:
+        """Return what an image's metadata hold, see `as_text`.
+
+        Parameters
+        ----------
+        metadata : mapping
+            With ``weight``, ``height`` and ``sex``, each missing or "" where it is unknown.
+        """
+        weight, height = (float(metadata.get(name) or 0) or None for name in ("weight", "height"))
+        return cls(weight, height, metadata.get("sex") or None)
+
+    def as_text(self) -> dict[str, str]:
+        """Return what is known as the metadata of an image: ``weight``, ``height``, ``sex``."""
+        known = {"weight": self.weight, "height": self.height}
+        text = {name: f"{value:g}" for name, value in known.items() if value}
+        return text | ({"sex": self.sex} if self.sex else {})
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The keys of `KINDS` for which everything is known and possible."""
+        return tuple(kind for kind in KINDS if self._has(kind))
+
     def size(self, kind: str) -> tuple[float, list[str]]:
         """Return what uptake is related to, g (cm² for BSA), and sentences about what was assumed.
 
@@ -104,6 +127,13 @@ class Body:
                 "choose another kind of SUV."
             )
         return 1000 * mass, notes
+
+    def _has(self, kind: str) -> bool:
+        try:
+            self.size(kind)
+        except InputError:
+            return False
+        return True
 
     def _known(self, name: str, kind: str, notes: list[str]) -> Any:
         """Return a value, with a note where it was given; InputError where it is unknown."""

@@ -55,7 +55,7 @@ def to_suv(
     -------
     Volume
         float32, g/ml (cm²/ml for body surface area). ``metadata["suv"]`` is the kind, ``metadata["notice"]`` says what was
-        corrected in the header or given instead.
+        corrected in the header or given instead; ``weight`` (kg), ``height`` (cm or m) and ``sex`` where they are known.
 
     Raises
     ------
@@ -72,8 +72,41 @@ def to_suv(
         )
     array = volume.array * factors[:, None, None].astype(np.float32)
     notice = "\n".join(filter(None, [volume.metadata.get("notice"), *notes]))
-    metadata = volume.metadata | {"suv": kind} | ({"notice": notice} if notice else {})
+    first = header[0] if isinstance(header, list | tuple) else header
+    body = Body.of(first, weight_kg, height_cm, sex)
+    metadata = volume.metadata | {"suv": kind} | body.as_text() | ({"notice": notice} if notice else {})
     return replace(volume, array=array.astype(np.float32, copy=False), modality="PT", metadata=metadata)
+
+
+def as_kind(pet: Volume, kind: str) -> Volume:
+    """Return a PET in SUV that is related to something else.
+
+    Parameters
+    ----------
+    pet : Volume
+        SUV; ``metadata`` has its kind, and the patient's ``weight``, ``height`` and ``sex`` where they are known.
+    kind : str
+        A key of `body_size.KINDS`.
+
+    Returns
+    -------
+    Volume
+        float32; the same object if it is of that kind already.
+
+    Raises
+    ------
+    InputError
+        There is no such kind, or what it needs of the patient is not known.
+    """
+    if kind not in KINDS:
+        raise InputError(f'SUV by "{kind}" is not known. Choose one of {", ".join(KINDS)}.', parameter="kind")
+    stored = pet.metadata.get("suv") or "BW"
+    if stored == kind:
+        return pet
+    body = Body.from_text(pet.metadata)
+    factor = body.size(kind)[0] / body.size(stored)[0]
+    array = pet.array.astype(np.float32) * np.float32(factor)
+    return replace(pet, array=array, metadata=pet.metadata | {"suv": kind})
 
 
 def suv_factors(

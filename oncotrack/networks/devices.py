@@ -39,3 +39,18 @@ def device(name: str = "auto") -> torch.device:
             parameter="device",
         )
     return torch.device(name)
+
+
+def has_bfloat16(on: torch.device) -> bool:
+    """Return whether a device computes in bfloat16 itself, which is then faster than float32.
+
+    Parameters
+    ----------
+    on : torch.device
+        A CPU that would only imitate it, and Apple's Metal, count as not.
+    """
+    import torch
+
+    if on.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return on.type == "cpu" and bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

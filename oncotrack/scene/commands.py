@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FINDINGS, NODES, MASKS, MEASURE, VIEW, FILES = "findings", "nodes", "masks", "measure", "view", "files"
+PETCT = "petct"
+"""What the tool of the lymph nodes offers beside a PET."""
 PAGE = "page"
 """The tools, which are tabs in the browser; `PAGE` stands for what only the browser's page has. In Slicer, Lesion Follow-Up offers the commands of `FINDINGS` and `VIEW`,
 LN-Tracker those of `NODES`, RECIST Pseudo-Mask those of `MASKS`."""
@@ -271,6 +273,47 @@ COMMANDS = (
         (NODES,),
         "",
         "export",
+    ),
+    # PET and primary tumour
+    ReaderCommand(
+        "choose_pet",
+        "PET",
+        "Choose the PET of the same examination; it is shown over the CT.",
+        (PETCT,),
+        "",
+        "pet.choose",
+    ),
+    ReaderCommand("remove_pet", "Remove the PET", "Show the CT alone again.", (PETCT,), "", "pet.remove"),
+    ReaderCommand(
+        "click_tumour",
+        "Click the tumour",
+        "Then click into the primary tumour in the PET: the region of high uptake around the click becomes its mask.",
+        (PETCT,),
+        "",
+        "tumour.begin_click",
+    ),
+    ReaderCommand(
+        "choose_tumour",
+        "Primary tumour",
+        "Choose the finding with a mask that is the primary tumour.",
+        (PETCT,),
+        "",
+        "tumour.choose",
+    ),
+    ReaderCommand(
+        "open_tumour",
+        "Open a tumour mask...",
+        "Read the mask of the primary tumour from a file.",
+        (PETCT,),
+        "",
+        "tumour.use",
+    ),
+    ReaderCommand("show_pet", "PET over the CT", "Show the PET over the CT, or the CT alone.", (PAGE,)),
+    ReaderCommand(
+        "show_projection",
+        "Projection of the PET",
+        "Show the maximum intensity projection of the PET in the 3D view; drag to turn it.",
+        (PAGE,),
     ),
     # diameters and masks
     ReaderCommand(

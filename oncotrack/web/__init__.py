@@ -17,6 +17,7 @@ def serve(
     port: int = 0,
     open_browser: bool = False,
     out: Path | None = None,
+    pet: Path | None = None,
 ) -> None:
     """Serve the viewer until it is stopped (Ctrl+C), and print its address, which contains a token that works once.
 
@@ -43,6 +44,9 @@ def serve(
     out : Path, optional
         Where scenes, findings, reports and the autosave are written; ``oncotrack-results`` in the current folder when missing.
 
+    pet : Path, optional
+        PET of the baseline CT: DICOM, or an image file that holds SUV.
+
     Raises
     ------
     OncoTrackError
@@ -61,4 +65,5 @@ def serve(
         port=port,
         open_browser=open_browser,
         out=out,
+        pet=pet,
     )

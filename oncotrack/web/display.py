@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from oncotrack.errors import InputError
 from oncotrack.images.windows import CT_WINDOWS, SOFT_TISSUE
 from oncotrack.scene.nodes.observers import Observers
-from oncotrack.scene.views.mouse_mode import LEFT_DRAGS, SELECT, WINDOW, adjust_window, is_placing, stop_placing
+from oncotrack.scene.views.mouse_mode import (
+    LEFT_DRAGS,
+    SELECT,
+    SUV_WINDOW,
+    WINDOW,
+    adjust_window,
+    is_placing,
+    stop_placing,
+)
 from oncotrack.scene.views.windows import WindowLink, is_ct, own_window, rendering_of, set_window
 
 if TYPE_CHECKING:
@@ -100,7 +108,8 @@ class Display:
         if mode not in LEFT_DRAGS:
             raise InputError(f"The left mouse button cannot do {mode!r}. Choose one of: {', '.join(LEFT_DRAGS)}.")
         self._viewer.state.mouse_mode = mode
-        (adjust_window if mode == WINDOW else stop_placing)(self._viewer.session.scene)
+        self._viewer.views.set_window_of_pet(mode == SUV_WINDOW)
+        (adjust_window if mode in (WINDOW, SUV_WINDOW) else stop_placing)(self._viewer.session.scene)
 
     def toggle_windowing(self) -> None:
         """Make the left mouse button set the window, or select and mark again."""
@@ -109,7 +118,7 @@ class Display:
     def _keep_windowing(self) -> None:
         """Return to setting the window after a point was placed."""
         scene = self._viewer.session.scene
-        if self._viewer.state.mouse_mode == WINDOW and not is_placing(scene):
+        if self._viewer.state.mouse_mode in (WINDOW, SUV_WINDOW) and not is_placing(scene):
             adjust_window(scene)
 
     def _scans(self) -> list:

@@ -19,6 +19,7 @@ from oncotrack.scene.files.storage import open_task, save_task
 from oncotrack.scene.nodes.table import to_csv
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.nodes.volumes import add_volume, to_volume
+from oncotrack.scene.views.fusion import pet_of
 from oncotrack.web.access import Folders
 from oncotrack.web.display import Display
 from oncotrack.web.questions import Question
@@ -50,11 +51,16 @@ class Files:
     ----------
     opener : ScanOpener
         Opens scans and asks which series.
+    openers : mapping of role to callable
+        Opens what is neither scan nor scene, a PET and the mask of a tumour: called with the source, and with what to call when
+        the file is no longer needed.
     """
 
     def __init__(self, viewer: Viewer, display: Display, folders: Folders, out: Path, reader: ReadAhead) -> None:
         self._viewer, self._display, self._folders, self.out = viewer, display, folders, out
         self.opener = ScanOpener(viewer, reader)
+        self.openers: dict[str, Callable[[ScanSource, Callable[[], object]], object]] = {}
+        self._later: dict[str, ScanSource] = {}
         self._checks = ScanChecks(viewer)
         viewer.state.update({"saved": [], "folders": [str(path) for path in folders.paths], "typed": ""})
 
@@ -62,7 +68,8 @@ class Files:
 
     def open_first(self, given: Mapping[str, ScanSource]) -> None:
         """Open what the viewer was started with, by role; a role that begins with `VISIT` is an additional visit."""
-        scans = dict(given)
+        scans = {role: source for role, source in given.items() if role not in self.openers}
+        self._later = {role: source for role, source in given.items() if role in self.openers}
         if BASELINE in scans and scans[BASELINE].path.suffix.lower() == ".mrb":
             self.open_path(scans.pop(BASELINE).path, BASELINE)
         elif scans:
@@ -103,6 +110,9 @@ class Files:
         finished : callable
             Called when the file is no longer needed.
         """
+        if role in self.openers:
+            self.openers[role](ScanSource(path), finished)
+            return
         suffix = path.suffix.lower()
         if suffix not in (".mrb", ".json"):
             self._open_scans({role: ScanSource(path)}, finished)
@@ -129,6 +139,9 @@ class Files:
 
     def open_series(self, choice: SeriesChoice, row: SeriesRow, role: str) -> None:
         """Open a series of a list in a role."""
+        if role in self.openers:
+            self.openers[role](ScanSource(choice.source.path, row.key), lambda: None)
+            return
         self._viewer.submit(
             reading_task(choice, row, lambda volume: self._check_and_show({role: volume}, lambda: None))
         )
@@ -154,9 +167,17 @@ class Files:
         session.questions.forget_others()
         for old in before.values():
             if old is not None and old not in session.visits:
-                scene.RemoveNode(old)
+                for node in filter(None, (pet_of(old), old)):
+                    scene.RemoveNode(node)
         self._start()
         self._viewer.refresh()
+        self._open_later()
+
+    def _open_later(self) -> None:
+        """Open what was given together with the first scan, beside it."""
+        later, self._later = self._later, {}
+        for role, source in later.items():
+            self.openers[role](source, lambda: None)
 
     def _start(self, *, is_saved: bool = False) -> None:
         session = self._viewer.session

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from aiohttp import BodyPartReader, web
 
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
+from oncotrack.web.roles import BASELINE, FOLLOWUP, PET, TUMOUR, VISIT
 
 if TYPE_CHECKING:
     from oncotrack.web.files import Files
@@ -46,7 +46,7 @@ class Routes:
     async def _upload(self, request: web.Request) -> web.Response:
         viewer, files, _browser = self._opened()
         role = request.query.get("role")
-        role = role if role in (FOLLOWUP, VISIT) else BASELINE
+        role = role if role in (FOLLOWUP, VISIT, PET, TUMOUR) else BASELINE
         folder = tempfile.TemporaryDirectory(prefix="oncotrack-upload-")
         target = Path(folder.name) / "upload"  # the name of a scan of several files
         try:

@@ -19,7 +19,7 @@ from oncotrack.errors import InputError, MissingPackageError, OutputError
 from oncotrack.scene.files.series_list import ScanSource
 from oncotrack.scene.views.opengl import check_drawing
 from oncotrack.web.read_ahead import ReadAhead
-from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
+from oncotrack.web.roles import BASELINE, FOLLOWUP, PET, VISIT
 
 OUT = "oncotrack-results"
 _FLUSH_S = 0.02  # the browser receives the page before its scans are added to the scene
@@ -42,6 +42,7 @@ def run(
     port: int = 0,
     open_browser: bool = False,
     out: Path | None = None,
+    pet: Path | None = None,
 ) -> None:
     """Serve as described in `oncotrack.web.serve`.
 
@@ -59,6 +60,8 @@ def run(
         for (role, path), wanted in zip(scans, wanted, strict=False)
         if path
     }
+    if pet:
+        given[PET] = ScanSource(Path(pet).expanduser(), suv=True)
     for source in given.values():
         if not source.path.exists():
             raise InputError(f"{source.path} does not exist. Check the path.")

@@ -15,6 +15,7 @@ from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.views.scan_text import ALL, NONE, WITHOUT_NAMES, ScanText, SliceText, shown_volume, window_text
 from oncotrack.scene.views.view_rows import ORIENTATIONS
 from oncotrack.web.attributes import raw
+from oncotrack.web.pet_legend import pet_legend
 
 _SIDES = {"Axial": ("R", "L", "A", "P"), "Coronal": ("R", "L", "S", "I"), "Sagittal": ("A", "P", "S", "I")}
 _NAMES_SHOWN, _TEXT_SHOWN = f"image_text === '{ALL}'", f"image_text !== '{NONE}'"
@@ -150,6 +151,7 @@ class ViewText:
         html.Div(classes="view-maximised", v_if=(f"maximised === '{name}'",))
         if not orientation:
             return
+        pet_legend(name)
         with html.Div(classes="view-text view-lower-left", v_if=(f"{shown} && {_TEXT_SHOWN}",)):
             html.Div("{{ cursor.text }}", classes="view-value", v_if=(f"cursor.view === '{name}' && cursor.text",),
                      **raw(data_value=name))  # fmt: skip

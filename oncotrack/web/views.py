@@ -72,7 +72,8 @@ class Views:
         self.text = ViewText(server)
         self._are_all_sized = threading.Event()
         self._size_before: dict[SliceView, tuple[int, int]] = {}
-        self._has_third = False
+        self._has_third = self._is_window_of_pet = False
+        self.is_projecting = False
         factories = []
         for kind, view_type, quality in (
             (SliceView, ViewType.SLICE_VIEW, _QUALITY_MOVING),
@@ -120,10 +121,7 @@ class Views:
         self._unsized.add(view)
         adapter = self._slice_factory.get_factory_view(view.get_singleton_tag()).view_adapter
         view.set_scheduled_render(RenderingWhenSized(adapter.schedule_render, lambda: view not in self._unsized))
-        # dragging sets the window of the scan, not of the map over it
-        view.get_displayable_manager_by_class(
-            slicer.vtkMRMLScalarBarDisplayableManager
-        ).SetAdjustForegroundWindowLevelEnabled(False)
+        self._choose_window(view)  # dragging sets the window of the scan, not of the map over it
         view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._note_slice(view))
         interactor = view.interactor()
         with _quiet():
@@ -140,6 +138,17 @@ class Views:
         """Return the slice views: six, and those of a third visit once it was shown."""
         views = map(self._app.view_manager.get_view, BASELINE_VIEWS + FOLLOWUP_VIEWS + THIRD_VIEWS)
         return [view for view in views if view is not None]
+
+    def set_window_of_pet(self, of_pet: bool) -> None:
+        """Make Slicer's window and level drags set the window of the PET over the scan, or that of the scan again."""
+        self._is_window_of_pet = of_pet
+        for view in self.slices():
+            self._choose_window(view)
+
+    def _choose_window(self, view: SliceView) -> None:
+        bars = view.get_displayable_manager_by_class(slicer.vtkMRMLScalarBarDisplayableManager)
+        bars.SetAdjustForegroundWindowLevelEnabled(self._is_window_of_pet)
+        bars.SetAdjustBackgroundWindowLevelEnabled(not self._is_window_of_pet)
 
     @property
     def is_three(self) -> bool:
@@ -211,7 +220,7 @@ class Views:
             asyncio.get_event_loop().call_later(PAUSE_S, self._show_3d)
             return
         (volume, preset), self._scan_3d = self._scan_3d, None
-        if volume is None or self._app.scene.IsNodePresent(volume):
+        if not self.is_projecting and (volume is None or self._app.scene.IsNodePresent(volume)):
             with self.blocked():
                 self._render_3d(volume, preset)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import SimpleITK as sitk
 from scipy import ndimage
@@ -66,6 +68,29 @@ def signed_distance(tumour: Volume) -> np.ndarray:
     distance = sitk.GetArrayFromImage(sitk.SignedMaurerDistanceMap(edge, False, False, True))
     distance = np.maximum(distance, 0.0).astype(np.float32)
     return np.where(inside, -distance, distance)
+
+
+def distance_from(tumour: Volume, position: Sequence[float]) -> float:
+    """Return the signed distance of one position from a tumour's boundary voxels, as in `signed_distance`.
+
+    Parameters
+    ----------
+    tumour : Volume
+        Not 0 inside the tumour.
+    position : (3,) float
+        RAS mm.
+
+    Returns
+    -------
+    float
+        Millimetres, negative inside.
+    """
+    inside = tumour.array != 0
+    points = tumour.geometry.to_ras(np.argwhere(boundary(inside))[:, ::-1])
+    nearest = float(np.linalg.norm(points - np.asarray(position, float), axis=1).min())
+    index = np.rint(tumour.geometry.to_ijk(position)).astype(int)
+    is_shown = bool(((index >= 0) & (index < tumour.geometry.size)).all())
+    return -nearest if is_shown and inside[tuple(index[::-1])] else nearest
 
 
 def is_proximal(distance_mm: np.ndarray | float, border_mm: float = BORDER_MM) -> np.ndarray:

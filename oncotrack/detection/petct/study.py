@@ -7,17 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from oncotrack.detection.ct_slices import LNSlices, check_ct
+from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.detection.petct.config import StageOneConfig
 from oncotrack.detection.petct.distance import signed_distance
+from oncotrack.detection.petct.pair import check_study
 from oncotrack.errors import InputError
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
 _AIR_HU = -1000.0
-_LOWEST_SUV, _HIGHEST_SUV = -1.0, 500.0
-"""Reconstruction may leave values just below 0; a bladder seldom exceeds an SUV of 100."""
-_LEAST_SHARED = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,61 +119,6 @@ def working_study(ct: Volume, pet: Volume, tumour: Volume, config: StageOneConfi
     scaled = (np.clip(array, low, high) - low) / (high - low)
     uptake = pet.resampled(grid, fill=0.0).array
     return WorkingStudy(ct, grid, scaled.astype(np.float32), uptake.astype(np.float32), signed_distance(mask))
-
-
-def check_study(ct: Volume, pet: Volume) -> None:
-    """Check that a CT and a PET can be read together.
-
-    Parameters
-    ----------
-    ct : Volume
-        Supposed to be a CT in HU.
-    pet : Volume
-        Supposed to be a PET in SUV.
-
-    Raises
-    ------
-    InputError
-        One of them is something else, or they show different parts of the body.
-    """
-    if ct.modality == "PT":
-        raise InputError(f"{ct.name} is a PET, but a CT is needed here. Exchange the two images.")
-    check_ct(ct)
-    check_suv(pet)
-    shared = np.minimum(ct.geometry.bounds[1], pet.geometry.bounds[1]) - np.maximum(
-        ct.geometry.bounds[0], pet.geometry.bounds[0]
-    )
-    if (shared <= 0).any() or shared[2] < _LEAST_SHARED * np.ptp(ct.geometry.bounds[:, 2]):
-        raise InputError(
-            f"{pet.name} covers less than half of {ct.name} along the body. Choose the PET and the CT of one examination."
-        )
-
-
-def check_suv(pet: Volume) -> None:
-    """Check that an image is a PET in standardised uptake values.
-
-    Parameters
-    ----------
-    pet : Volume
-        The image.
-
-    Raises
-    ------
-    InputError
-        It is of another modality, or its values cannot be SUV.
-    """
-    if pet.modality not in ("", "PT"):
-        raise InputError(f"{pet.name} is a {pet.modality}, but a PET is needed here. Choose the PET of the study.")
-    low, high = float(pet.array.min()), float(pet.array.max())
-    if low < _LOWEST_SUV:
-        raise InputError(
-            f"{pet.name} has values down to {low:g}, but uptake is never negative: it is no PET. Choose the PET of the study."
-        )
-    if high > _HIGHEST_SUV or (pet.metadata.get("units") in ("BQML", "CNTS") and "suv" not in pet.metadata):
-        raise InputError(
-            f"{pet.name} reaches {high:g}, so it is not in standardised uptake values. Open the DICOM series of the PET, "
-            "from which they are computed."
-        )
 
 
 def tumour_on(grid: Geometry, tumour: Volume) -> Volume:

@@ -74,6 +74,46 @@ def grow_tumour(
     return Volume(grown.astype(np.uint8), pet.geometry, "primary tumour", metadata=metadata)
 
 
+def on_scan(mask: Volume, ct: Volume) -> Volume:
+    """Return a mask on the voxels of a CT, around itself.
+
+    Parameters
+    ----------
+    mask : Volume
+        Not 0 inside, on any grid.
+    ct : Volume
+        The scan.
+
+    Returns
+    -------
+    Volume
+        uint8, a part of the CT's grid; a mask that is smaller than a voxel is one voxel.
+
+    Raises
+    ------
+    InputError
+        The mask is empty, or lies outside the CT.
+    """
+    inside = np.argwhere(mask.array != 0)
+    if not len(inside):
+        raise InputError(
+            f"The mask of the primary tumour ({mask.name}) is empty. Choose another mask, or click into it."
+        )
+    points = ct.geometry.to_ijk(mask.geometry.to_ras(inside[:, ::-1]))
+    reach = np.ceil(np.max(mask.spacing) / np.array(ct.spacing)) + 1
+    if (points.max(0) < 0).any() or (points.min(0) > np.array(ct.geometry.size) - 1).any():
+        raise InputError(
+            f"The mask of the primary tumour ({mask.name}) lies outside the CT. Choose the mask of this patient's tumour."
+        )
+    part = ct.cropped(points.min(0) - reach, points.max(0) + reach + 1).geometry
+    smooth = Volume((mask.array != 0).astype(np.float32), mask.geometry, mask.name)
+    array = smooth.resampled(part, fill=0.0).array >= 0.5
+    if not array.any():
+        nearest = np.clip(np.rint(part.to_ijk(mask.geometry.to_ras(inside[:, ::-1]))), 0, np.array(part.size) - 1)
+        array[tuple(nearest.astype(int)[:, ::-1].T)] = True
+    return Volume(array.astype(np.uint8), part, mask.name)
+
+
 def _around(pet: Volume, at: Sequence[float]) -> Volume:
     """Return the part of the PET that a tumour at the click can reach."""
     reach = (MOST_MM + REACH_MM) / np.array(pet.spacing) + 1

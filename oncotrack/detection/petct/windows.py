@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -96,9 +96,14 @@ def windows(shape: Sequence[int], centre: tuple[float, float], config: StageOneC
 
 
 def segment(
-    study: WorkingStudy, config: StageOneConfig, predict: Predict, device: torch.device, progress: Progress = silent
-) -> np.ndarray:
-    """Compute the fused probability of every voxel (equation 2).
+    study: WorkingStudy,
+    config: StageOneConfig,
+    settings: Mapping[str, Sequence[str]],
+    predict: Predict,
+    device: torch.device,
+    progress: Progress = silent,
+) -> dict[str, np.ndarray]:
+    """Compute the fused probability of every voxel (equation 2) for one or several choices of streams.
 
     A network runs on a sub-volume only if equation 2 reads its prediction there: the proximal networks where the sub-volume
     contains proximal voxels, the distal ones where it contains distal voxels.
@@ -109,6 +114,8 @@ def segment(
         The study.
     config : StageOneConfig
         Of the networks.
+    settings : mapping of str to sequence of str
+        The streams that are fused, by name; each network runs once, whatever number of settings reads it.
     predict : callable
         Runs one of them.
     device : torch.device
@@ -118,35 +125,42 @@ def segment(
 
     Returns
     -------
-    (D, H, W) float32 ndarray
-        0 outside the sub-volumes.
+    dict of str to (D, H, W) float32 ndarray
+        By the name of the setting; 0 outside the sub-volumes.
     """
     shape = np.array(study.ct.shape)
     parts = windows(study.ct.shape, centre_of_lungs(study), config)
-    total, weight = np.zeros(study.ct.shape, np.float32), np.zeros(len(study), np.float32)
+    total = {name: np.zeros(study.ct.shape, np.float32) for name in settings}
+    weight = np.zeros(len(study), np.float32)
     done = 0
 
-    def _run(window: Window) -> tuple[Window, np.ndarray]:
+    def _run(window: Window) -> tuple[Window, dict[str, np.ndarray]]:
         nonlocal done
         start = np.array(window.start)
         part = study.part(start, np.minimum(start + window.size, shape))
-        fused = _predict_part(part, window.size, config, predict, device)
+        fused = _predict_part(part, window.size, config, settings, predict, device)
         done += 1
         progress(done / len(parts), f"Segmenting nodes, part {done} of {len(parts)}")
         return window, fused
 
     for window, fused in map_in_threads(_run, parts, device):
         z, y, x = window.start
-        depth, height, width = fused.shape
-        slices = window.weights[:depth]
-        total[z : z + depth, y : y + height, x : x + width] += fused * slices[:, None, None]
-        weight[z : z + depth] += slices
-    return total / np.maximum(weight, 1e-6)[:, None, None]
+        for name, values in fused.items():
+            depth, height, width = values.shape
+            total[name][z : z + depth, y : y + height, x : x + width] += values * window.weights[:depth, None, None]
+        depth = min(window.size[0], len(study) - z)
+        weight[z : z + depth] += window.weights[:depth]
+    return {name: values / np.maximum(weight, 1e-6)[:, None, None] for name, values in total.items()}
 
 
 def _predict_part(
-    part: WorkingStudy, size: tuple[int, int, int], config: StageOneConfig, predict: Predict, device: torch.device
-) -> np.ndarray:
+    part: WorkingStudy,
+    size: tuple[int, int, int],
+    config: StageOneConfig,
+    settings: Mapping[str, Sequence[str]],
+    predict: Predict,
+    device: torch.device,
+) -> dict[str, np.ndarray]:
     """Return the fused probabilities of one sub-volume; it is padded to `size` where it reaches the end of the grid."""
     depth, height, width = part.ct.shape
     x = network_input(part, config)[None]
@@ -156,11 +170,17 @@ def _predict_part(
     needed = {"proximal": bool(near.any()), "distal": not near.all(), "all": True}
     nothing = np.zeros(part.ct.shape, np.float32)
     predictions = {
-        region: [
-            predict(stream, region, x)[0, 0, :depth, :height, :width].float().cpu().numpy() for stream in config.streams
-        ]
+        (stream, region): predict(stream, region, x)[0, 0, :depth, :height, :width].float().cpu().numpy()
         if needed[region]
-        else [nothing]
+        else nothing
         for region in config.categories
+        for stream in {stream for streams in settings.values() for stream in streams}
     }
-    return late_fusion(predictions, part.distance, config.border_mm)
+    return {
+        name: late_fusion(
+            {region: [predictions[stream, region] for stream in streams] for region in config.categories},
+            part.distance,
+            config.border_mm,
+        )
+        for name, streams in settings.items()
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 from oncotrack.background.jobs import Progress
 from oncotrack.detection.detector import DETECTORS, Detector, detector_for
@@ -16,8 +17,23 @@ from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 
-FACTORIES: Mapping[str, Callable[[], Detector]] = {name: partial(make_detector, name) for name in DETECTORS}
-"""Factories of the detectors, by name; `detector_for` chooses one by the scan's modality, and the first is the fallback."""
+PETCT = "petct"
+"""Name of the detector that reads CT, PET and primary tumour."""
+
+
+def petct_detector() -> Any:
+    """Return the detector for PET/CT with the bundled weights."""
+    from oncotrack.detection.petct.detector import PETCTDetector
+
+    return PETCTDetector()
+
+
+FACTORIES: Mapping[str, Callable[[], Any]] = {
+    **{name: partial(make_detector, name) for name in DETECTORS},
+    PETCT: petct_detector,
+}
+"""Factories of the detectors, by name; `detector_for` chooses one by the scan's modality, and the first is the fallback. That
+of `PETCT` is used where a PET belongs to the scan."""
 
 
 class DetectTasks:
@@ -32,18 +48,22 @@ class DetectTasks:
         worker thread.
     go_to : callable
         Shows a finding by its uid, after detection.
+    beside : callable
+        Returns what the detector for PET/CT reads beside the CT, PET (SUV by body weight) and mask of the primary tumour; ()
+        where no PET belongs to the scan. InputError without the tumour.
     """
 
     def __init__(
         self,
         nodes: FindingNodes,
         scan: SingleScanSelection,
-        detectors: Mapping[str, Callable[[], Detector]],
+        detectors: Mapping[str, Callable[[], Any]],
         go_to: Callable[[str], None],
+        beside: Callable[[], tuple[Volume, ...]] = tuple,
     ) -> None:
-        self._nodes, self._scan, self._go_to = nodes, scan, go_to
+        self._nodes, self._scan, self._go_to, self._beside = nodes, scan, go_to, beside
         self._factories = detectors
-        self._made: dict[str, Detector] = {}
+        self._made: dict[str, Any] = {}
 
     def detector(self, image: Volume) -> Detector:
         """Return the detector for a scan; loading it may take seconds, so call it on the worker's thread.
@@ -54,11 +74,13 @@ class DetectTasks:
             PyTorch or the weights are missing.
         """
         name = detector_for(image)
-        if name not in self._factories:
-            name = next(iter(self._factories))
+        return self._make(name if name in self._factories else next(iter(self._factories)))
+
+    def _make(self, name: str) -> Any:
+        """Return a detector by its name, made on the first call."""
         if name not in self._made:
             try:
-                self._made[name] = self._factories[name]()
+                self._made[name] = (self._factories.get(name) or FACTORIES[name])()
             except ImportError as error:
                 raise MissingPackageError(
                     "The detector needs PyTorch, which is not installed. Install it and try again; nodes can be added "
@@ -69,7 +91,7 @@ class DetectTasks:
     def detect(self, rerun: Rerun | None) -> Task:
         """Return the task of `DetectionScene.detect`."""
         image, time_point = self._scan.image(), self._scan.time_point
-        before = self._nodes.findings.findings
+        before, beside = self._nodes.findings.findings, self._beside()
         if rerun is None and has_decisions(self._nodes.findings, time_point):
             raise InputError(
                 "Nodes of this scan were accepted, edited or rejected. Choose whether a new run keeps or replaces them."
@@ -77,7 +99,8 @@ class DetectTasks:
 
         def work(progress: Progress) -> list[Finding]:
             progress(0.0, "Loading the detector")
-            return self.detector(image).detect(image, progress, time_point=time_point)
+            detector = self._make(PETCT) if beside else self.detector(image)
+            return detector.detect(image, *beside, progress, time_point=time_point)
 
         def apply(proposed: list[Finding]) -> tuple[Finding, ...]:
             if not self._scan.is_still(image) or time_point != self._scan.time_point:

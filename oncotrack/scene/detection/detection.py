@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import slicer
 from undo_stack import Signal
 
 from oncotrack.background.jobs import Progress
-from oncotrack.detection.detector import Detector
 from oncotrack.errors import InputError, OncoTrackError
 from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.node_files import write_nodes
 from oncotrack.findings.tracklet_edits import Rerun, detected_nodes, has_decisions
+from oncotrack.images.suv import as_kind
+from oncotrack.images.volume import Volume
 from oncotrack.scene.detection.detect_task import FACTORIES, DetectTasks
 from oncotrack.scene.detection.node_display import NodeDisplay
+from oncotrack.scene.detection.pet_image import PETImage
+from oncotrack.scene.detection.primary_tumour import NEEDED, PrimaryTumour
 from oncotrack.scene.detection.tracklet_editor import TrackletEditor
+from oncotrack.scene.detection.uptakes import Uptakes
+from oncotrack.scene.nodes.mask_segments import MaskSegments
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.scan_session import ScanSession
 from oncotrack.scene.session.single_scan_selection import DETECTED
@@ -41,6 +48,12 @@ class DetectionScene(ScanSession):
     ----------
     editor : TrackletEditor
         Edits of the current finding's slice boxes.
+    pet : PETImage
+        The PET beside the scan.
+    tumour : PrimaryTumour
+        The primary tumour, which the detector for PET/CT needs.
+    uptakes : Uptakes
+        The uptake of findings.
     """
 
     placed = Signal()
@@ -50,11 +63,15 @@ class DetectionScene(ScanSession):
         self,
         scene: slicer.vtkMRMLScene,
         *,
-        detectors: Mapping[str, Callable[[], Detector]] | None = None,
+        detectors: Mapping[str, Callable[[], Any]] | None = None,
         slice_nodes: Callable[[], Sequence[slicer.vtkMRMLSliceNode]] | None = None,
     ) -> None:
         super().__init__(scene, DETECTED, slice_nodes)
-        self._detecting = DetectTasks(self.nodes, self._scan, detectors or FACTORIES, self.go_to)
+        self.pet = PETImage(self.nodes, self._scan, self._views.nodes)
+        self.tumour = PrimaryTumour(self.nodes, self._scan, self.pet)
+        self.uptakes = Uptakes(self._scan, self.pet, self.tumour)
+        self._masks = MaskSegments(self.nodes)
+        self._detecting = DetectTasks(self.nodes, self._scan, detectors or FACTORIES, self.go_to, self._pet_and_tumour)
         self.editor = TrackletEditor(self.nodes, self._scan, self._views, self._detecting.detector)
         self._display = NodeDisplay(self.nodes, self._scan, self.editor)
         self._placement = NodePlacement(self.nodes)
@@ -63,6 +80,8 @@ class DetectionScene(ScanSession):
             (self.editor.moved, self.changed.emit),
             (self._display.clicked, self.nodes.select),
             (self._placement.placed, self._on_placed),
+            (self.pet.changed, self.changed.emit),
+            (self.tumour.refused, self.refused.emit),
         )
         self.nodes.draw()
 
@@ -76,9 +95,17 @@ class DetectionScene(ScanSession):
         self.editor.is_enabled = False
         super().leave()
 
+    def set_scan(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
+        """Choose the scan, which is shown with its PET; findings of other scans stay in the list."""
+        super().set_scan(volume)
+        self.pet.draw()
+
     def close(self) -> None:
         """Stop observing the scene; the nodes stay."""
         self._placement.close()
+        self.tumour.close()
+        self.pet.close()
+        self._masks.close()
         self._display.close()
         self.editor.close()
         super().close()
@@ -93,6 +120,8 @@ class DetectionScene(ScanSession):
     def detect(self, rerun: Rerun | None = None) -> Task:
         """Return the task that detects the scan's nodes; applying it adds them as findings, one step of undo, and returns them.
 
+        Where a PET belongs to the scan, the detector for PET/CT is used.
+
         Parameters
         ----------
         rerun : Rerun, optional
@@ -101,7 +130,7 @@ class DetectionScene(ScanSession):
         Raises
         ------
         InputError
-            There is no scan, or `has_decisions` and `rerun` is None.
+            There is no scan, `has_decisions` and `rerun` is None, or there is a PET and no primary tumour.
         """
         return self._detecting.detect(rerun)
 
@@ -140,6 +169,14 @@ class DetectionScene(ScanSession):
 
     # in the views
 
+    def image(self) -> Volume:
+        """Return the scan as the engine uses it; InputError where there is none."""
+        return self._scan.image()
+
+    def slice_nodes(self) -> Sequence[slicer.vtkMRMLSliceNode]:
+        """Return the slice nodes that show the scan."""
+        return self._views.nodes()
+
     def at(self, ras: Sequence[float]) -> Finding | None:
         """Return the shown node whose slice box contains a position (RAS mm); the one with the smallest box of several."""
         hits = []
@@ -162,8 +199,8 @@ class DetectionScene(ScanSession):
         See `oncotrack.findings.node_files.write_nodes`. InputError when there are none.
         """
         image, time_point = self._scan.image(), self.time_point
-        findings = FindingList(self.findings.time_points, self.findings.findings)
-        chosen = [finding for finding in self.shown if finding.at(time_point).state is not State.REJECTED]
+        findings = FindingList(self.findings.time_points, [self._with_uptake(each) for each in self.findings])
+        chosen = [findings[each.uid] for each in self.shown if each.at(time_point).state is not State.REJECTED]
         if not chosen:
             raise InputError("There are no nodes to export. Detect or add some, or lower the score.")
 
@@ -174,6 +211,23 @@ class DetectionScene(ScanSession):
         return Task("Writing the nodes", work, lambda paths: paths)
 
     # private
+
+    def _pet_and_tumour(self) -> tuple[Volume, ...]:
+        """Return PET in SUV by body weight and the tumour's mask; () without PET, InputError without tumour."""
+        if self.pet.volume is None:
+            return ()
+        mask = self.tumour.mask
+        if mask is None:
+            raise InputError(NEEDED, parameter="tumour")
+        return as_kind(self.pet.image(), "BW"), mask
+
+    def _with_uptake(self, finding: Finding) -> Finding:
+        """Return a finding with its uptake as it is now on this scan."""
+        seen = finding.at(self.time_point)
+        if seen is None or self.pet.volume is None:
+            return finding
+        seen = replace(seen, uptake=self.uptakes.of(finding))
+        return replace(finding, observations={**finding.observations, self.time_point: seen})
 
     def _on_placed(self, at: tuple[float, float, float]) -> None:
         try:

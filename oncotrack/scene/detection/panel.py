@@ -12,9 +12,12 @@ import numpy as np
 from oncotrack.findings.finding import Finding, Observation, State, box_axes
 from oncotrack.findings.sizes import ENLARGED_MM, MEASURABLE_MM, length_text, mm_text, size_class
 from oncotrack.findings.tracklet import SliceBox, Tracklet
+from oncotrack.findings.uptake import Uptake
 from oncotrack.findings.visit_table import state
-from oncotrack.scene.choices import NODE_ORDERS, NODE_SIZES, NODE_STATES
+from oncotrack.scene.choices import NODE_ORDERS, NODE_SIZES, NODE_STATES, PET_ORDERS
+from oncotrack.scene.detection import uptake_text
 from oncotrack.scene.detection.detection import DetectionScene
+from oncotrack.scene.detection.primary_tumour import NEEDED
 from oncotrack.scene.views.scan_text import slice_number
 
 _STATES = (tuple(State), (State.PROPOSED,), (State.ACCEPTED, State.EDITED), (State.REJECTED,))
@@ -29,8 +32,9 @@ _ORDERS: tuple[tuple[Callable[[Finding, Observation], object], bool], ...] = (
     (lambda _finding, seen: list(State).index(seen.state), False),
     (lambda _finding, seen: seen.centre[2], True),
 )
-ORDERS = dict(zip(NODE_ORDERS, _ORDERS, strict=True))
-"""Choices of the order: the sort key, and whether the largest comes first. Position runs from head to feet."""
+ORDERS = dict(zip(NODE_ORDERS[: -len(PET_ORDERS)], _ORDERS, strict=True))
+"""Choices of the order: the sort key, and whether the largest comes first. Position runs from head to feet. Those by uptake are
+in `uptake_text.ORDERS`."""
 
 
 _CHECK = " Check every one, and look for missed nodes."
@@ -38,7 +42,9 @@ _CHECK = " Check every one, and look for missed nodes."
 
 @dataclass(frozen=True)
 class NodeLine:
-    """A line of the table of nodes: `cells` under `NODE_COLUMNS`; `tip` gives the position, and who or what found it."""
+    """A line of the table of nodes: `cells` under `NODE_COLUMNS` and, beside a PET, `PET_COLUMNS`; `tip` gives the position, and
+    who or what found it.
+    """
 
     uid: str
     cells: tuple[str, ...]
@@ -49,7 +55,6 @@ def lines(
     session: DetectionScene, shown: str = "all", size: str = "any size", order: str = "score", is_reversed: bool = False
 ) -> list[NodeLine]:
     """Return the nodes that pass the score threshold and the filters, sorted; rejected ones only with the filter for them."""
-    key, largest_first = ORDERS[order]
     drawn = {finding.uid for finding in session.shown}
     chosen = [
         (finding, seen)
@@ -58,8 +63,14 @@ def lines(
         and (seen.state is State.REJECTED or finding.uid in drawn)
         and _short_mm(seen) >= SIZES[size]
     ]
-    chosen.sort(key=lambda pair: key(*pair), reverse=largest_first != is_reversed)
-    return [_line(finding, seen) for finding, seen in chosen]
+    uptakes = {finding.uid: session.uptakes.of(finding) for finding, _seen in chosen}
+    if order in ORDERS:
+        key, largest_first = ORDERS[order]
+        chosen.sort(key=lambda pair: key(*pair), reverse=largest_first != is_reversed)
+    else:
+        by_uptake, largest_first = uptake_text.ORDERS[order]
+        chosen.sort(key=lambda pair: by_uptake(pair[0], uptakes[pair[0].uid]), reverse=largest_first != is_reversed)
+    return [_line(finding, seen, uptakes[finding.uid]) for finding, seen in chosen]
 
 
 def navigation_order(chosen: Sequence[NodeLine], shown: str) -> list[str]:
@@ -91,6 +102,8 @@ def summary(session: DetectionScene) -> str:
 
 def outcome_text(session: DetectionScene, outcome: object) -> str:
     """Return a sentence on the outcome of a task that was just applied."""
+    if isinstance(outcome, str):
+        return outcome
     if isinstance(outcome, Finding):
         count = len(outcome.at(session.time_point).tracklet.boxes)
         return f"{outcome.label} has boxes on {count} slice{'s' * (count != 1)} now."
@@ -140,6 +153,7 @@ def possible_methods(session: DetectionScene) -> frozenset[str]:
         names.add("export")
     if session.listed:
         names |= {"next", "previous"}
+    names |= _of_pet(session)
     if session.current:
         names |= {"accept", "reject", "remove_from_scan"}
         names |= {f"editor.{name}" for name in _edits(session)}
@@ -148,6 +162,32 @@ def possible_methods(session: DetectionScene) -> frozenset[str]:
     if session.findings.can_redo:
         names.add("redo")
     return frozenset(names)
+
+
+def _of_pet(session: DetectionScene) -> set[str]:
+    """Return the methods for PET and primary tumour that can be called now."""
+    if session.scan is None:
+        return set()
+    names = {"pet.choose", "tumour.use"}
+    if session.pet.volume is not None:
+        names |= {"pet.remove", "tumour.begin_click"}
+    return names | ({"tumour.choose"} if session.tumour.choices else set())
+
+
+def tumour_text(session: DetectionScene) -> str:
+    """Return a sentence on the primary tumour; "" without a PET."""
+    if session.pet.volume is None:
+        return ""
+    finding = session.tumour.finding
+    if finding is None:
+        return NEEDED
+    seen = finding.observation(session.time_point)
+    return f"Primary tumour: {finding.label}, {(seen.volume_mm3 or 0.0) / 1000:.1f} ml, by {seen.provenance.method or 'reader'}."
+
+
+def tumour_choices(session: DetectionScene) -> list[tuple[str, str]]:
+    """Return uid and label of the findings that can be the primary tumour."""
+    return [(each.uid, each.label) for each in session.tumour.choices]
 
 
 def _edits(session: DetectionScene) -> set[str]:
@@ -166,7 +206,7 @@ def _edits(session: DetectionScene) -> set[str]:
     return names | ({"trim_below"} if below else set()) | ({"trim_above"} if above else set())
 
 
-def _line(finding: Finding, seen: Observation) -> NodeLine:
+def _line(finding: Finding, seen: Observation, uptake: Uptake | None) -> NodeLine:
     tracklet = seen.tracklet
     cells = (
         finding.label,
@@ -177,6 +217,7 @@ def _line(finding: Finding, seen: Observation) -> NodeLine:
         str(len(tracklet.boxes)),
         f"{(seen.volume_mm3 or tracklet.volume_mm3) / 1000:.2f}",
         size_class(seen),
+        *uptake_text.cells(finding, uptake),
     )
     position = ", ".join(f"{value:.1f}" for value in seen.centre)
     source = seen.provenance.reader or seen.provenance.method or "unknown"

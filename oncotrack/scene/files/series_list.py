@@ -33,11 +33,17 @@ class ScanSource:
         Which series: its number, its UID or words of its description; "" when there is one volume, or to be asked.
     resample : bool
         Whether slices that are not regular may be resampled to a straight grid.
+    suv : bool
+        Whether it is a PET, which is read in SUV by body weight; a file that is no DICOM holds SUV already.
+    weight_kg : float, optional
+        The patient's weight for the SUV, instead of the one in the file.
     """
 
     path: Path
     series: str = ""
     resample: bool = False
+    suv: bool = False
+    weight_kg: float | None = None
 
 
 @dataclass(frozen=True)
@@ -131,11 +137,9 @@ class SeriesChoice:
         InputError
             It is no volume, or a slice is damaged.
         """
-        from oncotrack.images.files import load
-
         row = next(row for row in self.rows if row.key == key)
         series = row.key if self.study else None
-        return load(self.study or self.source.path, series, resample=bool(row.resampling))
+        return _load(self.source, self.study or self.source.path, series, resample=bool(row.resampling))
 
     def thumbnail(self, key: str) -> np.ndarray | None:
         """Return a small grey picture of a series, (H, W) uint8; None when it has none."""
@@ -155,18 +159,30 @@ def open_scan(source: ScanSource) -> Volume | SeriesChoice:
         It cannot be read whatever the reader chooses.
     """
     from oncotrack.images.dicom import load_study
-    from oncotrack.images.files import is_image_file, load
+    from oncotrack.images.files import is_image_file
 
     path, study = Path(source.path).expanduser(), None
     try:
         if is_image_file(path):
-            return load(path, source.series or None, resample=source.resample)
+            return _load(source, path, source.series or None, resample=source.resample)
         study = load_study(path)
-        return load(study, source.series or None, resample=source.resample)
+        return _load(source, study, source.series or None, resample=source.resample)
     except InputError as error:
         if error.parameter not in _ASKING:
             raise
         return SeriesChoice(source, rows_of(study) if study else (_file_row(path, str(error)),), study)
+
+
+def _load(source: ScanSource, what: Path | Study, series: str | None, *, resample: bool) -> Volume:
+    from oncotrack.images.files import load, load_suv
+
+    if not source.suv:
+        return load(what, series, resample=resample)
+    if not isinstance(what, Path):
+        return load_suv(what, series, resample=resample, weight_kg=source.weight_kg)
+    pet = load(what, series, resample=resample)
+    metadata = pet.metadata | {"suv": pet.metadata.get("suv") or "BW"}
+    return replace(pet, modality=pet.modality or "PT", metadata=metadata)
 
 
 def rows_of(study: Study) -> tuple[SeriesRow, ...]:

@@ -21,6 +21,9 @@ def listing_task(
     path: Path,
     opened: Callable[[Volume], object],
     asked: Callable[[SeriesChoice, Sequence[bytes | None]], object],
+    *,
+    suv: bool = False,
+    weight_kg: float | None = None,
 ) -> Task:
     """Return the task that opens a path.
 
@@ -32,11 +35,13 @@ def listing_task(
         Called with the scan where no choice is needed.
     asked : callable
         Otherwise called with the choice and with the picture of each row, PNG or None.
+    suv, weight_kg
+        As for `ScanSource`.
     """
 
     def work(progress: Progress) -> tuple[Volume | SeriesChoice, list[bytes | None]]:
         progress(0.1, path.name)
-        scan = open_scan(ScanSource(path))
+        scan = open_scan(ScanSource(path, suv=suv, weight_kg=weight_kg))
         pictures: list[bytes | None] = []
         if isinstance(scan, SeriesChoice):
             for done, row in enumerate(scan.rows):

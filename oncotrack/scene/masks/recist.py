@@ -18,8 +18,8 @@ from oncotrack.scene.masks.axes_draft import AxesDraft
 from oncotrack.scene.masks.axes_handles import AxesHandles, Later
 from oncotrack.scene.masks.mask_display import MaskDisplay
 from oncotrack.scene.masks.mask_editing import MaskEditing
-from oncotrack.scene.masks.mask_segments import MaskSegments
 from oncotrack.scene.nodes.mask_edits import axes_of, with_mask, with_painted_mask, without_mask
+from oncotrack.scene.nodes.mask_segments import MaskSegments
 from oncotrack.scene.nodes.tasks import Task
 
 

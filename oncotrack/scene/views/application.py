@@ -68,6 +68,7 @@ def add_module_logics(scene: slicer.vtkMRMLScene, logic: slicer.vtkSlicerApplica
         logic.SetModuleLogic(name, module_logic)
         kept.append(module_logic)
     slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+    scene.RegisterNodeClass(slicer.vtkMRMLColorLegendDisplayNode())  # the legend of a PET
     return (*kept, *_bundle_reader(scene, logic))
 
 

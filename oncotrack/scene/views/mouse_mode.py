@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import slicer
 
-SELECT, WINDOW, SCROLL, PAN, ZOOM = "select", "window", "scroll", "pan", "zoom"
+SELECT, WINDOW, SCROLL, PAN, ZOOM, SUV_WINDOW = "select", "window", "scroll", "pan", "zoom", "suv-window"
 LEFT_DRAGS = {
     SELECT: "Select and mark",
     WINDOW: "Window/level",
+    SUV_WINDOW: "Window of the PET",
     SCROLL: "Scroll",
     PAN: "Pan",
     ZOOM: "Zoom",

@@ -22,33 +22,35 @@ class NodePlacement:
     ----------
     nodes : FindingNodes
         The nodes of the scene.
+    key : NodeKey
+        Of the fiducial node that receives the click; each placement in a scene has its own.
     """
 
     placed = Signal()
     """(Point): where a reader clicked, RAS mm."""
 
-    def __init__(self, nodes: FindingNodes) -> None:
-        self._nodes = nodes
+    def __init__(self, nodes: FindingNodes, key: NodeKey = CLICK) -> None:
+        self._nodes, self._key = nodes, key
         self._observers = Observers()
 
     def begin(self) -> None:
         """Make the next click in a slice view emit `placed`."""
-        place_point_in(self._nodes.registry.find(CLICK) or self._make())
+        place_point_in(self._nodes.registry.find(self._key) or self._make())
 
     def close(self) -> None:
         """Remove the node from the scene."""
         self._observers.clear()
-        self._nodes.registry.remove(CLICK)
+        self._nodes.registry.remove(self._key)
 
     def _on_mode(self) -> None:
         """Remove the point that followed the mouse when the reader leaves the placement without a click."""
-        node = self._nodes.registry.find(CLICK)
+        node = self._nodes.registry.find(self._key)
         if node is not None and not is_placing(node.GetScene()) and not node.GetNumberOfDefinedControlPoints():
             node.RemoveAllControlPoints()
 
     def _make(self) -> slicer.vtkMRMLMarkupsFiducialNode:
         self._observers.clear()
-        node = self._nodes.registry.need(CLICK, "vtkMRMLMarkupsFiducialNode", "New node")
+        node = self._nodes.registry.need(self._key, "vtkMRMLMarkupsFiducialNode", "New node")
         node.SetSaveWithScene(False)
         node.SetHideFromEditors(True)
         node.CreateDefaultDisplayNodes()

@@ -42,6 +42,10 @@ class SliceViews:
         """Stop observing the views."""
         self._observers.clear()
 
+    def nodes(self) -> Sequence[slicer.vtkMRMLSliceNode]:
+        """Return the views."""
+        return self._nodes()
+
     def along(self, tracklet: Tracklet) -> list[slicer.vtkMRMLSliceNode]:
         """Return the views that are parallel to the tracklet's slices."""
         normal = np.cross(tracklet.u_axis, tracklet.v_axis)

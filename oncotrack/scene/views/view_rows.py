@@ -70,7 +70,14 @@ class ViewRow:
     def show(
         self, background: slicer.vtkMRMLVolumeNode | None, foreground: slicer.vtkMRMLVolumeNode | None, opacity: float
     ) -> None:
-        """Show a scan in every view, with an overlay of `opacity` (0 to 1), also when Slicer shows another volume elsewhere."""
+        """Show a scan in every view, with an overlay of `opacity` (0 to 1), also when Slicer shows another volume elsewhere.
+
+        Without an overlay it is shown with the PET that belongs to it.
+        """
+        if foreground is None:
+            from oncotrack.scene.views.fusion import overlay_of
+
+            foreground, opacity = overlay_of(background)
         for name in self.names:
             composite = self.scene.GetSingletonNode(name, "vtkMRMLSliceCompositeNode")
             if composite:

@@ -19,6 +19,7 @@ from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
 from oncotrack.web.files import Files
 from oncotrack.web.panels.node_list import NodeList
+from oncotrack.web.panels.pet_card import PETCard
 from oncotrack.web.panels.scan_tool import NODES, ScanTool
 from oncotrack.web.panels.tracklet_card import TrackletCard
 from oncotrack.web.tools import Command
@@ -54,6 +55,7 @@ class DetectionTool(ScanTool):
         session = DetectionScene(viewer.app.scene, slice_nodes=self._slice_nodes)
         self._list = NodeList(viewer, session)
         self._card = TrackletCard(viewer, session, self._call_session, self.make_command)
+        self._pet = PETCard(viewer, display, files, session, self._call_session)
         viewer.state.is_rerun_question_open = False
         self._connect_session(session)
         viewer.click_handlers[self.name] = self._on_click
@@ -71,6 +73,7 @@ class DetectionTool(ScanTool):
             *(self.make_command(name, icon) for name, icon in _ACTIONS),
             *self._card.commands,
             *self._list.commands,
+            *self._pet.commands,
             self.make_command("go_to", "mdi-target", is_always_possible=True),
             self.make_command("rename", "mdi-pencil", self._rename, is_always_possible=True),
             self.make_command("choose_scan", "mdi-image", self._choose_scan, is_always_possible=True),
@@ -94,6 +97,7 @@ class DetectionTool(ScanTool):
                 for name, _icon in _ACTIONS:
                     NODES.button(self._viewer, commands[NODES.prefix + name])
         self._card.build()
+        self._pet.build()
         self._question()
 
     def _question(self) -> None:
@@ -142,6 +146,7 @@ class DetectionTool(ScanTool):
         self._list.refresh()
         super()._refresh()
         self._card.refresh()
+        self._pet.refresh()
 
     def _possible_methods(self) -> frozenset[str]:
         return panel.possible_methods(self._session)

@@ -11,7 +11,7 @@ from trame.widgets import vuetify3 as v
 from oncotrack.scene.commands import FILES, PAGE, commands_of
 from oncotrack.web.attributes import raw
 from oncotrack.web.files import Files
-from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
+from oncotrack.web.roles import BASELINE, FOLLOWUP, PET, VISIT
 from oncotrack.web.study_browser import StudyBrowser
 from oncotrack.web.tools import Command, page_command
 
@@ -69,7 +69,9 @@ class FilesTool:
         )  # fmt: skip
         html.Div("Folders: {{ folders.join(', ') }}", classes="quiet")
         with html.Div(classes="d-flex flex-wrap my-2", style="gap: 6px;"):
-            for role, title in ((BASELINE, "As baseline"), (FOLLOWUP, "As follow-up"), (VISIT, "As additional visit")):
+            for role, title in (
+                (BASELINE, "As baseline"), (FOLLOWUP, "As follow-up"), (VISIT, "As additional visit"), (PET, "As PET"),
+            ):  # fmt: skip
                 v.VBtn(
                     title,
                     size="small",

@@ -18,6 +18,8 @@ from oncotrack.web.tools import Command, page_command
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_CELLS = ("label", "state", "score", "long", "short", "slices", "volume", "size", "suv_max", "suv_peak", "suv_mean",
+          "metabolic", "tlg", "distance", "region", "side", "site")  # fmt: skip
 _REVERSE = NODES.table["reverse_order"]
 
 
@@ -65,8 +67,7 @@ class NodeList:
                 "tip": line.tip,
                 "is_current": current is not None and line.uid == current.uid,
                 "icon": ICONS.get(line.cells[1], ICONS["absent (reader)"]),
-                **dict(zip(("label", "state", "score", "long", "short", "slices", "volume", "size"), line.cells,
-                           strict=True)),
+                **dict(zip(_CELLS, line.cells, strict=True)),
             }
             for line in lines
         ]  # fmt: skip
@@ -109,6 +110,20 @@ class NodeList:
             html.Span(
                 f"{{{{ row.size === '{NOT_MEASURED}' ? 'box ' : '' }}}}{{{{ row.long }}}} × {{{{ row.short }}}} mm · "
                 "{{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} · {{ row.volume }} ml"
+            )
+            html.Span(
+                "SUVmax {{ row.suv_max }} · SUVpeak {{ row.suv_peak }} · SUVmean {{ row.suv_mean }} · "
+                "metabolic volume {{ row.metabolic }} ml · TLG {{ row.tlg }} ml",
+                v_if=("row.suv_max",),
+                style="display: block;",
+                **raw(data_uptake=("row.label",)),
+            )
+            html.Span(
+                "{{ row.distance ? row.distance + ' mm from the tumour, ' + row.region + ' · ' : '' }}"
+                "{{ [row.side, row.site].filter(Boolean).join(' ') }}",
+                v_if=("row.suv_max",),
+                style="display: block;",
+                **raw(data_place=("row.label",)),
             )
             html.Span("{{ row.size }}", v_if=(f"row.size && row.size !== '{NOT_MEASURED}'",), classes="size")
 

@@ -8,13 +8,13 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.web.attributes import raw
-from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
+from oncotrack.web.roles import BASELINE, FOLLOWUP, PET, VISIT
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _WIDTH_PX = 250
-_ROLES = {BASELINE: "Baseline", FOLLOWUP: "Follow-up", VISIT: "Additional"}
+_ROLES = {BASELINE: "Baseline", FOLLOWUP: "Follow-up", VISIT: "Additional", PET: "PET"}
 
 
 def study_drawer(viewer: Viewer) -> None:
@@ -49,7 +49,7 @@ def study_drawer(viewer: Viewer) -> None:
                     "series",
                     "`series:${index}:${series.number}`",
                     "`folder/${index}/${series.number}.png`",
-                    (BASELINE, FOLLOWUP, VISIT),
+                    (BASELINE, FOLLOWUP, VISIT, PET),
                 )
         html.P("Drag a scan into a view, or use its buttons.", classes="quiet")
 
