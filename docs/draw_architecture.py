@@ -47,6 +47,7 @@ TITLES = {
     "atomic": "atomic writing of files",
     "resources": "weights, icon, lists",
     "errors": "exceptions with messages",
+    "json_text": "JSON with limits",
 }
 MODULES = ("LNTracker", "LesionFollowUp", "RECISTPseudoMask")
 WIDTH, BOX, HEIGHT, GAP = 1180, 250, 46, 34
