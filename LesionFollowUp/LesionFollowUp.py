@@ -23,10 +23,11 @@ if str(_ENGINE) not in sys.path:
     sys.path.append(str(_ENGINE))
 
 from oncotrack.scene import choices  # noqa: E402  (found only now)
-from oncotrack.scene.commands import FINDINGS, VIEW  # noqa: E402
+from oncotrack.scene.commands import FINDINGS, RESPONSE, VIEW  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
+from OncoTrackPanel.response_section import ResponseSection  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 from OncoTrackPanel.scan_question import ScanQuestion  # noqa: E402
 
@@ -48,6 +49,12 @@ BUTTONS = {
     "throughButton": "find_in_every_visit",
     "allThroughButton": "find_all_in_every_visit",
     "onwardButton": "redo_from_visit",
+    "measureButton": "measure_match",
+    "measureAllButton": "measure_matches",
+    "targetButton": "response_target",
+    "goneButton": "response_gone",
+    "newLesionButton": "response_new",
+    "saveResponseButton": "response_save",
     "undoButton": "undo",
     "redoButton": "redo",
 }
@@ -63,6 +70,10 @@ HANDLERS = {
     "take_alternative": "_take_alternative",
     "show_probability": "_toggle_probability",
     "add_visit": "_add_visit",
+    "response_target": "_toggle_target",
+    "response_gone": "_mark_gone",
+    "response_new": "_add_new_lesion",
+    "response_save": "_save_response",
 }
 """Name of a command, and of the widget's method that runs it; other commands call the session."""
 
@@ -128,13 +139,13 @@ class LesionFollowUpWidget(PanelWidget):
     """The module's panel; see `PanelWidget`."""
 
     logic_class = LesionFollowUpLogic
-    tools, buttons = (FINDINGS, VIEW), BUTTONS
+    tools, buttons = (FINDINGS, RESPONSE, VIEW), BUTTONS
     handlers = HANDLERS
     needs = packages.FOLLOW_UP
 
     def __init__(self, parent=None):
         self._visit_lines = []
-        self._question = self._text = self._layout_before = None
+        self._question = self._text = self._response = self._layout_before = None
         super().__init__(parent)
 
     def enter(self):
@@ -155,6 +166,14 @@ class LesionFollowUpWidget(PanelWidget):
 
     def connect_panel(self):
         self._question = ScanQuestion(self)
+        self._response = ResponseSection(
+            self,
+            self.ui.responseTable,
+            self.ui.criteriaComboBox,
+            self.ui.roleComboBox,
+            self.ui.judgementComboBox,
+            self.ui.responseBrowser,
+        )
         self.ui.confirmButton.connect("clicked()", self._question.confirm)
         self.ui.declineButton.connect("clicked()", self._question.decline)
         self.connect_table(self.ui.lesionTable, choices.LESION_COLUMNS)
@@ -175,6 +194,8 @@ class LesionFollowUpWidget(PanelWidget):
             self._text.close()
         self._text = CornerText(lambda: visit_names(self.session))
         self.session.placed.connect(self._on_placed)
+        self.session.submit = self.submit
+        self._response.open()
         self.ui.methodComboBox.clear()
         for name in self.session.method.names:
             self.ui.methodComboBox.addItem(self.session.method.about(name).title)
@@ -210,6 +231,7 @@ class LesionFollowUpWidget(PanelWidget):
         self.ui.methodNoteLabel.text = panel.method_tip(session)
         self._show_lesions()
         self._show_visits()
+        self._response.show()
         self._text.update()
         self._question.asks_patient()
         self.ui.alternativeComboBox.clear()
@@ -223,7 +245,7 @@ class LesionFollowUpWidget(PanelWidget):
         from oncotrack.scene.followup.panel import possible_methods
 
         hides_map = {"map_probability"} if self.session.overlays.is_probability_shown else set()
-        return possible_methods(self.session) | hides_map | {"set_visits"}
+        return possible_methods(self.session) | self._response.possible_methods() | hides_map | {"set_visits"}
 
     def use_scan(self, volume):
         if self.parameters.baseline is None:
@@ -265,6 +287,18 @@ class LesionFollowUpWidget(PanelWidget):
 
     def _take_alternative(self):
         self.call_session("take_alternative", self.ui.alternativeComboBox.currentIndex)
+
+    def _toggle_target(self):
+        self._response.call("toggle_target")
+
+    def _mark_gone(self):
+        self._response.call("mark_gone")
+
+    def _add_new_lesion(self):
+        self._response.add_new()
+
+    def _save_response(self):
+        self._response.save()
 
     # from the session to the panel
 

@@ -14,6 +14,7 @@ from oncotrack.followup.tracker import ScanPair
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.carry import carry_mask
+from oncotrack.masks.partial_volume import with_steps
 from oncotrack.masks.recist import measure
 from oncotrack.registration.registration import Registration
 
@@ -114,3 +115,14 @@ def test_a_lesion_without_a_mask_at_baseline_gets_one_for_the_purpose(pair):
     found = measure_match(scans, drawn, Observation(centre=(0, 0, 0)))
     assert found.volume_mm3 == pytest.approx(truth.array.sum() * GRID.voxel_mm3, rel=0.35)
     assert drawn.mask is None
+
+
+def test_partial_volume_becomes_a_step_half_way():
+    ramp = np.full(GRID.shape, -900, np.int16)
+    ramp[..., 30:] = 40
+    ramp[..., 29] = -300  # two thirds of the denser tissue
+    ramp[..., 28] = -750
+    steps = with_steps(Volume(ramp, GRID, "scan", "CT"), GRID).array[18, 36]
+    assert steps[29] > -100 and steps[28] < -800
+    mr = with_steps(Volume(ramp, GRID, "scan", "MR"), GRID).array[18, 36]
+    assert mr[29] == -300

@@ -15,14 +15,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from oncotrack.scene.commands import COMMANDS, FINDINGS, MASKS, NODES, PETCT, SLICER_KEYS, VIEW, ReaderCommand
+from oncotrack.scene.commands import COMMANDS, FINDINGS, MASKS, NODES, PETCT, RESPONSE, SLICER_KEYS, VIEW, ReaderCommand
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 PACKAGE = REPOSITORY / "oncotrack"
 MODULES = sorted(
     folder for folder in REPOSITORY.iterdir() if folder.is_dir() and (folder / f"{folder.name}.py").is_file()
 )
-TOOLS = {"LesionFollowUp": (FINDINGS, VIEW), "LNTracker": (NODES, PETCT), "RECISTPseudoMask": (MASKS,)}
+TOOLS = {"LesionFollowUp": (FINDINGS, RESPONSE, VIEW), "LNTracker": (NODES, PETCT), "RECISTPseudoMask": (MASKS,)}
 STANDALONE = (
     "oncotrack",
     "oncotrack.errors",
@@ -442,10 +442,12 @@ def test_a_module_has_the_classes_that_slicer_looks_for(folder):
 def test_the_follow_up_panel_calls_what_the_session_has():
     folder = REPOSITORY / "LesionFollowUp"
     calls = called(folder, "session")
-    assert calls <= has(
+    response = has("response/response") | {"result"}
+    assert calls <= response | has(
         "session/finding_commands", "followup/review_commands", "followup/follow_tasks", "followup/follow_up"
     )
-    known = strings(PACKAGE / "scene" / "followup" / "panel.py") | {"set_visits"}  # the last one is always possible
+    panels = (PACKAGE / "scene" / name / "panel.py" for name in ("followup", "response"))
+    known = set().union(*map(strings, panels)) | {"set_visits"}  # the last one is always possible
     assert {offered(folder)[button].action for button in literal(folder, "BUTTONS")} <= known, "never enabled"
 
 

@@ -66,7 +66,7 @@ def test_two_visits_have_sizes_their_change_and_who_decided(findings, scans, tmp
         "target, right liver",
         "20.0 mm x 12.0 mm, 2.5 ml, accepted",
         "15.0 mm x 9.0 mm, 1.5 ml, proposed",
-        "long -5.0 mm (-25.0 %), short -3.0 mm (-25.0 %), volume -40.0 %",
+        "long -5.0 mm (-25.0 %), short -3.0 mm (-25.0 %), volume -1.0 ml (-40.0 %)",
     ]
     assert first[5:] == ["2.0 mm off (good below 5)", "0.80"]
     assert gone[2:] == ["11.0 mm x 7.0 mm, accepted", "absent (reader)", "", "", ""], "no figures of a former match"
@@ -79,5 +79,7 @@ def test_two_visits_have_sizes_their_change_and_who_decided(findings, scans, tmp
 
 def test_the_report_of_many_visits_gives_the_change_from_visit_to_visit(findings, scans, tmp_path):
     page = write_visits_report(tmp_path / "visits.html", scans, findings).read_text(encoding="utf-8")
-    assert "follow-up: long -5.0 mm (-25.0 %), short -3.0 mm (-25.0 %), volume -40.0 % since baseline." in page
+    assert (
+        "follow-up: long -5.0 mm (-25.0 %), short -3.0 mm (-25.0 %), volume -1.0 ml (-40.0 %) since baseline." in page
+    )
     assert "target, right liver" in page and "20.0 mm x 12.0 mm, 2.5 ml, accepted" in page

@@ -167,7 +167,7 @@ def test_the_table_has_descriptions_sizes_and_their_change(session, lesion):
     assert "follow-up: long axis (mm),follow-up: short axis (mm),follow-up: axes from,follow-up: volume (ml)" in heading
     assert row.startswith('L 1,lesion,non-target,,lung,"a ""b"", c",,accepted')
     assert "25.0,12.5,measured,2.500" in row
-    assert row.endswith('"long +5.0 mm (+25.0 %), short +2.5 mm (+25.0 %), volume +25.0 %"')
+    assert row.endswith('"long +5.0 mm (+25.0 %), short +2.5 mm (+25.0 %), volume +0.50 ml (+25.0 %)"')
 
 
 def test_an_absent_lesion_has_no_alternatives_in_the_view(session, lesion):

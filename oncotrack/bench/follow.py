@@ -21,11 +21,16 @@ from oncotrack.datasets.body import body_mask
 from oncotrack.datasets.real_cts import read_cts
 from oncotrack.errors import InputError, WeightsError
 from oncotrack.evaluation.landmarks import evaluate_landmarks, read_points
+from oncotrack.findings.finding import Axis, Observation, point
+from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.followup.match_lesions import match_all
+from oncotrack.followup.measure import measure_each, measure_if_possible
 from oncotrack.followup.methods import METHODS, RegistrationTracker, tracker
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, MAXIMUM_CYCLE_MM, ScanPair
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, MAXIMUM_CYCLE_MM, ScanPair, Tracker
 from oncotrack.images.files import load, save
 from oncotrack.images.volume import Volume
+from oncotrack.masks.axes import RecistAxes
+from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.phantom import make_patient
 from oncotrack.samples import sample
 
@@ -52,7 +57,7 @@ def bench_follow(lung: Path | None, large: Path | None, progress: Progress = sil
         ``lung_pair`` and ``warped``: for each method millimetres and seconds; for those that search for the lesion also
         ``trust``, ``first_click`` and, in ``warped``, ``seconds_20_clicks``, the time of 20 lesions together on a
         registered pair, with its ratio to one lesion (``times_one_click``) and, including loading and registration, to
-        the first click (``times_first_click``). ``help_seconds_over_python``: time of ``--help``.
+        the first click (``times_first_click``), and ``measured`` (see `measuring_seconds`). ``help_seconds_over_python``: time of ``--help``.
     """
     result: dict[str, Any] = {"help_seconds_over_python": _measure_help_seconds()}
     about = sample("lung-pair")
@@ -162,6 +167,7 @@ def _warped(baseline: Volume, path: Path | None) -> dict[str, Any]:
         if method in searching:
             rows[method]["trust"] = trust(measured)
             rows[method]["seconds_20_clicks"] = _seconds_together(pair, points[:20], method)
+            rows[method]["measured"] = measuring_seconds(pair, points[:20], tracker(method))
     with tempfile.TemporaryDirectory() as folder:
         first = path or save(baseline, Path(folder) / "baseline.nrrd")
         second = save(followup, Path(folder) / "followup.nrrd")
@@ -179,6 +185,80 @@ def _seconds_together(pair: ScanPair, points: np.ndarray, method: str) -> float:
     started = time.perf_counter()
     match_all(chosen, pair, [(point, DEFAULT_RADIUS_MM) for point in points])
     return time.perf_counter() - started
+
+
+def measuring_seconds(pair: ScanPair, points: np.ndarray, chosen: Tracker, radius_mm: float = 8.0) -> dict[str, float]:
+    """Measure the seconds for matches with mask and diameters, at once and one after the other, on a registered pair.
+
+    Every point gets a ball as its mask at baseline.
+
+    Parameters
+    ----------
+    pair : ScanPair
+        Registered.
+    points : (N, 3) ndarray
+        In the baseline, RAS mm.
+    chosen : Tracker
+        The method.
+    radius_mm : float
+        Of the balls.
+
+    Returns
+    -------
+    dict
+        ``match`` and ``match_and_measure``: medians for one lesion, and their ratio ``times_match``; ``together``: all lesions in
+        one batch; ``one_by_one``: matched, and their masks made from two diameters, one after the other, as version 0.1 does
+        it; ``ratio``: of the two.
+    """
+    lesions = [_ball(pair.baseline, point, radius_mm) for point in points]
+    alone, measured, drawn = [], [], []
+    for before in lesions:
+        started = time.perf_counter()
+        (match,) = match_all(chosen, pair, [(before.centre, radius_mm)])
+        matched = time.perf_counter()
+        seen = measure_if_possible(pair, before, match.observation())
+        ended = time.perf_counter()
+        propagate_to_3d(pair.followup, _axes_at(match.position, radius_mm, pair.followup))
+        alone.append(matched - started)
+        measured.append(ended - started)
+        drawn.append(time.perf_counter() - ended)
+        assert seen.centre == match.position
+    started = time.perf_counter()
+    matches = match_all(chosen, pair, [(before.centre, radius_mm) for before in lesions])
+    measure_each(pair, lesions, matches)
+    together, one_by_one = time.perf_counter() - started, sum(alone) + sum(drawn)
+    match, both = statistics.median(alone), statistics.median(measured)
+    return {
+        "match": match,
+        "match_and_measure": both,
+        "times_match": both / match,
+        "together": together,
+        "one_by_one": one_by_one,
+        "ratio": together / one_by_one,
+    }
+
+
+def _ball(scan: Volume, centre: np.ndarray, radius_mm: float) -> Observation:
+    """Return a lesion whose mask is a ball."""
+    at = point(centre.tolist())
+    corners = scan.geometry.to_ijk(np.add(centre, np.array([[-1], [1]]) * (radius_mm + max(scan.spacing))))
+    part = scan.cropped(np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1)
+    k, j, i = np.indices(part.geometry.shape)
+    inside = np.linalg.norm(part.geometry.to_ras(np.stack([i, j, k], -1)) - centre, axis=-1) <= radius_mm
+    return Observation(
+        centre=at, radius_mm=radius_mm, mask=PackedMask.of(Volume(inside.astype(np.uint8), part.geometry))
+    )
+
+
+def _axes_at(at: Sequence[float], radius_mm: float, scan: Volume) -> RecistAxes:
+    """Return two diameters of a ball in the nearest slice of a scan."""
+    ijk = scan.geometry.to_ijk(np.asarray(at, float))
+    middle = scan.geometry.to_ras(
+        [*np.clip(ijk[:2], 0, None), np.clip(round(float(ijk[2])), 0, scan.geometry.size[2] - 1)]
+    )
+    half = radius_mm * np.asarray(scan.direction).T[:2]
+    long, short = (Axis(point(middle - each), point(middle + each)) for each in (half[0], 0.9 * half[1]))
+    return RecistAxes.of(long, short)
 
 
 def trust(measured: dict[str, Any], cycle_mm: float = MAXIMUM_CYCLE_MM, near_mm: float = 5.0) -> dict[str, int]:

@@ -122,18 +122,13 @@ def _summary(result: CourseResponse) -> str:
 def _write(out: Path, results: Sequence[CourseResponse], scans: Scans | None) -> list[Path]:
     from oncotrack.atomic import replacing, write_text
     from oncotrack.findings.names import file_stems
-    from oncotrack.report.response import write_response_page, write_response_pdf
+    from oncotrack.report.response import write_response
     from oncotrack.report.response_plots import plot_spider, plot_swimmer, plot_waterfall
-    from oncotrack.response.table import csv_text, plain_text, table
+    from oncotrack.response.table import csv_text
 
     written = []
     for stem, result in zip(file_stems([each.course.name for each in results]), results, strict=True):
-        written += [
-            write_text(out / f"{stem}.response.csv", csv_text(table(result))),
-            write_text(out / f"{stem}.response.txt", plain_text(result)),
-            write_response_page(out / f"{stem}.response.html", result, scans),
-            write_response_pdf(out / f"{stem}.response.pdf", result, scans),
-        ]
+        written += write_response(out, f"{stem}.response", result, scans)
     if len(results) > 1:
         header = ["patient", "best overall response", "best change (%)", "progression", "days"]
         written.append(write_text(out / "cohort.csv", csv_text([header, *map(_row, results)])))

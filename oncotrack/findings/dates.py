@@ -30,3 +30,15 @@ def day_text(text: str) -> str:
     """
     day = parse_day(text)
     return day.isoformat() if day else f"invalid date {text.strip()}" if text.strip() else ""
+
+
+def days_between(earlier: str, later: str) -> int | None:
+    """Return the days from one scan to another; None where a date is missing or no day of the calendar.
+
+    Parameters
+    ----------
+    earlier, later : str
+        See `parse_day`.
+    """
+    start, end = parse_day(earlier), parse_day(later)
+    return (end - start).days if start and end else None

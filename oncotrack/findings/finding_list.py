@@ -34,6 +34,8 @@ class FindingList(EditHistory[FindingsDocument]):
         The reader's answers to questions about the scans.
     measurements : sequence of Measurement
         The reader's measurements; `MeasurementList` changes them.
+    criteria : str
+        Criteria of the response to treatment.
 
     Examples
     --------
@@ -51,8 +53,10 @@ class FindingList(EditHistory[FindingsDocument]):
         findings: Sequence[Finding] = (),
         notes: Sequence[Note] = (),
         measurements: Sequence[Measurement] = (),
+        criteria: str = FindingsDocument.criteria,
     ) -> None:
-        super().__init__(FindingsDocument(tuple(time_points), tuple(findings), tuple(notes), tuple(measurements)))
+        content = FindingsDocument(tuple(time_points), tuple(findings), tuple(notes), tuple(measurements))
+        super().__init__(replace(content, criteria=criteria))
         self._saved_header = self._header
 
     # content
@@ -91,6 +95,11 @@ class FindingList(EditHistory[FindingsDocument]):
     def measurements(self) -> tuple[Measurement, ...]:
         """The reader's measurements, oldest first."""
         return self._content.measurements
+
+    @property
+    def criteria(self) -> str:
+        """Criteria of the response to treatment, "recist11" or "irecist"."""
+        return self._content.criteria
 
     @property
     def used_time_points(self) -> set[str]:
@@ -168,6 +177,17 @@ class FindingList(EditHistory[FindingsDocument]):
             Those of the list.
         """
         self._change_without_undo(time_points=tuple(time_points))
+
+    def set_criteria(self, criteria: str) -> None:
+        """Choose the criteria of the response to treatment.
+
+        Parameters
+        ----------
+        criteria : str
+            A key of `response.result.CRITERIA`.
+        """
+        if criteria != self.criteria:
+            self._replace("choose the criteria", criteria=criteria)
 
     def set_notes(self, notes: Sequence[Note]) -> None:
         """Set the reader's answers to questions about the scans. Undo does not change them.
@@ -475,7 +495,7 @@ class FindingList(EditHistory[FindingsDocument]):
             Not JSON, another schema, a newer version, or a field that does not fit (it is named).
         """
         document = findings_json.parse(text, source)
-        return cls(document.time_points, document.findings, document.notes, document.measurements)
+        return cls(document.time_points, document.findings, document.notes, document.measurements, document.criteria)
 
     def load_json(self, text: str, source: str = "The findings") -> None:
         """Replace the whole content by another list's, as one command.

@@ -29,7 +29,7 @@ _SIDES = {side.value for side in (Side.LEFT, Side.RIGHT, Side.MIDLINE)}
 class FindingsDocument:
     """The content of a list of findings; the names of its fields are the keys of the JSON text.
 
-    `freed_labels`, labels that were renamed or deleted in this session, are not written.
+    `criteria` are those of the response to treatment, a key of `response.result.CRITERIA`. `freed_labels`, labels that were renamed or deleted in this session, are not written.
     """
 
     time_points: tuple[TimePoint, ...]
@@ -39,6 +39,7 @@ class FindingsDocument:
     schema: str = SCHEMA
     version: int = VERSION
     freed_labels: tuple[str, ...] = ()
+    criteria: str = "recist11"
 
 
 def dump(document: FindingsDocument) -> str:

@@ -92,13 +92,15 @@ def volume_text(observation: Observation) -> str:
     return "" if volume is None else f"{volume / 1000:.{1 if volume >= 1000 else 2}f} ml"
 
 
-def change_text(before: Observation | None, after: Observation | None) -> str:
-    """Return the change of the measured sizes: "long -3.2 mm (-21.9 %), short -1.0 mm (-12.2 %), volume -40.0 %".
+def change_text(before: Observation | None, after: Observation | None, days: int | None = None) -> str:
+    """Return the change of the measured sizes: "long -3.2 mm (-21.9 %), volume -1.20 ml (-40.0 %)".
 
     Parameters
     ----------
     before, after : Observation or None
         The finding at an earlier and at a later time point.
+    days : int, optional
+        Between the two; added as "in 56 days".
 
     Returns
     -------
@@ -115,5 +117,7 @@ def change_text(before: Observation | None, after: Observation | None) -> str:
                 by = new.length_mm - old.length_mm
                 changes.append(f"{name} {signed_text(by, 'mm')} ({signed_text(100 * by / old.length_mm, '%')})")
     if before.volume_mm3 and after.volume_mm3:
-        changes.append(f"volume {signed_text(100 * (after.volume_mm3 / before.volume_mm3 - 1), '%')}")
-    return ", ".join(changes)
+        by = after.volume_mm3 - before.volume_mm3
+        millilitres = f"{by / 1000:+.{1 if abs(by) >= 1000 else 2}f} ml"
+        changes.append(f"volume {millilitres} ({signed_text(100 * by / before.volume_mm3, '%')})")
+    return ", ".join(changes) + (f" in {days} days" if changes and days is not None else "")

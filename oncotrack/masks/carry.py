@@ -12,13 +12,14 @@ from oncotrack.findings.finding import Point
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.grabcut import bounded_by
+from oncotrack.masks.partial_volume import smoothed, with_steps
 from oncotrack.masks.shape import IntensityModel
 from oncotrack.masks.windows import lesion_window
 from oncotrack.registration.registration import Registration
 
 SMALLEST, LARGEST = 0.3, 2.3
 """Sizes that are tried, in sizes of the baseline mask; the largest one is that of the ring's outer border."""
-SPREAD = 0.35
+SPREAD = 0.4
 """Standard deviation of the natural logarithm of the size."""
 SHIFT_MM = 4.0
 """Standard deviation of the match's distance from the lesion's centre, mm."""
@@ -28,9 +29,12 @@ RING, OPPOSED = 0.35, 0.45
 """Width of the ring around the mask that should not resemble the lesion, in radii, and its weight."""
 SURE, POSSIBLE, TRUST, BLUR = 0.6, 1.3, 0.8, 0.12
 """As in `grabcut`, around the fitted shape."""
-NOISE = 0.6
-"""Standard deviation of the Gaussian that smooths the likelihood, voxels."""
-_SIZES = 33
+NEXT_MM, NEIGHBOUR = 1.5, -1.0
+"""Distance from the mask at baseline beyond which what resembled the lesion there is a neighbour, and the largest log
+likelihood ratio of a neighbour."""
+CLEAR = 0.4
+"""Share of `TRUST` that is left where the intensities of lesion and surroundings do not overlap."""
+_SIZES, _SPARSE = 33, 3  # the coarse search uses every third voxel
 _FINEST, _COARSEST = 0.7, 2.5  # grid, mm
 
 
@@ -91,7 +95,19 @@ def carry_mask(
         raise InputError("The match lies outside the follow-up. Place it on the lesion first.")
     template = _Template(baseline, mask, followup, registration, centre)
     fit = template.fit()
-    return _on_grid(template.delineate(fit), followup), fit
+    return template.delineate(fit), fit
+
+
+@dataclass(frozen=True, eq=False)
+class _Voxels:
+    """Voxels of the template: their shell by size, the voxels within each size, their place in the grid that is searched, whether
+    they are of a neighbour, and the number of those inside the baseline mask."""
+
+    shell: np.ndarray
+    counts: np.ndarray
+    place: np.ndarray
+    is_neighbour: np.ndarray
+    area: int
 
 
 class _Template:
@@ -105,76 +121,72 @@ class _Template:
         extent = float(np.linalg.norm(points - middle, axis=1).max()) + max(mask.spacing) / 2
         step = float(np.clip(extent / 10, _FINEST, _COARSEST))
         at_baseline = _signed_distances(mask, middle, 2.4 * extent + 4, step)
+        self._baseline, self._followup, self._step, self._extent = baseline, followup, step, extent
         self._radius = max(-float(at_baseline.array.min()), step)
-        self._baseline, self._followup, self._step = baseline, followup, step
-        self._values_at_baseline = baseline.resampled(at_baseline.geometry).array
-        self._radius_at_baseline = 1 + at_baseline.array / self._radius
         reach = LARGEST * extent + 2
-        grid = Geometry.around(centre, (reach,) * 3, step)
-        back = middle + (_points(grid) - centre) @ _local_matrix(registration, registration.to_followup(middle)).T
-        self._distances = at_baseline.sample(back, fill=3 * extent).reshape(grid.shape)
+        self._grid = Geometry.around(centre, (reach,) * 3, step)
+        back = middle + (_points(self._grid) - centre) @ _local_matrix(registration, registration.to_followup(middle)).T
+        self._distances = at_baseline.sample(back, fill=3 * extent).reshape(self._grid.shape)
         self._margin = int(np.ceil(min(2.5 * SHIFT_MM, 1.2 * self._radius + 2) / step))
-        self._image = followup.resampled(Geometry.around(centre, (reach + self._margin * step,) * 3, step))
-        self._offset = (np.array(self._image.array.shape) - np.array(grid.shape)) // 2
+        self._searched = Geometry.around(centre, (reach + self._margin * step,) * 3, step)
+        self._before = with_steps(baseline, at_baseline.geometry)
+        self._after = with_steps(followup, self._searched)
+        values = self._before.resampled(at_baseline.geometry, nearest=True).array
+        self._model = _model(baseline, values, 1 + at_baseline.array / self._radius)
         self._borders = (np.linspace(SMALLEST, LARGEST, _SIZES) - 1) * self._radius
-        self._used = np.flatnonzero(self._distances.ravel() < self._borders[-1])
-        self._shell = np.digitize(self._distances.ravel()[self._used], self._borders)
-        self._counts = np.cumsum(np.bincount(self._shell, minlength=_SIZES))
-        self._area = max(int((self._distances < 0).sum()), 1)
-        where = np.stack(np.unravel_index(self._used, grid.shape)) + self._offset[:, None]
-        self._in_image = np.ravel_multi_index(tuple(where), self._image.array.shape)
-        self._strides = np.array(self._image.array.strides) // self._image.array.itemsize
+        distances = self._distances.ravel()
+        used = np.flatnonzero(distances < self._borders[-1])
+        resembled = _log_ratios(self._model, self._before).sample(back[used], fill=-1) > 0
+        self._all = self._voxels(used, resembled & (distances[used] > NEXT_MM))
+        self._some = self._voxels(used[::_SPARSE], (resembled & (distances[used] > NEXT_MM))[::_SPARSE])
+
+    def _voxels(self, used: np.ndarray, is_neighbour: np.ndarray) -> _Voxels:
+        distances = self._distances.ravel()[used]
+        shell = np.digitize(distances, self._borders)
+        margin = (np.array(self._searched.shape) - np.array(self._grid.shape)) // 2
+        where = np.stack(np.unravel_index(used, self._grid.shape)) + margin[:, None]
+        place = np.asarray(np.ravel_multi_index(tuple(where), self._searched.shape))
+        counts = np.cumsum(np.bincount(shell, minlength=_SIZES))
+        return _Voxels(shell, counts, place, is_neighbour, max(int((distances < 0).sum()), 1))
 
     def fit(self) -> Fit:
         """Return the most likely shift and size: coarsely over all shifts, then in ever smaller steps around the best one."""
-        model = self._model(self._baseline, self._values_at_baseline, self._radius_at_baseline)
-        ratios = scipy.ndimage.gaussian_filter(model.log_ratios(self._image.array), NOISE).ravel()
-        weight = WEIGHT_PER_MM * self._radius * (1 - model.overlap) ** 2
+        ratios = _log_ratios(self._model, self._after).resampled(self._searched, fill=0).array.ravel()
+        weight = WEIGHT_PER_MM * self._radius * (1 - self._model.overlap) ** 2
         stride = max(round(max(self._radius / 3, 1.5) / self._step), 1)
         best, reach = Fit(), self._margin
         while stride >= 1:
-            for shift in _cube(reach, stride) + self._voxels(best):
+            voxels, middle = self._some if stride > 1 else self._all, self._shift_voxels(best)
+            best = Fit(best.shift, best.size)  # its score was that of other voxels
+            for shift in _cube(reach, stride) + middle:
                 if np.linalg.norm(shift) <= self._margin:
-                    best = max(best, self._at(ratios, weight, shift), key=lambda fit: fit.score)
+                    best = max(best, self._at(voxels, ratios, weight, shift), key=lambda fit: fit.score)
             stride //= 2
-            reach = stride
+            reach = max(stride, 1)
         return best
 
-    def _model(self, image: Volume, values: np.ndarray, radius: np.ndarray) -> IntensityModel:
-        return IntensityModel(values, radius, lesion_window(image, values, radius < 0.9))
-
-    def _at(self, ratios: np.ndarray, weight: float, shift: np.ndarray) -> Fit:
+    def _at(self, voxels: _Voxels, ratios: np.ndarray, weight: float, shift: np.ndarray) -> Fit:
         """Return the best size at a shift (z, y, x), in voxels of the grid."""
-        values = ratios[self._in_image + int(shift @ self._strides)]
-        sums = np.cumsum(np.bincount(self._shell, values, _SIZES))
-        width = max(round(RING * (_SIZES - 1) / (LARGEST - SMALLEST)), 1)
-        outer = np.minimum(np.arange(_SIZES) + width, _SIZES - 1)
-        ring = (sums[outer] - sums) / np.maximum(self._counts[outer] - self._counts, 1)
-        evidence = (sums - OPPOSED * self._counts * ring) / self._area
+        _depth, height, width = self._searched.shape
+        values = ratios[voxels.place + int(shift @ (height * width, width, 1))]
+        values = np.where(voxels.is_neighbour, np.minimum(values, NEIGHBOUR), values)
+        sums = np.cumsum(np.bincount(voxels.shell, values, _SIZES))
+        ring_width = max(round(RING * (_SIZES - 1) / (LARGEST - SMALLEST)), 1)
+        outer = np.minimum(np.arange(_SIZES) + ring_width, _SIZES - 1)
+        ring = (sums[outer] - sums) / np.maximum(voxels.counts[outer] - voxels.counts, 1)
+        evidence = (sums - OPPOSED * voxels.counts * ring) / voxels.area
         sizes = 1 + self._borders / self._radius
         mm = shift * self._step
         score = weight * evidence - np.log(sizes) ** 2 / (2 * SPREAD**2) - (mm**2).sum() / (2 * SHIFT_MM**2)
-        n = int(score[:-width].argmax())
+        n = int(score[:-ring_width].argmax())
         return Fit((float(mm[2]), float(mm[1]), float(mm[0])), float(sizes[n]), float(score[n]))
 
-    def _part(self, fit: Fit) -> np.ndarray:
-        """Return the follow-up's intensities under the shifted template."""
-        low = self._low(fit)
-        return self._image.array[tuple(slice(a, a + n) for a, n in zip(low, self._distances.shape, strict=True))]
-
-    def _low(self, fit: Fit) -> np.ndarray:
-        return self._offset + self._voxels(fit)
-
-    def _voxels(self, fit: Fit) -> np.ndarray:
+    def _shift_voxels(self, fit: Fit) -> np.ndarray:
         """Return a shift (z, y, x) in voxels of the grid."""
         return np.round(np.array(fit.shift[::-1]) / self._step).astype(int)
 
-    def _normalised(self, size: float) -> np.ndarray:
-        """Return the normalised radius: 0 at the innermost voxel, 1 on the border of the template of a size."""
-        return 1 + (self._distances - (size - 1) * self._radius) / (size * self._radius)
-
     def delineate(self, fit: Fit) -> Volume:
-        """Return the mask on the template's grid: near the template's border the intensities of the follow-up decide.
+        """Return the mask on the follow-up's voxels: near the template's border the intensities of the follow-up decide.
 
         Parameters
         ----------
@@ -186,18 +198,36 @@ class _Template:
         InputError
             Nothing is left.
         """
-        radius, values = self._normalised(fit.size), self._part(fit)
-        model = self._model(self._followup, values, radius)
-        likely = scipy.ndimage.gaussian_filter(model.log_ratios(values), NOISE) > 0
-        innermost = fit.size * self._radius / self._step
-        mask = bounded_by((likely & (radius < POSSIBLE)) | (radius < SURE), radius, BLUR * innermost, TRUST)
+        moved = tuple(np.add(self._grid.origin, fit.shift).tolist())
+        template = Volume(self._distances, replace(self._grid, origin=moved))
+        half = 1.6 * fit.size * self._extent + 2 * self._step
+        corners = self._after.geometry.to_ijk(
+            Geometry.around(template.geometry.centre, (half,) * 3, self._step).corners
+        )
+        image = self._after.cropped(np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1)
+        distances = template.resampled(image.geometry, fill=float(self._distances.max())).array
+        radius = 1 + (distances - (fit.size - 1) * self._radius) / (fit.size * self._radius)
+        model = _model(self._followup, image.array, radius)
+        likely = _log_ratios(model, image).array > 0
+        blur = BLUR * fit.size * self._radius / np.array(image.spacing)[::-1]
+        trust = TRUST * (CLEAR + (1 - CLEAR) * model.overlap)
+        mask = bounded_by((likely & (radius < POSSIBLE)) | (radius < SURE), radius, blur, trust)
         if not mask.any():
             raise InputError(
                 "Nothing like the lesion of the baseline is at the match. Draw it there, or mark it as absent."
             )
-        first = self._image.geometry.to_ras(self._low(fit)[::-1])
-        grid = Geometry.from_values(mask.shape[::-1], self._step, first, self._image.direction)
-        return Volume(mask.astype(np.float32), grid, self._followup.name)
+        kji = np.argwhere(mask)
+        kept = replace(image, array=mask.astype(np.uint8)).cropped(kji.min(0)[::-1], kji.max(0)[::-1] + 1)
+        return Volume(kept.array, kept.geometry, self._followup.name)
+
+
+def _model(image: Volume, values: np.ndarray, radius: np.ndarray) -> IntensityModel:
+    return IntensityModel(values, radius, lesion_window(image, values, radius < 0.9))
+
+
+def _log_ratios(model: IntensityModel, image: Volume) -> Volume:
+    """Return the log likelihood ratio of every voxel, lesion against surroundings."""
+    return smoothed(replace(image, array=model.log_ratios(image.array)))
 
 
 def _local_matrix(registration: Registration, centre: np.ndarray, step_mm: float = 8.0) -> np.ndarray:
@@ -231,14 +261,3 @@ def _points(grid: Geometry) -> np.ndarray:
     """Return the RAS positions of a grid's voxels, (N, 3), in the order of its array."""
     k, j, i = np.indices(grid.shape).reshape(3, -1)
     return grid.to_ras(np.stack([i, j, k], -1))
-
-
-def _on_grid(mask: Volume, scan: Volume) -> Volume:
-    """Return a mask on the scan's own voxels: those of which at least half is inside, cropped to it."""
-    corners = scan.geometry.to_ijk(mask.geometry.corners)
-    part = scan.cropped(corners.min(0) - 1, corners.max(0) + 2)
-    share = mask.resampled(part.geometry, fill=0).array
-    chosen = share >= min(0.5, float(share.max()))
-    kji = np.argwhere(chosen)
-    kept = replace(part, array=chosen.astype(np.uint8)).cropped(kji.min(0)[::-1], kji.max(0)[::-1] + 1)
-    return Volume(kept.array, kept.geometry, scan.name)

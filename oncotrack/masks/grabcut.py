@@ -103,7 +103,7 @@ def grabcut(grey: np.ndarray, start: np.ndarray, models: Models | None = None) -
     return keep_connected(inside, start == cv2.GC_FGD), (background, foreground)
 
 
-def bounded_by(mask: np.ndarray, radius: np.ndarray, blur: float, trust: float = TRUST) -> np.ndarray:
+def bounded_by(mask: np.ndarray, radius: np.ndarray, blur: float | np.ndarray, trust: float = TRUST) -> np.ndarray:
     """Smooth a mask and pull its border towards a normalised radius of 1.
 
     A pixel is kept where ``G * mask - 1/2 + trust * (1 - radius) > 0``, G being a Gaussian. Where the grey levels
@@ -115,8 +115,8 @@ def bounded_by(mask: np.ndarray, radius: np.ndarray, blur: float, trust: float =
         The mask to smooth.
     radius : (H, W) ndarray
         `ellipse.radius_profile` or `ellipse.radius_of_mask`.
-    blur : float
-        Standard deviation of G, pixels.
+    blur : float or (N,) ndarray
+        Standard deviation of G, pixels; along each axis of the array.
     trust : float
         Weight of the radius.
 
@@ -126,7 +126,8 @@ def bounded_by(mask: np.ndarray, radius: np.ndarray, blur: float, trust: float =
         The smoothed mask.
     """
     share = scipy.ndimage.gaussian_filter(mask.astype(np.float32), blur)
-    return keep_connected(share - 0.5 + trust * (1 - radius) > 0, radius < _CORE)
+    core = max(_CORE, float(radius.min()) + 1e-6)  # of a small lesion, the innermost pixel may be farther out
+    return keep_connected(share - 0.5 + trust * (1 - radius) > 0, radius < core)
 
 
 def keep_connected(inside: np.ndarray, core: np.ndarray) -> np.ndarray:

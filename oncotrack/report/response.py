@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from oncotrack import __version__
-from oncotrack.atomic import replacing
+from oncotrack.atomic import replacing, write_text
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, TimePoint
 from oncotrack.images.volume import Volume
@@ -18,14 +18,15 @@ from oncotrack.report.lesion_pictures import origin_text, picture_of
 from oncotrack.report.page import png, write_page
 from oncotrack.report.response_plots import plot_course
 from oncotrack.response.result import CRITERIA, CourseResponse
-from oncotrack.response.table import sentences, table
+from oncotrack.response.table import csv_text, plain_text, sentences, table
 
 NOTICE = "Research use only; not a medical device."
 _KEY = (
     "Diameters in mm: long axes, short axes of lymph nodes. NE: not evaluable. Dash: not assessed. In the pictures the long "
     "axis is yellow, the short axis blue; the patient's right is on the left, and all visits of a lesion have one scale."
 )
-_LINES_PER_PAGE, _LINE_LENGTH = 62, 118
+_LINES_PER_PAGE, _LINE_LENGTH = 44, 150
+_LETTERS_PER_INCH = 15
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,28 @@ class Scans:
         """Return the picture of a lesion, or None, and its provenance."""
         finding = next(each for each in self.findings if each.uid == uid)
         return picture_of(finding, self.time_points, self.volumes), origin_text(finding, self.time_points)
+
+
+def write_response(folder: Path, stem: str, result: CourseResponse, scans: Scans | None = None) -> list[Path]:
+    """Write the response as table (CSV), text, page and PDF, and return their paths.
+
+    Parameters
+    ----------
+    folder : Path
+        Where the files go.
+    stem : str
+        Their name without suffix.
+    result : CourseResponse
+        Of one patient.
+    scans : Scans, optional
+        For pictures of the lesions.
+    """
+    return [
+        write_text(folder / f"{stem}.csv", csv_text(table(result))),
+        write_text(folder / f"{stem}.txt", plain_text(result)),
+        write_response_page(folder / f"{stem}.html", result, scans),
+        write_response_pdf(folder / f"{stem}.pdf", result, scans),
+    ]
 
 
 def write_response_page(path: str | Path, result: CourseResponse, scans: Scans | None = None) -> Path:
@@ -105,11 +128,23 @@ def write_response_pdf(path: str | Path, result: CourseResponse, scans: Scans | 
             assert scans is not None
             picture, origin = scans.of(lesion.id)
             if picture is not None:
-                picture.suptitle(f"{lesion.label}. {origin}", color="#e8eaed", fontsize=7, wrap=True)
+                _put_text_above(picture, f"{lesion.label}. {origin}")
                 pages.savefig(picture, facecolor=picture.get_facecolor())
         pages.infodict()["Title"] = _title(result)
         pages.infodict()["Creator"] = f"OncoTrack {__version__}"
     return Path(path)
+
+
+def _put_text_above(picture: Any, words: str) -> None:
+    """Make a figure higher, by lines of text above what it shows."""
+    width, height = picture.get_size_inches()
+    lines = textwrap.wrap(words, int(width * _LETTERS_PER_INCH))
+    more = 0.2 + 0.16 * len(lines)
+    share = height / (height + more)
+    below, above = picture.subplotpars.bottom * share, picture.subplotpars.top * share
+    picture.set_size_inches(width, height + more)
+    picture.subplots_adjust(bottom=below, top=above)
+    picture.text(0.02, 1 - 0.1 / (height + more), "\n".join(lines), color="#e8eaed", fontsize=8, va="top")
 
 
 def _lesion_section(result: CourseResponse, scans: Scans) -> list[str]:
@@ -147,7 +182,8 @@ def _table_page(result: CourseResponse) -> Any:
     drawn.auto_set_font_size(False)
     drawn.set_fontsize(max(5, 9 - len(head) / 3))
     drawn.scale(1, 1.4)
-    figure.text(0.05, 0.03, f"{_KEY}\nOncoTrack {__version__}. {NOTICE}", fontsize=7, wrap=True)
+    key = "\n".join(textwrap.wrap(_KEY, _LINE_LENGTH))
+    figure.text(0.05, 0.03, f"{key}\nOncoTrack {__version__}. {NOTICE}", fontsize=7)
     return figure
 
 

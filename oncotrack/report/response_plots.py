@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from oncotrack.response.sums import diameter_mm, target_sum
 
 COLOURS = {"CR": "#117733", "PR": "#44aa99", "SD": "#ddaa33", "PD": "#cc3355", "NE": "#888888"}
 _LESIONS = ("#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377")
+_LESION_MARKS = ("o", "v", "D", "^", "P", "X")
+_DARK: Any = {"text.color": "#e8eaed", "axes.labelcolor": "#e8eaed", "axes.edgecolor": "#9aa5b1", "xtick.color": "#e8eaed",
+         "ytick.color": "#e8eaed", "grid.color": "#6b7580"}  # fmt: skip
 _MARKS = {"CR": "^", "PR": "^", "PD": "X"}
 _DAYS_PER_WEEK = 7
 
@@ -29,13 +33,15 @@ def group(response: str) -> str:
     return {"UPD": "PD", "CPD": "PD"}.get(word, "SD" if word.startswith("Non") else word if word in COLOURS else "NE")
 
 
-def plot_course(result: CourseResponse) -> Any:
+def plot_course(result: CourseResponse, *, is_small: bool = False) -> Any:
     """Draw the sum of diameters and each target lesion's diameter over time, with the thresholds of PR and PD.
 
     Parameters
     ----------
     result : CourseResponse
         Of one patient.
+    is_small : bool
+        Draw it for a narrow panel, with the legend below and no title.
 
     Returns
     -------
@@ -43,16 +49,21 @@ def plot_course(result: CourseResponse) -> Any:
     """
     course = result.course
     times, unit = _times(course)
-    figure, axes = _figure(f"{course.name or 'Target lesions'}, {CRITERIA[result.criteria]}", unit, "diameter (mm)")
+    title = "" if is_small else f"{course.name or 'Target lesions'}, {CRITERIA[result.criteria]}"
+    size = {"width": 4.0, "height": 3.6} if is_small else {}
+    figure, axes = _figure(title, unit, "diameter (mm)", **size)
+    if unit == "visit":
+        axes.set_xticks(times, [visit.label for visit in course.visits], rotation=20 if is_small else 0)
     for number, lesion in enumerate(course.of_role(Role.TARGET)):
         points = list(_diameters(result, lesion, times))
         if points:
-            colour = _LESIONS[number % len(_LESIONS)]
-            axes.plot(*zip(*points, strict=True), "o-", color=colour, label=lesion.label, linewidth=1.2, markersize=4)
+            colour, mark = _LESIONS[number % len(_LESIONS)], _LESION_MARKS[number % len(_LESION_MARKS)]
+            line = {"color": colour, "marker": mark, "linewidth": 1.2, "markersize": 5}
+            axes.plot(*zip(*points, strict=True), label=lesion.label, **line)
     sums = [target_sum(course, n, result.settings).mm for n in range(len(course.visits))]
     known = [(time, mm) for time, mm in zip(times, sums, strict=True) if mm is not None]
     if known:
-        axes.plot(*zip(*known, strict=True), "s-", color="black", label="sum", linewidth=2)
+        axes.plot(*zip(*known, strict=True), "s-", color=axes.xaxis.label.get_color(), label="sum", linewidth=2)
     if sums[0]:
         axes.axhline(
             sums[0] * (1 - PARTIAL_PERCENT / 100), color=COLOURS["PR"], linestyle=":", label="PR from baseline"
@@ -64,8 +75,29 @@ def plot_course(result: CourseResponse) -> Any:
             textcoords="offset points", ha="center", color=COLOURS[group(each.overall.response.value)], weight="bold",
         )  # fmt: skip
     axes.set_ylim(0, top * 1.2)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
+    if axes.get_legend_handles_labels()[0] and is_small:
+        figure.legend(loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    elif axes.get_legend_handles_labels()[0]:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False)
     return figure
+
+
+def course_svg(result: CourseResponse, *, is_dark: bool) -> str:
+    """Return `plot_course` as SVG with a transparent background, for a dark or a light page.
+
+    Parameters
+    ----------
+    result : CourseResponse
+        Of one patient.
+    is_dark : bool
+        Whether the page is dark.
+    """
+    import matplotlib
+
+    buffer = io.StringIO()
+    with matplotlib.rc_context(_DARK if is_dark else {}):
+        plot_course(result, is_small=True).savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def plot_waterfall(results: Sequence[CourseResponse]) -> Any:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-FINDINGS, NODES, MASKS, MEASURE, VIEW, FILES = "findings", "nodes", "masks", "measure", "view", "files"
+FINDINGS, RESPONSE, NODES, MASKS = "findings", "response", "nodes", "masks"
+MEASURE, VIEW, FILES = "measure", "view", "files"
 PETCT = "petct"
 """What the tool of the lymph nodes offers beside a PET."""
 PAGE = "page"
-"""The tools, which are tabs in the browser; `PAGE` stands for what only the browser's page has. In Slicer, Lesion Follow-Up offers the commands of `FINDINGS` and `VIEW`,
-LN-Tracker those of `NODES`, RECIST Pseudo-Mask those of `MASKS`."""
+"""The tools, which are tabs in the browser; `PAGE` stands for what only the browser's page has. In Slicer, Lesion Follow-Up offers the commands of `FINDINGS`,
+`RESPONSE` and `VIEW`, LN-Tracker those of `NODES`, RECIST Pseudo-Mask those of `MASKS`."""
 SLICER_KEYS = frozenset("FBGRVQ")
 """Keys that Slicer's slice views use, so that no command may."""
 _BROWSER_KEYS = {
@@ -187,6 +188,22 @@ COMMANDS = (
         "",
         "follow_onward",
     ),
+    ReaderCommand(
+        "measure_match",
+        "Measure",
+        "Propose mask and diameters of this lesion in the follow-up, and in the baseline where it has none.",
+        (FINDINGS,),
+        "=",
+        "measure",
+    ),
+    ReaderCommand(
+        "measure_matches",
+        "Measure all",
+        "Propose mask and diameters of every match without a size that you decided on. One step of undo.",
+        (FINDINGS,),
+        "",
+        "measure_all",
+    ),
     ReaderCommand("show_visit", "Show visit", "Show this visit beside the one before it.", (FINDINGS,)),
     ReaderCommand(
         "add_visit",
@@ -196,6 +213,84 @@ COMMANDS = (
         "",
         "set_visits",
     ),
+    # response to treatment
+    ReaderCommand(
+        "response_target",
+        "Target lesion",
+        "Make the current finding a target lesion, or no target lesion any more.",
+        (RESPONSE,),
+        "*",
+        "toggle_target",
+    ),
+    ReaderCommand("response_role", "Role", "Choose the role of a finding in RECIST.", (RESPONSE,), "", "set_role"),
+    ReaderCommand("response_site", "Organ", "Choose the organ of a finding.", (RESPONSE,), "", "set_site"),
+    ReaderCommand(
+        "response_judge",
+        "Judgement",
+        "Say what cannot be measured: too small, not evaluable, unequivocal progression, merged.",
+        (RESPONSE,),
+        "",
+        "judge",
+    ),
+    ReaderCommand(
+        "response_resize",
+        "Diameter",
+        "Give a diameter another length about its middle; the mask follows.",
+        (RESPONSE,),
+        "",
+        "resize",
+    ),
+    ReaderCommand(
+        "response_equivocal",
+        "Suspected only",
+        "The new lesion, or the progression, is suspected but not certain.",
+        (RESPONSE,),
+        "",
+        "set_equivocal",
+    ),
+    ReaderCommand(
+        "response_larger",
+        "Larger",
+        "The lesion is larger than at the visit before (iRECIST).",
+        (RESPONSE,),
+        "",
+        "set_larger",
+    ),
+    ReaderCommand(
+        "response_gone", "Gone", "The lesion is no longer present at this visit.", (RESPONSE,), "-", "mark_gone"
+    ),
+    ReaderCommand("response_criteria", "Criteria", "Choose RECIST 1.1 or iRECIST.", (RESPONSE,), "", "choose_criteria"),
+    ReaderCommand(
+        "response_click",
+        "Choose by click",
+        "Then click lesions in the scans: each gets the role and the organ that are set here.",
+        (RESPONSE,),
+        "",
+        "choose_at",
+    ),
+    ReaderCommand(
+        "response_new",
+        "New lesion in the middle",
+        "Add a new lesion in the middle of the view; Shift and the arrow keys pan it.",
+        (RESPONSE,),
+        "!",
+        "add_new",
+    ),
+    ReaderCommand(
+        "response_report",
+        "Write report",
+        "Write the response as page, PDF, text and table (CSV), with pictures of every lesion at every visit.",
+        (PAGE,),
+    ),
+    ReaderCommand(
+        "response_save",
+        "Save table...",
+        "Save the response as text and as a table (CSV) in a folder.",
+        (RESPONSE,),
+        "",
+        "result",
+    ),
+    ReaderCommand("response_copy", "Copy", "Copy the response into the clipboard.", (PAGE,)),
     # lymph nodes
     ReaderCommand(
         "detect",

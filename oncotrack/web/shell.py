@@ -48,7 +48,7 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
                         tool.title,
                         value=tool.name,
                         size="small",
-                        style="min-width: 0; padding: 0 6px; letter-spacing: 0;",
+                        style="min-width: 0; padding: 0 2px; letter-spacing: 0; font-size: 12.5px;",
                     )
             for tool in viewer.tools:
                 # a panel is created on the page when its tab is first opened

@@ -7,9 +7,9 @@ from typing import Any
 
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, Observation, State
-from oncotrack.findings.sizes import change_text
 from oncotrack.findings.visit_table import description, off_text, reverse_check, size
 from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.followup.panel import change_since_baseline
 
 STATES = {
     State.PROPOSED: ("Proposed", "mdi-help-circle-outline"),
@@ -41,6 +41,7 @@ def match(session: FollowUpScene) -> dict[str, Any]:
         "label": finding.label,
         "title": f"{_HEADINGS.get(seen.state, 'Match of')} {finding.label} in the {visit}",
         "state_text": STATES[seen.state][0],
+        "change": change_since_baseline(session, finding),
         "place": _position_text(seen.centre),
         "ras": [round(value, 3) for value in seen.centre],
         "score": f"{seen.score:.2f}" if seen.score is not None and not is_absent else "",
@@ -73,7 +74,7 @@ def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:
         "icon": icon,
         "trust": f"Reverse check: {check}" if after and after.is_there and (check := reverse_check(after)) else "",
         "axes": " → ".join(filter(None, (_size(before), _size(after)))),
-        "change": change_text(before, after),
+        "change": change_since_baseline(session, finding),
         "about": description(finding),
         "baseline": [round(value, 3) for value in before.centre] if before else None,
         "followup": [round(value, 3) for value in after.centre] if after else None,

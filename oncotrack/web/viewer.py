@@ -87,6 +87,7 @@ class Viewer:
         self.order = DragOrder(self.state, self._loop)
         self.navigation = Navigation(server, self.app.scene, self.views, self.order, self.show_message)
         self.mice = {view.get_singleton_tag(): self._mouse(view) for view in self.views.slices()}
+        self.session.submit = self.submit
         self.views.added.connect(lambda view: self.mice.update({view.get_singleton_tag(): self._mouse(view)}))
         self.session.changed.connect(self.refresh)
         self.session.refused.connect(lambda error: self.show_message(str(error), "error"))

@@ -55,6 +55,11 @@ def _lines(title: str, row: Mapping[str, Any]) -> dict[str, str]:
             ", 20 clicks together {seconds_20_clicks:.2f} s: {times_one_click:.1f} times one, "
             "with loading and registration {times_first_click:.1f} times".format(**row)
         )
+    if "measured" in row:
+        lines[f"{title}, with mask and diameters"] = (
+            "{match_and_measure:.2f} s per click, {times_match:.2f} times the match alone; 20 together {together:.1f} s, one "
+            "by one {one_by_one:.1f} s: ratio {ratio:.2f}".format(**row["measured"])
+        )
     if "trust" in row:
         lines[f"{title}, cycle error"] = (
             "small: {trusted} points, {trusted_and_near} of them within 5 mm; "

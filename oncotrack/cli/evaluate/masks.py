@@ -86,7 +86,9 @@ def masks(
         for name, of in result.get(where, {}).items():
             lines[f"{name}, {where}"] = (
                 "Dice {Dice:.1f} % (median {Dice median:.1f}, 10th percentile {Dice 10th percentile:.1f}), "
-                "ASD {ASD:.2f} mm, box IoU {Box IoU:.1f} %".format(**{**of, "ASD": of["ASD"] or float("nan")})
+                "ASD {ASD:.2f} mm, box IoU {Box IoU:.1f} %, {seconds:.2f} s a lesion".format(
+                    **{**of, "ASD": of["ASD"] or float("nan")}
+                )
             )
     print_result(result, json, lines)
 

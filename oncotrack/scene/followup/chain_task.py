@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from oncotrack.background.jobs import Progress
+from oncotrack.background.jobs import Progress, part_of
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Finding
+from oncotrack.findings.finding import Finding, Observation
 from oncotrack.followup.chain import KnownPosition, KnownPositions, Link, follow_chains
+from oncotrack.followup.measure import measure_if_possible
 from oncotrack.followup.tracker import ScanPair
 from oncotrack.scene.followup.tracking_method import TrackingMethod
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.nodes.time_points import time_point_id
 from oncotrack.scene.session.time_point_selection import TimePointSelection
+
+_MATCHING = 0.8  # end of the part on the progress bar
 
 
 class ChainTasks:
@@ -56,10 +59,20 @@ class ChainTasks:
         def pair_of(earlier: int, later: int) -> ScanPair:
             return scans[earlier, later].pair
 
-        def work(progress: Progress) -> list[tuple[Link, ...]]:
-            return follow_chains(pair_of, len(visits), self._method.tracker(method), chains, progress)
+        starts = [{visit: seen for visit, each in enumerate(ids) if (seen := finding.at(each))} for finding in findings]
 
-        def apply(links: list[tuple[Link, ...]]) -> tuple[Finding, ...]:
+        def work(progress: Progress) -> list[list[tuple[int, Observation]]]:
+            links = follow_chains(
+                pair_of, len(visits), self._method.tracker(method), chains, part_of(progress, 0.0, _MATCHING)
+            )
+            part = part_of(progress, _MATCHING, 1.0)
+            measured = []
+            for number, (seen, chain) in enumerate(zip(starts, links, strict=True)):
+                part(number / len(links), "Measuring")
+                measured.append(_measured(pair_of, seen, chain))
+            return measured
+
+        def apply(links: list[list[tuple[int, Observation]]]) -> tuple[Finding, ...]:
             if any(not scans[key].is_of(*pair.volumes) for key, pair in pairs.items()):
                 raise InputError("The scans were changed meanwhile, so the matches were discarded. Search again.")
             known = self._nodes.findings
@@ -69,8 +82,8 @@ class ChainTasks:
             with known.group(text):
                 self._choice.name_time_points()
                 for finding, chain in zip(findings, links, strict=True):
-                    for link in chain if known.is_still(finding, *ids) else ():
-                        known.observe(finding.uid, ids[link.visit], link.match.observation())
+                    for visit, seen in chain if known.is_still(finding, *ids) else ():
+                        known.observe(finding.uid, ids[visit], seen)
             left = tuple(known[finding.uid] for finding in findings if finding.uid in known)
             if left:
                 self._go_to(left[0].uid)
@@ -95,3 +108,17 @@ class ChainTasks:
                 "the baseline."
             )
         return known
+
+
+def _measured(
+    pair_of: Callable[[int, int], ScanPair], seen: Mapping[int, Observation], chain: Sequence[Link]
+) -> list[tuple[int, Observation]]:
+    """Return the visits of a chain with what was found there, each measured from the visit that it was searched from."""
+    known, found = dict(seen), []
+    for link in chain:
+        match, before = link.match.observation(), known.get(link.start)
+        if before is not None:
+            match = measure_if_possible(pair_of(link.start, link.visit), before, match)
+        known[link.visit] = match
+        found.append((link.visit, match))
+    return found

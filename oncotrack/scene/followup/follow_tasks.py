@@ -8,10 +8,11 @@ from functools import partial
 import slicer
 
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Finding, Kind, TimePoint
+from oncotrack.findings.finding import Finding, Kind, Role, TimePoint
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM
 from oncotrack.scene.followup.chain_task import ChainTasks
 from oncotrack.scene.followup.match_task import MatchTasks
+from oncotrack.scene.followup.measure_tasks import MeasureTasks, may_be_measured
 from oncotrack.scene.followup.overlays import Overlays
 from oncotrack.scene.followup.review_commands import ReviewCommands
 from oncotrack.scene.followup.tracking_method import TrackingMethod
@@ -46,6 +47,7 @@ class FollowTasks(ReviewCommands):
     overlays: Overlays
     _matching: MatchTasks
     _chaining: ChainTasks
+    _measuring: MeasureTasks
 
     def choose_method(self, name: str) -> Task:
         """Return the task that loads another tracker for later searches; if that fails, the previous one is restored."""
@@ -56,10 +58,17 @@ class FollowTasks(ReviewCommands):
         return self._matching.register()
 
     def follow(
-        self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM, *, kind: Kind = Kind.LESION, label: str = ""
+        self,
+        at: Sequence[float],
+        radius_mm: float = DEFAULT_RADIUS_MM,
+        *,
+        kind: Kind = Kind.LESION,
+        label: str = "",
+        role: Role = Role.NONE,
+        site: str = "",
     ) -> Task:
         """Return the task that searches for the lesion at a baseline point (RAS mm); applying it adds a finding and returns it."""
-        return self._matching.follow(at, radius_mm, kind, label)
+        return self._matching.follow(at, radius_mm, kind, label, role, site)
 
     def follow_again(self, uid: str = "") -> Task:
         """Return the task that searches again for a finding (the current one by default), from its baseline position."""
@@ -102,6 +111,20 @@ class FollowTasks(ReviewCommands):
             )
         return self._chaining.follow([finding], f"follow {finding.label} from here on", visits.index(self.followup))
 
+    def measure(self, uid: str = "") -> Task:
+        """Return the task that proposes mask and diameters of a finding's match (the current one's by default).
+
+        Where the baseline has no mask, it gets one too. Sizes that a reader decided on are kept.
+        """
+        finding = self._finding(uid)
+        return self._measuring.measure([finding], f"measure {finding.label}")
+
+    def measure_all(self) -> Task:
+        """Return the task that proposes mask and diameters of every match without a size of a reader, one step of undo."""
+        if not (unmeasured := self.unmeasured):
+            raise InputError("Every match has a size that a reader decided on, or there is no match yet.")
+        return self._measuring.measure(unmeasured, f"measure {len(unmeasured)} findings")
+
     def map_probability(self, uid: str = "") -> Task:
         """Return the task that computes a finding's probability map (the current one's by default) and shows it over the follow-up."""
         finding = self._finding(uid)
@@ -117,6 +140,11 @@ class FollowTasks(ReviewCommands):
     def missing(self) -> tuple[Finding, ...]:
         """Baseline findings without an observation in the follow-up."""
         return tuple(f for f in self.findings if f.at(self.baseline_id) and not f.at(self.followup_id))
+
+    @property
+    def unmeasured(self) -> tuple[Finding, ...]:
+        """Findings whose match can be measured: seen at both visits, without a size that a reader decided on."""
+        return tuple(f for f in self.findings if may_be_measured(f, self.baseline_id, self.followup_id))
 
     @property
     def undecided(self) -> tuple[Finding, ...]:

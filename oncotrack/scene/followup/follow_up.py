@@ -8,13 +8,16 @@ import slicer
 from undo_stack import Signal
 
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings.finding import Observation, Point, Provenance, Role, State, TimePoint, point
+from oncotrack.findings.finding import Kind, Observation, Point, Provenance, Role, State, TimePoint, point
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.shapes import middle
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Tracker
 from oncotrack.registration.registration import Registration
+from oncotrack.scene.followup.axes_edits import AxesEdits
 from oncotrack.scene.followup.chain_task import ChainTasks
 from oncotrack.scene.followup.follow_tasks import FollowTasks
 from oncotrack.scene.followup.match_task import MatchTasks
+from oncotrack.scene.followup.measure_tasks import MeasureTasks
 from oncotrack.scene.followup.overlays import Overlays
 from oncotrack.scene.followup.third_visit import ThirdVisit
 from oncotrack.scene.followup.tracking_method import TRACKERS, TrackingMethod
@@ -52,6 +55,11 @@ class FollowUpScene(FollowTasks):
         What must be asked about the chosen scans.
     third : ThirdVisit
         A third visit beside the two, where the reader wants one.
+    axes_edits : AxesEdits
+        Changes diameters together with their mask.
+    submit : callable
+        Queues the task that an edit in a view needs, for example when an end of a diameter is dragged; by default it runs at
+        once.
     """
 
     changed = Signal()
@@ -77,6 +85,9 @@ class FollowUpScene(FollowTasks):
         self.method = TrackingMethod(self.nodes, trackers or TRACKERS)
         self._matching = MatchTasks(self.nodes, self._choice, self.method, self.go_to)
         self._chaining = ChainTasks(self.nodes, self._choice, self.method, self.go_to)
+        self._measuring = MeasureTasks(self.nodes, self._choice, self.go_to)
+        self.submit: Callable[[Task], object] = Task.run
+        self.axes_edits = AxesEdits(self.nodes, lambda task: self.submit(task))
         self.baseline_row = ViewRow(scene, tuple(baseline_views), BASELINE_GROUP)
         self.followup_row = ViewRow(scene, tuple(followup_views), FOLLOWUP_GROUP, tuple(followup_3d_views))
         self.linking = LinkedRows(self.baseline_row, self.followup_row, lambda: self.registration)
@@ -95,6 +106,7 @@ class FollowUpScene(FollowTasks):
 
     def close(self) -> None:
         """Stop observing the scene; the nodes stay."""
+        self.axes_edits.close()
         self.linking.close()
         self.third.changed.disconnect(self._on_third)
         self.third.close()
@@ -227,11 +239,11 @@ class FollowUpScene(FollowTasks):
         finding = self._finding(uid)
         self.nodes.select(finding.uid)
         if (seen := finding.at(self.baseline_id)) is not None:
-            reveal(self.baseline_row.slices(), seen.centre)
+            reveal(self.baseline_row.slices(), _place(seen))
         with self.linking.paused(), self.third.linking.paused():
             for time_point, row in self._rows[1:]:
                 if (seen := finding.at(time_point)) is not None:
-                    reveal(row.slices(), seen.centre)
+                    reveal(row.slices(), _place(seen))
                 elif row is self.third.row:
                     self.third.align()
 
@@ -240,14 +252,22 @@ class FollowUpScene(FollowTasks):
         self._choice.scans()
         place_point_in(self.nodes.fiducials(self.baseline_id))
 
-    def place(self, at: Sequence[float], radius_mm: float = DEFAULT_RADIUS_MM) -> Task:
+    def place(
+        self,
+        at: Sequence[float],
+        radius_mm: float = DEFAULT_RADIUS_MM,
+        *,
+        kind: Kind = Kind.LESION,
+        role: Role = Role.NONE,
+        site: str = "",
+    ) -> Task:
         """Mark a baseline point (RAS mm) as pending, and return the task that searches for it in the follow-up.
 
         If the task fails or is cancelled, the mark is removed.
         """
         self._choice.scans()
         self.nodes.mark_pending(self.baseline_id, point(at))
-        return self.follow(at, radius_mm)
+        return self.follow(at, radius_mm, kind=kind, role=role, site=site)
 
     def stop_placing(self) -> None:
         """Return to navigation with the mouse."""
@@ -317,3 +337,10 @@ class FollowUpScene(FollowTasks):
             self._choice.name_time_points()
             finding = self.findings.add(time_point, seen, role=Role.NEW)
         self.nodes.select(finding.uid)
+
+
+def _place(seen: Observation) -> Point:
+    """Return what is shown of a finding: the middle of its long diameter where it was measured, so that both are seen."""
+    if seen.is_measured and seen.is_there and seen.long_axis is not None:
+        return middle(seen.long_axis.start, seen.long_axis.end)
+    return seen.centre

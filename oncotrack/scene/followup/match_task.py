@@ -7,9 +7,10 @@ from contextlib import suppress
 
 from oncotrack.background.jobs import Progress, part_of
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings.finding import Finding, Kind, Observation, Point, Provenance, State, point
+from oncotrack.findings.finding import Finding, Kind, Observation, Point, Provenance, Role, State, point
 from oncotrack.followup.match_lesions import match_all
-from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, SupportsProbabilityMap
+from oncotrack.followup.measure import measure_each
+from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, SupportsProbabilityMap
 from oncotrack.images.volume import Volume
 from oncotrack.registration.registration import Registration
 from oncotrack.scene.followup.tracking_method import TrackingMethod
@@ -18,7 +19,7 @@ from oncotrack.scene.nodes.scan_snapshot import ScanSnapshot
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.session.time_point_selection import TimePointSelection
 
-_REGISTERING = 0.5  # part of the progress bar
+_REGISTERING, _MATCHING = 0.4, 0.8  # ends of the parts on the progress bar
 
 
 class MatchTasks:
@@ -39,22 +40,24 @@ class MatchTasks:
     ) -> None:
         self._nodes, self._choice, self._method, self._go_to = nodes, choice, method, go_to
 
-    def follow(self, at: Sequence[float], radius_mm: float, kind: Kind, label: str) -> Task:
+    def follow(
+        self, at: Sequence[float], radius_mm: float, kind: Kind, label: str, role: Role = Role.NONE, site: str = ""
+    ) -> Task:
         """Return the task that searches for the lesion at a baseline point (RAS mm).
 
         Applying it adds a finding with both positions and returns the finding.
         """
         at, time_point = point(at), self._choice.baseline_id
 
-        def apply(matches: list[Match]) -> Finding:
+        def apply(matches: list[Observation]) -> Finding:
             findings = self._nodes.findings
             reader = Provenance(reader="reader")
             seen = Observation(centre=at, state=State.ACCEPTED, radius_mm=radius_mm, provenance=reader)
             name = label or findings.next_label(kind)
             with findings.group(f"add {name}"):
                 self._choice.name_time_points()
-                finding = findings.add(self._choice.baseline_id, seen, kind=kind, label=name)
-                findings.observe(finding.uid, self._choice.followup_id, matches[0].observation())
+                finding = findings.add(self._choice.baseline_id, seen, kind=kind, label=name, role=role, site=site)
+                findings.observe(finding.uid, self._choice.followup_id, matches[0])
             self._go_to(finding.uid)
             return findings[finding.uid]
 
@@ -96,19 +99,20 @@ class MatchTasks:
         """
         ids = self._choice.baseline_id, self._choice.followup_id
 
-        def apply(matches: list[Match]) -> tuple[Finding, ...]:
+        def apply(matches: list[Observation]) -> tuple[Finding, ...]:
             known = self._nodes.findings
             with known.group(text):
                 self._choice.name_time_points()
                 for finding, match in zip(findings, matches, strict=True):
                     if known.is_still(finding, *ids):
-                        known.observe(finding.uid, ids[1], match.observation())
+                        known.observe(finding.uid, ids[1], match)
             left = tuple(known[finding.uid] for finding in findings if finding.uid in known)
             if left:
                 self._go_to(left[0].uid)
             return left
 
-        return self._task("Matching", [self._lesion(finding) for finding in findings], apply)
+        starts = [finding.at(ids[0]) for finding in findings]
+        return self._task("Matching", [self._lesion(finding) for finding in findings], apply, starts=starts)
 
     def map_probability(self, finding: Finding, show: Callable[[Volume], None]) -> Task:
         """Return the task that computes a finding's probability map in the follow-up; applying it calls `show` with the map."""
@@ -137,20 +141,23 @@ class MatchTasks:
         self,
         text: str,
         lesions: Sequence[tuple[Point, float]],
-        apply: Callable[[list[Match]], object],
+        apply: Callable[[list[Observation]], object],
         abandon: Callable[[], None] = lambda: None,
+        starts: Sequence[Observation | None] = (),
     ) -> Task:
+        """Return a task that matches lesions and measures the matches of those whose size at baseline is known."""
         scans, method = self._choice.scans(), self._method.name
 
-        def work(progress: Progress) -> tuple[Registration, list[Match]]:
+        def work(progress: Progress) -> tuple[Registration, list[Observation]]:
             pair = scans.pair
             for at, _radius_mm in lesions:
                 pair.check_click(at)
             registration = pair.registration(part_of(progress, 0.0, _REGISTERING))
             tracker = self._method.tracker(method)
-            return registration, match_all(tracker, pair, lesions, part_of(progress, _REGISTERING, 1.0))
+            matches = match_all(tracker, pair, lesions, part_of(progress, _REGISTERING, _MATCHING))
+            return registration, measure_each(pair, starts, matches, part_of(progress, _MATCHING, 1.0))
 
-        def finish(result: tuple[Registration, list[Match]]) -> object:
+        def finish(result: tuple[Registration, list[Observation]]) -> object:
             registration, matches = result
             self._check(scans)
             self._choice.draw_registration(registration)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import slicer
 
 from oncotrack.findings.alternative_letters import alternative_letter
+from oncotrack.findings.dates import days_between
 from oncotrack.findings.finding import Finding, State
-from oncotrack.findings.sizes import axes_text
+from oncotrack.findings.sizes import axes_text, change_text
 from oncotrack.findings.visit_table import (
     VisitLine,
     check_sentence,
@@ -70,7 +71,16 @@ def match_text(session: FollowUpScene, finding: Finding | None = None) -> str:
         return f"{finding.label} was not found by the program. {reason}".strip()
     is_explained = match.evidence and match.state is not State.ABSENT
     explanation = check_sentence(match.evidence.cycle_error_mm) if is_explained else ""
-    return f"{finding.label}: {state(match)}. {explanation}".strip()
+    change = change_since_baseline(session, finding)
+    return " ".join(filter(None, (f"{finding.label}: {state(match)}.", explanation, change and f"Size: {change}.")))
+
+
+def change_since_baseline(session: FollowUpScene, finding: Finding) -> str:
+    """Return the change of a finding's size from baseline to follow-up in mm, per cent, ml and days; "" where it is not known."""
+    dates = {visit.id: visit.date for visit in session.time_points}
+    ids = session.baseline_id, session.followup_id
+    days = days_between(*(dates.get(each, "") for each in ids))
+    return change_text(*(finding.at(each) for each in ids), days)
 
 
 def alternatives(session: FollowUpScene) -> list[str]:
@@ -129,6 +139,10 @@ def possible_methods(session: FollowUpScene) -> frozenset[str]:
         names.add("follow_missing")
     if both and session.undecided:
         names.add("rematch")
+    if both and session.unmeasured:
+        names.add("measure_all")
+        if session.current in session.unmeasured:
+            names.add("measure")
     if session.current:
         names |= {"remove_everywhere"} | _possible_with_current(session)
     if session.match:

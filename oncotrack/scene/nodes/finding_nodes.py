@@ -59,6 +59,8 @@ class FindingNodes:
     shape_listeners : list of callable
         Called with (key, node) when a reader edited a box or an axis; each returns whether it has handled the edit. If
         none has, the edit becomes a command.
+    last_shape_listener : callable or None
+        Called like those when none of them has handled the edit.
     reader : str
         Name of the reader; "" while it is not given.
     problem : OncoTrackError or None
@@ -86,6 +88,7 @@ class FindingNodes:
         self.registry = NodeRegistry(scene)
         self.findings = FindingList()
         self.shape_listeners: list[Callable[[NodeKey, slicer.vtkMRMLNode], bool]] = []
+        self.last_shape_listener: Callable[[NodeKey, slicer.vtkMRMLNode], bool] | None = None
         self.problem: OncoTrackError | None = None
         self.reader = ""
         self._current = self._previous = ""
@@ -134,6 +137,7 @@ class FindingNodes:
                 name = next((known.label for known in self.findings.time_points if known.id == time_point), time_point)
                 node = self.registry.need(key, "vtkMRMLMarkupsFiducialNode", f"Findings {name}")
                 style_fiducials(node, self.views.get(time_point, ()))
+                node.SetDisplayVisibility(self._is_shown(time_point))
                 self._put_into_study(node, time_point)
         self._edits.watch(node)
         return node
@@ -152,9 +156,13 @@ class FindingNodes:
                     place_in_views(node, views)
                 else:
                     node.GetDisplayNode().SetViewNodeIDs(list(views))
-                node.SetDisplayVisibility(not self.views or key.time_point in self.views)
+                node.SetDisplayVisibility(self._is_shown(key.time_point))
         with self.drawing():
             self.drawn.emit()
+
+    def _is_shown(self, time_point: str) -> bool:
+        """Return whether views show a time point; where no views were set, all do."""
+        return not self.views or time_point in self.views
 
     def mark_pending(self, time_point: str, at: Point) -> None:
         """Add a pending point at a position (RAS mm) whose finding is being searched for; the finding will replace it."""
@@ -192,6 +200,7 @@ class FindingNodes:
             if node is None:
                 node = self.registry.need(key, CLASSES[key.part], finding.label)
                 style_shape(node, key.part, self.views.get(key.time_point, ()))
+                node.SetDisplayVisibility(self._is_shown(key.time_point))
                 self._put_into_study(node, key.time_point)
             if not self._edits.is_held(node):
                 draw_shape(node, key.part, finding, observation, finding.uid == self._current)
@@ -252,8 +261,9 @@ class FindingNodes:
             if key.part == FIDUCIALS:
                 self._read_fiducials(node, key.time_point)
             elif key.finding in self.findings:
+                last = self.last_shape_listener
                 handled = [listener(key, node) for listener in self.shape_listeners]
-                if not any(handled):
+                if not any(handled) and not (last and last(key, node)):
                     read_shape(node, key.part, self.findings, key.finding, key.time_point)
         except OncoTrackError as error:
             self.refused.emit(error)

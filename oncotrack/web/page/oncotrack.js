@@ -53,6 +53,22 @@
     else window.trame.trigger("oncotrack.key", [command, window.oncotrack.releases(), view]);
   }, true);
 
+  // A button with data-copy copies a text of the response; pages without https have no clipboard of their own.
+  document.addEventListener("click", async function (event) {
+    const button = event.target.closest?.("[data-copy]"), text = button && state("response")[button.dataset.copy];
+    if (!text) return;
+    let copied = true;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.body.appendChild(Object.assign(document.createElement("textarea"), { value: text }));
+      area.select();
+      copied = document.execCommand("copy");
+      area.remove();
+    }
+    window.trame.trigger("oncotrack.command", ["response_copy", copied]);
+  });
+
   // The list of series: Escape cancels it wherever the focus is, the first one that can be opened gets the focus, and the
   // arrow keys move it.
   window.addEventListener("keydown", function (event) {

@@ -1,4 +1,4 @@
-"""The tools of the viewer, one tab each: findings and their matches, lymph nodes, masks, measurements, views, files."""
+"""The tools of the viewer, one tab each: findings and their matches, response, lymph nodes, masks, measurements, views, files."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from oncotrack.web.panels.files_tool import FilesTool
 from oncotrack.web.panels.findings_tool import FindingsTool
 from oncotrack.web.panels.masks_tool import MasksTool
 from oncotrack.web.panels.measure_tool import MeasureTool
+from oncotrack.web.panels.response_tool import ResponseTool
 from oncotrack.web.study_browser import StudyBrowser
 from oncotrack.web.tools import Tool
 from oncotrack.web.viewer import Viewer
@@ -19,6 +20,7 @@ def tools_of(viewer: Viewer, display: Display, files: Files, browser: StudyBrows
     """Create the viewer's tools, in the order of their tabs."""
     return (
         FindingsTool(viewer, display),
+        ResponseTool(viewer, files),
         DetectionTool(viewer, display, files),
         MasksTool(viewer, display, files),
         MeasureTool(viewer),

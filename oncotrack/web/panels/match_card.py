@@ -32,6 +32,7 @@ class MatchCard:
         with html.Div(v_if=("match.label",), **raw(data_match=("match.label",))):
             html.H2("{{ match.title }}")
             html.Div("{{ match.state_text }}", **raw(data_match_state="yes"))
+            html.Div("{{ match.change }}", v_if=("match.change",), **raw(data_match_change="yes"))
             html.Div("{{ match.place }}", classes="quiet")
             html.Div("Reverse check: {{ match.trust }}", v_if=("match.trust",), classes="quiet")
             html.Div("{{ match.reason }}", v_if=("match.reason",))
@@ -43,6 +44,17 @@ class MatchCard:
                     prepend_icon="mdi-refresh",
                     click=(self._viewer.run, "['search_again']"),
                 )
+                for name, icon in (("measure_match", "mdi-ruler"), ("measure_matches", "mdi-ruler-square")):
+                    v.VBtn(
+                        _TABLE[name].title,
+                        size="small",
+                        variant="tonal",
+                        prepend_icon=icon,
+                        title=_TABLE[name].tooltip,
+                        disabled=(f"!enabled.includes('{name}') || !!job.text",),
+                        click=(self._viewer.run, f"['{name}']"),
+                        **raw(data_do=name),
+                    )
                 v.VBtn(
                     f"{_VIEW['show_anatomy_map'].title} ({_VIEW['show_anatomy_map'].key})",
                     size="small",

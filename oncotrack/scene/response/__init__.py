@@ -1,0 +1,1 @@
+"""The response session: roles, judgements and criteria, and the response to treatment that follows from them."""
