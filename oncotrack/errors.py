@@ -4,6 +4,10 @@ Every message is a sentence for a radiologist: what is wrong, where, and what to
 exits with code 2, a Slicer module shows it; a traceback is a bug.
 """
 
+import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 UNEXPECTED = "This did not work because of an error in OncoTrack; the log has the details."
 """Message for an unexpected internal error."""
 
@@ -60,3 +64,23 @@ class Cancelled(OncoTrackError):
 
     def __init__(self, message: str = "Cancelled; nothing was changed.") -> None:
         super().__init__(message)
+
+
+@contextmanager
+def long_names_refused() -> Iterator[None]:
+    """Raise InputError inside the block for a file name that the disk cannot hold.
+
+    Raises
+    ------
+    InputError
+        A name is too long.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        name = str(error.filename or "").replace("\\", "/").rsplit("/", 1)[-1]
+        raise InputError(
+            f"The name {name[:40]}... has {len(name)} characters, which is more than a disk allows. Choose a shorter one."
+        ) from error

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from typing import Any
 
 from oncotrack.errors import InputError
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
 
 
 def parse_json(text: str, source: object, advice: str, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:
@@ -26,10 +29,15 @@ def parse_json(text: str, source: object, advice: str, hook: Callable[[dict[str,
     Raises
     ------
     InputError
-        It is no JSON, is nested too deeply, or holds NaN, infinity or a number of thousands of digits.
+        It is no JSON, is nested too deeply, or holds NaN, infinity, a number of thousands of digits or half of a character.
     """
     try:
-        return json.loads(text, object_hook=hook, parse_constant=_refuse)
+        content = json.loads(text, object_hook=hook, parse_constant=_refuse)
+        if _SURROGATE.search(text):  # perhaps half of a character, which no file can hold
+            json.dumps(content, ensure_ascii=False).encode("utf-8")
+        return content
+    except UnicodeEncodeError as error:
+        raise InputError(f"{source} cannot be used: it holds half of a character. {advice}") from error
     except json.JSONDecodeError as error:
         raise InputError(f"{source} is not JSON (line {error.lineno}: {error.msg}). {advice}") from error
     except RecursionError as error:

@@ -75,7 +75,7 @@ class TookTooLong(BaseException):
     """Raised by the alarm."""
 
 
-def run(seed: int, count: int, seconds: float, folder: Path, only: str = "") -> Outcome:
+def run(seed: int, count: int, seconds: float, folder: Path, only: str = "", has_scene: bool = True) -> Outcome:
     """Try damaged files until `count` were tried or the time is up.
 
     Parameters
@@ -90,8 +90,10 @@ def run(seed: int, count: int, seconds: float, folder: Path, only: str = "") -> 
         For the files; they are removed.
     only : str
         Only kinds whose name contains this.
+    has_scene : bool
+        Whether scenes are among them.
     """
-    kinds = [kind for kind in make(folder / "valid") if only in kind.name]
+    kinds = [kind for kind in make(folder / "valid", has_scene) if only in kind.name]
     order = [kind for kind in kinds for _ in range(kind.weight)]
     outcome = Outcome()
     before = {kind.name: kind.read(kind.path) for kind in kinds}
@@ -154,7 +156,8 @@ def _outcome(kind: Kind, path: Path, before: Any, made: Damaged) -> tuple[str, s
         signal.alarm(0)
     if after == before:
         return "as before", ""
-    if made.is_detectable or (made.voxel_bytes and not _is_same_but_for(made.voxel_bytes, before, after)):
+    is_plain = made.voxel_bytes and kind.is_plain
+    if made.is_detectable or (is_plain and not _is_same_but_for(made.voxel_bytes, before, after)):
         return "silently wrong", ""
     return "another whole file", ""
 

@@ -46,6 +46,8 @@ class Kind:
         Bytes of the header; what follows is content.
     weight : int
         How often it is taken.
+    is_plain : bool
+        Whether a voxel that is not covered by a checksum lies in bytes of its own.
     """
 
     name: str
@@ -55,10 +57,11 @@ class Kind:
     is_checked: bool
     header: int = 0
     weight: int = 4
+    is_plain: bool = True
 
 
-def make(folder: Path) -> list[Kind]:
-    """Write the valid files into a folder and describe them."""
+def make(folder: Path, has_scene: bool = True) -> list[Kind]:
+    """Write the valid files into a folder and describe them; a scene only where Slicer's libraries are installed."""
     folder.mkdir(parents=True, exist_ok=True)
     values = hounsfield(SHAPE).astype(np.int16)
     turned = [[0.96, -0.28, 0.0], [0.28, 0.96, 0.0], [0.0, 0.0, 1.0]]
@@ -70,7 +73,7 @@ def make(folder: Path) -> list[Kind]:
         *_dicom(folder),
         *_masks(folder, volume),
         *_texts(folder),
-        *_scene(folder, volume),
+        *(_scene(folder, volume) if has_scene else ()),
     ]
 
 
@@ -109,7 +112,7 @@ def _dicom(folder: Path) -> list[Kind]:
     first = sorted(plain.iterdir())[2]
     return [
         Kind("DICOM slice", plain, first, image, False, first.stat().st_size - 32 * 32 * 2, 8),
-        Kind("DICOM slice, RLE", packed, packed / first.name, image, False, 1200),
+        Kind("DICOM slice, RLE", packed, packed / first.name, image, False, 1200, is_plain=False),
         Kind("DICOM in a zip archive", folder / "dicom.zip", folder / "dicom.zip", image, True),
     ]
 

@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from oncotrack.background import isolation
 from oncotrack.errors import Cancelled, InputError, MissingPackageError, OutputError
 from oncotrack.scene.files.storage import open_scene, open_task, save_scene, save_task
 from oncotrack.scene.nodes.volumes import add_volume
@@ -174,3 +175,28 @@ def test_a_scene_that_cannot_be_read_leaves_the_open_one_as_it_was(saved, make_p
         open_scene(other.scene, path)
     assert other.scene.GetNumberOfNodes() == count
     assert other.scene.GetFirstNodeByName("kept") is kept
+
+
+@pytest.fixture
+def helped(monkeypatch):
+    """Read in a helper process."""
+    monkeypatch.delenv(isolation.SWITCH, raising=False)
+    isolation.use_helper()
+    yield
+    isolation._helpers.are_used = False
+
+
+def test_a_scene_is_tried_in_the_helper_process(saved, scene, tmp_path, helped, monkeypatch):
+    nodes = scene.GetNumberOfNodes()
+    assert open_scene(scene, saved) == ""
+    assert scene.GetNumberOfNodes() == nodes
+    with zipfile.ZipFile(saved) as bundle, zipfile.ZipFile(tmp_path / "cut.mrb", "w") as cut:
+        for entry in bundle.infolist():
+            content = bundle.read(entry)
+            cut.writestr(entry.filename, content[:-500] if entry.filename.endswith(".nrrd") else content)
+    with pytest.raises(InputError, match=r"CT\.nrrd in it is damaged"):
+        open_scene(scene, tmp_path / "cut.mrb")
+    monkeypatch.setattr(isolation, "SECONDS", 0.0)
+    with pytest.raises(InputError, match=r"patient\.mrb could not be read within"):
+        open_scene(scene, saved)
+    assert scene.GetNumberOfNodes() == nodes

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from oncotrack.background.jobs import stop_if_cancelled
-from oncotrack.errors import InputError
+from oncotrack.errors import InputError, long_names_refused
 
 if TYPE_CHECKING:
     from oncotrack.background.helper_process import Helper, HelperEnded
@@ -39,6 +39,7 @@ class _Helpers:
 
     def __init__(self) -> None:
         self.are_used = False
+        self.preloaded: tuple[str, ...] = PRELOADED
         self._idle: list[Helper] = []
         self._lock = threading.Lock()
 
@@ -54,7 +55,7 @@ class _Helpers:
                 if helper.is_alive:
                     return helper
         try:
-            return Helper(PRELOADED)
+            return Helper(self.preloaded)
         except OSError as error:
             _log.warning("Files are read without a helper process, because it cannot be started: %s", error)
             return None
@@ -71,15 +72,17 @@ class _Helpers:
 _helpers = _Helpers()
 
 
-def use_helper(*, now: bool = False) -> None:
+def use_helper(*modules: str, now: bool = False) -> None:
     """Run the functions that are marked with `isolated` in a helper process from now on.
 
     Parameters
     ----------
+    *modules : str
+        Modules that it imports when it starts, beside `PRELOADED`.
     now : bool
         Start it now, so that it is ready when it is needed; otherwise the first call starts it.
     """
-    _helpers.are_used = not os.environ.get(SWITCH)
+    _helpers.are_used, _helpers.preloaded = not os.environ.get(SWITCH), (*PRELOADED, *modules)
     if now and (helper := _helpers.take()):
         _helpers.put(helper)
 
@@ -116,13 +119,14 @@ def isolated(function: Reader) -> Reader:
         """Run the function here or there."""
         helper = _helpers.take()
         if helper is None:
-            with in_this_process():
+            with in_this_process(), long_names_refused():
                 return function(*args, **named)
         from oncotrack.background.helper_process import HelperEnded
 
         memory = int(_SHARE * _physical_memory())
         try:
-            return helper.call(call, *args, poll=stop_if_cancelled, seconds=SECONDS, memory=memory, **named)
+            with long_names_refused():
+                return helper.call(call, *args, poll=stop_if_cancelled, seconds=SECONDS, memory=memory, **named)
         except HelperEnded as error:
             raise InputError(_sentence(error, _name(args, named))) from error
         except MemoryError as error:

@@ -12,7 +12,7 @@ from typer.main import get_command
 
 from oncotrack.background.isolation import SWITCH, use_helper
 from oncotrack.cli.commands import COMMANDS, GROUPS, RENAMED, option_of, overview
-from oncotrack.errors import OncoTrackError
+from oncotrack.errors import OncoTrackError, long_names_refused
 
 _MODULES = {"import": "import_objects", "list": "list_studies"}
 """Modules and functions of the commands whose names mean something else in Python."""
@@ -31,7 +31,8 @@ class Command(TyperCommand):
     def invoke(self, ctx: Any) -> Any:
         """Run the command; an error names its parameter only where the command has an option for it."""
         try:
-            return super().invoke(ctx)
+            with long_names_refused():
+                return super().invoke(ctx)
         except OncoTrackError as error:
             if option_of(error) not in {option for parameter in self.params for option in parameter.opts}:
                 error.parameter = ""

@@ -12,7 +12,7 @@ from oncotrack.cli.output import print_written
 
 
 def phantom(
-    seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same patient.")],
+    seed: Annotated[int, typer.Option("--seed", min=0, max=2**63 - 1, help="The same seed gives the same patient.")],
     out: Annotated[Path, out_folder("Where to write.")],
     visits: Annotated[int, typer.Option("--visits", min=1, help="Number of scans over time.")] = 2,
     region: Annotated[str, typer.Option("--region", help="trunk, or whole-body: brain to mid-thigh.")] = "trunk",

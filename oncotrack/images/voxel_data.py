@@ -38,7 +38,8 @@ def damage_refused(path: Path) -> Iterator[None]:
         The file is cut short, not compressed as its header says, or its checksum is wrong.
     """
     try:
-        yield
+        with np.errstate(invalid="ignore", over="ignore"):  # of odd headers, which are refused
+            yield
     except MemoryError as error:
         raise InputError(too_large(str(path))) from error
     except (EOFError, OSError, ValueError, OverflowError, zlib.error) as error:
@@ -190,8 +191,9 @@ def rescaled(array: np.ndarray, slope: float, intercept: float) -> np.ndarray:
         return array
     exact = array.dtype.itemsize > 2 and array.dtype.kind in "iu"
     scaled = array.astype(np.float64 if exact else np.float32)
-    scaled *= slope
-    scaled += intercept
+    with np.errstate(invalid="ignore", over="ignore"):  # numbers that are not finite are refused
+        scaled *= slope
+        scaled += intercept
     return native(scaled)
 
 

@@ -225,9 +225,10 @@ def _markup_lines(markup: Mapping[str, Any], path: Path) -> list[Line]:
     unit = markup.get("coordinateUnits", "mm")
     if (unit[0] if isinstance(unit, list) and unit else unit) != "mm":
         return [InputError(f"{path} gives its coordinates in {unit}; mm are needed. Save it again from Slicer.")]
+    drawn = markup.get("controlPoints")
     placed = [
         each.get("position")
-        for each in markup.get("controlPoints") or ()
+        for each in (drawn if isinstance(drawn, list) else ())
         if isinstance(each, dict) and each.get("positionStatus", "defined") == "defined"
     ]
     try:

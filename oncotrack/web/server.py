@@ -73,7 +73,8 @@ def run(
         raise MissingPackageError(
             "The viewer needs trame-slicer, which is not installed. Install it with: pip install 'oncotrack[web]'"
         )
-    use_helper(now=True)
+    has_scene = any(source.path.suffix.lower() == ".mrb" for source in given.values())
+    use_helper(*(["oncotrack.scene.files.trial"] if has_scene else []), now=True)
     reader = ReadAhead(source for source in given.values() if source.path.suffix.lower() != ".mrb")
     allowed = [*folders, *(source.path for source in given.values()), out]
     _Service(host, allowed, out, given, reader, open_browser).run(port)

@@ -22,7 +22,7 @@ Steps = Annotated[int | None, typer.Option("--steps", min=1, help="Optimiser ste
 Batch = Annotated[int | None, typer.Option("--batch", min=1, help="Samples for each step.")]
 LearningRate = Annotated[float | None, typer.Option("--learning-rate", min=0, help="Largest learning rate.")]
 Warmup = Annotated[int | None, typer.Option("--warmup", min=0, help="Steps in which the learning rate rises.")]
-Seed = Annotated[int | None, typer.Option("--seed", help="Seed of the random numbers.")]
+Seed = Annotated[int | None, typer.Option("--seed", min=0, max=2**63 - 1, help="Seed of the random numbers.")]
 Start = Annotated[Path | None, typer.Option("--start", help="Initial weights; random ones when missing.")]
 MaxMinutes = Annotated[float | None, typer.Option("--max-minutes", help="Stop after this time, with a checkpoint.")]
 

@@ -46,7 +46,13 @@ def missing_parts(description: Path, source: Path) -> tuple[str, ...]:
 def _tried(source: Path, description: Path) -> tuple[str, ...]:
     """Return what `missing_parts` returns, from the process that reads files where there is one."""
     for path in sorted(description.parent.rglob("*.nrrd")):
-        nrrd.check_voxels(path)
+        try:
+            nrrd.check_voxels(path)
+        except InputError as error:
+            raise InputError(
+                f"{source} was not opened: {path.name} in it is damaged or incomplete. The open scene is unchanged. Choose "
+                "another .mrb file."
+            ) from error
     application = new_scene()
     scene, messages = application.scene, slicer.vtkMRMLMessageCollection()
     scene.SetURL(str(description))
