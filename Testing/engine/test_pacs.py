@@ -13,11 +13,11 @@ import threading
 import time
 from pathlib import Path
 
-import orthanc as peer
 import pydicom
 import pytest
 from dicom_visits import ORIENTATIONS, write_visits
 
+from oncotrack.bench import orthanc as peer
 from oncotrack.dicom_objects.export import export, save
 from oncotrack.dicom_objects.importing import import_objects
 from oncotrack.errors import Cancelled, InputError, OutputError

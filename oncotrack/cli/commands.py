@@ -66,6 +66,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "petct": "Time the PET/CT detector next to MONAI's sliding window.",
         "mask": "Time masks from two diameters next to threshold and region growing.",
         "read": "Time opening a DICOM series and listing a study folder.",
+        "dicom": "Time writing findings as DICOM, and retrieving from an archive.",
         "view": "Time the browser viewer: first page, new slice, click to match.",
         "phantom": "Compare synthetic patients with real ones: HU, noise, node sizes.",
     },

@@ -609,6 +609,26 @@ COMMANDS = (
     ReaderCommand("save_findings", "Save findings", "Save the findings.", (FILES,), "Ctrl+S"),
     ReaderCommand("save_scene", "Save scene", "Save the scene.", (FILES,)),
     ReaderCommand("save_report", "Write report", "Write the report.", (FILES,)),
+    ReaderCommand(
+        "export_dicom",
+        "DICOM objects",
+        "Write the findings as DICOM reports and segmentations. Other viewers and a PACS read them.",
+        (FILES,),
+    ),
+    ReaderCommand(
+        "import_dicom",
+        "Read DICOM objects",
+        "Read DICOM reports, segmentations or RTSTRUCT onto the open scans.",
+        (FILES,),
+    ),
+    ReaderCommand("search_archive", "Search", "Search an archive (PACS) for a patient's studies.", (FILES,)),
+    ReaderCommand("choose_series", "Choose", "Choose what this series is opened as.", (FILES,)),
+    ReaderCommand(
+        "load_series", "Load", "Retrieve the chosen series and the results stored with them, and open them.", (FILES,)
+    ),
+    ReaderCommand(
+        "send_results", "Send results", "Write the findings as DICOM objects and send them to the archive.", (FILES,)
+    ),
     ReaderCommand("open", "Open", "Open a file or folder.", (FILES,)),
     ReaderCommand("restore_autosave", "Restore", "Restore the findings that were saved automatically.", (FILES,)),
     ReaderCommand(

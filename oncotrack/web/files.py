@@ -146,6 +146,10 @@ class Files:
             reading_task(choice, row, lambda volume: self._check_and_show({role: volume}, lambda: None))
         )
 
+    def open_folders(self, folders: Mapping[str, Path], finished: Callable[[], None]) -> None:
+        """Open DICOM folders by role; `finished` is called when they are shown, or when the reader decided not to."""
+        self._open_scans({role: ScanSource(folder) for role, folder in folders.items()}, finished)
+
     def _open_scans(self, sources: dict[str, ScanSource], finished: Callable[[], None] = lambda: None) -> None:
         self.opener.open(sources, lambda volumes: self._check_and_show(volumes, finished), finished)
 

@@ -16,7 +16,7 @@ SOFT_TISSUE = (400.0, 40.0)
 """Window and level (HU) that a CT is first shown with."""
 _PREFIX = "OncoTrack."
 _STORED = (
-    "date", "time", "series_uid", "description", "part", "thickness", "kernel",
+    "path", "date", "time", "series_uid", "description", "part", "thickness", "kernel",
     "patient_id", "patient_name", "birth_date", "sex", "resampled", "notice", "single_slice", "units", "suv",
     "weight", "height", "frame_of_reference",
 )  # fmt: skip

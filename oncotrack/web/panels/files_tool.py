@@ -9,8 +9,10 @@ from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
 from oncotrack.scene.commands import FILES, PAGE, commands_of
+from oncotrack.web.archive import ArchivePage
 from oncotrack.web.attributes import raw
 from oncotrack.web.files import Files
+from oncotrack.web.panels.archive_card import build_archive_card
 from oncotrack.web.roles import BASELINE, FOLLOWUP, PET, VISIT
 from oncotrack.web.study_browser import StudyBrowser
 from oncotrack.web.tools import Command, page_command
@@ -36,11 +38,12 @@ class FilesTool:
 
     def __init__(self, viewer: Viewer, files: Files, browser: StudyBrowser) -> None:
         self._viewer, self._files, self._browser = viewer, files, browser
+        self._archive = ArchivePage(viewer, files)
 
     @property
     def commands(self) -> Sequence[Command]:
         """Saving, opening, the autosave."""
-        files = self._files
+        files, archive = self._files, self._archive
         return (
             page_command(_PAGE["show_studies"], "mdi-folder-multiple-image", self._browser.toggle,
                          active="is_browser_open", is_in_bar=True),
@@ -50,6 +53,12 @@ class FilesTool:
                          active="unsaved", is_in_bar=True),
             page_command(_TABLE["save_scene"], "mdi-package-down", files.save_scene, self._has_scan),
             page_command(_TABLE["save_report"], "mdi-file-chart", files.save_report, self._has_findings),
+            page_command(_TABLE["export_dicom"], "mdi-file-export", archive.export, self._has_findings),
+            page_command(_TABLE["import_dicom"], "mdi-file-import", archive.read_objects, self._has_scan),
+            page_command(_TABLE["search_archive"], "mdi-database-search", archive.search),
+            page_command(_TABLE["choose_series"], "mdi-check", archive.choose),
+            page_command(_TABLE["load_series"], "mdi-database-arrow-down", archive.load),
+            page_command(_TABLE["send_results"], "mdi-database-arrow-up", archive.send, self._has_findings),
             page_command(_TABLE["open"], "mdi-folder-open", files.open_typed),
             page_command(_TABLE["restore_autosave"], "mdi-history", files.restore_autosave),
             page_command(_TABLE["discard_autosave"], "mdi-close", files.discard_autosave),
@@ -80,6 +89,12 @@ class FilesTool:
                     **raw(data_open=role),
                 )
         html.Div("You can also open a scene (.mrb) or findings (.json) here.", classes="quiet mb-2")
+        v.VBtn(
+            "Read DICOM objects", size="small", variant="tonal", classes="mb-2",
+            disabled=("!enabled.includes('import_dicom')",), click=(run, "['import_dicom', typed]"),
+            **raw(data_open="dicom"),
+        )  # fmt: skip
+        build_archive_card(run)
         html.H2("Upload")
         html.Div(
             "A zip archive of DICOM files, or one scan: its DICOM slices, its file, or its header and data files.",
@@ -105,6 +120,7 @@ class FilesTool:
                 ("save_findings", "Findings (.json, .csv)"),
                 ("save_scene", "Scene (.mrb)"),
                 ("save_report", "Report"),
+                ("export_dicom", "DICOM report and segmentation"),
             ):
                 v.VBtn(
                     title, size="small", variant="tonal", disabled=(f"!enabled.includes('{name}')",), click=(run, f"['{name}']"),

@@ -1,4 +1,4 @@
-"""A real archive for tests: Orthanc on this machine, with DICOMweb and DIMSE on free ports, started and stopped here."""
+"""A real archive for measurements and tests: Orthanc on this machine, with DICOMweb and DIMSE on free ports."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ import time
 import urllib.error
 import urllib.request
 from pathlib import Path
+from typing import Any
+
+from oncotrack.errors import OncoTrackError
 
 PLUGINS = Path("/usr/share/orthanc/plugins")
 MISSING = "needs Debian's orthanc and orthanc-dicomweb (make peers)"
@@ -57,7 +60,7 @@ class Orthanc:
         """Start it, and wait until it answers."""
         with (self.folder / "log.txt").open("w") as log:
             self.process = subprocess.Popen(
-                [program(), str(self.folder / "orthanc.json")], stdout=log, stderr=subprocess.STDOUT
+                [program() or "Orthanc", str(self.folder / "orthanc.json")], stdout=log, stderr=subprocess.STDOUT
             )
         for _ in range(200):
             try:
@@ -65,7 +68,7 @@ class Orthanc:
                 return
             except (urllib.error.URLError, OSError):
                 time.sleep(0.1)
-        raise RuntimeError((self.folder / "log.txt").read_text()[-2000:])
+        raise OncoTrackError(f"Orthanc did not start: {(self.folder / 'log.txt').read_text()[-500:]}")
 
     def stop(self) -> None:
         """Stop it; what it holds stays."""
@@ -74,7 +77,7 @@ class Orthanc:
             self.process.wait(20)
             self.process = None
 
-    def ask(self, path: str, data: bytes | None = None, method: str | None = None):
+    def ask(self, path: str, data: bytes | None = None, method: str | None = None) -> Any:
         """Return the answer of its own interface."""
         manager = urllib.request.HTTPPasswordMgrWithDefaultRealm()
         manager.add_password(None, f"http://127.0.0.1:{self.http}", USER, PASSWORD)
@@ -97,7 +100,7 @@ class Orthanc:
         for patient in self.ask("/patients"):
             self.ask(f"/patients/{patient}", method="DELETE")
 
-    def settings(self, kind: str = "dicomweb", **changes) -> dict:
+    def settings(self, kind: str = "dicomweb", **changes) -> dict[str, Any]:
         """Return the settings of this archive."""
         web = {"kind": "dicomweb", "url": self.url, "user": USER}
         dimse = {"kind": "dimse", "host": "127.0.0.1", "port": self.dicom, "called_ae": "ORTHANC", "own_port": self.own}

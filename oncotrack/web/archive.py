@@ -1,0 +1,130 @@
+"""The archive (PACS) on the page: search, choice of series, loading and sending, and DICOM objects of the findings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from oncotrack.errors import InputError
+from oncotrack.pacs.outbox import Sent
+from oncotrack.scene.files.archive_session import ArchiveSession, Retrieved
+from oncotrack.scene.files.dicom_objects import export_task, import_task
+
+if TYPE_CHECKING:
+    from oncotrack.web.files import Files
+    from oncotrack.web.viewer import Viewer
+
+
+class ArchivePage:
+    """Connects the session of the archive with the page.
+
+    Parameters
+    ----------
+    viewer : Viewer
+        Its state gets `archives`, `archive`, `archive_patient`, `archive_name`, `archive_studies` and `archive_roles`.
+    files : Files
+        Opens the retrieved scans.
+    """
+
+    def __init__(self, viewer: Viewer, files: Files) -> None:
+        self._viewer, self._files = viewer, files
+        self._session = ArchiveSession(files.out / "retrieved")
+        try:
+            names = self._session.names()
+        except InputError as error:
+            names = []
+            viewer.show_message(str(error), "error")
+        viewer.state.update(
+            {
+                "archives": names,
+                "archive": names[0] if names else "",
+                "archive_patient": "",
+                "archive_name": "",
+                "archive_studies": [],
+                "archive_roles": {},
+                "archive_searched": False,
+            }
+        )
+
+    def search(self, archive: str, patient: str, name: str) -> None:
+        """Search for a patient's studies."""
+        self._viewer.submit(self._session.search_task(archive, patient or "", name or "", self._show))
+
+    def choose(self, series_uid: str, role: str) -> None:
+        """Choose what a series is opened as."""
+        self._session.choose(series_uid, role)
+        self._viewer.state.archive_roles = dict(self._session.roles)
+
+    def load(self) -> None:
+        """Retrieve the chosen series and open them, with the results stored beside them."""
+        self._viewer.submit(self._session.load_task(self._open))
+
+    def export(self) -> None:
+        """Write the findings as DICOM objects into the output folder."""
+        self._viewer.submit(export_task(self._viewer.session, self._files.out / "dicom", self._written))
+
+    def read_objects(self, typed: str) -> None:
+        """Read DICOM objects from a file or folder that the reader typed."""
+        self._import([self._files.allowed(typed)], str(typed))
+
+    def send(self, archive: str) -> None:
+        """Write the findings as DICOM objects and send them."""
+
+        def written(paths: list[Path], left_out: tuple[str, ...]) -> None:
+            self._viewer.submit(
+                self._session.send_task(archive, paths, lambda result: self._sent(archive, result, left_out))
+            )
+
+        self._viewer.submit(export_task(self._viewer.session, self._files.out / "dicom", written))
+
+    def _show(self) -> None:
+        state: Any = self._viewer.state
+        state.archive_studies = [
+            {
+                "uid": found.study.uid,
+                "title": found.title,
+                "patient": f"{found.study.patient_name} ({found.study.patient_id})",
+                "results": len(found.results),
+                "series": [
+                    {
+                        "uid": each.uid,
+                        "text": ", ".join(
+                            filter(
+                                None,
+                                (each.modality, each.description, f"{each.instances} images" if each.instances else ""),
+                            )
+                        ),
+                    }
+                    for each in found.images
+                ],
+            }
+            for found in self._session.studies
+        ]
+        state.archive_roles, state.archive_searched = {}, True
+        self._viewer.refresh()
+
+    def _open(self, retrieved: Retrieved) -> None:
+        def opened() -> None:
+            if retrieved.results and self._viewer.session.visits:
+                self._import(list(retrieved.results), "the archive")
+
+        self._files.open_folders(retrieved.scans, opened)
+
+    def _import(self, paths: list[Path], source: str) -> None:
+        def read(text: str, problems: tuple[str, ...], count: int) -> None:
+            self._files.replace_findings(text, source)
+            self._viewer.refresh()
+            words = f"{count} finding{'s' if count != 1 else ''} read from {source}."
+            self._viewer.show_message(" ".join([words, *problems]), "error" if problems else "info")
+
+        self._viewer.submit(import_task(self._viewer.session, paths, read))
+
+    def _written(self, paths: list[Path], left_out: tuple[str, ...]) -> None:
+        words = f"Wrote {len(paths)} DICOM files into {paths[0].parent}."
+        self._viewer.show_message(" ".join([words, *left_out]))
+
+    def _sent(self, archive: str, result: Sent, left_out: tuple[str, ...]) -> None:
+        words = f"{result.sent} DICOM objects sent to {archive}."
+        if result.waiting:
+            words = f"{words} {result.waiting} wait in the outbox and are sent next time. {result.problem}"
+        self._viewer.show_message(" ".join([words, *left_out]), "error" if result.waiting else "info")
