@@ -158,6 +158,12 @@ class LNSlices:
         i, j, k = np.round(coarse.to_ijk(self.geometry.to_ras(ijk))).astype(int).clip(0, np.array(coarse.size) - 1)
         return bool(inside[k, j, i])
 
+    @property
+    def coarse(self) -> tuple[Geometry, np.ndarray, np.ndarray]:
+        """Coarse grid in reading order (about 4 mm), (D, H, W) bool mask of the patient with lungs and gas, and (D, H, W) HU."""
+        grid, inside = self._patient
+        return grid, inside, self._body[2]
+
     @cached_property
     def _patient(self) -> tuple[Geometry, np.ndarray]:
         """Coarse grid and (D, H, W) bool mask of the patient, lungs and bowel gas included.

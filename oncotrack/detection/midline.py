@@ -6,7 +6,7 @@ The middle of the image is no evidence: a scan of one hemithorax shows one side 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from scipy import ndimage
@@ -44,11 +44,14 @@ class Midline:
         S of the slices, mm, ascending.
     low, high : (N,) ndarray
         Between these R (mm) the middle lies; infinite where there is no evidence.
+    canals : (M, 3) ndarray
+        Middles of the spinal canal on the slices that show it, RAS mm.
     """
 
     heights: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    canals: np.ndarray = field(default_factory=lambda: np.empty((0, 3)))
 
     @classmethod
     def of(cls, volume: Volume) -> Midline:
@@ -67,7 +70,7 @@ class Midline:
         body = _largest(ndimage.binary_opening(tissue, np.ones((1, 3, 3)), iterations=1))
         low, high, flanks = _of_outline(body)
         low, high = _smooth(low, high, np.asarray(flanks.all(1)))
-        spine = _spine(array, body, grid) if is_ct else None
+        spine, canals = _spine(array, body, grid) if is_ct else (None, np.empty((0, 3)))
         if is_ct and spine is None:
             low, high = _with_lung(low, high, flanks, (array > _LUNG_HU[0]) & (array < _LUNG_HU[1]))
         low, high = (grid.origin[0] + _PIXEL_MM * each for each in (low, high))
@@ -75,7 +78,7 @@ class Midline:
             at = np.polyval(spine, heights)
             agrees = (at > low - _AGREE_MM) & (at < high + _AGREE_MM)
             low, high = np.where(agrees, at, np.minimum(low, at)), np.where(agrees, at, np.maximum(high, at))
-        return cls(heights, low, high)
+        return cls(heights, low, high, canals)
 
     def side(self, ras: Sequence[float]) -> Side:
         """Return the side of the body on which a point lies; `Side.UNKNOWN` where the evidence does not decide it.
@@ -185,11 +188,14 @@ def _smooth(low: np.ndarray, high: np.ndarray, is_whole: np.ndarray) -> tuple[np
     return low, high
 
 
-def _spine(array: np.ndarray, body: np.ndarray, grid: Geometry) -> np.ndarray | None:
-    """Return the line R(S) through the spinal canals, coefficients for `numpy.polyval`; None when there are too few."""
+def _spine(array: np.ndarray, body: np.ndarray, grid: Geometry) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return the line R(S) through the spinal canals and the canals near it, (M, 3) RAS mm.
+
+    The line, coefficients for `numpy.polyval`, is None and there are no canals when too few are seen.
+    """
     canals = np.array([(n, *at) for n in range(len(array)) for at in _canals(array[n], body[n])])
     if len(canals) < _FEWEST_CANALS:
-        return None
+        return None, np.empty((0, 3))
     heights = grid.origin[2] + _SLICE_MM * canals[:, 0]
     across = grid.origin[0] + _PIXEL_MM * canals[:, 1]
     best, most = None, 0
@@ -204,9 +210,10 @@ def _spine(array: np.ndarray, body: np.ndarray, grid: Geometry) -> np.ndarray | 
             if votes > most:
                 best, most = near, votes
     if best is None or most < max(_FEWEST_CANALS, _SHARE_OF_CANALS * len(array)):
-        return None
+        return None, np.empty((0, 3))
     degree = 1 if np.ptp(heights[best]) > 40 else 0
-    return np.asarray(np.polyfit(heights[best], across[best], degree))
+    line = np.asarray(np.polyfit(heights[best], across[best], degree))
+    return line, grid.to_ras(np.stack([canals[best, 1], canals[best, 2], canals[best, 0]], 1))
 
 
 def _canals(plane: np.ndarray, body: np.ndarray) -> list[tuple[float, float]]:
