@@ -124,7 +124,7 @@ class StageOne(nn.Module):
             0 to 1.
         """
         device = next(self.parameters()).device
-        self.to(memory_format=torch.channels_last_3d)  # faster in bfloat16
+        self.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]  (faster in bfloat16)
         return segment(study, self.config, settings, self.probability, device, progress)
 
     @torch.inference_mode()
