@@ -151,6 +151,8 @@ class LNTrackerWidget(PanelWidget):
         if session.scan and self.parameters.scan != session.scan:
             self.parameters.scan = session.scan
         self._pet.show_session()
+        if self.session.shown:
+            self.fold_once("scanCollapsibleButton")
         self._show_nodes()
         self.ui.summaryLabel.text = detection_panel.summary(session)
         self.ui.sliceLabel.text = detection_panel.slice_text(session)

@@ -229,6 +229,8 @@ class LesionFollowUpWidget(PanelWidget):
             selector.sortFilterProxyModel().hiddenNodeIDs = panel.own_volumes(session)
         self.ui.methodComboBox.setCurrentIndex(session.method.names.index(session.method.name))
         self.ui.methodNoteLabel.text = panel.method_tip(session)
+        if session.registration is not None:
+            self.fold_once("scansCollapsibleButton")
         self._show_lesions()
         self._show_visits()
         self._response.show()

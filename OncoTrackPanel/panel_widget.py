@@ -45,7 +45,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def __init__(self, parent=None):
         self.logic = self.session = self.pump = self.parameters = self._labels = None
         self._gui_tag, self._lines, self._shortcuts, self._outcome = None, [], [], None
-        self.lacks_torch = False
+        self.lacks_torch, self._folded = False, set()
         super().__init__(parent)
 
     # to be defined by a module
@@ -182,6 +182,12 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             table.clearSelection()
         table.blockSignals(was_blocked)
 
+    def fold_once(self, section):
+        """Fold a section of the panel when its choices are made, so that the current finding is in sight; once in a session."""
+        if section not in self._folded:
+            self._folded.add(section)
+            getattr(self.ui, section).collapsed = True
+
     def show_command(self, button, name):
         """Give a button the text, the tooltip and the key of a command, and return the command."""
         command = commands_of(*self.tools)[name]
@@ -193,6 +199,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Set the column titles, and connect the table: a click on a row shows its finding, editing the first cell renames it."""
         table.setColumnCount(len(columns))
         table.setHorizontalHeaderLabels(columns)
+        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         table.connect("itemSelectionChanged()", lambda: self._on_row_chosen(table))
         table.connect(
             "itemClicked(QTableWidgetItem*)", lambda _item: self._on_row_chosen(table)

@@ -139,6 +139,8 @@ class RECISTPseudoMaskWidget(PanelWidget):
         session = self.session
         if session.scan and self.parameters.scan != session.scan:
             self.parameters.scan = session.scan
+        if session.current:
+            self.fold_once("scanCollapsibleButton")
         self.show_lines(self.ui.maskTable, recist_panel.lines(session))
         self.ui.summaryLabel.text = recist_panel.summary(session)
         self.ui.measureLabel.text = recist_panel.measurement_text(session)

@@ -36,7 +36,7 @@ STANDALONE = (
 )
 """What the desktop modules may import of OncoTrack before its packages are installed."""
 FACES = {"scene", "web"}
-NOT_IN_SLICER = {"bench", "cli", "datasets", "evaluation", "report", "training", "web"}
+NOT_IN_SLICER = {"archive", "bench", "cli", "datasets", "evaluation", "report", "training", "web"}
 TOOLKITS = {"qt", "ctk", "trame", "trame_client", "trame_server", "trame_slicer", "trame_vuetify"}
 SLICER = {"slicer", "slicer_core", "vtk", "vtkmodules"}
 BROUGHT = {"highdicom", "numpy", "pydicom", "simpleitk", "torch"}  # by Slicer and by its PyTorch extension
