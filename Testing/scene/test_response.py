@@ -145,7 +145,7 @@ def test_proposals_and_changes_are_named_in_the_table(response):
     first, later = uids(response)[0], response.visits[1].id
     response.session.findings.observe(first, later, measured(place(0, 1), 30, State.PROPOSED))
     line = next(each for each in panel.lines(response) if each.uid == first)
-    assert line.cells[1] == "30.0 (proposed)" and "long -10.0 mm (-25 %)" in line.tips[1]
+    assert line.cells[1] == "30.0 (proposed)" and "long -10.0 mm (-25.0 %)" in line.tips[1]
     assert any("no reader accepted" in text for text in panel.warnings(response))
 
 

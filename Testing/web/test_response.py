@@ -32,6 +32,8 @@ def course(start, browser, make_reader, tmp_path_factory):
 
 @pytest.fixture
 def reader(course):
+    course[0].page.evaluate("trame.trigger('oncotrack.command', ['show_visit', 1, ''])")
+    course[0].until("s('visits').shown === 1 && !s('job').text")
     course[0].clear()
     course[0].tab("Response")
     return course[0]
