@@ -179,7 +179,10 @@ def test_a_new_report_names_the_one_it_replaces_and_is_read_instead(visits, tmp_
     seen = finding.at("t0")
     start, end = np.asarray(seen.long_axis.start), np.asarray(seen.long_axis.end)
     shorter = Axis(tuple(start), tuple(start + 0.9 * (end - start)))
-    edited = finding.with_observation("t0", replace(seen, long_axis=shorter, state=State.EDITED))
+    smaller = seen.mask.volume()
+    smaller = replace(smaller, array=smaller.array * (np.arange(smaller.array.shape[0]) < 3)[:, None, None])
+    mask = PackedMask.of(smaller)
+    edited = finding.with_observation("t0", replace(seen, long_axis=shorter, mask=mask, state=State.EDITED))
     new = export(points, [edited], scan, predecessors=old).objects
     for report in (each for each in new if each.Modality == "SR"):
         named = report.PredecessorDocumentsSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence[0]
@@ -187,6 +190,7 @@ def test_a_new_report_names_the_one_it_replaces_and_is_read_instead(visits, tmp_
         assert named.ReferencedSOPInstanceUID == replaced.SOPInstanceUID
     save(new, tmp_path)
     back = import_objects([tmp_path], visits.read[:1]).findings
+    assert len(back) == 1 and back[finding.uid].at("t0").mask.is_same(mask)
     assert back[finding.uid].at("t0").long_axis.length_mm == pytest.approx(shorter.length_mm, abs=0.01)
     third = export(points, [finding], scan, predecessors=earlier_reports(tmp_path)).objects
     assert all(len(each.PredecessorDocumentsSequence[0].ReferencedSeriesSequence) == 1 for each in third[-2:])

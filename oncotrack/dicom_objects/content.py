@@ -159,3 +159,20 @@ def groups(document: Dataset) -> list[Dataset]:
         for container in items(document, codes.MEASUREMENTS, kind="CONTAINER")
         for group in items(container, codes.GROUP, kind="CONTAINER")
     ]
+
+
+def segments(group: Dataset) -> list[tuple[str, int]]:
+    """Return the segments that a measurement group refers to, by SOP Instance UID and number.
+
+    Parameters
+    ----------
+    group : Dataset
+        A measurement group.
+    """
+    found = []
+    for each in items(group, codes.REFERENCED_SEGMENT):
+        for reference in each.get("ReferencedSOPSequence") or []:
+            numbers = reference.get("ReferencedSegmentNumber")
+            first = numbers[0] if hasattr(numbers, "append") else numbers
+            found.append((str(reference.ReferencedSOPInstanceUID), int(first or 1)))
+    return found

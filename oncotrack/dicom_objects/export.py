@@ -33,6 +33,11 @@ from oncotrack.images.dicom import Series
 from oncotrack.response.result import CourseResponse
 
 _log = logging.getLogger(__name__)
+_NAMED = [
+    *("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "SeriesDescription"),
+    *("ContentDate", "ContentTime", "PredecessorDocumentsSequence"),
+]
+"""What a report has to say about the one that it replaces."""
 
 
 @dataclass(frozen=True)
@@ -260,18 +265,18 @@ def save(objects: Sequence[Dataset], folder: str | Path) -> list[Path]:
     return written
 
 
-def earlier_reports(folder: str | Path) -> list[Dataset]:
-    """Return the headers of the reports in a folder that an earlier export wrote, oldest first.
+def earlier_reports(*folders: str | Path) -> list[Dataset]:
+    """Return the headers of the reports in some folders that OncoTrack wrote, oldest first.
 
     Parameters
     ----------
-    folder : path
-        It need not exist.
+    *folders : path
+        They need not exist.
     """
     found = []
-    for path in sorted(Path(folder).glob("sr-*.dcm")):
+    for path in (path for folder in folders for path in sorted(Path(folder).glob("*.dcm"))):
         try:
-            header = dcmread(path, stop_before_pixels=True)
+            header = dcmread(path, stop_before_pixels=True, specific_tags=_NAMED)
         except (InvalidDicomError, OSError):
             _log.warning("%s is no DICOM file; it is not named as an earlier report.", path)
             continue

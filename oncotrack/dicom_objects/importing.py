@@ -15,7 +15,7 @@ from oncotrack.background.jobs import Progress, silent
 from oncotrack.dicom_objects.library import is_own
 from oncotrack.dicom_objects.mask_objects import Structure, read_rtstruct, read_seg
 from oncotrack.dicom_objects.presentation_reader import read_presentation
-from oncotrack.dicom_objects.report_reader import ReadFinding, Reading, label_of, read_report, when_of
+from oncotrack.dicom_objects.report_reader import ReadFinding, Reading, label_of, read_report, segments_of, when_of
 from oncotrack.dicom_objects.scans import Scan, Scans
 from oncotrack.dicom_objects.source_images import SourceImages
 from oncotrack.errors import InputError
@@ -26,8 +26,8 @@ from oncotrack.images.dicom import Series
 from oncotrack.images.volume import Volume
 from oncotrack.masks.findings import observation
 
-KINDS = {"SR": "report", "SEG": "segmentation", "RTSTRUCT": "structure set", "PR": "presentation state"}
-"""What is read, by DICOM modality."""
+KINDS = {"SEG": "segmentation", "SR": "report", "RTSTRUCT": "structure set", "PR": "presentation state"}
+"""What is read, by DICOM modality; segmentations first, because reports refer to them."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,9 @@ def import_objects(
     objects = _objects(paths, reading)
     segments: dict[tuple[str, int], tuple[Scan, Structure]] = {}
     replaced = {uid for _, header in objects for uid in _predecessors(header)}
-    order = sorted(objects, key=lambda each: list(KINDS).index(each[1].Modality) if each[1].Modality != "SEG" else -1)
+    outdated = {key for _, header in objects if header.SOPInstanceUID in replaced for key in segments_of(header)}
+    objects.sort(key=lambda each: when_of(each[1]), reverse=True)  # of two masks of a lesion the newer one is taken
+    order = sorted(objects, key=lambda each: list(KINDS).index(each[1].Modality))
     for number, (path, header) in enumerate(order):
         progress(number / len(order), f"Reading {path.name}")
         if str(header.SOPInstanceUID) in replaced:
@@ -94,7 +96,7 @@ def import_objects(
         except InputError as error:
             reading.problems.append(str(error))
     for (instance, number), (scan, structure) in segments.items():
-        if (instance, number) not in reading.used_segments:
+        if (instance, number) not in reading.used_segments | outdated:
             header = next(header for _, header in objects if header.SOPInstanceUID == instance)
             reading.findings.append(_of_structure(structure, scan, header))
     if not reading.findings:
@@ -130,7 +132,7 @@ def _objects(paths: Iterable[str | Path], reading: Reading) -> list[tuple[Path, 
             f"Not read: {', '.join(others)}. Reports, segmentations, structure sets and presentation states can be read."
         )
     if not found:
-        kinds = ", ".join(KINDS.values())
+        kinds = "report, segmentation, structure set, presentation state"
         raise InputError(
             " ".join(
                 [

@@ -98,14 +98,10 @@ class Places:
         raise UnreadError("it belongs to a study that is not among the scans. Add a scan of that study.")
 
     def _segment(self) -> tuple[Scan, Structure] | None:
-        for each in content.items(self.group, codes.REFERENCED_SEGMENT):
-            for reference in each.get("ReferencedSOPSequence") or []:
-                numbers = reference.get("ReferencedSegmentNumber")
-                first = numbers[0] if hasattr(numbers, "append") else numbers
-                key = str(reference.ReferencedSOPInstanceUID), int(first or 1)
-                if key in self.segments:
-                    self.used_segments.add(key)
-                    return self.segments[key]
+        for key in content.segments(self.group):
+            if key in self.segments:
+                self.used_segments.add(key)
+                return self.segments[key]
         return None
 
     def _with_mask(self, scan: Scan, seen: Observation) -> Observation:

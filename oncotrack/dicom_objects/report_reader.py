@@ -208,6 +208,17 @@ class _Group:
         return Uptake(**values, metabolic_volume_ml=metabolic[0], tlg_ml=glycolysis[0], kind=kind)
 
 
+def segments_of(document: Dataset) -> set[tuple[str, int]]:
+    """Return the segments that a report refers to, by SOP Instance UID and number.
+
+    Parameters
+    ----------
+    document : Dataset
+        The report.
+    """
+    return {key for group in content.groups(document) for key in content.segments(group)}
+
+
 def label_of(tracking_id: str) -> str:
     """Return the label in a tracking identifier: what follows the name of the viewer's tool; "" where nothing does.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ from oncotrack.errors import InputError
 from oncotrack.pacs.outbox import Sent
 from oncotrack.scene.files.archive_session import ArchiveSession, Retrieved
 from oncotrack.scene.files.dicom_objects import export_task, import_task
+from oncotrack.scene.nodes.tasks import Task
 
 if TYPE_CHECKING:
     from oncotrack.web.files import Files
@@ -29,6 +31,7 @@ class ArchivePage:
     def __init__(self, viewer: Viewer, files: Files) -> None:
         self._viewer, self._files = viewer, files
         self._session = ArchiveSession(files.out / "retrieved")
+        self._results: list[Path] = []
         try:
             names = self._session.names()
         except InputError as error:
@@ -61,7 +64,7 @@ class ArchivePage:
 
     def export(self) -> None:
         """Write the findings as DICOM objects into the output folder."""
-        self._viewer.submit(export_task(self._viewer.session, self._files.out / "dicom", self._written))
+        self._viewer.submit(self._export_task(self._written))
 
     def read_objects(self, typed: str) -> None:
         """Read DICOM objects from a file or folder that the reader typed."""
@@ -75,7 +78,10 @@ class ArchivePage:
                 self._session.send_task(archive, paths, lambda result: self._sent(archive, result, left_out))
             )
 
-        self._viewer.submit(export_task(self._viewer.session, self._files.out / "dicom", written))
+        self._viewer.submit(self._export_task(written))
+
+    def _export_task(self, written: Callable[[list[Path], tuple[str, ...]], object]) -> Task:
+        return export_task(self._viewer.session, self._files.out / "dicom", written, self._results)
 
     def _show(self) -> None:
         state: Any = self._viewer.state
@@ -104,6 +110,8 @@ class ArchivePage:
         self._viewer.refresh()
 
     def _open(self, retrieved: Retrieved) -> None:
+        self._results = list(retrieved.results)
+
         def opened() -> None:
             if retrieved.results and self._viewer.session.visits:
                 self._import(list(retrieved.results), "the archive")

@@ -21,7 +21,12 @@ if TYPE_CHECKING:
     from oncotrack.scene.session.scan_session import ScanSession
 
 
-def export_task(session: ScanSession, folder: Path, written: Callable[[list[Path], tuple[str, ...]], object]) -> Task:
+def export_task(
+    session: ScanSession,
+    folder: Path,
+    written: Callable[[list[Path], tuple[str, ...]], object],
+    earlier: Sequence[Path] = (),
+) -> Task:
     """Return the task that writes reports and segmentations of all visits.
 
     Parameters
@@ -32,6 +37,8 @@ def export_task(session: ScanSession, folder: Path, written: Callable[[list[Path
         Where the files are written.
     written : callable
         Called with the files, and with sentences on what was left out.
+    earlier : sequence of Path
+        Other folders with reports that the new ones replace: those that the findings were read from.
 
     Raises
     ------
@@ -46,7 +53,11 @@ def export_task(session: ScanSession, folder: Path, written: Callable[[list[Path
         progress(0.0, "Reading the headers")
         found = {point.id: _series(volume) for point, volume in scans}
         result = export(
-            points, findings, found, predecessors=earlier_reports(folder), progress=part_of(progress, 0.1, 0.9)
+            points,
+            findings,
+            found,
+            predecessors=earlier_reports(folder, *earlier),
+            progress=part_of(progress, 0.1, 0.9),
         )
         return save(result.objects, folder), result.left_out
 
