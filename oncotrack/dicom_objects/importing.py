@@ -205,8 +205,8 @@ def _of_structure(structure: Structure, scan: Scan, header: Dataset) -> ReadFind
     made = Provenance(
         structure.method or f"DICOM {KINDS[header.Modality]} of {maker or 'unknown'}",
         person,
-        **({"when": when} if when else {}),
     )
+    made = replace(made, when=when or made.when)
     state = State.PROPOSED if structure.is_automatic else State.ACCEPTED
     seen = replace(observation(structure.mask, state=state), provenance=made)
     label = label_of(structure.tracking_id) if structure.tracking_id.lower().startswith("cornerstone") else ""

@@ -59,8 +59,8 @@ def read_presentation(state: Dataset, name: str, scans: Scans, reading: Reading)
     made = Provenance(
         f"DICOM presentation state of {state.get('Manufacturer') or 'unknown'}",
         str(state.get("ContentCreatorName") or "").rstrip("^") or "reader",
-        **({"when": when} if when else {}),
     )
+    made = replace(made, when=when or made.when)
     while lines:
         long = lines.pop(0)
         across = next((each for each in lines if each.plane is long.plane and _cross(long.pixels, each.pixels)), None)

@@ -170,7 +170,8 @@ class _Group:
         weights = content.text(group, codes.ALGORITHM_PARAMETERS).removeprefix("weights sha256 ")
         reader = "" if reader == NO_READER else reader.rstrip("^")
         when = when_of(self.document)
-        return Provenance(method, reader, weights, **({"when": when} if when else {}))
+        made = Provenance(method, reader, weights)
+        return replace(made, when=when or made.when)
 
     def _assessment(self) -> Assessment:
         said = [content.value(each) for each in content.items(self.group, codes.JUDGEMENT)]
