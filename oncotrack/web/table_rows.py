@@ -25,7 +25,9 @@ UNMATCHED = ("unmatched", "Not searched yet", "mdi-circle-outline")
 
 def rows(session: FollowUpScene) -> list[dict[str, Any]]:
     """Return one row per finding: uid, label, state as text and icon, reverse check, sizes and their change."""
-    return [_row(session, finding) for finding in session.findings]
+    current = session.current.uid if session.current else ""
+    scans = session.baseline_id, session.followup_id
+    return [_row(finding, *scans, finding.uid == current) for finding in session.findings]
 
 
 def match(session: FollowUpScene) -> dict[str, Any]:
@@ -61,14 +63,14 @@ def match(session: FollowUpScene) -> dict[str, Any]:
     }
 
 
-def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:
-    before, after = finding.at(session.baseline_id), finding.at(session.followup_id)
+def _row(finding: Finding, baseline: str, followup: str, is_current: bool) -> dict[str, Any]:
+    before, after = finding.at(baseline), finding.at(followup)
     value, words, icon = (after.state.value, *STATES[after.state]) if after else UNMATCHED
     return {
         "uid": finding.uid,
         "label": finding.label,
         "kind": finding.kind.value,
-        "is_current": session.current is not None and finding.uid == session.current.uid,
+        "is_current": is_current,
         "state": value,
         "state_text": words,
         "icon": icon,
