@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 DOCUMENTED := $(shell find oncotrack/images oncotrack/findings oncotrack/registration oncotrack/background oncotrack/networks \
 	oncotrack/followup oncotrack/detection oncotrack/masks oncotrack/response oncotrack/dicom_objects oncotrack/pacs -name '*.py')
 
-.PHONY: setup demo view test lint bench system browser peers clean
+.PHONY: setup demo view test lint bench break notices system browser peers clean
 
 setup: system $(STAMP)
 
@@ -66,7 +66,7 @@ test: setup browser peers
 ifdef PYTEST
 	$(BIN)/python -m pytest $(PYTEST)
 else
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile Testing/engine Testing/scene
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile Testing/engine Testing/scene Testing/breaking
 	$(BIN)/python -m pytest -n 2 --dist loadfile Testing/web
 endif
 
@@ -80,6 +80,19 @@ lint: setup
 
 bench: setup
 	$(BIN)/oncotrack bench follow
+
+# ten minutes of kills, random work and damaged files; a part that fails does not stop the others
+SECONDS ?= 600
+break: setup browser
+	@failed=0; sixth=$$(( $(SECONDS) / 6 )); \
+	for part in "kill.py engine" "kill.py server" "monkey.py scene" "monkey.py browser" "corpus.py" "damaged.py"; do \
+		if [ -f Testing/breaking/$${part%% *} ]; then \
+			$(BIN)/python Testing/breaking/$$part --seconds $$sixth || failed=1; \
+		fi; \
+	done; exit $$failed
+
+notices: setup
+	$(BIN)/python docs/write_notices.py THIRD_PARTY_NOTICES.md
 
 clean:
 	rm -rf $(VENV) demo out build *.egg-info

@@ -40,6 +40,11 @@ class ViewerProcess:
         """Its exit code, negative for a signal; None while it runs."""
         return self._process.exitcode
 
+    @property
+    def pid(self) -> int:
+        """Its process number."""
+        return self._process.pid
+
     def send_signal(self, signal: int) -> None:
         """Send it a signal."""
         os.kill(self._process.pid, signal)

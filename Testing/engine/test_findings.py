@@ -236,3 +236,41 @@ def test_a_file_that_cannot_be_written_is_reported_and_keeps_the_old_one(followe
     with pytest.raises(OutputError, match="cannot be written"):
         followed.save(tmp_path / "file" / "findings.json")
     assert (tmp_path / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize("field", ["label", "site", "comment"])
+def test_a_text_that_is_too_long_is_refused_and_changes_nothing(field):
+    findings = FindingList([TimePoint("t0", "baseline")])
+    finding = findings.add("t0", Observation(centre=(0, 0, 0)))
+    before = findings.to_json()
+    with pytest.raises(InputError, match=f"The {field} has 1,000,000 characters; at most"):
+        if field == "label":
+            findings.rename(finding.uid, "x" * 10**6)
+        else:
+            findings.describe(finding.uid, **{field: "x" * 10**6})
+    assert findings.to_json() == before
+
+
+def test_ten_thousand_findings_are_kept_and_read_back():
+    points = TimePoint("t0", "baseline"), TimePoint("t1", "follow-up")
+    many = [
+        Finding(label=f"L {n}", observations={each.id: Observation(centre=(n, 0, 0)) for each in points})
+        for n in range(10_000)
+    ]
+    findings = FindingList(points, many)
+    findings.set_state(many[5000].uid, "t1", State.ACCEPTED)
+    again = FindingList.from_json(findings.to_json())
+    assert again.findings == findings.findings
+
+
+def test_the_text_of_a_changed_list_is_that_of_a_new_one():
+    findings = FindingList([TimePoint("t0", 'base "findings": [] line')])
+    kept, changed, removed = (findings.add("t0", Observation(centre=(n, 0, 0)), label=f"L\u2028{n}") for n in range(3))
+    findings.to_json()
+    findings.rename(changed.uid, "other")
+    findings.remove_everywhere(removed.uid)
+    text = findings.to_json()
+    assert text == FindingList(findings.time_points, findings.findings).to_json()
+    assert [each["label"] for each in json.loads(text)["findings"]] == [kept.label, "other"]
+    findings.undo()
+    assert removed.uid in findings.to_json()

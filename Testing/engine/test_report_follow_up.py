@@ -83,3 +83,13 @@ def test_the_report_of_many_visits_gives_the_change_from_visit_to_visit(findings
         "follow-up: long -5.0 mm (-25.0 %), short -3.0 mm (-25.0 %), volume -1.0 ml (-40.0 %) since baseline." in page
     )
     assert "target, right liver" in page and "20.0 mm x 12.0 mm, 2.5 ml, accepted" in page
+
+
+def test_a_label_that_looks_like_a_formula_does_not_stop_a_report(findings, scans, tmp_path):
+    findings.rename(findings.findings[0].uid, r"L $\frac{1$ <b>")
+    pair = ScanPair(*scans, Registration(np.eye(4)))
+    for page in (
+        write_report(tmp_path / "a.html", pair, findings),
+        write_visits_report(tmp_path / "b.html", scans, findings),
+    ):
+        assert r"L $\frac{1$ &lt;b&gt;" in page.read_text(encoding="utf-8")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from oncotrack.errors import UNEXPECTED, Cancelled, OncoTrackError
@@ -17,6 +17,7 @@ from oncotrack.errors import UNEXPECTED, Cancelled, OncoTrackError
 Progress = Callable[[float, str], None]
 """Called with the completed fraction (0 to 1) and the present step; raises `Cancelled` when the reader stopped the work."""
 
+_PATIENCE_S = 3.0  # how long a cancelled job may take to its next progress report
 _log = logging.getLogger(__name__)
 _current = threading.local()
 
@@ -83,9 +84,13 @@ class Job:
     ) -> None:
         self._work, self._done, self._failed, self._progress = work, done, failed, progress
         self._cancelled = threading.Event()
+        self._is_ended = False
 
     def cancel(self) -> None:
-        """Stop the job at its next progress report; a queued job never starts. Its result is not delivered."""
+        """Stop the job at its next progress report; a queued job never starts. Its result is not delivered.
+
+        `Worker.cancel` also ends a job that reports no progress for long.
+        """
         self._cancelled.set()
 
     @property
@@ -105,14 +110,20 @@ class Job:
             result = self._work(report)
         except OncoTrackError as error:
             problem = error
-            post(lambda: self._failed(problem))
+            post(lambda: self._end(self._failed, problem))
         except Exception:
             _log.exception("A job failed unexpectedly")
             problem = OncoTrackError(UNEXPECTED)
-            post(lambda: self._failed(problem))
+            post(lambda: self._end(self._failed, problem))
         else:
             # the job may be cancelled between its last report and this delivery
-            post(lambda: self._failed(Cancelled()) if self.is_cancelled else self._done(result))
+            post(lambda: self._end(self._failed, Cancelled()) if self.is_cancelled else self._end(self._done, result))
+
+    def _end(self, deliver: Callable[[Any], None], outcome: Any) -> None:
+        """Deliver the outcome, on the interface's thread, unless the job was given up before."""
+        if not self._is_ended:
+            self._is_ended = True
+            deliver(outcome)
 
 
 class Worker:
@@ -128,6 +139,8 @@ class Worker:
         self._post = post
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._pending: list[Job] = []
+        self._running: Job | None = None
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def submit(
@@ -149,8 +162,7 @@ class Worker:
             Called on the interface's thread.
         """
         if self._thread is None or not self._thread.is_alive():
-            self._thread = threading.Thread(target=self._loop, name="oncotrack-worker", daemon=True)
-            self._thread.start()
+            self._start()
         job = Job(work, done, failed, progress)
         self._pending.append(job)
         self._queue.put(job)
@@ -163,8 +175,25 @@ class Worker:
 
     def cancel_all(self) -> None:
         """Cancel the running job and all queued ones."""
-        for job in list(self._pending):
+        self.cancel(list(self._pending))
+
+    def cancel(self, jobs: Collection[Job]) -> None:
+        """Cancel jobs of this worker, whether they run or wait.
+
+        A running one that does not stop within seconds, because it computes in a library, is given up: it fails as
+        cancelled, the next jobs run on another thread, and what it returns later is dropped.
+
+        Parameters
+        ----------
+        jobs : collection of Job
+            The jobs; those that have ended stay as they are.
+        """
+        for job in jobs:
             job.cancel()
+        if (running := self._running) is not None and running.is_cancelled:
+            timer = threading.Timer(_PATIENCE_S, self._give_up, (running,))
+            timer.daemon = True
+            timer.start()
 
     def stop(self) -> None:
         """Cancel all jobs and end the thread."""
@@ -174,9 +203,25 @@ class Worker:
             self._thread.join(timeout=10)
             self._thread = None
 
+    def _start(self) -> None:
+        self._thread = threading.Thread(target=self._loop, name="oncotrack-worker", daemon=True)
+        self._thread.start()
+
     def _loop(self) -> None:
         while (job := self._queue.get()) is not None:
-            try:
-                job._run(self._post)
-            finally:
+            self._running = job
+            job._run(self._post)
+            with self._lock:
+                if self._running is not job:  # given up; another thread runs the queue
+                    return
+                self._running = None
                 self._pending.remove(job)
+
+    def _give_up(self, job: Job) -> None:
+        with self._lock:
+            if self._running is not job:
+                return
+            self._running = None
+            self._post(lambda: job._end(job._failed, Cancelled()))  # while the worker is busy, see `TimerDispatcher`
+            self._pending.remove(job)
+            self._start()

@@ -25,7 +25,7 @@ from oncotrack.images.volume import Volume
 
 SIZE = (512, 512, 64)
 _SCROLLS, _CLICKS, _ACTIONS, _LIMIT_MS = 15, 5, 9, 120_000
-_COUNTS = (8, 80)  # findings in the list
+_COUNTS = (8, 80, 1000)  # findings in the list
 _BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 _SERVE = "import sys; from oncotrack.web import serve; serve(sys.argv[1], sys.argv[2], out=sys.argv[3])"
 # Usable: all seven views have pictures, those of both axial views have their final size and show a scan (not black), and
@@ -72,8 +72,9 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
     -------
     dict
         `usable_seconds` (from the command until the page can be clicked and shows both scans), `registered_seconds`,
-        `scroll_seconds` and `click_seconds` (medians, with all values), `next_seconds_8`, `accept_seconds_80` and so on
-        (medians of going on, accepting and filtering in lists of 8 and 80 findings), `server_mib` (its largest memory).
+        `scroll_seconds` and `click_seconds` (medians, with all values), `open_seconds_8`, `next_seconds_8`,
+        `accept_seconds_80` and so on (opening, and medians of going on, accepting and filtering in lists of 8, 80 and 1,000
+        findings), `server_mib` (its largest memory).
 
     Raises
     ------
@@ -125,7 +126,7 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
             result |= _series("click_seconds", [_click(page, number) for number in range(_CLICKS)])
             for count in _COUNTS:
                 progress(0.9, f"Working in a list of {count} findings")
-                _open_findings(page, folder / "out", count)
+                result[f"open_seconds_{count}"] = _open_findings(page, folder / "out", count)
                 for action in ("next", "accept", "filter"):
                     seconds = [_act(page, action) for _ in range(_ACTIONS)]
                     result[f"{action}_seconds_{count}"] = statistics.median(seconds)
@@ -167,7 +168,7 @@ def _address(log: Path, server: subprocess.Popen) -> str:
     OncoTrackError
         The server did not start.
     """
-    for _ in range(600):
+    for _ in range(6000):
         if found := re.search(r"http://\S+", log.read_text()):
             return found.group(0)
         if server.poll() is not None:
@@ -205,8 +206,8 @@ def _click(page: Any, number: int) -> float:
     return time.perf_counter() - started
 
 
-def _open_findings(page: Any, out: Path, count: int) -> None:
-    """Open a list of so many findings: copies of the first one that was followed, at positions of their own."""
+def _open_findings(page: Any, out: Path, count: int) -> float:
+    """Open a list of so many findings, copies of the first one at positions of their own; return the seconds it took."""
     page.evaluate("trame.trigger('oncotrack.command', ['save_findings'])")
     page.wait_for_function("!trame.state.get('unsaved')")
     document = json.loads((out / "findings.json").read_text())
@@ -214,9 +215,14 @@ def _open_findings(page: Any, out: Path, count: int) -> None:
     document["findings"] = [_moved(first, number) for number in range(count)]
     path = out / f"{count}.json"
     path.write_text(json.dumps(document))
+    started = time.perf_counter()
     page.evaluate("path => trame.trigger('oncotrack.command', ['open', path, 'baseline'])", str(path))
-    page.wait_for_function(f"trame.state.get('findings').length === {count} && !trame.state.get('job').text")
+    page.wait_for_function(
+        f"document.querySelectorAll('[data-finding]').length === {count} && !trame.state.get('job').text"
+    )
+    seconds = time.perf_counter() - started
     page.wait_for_timeout(1500)
+    return seconds
 
 
 def _moved(finding: dict[str, Any], number: int) -> dict[str, Any]:

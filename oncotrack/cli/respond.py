@@ -121,19 +121,20 @@ def _summary(result: CourseResponse) -> str:
 
 def _write(out: Path, results: Sequence[CourseResponse], scans: Scans | None) -> list[Path]:
     from oncotrack.atomic import replacing, write_text
+    from oncotrack.findings.csv_text import csv_text
     from oncotrack.findings.names import file_stems
+    from oncotrack.report.page import labels_as_written
     from oncotrack.report.response import write_response
     from oncotrack.report.response_plots import plot_spider, plot_swimmer, plot_waterfall
-    from oncotrack.response.table import csv_text
 
     written = []
     for stem, result in zip(file_stems([each.course.name for each in results]), results, strict=True):
         written += write_response(out, f"{stem}.response", result, scans)
     if len(results) > 1:
         header = ["patient", "best overall response", "best change (%)", "progression", "days"]
-        written.append(write_text(out / "cohort.csv", csv_text([header, *map(_row, results)])))
+        written.append(write_text(out / "cohort.csv", csv_text([header, *map(_row, results)], "\n")))
         for name, plot in (("waterfall", plot_waterfall), ("spider", plot_spider), ("swimmer", plot_swimmer)):
-            with replacing(out / f"{name}.png") as temporary:
+            with replacing(out / f"{name}.png") as temporary, labels_as_written():
                 plot(results).savefig(temporary, dpi=150)
             written.append(out / f"{name}.png")
     return written

@@ -27,14 +27,28 @@ def view(
         str,
         typer.Option(
             "--host",
-            help="Address to listen on. With any other than the default, other computers that know the token can connect.",
+            help="Address to listen on; any other than the default needs --allow-other-computers.",
         ),
     ] = "127.0.0.1",
+    allow_other_computers: Annotated[
+        bool,
+        typer.Option(
+            "--allow-other-computers",
+            help="Let other computers connect that know the token. The connection is not encrypted: use a reverse proxy.",
+        ),
+    ] = False,
+    public_address: Annotated[
+        str,
+        typer.Option("--public-address", help="Address of a reverse proxy before it, https://viewer.example.org."),
+    ] = "",
     port: Annotated[int, typer.Option("--port", help="0 chooses a free port.")] = 0,
     folder: Annotated[
         list[Path] | None, typer.Option("--folder", help="The page may open files in this folder; repeatable.")
     ] = None,
-    out: Annotated[Path | None, out_folder("Where findings are saved.")] = None,
+    out: Annotated[
+        Path | None,
+        out_folder("Where findings are saved. [default: a folder for each patient and study in oncotrack-results]"),
+    ] = None,
     pet: Annotated[
         Path | None, typer.Option("--pet", metavar="PET", help="PET of the baseline CT: DICOM, or a file in SUV.")
     ] = None,
@@ -66,6 +80,8 @@ def view(
         open_browser=browser,
         out=out,
         pet=pet,
+        allow_other_computers=allow_other_computers,
+        public_address=public_address,
     )
 
 

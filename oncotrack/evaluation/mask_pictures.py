@@ -12,12 +12,14 @@ from oncotrack.images.windows import BONE, LUNG, SOFT_TISSUE
 from oncotrack.masks.batch import MaskResult
 from oncotrack.masks.diameters import outlines
 from oncotrack.masks.plane import Region
+from oncotrack.report.page import labels_as_written
 
 _COLUMNS = 6
 _INCHES = 2.4
 _LUNG_BELOW_HU, _BONE_ABOVE_HU = -300.0, 250.0
 
 
+@labels_as_written()
 def write_sheet(path: str | Path, results: Sequence[MaskResult]) -> Path:
     """Draw every mask over its image: dashed axes, solid outline.
 

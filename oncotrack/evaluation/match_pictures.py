@@ -12,6 +12,7 @@ from oncotrack.atomic import replacing
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.images.windows import LUNG, SOFT_TISSUE
+from oncotrack.report.page import labels_as_written
 
 _HALF_MM = 45.0
 _STEP_MM = 0.75
@@ -54,6 +55,7 @@ def choose(pictures: Sequence[MatchPicture]) -> list[MatchPicture]:
     return [*ranked[:3], *ranked[median - 2 : median + 2], *ranked[-3:]]
 
 
+@labels_as_written()
 def write_sheet(pictures: Sequence[MatchPicture], path: Path) -> Path:
     """Draw the matches that `choose` returns.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.atomic import replacing, write_text
+from oncotrack.findings.csv_text import csv_text
+from oncotrack.report.page import labels_as_written
 
 
+@labels_as_written()
 def write_report(result: dict, out_dir: str | Path) -> list[Path]:
     """Write the result of an ``evaluate_...`` function: metrics.json, metrics.csv, metrics.md and a plot.
 
@@ -84,11 +85,7 @@ def _text(value: float | int | None) -> str:
 
 def _csv(header: list[str], rows: list) -> str:
     """Return a table as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+    return csv_text([header, *rows], "\n")
 
 
 def _markdown(task: str, cells: list[tuple[str, str, str]]) -> str:

@@ -18,6 +18,9 @@ from oncotrack.findings.measurement import Measurement
 from oncotrack.findings.note import Note
 from oncotrack.findings.observation_edits import moved, with_alternative, with_state
 
+LONGEST = {"label": 100, "site": 200, "comment": 5000}
+"""Most characters of what a reader types."""
+
 
 class FindingList(EditHistory[FindingsDocument]):
     """The findings of one patient, in order, over all time points, with undo and redo of every change.
@@ -58,6 +61,9 @@ class FindingList(EditHistory[FindingsDocument]):
         content = FindingsDocument(tuple(time_points), tuple(findings), tuple(notes), tuple(measurements))
         super().__init__(replace(content, criteria=criteria))
         self._saved_header = self._header
+        self._index: tuple[tuple[Finding, ...], dict[str, Finding]] | None = None
+        self._texts: findings_json.Known = {}
+        self._dumped: tuple[FindingsDocument, str] | None = None
 
     # content
 
@@ -68,13 +74,22 @@ class FindingList(EditHistory[FindingsDocument]):
         return iter(self._content.findings)
 
     def __contains__(self, uid: str) -> bool:
-        return any(finding.uid == uid for finding in self)
+        return uid in self._by_uid
 
     def __getitem__(self, uid: str) -> Finding:
-        for finding in self:
-            if finding.uid == uid:
-                return finding
+        if (finding := self._by_uid.get(uid)) is not None:
+            return finding
         raise InputError(f"There is no finding {uid} in the list; it may have been deleted. Undo restores it.")
+
+    def find(self, uid: str) -> Finding | None:
+        """Return a finding, or None when it is not in the list.
+
+        Parameters
+        ----------
+        uid : str
+            Identifier of the finding.
+        """
+        return self._by_uid.get(uid)
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -335,9 +350,9 @@ class FindingList(EditHistory[FindingsDocument]):
         Raises
         ------
         InputError
-            The label is empty or belongs to another finding.
+            The label is empty, too long, or belongs to another finding.
         """
-        label = label.strip()
+        label = checked_length("label", label.strip())
         if not label:
             raise InputError("A finding needs a label; type at least one character.")
         if any(f.label == label and f.uid != uid for f in self):
@@ -381,10 +396,12 @@ class FindingList(EditHistory[FindingsDocument]):
         Raises
         ------
         InputError
-            There is no such finding, or no such kind, role or side.
+            There is no such finding, or no such kind, role or side, or a text is too long.
         """
         texts = {"site": site, "comment": comment}
-        fields: dict[str, Any] = {name: " ".join(text.split()) for name, text in texts.items() if text is not None}
+        fields: dict[str, Any] = {
+            name: checked_length(name, " ".join(text.split())) for name, text in texts.items() if text is not None
+        }
         for name, choices, value in (("kind", Kind, kind), ("role", Role, role), ("side", Side, side)):
             if value is not None:
                 fields[name] = _choice(name, choices, value)
@@ -476,7 +493,9 @@ class FindingList(EditHistory[FindingsDocument]):
 
     def to_json(self) -> str:
         """Return the whole list as JSON text (see `findings_json`)."""
-        return findings_json.dump(self._content)
+        if self._dumped is None or self._dumped[0] is not self._content:
+            self._dumped = self._content, findings_json.dump(self._content, self._texts)
+        return self._dumped[1]
 
     @classmethod
     def from_json(cls, text: str, source: str = "The findings") -> FindingList:
@@ -546,15 +565,16 @@ class FindingList(EditHistory[FindingsDocument]):
         InputError
             It cannot be read; see also `from_json`.
         """
-        try:
-            text = Path(path).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(
-                f"{path} could not be read as a findings file. Choose a findings.json that OncoTrack wrote."
-            ) from error
-        return cls.from_json(text, str(path))
+        return cls.from_json(read_findings(path), str(path))
 
     # internals
+
+    @property
+    def _by_uid(self) -> dict[str, Finding]:
+        """The findings by UID, made once for each state of the list."""
+        if self._index is None or self._index[0] is not self.findings:
+            self._index = self.findings, {finding.uid: finding for finding in self.findings}
+        return self._index[1]
 
     @property
     def _header(self) -> tuple:
@@ -570,6 +590,51 @@ class FindingList(EditHistory[FindingsDocument]):
 
     def _replace(self, text: str, **fields: Any) -> None:
         self._commit(text, replace(self._content, **fields))
+
+
+def read_findings(path: str | Path) -> str:
+    """Return the text of a findings file.
+
+    Parameters
+    ----------
+    path : path
+        The file to read.
+
+    Raises
+    ------
+    InputError
+        There is no such file, it is a pipe or a device, or it is no text.
+    """
+    try:
+        if not Path(path).is_file():  # a pipe would be waited for
+            raise FileNotFoundError
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path} could not be read as a findings file. Choose a findings.json that OncoTrack wrote."
+        ) from error
+
+
+def checked_length(name: str, text: str) -> str:
+    """Return what a reader typed.
+
+    Parameters
+    ----------
+    name : str
+        What it is: "label", "site" or "comment".
+    text : str
+        The text.
+
+    Raises
+    ------
+    InputError
+        It is longer than `LONGEST` of its kind.
+    """
+    if len(text) > LONGEST[name]:
+        raise InputError(
+            f"The {name} has {len(text):,} characters; at most {LONGEST[name]:,} are kept. Shorten it, or write it elsewhere."
+        )
+    return text
 
 
 def _choice(name: str, choices: type[Enum], value: Enum | str) -> Enum:

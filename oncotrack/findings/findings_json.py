@@ -42,15 +42,42 @@ class FindingsDocument:
     criteria: str = "recist11"
 
 
-def dump(document: FindingsDocument) -> str:
+Known = dict[str, tuple[Finding, str]]
+"""The JSON text of findings by their UID, each with the finding that it is of."""
+
+
+def dump(document: FindingsDocument, known: Known | None = None) -> str:
     """Return a document as JSON text.
 
     Parameters
     ----------
     document : FindingsDocument
         The time points and findings to write.
+    known : dict of str to (Finding, str), optional
+        Texts from an earlier call. They are used for findings that are still the same objects, and brought up to date.
     """
-    text = _adapter().dump_json(document, indent=1, exclude={"freed_labels"}).decode()
+    known = {} if known is None else known
+    texts = {finding.uid: _text_of(finding, known) for finding in document.findings}
+    known.clear()
+    known.update({finding.uid: (finding, texts[finding.uid]) for finding in document.findings})
+    text = _dumped(replace(document, findings=()), _adapter(), exclude={"freed_labels"})
+    if not texts:
+        return text
+    listed = ",\n".join(texts[finding.uid] for finding in document.findings)
+    return text.replace('"findings": []', f'"findings": [\n{listed}\n ]', 1)
+
+
+def _text_of(finding: Finding, known: Known) -> str:
+    """Return a finding as indented text, as it stands in the list."""
+    same, text = known.get(finding.uid, (None, ""))
+    if same is finding:
+        return text
+    lines = _dumped(finding, _finding_adapter()).split("\n")  # texts in it have no line feeds of their own
+    return "\n".join(f"  {line}" for line in lines)
+
+
+def _dumped(content: Any, adapter: Any, **how: Any) -> str:
+    text = adapter.dump_json(content, indent=1, **how).decode()
     for attribute, name in _NAMES.items():
         text = text.replace(f'"{attribute}": [', f'"{name}": [')  # no value: its quotation marks have a backslash
     return text
@@ -129,3 +156,10 @@ def _adapter() -> Any:
     from pydantic import ConfigDict, TypeAdapter, with_config
 
     return TypeAdapter(with_config(ConfigDict(allow_inf_nan=False))(FindingsDocument))
+
+
+@cache
+def _finding_adapter() -> Any:
+    from pydantic import ConfigDict, TypeAdapter, with_config
+
+    return TypeAdapter(with_config(ConfigDict(allow_inf_nan=False))(Finding))

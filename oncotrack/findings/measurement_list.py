@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Observation, Provenance, State
-from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.finding_list import FindingList, checked_length
 from oncotrack.findings.measurement import Measurement, Tool
 
 
@@ -89,9 +89,9 @@ class MeasurementList:
         Raises
         ------
         InputError
-            There is no such measurement, or the label is empty or belongs to another one.
+            There is no such measurement, or the label is empty, too long or belongs to another one.
         """
-        label, old = label.strip(), self[uid]
+        label, old = checked_length("label", label.strip()), self[uid]
         if not label:
             raise InputError("A measurement needs a label; type at least one character.")
         if any(each.label == label and each.uid != uid for each in self):

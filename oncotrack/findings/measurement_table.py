@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 
+from oncotrack.findings.csv_text import csv_text
 from oncotrack.findings.finding import TimePoint
 from oncotrack.findings.measurement import Measurement, Tool
 
@@ -35,9 +34,7 @@ def to_csv(measurements: Sequence[Measurement], time_points: Sequence[TimePoint]
     measurements, time_points
         As for `rows`.
     """
-    text = io.StringIO()
-    csv.writer(text).writerows([list(HEADING), *rows(measurements, time_points)])
-    return text.getvalue()
+    return csv_text([HEADING, *rows(measurements, time_points)])
 
 
 def _row(measurement: Measurement, scan: str) -> list[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from oncotrack.atomic import write_text
+from oncotrack.atomic import remove, write_text
 from oncotrack.errors import InputError
+from oncotrack.findings.csv_text import csv_text
 from oncotrack.findings.ellipses import label_map
 from oncotrack.findings.finding import Box, Finding, Observation
 from oncotrack.findings.finding_list import FindingList
@@ -66,7 +65,7 @@ def write_nodes(
     )
     if chosen:
         return (write_text(boxes, boxes_text(chosen, time_point)), *written)
-    boxes.unlink(missing_ok=True)
+    remove(boxes)
     return written
 
 
@@ -94,20 +93,18 @@ def table_text(chosen: Sequence[Finding], time_point: str) -> str:
     time_point : str
         Identifier of the scan.
     """
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_HEADING)
+    rows: list[Sequence[object]] = [_HEADING]
     for number, finding in enumerate(chosen, 1):
         observation, tracklet, box = _observation_and_boxes(finding, time_point)
         lengths = (axis and axis.length_mm for axis in (observation.long_axis, observation.short_axis))
         source = "slice box" if observation.has_box_axes else "measurement"
         provenance = observation.provenance
-        writer.writerow([
+        rows.append([
             number, finding.label, observation.state.value, finding.side.value, _number(observation.score), finding.site,
             *map(_number, observation.centre), *map(_number, lengths), source, _number(tracklet.volume_mm3), len(tracklet.boxes),
             *map(_number, box.low), *map(_number, box.high), provenance.method, provenance.reader, finding.uid,
         ])  # fmt: skip
-    return text.getvalue()
+    return csv_text(rows)
 
 
 def _observation_and_boxes(finding: Finding, time_point: str) -> tuple[Observation, Tracklet, Box]:

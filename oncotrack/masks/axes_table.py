@@ -14,6 +14,7 @@ import numpy as np
 
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
+from oncotrack.findings.csv_text import without_formula
 from oncotrack.findings.finding import Observation
 from oncotrack.images.volume import lps_to_ras
 from oncotrack.masks.axes import RecistAxes
@@ -167,7 +168,8 @@ def write_table(path: str | Path, rows: Iterable[ResultRow | tuple[str, Observat
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        writer.writerow(_cells(row if isinstance(row, ResultRow) else ResultRow(*row)))
+        cells = _cells(row if isinstance(row, ResultRow) else ResultRow(*row))
+        writer.writerow({name: without_formula(cell) for name, cell in cells.items()})
     return write_text(path, text.getvalue())
 
 

@@ -69,7 +69,7 @@ def write_labels(path: str | Path, image: Geometry, masks: Mapping[str, Volume],
     written = to_sitk(volumes[0]) if len(volumes) == 1 else sitk.Compose([to_sitk(volume) for volume in volumes])
     for key, text in _header(segments, kind).items():
         written.SetMetaData(key, text)
-    with replacing(path) as temporary:
+    with replacing(path, is_durable=True) as temporary:
         try:
             sitk.WriteImage(written, str(temporary), useCompression=True)
         except RuntimeError as error:

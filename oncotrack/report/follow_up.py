@@ -24,6 +24,7 @@ from oncotrack.report.page import (
     MARKS,
     choose_window,
     draw_slice,
+    labels_as_written,
     mark,
     mark_finding,
     plane,
@@ -50,6 +51,7 @@ class Truth:
     followup: tuple[float, float, float]
 
 
+@labels_as_written()
 def write_report(
     path: str | Path,
     pair: ScanPair,

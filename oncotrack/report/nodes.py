@@ -13,7 +13,7 @@ from oncotrack.findings.finding import Finding, Observation, Point
 from oncotrack.findings.sizes import axes_text, size_class
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
-from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, png, write_page
+from oncotrack.report.page import BACKGROUND, choose_window, draw_slice, labels_as_written, png, write_page
 from oncotrack.report.scans import scans_text
 
 _HALF_MM = 35.0
@@ -25,6 +25,7 @@ _KEY = (
 )
 
 
+@labels_as_written()
 def write_node_report(
     path: str | Path, volume: Volume, findings: Sequence[Finding], time_point: str, *, note: str = ""
 ) -> Path:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -44,6 +45,15 @@ def write_page(path: str | Path, title: str, note: str, table: str, key: str, se
         sections="\n".join(sections),
     )
     return write_text(path, page)
+
+
+@contextmanager
+def labels_as_written() -> Iterator[None]:
+    """Return a context in which matplotlib draws "$" in labels as "$" instead of reading a formula; also a decorator."""
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):
+        yield
 
 
 def png(figure) -> str:

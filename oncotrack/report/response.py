@@ -12,13 +12,14 @@ from typing import Any
 from oncotrack import __version__
 from oncotrack.atomic import replacing, write_text
 from oncotrack.errors import InputError
+from oncotrack.findings.csv_text import csv_text
 from oncotrack.findings.finding import Finding, TimePoint
 from oncotrack.images.volume import Volume
 from oncotrack.report.lesion_pictures import origin_text, picture_of
-from oncotrack.report.page import png, write_page
+from oncotrack.report.page import labels_as_written, png, write_page
 from oncotrack.report.response_plots import plot_course
 from oncotrack.response.result import CRITERIA, CourseResponse
-from oncotrack.response.table import csv_text, plain_text, sentences, table
+from oncotrack.response.table import plain_text, sentences, table
 
 NOTICE = "Research use only; not a medical device."
 _KEY = (
@@ -71,13 +72,14 @@ def write_response(folder: Path, stem: str, result: CourseResponse, scans: Scans
         For pictures of the lesions.
     """
     return [
-        write_text(folder / f"{stem}.csv", csv_text(table(result))),
+        write_text(folder / f"{stem}.csv", csv_text(table(result), "\n")),
         write_text(folder / f"{stem}.txt", plain_text(result)),
         write_response_page(folder / f"{stem}.html", result, scans),
         write_response_pdf(folder / f"{stem}.pdf", result, scans),
     ]
 
 
+@labels_as_written()
 def write_response_page(path: str | Path, result: CourseResponse, scans: Scans | None = None) -> Path:
     """Write the report as a page that needs no other file and no network, and return its path.
 
@@ -107,6 +109,7 @@ def write_response_page(path: str | Path, result: CourseResponse, scans: Scans |
     )
 
 
+@labels_as_written()
 def write_response_pdf(path: str | Path, result: CourseResponse, scans: Scans | None = None) -> Path:
     """Write the report as a PDF, and return its path.
 

@@ -13,7 +13,16 @@ from oncotrack.findings.sizes import change_text
 from oncotrack.findings.visit_table import cell, description, headings, lines, tip
 from oncotrack.images.volume import Volume
 from oncotrack.report.measurements import measurements_section
-from oncotrack.report.page import BACKGROUND, MARKS, choose_window, draw_slice, mark_finding, png, write_page
+from oncotrack.report.page import (
+    BACKGROUND,
+    MARKS,
+    choose_window,
+    draw_slice,
+    labels_as_written,
+    mark_finding,
+    png,
+    write_page,
+)
 from oncotrack.report.scans import scans_text
 
 _KEY = f"{MARKS} Dash in the table: the lesion was not searched for. The patient's right is on the left."
@@ -21,6 +30,7 @@ _HALF_MM = 50.0
 _ACROSS = 4
 
 
+@labels_as_written()
 def write_visits_report(
     path: str | Path,
     volumes: Sequence[Volume],

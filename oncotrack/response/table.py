@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
-
 from oncotrack.findings.finding import Role
 from oncotrack.findings.sizes import signed_text
 from oncotrack.response.course import Lesion, Reading, Seen
@@ -74,19 +70,6 @@ def sentences(result: CourseResponse) -> list[str]:
     if result.progression is not None:
         lines.append(f"Progression: {result.progression.visit.text}. {result.progression.why}")
     return [*lines, *(f"Note: {remark.text}" for remark in result.remarks)]
-
-
-def csv_text(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table as CSV.
-
-    Parameters
-    ----------
-    rows : sequence of sequence of str
-        The rows.
-    """
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
 
 
 def _name(lesion: Lesion) -> str:

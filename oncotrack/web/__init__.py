@@ -18,6 +18,8 @@ def serve(
     open_browser: bool = False,
     out: Path | None = None,
     pet: Path | None = None,
+    allow_other_computers: bool = False,
+    public_address: str = "",
 ) -> None:
     """Serve the viewer until it is stopped (Ctrl+C), and print its address, which contains a token that works once.
 
@@ -36,21 +38,25 @@ def serve(
     folders : sequence of Path
         Folders from which the page may open files, besides the paths of the scans and `out`.
     host : str
-        Address to listen on. With any but the loopback, other computers have access if they know the token.
+        Address to listen on. Any but the loopback needs `allow_other_computers`.
     port : int
         0 for any free one.
     open_browser : bool
         Whether to open the address in the reader's browser.
     out : Path, optional
-        Where scenes, findings, reports and the autosave are written; ``oncotrack-results`` in the current folder when missing.
-
+        Where scenes, findings, reports and the autosave are written. When missing, every patient and study has a folder
+        of its own in ``oncotrack-results`` of the current folder.
+    allow_other_computers : bool
+        Whether computers that know the token may connect. The connection is not encrypted: use a reverse proxy with TLS.
+    public_address : str
+        The address of such a reverse proxy, "https://viewer.example.org".
     pet : Path, optional
         PET of the baseline CT: DICOM, or an image file that holds SUV.
 
     Raises
     ------
     OncoTrackError
-        trame-slicer or an OpenGL library is missing, or the address is taken.
+        trame-slicer or an OpenGL library is missing, or the address is taken or not allowed.
     """
     from oncotrack.web.server import run
 
@@ -66,4 +72,6 @@ def serve(
         open_browser=open_browser,
         out=out,
         pet=pet,
+        allow_other_computers=allow_other_computers,
+        public_address=public_address,
     )

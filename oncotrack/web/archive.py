@@ -30,7 +30,7 @@ class ArchivePage:
 
     def __init__(self, viewer: Viewer, files: Files) -> None:
         self._viewer, self._files = viewer, files
-        self._session = ArchiveSession(files.out / "retrieved")
+        self._session = ArchiveSession(viewer.results.base / "retrieved")
         self._results: list[Path] = []
         try:
             names = self._session.names()
@@ -81,7 +81,7 @@ class ArchivePage:
         self._viewer.submit(self._export_task(written))
 
     def _export_task(self, written: Callable[[list[Path], tuple[str, ...]], object]) -> Task:
-        return export_task(self._viewer.session, self._files.out / "dicom", written, self._results)
+        return export_task(self._viewer.session, self._viewer.results.folder / "dicom", written, self._results)
 
     def _show(self) -> None:
         state: Any = self._viewer.state

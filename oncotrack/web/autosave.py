@@ -7,7 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from oncotrack.errors import OncoTrackError, OutputError
+from oncotrack.atomic import set_aside
+from oncotrack.errors import InputError
 from oncotrack.findings.finding import TimePoint
 from oncotrack.findings.finding_list import FindingList
 
@@ -24,11 +25,22 @@ class Autosave:
     ----------
     folder : Path
         Where results are written.
+
+    Attributes
+    ----------
+    problem : str
+        A sentence for the reader about an autosave that cannot be read and was renamed; "" when there was none.
+
+    Raises
+    ------
+    OutputError
+        There is an autosave that can be neither read nor renamed.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / NAME
-        self._written = ""
+        self.problem = ""
+        self._written, self._of = "", None
         self._left = self._read()
 
     @property
@@ -37,13 +49,16 @@ class Autosave:
         return self._left is not None
 
     def keep(self, findings: FindingList) -> None:
-        """Update the file; an autosave of an earlier session is first renamed as a backup.
+        """Update the file; an autosave of an earlier session, or of a list that was replaced, is first renamed as a backup.
 
         Raises
         ------
         OutputError
             The folder cannot be written to.
         """
+        if self._written and self._of is not findings:
+            self._written = ""
+            self._set_aside()
         if findings.is_saved:
             if self._written:
                 self.path.unlink(missing_ok=True)
@@ -55,11 +70,11 @@ class Autosave:
         if self.is_offered:
             self.discard()
         findings.save(self.path)
-        self._written = text
+        self._written, self._of = text, findings
 
     def restore(self) -> str:
         """Return the autosaved findings of an earlier session as JSON, and stop offering them."""
-        text, self._left = self._left.to_json() if self._left else "", None
+        text, self._left = "" if self._left is None else self._left.to_json(), None
         return text
 
     def offer(self, unmatched_time_points: Callable[[FindingList], tuple[TimePoint, ...]]) -> dict[str, str | bool]:
@@ -77,9 +92,8 @@ class Autosave:
         """
         if self._left is None:
             return {}
-        count = len(self._left)
-        when = datetime.fromtimestamp(self.path.stat().st_mtime).strftime("%d %B, %H:%M")
-        text = f"{count} finding{'s' * (count != 1)} of {when} {'were' if count != 1 else 'was'} not saved"
+        was = "was" if len(self._left) + len(self._left.measurements) == 1 else "were"
+        text = f"{count_text(self._left)} of {changed_on(self.path)} {was} not saved"
         others = unmatched_time_points(self._left)
         if not others:
             return {"text": f"{text}.", "fits": True}
@@ -95,20 +109,29 @@ class Autosave:
             The file cannot be renamed.
         """
         self._left = None
-        if not self.path.is_file():
-            return
-        stamp = datetime.fromtimestamp(self.path.stat().st_mtime).strftime("%Y%m%d-%H%M%S")
-        try:
-            self.path.replace(self.path.with_name(f"findings.{stamp}.autosave.json"))
-        except OSError as error:
-            raise OutputError(f"{self.path} could not be renamed to keep a backup: {error.strerror}.") from error
+        self._set_aside()
+
+    def _set_aside(self) -> Path | None:
+        return set_aside(self.path) if self.path.is_file() else None
 
     def _read(self) -> FindingList | None:
         if not self.path.is_file():
             return None
         try:
             return FindingList.open(self.path)
-        except OncoTrackError:
-            _log.warning("The autosave %s cannot be read; it is kept as a backup.", self.path)
-            self.discard()
+        except InputError as error:
+            kept = self._set_aside()
+            _log.warning("An autosave could not be read and was renamed")
+            self.problem = f"Findings of an earlier session could not be read: {error} They were kept as {kept}."
             return None
+
+
+def count_text(findings: FindingList) -> str:
+    """Return how much a list holds: "1 finding", "3 findings and 2 measurements"."""
+    counts = ((len(findings), "finding"), (len(findings.measurements), "measurement"))
+    return " and ".join(f"{n} {word}{'s' * (n != 1)}" for n, word in counts if n or word == "finding")
+
+
+def changed_on(path: Path) -> str:
+    """Return when a file was last changed: "29 November, 14:02"."""
+    return datetime.fromtimestamp(path.stat().st_mtime).strftime("%d %B, %H:%M")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from trame.ui.vuetify3 import VAppLayout
 from trame_client.ui.core import AbstractLayout
@@ -20,13 +19,15 @@ from oncotrack.web.panels import tools_of
 from oncotrack.web.panels.study_drawer import study_drawer
 from oncotrack.web.preferences import Preferences
 from oncotrack.web.read_ahead import ReadAhead
+from oncotrack.web.record import Record
+from oncotrack.web.results import Results
 from oncotrack.web.shell import build
 from oncotrack.web.study_browser import StudyBrowser
 from oncotrack.web.viewer import Viewer
 
 
 def compose(
-    server: Server, page: VAppLayout, folders: Folders, out: Path, reader: ReadAhead
+    server: Server, page: VAppLayout, folders: Folders, results: Results, record: Record, reader: ReadAhead
 ) -> tuple[Viewer, Files, StudyBrowser]:
     """Create the viewer on the running event loop and fill the page.
 
@@ -38,21 +39,23 @@ def compose(
         Its content is replaced.
     folders : Folders
         Where the page may open files from.
-    out : Path
+    results : Results
         Where results and the autosave are written.
+    record : Record
+        The log.
     reader : ReadAhead
         Reads scans.
     """
     with _each_element_once():
-        return _compose(server, page, folders, out, reader)
+        return _compose(server, page, folders, results, record, reader)
 
 
 def _compose(
-    server: Server, page: VAppLayout, folders: Folders, out: Path, reader: ReadAhead
+    server: Server, page: VAppLayout, folders: Folders, results: Results, record: Record, reader: ReadAhead
 ) -> tuple[Viewer, Files, StudyBrowser]:
-    viewer = Viewer(server, out)
+    viewer = Viewer(server, results, record)
     display = Display(viewer)
-    files = Files(viewer, display, folders, out, reader)
+    files = Files(viewer, display, folders, reader)
     browser = StudyBrowser(viewer, display, files)
     viewer.add(*tools_of(viewer, display, files, browser))
     viewer.cursor_value = CursorValue(viewer.views, viewer.state)

@@ -1,4 +1,4 @@
-"""Opening and saving of scans, scenes and findings."""
+"""Opening of scans, scenes and findings."""
 
 from __future__ import annotations
 
@@ -6,25 +6,22 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oncotrack.atomic import write_text
-from oncotrack.background.jobs import Progress
-from oncotrack.errors import InputError
-from oncotrack.findings import measurement_table
-from oncotrack.findings.finding import Finding
-from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.finding_list import FindingList, read_findings
 from oncotrack.images.volume import Volume
 from oncotrack.scene.files.series_list import ScanSource, SeriesChoice, SeriesRow
 from oncotrack.scene.files.series_tasks import reading_task
-from oncotrack.scene.files.storage import open_task, save_task
-from oncotrack.scene.nodes.table import to_csv
+from oncotrack.scene.files.storage import open_task
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.nodes.volumes import add_volume, to_volume
 from oncotrack.scene.views.fusion import pet_of
 from oncotrack.web.access import Folders
+from oncotrack.web.autosave import count_text
 from oncotrack.web.display import Display
 from oncotrack.web.questions import Question
 from oncotrack.web.read_ahead import ReadAhead
+from oncotrack.web.results import FINDINGS
 from oncotrack.web.roles import BASELINE, FOLLOWUP
+from oncotrack.web.saving import Saving
 from oncotrack.web.scan_checks import ScanChecks
 from oncotrack.web.scan_opener import ScanOpener
 
@@ -33,17 +30,14 @@ if TYPE_CHECKING:
 
 
 class Files:
-    """Opens and saves for one viewer.
+    """Opens for one viewer.
 
     Parameters
     ----------
     viewer : Viewer
-        Its state gets `saved`: names of the results written, newest last.
     display : Display
     folders : Folders
         Where the page may open files from.
-    out : Path
-        Where results are written.
     reader : ReadAhead
         Reads scans.
 
@@ -51,18 +45,21 @@ class Files:
     ----------
     opener : ScanOpener
         Opens scans and asks which series.
+    saving : Saving
+        Saves results.
     openers : mapping of role to callable
         Opens what is neither scan nor scene, a PET and the mask of a tumour: called with the source, and with what to call when
         the file is no longer needed.
     """
 
-    def __init__(self, viewer: Viewer, display: Display, folders: Folders, out: Path, reader: ReadAhead) -> None:
-        self._viewer, self._display, self._folders, self.out = viewer, display, folders, out
+    def __init__(self, viewer: Viewer, display: Display, folders: Folders, reader: ReadAhead) -> None:
+        self._viewer, self._display, self._folders, self._results = viewer, display, folders, viewer.results
         self.opener = ScanOpener(viewer, reader)
         self.openers: dict[str, Callable[[ScanSource, Callable[[], object]], object]] = {}
         self._later: dict[str, ScanSource] = {}
         self._checks = ScanChecks(viewer)
-        viewer.state.update({"saved": [], "folders": [str(path) for path in folders.paths], "typed": ""})
+        self.saving = Saving(viewer)
+        viewer.state.update({"folders": [str(path) for path in folders.paths], "typed": ""})
 
     # open
 
@@ -165,6 +162,8 @@ class Files:
         session = self._viewer.session
         scene, before = session.scene, {BASELINE: session.baseline, FOLLOWUP: session.followup}
         after = {**before, **{role: add_volume(scene, volume) for role, volume in volumes.items()}}
+        for volume in volumes.values():
+            self._viewer.record.opened_scan(volume)
         session.set_scans(after.pop(BASELINE), after.pop(FOLLOWUP))
         if after:
             session.set_visits([*session.visits, *after.values()])
@@ -175,6 +174,8 @@ class Files:
                     scene.RemoveNode(node)
         self._start()
         self._viewer.refresh()
+        if news := self._results.news():
+            self._viewer.show_message(news, "error")
         self._open_later()
 
     def _open_later(self) -> None:
@@ -185,6 +186,9 @@ class Files:
 
     def _start(self, *, is_saved: bool = False) -> None:
         session = self._viewer.session
+        if (first := session.baseline or session.followup) is not None:
+            self._results.choose_for(to_volume(first))
+            self._viewer.state.saved = list(self._results.saved)
         session.overlays.show_scans()
         self._viewer.views.fit()
         self._display.start(is_saved=is_saved)
@@ -197,8 +201,35 @@ class Files:
         session = self._viewer.session
         if self._checks.after_showing(self._close, lambda: self._start(is_saved=True)):
             return
+        self._offer_earlier()
         if session.baseline and session.followup and session.registration is None:
             self._viewer.register(when_drawn=True)
+
+    def _offer_earlier(self) -> None:
+        """Ask whether to open what an earlier session saved of these scans, unless there are findings already."""
+        session, results = self._viewer.session, self._results
+        text, when = results.earlier_findings()
+        if not text or len(session.findings) or results.autosave.is_offered:
+            return
+        earlier = FindingList.from_json(text)
+        if not earlier.used_time_points or session.unmatched_time_points(earlier):
+            return
+
+        def open_them(_words: str) -> None:
+            self.replace_findings(text, FINDINGS)
+            session.findings.mark_saved()
+            self._viewer.refresh()
+
+        self._viewer.questions.ask(
+            Question(
+                "Earlier findings",
+                f"An earlier session saved {count_text(earlier)} of these scans on {when}. Without them, this session "
+                "starts with an empty list, and keeps their file under another name when it saves.",
+                "Open them",
+                "Start without them",
+                open_them,
+            )
+        )
 
     def _close(self) -> None:
         """Close the scene whose scans are not of one patient."""
@@ -206,6 +237,7 @@ class Files:
         self._viewer.refresh()
 
     def _open_scene(self, path: Path, finished: Callable[[], None]) -> None:
+        self._viewer.record.file("opened", path)
         task = open_task(self._viewer.session.scene, path)
 
         def abandon() -> None:
@@ -218,7 +250,9 @@ class Files:
             self._start(is_saved=True)
             if (problem := self._viewer.session.problem) is not None:
                 raise problem
-            self._viewer.show_message(f"Opened {path.name}. {notice}".rstrip())
+            news = self._results.news()
+            said = " ".join(filter(None, (f"Opened {path.name}.", notice, news)))
+            self._viewer.show_message(said, "error" if news else "info")
 
         def unpacked(description: Path) -> None:
             self._viewer.announce("Showing the scene", lambda: show(description))
@@ -227,12 +261,9 @@ class Files:
         self._viewer.submit(Task(task.text, task.work, lambda description: description, abandon), unpacked)
 
     def _open_findings(self, path: Path) -> None:
-        try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{path.name} could not be read as a findings file. Choose a findings.json.") from error
         session = self._viewer.session
-        self.replace_findings(text, path.name)
+        self._viewer.record.file("opened", path)
+        self.replace_findings(read_findings(path), path.name)
         if others := session.unmatched_time_points(session.findings):
             names = " and ".join(time_point.image or time_point.label for time_point in others)
             self._viewer.show_message(
@@ -250,76 +281,11 @@ class Files:
 
     def restore_autosave(self) -> None:
         """Restore the findings that an earlier session did not save."""
-        if text := self._viewer.autosave.restore():
+        if text := self._results.autosave.restore():
             self.replace_findings(text, "The autosave")
         self._viewer.refresh()
 
     def discard_autosave(self) -> None:
         """Discard the findings that an earlier session did not save; the file is kept as a backup under another name."""
-        self._viewer.autosave.discard()
+        self._results.autosave.discard()
         self._viewer.refresh()
-
-    # save
-
-    def save_findings(self) -> None:
-        """Write findings.json and findings.csv into the output folder, and measurements.csv if something was measured."""
-        findings = self._viewer.session.findings
-        findings.save(self.out / "findings.json")
-        write_text(self.out / "findings.csv", to_csv(findings))
-        names = ["findings.json", "findings.csv"]
-        if findings.measurements:
-            text = measurement_table.to_csv(findings.measurements, findings.time_points)
-            write_text(self.out / "measurements.csv", text)
-            names.append("measurements.csv")
-        findings.mark_saved()
-        self.show_saved(*names)
-
-    def save_scene(self) -> None:
-        """Write scene.mrb, with images and marks as they are now, into the output folder."""
-        session = self._viewer.session
-
-        def write() -> None:
-            findings, written = session.findings, session.findings.findings
-            self._viewer.submit(
-                save_task(session.scene, self.out / "scene.mrb"), lambda path: saved(path, findings, written)
-            )
-
-        def saved(path: Path, findings: FindingList, written: tuple[Finding, ...]) -> None:
-            if (
-                session.findings is findings and findings.findings is written
-            ):  # otherwise there are newer, unsaved edits
-                findings.mark_saved()
-            self.show_saved(path.name)
-
-        self._viewer.announce("Saving the scene", write)
-
-    def save_report(self) -> None:
-        """Write report.html into the output folder."""
-        from oncotrack.report import write_report, write_visits_report
-
-        session, target = self._viewer.session, self.out / "report.html"
-        if len(session.visits) < 2:
-            raise InputError("A report compares two scans. Open a baseline and a follow-up first.")
-        volumes = [to_volume(each) for each in session.visits]
-        known = session.findings
-        findings = FindingList(session.time_points, known.findings, known.notes, known.measurements)
-        registration = session.registration
-
-        def work(progress: Progress) -> Path:
-            from oncotrack.followup.tracker import ScanPair
-
-            progress(0.1, "Drawing the pictures")
-            if len(volumes) > 2:
-                write_visits_report(target, volumes, findings)
-            else:
-                write_report(target, ScanPair(*volumes, registration), findings)
-            return target
-
-        self._viewer.submit(Task("Writing the report", work, lambda path: self.show_saved(path.name)))
-
-    def show_saved(self, *names: str) -> None:
-        """Show that these results were written to the output folder, and offer them for download."""
-        state = self._viewer.state
-        state.saved = [name for name in state.saved if name not in names] + list(names)
-        self._viewer.refresh()
-        self._viewer.show_message(f"Saved {' and '.join(names)} in {self.out}.")

@@ -64,10 +64,10 @@ class Routes:
         return web.json_response({"files": len(received)})
 
     async def _saved(self, request: web.Request) -> web.StreamResponse:
-        viewer, files, _browser = self._opened()
+        viewer, _files, _browser = self._opened()
         name = request.match_info["name"]
-        path = files.out / name
-        if name not in viewer.state.saved or not path.is_file():
+        path = viewer.results.saved.get(name)  # what the page can change decides nothing here
+        if path is None or not path.is_file():
             raise web.HTTPNotFound(text="There is no such result.")
         kind = "inline" if path.suffix == ".html" else "attachment"
         return web.FileResponse(path, headers={"Content-Disposition": f'{kind}; filename="{name}"'})

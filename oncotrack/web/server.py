@@ -9,19 +9,23 @@ import importlib.util
 import os
 import socket
 import sys
-import webbrowser
 from collections.abc import Sequence
 from itertools import chain, repeat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from oncotrack.background.isolation import use_helper
-from oncotrack.errors import InputError, MissingPackageError, OutputError
+from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.scene.files.series_list import ScanSource
 from oncotrack.scene.views.opengl import check_drawing
 from oncotrack.web.read_ahead import ReadAhead
 from oncotrack.web.roles import BASELINE, FOLLOWUP, PET, VISIT
 
-OUT = "oncotrack-results"
+if TYPE_CHECKING:
+    from oncotrack.web.access import Access
+    from oncotrack.web.record import Record
+    from oncotrack.web.results import Results
+
 _FLUSH_S = 0.02  # the browser receives the page before its scans are added to the scene
 _PAGE = Path(__file__).parent / "page"
 _MODULE = {
@@ -43,6 +47,8 @@ def run(
     open_browser: bool = False,
     out: Path | None = None,
     pet: Path | None = None,
+    allow_other_computers: bool = False,
+    public_address: str = "",
 ) -> None:
     """Serve as described in `oncotrack.web.serve`.
 
@@ -65,19 +71,34 @@ def run(
     for source in given.values():
         if not source.path.exists():
             raise InputError(f"{source.path} does not exist. Check the path.")
-    out = Path(out or OUT).expanduser().absolute()
-    if out.exists() and not os.access(out, os.W_OK):
-        raise OutputError(f"{out} cannot be written to. Choose another folder for the results.")
-    _check_address(host, port)
     if any(importlib.util.find_spec(name) is None for name in ("slicer", "trame", "trame_slicer")):
         raise MissingPackageError(
             "The viewer needs trame-slicer, which is not installed. Install it with: pip install 'oncotrack[web]'"
         )
-    has_scene = any(source.path.suffix.lower() == ".mrb" for source in given.values())
-    use_helper(*(["oncotrack.scene.files.trial"] if has_scene else []), now=True)
-    reader = ReadAhead(source for source in given.values() if source.path.suffix.lower() != ".mrb")
-    allowed = [*folders, *(source.path for source in given.values()), out]
-    _Service(host, allowed, out, given, reader, open_browser).run(port)
+    from oncotrack.web.access import Access, check_consent
+    from oncotrack.web.private_files import scratch_folder
+    from oncotrack.web.record import Record
+    from oncotrack.web.results import Results
+
+    check_consent(host, public_address, allow_other_computers)
+    _check_address(host, port)
+    os.umask(0o077)  # what this process writes is for this user only
+    with scratch_folder():
+        has_scene = any(source.path.suffix.lower() == ".mrb" for source in given.values())
+        use_helper(*(["oncotrack.scene.files.trial"] if has_scene else []), now=True)
+        reader = ReadAhead(source for source in given.values() if source.path.suffix.lower() != ".mrb")
+        record = Record()
+        results = Results(out)
+        if record.problem:
+            print(record.problem, flush=True)
+        allowed = [*folders, *(source.path for source in given.values()), results.base]
+        try:
+            _Service(Access(host, public_address), host, allowed, results, record, given, reader, open_browser).run(
+                port
+            )
+        finally:
+            results.close()
+            record.close()
 
 
 class _Service:
@@ -85,9 +106,11 @@ class _Service:
 
     def __init__(
         self,
+        access: Access,
         host: str,
         folders: Sequence[Path],
-        out: Path,
+        results: Results,
+        record: Record,
         given: dict[str, ScanSource],
         reader: ReadAhead,
         open_browser: bool,
@@ -97,17 +120,20 @@ class _Service:
         from trame.widgets import html
         from trame_rca import module as remote_views
 
-        from oncotrack.web.access import Access, Folders
+        from oncotrack.web.access import Folders
         from oncotrack.web.appearance import DARK, VUETIFY
         from oncotrack.web.connection import LOST
+        from oncotrack.web.private_files import BrowserLauncher
         from oncotrack.web.routes import Routes
 
         os.environ["WSLINK_READY_MSG"] = ""
         os.environ.setdefault("TRAME_ARGS", "--server")
         self._loop = asyncio.new_event_loop()
         asyncio.set_event_loop(self._loop)
-        self._host, self._out, self._given, self._reader, self._open_browser = host, out, given, reader, open_browser
-        self._folders, self._access, self._routes = Folders(folders), Access(host), Routes()
+        self._record = record
+        self._host, self._results, self._given, self._reader = host, results, given, reader
+        self._launcher = BrowserLauncher(results.base) if open_browser else None
+        self._folders, self._access, self._routes = Folders(folders), access, Routes()
         self._viewer = self._failure = self._start = None
         self._server = get_server(client_type="vue3")
         self._server.enable_module(_MODULE)
@@ -130,6 +156,8 @@ class _Service:
                 timeout=0,
             )
         finally:
+            if self._launcher is not None:
+                self._launcher.close()
             if self._viewer is not None:
                 self._viewer.close()
         if self._failure is not None:
@@ -140,11 +168,14 @@ class _Service:
         self._routes.add_to(web_server.app)
 
     def _on_ready(self, **_state: object) -> None:
-        shown = f"[{self._host}]" if ":" in self._host else self._host
-        address = f"http://{shown}:{self._server.port}/?token={self._access.token}"
+        address = self._access.address(self._server.port)
         print(f"OncoTrack is open at {address}\nThe address works once, in one browser. Stop with Ctrl+C.", flush=True)
-        if self._open_browser:
-            webbrowser.open(address)
+        if not self._access.is_loopback:
+            print("Other computers can connect, and the connection is not encrypted; see docs/viewer.md.", flush=True)
+        if news := self._results.news(keep=True):
+            print(news, flush=True)
+        if self._launcher is not None:
+            self._launcher.open(address)
         self._start = self._loop.create_task(self._open_viewer())
 
     async def _open_viewer(self) -> None:
@@ -153,7 +184,7 @@ class _Service:
             composition = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
             with self._server.state:
                 self._viewer, files, browser = composition.compose(
-                    self._server, self._page, self._folders, self._out, self._reader
+                    self._server, self._page, self._folders, self._results, self._record, self._reader
                 )
             self._routes.open(self._viewer, files, browser)
             await asyncio.sleep(_FLUSH_S)

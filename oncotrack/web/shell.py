@@ -160,7 +160,7 @@ def _progress(viewer: Viewer) -> None:
             size="small",
             variant="outlined",
             v_if=("!job.stopping",),
-            click=viewer.work.cancel,
+            click=(viewer.work.cancel, "[job.last]"),
             **raw(data_cancel="yes"),
         )
 

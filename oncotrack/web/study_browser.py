@@ -49,7 +49,9 @@ class StudyBrowser:
         self._listed: list[_Listed] = []
         self._pictures: dict[tuple, str] = {}
         studies = [
-            str(path) for path in files.folders if path != files.out and (path.is_dir() or path.suffix == ".zip")
+            str(path)
+            for path in files.folders
+            if path != viewer.results.base and (path.is_dir() or path.suffix == ".zip")
         ]
         viewer.state.update(
             {"is_browser_open": False, "browser_visits": [], "browser_studies": studies, "browser_folders": []}

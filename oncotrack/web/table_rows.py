@@ -7,9 +7,10 @@ from typing import Any
 
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, Observation, State
+from oncotrack.findings.sizes import change_text
 from oncotrack.findings.visit_table import description, off_text, reverse_check, size
+from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
-from oncotrack.scene.followup.panel import change_since_baseline
 
 STATES = {
     State.PROPOSED: ("Proposed", "mdi-help-circle-outline"),
@@ -25,7 +26,10 @@ UNMATCHED = ("unmatched", "Not searched yet", "mdi-circle-outline")
 
 def rows(session: FollowUpScene) -> list[dict[str, Any]]:
     """Return one row per finding: uid, label, state as text and icon, reverse check, sizes and their change."""
-    return [_row(session, finding) for finding in session.findings]
+    current = session.current.uid if session.current else ""
+    scans = session.baseline_id, session.followup_id
+    days = panel.days_apart(session)
+    return [_row(finding, *scans, finding.uid == current, days) for finding in session.findings]
 
 
 def match(session: FollowUpScene) -> dict[str, Any]:
@@ -41,7 +45,7 @@ def match(session: FollowUpScene) -> dict[str, Any]:
         "label": finding.label,
         "title": f"{_HEADINGS.get(seen.state, 'Match of')} {finding.label} in the {visit}",
         "state_text": STATES[seen.state][0],
-        "change": change_since_baseline(session, finding),
+        "change": panel.change_since_baseline(session, finding),
         "place": _position_text(seen.centre),
         "ras": [round(value, 3) for value in seen.centre],
         "score": f"{seen.score:.2f}" if seen.score is not None and not is_absent else "",
@@ -61,20 +65,20 @@ def match(session: FollowUpScene) -> dict[str, Any]:
     }
 
 
-def _row(session: FollowUpScene, finding: Finding) -> dict[str, Any]:
-    before, after = finding.at(session.baseline_id), finding.at(session.followup_id)
+def _row(finding: Finding, baseline: str, followup: str, is_current: bool, days: int | None) -> dict[str, Any]:
+    before, after = finding.at(baseline), finding.at(followup)
     value, words, icon = (after.state.value, *STATES[after.state]) if after else UNMATCHED
     return {
         "uid": finding.uid,
         "label": finding.label,
         "kind": finding.kind.value,
-        "is_current": session.current is not None and finding.uid == session.current.uid,
+        "is_current": is_current,
         "state": value,
         "state_text": words,
         "icon": icon,
         "trust": f"Reverse check: {check}" if after and after.is_there and (check := reverse_check(after)) else "",
         "axes": " → ".join(filter(None, (_size(before), _size(after)))),
-        "change": change_since_baseline(session, finding),
+        "change": change_text(before, after, days),
         "about": description(finding),
         "baseline": [round(value, 3) for value in before.centre] if before else None,
         "followup": [round(value, 3) for value in after.centre] if after else None,

@@ -8,7 +8,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import slicer
@@ -17,18 +16,19 @@ from trame_slicer.core import SlicerApp
 from trame_slicer.views import SliceView
 from undo_stack import Signal
 
-from oncotrack.errors import UNEXPECTED, OncoTrackError
+from oncotrack.errors import UNEXPECTED, Cancelled, OncoTrackError
 from oncotrack.findings.finding import Point
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.views.application import add_module_logics
 from oncotrack.scene.views.mouse_mode import SELECT
 from oncotrack.web import table_rows
-from oncotrack.web.autosave import Autosave
 from oncotrack.web.drag_order import DragOrder
 from oncotrack.web.mouse import Mouse
 from oncotrack.web.navigation import Navigation
 from oncotrack.web.questions import Questions
+from oncotrack.web.record import Record
+from oncotrack.web.results import Results
 from oncotrack.web.tools import Command, Tool
 from oncotrack.web.views import VIEW_3D, Views
 from oncotrack.web.work import Work
@@ -46,8 +46,10 @@ class Viewer:
     ----------
     server : Server
         trame's server, of client type vue3.
-    out : Path
+    results : Results
         Where results and the autosave are written.
+    record : Record
+        The log of what was opened, saved and failed.
 
     Attributes
     ----------
@@ -58,8 +60,8 @@ class Viewer:
     click_handlers : mapping of tool name to callable
         While a tool's tab is open, its callable receives each click in a slice, (slice node, RAS mm), and returns whether
         it has handled the click. On such a tab no click follows a lesion.
-    views, work, questions, autosave
-        The page's views, the queue of long work, the questions to the reader, and the autosave of findings.
+    views, work, questions, results
+        The page's views, the queue of long work, the questions to the reader, and the folder of results and autosave.
     tools, commands
         The tools given to `add`, and their commands by name.
     """
@@ -67,7 +69,7 @@ class Viewer:
     closed = Signal()
     """The viewer is about to end."""
 
-    def __init__(self, server: Server, out: Path) -> None:
+    def __init__(self, server: Server, results: Results, record: Record) -> None:
         self.server, self.state = server, server.state
         self._loop = asyncio.get_running_loop()
         self._defaults()
@@ -78,9 +80,9 @@ class Viewer:
         self.tools: Sequence[Tool] = ()
         self.commands: dict[str, Command] = {}
         self.views = Views(self.app, server, lambda: self.work.is_busy)
-        self.work = Work(self.post, self._show_job, self.show_message)
+        self.work = Work(self.post, self._show_job, self._show_failure)
         self.questions = Questions(self.state)
-        self.autosave = Autosave(out)
+        self.results, self.record = results, record
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
         self._clicked: deque[tuple[int, Callable[[], None]]] = deque(maxlen=2)
@@ -138,9 +140,10 @@ class Viewer:
             with self.views.blocked():
                 action(*arguments)
         except OncoTrackError as error:
-            self.show_message(str(error), "error")
-        except Exception:
+            self._show_failure(error)
+        except Exception as error:
             _log.exception("A command failed unexpectedly")
+            self.record.add("failed", error=type(error).__name__)
             self.show_message(UNEXPECTED, "error")
 
     def show_message(self, sentence: str, kind: str = "info") -> None:
@@ -207,12 +210,19 @@ class Viewer:
         if self.views.is_three and not was_three:
             session.third.draw()
             self.views.fit()
+        if self.results.is_entered or not findings.is_saved:
+            self._save_automatically()
+        self.refresh_commands()
+
+    def _save_automatically(self) -> None:
         try:
-            self.autosave.keep(findings)
+            autosave = self.results.autosave
+            autosave.keep(self.session.findings)
         except OncoTrackError as error:
             self.show_message(str(error), "error")
-        state.autosaved = self.autosave.offer(session.unmatched_time_points) if any(state.scan_names) else {}
-        self.refresh_commands()
+        else:
+            is_open = any(self.state.scan_names)
+            self.state.autosaved = autosave.offer(self.session.unmatched_time_points) if is_open else {}
 
     def double_click(self, view: str, mouse_releases: int) -> None:
         """Show a view alone, or all views again; the clicks before do not follow a lesion. `mouse_releases` as for `press`."""
@@ -223,6 +233,7 @@ class Viewer:
         self.closed.emit()
         self.work.stop()
         self.session.close()
+        self.results.close()
 
     # private
 
@@ -236,6 +247,7 @@ class Viewer:
                 "message_closed": 0,
                 "is_following": True,
                 "enabled": [],
+                "autosaved": {},
             }
         )
 
@@ -270,6 +282,11 @@ class Viewer:
 
     def _show_job(self, job: dict[str, Any]) -> None:
         self.state.job = job
+
+    def _show_failure(self, error: OncoTrackError) -> None:
+        is_cancelled = isinstance(error, Cancelled)
+        self.record.add("cancelled" if is_cancelled else "failed", error=type(error).__name__)
+        self.show_message(str(error), "info" if is_cancelled else "error")
 
     def _on_finding(self, uid: str) -> None:
         self.attempt(self.session.go_to, uid)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from oncotrack.background.jobs import Job, Worker
-from oncotrack.errors import Cancelled, OncoTrackError
+from oncotrack.errors import OncoTrackError
 from oncotrack.scene.nodes.tasks import Task
 
 
@@ -18,20 +18,22 @@ class Work:
     post : callable
         Runs a function on the page's thread.
     show : callable
-        Called with the state of the progress bar after each change: text, percent, number of waiting tasks, stopping.
-    show_message : callable
-        Called with (message, kind) when a task failed or was cancelled.
+        Called with the state of the progress bar after each change: text, percent, number of waiting tasks, stopping, and
+        `last`, the number of the newest task.
+    show_failure : callable
+        Called with the error when a task failed or was cancelled.
     """
 
     def __init__(
         self,
         post: Callable[[Callable[[], None]], None],
         show: Callable[[dict[str, Any]], None],
-        show_message: Callable[[str, str], None],
+        show_failure: Callable[[OncoTrackError], None],
     ) -> None:
         self._worker = Worker(post)
-        self._show, self._show_message = show, show_message
-        self._jobs: list[tuple[Job, Task]] = []
+        self._show, self._show_failure = show, show_failure
+        self._jobs: list[tuple[Job, Task, int]] = []
+        self._last = 0
         self._fraction, self._text = 0.0, ""
 
     @property
@@ -47,7 +49,7 @@ class Work:
         callable
             Cancels this task alone, without a message.
         """
-        entry: list[tuple[Job, Task]] = []
+        entry: list[tuple[Job, Task, int]] = []
         is_withdrawn = False
 
         def finished(result: Any) -> None:
@@ -57,7 +59,7 @@ class Work:
         def failed(error: OncoTrackError) -> None:
             self._remove(entry)
             if not is_withdrawn:
-                self._show_message(str(error), "info" if isinstance(error, Cancelled) else "error")
+                self._show_failure(error)
 
         def progress(fraction: float, text: str) -> None:
             if entry and self._jobs and entry[0] is self._jobs[0]:
@@ -70,17 +72,25 @@ class Work:
             job.cancel()
 
         job = task.submit(self._worker, failed, progress, finished)
-        entry.append((job, task))
+        self._last += 1
+        entry.append((job, task, self._last))
         self._jobs.append(entry[0])
         self.show()
         return withdraw
 
-    def cancel(self) -> None:
-        """Cancel the running task and all waiting ones."""
-        for job, _task in self._jobs:
-            job.cancel()
-        self._text = "Stopping"
-        self.show()
+    def cancel(self, last: int | None = None) -> None:
+        """Cancel the running task and those that wait.
+
+        Parameters
+        ----------
+        last : int, optional
+            The newest task that the page showed when the reader pressed Cancel; tasks that came later go on.
+        """
+        jobs = [job for job, _task, number in self._jobs if last is None or number <= last]
+        if jobs:
+            self._worker.cancel(jobs)
+            self._text = "Stopping"
+            self.show()
 
     def stop(self) -> None:
         """End the thread, after a short wait for a running task."""
@@ -104,5 +114,6 @@ class Work:
                 "percent": round(100 * self._fraction),
                 "waiting": len(self._jobs) - 1,
                 "stopping": self._jobs[0][0].is_cancelled,
+                "last": self._last,
             }
         )

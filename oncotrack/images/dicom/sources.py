@@ -68,12 +68,13 @@ def files_of(path: Path) -> Files:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Yield the files of a folder and its subfolders in the order of their names; hidden ones are left out."""
+    """Yield the files of a folder and its subfolders in the order of their names; no hidden ones, pipes or devices."""
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and name.upper() != "DICOMDIR":
-                yield Path(root, name)
+            path = Path(root, name)
+            if not name.startswith(".") and name.upper() != "DICOMDIR" and path.is_file():
+                yield path
 
 
 def _from_dicomdir(path: Path) -> Files:

@@ -14,15 +14,17 @@ from pathlib import Path
 
 import slicer
 
-from oncotrack.atomic import folder_beside
+from oncotrack.atomic import file_to_replace, folder_beside, move
 from oncotrack.background.isolation import is_isolated
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError, OutputError
 from oncotrack.scene.files import trial
+from oncotrack.scene.files.references import check_references
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.scene.views.finding_labels import labels_of_slicer
 
 _CHUNK_BYTES = 2**20
+_LARGEST_BYTES = 64 * 2**30
 _LEVEL = 1  # of zlib: three times as fast as its default, for 2 % more bytes
 
 
@@ -39,7 +41,7 @@ def save_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
     OutputError
         The folder cannot be written to, or a node cannot be stored.
     """
-    target = Path(path).absolute()
+    target = file_to_replace(path)
     if target.suffix.lower() != ".mrb":
         raise InputError(f"A scene is saved as an .mrb file; {target.name} is not one. Choose another name.")
     folder = folder_beside(target)
@@ -57,7 +59,7 @@ def save_task(scene: slicer.vtkMRMLScene, path: str | Path) -> Task:
 
     def apply(whole: Path) -> Path:
         try:
-            whole.replace(target)
+            move(whole, target)
         except OSError as error:
             raise _unsaved(target) from error
         finally:
@@ -165,6 +167,7 @@ def _unpack(source: Path, folder: Path, progress: Progress) -> Path:
         with zipfile.ZipFile(source) as bundle:
             entries = [entry for entry in bundle.infolist() if not entry.is_dir()]
             _check(entries, source)
+            _check_size(sum(entry.file_size for entry in entries), folder, source)
             total, done = sum(entry.file_size for entry in entries) or 1, 0
             for entry in entries:
                 target = folder / entry.filename
@@ -184,7 +187,9 @@ def _unpack(source: Path, folder: Path, progress: Progress) -> Path:
         raise InputError(
             f"{source} is not an .mrb file, or it is incomplete. Choose a scene that was saved completely."
         ) from error
-    return next(folder / entry.filename for entry in entries if entry.filename.endswith(".mrml"))
+    description = next(folder / entry.filename for entry in entries if entry.filename.endswith(".mrml"))
+    check_references(description, folder, source)
+    return description
 
 
 def _check(entries: Iterable[zipfile.ZipInfo], source: Path) -> None:
@@ -195,6 +200,16 @@ def _check(entries: Iterable[zipfile.ZipInfo], source: Path) -> None:
         )
     if not any(name.suffix == ".mrml" for name in names):
         raise InputError(f"{source} cannot be opened: there is no scene in it. Choose another .mrb file.")
+
+
+def _check_size(size: int, folder: Path, source: Path) -> None:
+    free = shutil.disk_usage(folder).free
+    if size > _LARGEST_BYTES or size > free:
+        reason = "the disk for temporary files has" if size > free else "OncoTrack opens scenes up to"
+        raise InputError(
+            f"{source} was not opened: unpacked it takes {size / 2**30:.1f} GiB, and {reason} "
+            f"{min(free, _LARGEST_BYTES) / 2**30:.1f} GiB. Check that it is the right file."
+        )
 
 
 def _unsaved(target: Path) -> OutputError:

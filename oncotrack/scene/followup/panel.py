@@ -77,10 +77,14 @@ def match_text(session: FollowUpScene, finding: Finding | None = None) -> str:
 
 def change_since_baseline(session: FollowUpScene, finding: Finding) -> str:
     """Return the change of a finding's size from baseline to follow-up in mm, per cent, ml and days; "" where it is not known."""
-    dates = {visit.id: visit.date for visit in session.time_points}
     ids = session.baseline_id, session.followup_id
-    days = days_between(*(dates.get(each, "") for each in ids))
-    return change_text(*(finding.at(each) for each in ids), days)
+    return change_text(*(finding.at(each) for each in ids), days_apart(session))
+
+
+def days_apart(session: FollowUpScene) -> int | None:
+    """Return the days from baseline to follow-up; None where a date is not known."""
+    dates = {visit.id: visit.date for visit in session.time_points}
+    return days_between(*(dates.get(each, "") for each in (session.baseline_id, session.followup_id)))
 
 
 def alternatives(session: FollowUpScene) -> list[str]:

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from weakref import WeakKeyDictionary
 
 import slicer
 import vtk
@@ -27,6 +28,7 @@ PENDING = "pending"
 _STATES = ("not found (program)", "absent (reader)", *(state.value for state in State))
 _STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATES))}))?( (box )?[\d.]+( mm)?( x [\d.]+)? mm)?$")
 _NEAR_MM = 1e-4
+_LABELS: WeakKeyDictionary[slicer.vtkMRMLMarkupsFiducialNode, dict[str, tuple[Finding, str, str]]] = WeakKeyDictionary()
 Edit = Callable[[], object]
 
 
@@ -110,24 +112,34 @@ def draw_fiducials(
     node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str
 ) -> None:
     """Update the node to one point per finding at the time point; a point that a reader is placing stays as it is."""
+    was = node.StartModify()  # every change of a point would draw every view
+    try:
+        _draw(node, findings, time_point, current)
+    finally:
+        node.EndModify(was)
+
+
+def _draw(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str) -> None:
     target = {finding.uid: finding for finding in findings if finding.at(time_point)}
     visit = _visit(findings, time_point)
+    indices = _indices(node)
     for index in reversed(range(node.GetNumberOfControlPoints())):
         uid = node.GetNthControlPointDescription(index)
-        if uid and uid != PENDING and (uid not in target or index != _index(node, uid)):
+        if uid and uid != PENDING and (uid not in target or index != indices[uid]):
             node.RemoveNthControlPoint(index)
+    indices = _indices(node)
     for uid, finding in target.items():
         observation = finding.at(time_point)
-        index = _index(node, uid)
+        index = indices.get(uid, -1)
         if index < 0:
-            index = _pending_index(node, observation.centre)
+            index = _pending_index(node, observation.centre) if PENDING in indices else -1
             if index < 0:
                 index = node.AddControlPointWorld(vtk.vtkVector3d(*observation.centre))
             node.SetNthControlPointDescription(index, uid)
             node.SetNthControlPointLocked(index, False)
         if _distance(node, index, observation.centre) > _NEAR_MM:
             node.SetNthControlPointPositionWorld(index, *observation.centre)
-        label = label_with_state(finding.label, observation, visit)
+        label = _label(node, finding, observation, visit)
         if node.GetNthControlPointLabel(index) != label:
             node.SetNthControlPointLabel(index, label)
         if bool(node.GetNthControlPointSelected(index)) != (uid == current):
@@ -150,11 +162,12 @@ def _edits(
 ) -> Iterator[tuple[str, Edit]]:
     """Yield a description and a function for each edit since the points were drawn; the function changes the list."""
     visit = _visit(findings, time_point)
+    indices = _indices(node)
     for finding in findings:
         observation = finding.at(time_point)
         if observation is None:
             continue
-        index = _index(node, finding.uid)
+        index = indices.get(finding.uid, -1)
         if index < 0 or not _is_defined(node, index):
             yield f"delete {finding.label}", partial(_delete, findings, finding, time_point)
             continue
@@ -162,8 +175,18 @@ def _edits(
             yield f"move {finding.label}", partial(findings.move, finding.uid, time_point, _position(node, index))
         label = node.GetNthControlPointLabel(index)
         name = label_without_state(label, visit)
-        if label != label_with_state(finding.label, observation, visit) and name != finding.label:
+        if name != finding.label and label != _label(node, finding, observation, visit):
             yield f"rename {finding.label}", partial(findings.rename, finding.uid, name)
+
+
+def _label(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding, observation: Observation, visit: str) -> str:
+    """Return `label_with_state` of a finding, from the last call where neither it nor the visit has changed."""
+    known = _LABELS.setdefault(node, {})
+    same, of_visit, text = known.get(finding.uid, (None, "", ""))
+    if same is not finding or of_visit != visit:
+        text = label_with_state(finding.label, observation, visit)
+        known[finding.uid] = finding, visit, text
+    return text
 
 
 def draw_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
@@ -213,6 +236,14 @@ def _visit(findings: FindingList, time_point: str) -> str:
 def _index(node: slicer.vtkMRMLMarkupsNode, uid: str) -> int:
     """Return the index of a finding's point, or -1."""
     return node.GetControlPointIndexByDescription(uid)
+
+
+def _indices(node: slicer.vtkMRMLMarkupsNode) -> dict[str, int]:
+    """Return the index of the first point of each description."""
+    indices: dict[str, int] = {}
+    for index in range(node.GetNumberOfControlPoints()):
+        indices.setdefault(node.GetNthControlPointDescription(index), index)
+    return indices
 
 
 def _pending_index(node: slicer.vtkMRMLMarkupsNode, at: Point) -> int:

@@ -34,6 +34,7 @@ from oncotrack.scene.nodes.shapes import (
     shapes_of,
     style_shape,
 )
+from oncotrack.scene.nodes.table import FindingsTable
 from oncotrack.scene.nodes.time_points import leave_study, put_into_study
 
 FIDUCIALS = "centres"
@@ -96,6 +97,8 @@ class FindingNodes:
         self._edits = MarkupEdits()
         self._edits.edited.connect(self._on_edited)
         self._edits.dragging.connect(self._on_dragging)
+        self._table = FindingsTable()
+        self._shown: dict[NodeKey, tuple[Finding, bool]] = {}
         self._observers = Observers()
         self._observers.add_with_node(scene, scene.NodeAboutToBeRemovedEvent, self._on_node_leaving)
         self._observers.add_with_node(scene, scene.NodeRemovedEvent, self._on_node_removed)
@@ -114,7 +117,7 @@ class FindingNodes:
     @property
     def current(self) -> Finding | None:
         """The finding the reader works on."""
-        return next((finding for finding in self.findings if finding.uid == self._current), None)
+        return self.findings.find(self._current)
 
     def select(self, uid: str) -> None:
         """Make a finding the current one; "" for none."""
@@ -202,8 +205,12 @@ class FindingNodes:
                 style_shape(node, key.part, self.views.get(key.time_point, ()))
                 node.SetDisplayVisibility(self._is_shown(key.time_point))
                 self._put_into_study(node, key.time_point)
-            if not self._edits.is_held(node):
-                draw_shape(node, key.part, finding, observation, finding.uid == self._current)
+                self._shown.pop(key, None)
+            known, was_current = self._shown.get(key, (None, False))
+            is_current = finding.uid == self._current
+            if (known is not finding or was_current != is_current) and not self._edits.is_held(node):
+                draw_shape(node, key.part, finding, observation, is_current)
+                self._shown[key] = finding, is_current
             if key.part != OUTLINE:
                 self._edits.watch(node)
 
@@ -226,6 +233,7 @@ class FindingNodes:
         self.findings = findings
         self.findings.changed.connect(self._on_list_changed)
         self._current = read_current(self.registry, findings)
+        self._shown.clear()
         self._edits.release_all()
         for key, node in self.registry:
             if key.part == FIDUCIALS:
@@ -240,7 +248,7 @@ class FindingNodes:
             last = self.findings.findings[-1].uid if len(self.findings) else ""
             self._current = self._previous if self._previous in self.findings else last
         with self.drawing():
-            store_list(self.registry, self.findings, self._current)
+            store_list(self.registry, self.findings, self._current, self._table)
         self.draw()
         self.changed.emit()
 
@@ -248,15 +256,18 @@ class FindingNodes:
         return not (self._is_drawing or self.scene.IsClosing() or self.scene.IsImporting())
 
     def _key(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
-        return next((key for key, known in self.registry if known is node), None)
+        key = key_of(node)
+        return key if key is not None and self.registry.find(key) is node else None
 
     def _on_dragging(self, node: slicer.vtkMRMLMarkupsNode) -> None:
         if self._accepts_edits() and (key := self._key(node)) is not None:
+            self._shown.pop(key, None)
             self.dragging.emit(key)
 
     def _on_edited(self, node: slicer.vtkMRMLMarkupsNode) -> None:
         if not self._accepts_edits() or (key := self._key(node)) is None:
             return
+        self._shown.pop(key, None)
         try:
             if key.part == FIDUCIALS:
                 self._read_fiducials(node, key.time_point)

@@ -6,7 +6,7 @@ import slicer
 
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.scene.nodes.node_registry import LIST, NodeKey, NodeRegistry
-from oncotrack.scene.nodes.table import draw_table
+from oncotrack.scene.nodes.table import FindingsTable
 
 TABLE = NodeKey("table")
 _CURRENT = "OncoTrack.current"
@@ -19,11 +19,11 @@ def need_list_node(registry: NodeRegistry) -> slicer.vtkMRMLTextNode:
     return node
 
 
-def store_list(registry: NodeRegistry, findings: FindingList, current: str) -> None:
+def store_list(registry: NodeRegistry, findings: FindingList, current: str, table: FindingsTable) -> None:
     """Write the list as JSON into its node and as a table; does nothing while the list is empty and has no node."""
     if len(findings) or registry.find(LIST) is not None:
         need_list_node(registry).SetText(findings.to_json())
-        draw_table(registry.need(TABLE, "vtkMRMLTableNode", "Findings table"), findings)
+        table.draw(registry.need(TABLE, "vtkMRMLTableNode", "Findings table"), findings)
         store_current(registry, current)
 
 

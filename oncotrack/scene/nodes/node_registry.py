@@ -69,7 +69,9 @@ class NodeRegistry:
 
     def unregister(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
         """Remove a node that left the scene from the registry; returns its key, or None when it was not registered."""
-        key = next((key for key, known in self._nodes.items() if known is node), None)
+        key = key_of(node)
+        if key is None or self._nodes.get(key) is not node:
+            key = next((key for key, known in self._nodes.items() if known is node), None)
         if key is not None:
             del self._nodes[key]
         return key

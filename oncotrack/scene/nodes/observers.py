@@ -12,11 +12,12 @@ class Observers:
     """A set of observers; `clear` removes every one of them."""
 
     def __init__(self) -> None:
-        self._tags: list[tuple[vtk.vtkObject, int]] = []
+        self._tags: dict[vtk.vtkObject, list[int]] = {}
 
     def add(self, watched: vtk.vtkObject, event: int | str, callback: Callable[[vtk.vtkObject, Any], None]) -> None:
         """Call `callback(watched, None)` on each `event`."""
-        self._tags.append((watched, watched.AddObserver(event, lambda caller, _name: callback(caller, None))))
+        tag = watched.AddObserver(event, lambda caller, _name: callback(caller, None))
+        self._tags.setdefault(watched, []).append(tag)
 
     def add_with_node(self, watched: vtk.vtkObject, event: int, callback: Callable[[vtk.vtkObject, Any], None]) -> None:
         """Call `callback(watched, node)` on each `event` that carries a node, such as a scene's NodeRemovedEvent."""
@@ -25,21 +26,18 @@ class Observers:
             callback(caller, node)
 
         forward.CallDataType = vtk.VTK_OBJECT
-        self._tags.append((watched, watched.AddObserver(event, forward)))
+        self._tags.setdefault(watched, []).append(watched.AddObserver(event, forward))
 
     def watches(self, watched: vtk.vtkObject) -> bool:
         """Return whether any event of this object is observed."""
-        return any(known is watched for known, _tag in self._tags)
+        return watched in self._tags
 
     def drop(self, watched: vtk.vtkObject) -> None:
         """Stop observing one object."""
-        for known, tag in self._tags:
-            if known is watched:
-                known.RemoveObserver(tag)
-        self._tags = [(known, tag) for known, tag in self._tags if known is not watched]
+        for tag in self._tags.pop(watched, ()):
+            watched.RemoveObserver(tag)
 
     def clear(self) -> None:
         """Stop observing everything."""
-        for watched, tag in self._tags:
-            watched.RemoveObserver(tag)
-        self._tags = []
+        for watched in list(self._tags):
+            self.drop(watched)

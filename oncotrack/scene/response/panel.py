@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from oncotrack.findings.assessment import Judgement
+from oncotrack.findings.csv_text import csv_text
 from oncotrack.findings.finding import Finding, Observation, Role, State
 from oncotrack.findings.sizes import axes_text, change_text, length_text
 from oncotrack.findings.visit_table import headings, tip
 from oncotrack.response.criteria import MEANING, Response
 from oncotrack.response.result import CRITERIA, CourseResponse
-from oncotrack.response.table import csv_text, plain_text, sentences, table
+from oncotrack.response.table import plain_text, sentences, table
 from oncotrack.scene.response.response import ResponseScene
 
 ROLES = (Role.TARGET, Role.NON_TARGET, Role.NEW)
@@ -154,7 +155,7 @@ def others(session: ResponseScene) -> list[dict[str, str]]:
 def copied(session: ResponseScene) -> tuple[str, str]:
     """Return the response as plain text and as CSV, to copy into a clinical report; both "" without a response."""
     result = session.result
-    return (plain_text(result), csv_text(table(result))) if result else ("", "")
+    return (plain_text(result), csv_text(table(result), "\n")) if result else ("", "")
 
 
 def possible_methods(session: ResponseScene) -> frozenset[str]:

@@ -137,7 +137,7 @@ class DetectionTool(ScanTool):
 
     def _export(self) -> None:
         self._viewer.submit(
-            self._session.export(self._files.out), lambda paths: self._files.show_saved(*(path.name for path in paths))
+            self._session.export(self._viewer.results.folder), lambda paths: self._files.saving.show(*paths)
         )
 
     # events

@@ -29,6 +29,7 @@ def finding_rows(
     before: Callable[[], None] = lambda: None,
     rename: dict[str, str],
     tip: tuple[str] | None = None,
+    depends_on: str = "",
     **attributes: str | tuple[str],
 ) -> None:
     """Create a list with one row for each finding; a click on a row goes to its finding.
@@ -48,9 +49,13 @@ def finding_rows(
         Attributes of the field for a new name, as in `raw`.
     tip : tuple of str, optional
         JavaScript expression of each row's tooltip.
+    depends_on : str, optional
+        JavaScript expression of all that a row shows beside its own values. With it only rows that have changed are drawn
+        again, which lists of hundreds of findings need.
     **attributes
         Attributes of each row, as in `raw`.
     """
+    memo = f"[JSON.stringify(row), renaming === row.uid && new_label, {depends_on}]"
     with (
         html.Ul(classes="findings"),
         html.Li(
@@ -59,7 +64,7 @@ def finding_rows(
             classes=("row.is_current ? 'finding current' : 'finding'",),
             click=(viewer.run, f"['{prefix}go_to', row.uid]"),
             **({"title": tip} if tip else {}),
-            **raw(**attributes),
+            **raw(**attributes, **({"v_memo": memo} if depends_on else {})),
         ),
     ):
         before()

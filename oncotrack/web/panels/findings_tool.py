@@ -128,6 +128,7 @@ class FindingsTool:
             buttons=self._buttons,
             before=self._several.checkbox,
             rename={"data_rename": "yes"},
+            depends_on="chosen.join()",
             data_finding=("row.label",),
             data_state=("row.state",),
         )

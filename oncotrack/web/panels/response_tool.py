@@ -187,11 +187,12 @@ class ResponseTool:
         if result is None:
             raise InputError(self._session.problem)
         result = replace(result, course=replace(result.course, name=" ".join(self._viewer.state.response_name.split())))
+        folder = self._viewer.results.folder
         scans = Scans(session.time_points, session.findings.findings, [to_volume(each) for each in session.visits])
 
         def work(progress: Progress) -> list[Path]:
             progress(0.1, "Drawing the pictures")
-            return write_response(self._files.out, "response", result, scans)
+            return write_response(folder, "response", result, scans)
 
-        done = self._files.show_saved
-        self._viewer.submit(Task("Writing the report", work, lambda paths: done(*(path.name for path in paths))))
+        done = self._files.saving.show
+        self._viewer.submit(Task("Writing the report", work, lambda paths: done(*paths)))
