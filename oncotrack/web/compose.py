@@ -53,7 +53,7 @@ def _compose(
     viewer = Viewer(server, out)
     display = Display(viewer)
     files = Files(viewer, display, folders, out, reader)
-    browser = StudyBrowser(viewer, display, files)
+    browser = StudyBrowser(viewer, files)
     viewer.add(*tools_of(viewer, display, files, browser))
     viewer.cursor_value = CursorValue(viewer.views, viewer.state)
     preferences = Preferences(viewer, display, Settings(settings_file()))
