@@ -72,6 +72,30 @@ def test_a_distance_is_measured_dragged_renamed_and_undone(measuring):
     measuring.until("s('measurements').length === 1")
 
 
+def slow_double_click(reader, view: str = VIEW) -> None:
+    """Double click with a pause between the clicks."""
+    reader.page.mouse.move(*reader._middle(view))
+    for count in (1, 2):
+        reader.page.mouse.down(click_count=count)
+        reader.page.mouse.up(click_count=count)
+        if count == 1:
+            reader.page.wait_for_timeout(250)
+
+
+def test_a_double_click_while_placing_maximises_and_places_nothing_and_a_drag_draws_a_line(measuring):
+    measuring.page.locator("[data-measure='ruler']").click()
+    measuring.until("s('measure_tool') === 'ruler'")
+    for maximised in (VIEW, ""):
+        slow_double_click(measuring)
+        measuring.until(f"s('maximised') === '{maximised}'")
+    measuring.picture(VIEW)
+    assert measuring.state("measurements") == [] and measuring.state("measure_tool") == "ruler"
+    middle = centre(measuring)
+    measuring.drag(VIEW, np.add(middle, (-15, 10, 0)), np.add(middle, (15, 10, 0)))
+    measuring.until("s('measurements').length === 1 && !s('measure_tool')")
+    assert numbers(measuring.state("measurements")[0]["text"])[0] == pytest.approx(30, abs=1.5)
+
+
 def test_angle_and_region_in_other_planes(measuring):
     angle = place(measuring, "angle", (0, 0, 15), (0, 0, 0), (15, 0, 0), view="BaselineCoronal")
     assert numbers(angle["text"])[0] == pytest.approx(90, abs=4)

@@ -74,7 +74,8 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
         `usable_seconds` (from the command until the page can be clicked and shows both scans), `registered_seconds`,
         `scroll_seconds` and `click_seconds` (medians, with all values), `open_seconds_8`, `next_seconds_8`,
         `accept_seconds_80` and so on (opening, and medians of going on, accepting and filtering in lists of 8, 80 and 1,000
-        findings), `server_mib` (its largest memory).
+        findings), `scroll_seconds_three` (as `scroll_seconds`, with three visits side by side), `server_mib` (its largest
+        memory with two scans).
 
     Raises
     ------
@@ -133,6 +134,9 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
             status = Path(f"/proc/{server.pid}/status")
             if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+)", status.read_text())):
                 result["server_mib"] = int(peak.group(1)) // 1024
+            progress(0.95, "Scrolling three visits")
+            _show_third(page, scans[1], folder / "out")
+            result |= _series("scroll_seconds_three", [_scroll(page) for _ in range(_SCROLLS)])
         finally:
             server.terminate()
             server.wait(20)
@@ -204,6 +208,20 @@ def _click(page: Any, number: int) -> float:
         f"&& window.pictures.FollowUpAxial > {pictures}"
     )
     return time.perf_counter() - started
+
+
+def _show_third(page: Any, scan: Path, out: Path) -> None:
+    """Open a copy of a scan as an additional visit, and show it beside baseline and follow-up, linked."""
+    path = out / "third.nii.gz"
+    shutil.copyfile(scan, path)
+    page.evaluate("path => trame.trigger('oncotrack.command', ['open', path, 'visit'])", str(path))
+    page.wait_for_function("trame.state.get('visits').heads.length === 3 && !trame.state.get('job').text")
+    page.evaluate("trame.trigger('oncotrack.command', ['show_visit', 1, ''])")
+    page.wait_for_function("trame.state.get('visits').shown === 1 && !trame.state.get('job').text")
+    page.evaluate("trame.trigger('oncotrack.command', ['third_visit'])")
+    page.wait_for_function("!!trame.state.get('views').ThirdVisitAxial && !trame.state.get('job').text")
+    page.evaluate(_WATCH)
+    page.wait_for_timeout(2500)
 
 
 def _open_findings(page: Any, out: Path, count: int) -> float:

@@ -56,7 +56,7 @@ def _compose(
     viewer = Viewer(server, results, record)
     display = Display(viewer)
     files = Files(viewer, display, folders, reader)
-    browser = StudyBrowser(viewer, display, files)
+    browser = StudyBrowser(viewer, files)
     viewer.add(*tools_of(viewer, display, files, browser))
     viewer.cursor_value = CursorValue(viewer.views, viewer.state)
     preferences = Preferences(viewer, display, Settings(settings_file()))

@@ -49,6 +49,7 @@ class Display:
         viewer.state.change("window_width", "window_level")(self._on_slider)
         self._shown = (400.0, 40.0)
         self._link.changed.connect(self._on_window)
+        viewer.hung.connect(self.apply_last)
         self._observers = Observers()
         interaction = viewer.session.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
         self._observers.add(interaction, interaction.InteractionModeChangedEvent, lambda *_: self._keep_windowing())

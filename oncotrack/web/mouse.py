@@ -6,7 +6,6 @@ Dragging of marks, windowing, and what the other buttons do are handled by Slice
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Callable
 
 import slicer
@@ -18,7 +17,7 @@ from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.followup.overlays import ALTERNATIVES
 from oncotrack.scene.nodes.finding_nodes import FIDUCIALS
 from oncotrack.scene.nodes.node_registry import NodeKey
-from oncotrack.scene.views.mouse_mode import PAN, SCROLL, SELECT, ZOOM, is_placing
+from oncotrack.scene.views.mouse_mode import PAN, SCROLL, SELECT, ZOOM, is_placing, place_node
 from oncotrack.scene.views.slice_steps import SlicePlace, show_slice
 
 _STILL_PX = 4
@@ -40,8 +39,15 @@ class Mouse:
         Returns what a drag does, a key of `LEFT_DRAGS`. Only with `SELECT` a click does something.
     on_finding, on_alternative, on_tissue : callable
         Called with the uid of the finding, the number of the alternative (from 0), the position (RAS mm) in the baseline.
-    handle_click : callable
-        Called first, with the slice node and the position; returns whether a tool used the click.
+    handler : callable
+        Returns what receives clicks first, or None: a function of slice node and position that returns whether it used the
+        click.
+    keep : callable
+        Called with what a click does; runs it once the click is known not to be the first of a double click.
+    released : callable
+        Called when a click or drag is about to end.
+    later : callable
+        Runs a function after the event that is being handled.
     """
 
     def __init__(
@@ -52,37 +58,39 @@ class Mouse:
         on_finding: Callable[[str], None],
         on_alternative: Callable[[int], None],
         on_tissue: Callable[[Point], None],
-        handle_click: Callable[[slicer.vtkMRMLSliceNode, Point], bool],
+        handler: Callable[[], Callable[[slicer.vtkMRMLSliceNode, Point], bool] | None],
+        keep: Callable[[Callable[[], None]], None],
+        released: Callable[[], None],
+        later: Callable[[Callable[[], object]], None],
     ) -> None:
         self._view, self._session, self._mode = view, session, mode
         self._on_finding, self._on_alternative, self._on_tissue = on_finding, on_alternative, on_tissue
-        self._handle_click = handle_click
+        self._handler, self._keep, self._released, self._later = handler, keep, released, later
+        self._placed_from: tuple[int, int] | None = None  # where the button went down while a point is to be placed
+        self._is_placing_now = False
         self._pressed: tuple[int, int] | None = None
         self._as_button = ""  # the button as which Slicer sees the left one during this drag
         self._scrolled_from: tuple[int, SlicePlace] | None = None
-        self._placings: deque[bool] = deque(maxlen=2)
         self._locked: list[slicer.vtkMRMLMarkupsNode] = []
         interactor = view.interactor()
         self._press_tag = interactor.AddObserver("LeftButtonPressEvent", lambda *_: self._press(), BEFORE_SLICER)
         interactor.AddObserver("MouseMoveEvent", lambda *_: self._move(), BEFORE_SLICER)
         # Slicer stops the release event that ends its own drag, so the marks are unlocked before Slicer receives it
-        interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._end_drag(), BEFORE_SLICER)
+        self._release_tag = interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._end_drag(), BEFORE_SLICER)
         interactor.AddObserver("LeftButtonReleaseEvent", lambda *_: self._release(), -BEFORE_SLICER)
 
-    @property
-    def has_placed(self) -> bool:
-        """Whether one of the last two clicks placed a point."""
-        return any(self._placings)
-
     def _press(self) -> None:
-        interactor, is_place_mode = self._view.interactor(), is_placing(self._session.scene)
-        self._placings.append(is_place_mode)
-        mode = SELECT if is_place_mode else self._mode()
-        self._pressed = None
-        if mode != SELECT:
+        if self._is_placing_now:
+            return
+        interactor, mode = self._view.interactor(), self._mode()
+        self._pressed = self._placed_from = None
+        if is_placing(self._session.scene):
+            self._placed_from = interactor.GetEventPosition()
+            interactor.GetCommand(self._press_tag).SetAbortFlag(1)
+        elif mode != SELECT:
             self._lock_marks()
             self._begin_drag(mode)
-        elif not (is_place_mode or interactor.GetShiftKey() or interactor.GetControlKey() or interactor.GetAltKey()):
+        elif not (interactor.GetShiftKey() or interactor.GetControlKey() or interactor.GetAltKey()):
             self._pressed = interactor.GetEventPosition()
 
     def _begin_drag(self, mode: str) -> None:
@@ -101,11 +109,41 @@ class Mouse:
             show_slice(node, place.number + round((y - self._view.interactor().GetEventPosition()[1]) / pixels))
 
     def _end_drag(self) -> None:
+        if self._is_placing_now:
+            return
+        self._released()
+        if self._placed_from is not None:
+            self._view.interactor().GetCommand(self._release_tag).SetAbortFlag(1)
+            self._end_placing()
         self._scrolled_from = None
         if self._as_button:
             self._view.interactor().InvokeEvent(f"{self._as_button}ReleaseEvent")
             self._as_button = ""
         self._unlock_marks()
+
+    def _end_placing(self) -> None:
+        """Place a point by a click, or both ends of a line by a drag."""
+        start, self._placed_from = self._placed_from, None
+        end, place_mode = self._view.interactor().GetEventPosition(), place_node(self._session.scene)
+        if math.dist(start, end) <= _STILL_PX:
+            self._keep(lambda: self._place(start, place_mode))
+        elif place_mode is not None and place_mode.IsA("vtkMRMLMarkupsLineNode"):
+            self._later(lambda: (self._place(start, place_mode), self._place(end, place_mode)))
+
+    def _place(self, at: tuple[int, int], node: slicer.vtkMRMLMarkupsNode | None) -> None:
+        """Let Slicer place a point of a node at a pixel, unless the reader has stopped placing it meanwhile."""
+        if not is_placing(self._session.scene) or place_node(self._session.scene) is not node:
+            return
+        interactor, now = self._view.interactor(), self._view.interactor().GetEventPosition()
+        self._is_placing_now = True
+        try:
+            interactor.SetEventInformation(*at)
+            for event in ("MouseMoveEvent", "LeftButtonPressEvent", "LeftButtonReleaseEvent"):
+                interactor.InvokeEvent(event)
+        finally:
+            self._is_placing_now = False
+            interactor.SetEventInformation(*now)
+            interactor.InvokeEvent("MouseMoveEvent")
 
     def _lock_marks(self) -> None:
         """Lock the marks until the button is released, so that a drag does not move them."""
@@ -125,8 +163,12 @@ class Mouse:
             return
         node = self._view.get_view_node()
         ras = node.GetXYToRAS().MultiplyPoint((*at, 0.0, 1.0))[:3]
-        if self._handle_click(node, tuple(ras)):
-            return
+        if (handle := self._handler()) is None:
+            self._click(node, at, tuple(ras))
+        else:
+            self._keep(lambda: handle(node, tuple(ras)) or self._click(node, at, tuple(ras)))
+
+    def _click(self, node: slicer.vtkMRMLSliceNode, at: tuple[int, int], ras: Point) -> None:
         time_point = self._session.time_point_of(node)
         registry = self._session.nodes.registry
         mark = self._hit(registry.find(NodeKey(FIDUCIALS, time_point)), at)
@@ -136,11 +178,11 @@ class Mouse:
                 self._on_finding(uid)
             return
         if time_point == self._session.baseline_id:
-            self._on_tissue(tuple(ras))
+            self._on_tissue(ras)
         elif time_point == self._session.followup_id:
             alternative = self._hit(registry.find(NodeKey(ALTERNATIVES)), at)
             if alternative >= 0:
-                self._on_alternative(alternative)
+                self._keep(lambda: self._on_alternative(alternative))
 
     def _hit(self, points: slicer.vtkMRMLMarkupsFiducialNode | None, at: tuple[int, int]) -> int:
         """Return the index of the nearest point within `_NEAR_PX` of a pixel, or -1."""

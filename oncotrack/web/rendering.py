@@ -78,7 +78,7 @@ class _NoWindow(RemoteControlledAreaProtocol):
 class RenderingOnce(RcaImageRenderScheduler):
     """Scheduler of one view's pictures.
 
-    It sends the picture at rest, once nothing is to be drawn any more, from the pixels of the last one instead of rendering
+    It sends each picture together with the text on it, the picture at rest, once nothing is to be drawn any more, from the pixels of the last one instead of rendering
     the view again, and the picture of the view under the pointer before those of other views.
 
     Attributes
@@ -87,11 +87,15 @@ class RenderingOnce(RcaImageRenderScheduler):
         The window of the view under the pointer, of all views.
     encoded : Future or None
         The picture that was rendered last, of all views, as it is being encoded.
+    captions : mapping of vtkRenderWindow to callable
+        Called when a view was rendered: describes what it shows, and returns a function that writes this on the page, which
+        is called when the picture is sent.
     """
 
     pointed: ClassVar[Any] = None
     encoded: ClassVar[asyncio.Future | None] = None
     _all: ClassVar[WeakSet[RenderingOnce]] = WeakSet()
+    captions: ClassVar[dict[Any, Callable[[], Callable[[], None]]]] = {}
     _pixels: tuple[np.ndarray, int, int] | None = None
     _own: asyncio.Future | None = None  # the picture of this view that was rendered last
     _is_still = True
@@ -120,4 +124,16 @@ class RenderingOnce(RcaImageRenderScheduler):
         self._own = RenderingOnce.encoded = asyncio.get_running_loop().run_in_executor(
             self._encode_pool, self._rca_encoder.encode, *self._pixels, quality
         )
-        self._push_queue.put_nowait(RenderingOnce.encoded)
+        describe = self.captions.get(self._rca._vtk_render_window)
+        self._push_queue.put_nowait((RenderingOnce.encoded, describe() if describe else None))
+
+    async def _push(self) -> None:
+        while not self._is_closing:
+            encoded, write_caption = await self._push_queue.get()
+            image, meta, made_ms = await encoded
+            if made_ms < self._last_push_time_ms or self._push_callback is None:
+                continue
+            self._last_push_time_ms = made_ms
+            if write_caption is not None:
+                write_caption()
+            self._push_callback(image, meta)

@@ -15,6 +15,8 @@ from oncotrack.web.tools import Command
 from oncotrack.web.viewer import Viewer
 
 _PANEL_PX, _BAR_PX = 330, 54
+_ALWAYS_IN_BAR = ("place_lesion", "previous", "next", "accept", "reject", "mark_absent", "undo", "redo")
+"""Commands that stay in the bar of a narrow window; the others move into its menu."""
 
 
 def build(viewer: Viewer, page: VAppLayout) -> None:
@@ -36,10 +38,21 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
                         _button(viewer, command)
                 html.Span(classes="bar-gap")
             v.VSpacer()
-            _left_button(viewer)
-            _windows(viewer)
+            with html.Div(classes="choices folds"):
+                _left_button(viewer)
+                _windows(viewer)
+            _more(viewer)
+            _panel_button()
         with (
-            v.VNavigationDrawer(location="right", permanent=True, width=(f"{_PANEL_PX} * text_size / 100",)),
+            v.VNavigationDrawer(
+                location="right",
+                permanent=("is_panel_open",),
+                v_model=("is_panel_open", True),
+                width=(f"{_PANEL_PX} * text_size / 100",),
+                mobile_breakpoint=0,
+                scrim=False,
+                disable_resize_watcher=True,
+            ),
             html.Div(classes="zoomed", style=("{ zoom: text_size / 100 }",)),
         ):
             with v.VTabs(v_model=("tab",), density="compact", grow=True):
@@ -65,8 +78,8 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
             ):
                 viewer.views.layout.initialize_layout_grid(page)
             _hint()
-            _progress(viewer)
-            _autosave(viewer)
+        _progress(viewer)
+        _autosave(viewer)
         _message()
         viewer.questions.build(viewer.run)
         help_dialog(viewer)
@@ -95,6 +108,7 @@ def _button(viewer: Viewer, command: Command) -> None:
     name = f"(keys['{command.key}'] || '{command.name}')" if command.key else f"'{command.name}'"
     v.VBtn(
         command.title,
+        classes="" if command.name in _ALWAYS_IN_BAR else "folds",
         stacked=True,
         prepend_icon=command.icon,
         size="x-small",
@@ -107,11 +121,35 @@ def _button(viewer: Viewer, command: Command) -> None:
     )
 
 
+def _more(viewer: Viewer) -> None:
+    """Create the menu of a narrow window, with what has no room in its bar."""
+    with v.VMenu(close_on_content_click=False):
+        with v.Template(v_slot_activator="{ props }"):
+            v.VBtn("More", classes="more", v_bind="props", stacked=True, prepend_icon="mdi-dots-horizontal",
+                   size="x-small", variant="text", **raw(data_more="yes"))  # fmt: skip
+        with v.VList(density="compact", **raw(data_menu="yes")):
+            for tool in viewer.tools:
+                for command in tool.commands:
+                    if command.is_in_bar and command.name not in _ALWAYS_IN_BAR:
+                        name = f"(keys['{command.key}'] || '{command.name}')" if command.key else f"'{command.name}'"
+                        v.VListItem(title=command.title, prepend_icon=command.icon, click=(viewer.run, f"[{name}]"),
+                                    disabled=(f"!enabled.includes({name})",), **raw(data_in_menu=command.name))  # fmt: skip
+            with html.Div(classes="choices"):
+                _left_button(viewer)
+                _windows(viewer)
+
+
+def _panel_button() -> None:
+    v.VBtn("{{ is_panel_open ? 'Hide panel' : 'Show panel' }}", click="is_panel_open = !is_panel_open", stacked=True,
+           prepend_icon="mdi-dock-right", size="x-small", variant="text",
+           title="Hide the tabs on the right, or show them again", **raw(data_panel_button="yes"))  # fmt: skip
+
+
 def _left_button(viewer: Viewer) -> None:
     v.VSelect(
         model_value=("mouse_mode",),
         items=("left_drags", [{"title": title, "value": mode} for mode, title in LEFT_DRAGS.items()]),
-        label="Left mouse button",
+        label="Left button",
         density="compact",
         variant="outlined",
         hide_details=True,
@@ -149,9 +187,9 @@ def _hint() -> None:
 
 def _progress(viewer: Viewer) -> None:
     with html.Div(classes="job", v_if=("job.text",), **raw(role="status", data_job=("job.text",))):
-        html.Span("{{ job.text }}")
+        html.Span("{{ job.text }}", classes="job-text")
         v.VProgressLinear(
-            model_value=("job.percent",), indeterminate=("!job.percent",), height=8, rounded=True, classes="bar"
+            model_value=("job.percent",), indeterminate=("!job.percent",), height=8, rounded=True, classes="share"
         )
         html.Span("{{ job.waiting }} more waiting", v_if=("job.waiting",))
         v.VBtn(
@@ -168,7 +206,7 @@ def _progress(viewer: Viewer) -> None:
 def _autosave(viewer: Viewer) -> None:
     with html.Div(classes="job", v_if=("autosaved.text && !job.text",), **raw(role="status")):
         v.VIcon("mdi-history")
-        html.Span("{{ autosaved.text }}", style="flex: 1;")
+        html.Span("{{ autosaved.text }}", style="flex: 1 0 80%;")
         for name in ("restore", "discard"):
             v.VBtn(
                 viewer.commands[f"{name}_autosave"].title,

@@ -19,7 +19,6 @@ from oncotrack.scene.views.scan_text import ScanText
 from oncotrack.web.roles import BASELINE, FOLLOWUP
 
 if TYPE_CHECKING:
-    from oncotrack.web.display import Display
     from oncotrack.web.files import Files
     from oncotrack.web.viewer import Viewer
 
@@ -40,12 +39,11 @@ class StudyBrowser:
     viewer : Viewer
         Its state gets `is_browser_open`, `browser_visits`, `browser_studies` (folders that can be listed) and
         `browser_folders` (those that are).
-    display : Display
     files : Files
     """
 
-    def __init__(self, viewer: Viewer, display: Display, files: Files) -> None:
-        self._viewer, self._display, self._files = viewer, display, files
+    def __init__(self, viewer: Viewer, files: Files) -> None:
+        self._viewer, self._files = viewer, files
         self._listed: list[_Listed] = []
         self._pictures: dict[tuple, str] = {}
         studies = [
@@ -162,12 +160,7 @@ class StudyBrowser:
         if shown[other] is scan:
             shown[other] = shown[role]  # the two swap places
         shown[role] = scan
-        session.set_scans(shown[BASELINE], shown[FOLLOWUP])
-        self._display.apply_last()
-        if session.current:
-            session.go_to()
-        if session.baseline and session.followup and session.registration is None:
-            self._viewer.register()
+        self._viewer.hang(lambda: session.set_scans(shown[BASELINE], shown[FOLLOWUP]))
 
     def _visit(self, number: int, scan: slicer.vtkMRMLScalarVolumeNode, label: str) -> dict[str, object]:
         session = self._viewer.session

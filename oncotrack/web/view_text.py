@@ -11,7 +11,6 @@ from trame.widgets import html
 from trame_server import Server
 from trame_slicer.views import SliceView
 
-from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.views.scan_text import ALL, NONE, WITHOUT_NAMES, ScanText, SliceText, shown_volume, window_text
 from oncotrack.scene.views.view_rows import ORIENTATIONS
 from oncotrack.web.attributes import raw
@@ -22,7 +21,7 @@ _NAMES_SHOWN, _TEXT_SHOWN = f"image_text === '{ALL}'", f"image_text !== '{NONE}'
 
 
 class ViewText:
-    """Text and letters over each view; every view describes the scan that it really shows.
+    """Text and letters over each view; every view describes the scan and the slice of the picture that was sent last.
 
     Parameters
     ----------
@@ -30,35 +29,61 @@ class ViewText:
         Its state gets `image_text` (`ALL`, `WITHOUT_NAMES` or `NONE`) and, by view name, `views`: the slice in words
         (`number`, `place`, `spacing`, `zoom`, `slab`), the size in pixels and the row-major matrix from RAS mm to pixels, origin
         at the lower left; and `view_scans`: the scan in words, the fields of `ScanText` and its `window`.
+
+    Attributes
+    ----------
+    solid : vtkMRMLScalarVolumeNode or None
+        The scan that the 3D view shows.
     """
 
     def __init__(self, server: Server) -> None:
         self._state = server.state
         self._state.update({"views": {}, "view_scans": {}, "image_text": ALL})
-        self._views: list[slicer.vtkMRMLSliceNode] = []
         self._visits: Mapping[slicer.vtkMRMLVolumeNode, str] = {}
-        self._solid: tuple[str, slicer.vtkMRMLVolumeNode | None] = "", None
-        self._displays = Observers()
+        self._pictured: dict[str, slicer.vtkMRMLVolumeNode | None] = {}
+        self.solid: slicer.vtkMRMLVolumeNode | None = None
 
     # content
 
-    def watch(self, view: SliceView) -> None:
-        """Describe this view from now on."""
-        node = view.get_view_node()
-        self._views.append(node)
-        node.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, _: self._show_slice(caller))
-        composite = node.GetScene().GetSingletonNode(node.GetLayoutName(), "vtkMRMLSliceCompositeNode")
-        composite.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._show(node))
+    def caption_of(self, view: SliceView) -> Callable[[], Callable[[], None]]:
+        """Return a function that describes a slice view now and returns one that writes this on the page."""
+        node, name = view.get_view_node(), view.get_singleton_tag()
+
+        def describe() -> Callable[[], None]:
+            volume, text = shown_volume(node), self._slice(node)
+            scan = self._scan(volume)
+
+            def write() -> None:
+                with self._state:
+                    if text != self._state.views.get(name):
+                        self._state.views = {**self._state.views, name: text}
+                    self._write_scan(name, volume, scan)
+
+            return write
+
+        return describe
+
+    def caption_of_3d(self, name: str) -> Callable[[], Callable[[], None]]:
+        """Return a function that names the scan in the 3D view now and returns one that writes this on the page."""
+
+        def describe() -> Callable[[], None]:
+            volume = self.solid if self.solid is not None and self.solid.GetScene() is not None else None
+            scan = self._scan(volume)
+
+            def write() -> None:
+                with self._state:
+                    self._write_scan(name, volume, scan)
+
+            return write
+
+        return describe
 
     def name_visits(self, visits: Mapping[slicer.vtkMRMLVolumeNode, str]) -> None:
-        """Set the names of the visits by their volumes."""
+        """Set the names of the visits by their volumes; the scans that are shown are named anew."""
         self._visits = visits
-        self._show_scans()
-
-    def show_solid(self, view: str, volume: slicer.vtkMRMLVolumeNode | None) -> None:
-        """Name the scan that a 3D view shows."""
-        self._solid = view, volume
-        self._show_scans()
+        for name, volume in self._pictured.items():
+            if volume is not None and volume.GetScene() is not None:
+                self._write_scan(name, volume, self._scan(volume))
 
     def toggle_names(self) -> None:
         """Hide the patients' names, or show them again."""
@@ -68,38 +93,24 @@ class ViewText:
         """Hide all text but notices, or show it again."""
         self._state.image_text = ALL if self._state.image_text == NONE else NONE
 
-    def _show(self, node: slicer.vtkMRMLSliceNode) -> None:
-        self._show_scans()
-        self._show_slice(node)
+    def _write_scan(self, name: str, volume: slicer.vtkMRMLVolumeNode | None, scan: dict | None) -> None:
+        self._pictured[name] = volume
+        if scan != self._state.view_scans.get(name):
+            others = {each: text for each, text in self._state.view_scans.items() if each != name}
+            self._state.view_scans = {**others, name: scan} if scan else others
 
-    def _show_scans(self) -> None:
-        shown = {node.GetLayoutName(): shown_volume(node) for node in self._views}
-        view, volume = self._solid
-        if view:
-            shown[view] = volume if volume is not None and volume.GetScene() is not None else None
-        volumes = {volume for volume in shown.values() if volume is not None}
-        texts = {volume: self._scan(volume) for volume in volumes}
-        scans = {name: texts[volume] for name, volume in shown.items() if volume is not None}
-        if scans != self._state.view_scans:
-            self._state.view_scans = scans
-        self._watch_windows(volumes)
-
-    def _scan(self, volume: slicer.vtkMRMLVolumeNode) -> dict:
+    def _scan(self, volume: slicer.vtkMRMLVolumeNode | None) -> dict | None:
+        if volume is None:
+            return None
         text = asdict(ScanText.of(volume, self._visits.get(volume, "")))
         return {**text, "notices": list(text["notices"]), "window": window_text(volume)}
 
-    def _watch_windows(self, volumes: set[slicer.vtkMRMLVolumeNode]) -> None:
-        displays = {display.GetID(): display for volume in volumes if (display := volume.GetDisplayNode())}
-        if not all(self._displays.watches(display) for display in displays.values()):
-            self._displays.clear()
-            for display in displays.values():
-                self._displays.add(display, vtk.vtkCommand.ModifiedEvent, lambda *_: self._show_scans())
-
-    def _show_slice(self, node: slicer.vtkMRMLSliceNode) -> None:
+    @staticmethod
+    def _slice(node: slicer.vtkMRMLSliceNode) -> dict:
         inverse = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(node.GetXYToRAS(), inverse)
         text = SliceText.of(node, shown_volume(node))
-        description = {
+        return {
             "number": text.number,
             "place": text.position,
             "spacing": text.spacing,
@@ -108,9 +119,6 @@ class ViewText:
             "size": list(node.GetDimensions()[:2]),
             "ras_to_xy": [round(value, 6) for value in inverse.GetData()],
         }
-        name = node.GetLayoutName()
-        if description != self._state.views.get(name):
-            self._state.views = {**self._state.views, name: description}
 
     # page
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -21,6 +21,7 @@ from oncotrack.findings.finding import Point
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.views.application import add_module_logics
+from oncotrack.scene.views.finding_labels import FindingLabels
 from oncotrack.scene.views.mouse_mode import SELECT
 from oncotrack.web import table_rows
 from oncotrack.web.drag_order import DragOrder
@@ -36,7 +37,8 @@ from oncotrack.web.work import Work
 _log = logging.getLogger(__name__)
 _SENT_S = 0.15  # time until the page shows what was sent to it
 _PAGE_S = 2.0  # longest time that the first registration waits for the page
-_DOUBLE_CLICK_S = 0.5  # longest time between the clicks of a double click
+_CLICK_S = 5.0  # longest time that the page may take to say that a click was a single one
+_KEPT = 8  # clicks of which the page has not said that yet
 
 
 class Viewer:
@@ -66,6 +68,8 @@ class Viewer:
         The tools given to `add`, and their commands by name.
     """
 
+    hung = Signal()
+    """Other scans of the same patient are shown."""
     closed = Signal()
     """The viewer is about to end."""
 
@@ -85,18 +89,21 @@ class Viewer:
         self.results, self.record = results, record
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
-        self._clicked: deque[tuple[int, Callable[[], None]]] = deque(maxlen=2)
+        self._kept: deque[tuple[int, Callable[[], None]]] = deque(maxlen=_KEPT)
+        self._begun: deque[tuple[int, Callable[[], None], threading.Event]] = deque(maxlen=_KEPT)
         self.order = DragOrder(self.state, self._loop)
         self.navigation = Navigation(server, self.app.scene, self.views, self.order, self.show_message)
-        self.mice = {view.get_singleton_tag(): self._mouse(view) for view in self.views.slices()}
         self.session.submit = self.submit
-        self.views.added.connect(lambda view: self.mice.update({view.get_singleton_tag(): self._mouse(view)}))
+        self.labels, self.mice = FindingLabels(self.session.nodes), {}
+        for view in self.views.slices():
+            self._prepare(view)
+        self.views.added.connect(self._prepare)
         self.session.changed.connect(self.refresh)
         self.session.refused.connect(lambda error: self.show_message(str(error), "error"))
-        self.views.released.connect(self.order.on_release)
         self.state.change("tab")(self._on_tab)
         server.trigger("oncotrack.command")(self.run)
         server.trigger("oncotrack.key")(self.press)
+        server.trigger("oncotrack.click")(self.click)
         server.trigger("oncotrack.double_click")(self.double_click)
         self.refresh()
 
@@ -182,6 +189,28 @@ class Viewer:
             task = replace(task, work=lambda progress: (self.views.wait_until_sized(_PAGE_S), work(progress))[1])
         self.submit(task, lambda _registration: self.refresh())
 
+    def hang(self, change: Callable[[], object], uid: str = "") -> None:
+        """Show other scans of the patient, move the views to a finding, and link the views, with those of a third visit.
+
+        Parameters
+        ----------
+        change : callable
+            Chooses the scans or the third visit.
+        uid : str
+            The finding; the current one when empty.
+        """
+        session = self.session
+        if uid:
+            session.nodes.select(uid)
+        change()
+        self.hung.emit()
+        if session.current:
+            session.go_to()
+        if session.baseline and session.followup and session.registration is None:
+            self.register()
+        if session.third.volume is not None and not session.third.is_linked:
+            self.submit(session.third.register())
+
     def refresh(self) -> None:
         """Update the page's state from the scene."""
         session, findings, state = self.session, self.session.findings, self.state
@@ -224,9 +253,19 @@ class Viewer:
             is_open = any(self.state.scan_names)
             self.state.autosaved = autosave.offer(self.session.unmatched_time_points) if is_open else {}
 
-    def double_click(self, view: str, mouse_releases: int) -> None:
-        """Show a view alone, or all views again; the clicks before do not follow a lesion. `mouse_releases` as for `press`."""
-        self.order.after(mouse_releases, lambda: self._double_click(view))
+    def click(self, number: int) -> None:
+        """Do what a click does, now that it is known not to be part of a double click.
+
+        Parameters
+        ----------
+        number : int
+            The click, as counted by `mouse_releases`; see `press`.
+        """
+        self.order.after(number, lambda: self._click(number))
+
+    def double_click(self, view: str, number: int) -> None:
+        """Show a view alone, or all views again; its two clicks, the last of which has this number, do nothing."""
+        self.order.after(number, lambda: self._double_click(view, number))
 
     def close(self) -> None:
         """Stop the work and release the scene."""
@@ -246,6 +285,7 @@ class Viewer:
                 "message": {"text": "", "kind": "info", "number": 0},
                 "message_closed": 0,
                 "is_following": True,
+                "mouse_releases": 0,
                 "enabled": [],
                 "autosaved": {},
             }
@@ -257,27 +297,48 @@ class Viewer:
         if command is not None and not self._is_question_open and command.is_possible():
             self.attempt(command.run)
 
-    def _double_click(self, view: str) -> None:
-        if view in self.mice and self.mice[view].has_placed:
-            return
-        for releases, withdraw in self._clicked:
-            if releases > self.state.mouse_releases - 2:
+    def _keep(self, act: Callable[[], None]) -> None:
+        """Keep what a click does until the page has said that it was a single one."""
+        self._kept.append((self.state.mouse_releases, act))
+
+    def _click(self, number: int) -> None:
+        for click, act in [each for each in self._kept if each[0] == number]:
+            self._kept.remove((click, act))
+            self.attempt(act)
+        for click, _withdraw, is_single in self._begun:
+            if click == number:
+                is_single.set()
+
+    def _double_click(self, view: str, number: int) -> None:
+        self._kept = deque((each for each in self._kept if each[0] < number - 1), maxlen=_KEPT)
+        for click, withdraw, is_single in self._begun:
+            if click >= number - 1:
                 withdraw()
-        self.views.toggle_maximised(view)
+                is_single.set()
+        if not self.state.brush:  # whose strokes cannot be taken back by a click
+            self.views.toggle_maximised(view)
+
+    def _on_release(self) -> None:
+        self.state.mouse_releases += 1
+        self.order.on_release()
 
     @property
     def _is_question_open(self) -> bool:
         return bool(self.state.ask or self.state.series or self.state.is_rerun_question_open)
 
-    def _mouse(self, view: SliceView) -> Mouse:
-        return Mouse(
+    def _prepare(self, view: SliceView) -> None:
+        self.labels.attach(view.get_view_node(), view.renderer())
+        self.mice[view.get_singleton_tag()] = Mouse(
             view,
             self.session,
             lambda: SELECT if self.state.brush else self.state.mouse_mode,
             self._on_finding,
             self._on_alternative,
             self._on_tissue,
-            self._handle_click,
+            lambda: self.click_handlers.get(self.state.tab),
+            self._keep,
+            self._on_release,
+            self.post,
         )
 
     def _show_job(self, job: dict[str, Any]) -> None:
@@ -294,10 +355,6 @@ class Viewer:
     def _on_alternative(self, index: int) -> None:
         self.attempt(self.session.take_alternative, index)
 
-    def _handle_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
-        handler = self.click_handlers.get(self.state.tab)
-        return handler is not None and handler(node, at)
-
     def _on_tab(self, tab: str, **_state: object) -> None:
         """Switch following by click off on tabs whose tool handles clicks; restore the reader's choice on other tabs."""
         if tab in self.click_handlers and self._was_following is None:
@@ -310,12 +367,12 @@ class Viewer:
             self.attempt(self._follow, at)
 
     def _follow(self, at: Point) -> None:
-        """Follow a lesion; the match is shown as soon as the click can no longer be the first one of a double click."""
-        task, clicked = self.session.place(at), time.monotonic()
+        """Follow a lesion; the search begins at once, and its match is shown when the click was a single one."""
+        task, is_single = self.session.place(at), threading.Event()
 
         def work(progress: Callable[[float, str], None]) -> Any:
             result = task.work(progress)
-            time.sleep(max(0.0, clicked + _DOUBLE_CLICK_S - time.monotonic()))
+            is_single.wait(_CLICK_S)
             return result
 
-        self._clicked.append((self.state.mouse_releases, self.submit(replace(task, work=work))))
+        self._begun.append((self.state.mouse_releases, self.submit(replace(task, work=work)), is_single))

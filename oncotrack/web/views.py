@@ -49,8 +49,7 @@ class Views:
     is_busy : callable
         Whether long work runs, which delays the 3D view.
     server : Server
-        Its state gets `mouse_releases`, the number of drags and clicks with the left button in slice views that have
-        ended, and `maximised`, the name of the view that is shown alone.
+        Its state gets `maximised`, the name of the view that is shown alone.
 
     Attributes
     ----------
@@ -62,12 +61,10 @@ class Views:
     """(SliceView): a view of a third visit was created."""
     drawn = Signal()
     """(name): a slice view was drawn."""
-    released = Signal()
-    """A drag or click with the left button in a slice view is about to end."""
 
     def __init__(self, app: SlicerApp, server: Server, is_busy: Callable[[], bool]) -> None:
         self._app, self._state = app, server.state
-        self._state.update({"mouse_releases": 0, "maximised": ""})
+        self._state.maximised = ""
         server.trigger("oncotrack.are_views_at_rest")(self.are_at_rest)
         self.text = ViewText(server)
         self._are_all_sized = threading.Event()
@@ -113,6 +110,7 @@ class Views:
         interactor.SetStillUpdateRate(_FPS_3D)
         interactor.SetDesiredUpdateRate(_FPS_3D)
         self.view_3d.render_window().SetDesiredUpdateRate(_FPS_3D)
+        RenderingOnce.captions[self.view_3d.render_window()] = self.text.caption_of_3d(VIEW_3D)
         for view in self.slices():
             self._prepare(view)
 
@@ -126,13 +124,12 @@ class Views:
         interactor = view.interactor()
         with _quiet():
             interactor.AddObserver(vtk.vtkCommand.WindowResizeEvent, lambda *_: self._note_size(view))
-        interactor.AddObserver("LeftButtonReleaseEvent", self._count_release, BEFORE_SLICER)
         for event in ("MouseMoveEvent", "MouseWheelForwardEvent", "MouseWheelBackwardEvent"):
             interactor.AddObserver(
                 event, lambda *_: setattr(RenderingOnce, "pointed", view.render_window()), BEFORE_SLICER
             )
         view.render_window().AddObserver("EndEvent", lambda *_: self.drawn.emit(view.get_singleton_tag()))
-        self.text.watch(view)
+        RenderingOnce.captions[view.render_window()] = self.text.caption_of(view)
 
     def slices(self) -> list[SliceView]:
         """Return the slice views: six, and those of a third visit once it was shown."""
@@ -231,7 +228,7 @@ class Views:
         for index in range(shown.GetNumberOfItems()):
             display = shown.GetItemAsObject(index)
             display.SetVisibility(volume is not None and display.GetDisplayableNode() is volume)
-        self.text.show_solid(VIEW_3D, volume)
+        self.text.solid = volume
         if volume is None:
             return
         is_new = not rendering.has_vr_display_node(volume)
@@ -268,10 +265,6 @@ class Views:
         shown = set(self._app.view_manager.get_current_view_ids())
         if not any(each.get_singleton_tag() in shown for each in self._unsized):
             asyncio.get_event_loop().call_later(PAUSE_S, self._are_all_sized.set)
-
-    def _count_release(self, *_event: object) -> None:
-        self._state.mouse_releases += 1
-        self.released.emit()
 
     def _note_slice(self, view: SliceView) -> None:
         """Fit a view to its scan when the page gives it another size after a new layout; keep other views from drawing."""

@@ -17,7 +17,7 @@ def view(json: Json = None) -> None:
         result = bench_view(progress)
     lines = {
         "Page ready": f"{result['usable_seconds']:.1f} s after the command",
-        "A new slice": f"{result['scroll_seconds']:.2f} s (median)",
+        "A new slice": f"{result['scroll_seconds']:.2f} s (median), {result['scroll_seconds_three']:.2f} s with three visits",
         "A click to its match": f"{result['click_seconds']:.2f} s (median), once the pair is registered",
         **{
             f"{title} in a list": " and ".join(

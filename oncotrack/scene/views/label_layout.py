@@ -11,7 +11,7 @@ Rectangle = tuple[float, float, float, float]
 """Left, bottom, right and top in pixels, origin at the lower left."""
 _GAPS = (0.7, 1.8, 3.4, 5.5, 8.0)  # between lesion and label, in heights of the text
 _SIDES = ((1, 1), (1, 0), (1, -1), (-1, 1), (-1, 0), (-1, -1), (0, 1), (0, -1))
-_COVERED, _LINE_COVERED, _CORNER, _FAR, _SIDE = 50.0, 4.0, 0.4, 0.12, 0.01
+_COVERED, _LINE_COVERED, _CORNER, _FAR, _SIDE = 50.0, 10.0, 0.4, 0.12, 0.01
 _FREE = 1.0  # a larger cost means that something is covered
 
 
@@ -110,7 +110,7 @@ def _best(
             rectangles.append((x, y, x + width, y + height))
             costs.append(step * _FAR + order * _SIDE)
     boxes, area = np.array(rectangles), width * height
-    cost = np.array(costs)
+    cost = np.array(costs) + _COVERED * max(0.0, width + 2.0 - size[0]) / width  # what the view cuts off
     cost += _COVERED * _overlaps(boxes, [extent, *lesions, *labels]).sum(1) / area
     cost += _CORNER * np.minimum(3 * _overlaps(boxes, reserved).sum(1) / area, 1.0)
     lines = [_line(extent, box) for box in rectangles]

@@ -27,25 +27,46 @@
 
   // A view sends mouse events one by one, each after the server's answer, so a key can reach the server before the end of
   // an earlier drag. The page counts releases and sends the count with the key; the server waits for that many releases.
-  let isDown = false, releases = 0, start = [0, 0], wereStill = [false, false];
+  let isDown = false, releases = 0, start = [0, 0];
   window.addEventListener("pointerdown", function (event) {
     isDown = event.button === 0 && !event.target.closest("button") && !!viewOf(event.target);
     start = [event.clientX, event.clientY];
+    if (isDown && clicks.length && isNearClick(event)) clearTimeout(timer);
+    else settle();
     if (viewOf(event.target)) stopCine();
+  }, true);
+  window.addEventListener("pointermove", function (event) {
+    if (!event.buttons && clicks.length && !isNearClick(event)) settle();
   }, true);
   window.addEventListener("pointerup", function (event) {
     if (event.button !== 0) return;
     if (isDown) {
       releases = Math.max(releases, state("mouse_releases") || 0) + 1;
-      wereStill = [wereStill[1], Math.hypot(event.clientX - start[0], event.clientY - start[1]) < 5];
+      if (Math.hypot(event.clientX - start[0], event.clientY - start[1]) < STILL_PX) {
+        clicks.push({ number: releases, x: event.clientX, y: event.clientY });
+        timer = setTimeout(settle, clicks.length > 1 ? EVENT_MS : DOUBLE_MS);
+      } else settle();
     }
     isDown = false;
   }, true);
   window.addEventListener("dblclick", function (event) {
     const view = nameOf(viewOf(event.target));
-    if (view && event.button === 0 && !event.target.closest("button") && wereStill.every(Boolean))
-      window.trame.trigger("oncotrack.double_click", [view, releases]);
+    if (!view || event.button !== 0 || event.target.closest("button") || !clicks.length) return;
+    clearTimeout(timer);
+    clicks.splice(-2);
+    settle();
+    window.trame.trigger("oncotrack.double_click", [view, releases]);
   }, true);
+
+  // A click acts only once it cannot be the first of a double click any more: the mouse has left its place, a key was
+  // pressed, or the time of a double click is over. The browser decides what a double click is, by the settings of the reader.
+  const STILL_PX = 5, DOUBLE_MS = 600, EVENT_MS = 80;
+  let clicks = [], timer = 0;
+  const isNearClick = (event) => Math.hypot(event.clientX - clicks.at(-1).x, event.clientY - clicks.at(-1).y) < STILL_PX;
+  function settle() {
+    clearTimeout(timer);
+    for (const { number } of clicks.splice(0)) window.trame.trigger("oncotrack.click", [number]);
+  }
 
   // Slices that are asked for while one is drawn are added up: at most one request is under way.
   const ANSWER_MS = 1000;  // when a view is not drawn, it is hidden
@@ -102,5 +123,5 @@
   function stopCine() {
     if (state("cine")) window.trame.trigger("oncotrack.stop_cine");
   }
-  window.oncotrack = { releases: () => releases, isOverView: () => isOver, usedView, scroll, stopCine };
+  window.oncotrack = { settle, releases: () => releases, isOverView: () => isOver, usedView, scroll, stopCine };
 })();

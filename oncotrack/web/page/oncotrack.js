@@ -48,6 +48,7 @@
     if (!command || keeps(event.target, event.key) || event.repeat && !slices && !/^(n|p)$/.test(event.key)) return;
     event.preventDefault();
     event.stopPropagation();
+    window.oncotrack.settle();
     const view = window.oncotrack.usedView();
     if (slices) window.oncotrack.scroll(view, slices);
     else window.trame.trigger("oncotrack.key", [command, window.oncotrack.releases(), view]);

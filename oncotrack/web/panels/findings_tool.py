@@ -45,7 +45,7 @@ class FindingsTool:
 
     def __init__(self, viewer: Viewer, display: Display) -> None:
         self._viewer, self._display, self._session = viewer, display, viewer.session
-        self._method, self._card, self._visits = MethodCard(viewer), MatchCard(viewer), VisitCard(viewer, display)
+        self._method, self._card, self._visits = MethodCard(viewer), MatchCard(viewer), VisitCard(viewer)
         self._about = DescriptionCard(viewer)
         self._several = SeveralCard(viewer, _SHOWN)
         viewer.state.update({"shown_state": "all", "finding_search": "", "renaming": "", "new_label": ""})

@@ -56,7 +56,7 @@ class MaskList:
 
     def _details(self) -> None:
         html.Div(
-            "{{ row.long ? row.long + ' × ' + row.short + ' mm · ' : '' }}"
+            "{{ row.long ? row.long + ' mm x ' + row.short + ' mm · ' : '' }}"
             "{{ row.volume ? row.volume + ' ml · ' : '' }}{{ row.mask === 'none' ? 'no mask' : row.mask }}",
             classes="more",
         )

@@ -108,7 +108,7 @@ class NodeList:
     def _details(self) -> None:
         with html.Div(classes="more"):
             html.Span(
-                f"{{{{ row.size === '{NOT_MEASURED}' ? 'box ' : '' }}}}{{{{ row.long }}}} × {{{{ row.short }}}} mm · "
+                f"{{{{ row.size === '{NOT_MEASURED}' ? 'box ' : '' }}}}{{{{ row.long }}}} mm x {{{{ row.short }}}} mm · "
                 "{{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} · {{ row.volume }} ml"
             )
             html.Span(

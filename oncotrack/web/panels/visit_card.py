@@ -11,7 +11,6 @@ from trame.widgets import vuetify3 as v
 from oncotrack.scene.commands import FINDINGS, PAGE, commands_of
 from oncotrack.scene.followup import panel
 from oncotrack.web.attributes import raw
-from oncotrack.web.display import Display
 from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
@@ -27,11 +26,10 @@ class VisitCard:
     ----------
     viewer : Viewer
         Its state gets `visits`: head and rows of the table, and the visit that the follow-up's views show.
-    display : Display
     """
 
-    def __init__(self, viewer: Viewer, display: Display) -> None:
-        self._viewer, self._display, self._session = viewer, display, viewer.session
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer, self._session = viewer, viewer.session
         viewer.session.changed.connect(self.refresh)
         self.refresh()
 
@@ -106,24 +104,11 @@ class VisitCard:
         self._viewer.state.visits = {"heads": heads, "rows": rows, "shown": shown}
 
     def _show(self, visit: int, uid: str) -> None:
-        if uid:
-            self._session.nodes.select(uid)
-        self._session.show_visit(visit)
-        self._display.apply_last()
-        if self._session.registration is None:
-            self._viewer.register()
-        self._link_third()
+        self._viewer.hang(lambda: self._session.show_visit(visit), uid)
 
     def _toggle_third(self) -> None:
         third = self._session.third
         if third.is_shown:
             third.hide()
         else:
-            third.show()
-            self._display.apply_last()
-            self._link_third()
-
-    def _link_third(self) -> None:
-        third = self._session.third
-        if third.volume is not None and not third.is_linked:
-            self._viewer.submit(third.register())
+            self._viewer.hang(third.show)
