@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-TABS = ("Findings", "Nodes", "Masks", "View", "Files")
+TABS = ("Findings", "Response", "Nodes", "Masks", "View", "Files")
 _SEVERE = ("serious", "critical")
 
 

@@ -187,6 +187,7 @@ def test_judgements_criteria_and_accessibility_in_both_themes(reader):
     page = reader.page
     reader.scroll_to("BaselineAxial", LESIONS[0])
     page.locator("[data-do='response_click']").click()
+    reader.until("s('response_picks')")
     reader.click("BaselineAxial", LESIONS[0])
     reader.until("s('findings').length === 1 && !s('job').text")
     page.locator("[data-do='response_click']").click()

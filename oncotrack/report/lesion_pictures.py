@@ -53,14 +53,14 @@ def picture_of(finding: Finding, time_points: Sequence[TimePoint], volumes: Sequ
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes, (head, volume, seen) in zip(grid, shown, strict=False):
         centre = _middle(seen)
-        draw_slice(axes, volume, centre, choose_window(volume, centre), f"{head}\n{cell(seen)}", half)
+        draw_slice(axes, volume, centre, choose_window(volume, centre), _title(head, seen), half)
         if seen.state not in (State.ABSENT, State.REJECTED, State.NOT_FOUND):
             for axis, colour in ((seen.long_axis, LONG), (seen.short_axis, SHORT)):
                 if axis is not None:
                     _draw_axis(axes, axis, centre, colour)
     for axes in grid[len(shown) :]:
         axes.axis("off")
-    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.5 / (3.1 * down), wspace=0.03, hspace=0.2)
+    figure.subplots_adjust(0.01, 0.01, 0.99, 1 - 0.7 / (3.1 * down), wspace=0.03, hspace=0.3)
     return figure
 
 
@@ -82,6 +82,11 @@ def origin_text(finding: Finding, time_points: Sequence[TimePoint]) -> str:
         edited = " (edited by hand)" if seen.state is State.EDITED else ""
         parts.append(f"{point.label}: {by or 'unknown'}{edited}, {seen.provenance.when[:10]}")
     return "; ".join(parts)
+
+
+def _title(head: str, seen: Observation) -> str:
+    """Return visit, sizes and state, one line each, so that neighbours do not touch."""
+    return "\n".join((head, *cell(seen).rsplit(", ", 1)))
 
 
 def _middle(seen: Observation) -> tuple[float, float, float]:

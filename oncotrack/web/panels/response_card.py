@@ -39,7 +39,9 @@ class ResponseCard:
     def build(self, commands: Mapping[str, Command]) -> None:
         """Create choosing, the table, the judgements, warnings, plot, sentences and the report."""
         with html.Div(v_if=("has_scans",)):
-            html.H2("{{ response.headline }}", v_if=("response.headline",), **raw(data_response="headline"))
+            html.H2(
+                "{{ response.headline }}", classes="mb-3", v_if=("response.headline",), **raw(data_response="headline")
+            )
             v.VSelect(
                 model_value=("response.criteria",),
                 items=("response_criteria", [{"title": words, "value": name} for name, words in CRITERIA.items()]),
@@ -143,7 +145,7 @@ class ResponseCard:
         with html.Div(v_if=("judged.uid",), key="judged.uid", **raw(data_response="judged")):
             v.VDivider(classes="my-2")
             html.H2("{{ judged.label }} at {{ judged.visit }}")
-            html.P("{{ judged.size }}", v_if=("judged.size",), classes="quiet")
+            html.P("{{ judged.size }}", v_if=("judged.size",), classes="quiet mb-3")
             html.P("Absent at this visit.", v_if=("judged.is_absent",))
             v.VSelect(
                 model_value=("judged.role",), items=("response_all_roles", roles), label="Role", **_FIELD,
