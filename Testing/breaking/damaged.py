@@ -77,7 +77,7 @@ _LEFT_OUT = {
     "evaluate petct",
     "evaluate response",
 }
-"""Commands that serve, measure or make patients for long, whatever they are given."""
+"""Commands that serve, go to the network, measure or make patients for long, whatever they are given."""
 _LONG_RUNS = {"train", "phantom"}
 """Commands that work for long when their arguments happen to be valid; then they are stopped."""
 

@@ -14,6 +14,7 @@ import SimpleITK as sitk
 from pydicom.uid import RLELossless
 from small_dicom import hounsfield, series, write
 
+from oncotrack.dicom_objects.mask_objects import read_seg
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.images.files import load, save
 from oncotrack.images.geometry import Geometry
@@ -102,6 +103,10 @@ def _images(folder: Path, volume: Volume) -> list[Kind]:
 
 def _dicom(folder: Path) -> list[Kind]:
     slices = series(hounsfield((6, 32, 32)))
+    for each in slices:
+        each.StudyTime = each.PatientBirthDate = each.PatientSex = each.AccessionNumber = each.StudyID = ""
+        each.ReferringPhysicianName = ""
+    seg = _seg(folder / "seg.dcm", slices)
     plain = write(slices, folder / "dicom")
     for each in slices:
         each.compress(RLELossless)
@@ -113,8 +118,26 @@ def _dicom(folder: Path) -> list[Kind]:
     return [
         Kind("DICOM slice", plain, first, image, False, first.stat().st_size - 32 * 32 * 2, 8),
         Kind("DICOM slice, RLE", packed, packed / first.name, image, False, 1200, is_plain=False),
+        Kind("DICOM SEG", seg, seg, segments, False, seg.stat().st_size - 2 * 6 * 32 * 32 // 8, is_plain=False),
         Kind("DICOM in a zip archive", folder / "dicom.zip", folder / "dicom.zip", image, True),
     ]
+
+
+def _seg(path: Path, slices: list) -> Path:
+    from highdicom.seg import Segmentation, SegmentDescription
+    from highdicom.sr.coding import CodedConcept
+    from pydicom.uid import generate_uid
+
+    mass = CodedConcept("4147007", "SCT", "Mass")
+    described = [SegmentDescription(number, f"LN {number}", mass, mass, "MANUAL") for number in (1, 2)]
+    inside = np.zeros((6, 32, 32, 2), bool)
+    inside[1:4, 5:12, 6:15, 0] = inside[3:5, 20:25, 16:20, 1] = True
+    made = Segmentation(
+        slices, inside, "BINARY", described, generate_uid(), 9, generate_uid(), 1, "Maker", "Model", "1.0", "0",
+        omit_empty_frames=False,
+    )  # fmt: skip
+    made.save_as(path)
+    return path
 
 
 def _masks(folder: Path, volume: Volume) -> list[Kind]:
@@ -184,6 +207,11 @@ def image(path: Path) -> Any:
 def labels(path: Path) -> Any:
     found = read_labels(path)
     return [(name, each.array.tobytes(), np.round(each.ijk_to_ras, 4).tobytes()) for name, each in found.items()]
+
+
+def segments(path: Path) -> Any:
+    found = read_seg(path)
+    return [(each.name, each.mask.array.tobytes(), np.round(each.mask.ijk_to_ras, 4).tobytes()) for each in found]
 
 
 def findings(path: Path) -> Any:

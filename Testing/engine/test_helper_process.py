@@ -121,11 +121,11 @@ def test_a_memory_limit_holds_for_one_call(helper):
     assert len(helper.call(np.ones, 3 * 10**7)) == 3 * 10**7
 
 
-@pytest.mark.parametrize("call, reason", [((os.abort,), "crash"), ((time.sleep, 60), "time")])
-def test_the_end_of_the_process_is_an_error_that_says_why(call, reason):
+@pytest.mark.parametrize("call, seconds, reason", [((os.abort,), 60, "crash"), ((time.sleep, 60), 1, "time")])
+def test_the_end_of_the_process_is_an_error_that_says_why(call, seconds, reason):
     helper = Helper()
     with pytest.raises(HelperEnded) as caught:
-        helper.call(*call, seconds=1)
+        helper.call(*call, seconds=seconds)
     assert caught.value.reason == reason
     assert not helper.is_alive
 

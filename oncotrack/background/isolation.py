@@ -115,8 +115,7 @@ def isolated(function: Reader) -> Reader:
     """
 
     @functools.wraps(function)
-    def call(*args: Any, **named: Any) -> Any:
-        """Run the function here or there."""
+    def _call(*args: Any, **named: Any) -> Any:
         helper = _helpers.take()
         if helper is None:
             with in_this_process(), long_names_refused():
@@ -126,7 +125,7 @@ def isolated(function: Reader) -> Reader:
         memory = int(_SHARE * _physical_memory())
         try:
             with long_names_refused():
-                return helper.call(call, *args, poll=stop_if_cancelled, seconds=SECONDS, memory=memory, **named)
+                return helper.call(_call, *args, poll=stop_if_cancelled, seconds=SECONDS, memory=memory, **named)
         except HelperEnded as error:
             raise InputError(_sentence(error, _name(args, named))) from error
         except MemoryError as error:
@@ -134,7 +133,7 @@ def isolated(function: Reader) -> Reader:
         finally:
             _helpers.put(helper)
 
-    return call  # type: ignore[return-value]
+    return _call  # type: ignore[return-value]
 
 
 def too_large(name: str) -> str:

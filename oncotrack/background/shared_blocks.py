@@ -156,15 +156,14 @@ class Arena:
         """
         buffers: list[np.ndarray] = []
 
-        def is_small(buffer: pickle.PickleBuffer) -> bool:
-            """Return whether a buffer travels in the message; the others are listed."""
+        def _is_small(buffer: pickle.PickleBuffer) -> bool:
             memory = np.frombuffer(buffer.raw(), np.uint8)
             if memory.nbytes < _SMALLEST:
                 return True
             buffers.append(memory)
             return False
 
-        content = pickle.dumps(value, 5, buffer_callback=is_small)
+        content = pickle.dumps(value, 5, buffer_callback=_is_small)
         places = [self._place(memory) for memory in buffers]
         copied = [memory for memory, place in zip(buffers, places, strict=True) if place is None]
         used = list(dict.fromkeys(place[0] for place in places if place is not None))

@@ -35,8 +35,8 @@ def read_tumour_mask(path: Path, ct: Volume) -> Volume:
         from oncotrack.masks.label_reader import read_labels
 
         return _chosen(read_labels(path), path)
-    from oncotrack.dicom_objects.mask_objects import read_rtstruct, read_seg
     from oncotrack.datasets.dicom_tree import dicom_headers
+    from oncotrack.dicom_objects.mask_objects import read_rtstruct, read_seg
 
     try:
         modality = str(dicom_headers().dcmread(path, stop_before_pixels=True).get("Modality"))

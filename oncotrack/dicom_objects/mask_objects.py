@@ -13,6 +13,7 @@ import scipy.ndimage
 from pydicom import dcmread
 from pydicom.errors import InvalidDicomError
 
+from oncotrack.background.isolation import isolated
 from oncotrack.dicom_objects import codes
 from oncotrack.dicom_objects.library import highdicom
 from oncotrack.errors import InputError
@@ -60,6 +61,7 @@ class Structure:
     is_automatic: bool = False
 
 
+@isolated
 def read_seg(path: str | Path) -> list[Structure]:
     """Read the segments of a DICOM SEG, each on the smallest grid that holds it; segments without voxels are left out.
 

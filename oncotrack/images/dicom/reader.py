@@ -106,6 +106,7 @@ def open_series(
     return volume, chosen
 
 
+@isolated
 def read(series: Series, *, resample: bool = False) -> Volume:
     """Read a series as a volume, float32.
 
