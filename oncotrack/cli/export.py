@@ -50,7 +50,7 @@ def export(
         ),
     ] = None,
 ) -> None:
-    """Write findings as DICOM structured reports (TID 1500) and segmentations.
+    """Write findings as DICOM reports and segmentations.
 
     For each scan: a report with the diameters on their images, a report with volumes, uptake and the response, and a
     segmentation. Other viewers and a PACS read them.

@@ -26,9 +26,9 @@ def import_objects(
         typer.Option("--resample", help="Resample slices of a tilted gantry or of varying spacing to a regular grid."),
     ] = False,
 ) -> None:
-    """Read DICOM structured reports, segmentations, RTSTRUCT and presentation states as findings.
+    """Read DICOM reports, segmentations and RTSTRUCT as findings.
 
-    Measurements and masks of the same tracking UID become one finding over all scans. What cannot be read is reported
+    Presentation states are read too. Measurements and masks of the same tracking UID become one finding over all scans. What cannot be read is reported
     with the reason.
     """
     from oncotrack.dicom_objects.importing import import_objects as read_objects

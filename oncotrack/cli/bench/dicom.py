@@ -15,7 +15,7 @@ def dicom(
     lesions: Annotated[int, typer.Option("--lesions", help="Findings, each with a mask.")] = 80,
     json: Json = None,
 ) -> None:
-    """Time writing findings as DICOM, and retrieving a CT from an archive.
+    """Time writing findings as DICOM, and retrieving from an archive.
 
     Next to highdicom called once for each segment, and to DCMTK's getscu.
     """

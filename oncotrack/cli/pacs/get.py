@@ -22,7 +22,10 @@ def get(
     archive: ArchiveName = "",
     settings: SettingsFile = None,
 ) -> None:
-    """Retrieve the series of a study; each one completely, or not at all."""
+    """Retrieve the series of a study.
+
+    Each series is retrieved completely, or not at all.
+    """
     from oncotrack.errors import InputError
     from oncotrack.pacs.retrieve import retrieve_series
 

@@ -27,7 +27,7 @@ def list_studies(
     settings: SettingsFile = None,
     json: Json = None,
 ) -> None:
-    """List the studies of a patient in an archive, or the series of a study."""
+    """List the studies of a patient, or the series of a study."""
     from oncotrack.errors import InputError
     from oncotrack.pacs.archive import Query
 

@@ -19,7 +19,10 @@ def send(
     archive: ArchiveName = "",
     settings: SettingsFile = None,
 ) -> None:
-    """Send DICOM files to an archive; what it does not take waits in the outbox and is sent later, never twice."""
+    """Send DICOM files; what is not taken is sent later.
+
+    Files go through an outbox on disk: what the archive does not take waits there. Nothing is sent twice.
+    """
     from oncotrack.pacs.archive import ArchiveError
     from oncotrack.pacs.outbox import Outbox
 
