@@ -87,7 +87,7 @@ def overview(group: str) -> str:
     if group == "oncotrack":
         options = [
             "  --version            Show the version and exit.",
-            "  --unsafe-in-process  Read scans without a process of their own: a damaged file may then stop the program.",
+            "  --unsafe-in-process  Read scans in this process, which damaged files may stop.",
             *options,
         ]
     return "\n".join(
