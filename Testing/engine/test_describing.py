@@ -142,7 +142,7 @@ def test_sizes_and_their_change_are_said_in_one_way():
     before = measured(20.0, 10.0, volume_mm3=2345.0, state=State.ACCEPTED)
     after = measured(15.0, 8.0, volume_mm3=1000.0)
     assert cell(before) == "20.0 mm x 10.0 mm, 2.3 ml, accepted"
-    assert change_text(before, after) == "long -5.0 mm (-25.0 %), short -2.0 mm (-20.0 %), volume -57.4 %"
+    assert change_text(before, after) == "long -5.0 mm (-25.0 %), short -2.0 mm (-20.0 %), volume -1.3 ml (-57.4 %)"
     assert change_text(before, replace(after, state=State.ABSENT)) == change_text(before, None) == ""
     boxed = Observation(centre=(0, 0, 0)).with_tracklet(BOXES)
     assert change_text(boxed, after) == "", "a box is not compared with a diameter"

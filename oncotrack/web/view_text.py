@@ -79,7 +79,7 @@ class ViewText:
         return describe
 
     def name_visits(self, visits: Mapping[slicer.vtkMRMLVolumeNode, str]) -> None:
-        """Set the names of the visits by their volumes; the scans that are shown are named anew."""
+        """Set the names of the visits by their volumes and write them on the page again."""
         self._visits = visits
         for name, volume in self._pictured.items():
             if volume is not None and volume.GetScene() is not None:

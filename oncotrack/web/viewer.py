@@ -315,7 +315,7 @@ class Viewer:
             if click >= number - 1:
                 withdraw()
                 is_single.set()
-        if not self.state.brush:  # whose strokes cannot be taken back by a click
+        if not self.state.brush:  # a double click with it is two strokes
             self.views.toggle_maximised(view)
 
     def _on_release(self) -> None:

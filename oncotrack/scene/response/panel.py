@@ -140,7 +140,7 @@ def judged(session: ResponseScene) -> Judged | None:
 
 
 def about(session: ResponseScene, finding: Finding) -> str:
-    """Return place and size at baseline of a finding, "liver, 14.6 x 8.2 mm"."""
+    """Return place and size at baseline of a finding, "liver, 14.6 mm x 8.2 mm"."""
     seen = finding.at(session.visits[0].id) if session.visits else None
     return ", ".join(filter(None, (finding.place, axes_text(seen) if seen and seen.is_there else "")))
 

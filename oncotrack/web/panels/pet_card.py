@@ -26,7 +26,6 @@ from oncotrack.web.panels.command_button import command_button
 from oncotrack.web.questions import Question
 from oncotrack.web.roles import PET, TUMOUR
 from oncotrack.web.tools import Command, page_command
-from oncotrack.web.views import VIEW_3D
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
@@ -236,7 +235,7 @@ class PETCard:
         else:
             self._viewer.views.is_projecting = True
             self._projection.show(self._session.pet.volume)
-            self._viewer.views.text.show_solid(VIEW_3D, self._session.pet.volume)
+            self._viewer.views.text.solid = self._session.pet.volume
         self.refresh()
 
     def _hide_projection(self) -> None:
