@@ -35,6 +35,7 @@ def reader(course):
     course[0].page.evaluate("trame.trigger('oncotrack.command', ['show_visit', 1, ''])")
     course[0].until("s('visits').shown === 1 && !s('job').text")
     course[0].clear()
+    course[0].page.evaluate("trame.state.set('response_as', 'target')")
     course[0].tab("Response")
     return course[0]
 
