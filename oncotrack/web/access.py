@@ -160,8 +160,8 @@ def check_consent(host: str, public_address: str, is_allowed: bool) -> None:
     """
     if host not in LOOPBACK and not is_allowed:
         raise InputError(
-            f"With the address {host} other computers could connect, and the connection is not encrypted: whoever sees the "
-            "printed address or the network sees the patient's images. Leave out the address, or allow other computers.",
+            f"With the address {host} other computers could connect, and the connection is not encrypted: anyone who sees the "
+            "printed address or can read the network sees the patient's images. Leave out the address, or allow other computers.",
             parameter="allow_other_computers",
         )
     if public_address:
