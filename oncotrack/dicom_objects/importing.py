@@ -9,7 +9,6 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.dicom_objects.library import is_own
@@ -119,7 +118,7 @@ def _objects(paths: Iterable[str | Path], reading: Reading) -> list[tuple[Path, 
         for file in files:
             try:
                 header = dcmread(file, stop_before_pixels=True)
-            except (InvalidDicomError, OSError):
+            except Exception:  # no DICOM, or bytes on which pydicom raises whatever it likes
                 if not path.is_dir():
                     raise InputError(f"{file} is no DICOM file. Choose a DICOM report or segmentation.") from None
                 continue

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 from pydicom import dcmread
-from pydicom.errors import InvalidDicomError
 
 from oncotrack.background.isolation import isolated
 from oncotrack.dicom_objects import codes
@@ -90,7 +89,9 @@ def read_seg(path: str | Path) -> list[Structure]:
         ]
         masks = dict(_masks(seg, wanted, is_fractional))
         return [_structure(number, about[number], masks[number]) for number in wanted if number in masks]
-    except (ValueError, RuntimeError, AttributeError, KeyError, TypeError, OSError) as error:
+    except InputError:
+        raise
+    except Exception as error:  # pydicom and highdicom raise whatever they like on damaged bytes
         raise InputError(f"{path} is not a readable DICOM segmentation ({error}). Export it again.") from error
 
 
@@ -172,7 +173,7 @@ def read_rtstruct(path: str | Path, image: Volume) -> list[Structure]:
         data = dcmread(path)
         names = {int(roi.ROINumber): str(roi.ROIName) for roi in data.StructureSetROISequence}
         drawn = data.ROIContourSequence
-    except (InvalidDicomError, AttributeError, OSError) as error:
+    except Exception as error:  # as above
         raise InputError(f"{path} is not a readable RTSTRUCT. Export the structures again.") from error
     structures = []
     for item in drawn:
