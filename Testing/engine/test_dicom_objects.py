@@ -49,19 +49,20 @@ def test_findings_come_back_from_their_objects(tmp_path, orientation, is_label_m
     visits = write_visits(tmp_path, ORIENTATIONS[orientation])
     if orientation == "flipped":
         assert list(pydicom.dcmread(visits.series[0].files[0]).ImageOrientationPatient) == [1, 0, 0, 0, -1, 0]
-    result = export(
-        visits.findings.time_points, visits.findings.findings, visits.scans, Choice(is_label_map=is_label_map)
-    )
-    back = import_objects(save(result.objects, tmp_path / "out"), visits.read)
+    count = 2 if orientation == "axial" else 1
+    points = visits.findings.time_points[:count]
+    scans = {point.id: visits.scans[point.id] for point in points}
+    result = export(visits.findings.time_points, visits.findings.findings, scans, Choice(is_label_map=is_label_map))
+    back = import_objects(save(result.objects, tmp_path / "out"), visits.read[:count])
     assert back.problems == ()
-    assert back.findings.time_points == visits.findings.time_points
+    assert back.findings.time_points == points
     assert len(back.findings) == len(visits.findings)
     for before in visits.findings:
         after = back.findings[before.uid]
         for name in ("label", "kind", "site", "side", "role", "comment", "reader", "split_from"):
             assert getattr(after, name) == getattr(before, name), name
-        for time_point, seen in before.observations.items():
-            again = after.observation(time_point)
+        for time_point in scans:
+            seen, again = before.observation(time_point), after.observation(time_point)
             assert (again.state, again.assessment, again.uptake) == (seen.state, seen.assessment, seen.uptake)
             assert (again.provenance.method, again.provenance.reader) == (
                 seen.provenance.method,

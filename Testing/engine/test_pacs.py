@@ -99,31 +99,31 @@ def test_findings_return_from_the_archive(orthanc, tmp_path, orientation, kind):
     visits = write_visits(tmp_path / "scans", ORIENTATIONS[orientation])
     there = archive(orthanc) if kind == "dicomweb" else archive(orthanc, "dimse", retrieve=kind)
     outbox = Outbox("test", tmp_path / "outbox")
-    for folder in visits.folders:
+    dates = ("20250101", "20250305")[: 2 if (orientation, kind) == ("axial", "dicomweb") else 1]
+    for folder in visits.folders[: len(dates)]:
         if kind == "dicomweb":
             outbox.add(sorted(folder.glob("*.dcm")))
         else:
             orthanc.upload(folder)
-    written = export(visits.findings.time_points, visits.findings.findings, visits.scans)
+    scans = dict(list(visits.scans.items())[: len(dates)])
+    written = export(visits.findings.time_points, visits.findings.findings, scans)
     outbox.add(save(written.objects, tmp_path / "objects"))
     assert outbox.send(there).waiting == 0
     studies = there.find_studies(Query(patient_name="Doe*"))
-    assert [each.date for each in studies] == ["20250305", "20250101"]
+    assert [each.date for each in studies] == sorted(dates, reverse=True)
     assert there.find_studies(Query(patient_id="P2")) == []
-    for study in reversed(studies):
+    for study in studies:
         series = there.find_series(study.uid)
         assert sorted(each.modality for each in series if each.modality != "SEG") == ["CT", "SR", "SR"]
         for each in series:
             retrieve_series(there, each, tmp_path / "back" / study.date)
-    scans = []
-    for date in ("20250101", "20250305"):
-        chosen = load_study(tmp_path / "back" / date).choose()
-        scans.append((read(chosen), chosen))
-    back = import_objects([tmp_path / "back"], scans)
+    opened = [load_study(tmp_path / "back" / date).choose() for date in dates]
+    back = import_objects([tmp_path / "back"], [(read(each), each) for each in opened])
     assert back.problems == ()
     for before in visits.findings:
         after = back.findings[before.uid]
-        for time_point, seen in before.observations.items():
+        for time_point in scans:
+            seen = before.observation(time_point)
             if seen.mask is not None:
                 again = after.observation(time_point)
                 assert again.mask.is_same(seen.mask)
