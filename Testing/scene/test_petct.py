@@ -24,6 +24,7 @@ from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.views import fusion
 from oncotrack.scene.views.application import new_scene
 from oncotrack.scene.views.mouse_mode import adjust_window, stop_placing
+from oncotrack.scene.views.projection import link_crosshair
 from oncotrack.scene.views.view_rows import BASELINE_GROUP, ViewRow
 
 HOT = ("2R", "para-aortic left")
@@ -102,6 +103,18 @@ def test_the_mouse_sets_the_window_of_the_pet_and_not_that_of_the_ct(session, vi
         session.pet.set_window(5, 5)
 
 
+def test_the_crosshair_starts_in_the_scan(session):
+    crosshair = session.scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
+    crosshair.SetCrosshairRAS(0.0, 0.0, 900.0)
+    link_crosshair(session.scene, session.scan, True)
+    bounds = [0.0] * 6
+    session.scan.GetRASBounds(bounds)
+    assert bounds[4] < crosshair.GetCrosshairRAS()[2] < bounds[5]
+    assert crosshair.GetCrosshairMode() == crosshair.ShowBasic
+    link_crosshair(session.scene, session.scan, False)
+    assert crosshair.GetCrosshairMode() == crosshair.NoCrosshair
+
+
 def test_the_value_under_the_cursor_has_both_units(session, view, images):
     axial = view("BaselineAxial")
     ViewRow(session.scene, ("BaselineAxial",), BASELINE_GROUP).show(session.scan, None, 0.0)
@@ -154,6 +167,7 @@ def test_one_click_in_a_view_grows_the_tumour_which_can_be_undone(session, view)
     assert "41 % of the highest uptake" in said[0]
     grown = session.tumour.finding
     assert (grown.label, grown.kind) == ("Primary tumour", Kind.LESION)
+    assert session.editor.finding is None, "its mask is no matter of slice boxes"
     volume = grown.observation(session.time_point).volume_mm3
     assert volume == pytest.approx(4 / 3 * np.pi * 18**3, rel=0.8)
     session.tumour.fixed_suv = 7.0

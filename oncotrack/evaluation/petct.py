@@ -76,13 +76,13 @@ def sweep(probability: np.ndarray, labels: np.ndarray, config: StageOneConfig, v
 
 def recall_at(sweeps: Sequence[Sweep], precision: float = PRECISION) -> float:
     """Compute the highest recall (percent) over thresholds whose precision is reached; both macro-averaged."""
-    reached, recall = _means(sweeps)
-    return 100 * float(recall[reached >= precision - 1e-9].max(initial=0.0))
+    return _recall_at(*_means(sweeps), precision)
 
 
 def mean_recall(sweeps: Sequence[Sweep]) -> float:
     """Compute mRecall@0.10-0.20, percent, in steps of 0.05."""
-    return float(np.mean([recall_at(sweeps, precision) for precision in PRECISIONS]))
+    means = _means(sweeps)
+    return float(np.mean([_recall_at(*means, precision) for precision in PRECISIONS]))
 
 
 def operating_point(sweeps: Sequence[Sweep], precision: float = PRECISION) -> float:
@@ -136,15 +136,21 @@ def precision_at_operating_point(comparisons: Sequence[Comparison]) -> tuple[flo
     return (100 * float(precision[0]), 100 * float(recall[0])) if len(precision) else (float("nan"), float("nan"))
 
 
+def _recall_at(reached: np.ndarray, recall: np.ndarray, precision: float) -> float:
+    return 100 * float(recall[reached >= precision - 1e-9].max(initial=0.0))
+
+
 def _recall_at_fps(comparisons: list[Comparison], fps: float) -> float:
     return float(sensitivity_at(comparisons, [fps])[0])
 
 
 def _means(sweeps: Sequence[Sweep]) -> tuple[np.ndarray, np.ndarray]:
     """Return macro precision and recall, (T,); precision is 0 where no patient has a candidate."""
-    with np.errstate(invalid="ignore"):
-        precision, recall = (
-            np.ma.masked_invalid(np.stack([getattr(each, name) for each in sweeps])).mean(0).filled(0.0)
-            for name in ("precision", "recall")
-        )
-    return np.asarray(precision), np.asarray(recall)
+    precision, recall = (_mean(np.stack([getattr(each, name) for each in sweeps])) for name in ("precision", "recall"))
+    return precision, recall
+
+
+def _mean(values: np.ndarray) -> np.ndarray:
+    """Return the mean over (N, T) patients without those whose value is NaN; 0 where all are."""
+    known = np.logical_not(np.isnan(values))
+    return np.where(known, values, 0.0).sum(0) / np.maximum(known.sum(0), 1)

@@ -8,7 +8,7 @@ from oncotrack.scene.views.fusion import COLOURS
 from oncotrack.web.attributes import raw
 
 _GRADIENT = ", ".join("rgb({:.0f} {:.0f} {:.0f})".format(*(255 * colour)) for colour in COLOURS)
-_PLACES = (("low", "0"), ("middle", "50%"), ("high", "100%"))
+_PLACES = (("low", "0%"), ("middle", "50%"), ("high", "100%"))
 
 
 def pet_legend(view: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from undo_stack import Signal
 
@@ -154,7 +155,9 @@ class PrimaryTumour:
 
     def _put(self, mask: Volume, method: str) -> Observation:
         image, findings, time_point = self._scan.image(), self._nodes.findings, self._scan.time_point
-        seen = edited_by_reader(observation(on_scan(mask, image), method=method), self._nodes.reader or "reader")
+        # without slice boxes, as for every finding of the Masks tool: a change of a box would drop the mask
+        seen = replace(observation(on_scan(mask, image), method=method), tracklet=None)
+        seen = edited_by_reader(seen, self._nodes.reader or "reader")
         old = next((each for each in self.choices if each.label == LABEL), None)
         if old is not None:
             finding = findings.observe(old.uid, time_point, seen, f"replace {LABEL}")

@@ -70,7 +70,7 @@ class Projection:
         opacity, colours, even = vtk.vtkPiecewiseFunction(), vtk.vtkColorTransferFunction(), vtk.vtkPiecewiseFunction()
         for at, value in ((low, 0.0), (high, 1.0)):
             opacity.AddPoint(at, value)
-            colours.AddRGBPoint(at, value, value, value)
+            colours.AddRGBPoint(at, 1.0, 1.0, 1.0)  # the opacity alone makes it bright
         even.AddPoint(0.0, 1.0)
         of.SetScalarOpacity(opacity)
         of.SetColor(colours)
@@ -79,8 +79,11 @@ class Projection:
         of.SetInterpolationTypeToLinear()
 
 
-def link_crosshair(scene: slicer.vtkMRMLScene, shown: bool) -> None:
-    """Mark the position under the mouse, with Shift, in all slices and in the projection, and show it in every slice."""
+def link_crosshair(scene: slicer.vtkMRMLScene, scan: slicer.vtkMRMLVolumeNode | None, shown: bool) -> None:
+    """Mark the position under the mouse, with Shift, in all slices and in the projection, and show it in every slice.
+
+    It starts in the middle of the scan: a mark far from the scan would make the 3D view fit both.
+    """
     crosshair = scene.GetFirstNodeByClass("vtkMRMLCrosshairNode")
     if crosshair is None:
         return
@@ -88,6 +91,11 @@ def link_crosshair(scene: slicer.vtkMRMLScene, shown: bool) -> None:
     if crosshair.GetCrosshairMode() != mode:
         crosshair.SetCrosshairMode(mode)
         crosshair.SetCrosshairBehavior(crosshair.OffsetJumpSlice)
+    if shown and scan is not None:
+        bounds, at = [0.0] * 6, crosshair.GetCrosshairRAS()
+        scan.GetRASBounds(bounds)
+        if any(not bounds[2 * axis] <= at[axis] <= bounds[2 * axis + 1] for axis in range(3)):
+            crosshair.SetCrosshairRAS(*(sum(bounds[2 * axis : 2 * axis + 2]) / 2 for axis in range(3)))
 
 
 def _renderings(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLVolumeRenderingDisplayNode]:

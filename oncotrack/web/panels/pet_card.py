@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import slicer
@@ -124,7 +125,7 @@ class PETCard:
         pet.draw()
         if pet.volume is None and self._projection.is_shown:
             self._hide_projection()
-        link_crosshair(session.scene, pet.is_shown and self._viewer.session.followup is None)
+        link_crosshair(session.scene, session.scan, pet.is_shown and self._viewer.session.followup is None)
         tumour = session.tumour.finding
         choices = [{"title": label, "value": uid} for uid, label in panel.tumour_choices(session)]
         kinds = [{"title": name, "value": kind} for kind, name in pet.kinds.items()]
@@ -216,7 +217,7 @@ class PETCard:
         ct = self._session.image()
 
         def work(_progress: Progress) -> Volume:
-            return read_tumour_mask(source.path, ct)
+            return replace(read_tumour_mask(source.path, ct), name=source.path.name)
 
         def apply(mask: Volume) -> None:
             finished()
@@ -235,6 +236,7 @@ class PETCard:
         else:
             self._viewer.views.is_projecting = True
             self._projection.show(self._session.pet.volume)
+            self._viewer.views.view_3d.fit_view_to_content()
             self._viewer.views.text.solid = self._session.pet.volume
         self.refresh()
 
@@ -245,11 +247,8 @@ class PETCard:
 
     def _rendering(self, pet: slicer.vtkMRMLScalarVolumeNode) -> slicer.vtkMRMLVolumeRenderingDisplayNode:
         rendering = self._viewer.app.volume_rendering
-        is_new = not rendering.has_vr_display_node(pet)
         display = rendering.create_display_node(pet, "")
         display.SetViewNodeIDs([self._viewer.views.view_3d.get_view_node_id()])
-        if is_new:
-            self._viewer.views.view_3d.fit_view_to_content()
         return display
 
     def _slices(self) -> Sequence[slicer.vtkMRMLSliceNode]:
