@@ -225,6 +225,7 @@ class Reader:
             matrix = np.linalg.inv(np.reshape(self.state("views")[view]["ras_to_xy"], (4, 4)))
             away = ras[axis] - matrix[axis, 3]
             if abs(away) < 1.6:
+                self.rest()  # the linked view has followed
                 return
             self.page.mouse.move(*self._middle(view))
             before = self.state("views")[view]["place"]
@@ -285,7 +286,17 @@ class Reader:
         self.scroll_to("BaselineAxial", pair.lesions[number])
         self.click("BaselineAxial", pair.lesions[number])
         self.until(f"s('findings').length === {count + 1} && s('match').label && !s('job').text")
+        self.rest()
         return self.state("findings")[-1]
+
+    def rest(self) -> None:
+        """Wait until every view has sent its picture with the text on it."""
+        self.page.evaluate(
+            """async () => {
+                const is_at_rest = () => trame.trigger("oncotrack.are_views_at_rest");
+                while (!(await is_at_rest() && await is_at_rest())) await new Promise(done => setTimeout(done, 20));
+            }"""
+        )
 
     def clear(self) -> None:
         """Open an empty list, in which names are given from "L 1" again, close messages, and return to the list."""
