@@ -225,7 +225,7 @@ def _track(slices: LNSlices, anatomy: Anatomy, blob: Blob) -> Track | None:
     long_mm = float(np.ptp(points[:, :2], axis=0).max()) + spacing[1]
     if not _SIZE_MM[0] <= long_mm <= _SIZE_MM[1]:
         return None
-    away = ndimage.distance_transform_edt(~mask, sampling=spacing)
+    away = np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing))
     shell = hu[(away > 0.8 * spacing[1]) & (away <= max(3.0, 1.6 * spacing[1]))]
     fat, gas, bone = ((shell < _FAT_HU) & (shell > _AIR_HU)).mean(), (shell < _AIR_HU).mean(), (shell > _BONE_HU).mean()
     if fat < _LEAST_FAT or bone > _MOST_BONE or gas > _MOST_GAS or min(continuation(mask, hu, spacing[0])) > _TUBE:

@@ -120,7 +120,7 @@ def insert(
             shaping, implant.centre, implant.long_mm, implant.short_mm, implant.tall_mm, implant.tissue, number
         )
         lump = centre_lump(lump)
-        where, offset = _around(volume.geometry, lump.centre, lump.half_extent)
+        block, offset = _around(volume.geometry, lump.centre, lump.half_extent)
         level = lump.level(torch.as_tensor(offset, dtype=torch.float64)).numpy()
         edge = float(np.mean(volume.spacing[:2]))
         alpha = np.clip(0.5 - (level - 1) * lump.radius / edge, 0, 1)
@@ -129,12 +129,12 @@ def insert(
         texture = gaussian_filter(rng.normal(size=alpha.shape), 2.0)
         texture *= grain / max(float(texture.std()), 1e-9)
         new = mean + texture + _patch(residual, alpha.shape, rng)
-        old = array[where].astype(np.float64)
+        old = array[block].astype(np.float64)
         mixed = old * (1 - alpha) + new * alpha
-        array[where] = np.where(alpha > 0, np.round(mixed) if array.dtype.kind in "iu" else mixed, old).astype(
+        array[block] = np.where(alpha > 0, np.round(mixed) if array.dtype.kind in "iu" else mixed, old).astype(
             array.dtype
         )
-        masks[where][alpha > 0.5] = number
+        masks[block][alpha > 0.5] = number
         details.append(implant)
     out = Volume(array, volume.geometry, volume.name, volume.modality, dict(volume.metadata))
     mask_volume = Volume(masks, volume.geometry, f"{volume.name} nodes and lesions")

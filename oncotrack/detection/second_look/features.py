@@ -48,13 +48,13 @@ def features(volume: Volume, box: Box, anatomy: Anatomy, region: regions.Region 
     patch = NodePatch.of(volume, low, high)
     mask = patch.mask if patch.mask.any() else patch.inside <= max(1.0, float(patch.inside.min()))
     hu, spacing = patch.volume.array, patch.volume.spacing[::-1]
-    away = ndimage.distance_transform_edt(~mask, sampling=spacing)
+    away = np.asarray(ndimage.distance_transform_edt(~mask, sampling=spacing))
     shell = (away > 0.8 * spacing[1]) & (away <= max(_SHELL_MM, 1.6 * spacing[1]))
     in_slice = _in_slice_shell(mask, spacing)
     ends = sorted(continuation(mask, hu, spacing[0]))
     big = _grown(mask, hu, patch)
     axes = _axes_mm(mask, spacing)
-    inner = ndimage.binary_erosion(mask, np.ones((1, 3, 3)))
+    inner = np.asarray(ndimage.binary_erosion(mask, np.ones((1, 3, 3))))
     inner = inner if inner.sum() > 6 else mask
     volume_mm3 = mask.sum() * float(np.prod(spacing))
     k, j, i = anatomy.index_of((low + high) / 2)
@@ -86,7 +86,7 @@ def _in_slice_shell(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
     """Return the voxels around the mask on its largest slice."""
     middle = int(mask.sum(axis=(1, 2)).argmax())
     out = np.zeros_like(mask)
-    away = ndimage.distance_transform_edt(~mask[middle], sampling=spacing[1:])
+    away = np.asarray(ndimage.distance_transform_edt(~mask[middle], sampling=spacing[1:]))
     out[middle] = (away > 0.8 * spacing[1]) & (away <= max(_SHELL_MM, 1.6 * spacing[1]))
     return out
 
