@@ -40,6 +40,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "train": {
         "lntracker": "Train LN-Tracker, the lymph node detector for CT.",
+        "second-look": "Train and calibrate the second look at the proposals in CT.",
         "mr": "Train the lymph node detector for MR.",
         "petct": "Train the lymph node detector for PET/CT, stage by stage.",
         "dlt": "Train Deep Lesion Tracker.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from oncotrack.findings.finding import Finding
 
 _TIME_POINT = "t0"
-_MODALITIES = {"lntracker": "CT", "mr": "MR", "petct": "CT"}
+_MODALITIES = {"combined": "CT", "lntracker": "CT", "fatblobs": "CT", "mr": "MR", "petct": "CT"}
 _LISTED = 20  # nodes that are printed; files hold all
 
 
@@ -26,7 +26,9 @@ def detect(
     method: Annotated[
         str | None,
         typer.Option(
-            "--method", help="lntracker (CT), mr or petct; chosen by the images when missing.", show_default=False
+            "--method",
+            help="lntracker, fatblobs or combined (CT), mr or petct; chosen by the images when missing.",
+            show_default=False,
         ),
     ] = None,
     pet: Annotated[
@@ -81,6 +83,7 @@ def detect(
     MR, petct on synthetic PET/CT; none has seen annotated patients. Check every detection, and look for missed nodes.
     """
     from oncotrack.detection.detector import CAUTION, detector, detector_for
+    from oncotrack.detection.shown import shown_and_hidden
 
     with progress_bar() as progress:
         started = time.perf_counter()
@@ -96,9 +99,13 @@ def detect(
             loaded = time.perf_counter()
             found = chosen.detect(volume, progress, time_point=_TIME_POINT)
         done = time.perf_counter()
-    rows = [_as_json(finding) | uptake_as_json(finding, _TIME_POINT) for finding in found]
+    shown, hidden = shown_and_hidden(found, _TIME_POINT)
+    rows, hidden_rows = (
+        [_as_json(finding) | uptake_as_json(finding, _TIME_POINT) for finding in part] for part in (shown, hidden)
+    )
     result: dict[str, Any] = {
         "findings": rows,
+        "hidden": hidden_rows,
         "seconds": {"load": loaded - started, "detect": done - loaded},
         "method": found[0].observations[_TIME_POINT].provenance.method if found else name,
     }
@@ -109,14 +116,14 @@ def detect(
         from oncotrack.report import write_node_report
 
         scan = time_point_of(volume, _TIME_POINT, volume.name)
-        written = write_nodes(out, FindingList([scan], found), found, _TIME_POINT, volume.geometry)
+        written = write_nodes(out, FindingList([scan], found), shown, _TIME_POINT, volume.geometry)
         report = write_node_report(
-            out / "report.html", volume, found, _TIME_POINT, note=f"{alignment} {CAUTION}".strip()
+            out / "report.html", volume, shown, _TIME_POINT, note=f"{alignment} {CAUTION}".strip()
         )
         for path in (*written, report):
             print_written(path)
     lines = {
-        row["label"]: f"{format_position(row['position_ras'])}  {row['size']}, {row['side']}, score {row['score']:.2f}"
+        row["label"]: f"{format_position(row['position_ras'])}  {row['size']}, {_place(row)}, {_confidence(row)}"
         f" {uptake_text(row)}".rstrip()
         for row in rows[:_LISTED]
     }
@@ -126,15 +133,27 @@ def detect(
     reason = "as requested" if method else f"the default for {default}"
     if alignment:
         result["alignment"] = lines["Alignment"] = alignment
-    lines["Unchecked proposals"] = str(len(rows))
+    lines["Unchecked proposals"] = (
+        f"{len(rows)}, and {len(hidden_rows)} less probable" if hidden_rows else str(len(rows))
+    )
     lines["Method"] = f"{result['method']} ({reason})"
     lines["Seconds"] = "loading {load:.1f}, detecting {detect:.1f}".format(**result["seconds"])
     lines["Caution"] = CAUTION
     print_result(result, json, lines)
 
 
+def _place(row: dict[str, Any]) -> str:
+    return row["region"] or row["side"]
+
+
+def _confidence(row: dict[str, Any]) -> str:
+    probability = row["probability"]
+    return f"score {row['score']:.2f}" if probability is None else f"probability {probability:.2f}"
+
+
 def _as_json(finding: Finding) -> dict[str, Any]:
     """Return one detection with the JSON keys that scripts read; positions in RAS mm."""
+    from oncotrack.detection.anatomy.regions import region_named
     from oncotrack.findings.sizes import axes_text
 
     observation = finding.observations[_TIME_POINT]
@@ -147,6 +166,9 @@ def _as_json(finding: Finding) -> dict[str, Any]:
         "center_ras": list(observation.centre),
         "box_ras": [list(observation.box.low), list(observation.box.high)],
         "score": observation.score,
+        "probability": observation.probability,
+        "region": finding.region_text or None,
+        "region_code": region.code if (region := region_named(finding.region)) else None,
         "long_axis_mm": observation.long_axis.length_mm,
         "short_axis_mm": observation.short_axis.length_mm,
         "axes_from": "slice box" if observation.has_box_axes else "measurement",

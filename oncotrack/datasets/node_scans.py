@@ -13,9 +13,12 @@ import numpy as np
 
 from oncotrack.datasets.case import Case, label_case
 from oncotrack.datasets.real_cts import read_cts
+from oncotrack.detection.anatomy.tissues import Tissues
+from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.findings.finding import Kind
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import insert, make_patient
+from oncotrack.phantom.tissues import Phase
 from oncotrack.phantom.truth import VisitTruth
 
 HELD_OUT = 1_000_000
@@ -27,6 +30,7 @@ LEAST_SHORT_MM_IN_MR = 5.0
 """The same for MR, whose slices are 6 mm thick and more."""
 _SLAB_MM = (80.0, 120.0)
 _MR_SLAB_MM = (150.0, 190.0)
+_ENHANCED_HU = 90.0  # blood is brighter in an enhanced scan
 _THICKNESS_MM = (1.0, 1.25, 2.0, 2.5, 3.0, 4.0, 5.0)
 
 
@@ -41,11 +45,21 @@ def phantom_scan(seed: int, device: str = "cpu") -> Case:
     return _case(f"phantom {seed}", visit.image, visit.truth, "phantom truth")
 
 
-def inserted_scan(volume: Volume, seed: int, count: int | None = None) -> Case:
-    """Insert 8 to 24 nodes (or `count`), half of them small, into the fat of a real CT; its own nodes are not labelled."""
+def inserted_scan(volume: Volume, seed: int, count: int | None = None, *, is_nodal: bool = False) -> Case:
+    """Insert 8 to 24 nodes (or `count`), half of them small, into the fat of a real CT; its own nodes are not labelled.
+
+    With `is_nodal` they lie only in the deep fat, where lymph nodes lie, and have the attenuation of nodes in the
+    contrast phase of the scan; otherwise in any fat, subcutaneous fat too, and as in the portal venous phase.
+    """
     rng = np.random.default_rng([seed, 8])
     count = int(rng.integers(8, 25)) if count is None else count
-    image, truth = insert(volume, count, seed, small=0.5)
+    if is_nodal:
+        tissues = Tissues.of(LNSlices(replace(volume, modality="CT")))
+        where = Volume(tissues.deep_fat.astype(np.uint8), tissues.grid, "deep fat")
+        phase = Phase.PORTAL if tissues.blood_hu > _ENHANCED_HU else Phase.NONE
+        image, truth = insert(volume, count, seed, small=0.5, where=where, phase=phase.value)
+    else:
+        image, truth = insert(volume, count, seed, small=0.5)
     return _case(f"{volume.name} with nodes {seed}", image, truth.visits[0], "inserted")
 
 
@@ -60,11 +74,11 @@ def mr_phantom_scan(seed: int, device: str = "cpu") -> Case:
     return _case(f"phantom MR {seed}", visit.image, visit.truth, "phantom truth", LEAST_SHORT_MM_IN_MR)
 
 
-def held_out(count: int, insert: Sequence[Path] = (), first: int = TEST) -> Iterator[Case]:
+def held_out(count: int, insert: Sequence[Path] = (), first: int = TEST, *, is_nodal: bool = False) -> Iterator[Case]:
     """Yield `count` held-out scans, from seed `first` on: synthetic, or the CTs `insert` in turn with inserted nodes."""
     volumes = read_cts(insert)
     for seed in range(first, first + count):
-        yield inserted_scan(volumes[seed % len(volumes)], seed) if volumes else phantom_scan(seed)
+        yield inserted_scan(volumes[seed % len(volumes)], seed, is_nodal=is_nodal) if volumes else phantom_scan(seed)
 
 
 def held_out_mr(count: int, first: int = TEST) -> Iterator[Case]:

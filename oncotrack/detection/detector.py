@@ -11,8 +11,9 @@ from oncotrack.findings.finding import Finding
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
 
-DETECTORS = ("lntracker", "mr")
+DETECTORS = ("lntracker", "fatblobs", "combined", "mr")
 DEFAULT_DETECTOR = "lntracker"
+"""For CT. It measured better than "fatblobs" and "combined"; see the card of the second look."""
 CAUTION = (
     "Trained on synthetic scans and, for CT, on synthetic nodes inserted into real scans: check every node, and look for "
     "missed ones."
@@ -140,10 +141,10 @@ def detector(
     WeightsError
         The weights are missing or damaged.
     """
-    if name == "lntracker":
-        from oncotrack.detection.lntracker.detector import LNTrackerDetector
+    if name in DETECTORS and name != "mr":
+        from oncotrack.detection.reviewed import ReviewedDetector
 
-        return LNTrackerDetector(device=device, config=config, weights=weights)
+        return ReviewedDetector(name, device, config, weights)
     if name == "mr":
         from oncotrack.detection.mr.detector import MRDetector
 

@@ -35,7 +35,11 @@ class WorkingSlices(Protocol):
 
 
 def findings_from_tracks(
-    tracks: Sequence[Track], slices: WorkingSlices, time_point: str, provenance: Provenance
+    tracks: Sequence[Track],
+    slices: WorkingSlices,
+    time_point: str,
+    provenance: Provenance,
+    midline: Midline | None = None,
 ) -> list[Finding]:
     """Return one finding with one proposed observation for each track, named "LN 1", "LN 2", ...
 
@@ -49,13 +53,15 @@ def findings_from_tracks(
         Time point of the observations.
     provenance : Provenance
         Method and weights, stored in each observation.
+    midline : Midline, optional
+        Of the scan; found when missing.
 
     Returns
     -------
     list of Finding
         Highest score first.
     """
-    findings, midline = [], Midline.of(slices.volume)
+    findings, midline = [], midline or Midline.of(slices.volume)
     for number, track in enumerate(sorted(tracks, key=lambda track: -track.score), 1):
         observation = proposed_observation(tracklet_of(track, slices), track.score, provenance)
         side = midline.side(observation.centre)

@@ -203,7 +203,7 @@ def _read_list(patient: str, findings: FindingList, kind: Kind | None) -> Iterab
                 continue
             box = _box(observation, finding.label)
             radius = observation.radius_mm or _radius(*box.reshape(2, 3))
-            rows.append((box, 1.0 if observation.score is None else observation.score, radius))
+            rows.append((box, 1.0 if observation.confidence is None else observation.confidence, radius))
         yield (f"{patient}/{point}" if len(points) > 1 else patient), Boxes.of(rows)
 
 

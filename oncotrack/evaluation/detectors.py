@@ -11,6 +11,7 @@ import numpy as np
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.case import Case
 from oncotrack.detection.detector import NodeDetector
+from oncotrack.detection.shown import SHOWN_AT_MOST
 from oncotrack.evaluation import detection
 from oncotrack.evaluation.border_contrast import border_contrast
 from oncotrack.evaluation.detection_files import evaluate_detection, read_boxes
@@ -24,6 +25,8 @@ SIZES_MM = ((3.0, 5.0), (5.0, 10.0), (10.0, float("inf")))
 LEAST_BORDER_CONTRAST = 0.75
 """Nodes with a lower `border_contrast` do not stand out from their surroundings. In seven validation scans seven of 60
 nodes are such; earlier weights found one of them, with a score of 0.22."""
+LARGE_MM = 8.0
+"""Short axis from which a node is counted in the share that the best proposals hold."""
 FALSE_POSITIVES = 8
 """Per scan; the operating point of the sensitivities by short axis and of the linking errors."""
 
@@ -55,6 +58,8 @@ def evaluate_detectors(
           positives;
         - ``AS of free nodes``, ``free nodes``: the same without the nodes that do not stand out from their
           surroundings (`border_contrast`), and the number of those left;
+        - ``held by the best``: percent of the nodes with a short axis of at least 8 mm that the 15 best proposals of their
+          scan hold, the number of these nodes, and the mean number of proposals per scan;
         - ``linking``: counts of `linking_errors` over all scans, at no more than 8 false positives per scan; None if a
           detector does not work on the slices of the truth;
         - ``seconds``: median per scan (None for stacking).
@@ -96,6 +101,7 @@ def evaluate_detectors(
         }
         metrics["AS of free nodes"] = _sensitivity_of(pairs[name], stand_out)
         metrics["free nodes"] = int(sum(nodes.sum() for nodes in stand_out))
+        metrics["held by the best"] = _held_by_best(short_axes, pairs[name])
         metrics["linking"] = _linking(truth, lists, time_points, _operating_score(pairs[name]))
         metrics["seconds"] = float(np.median(seconds[name])) if seconds.get(name) else None
         result[name] = metrics
@@ -104,6 +110,18 @@ def evaluate_detectors(
             name: compare_metrics(pairs[first], pairs[name], detection.average_sensitivity) for name in others
         }
     return result
+
+
+def _held_by_best(short_axes: Sequence[np.ndarray], comparisons: Sequence[detection.Comparison]) -> dict[str, Any]:
+    """Return how many of the large nodes the best proposals of each scan hold, given (N,) short axes per scan."""
+    nodes = held = 0
+    for axes, each in zip(short_axes, comparisons, strict=True):
+        best = np.argsort(-each.scores, kind="stable")[:SHOWN_AT_MOST]
+        is_large = axes >= LARGE_MM
+        nodes += int(is_large.sum())
+        held += int(each.hits[best][:, is_large].any(axis=0).sum())
+    proposals = float(np.mean([len(each.scores) for each in comparisons])) if comparisons else 0.0
+    return {"percent": 100 * held / nodes if nodes else None, "nodes": nodes, "proposals": proposals}
 
 
 def _comparisons(truth: Mapping[str, FindingList], found: Mapping[str, FindingList]) -> list[detection.Comparison]:

@@ -121,7 +121,7 @@ def _tracklets(findings: FindingList, time_point: str, least_score: float) -> li
         observation: Any = finding.at(time_point)
         if observation is None or observation.tracklet is None:
             continue
-        if (1.0 if observation.score is None else observation.score) >= least_score:
+        if (1.0 if observation.confidence is None else observation.confidence) >= least_score:
             chosen.append((n, observation.tracklet))
     return chosen
 

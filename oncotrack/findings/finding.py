@@ -106,7 +106,11 @@ class MatchEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """A finding at one time point. Lengths in mm, volume in mm³, positions in RAS mm."""
+    """A finding at one time point. Lengths in mm, volume in mm³, positions in RAS mm.
+
+    `score` is the detector's or the tracker's own, on a scale of its own; `probability` is the calibrated probability that a
+    proposal is a lymph node, of the detectors that give one.
+    """
 
     centre: Point
     state: State = State.PROPOSED
@@ -118,6 +122,7 @@ class Observation:
     volume_mm3: float | None = None
     mask: PackedMask | None = None
     score: float | None = None
+    probability: float | None = None
     evidence: MatchEvidence | None = None
     assessment: Assessment = field(default_factory=Assessment)
     uptake: Uptake | None = None
@@ -140,6 +145,11 @@ class Observation:
     def is_measured(self) -> bool:
         """Whether long and short axis are measured diameters."""
         return self.long_axis is not None and self.short_axis is not None and not self.has_box_axes
+
+    @property
+    def confidence(self) -> float | None:
+        """What proposals are ranked by, 0 to 1: the probability, or the score of a detector that gives none."""
+        return self.score if self.probability is None else self.probability
 
     @property
     def is_decided(self) -> bool:
@@ -224,6 +234,8 @@ class Finding:
         Its DICOM tracking UID.
     site : str
         Organ or lymph node station, in the reader's words; `sites.SITES` holds the usual ones.
+    region : str
+        Body region in which a detector found it, a name of `detection.anatomy.regions` or "region unknown"; "" if none did.
     comment, reader : str
         The reader's comment, and the name of the reader who described the finding.
     split_from : str
@@ -238,6 +250,7 @@ class Finding:
     site: str = ""
     role: Role = Role.NONE
     side: Side = Side.NOT_STATED
+    region: str = ""
     comment: str = ""
     reader: str = ""
     split_from: str = ""
@@ -249,6 +262,12 @@ class Finding:
         if self.side is Side.UNKNOWN:
             return ", ".join(filter(None, (self.site, self.side.value)))
         return f"{self.side.value} {self.site}".strip()
+
+    @property
+    def region_text(self) -> str:
+        """Region with its side, "axilla, left" or "upper mediastinum"; "" where no detector gave one."""
+        has_side = self.side in (Side.LEFT, Side.RIGHT)
+        return f"{self.region}, {self.side.value}" if self.region and has_side else self.region
 
     def at(self, time_point: str) -> Observation | None:
         """Return the observation at a time point, or None.

@@ -60,7 +60,13 @@ class Implant:
 
 
 def insert(
-    volume: Volume, implants: Sequence[Implant] | int, seed: int = 0, *, phase: str = "portal", small: float = 0.0
+    volume: Volume,
+    implants: Sequence[Implant] | int,
+    seed: int = 0,
+    *,
+    phase: str = "portal",
+    small: float = 0.0,
+    where: Volume | None = None,
 ) -> tuple[Volume, Truth]:
     """Insert nodes or lesions into a real CT, with soft borders and the scan's own noise.
 
@@ -79,6 +85,8 @@ def insert(
         Contrast phase of the scan, a value of `Phase`.
     small : float
         Share of random nodes that are small (3-10 mm) instead of enlarged.
+    where : Volume, optional
+        1 where the centres of random nodes may lie, on any grid; fat anywhere when missing.
 
     Returns
     -------
@@ -94,7 +102,7 @@ def insert(
     """
     rng = np.random.default_rng(seed)
     if isinstance(implants, int):
-        implants = _random_implants(volume, implants, rng, small)
+        implants = _random_implants(volume, implants, rng, small, where)
     array = volume.array.copy()
     masks = np.zeros(volume.array.shape, np.int16)
     values = hu_values(Phase(phase))
@@ -276,18 +284,23 @@ def _patch(source: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator)
     return tiled[tuple(slice(int(s), int(s + n)) for s, n in zip(start, shape, strict=True))]
 
 
-def _random_implants(volume: Volume, count: int, rng: np.random.Generator, small_share: float) -> list[Implant]:
+def _random_implants(
+    volume: Volume, count: int, rng: np.random.Generator, small_share: float, where: Volume | None = None
+) -> list[Implant]:
     """Draw up to `count` nodes in fat that do not overlap."""
     if count <= 0:
         return []
-    step = np.maximum(np.round(3 / np.asarray(volume.spacing[::-1])), 1).astype(int)
-    small = gaussian_filter(volume.array[:: step[0], :: step[1], :: step[2]].astype(np.float32), 1)
-    fat = np.argwhere((small > -125) & (small < -60)) * step
+    if where is None:
+        grid, step = volume.geometry, np.maximum(np.round(3 / np.asarray(volume.spacing[::-1])), 1).astype(int)
+        small = gaussian_filter(volume.array[:: step[0], :: step[1], :: step[2]].astype(np.float32), 1)
+        fat = np.argwhere((small > -125) & (small < -60)) * step
+    else:
+        grid, fat = where.geometry, np.argwhere(where.array > 0)
     if not len(fat):
         raise InputError(f"{volume.name} shows no fat to place nodes in. Give the positions of the implants.")
     implants: list[Implant] = []
     for _ in range(50 * count):
-        centre = volume.geometry.to_ras(fat[rng.integers(len(fat))][::-1])
+        centre = grid.to_ras(fat[rng.integers(len(fat))][::-1])
         size = small_node_size(rng) if small_share and rng.random() < small_share else node_size(rng, "abdomen")
         if volume.geometry.contains(centre, 12) and all(
             np.linalg.norm(centre - i.centre) > (i.long_mm + size.long) / 2 for i in implants

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -12,6 +12,9 @@ from oncotrack.cli.evaluate.comparisons import comparison_text, linking_text
 from oncotrack.cli.options import Device, InsertInto, Json, Out
 from oncotrack.cli.output import print_result, print_written, progress_bar
 from oncotrack.errors import InputError
+
+if TYPE_CHECKING:
+    from oncotrack.detection.detector import NodeDetector
 
 
 def detector(
@@ -30,7 +33,25 @@ def detector(
     unet: Annotated[
         Path | None, typer.Option("--unet", help="Compare with a U-Net with these weights.", show_default=False)
     ] = None,
-    method: Annotated[str, typer.Option("--method", help="lntracker (CT) or mr.")] = "lntracker",
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            help="mr, or any of network (LN-Tracker alone, as trained), lntracker, fatblobs, combined (CT); several are compared.",
+        ),
+    ] = None,
+    nodal: Annotated[
+        bool, typer.Option("--nodal", help="Insert nodes into deep fat only, at the attenuation of the scan's phase.")
+    ] = False,
+    pictures: Annotated[
+        Path | None,
+        typer.Option(
+            "--pictures",
+            metavar="FILE",
+            help="Instead, draw the 15 best proposals in each CT of --insert-into, with nothing inserted, in three planes.",
+            show_default=False,
+        ),
+    ] = None,
     validation: Annotated[
         bool, typer.Option("--validation", help="Use the validation scans, not the test scans.")
     ] = False,
@@ -53,7 +74,8 @@ def detector(
         if name in files:
             raise InputError(f"Two weights are called {name}. Give each a name of its own: --weights NAME={file}.")
         files[name] = file
-    if method == "mr":
+    methods = method or ["network"]
+    if methods == ["mr"]:
         from oncotrack.detection.mr.detector import MRDetector
         from oncotrack.evaluation.mr_detectors import evaluate_mr
 
@@ -72,25 +94,38 @@ def detector(
             print_written(write_text(out / "metrics.json", dumps(result, indent=2)))
         print_result(result, json, _mr_lines(result, list(detectors)))
         return
-    from oncotrack.detection.detector import NodeDetector
     from oncotrack.detection.lntracker.detector import LNTrackerDetector
+    from oncotrack.detection.reviewed import PROPOSERS
     from oncotrack.evaluation.detectors import evaluate_detectors
 
-    if method != "lntracker":
-        raise InputError(f'There is no detector "{method}". Choose lntracker or mr.', parameter="method")
+    for name in methods:
+        if name != "network" and name not in PROPOSERS:
+            raise InputError(
+                f'There is no detector "{name}" to evaluate on CT. Choose network, {", ".join(PROPOSERS)}, or mr alone.',
+                parameter="method",
+            )
+    if pictures is not None:
+        print_result(*_draw(pictures, methods, insert, device, json))
+        return
     if data not in ("phantom", "inserted") or (data == "inserted") != bool(insert):
         raise InputError(
             "Give --data phantom alone, or --data inserted with the CTs to insert nodes into (--insert-into)."
         )
-    chosen: dict[str, NodeDetector] = {
-        name: LNTrackerDetector(device, weights=file) for name, file in (files or {"lntracker": None}).items()
-    }
+    if methods != ["network"] and (files or stacking):
+        raise InputError("Compare weights and stacking with --method network alone.", parameter="method")
+    chosen: dict[str, NodeDetector] = (
+        {name: LNTrackerDetector(device, weights=file) for name, file in files.items()}
+        if files
+        else {name: _detector(name, device) for name in methods}
+    )
     if unet is not None:
         from oncotrack.evaluation.unet import UNetDetector
 
         chosen["unet"] = UNetDetector(unet, device)
     with progress_bar() as progress:
-        result = evaluate_detectors(chosen, held_out(cases, insert or (), first), progress, stacking=stacking)
+        result = evaluate_detectors(
+            chosen, held_out(cases, insert or (), first, is_nodal=nodal), progress, stacking=stacking
+        )
     if out is not None:
         from oncotrack.evaluation import write_report
 
@@ -98,6 +133,29 @@ def detector(
             for path in write_report(result[name], out / name):
                 print_written(path)
     print_result(result, json, _ct_lines(result))
+
+
+def _detector(name: str, device: str) -> NodeDetector:
+    """Return a detector of CT; "network" is LN-Tracker without anatomy and second look."""
+    from oncotrack.detection.lntracker.detector import LNTrackerDetector
+    from oncotrack.detection.reviewed import ReviewedDetector
+
+    return LNTrackerDetector(device) if name == "network" else ReviewedDetector(name, device)
+
+
+def _draw(
+    file: Path, methods: list[str], scans: list[Path] | None, device: str, json: str | None
+) -> tuple[dict[str, Any], str | None, dict[str, str]]:
+    """Draw the best proposals of the first method, and return what is printed."""
+    from oncotrack.datasets.real_cts import read_cts
+    from oncotrack.evaluation.proposal_pictures import draw_proposals
+
+    if not scans:
+        raise InputError("Give the CTs whose proposals are drawn (--insert-into).")
+    with progress_bar() as progress:
+        result = draw_proposals(file, _detector(methods[0], device), read_cts(scans), progress)
+    print_written(file)
+    return result, json, {name: f"{count} proposals" for name, count in result["proposals"].items()}
 
 
 def _names(result: Mapping[str, Any]) -> list[str]:
@@ -128,6 +186,11 @@ def _ct_lines(result: Mapping[str, Any]) -> dict[str, str]:
             for group, value in metrics["AS by least short axis"].items()
             if value is not None
         )
+        held = metrics["held by the best"]
+        if held["percent"] is not None:
+            lines[f"{name}, 15 best per scan"] = (
+                f"hold {held['percent']:.0f} % of {held['nodes']} nodes from 8 mm; {held['proposals']:.0f} proposals per scan"
+            )
         if metrics["free nodes"]:
             lines[f"{name}, nodes with a visible border"] = (
                 f"AS {metrics['AS of free nodes']:.1f} of {metrics['free nodes']} nodes"

@@ -19,7 +19,7 @@ class Region:
     code, meaning : str
         SNOMED CT code of the body structure and its meaning: that of the region's lymph nodes where there is one.
     has_side : bool
-        Whether left and right are told apart.
+        Whether left and right are distinguished.
     """
 
     name: str

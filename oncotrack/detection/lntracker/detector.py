@@ -17,6 +17,7 @@ from oncotrack.detection.false_positive_filter import remove_false_positives
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.tracking import THRESHOLDS, FollowedTrack, Follower, SliceQueries, Thresholds
+from oncotrack.detection.midline import Midline
 from oncotrack.detection.tracks import Track, stack_boxes
 from oncotrack.findings.finding import Finding, Provenance
 from oncotrack.findings.tracklet import Tracklet
@@ -94,8 +95,25 @@ class LNTrackerDetector:
             Highest score first.
         """
         check_ct(volume)
-        slices = LNSlices(volume)
-        return self._findings(self._tracks(slices, self._stacking, progress), slices, time_point, progress)
+        return self.propose(LNSlices(volume), progress, time_point)
+
+    def propose(
+        self, slices: LNSlices, progress: Progress = silent, time_point: str = "t0", midline: Midline | None = None
+    ) -> list[Finding]:
+        """Return the proposed nodes of a CT whose slices were made before, see `detect`.
+
+        Parameters
+        ----------
+        slices : LNSlices
+            The CT.
+        progress : callable
+            Receives the completed fraction (0 to 1) and a message.
+        time_point : str
+            Time point of the observations.
+        midline : Midline, optional
+            Of the scan; found when missing.
+        """
+        return self._findings(self._tracks(slices, self._stacking, progress), slices, time_point, progress, midline)
 
     def detect_both(
         self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0"
@@ -205,12 +223,17 @@ class LNTrackerDetector:
             yield self._process(follower, n, stack)
 
     def _findings(
-        self, tracks: Sequence[Track], slices: LNSlices, time_point: str, progress: Progress
+        self,
+        tracks: Sequence[Track],
+        slices: LNSlices,
+        time_point: str,
+        progress: Progress,
+        midline: Midline | None = None,
     ) -> list[Finding]:
         tracks = remove_false_positives([track for track in tracks if track.score >= self.thresholds.node], slices)
         progress(1.0, f"{len(tracks)} nodes")
         provenance = replace(self._provenance, when=Provenance().when)
-        return track_findings.findings_from_tracks(tracks, slices, time_point, provenance)
+        return track_findings.findings_from_tracks(tracks, slices, time_point, provenance, midline)
 
     def _process(self, follower: Follower, index: int, stack: np.ndarray) -> SliceQueries:
         """Process one slice; if the accelerator's memory is full, continue the scan on the CPU."""
