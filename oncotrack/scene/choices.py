@@ -9,11 +9,14 @@ NODE_STATES = ("all", "to review", "accepted", "rejected")
 """Which lymph nodes are listed, by their state."""
 NODE_SIZES = ("any size", "10 mm or more", "15 mm or more")
 """Which lymph nodes are listed, by their short axis or, where they were not measured, the short side of their box."""
-NODE_ORDERS = ("score", "size", "label", "state", "position")
+NODE_ORDERS = ("score", "size", "label", "state", "position", "region")
 """What the list of lymph nodes is sorted by."""
 KINDS = ("lymph node", "lesion", "other")
 """What drawn diameters measure."""
 
 LESION_COLUMNS = ("Lesion", "State", "Reverse check", "Size")
-NODE_COLUMNS = ("Node", "State", "Score", "Long (mm)", "Short (mm)", "Slices", "Volume (ml)", "RECIST size")
+NODE_COLUMNS = (
+    "Node", "State", "Probability", "Region", "Long (mm)", "Short (mm)", "Slices", "Volume (ml)", "RECIST size",
+)  # fmt: skip
+"""Where a detector gives no probability, as that for MR, its score stands in the column."""
 MASK_COLUMNS = ("Finding", "State", "Long (mm)", "Short (mm)", "Volume (ml)", "Mask")

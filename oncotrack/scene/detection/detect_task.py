@@ -8,6 +8,7 @@ from functools import partial
 from oncotrack.background.jobs import Progress
 from oncotrack.detection.detector import DETECTORS, Detector, detector_for
 from oncotrack.detection.detector import detector as make_detector
+from oncotrack.detection.shown import least_confidence
 from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.tracklet_edits import Rerun, add_proposals, has_decisions
@@ -32,6 +33,8 @@ class DetectTasks:
         worker thread.
     go_to : callable
         Shows a finding by its uid, after detection.
+    show_from : callable
+        Receives the least probability that is shown at first, after detection.
     """
 
     def __init__(
@@ -40,9 +43,10 @@ class DetectTasks:
         scan: SingleScanSelection,
         detectors: Mapping[str, Callable[[], Detector]],
         go_to: Callable[[str], None],
+        show_from: Callable[[float], None] = lambda _least: None,
     ) -> None:
         self._nodes, self._scan, self._go_to = nodes, scan, go_to
-        self._factories = detectors
+        self._factories, self._show_from = detectors, show_from
         self._made: dict[str, Detector] = {}
 
     def detector(self, image: Volume) -> Detector:
@@ -87,6 +91,7 @@ class DetectTasks:
                 self._scan.name_time_point()
                 changed = {each.uid for each in findings if each not in before}
                 added = add_proposals(findings, time_point, proposed, rerun or Rerun.KEEP, changed)
+            self._show_from(least_confidence(added, time_point))
             if added:
                 self._go_to(added[0].uid)
             return added
