@@ -68,7 +68,7 @@ class LNTracker(ScriptedLoadableModule):
         parent.contributors = ["OncoTrack contributors"]
         parent.helpText = (
             "Choose a CT or an MR and press Find lymph nodes: each proposed node gets a box in 3D and on each of its slices. "
-            "Raise the minimum score to see fewer. Drag the handles of a slice box where it is wrong; split, merge, cut and "
+            "The most probable are shown first; lower the least probability to see more. Drag the handles of a slice box where it is wrong; split, merge, cut and "
             "extend nodes; accept or reject them. Every edit can be undone and is saved with the scene."
             "<p><b>The networks were trained on synthetic scans and on nodes inserted into real CTs: check every node, and "
             "look for missed nodes. For research use only. Not a medical device.</b></p>"
@@ -153,6 +153,8 @@ class LNTrackerWidget(PanelWidget):
         self._pet.show_session()
         if self.session.shown:
             self.fold_once("scanCollapsibleButton")
+        if self.parameters.threshold != session.threshold:  # set by a detection, which shows the most probable first
+            self.parameters.threshold = session.threshold
         self._show_nodes()
         self.ui.summaryLabel.text = detection_panel.summary(session)
         self.ui.sliceLabel.text = detection_panel.slice_text(session)

@@ -137,11 +137,43 @@ def test_the_threshold_hides_proposals_and_deletes_none(found):
     shown = [bool(points.GetNthControlPointVisibility(n)) for n in range(4)]
     assert shown[1:] == [True, False, False]
     assert [line.cells[0] for line in lines(found)] == ["LN 1", "LN 2"]
-    assert "2 below the score" in summary(found)
+    assert "2 less probable hidden" in summary(found)
     found.threshold = 0.0
     assert is_drawn(found, "LN 3")
     assert found.findings.findings == before
     assert found.findings.undo_text == "detect lymph nodes", "showing and hiding are not edits"
+
+
+class ProbableNodes(KnownNodes):
+    """Detector of 18 proposals with probability and region."""
+
+    def detect(self, volume, progress, *, time_point="t0"):
+        four = super().detect(volume, progress, time_point=time_point)
+        return [
+            replace(
+                four[n % 4],
+                uid=f"2.25.{n + 1}",
+                region=("neck", "axilla", "region unknown")[n % 3],
+                observations={time_point: replace(four[n % 4].observations[time_point], probability=0.9 - n / 50)},
+            )
+            for n in range(18)
+        ]
+
+
+def test_the_fifteen_most_probable_are_shown_at_first_and_the_slider_shows_more(scene, make_phantom):
+    session = DetectionScene(scene, detectors={"probable": lambda: ProbableNodes(PLACES)})
+    session.set_scan(add_volume(scene, make_phantom()))
+    session.detect().run()
+    assert (len(session.detected), len(session.shown), session.hidden_count) == (18, 15, 3)
+    assert session.threshold == pytest.approx(0.9 - 14 / 50)
+    assert lines(session)[0].cells[2:4] == ("0.90", "neck, right"), "probability and region"
+    assert "3 less probable hidden" in summary(session)
+    session.threshold = 0.0
+    assert (len(session.shown), session.hidden_count) == (18, 0)
+    assert len(lines(session)) == 18
+    regions = [line.cells[3].split(",")[0] for line in lines(session, order="region")]
+    assert regions == ["axilla"] * 6 + ["neck"] * 6 + ["region unknown"] * 6
+    session.close()
 
 
 def test_what_a_reader_accepted_is_shown_whatever_its_score(found):

@@ -137,9 +137,9 @@ def test_dragging_the_middle_moves_the_box(found, pair, node_server):
 def test_the_score_slider_hides_at_once_and_deletes_nothing(found, pair):
     found.scroll_to("BaselineAxial", pair.lesions[0])
     track = found.page.locator("[data-threshold]").bounding_box()
-    found.page.mouse.move(track["x"] + 0.75 * track["width"], track["y"] + track["height"] / 2)
+    found.page.mouse.move(track["x"] + 0.8 * track["width"], track["y"] + track["height"] / 2)
     before = found.picture("BaselineAxial")
-    found.page.mouse.click(track["x"] + 0.75 * track["width"], track["y"] + track["height"] / 2)
+    found.page.mouse.click(track["x"] + 0.8 * track["width"], track["y"] + track["height"] / 2)
     found.until("s('node_threshold') > 0.6 && s('nodes').length < 4")
     threshold = found.state("node_threshold")
     assert {each["label"] for each in found.state("nodes")} == {
@@ -147,7 +147,9 @@ def test_the_score_slider_hides_at_once_and_deletes_nothing(found, pair):
         if score >= threshold
     }  # fmt: skip
     assert len(found.state("findings")) == 4
-    assert "below the score" in found.state("node_summary")
+    assert "less probable hidden" in found.state("node_summary")
+    hidden = found.page.locator("[data-node-hidden]").inner_text()
+    assert hidden.startswith(str(4 - len(found.state("nodes")))) and "to the left to show more" in hidden
     found.page.evaluate("trame.state.set('node_threshold', 0.95)")
     found.until("s('nodes').length === 0")
     found.picture("BaselineAxial", other_than=before)

@@ -9,6 +9,7 @@ from typing import Any
 from oncotrack.background.jobs import Progress
 from oncotrack.detection.detector import DETECTORS, Detector, detector_for
 from oncotrack.detection.detector import detector as make_detector
+from oncotrack.detection.shown import least_confidence
 from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.tracklet_edits import Rerun, add_proposals, has_decisions
@@ -51,6 +52,8 @@ class DetectTasks:
     beside : callable
         Returns what the detector for PET/CT reads beside the CT, PET (SUV by body weight) and mask of the primary tumour; ()
         where no PET belongs to the scan. InputError without the tumour.
+    show_from : callable
+        Receives the least probability that is shown at first, after detection.
     """
 
     def __init__(
@@ -60,9 +63,10 @@ class DetectTasks:
         detectors: Mapping[str, Callable[[], Any]],
         go_to: Callable[[str], None],
         beside: Callable[[], tuple[Volume, ...]] = tuple,
+        show_from: Callable[[float], None] = lambda _least: None,
     ) -> None:
         self._nodes, self._scan, self._go_to, self._beside = nodes, scan, go_to, beside
-        self._factories = detectors
+        self._factories, self._show_from = detectors, show_from
         self._made: dict[str, Any] = {}
 
     def detector(self, image: Volume) -> Detector:
@@ -110,6 +114,7 @@ class DetectTasks:
                 self._scan.name_time_point()
                 changed = {each.uid for each in findings if each not in before}
                 added = add_proposals(findings, time_point, proposed, rerun or Rerun.KEEP, changed)
+            self._show_from(least_confidence(added, time_point))
             if added:
                 self._go_to(added[0].uid)
             return added

@@ -71,7 +71,9 @@ class DetectionScene(ScanSession):
         self.tumour = PrimaryTumour(self.nodes, self._scan, self.pet)
         self.uptakes = Uptakes(self._scan, self.pet, self.tumour)
         self._masks = MaskSegments(self.nodes)
-        self._detecting = DetectTasks(self.nodes, self._scan, detectors or FACTORIES, self.go_to, self._pet_and_tumour)
+        self._detecting = DetectTasks(
+            self.nodes, self._scan, detectors or FACTORIES, self.go_to, self._pet_and_tumour, self._show_from
+        )
         self.editor = TrackletEditor(self.nodes, self._scan, self._views, self._detecting.detector)
         self._display = NodeDisplay(self.nodes, self._scan, self.editor)
         self._placement = NodePlacement(self.nodes)
@@ -148,7 +150,7 @@ class DetectionScene(ScanSession):
 
     @property
     def shown(self) -> tuple[Finding, ...]:
-        """Those that are drawn: of at least the threshold's score, or decided on; rejected ones only while current."""
+        """Those that are drawn: of at least the threshold's probability, or decided on; rejected ones only while current."""
         return tuple(finding for finding in self.detected if self._display.is_shown(finding))
 
     @property
@@ -158,7 +160,7 @@ class DetectionScene(ScanSession):
 
     @property
     def threshold(self) -> float:
-        """Proposals of a lower score (0 to 1) are hidden, not deleted."""
+        """Proposals of a lower probability, or score where there is none (0 to 1), are hidden, not deleted."""
         return self._display.threshold
 
     @threshold.setter
@@ -166,6 +168,13 @@ class DetectionScene(ScanSession):
         if score != self._display.threshold:
             self._display.threshold = score
             self.changed.emit()
+
+    @property
+    def hidden_count(self) -> int:
+        """Number of proposals that are hidden because of their probability."""
+        shown = {finding.uid for finding in self.shown}
+        hidden = [finding.at(self.time_point) for finding in self.detected if finding.uid not in shown]
+        return sum(seen.state is State.PROPOSED for seen in hidden)
 
     # in the views
 
@@ -228,6 +237,9 @@ class DetectionScene(ScanSession):
             return finding
         seen = replace(seen, uptake=self.uptakes.of(finding))
         return replace(finding, observations={**finding.observations, self.time_point: seen})
+
+    def _show_from(self, least: float) -> None:
+        self._display.threshold = least
 
     def _on_placed(self, at: tuple[float, float, float]) -> None:
         try:

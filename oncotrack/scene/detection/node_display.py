@@ -46,7 +46,7 @@ class NodeDisplay:
 
     @property
     def threshold(self) -> float:
-        """Proposals of a lower score (0 to 1) are hidden."""
+        """Proposals of a lower probability, or score where there is none (0 to 1), are hidden."""
         return self._threshold
 
     @threshold.setter
@@ -59,7 +59,7 @@ class NodeDisplay:
         seen = finding.at(self._scan.time_point)
         if seen.state is State.REJECTED:
             return self._nodes.current is not None and finding.uid == self._nodes.current.uid
-        return seen.state is not State.PROPOSED or seen.score is None or seen.score >= self._threshold
+        return seen.state is not State.PROPOSED or seen.confidence is None or seen.confidence >= self._threshold
 
     def _update(self) -> None:
         time_point, views = self._scan.time_point, self._nodes.views

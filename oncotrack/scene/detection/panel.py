@@ -26,11 +26,12 @@ SHOWN: dict[str, tuple[State, ...]] = dict(zip(NODE_STATES, _STATES, strict=True
 SIZES: dict[str, float] = dict(zip(NODE_SIZES, (0.0, ENLARGED_MM, MEASURABLE_MM), strict=True))
 """Choices of the size filter, with the least short axis (mm) that each lets through."""
 _ORDERS: tuple[tuple[Callable[[Finding, Observation], object], bool], ...] = (
-    (lambda _finding, seen: -1.0 if seen.score is None else seen.score, True),
+    (lambda _finding, seen: -1.0 if seen.confidence is None else seen.confidence, True),
     (lambda _finding, seen: _short_mm(seen), True),
     (lambda finding, _seen: _natural(finding.label), False),
     (lambda _finding, seen: list(State).index(seen.state), False),
     (lambda _finding, seen: seen.centre[2], True),
+    (lambda finding, seen: (not finding.region, finding.region, finding.side.value, -(seen.confidence or 0.0)), False),
 )
 ORDERS = dict(zip(NODE_ORDERS[: -len(PET_ORDERS)], _ORDERS, strict=True))
 """Choices of the order: the sort key, and whether the largest comes first. Position runs from head to feet. Those by uptake are
@@ -96,7 +97,7 @@ def summary(session: DetectionScene) -> str:
     parts = [f"{unchecked} unchecked proposal{'s' * (unchecked != 1)}"] * (unchecked > 0)
     parts += [f"{len(checked)} checked node{'s' * (len(checked) != 1)}"] * bool(checked)
     parts += [f"{enlarged} enlarged"] * bool(sized)
-    parts += [f"{rejected} rejected"] * (rejected > 0) + [f"{hidden} below the score"] * (hidden > 0)
+    parts += [f"{rejected} rejected"] * (rejected > 0) + [f"{hidden} less probable hidden"] * (hidden > 0)
     return ", ".join(parts) + f".{_CHECK * (unchecked > 0)}"
 
 
@@ -211,7 +212,8 @@ def _line(finding: Finding, seen: Observation, uptake: Uptake | None) -> NodeLin
     cells = (
         finding.label,
         state(seen),
-        "" if seen.score is None else f"{seen.score:.2f}",
+        "" if seen.confidence is None else f"{seen.confidence:.2f}",
+        finding.region_text,
         length_text(seen.long_axis),
         length_text(seen.short_axis),
         str(len(tracklet.boxes)),

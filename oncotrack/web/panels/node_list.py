@@ -18,8 +18,8 @@ from oncotrack.web.tools import Command, page_command
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-_CELLS = ("label", "state", "score", "long", "short", "slices", "volume", "size", "suv_max", "suv_peak", "suv_mean",
-          "metabolic", "tlg", "distance", "region", "side", "site")  # fmt: skip
+_CELLS = ("label", "state", "score", "region", "long", "short", "slices", "volume", "size", "suv_max", "suv_peak",
+          "suv_mean", "metabolic", "tlg", "distance", "reach", "side", "site")  # fmt: skip
 _REVERSE = NODES.table["reverse_order"]
 
 
@@ -39,6 +39,7 @@ class NodeList:
                 "nodes": [],
                 "node_summary": "",
                 "node_threshold": session.threshold,
+                "node_hidden": 0,
                 "node_shown": next(iter(panel.SHOWN)),
                 "node_size": next(iter(panel.SIZES)),
                 "node_order": next(iter(panel.ORDERS)),
@@ -57,6 +58,7 @@ class NodeList:
         """Update the rows from the session."""
         state, current = self._viewer.state, self._session.current
         state.node_summary = panel.summary(self._session)
+        state.node_threshold, state.node_hidden = self._session.threshold, self._session.hidden_count
         lines = panel.lines(
             self._session, state.node_shown, state.node_size, state.node_order, state.is_node_order_reversed
         )
@@ -76,10 +78,15 @@ class NodeList:
         """Create the summary, the slider, the filters and the rows."""
         html.P("{{ node_summary }}", **raw(data_node_summary="yes"))
         v.VSlider(
-            v_model=("node_threshold",), label="Score", name="Score", min=0, max=1, step=0.01, hide_details=True, density="compact",
+            v_model=("node_threshold",), label="Probability", name="Least probability", min=0, max=1, step=0.01, hide_details=True, density="compact",
             **raw(data_threshold="yes"),
         )  # fmt: skip
-        html.P("Proposals that score less than {{ node_threshold.toFixed(2) }} are hidden.", classes="quiet")
+        html.P(
+            "{{ node_hidden ? node_hidden + (node_hidden === 1 ? ' proposal' : ' proposals') + ' less probable than ' "
+            "+ node_threshold.toFixed(2) + ' hidden; move the slider to the left to show more.' "
+            ": 'All proposals are shown.' }}",
+            classes="quiet", **raw(data_node_hidden="yes"),
+        )  # fmt: skip
         with html.Div(classes="d-flex flex-wrap my-2", style="gap: 8px 4px;"):
             for name, label, choices in (
                 ("node_shown", "State", panel.SHOWN),
@@ -99,7 +106,7 @@ class NodeList:
         with html.Div(style="max-height: 28vh; overflow-y: auto;"):
             NODES.rows(
                 self._viewer,
-                "{{ ' · ' + row.state + (row.score ? ' · score ' + row.score : '') }}",
+                "{{ ' · ' + row.state + (row.score ? ' · ' + row.score : '') }}",
                 self._details,
                 lambda: None,
             )
@@ -107,6 +114,7 @@ class NodeList:
 
     def _details(self) -> None:
         with html.Div(classes="more"):
+            html.Span("{{ row.region }}", v_if=("row.region",), classes="region mr-1")
             html.Span(
                 f"{{{{ row.size === '{NOT_MEASURED}' ? 'box ' : '' }}}}{{{{ row.long }}}} mm x {{{{ row.short }}}} mm · "
                 "{{ row.slices }} {{ row.slices === '1' ? 'slice' : 'slices' }} · {{ row.volume }} ml"
@@ -119,7 +127,7 @@ class NodeList:
                 **raw(data_uptake=("row.label",)),
             )
             html.Span(
-                "{{ row.distance ? row.distance + ' mm from the tumour, ' + row.region + ' · ' : '' }}"
+                "{{ row.distance ? row.distance + ' mm from the tumour, ' + row.reach + ' · ' : '' }}"
                 "{{ [row.side, row.site].filter(Boolean).join(' ') }}",
                 v_if=("row.suv_max",),
                 style="display: block;",
