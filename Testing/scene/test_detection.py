@@ -19,6 +19,7 @@ from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.findings.tracklet_edits import Rerun, replace_tracklet
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
+from oncotrack.scene.choices import NODE_COLUMNS
 from oncotrack.scene.detection.detection import DetectionScene
 from oncotrack.scene.detection.panel import lines, navigation_order, possible_methods, summary
 from oncotrack.scene.files.storage import open_scene, save_scene
@@ -28,7 +29,7 @@ from oncotrack.scene.nodes.shapes import BOX, OUTLINE
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.views.application import new_scene
 
-SIZE = 7  # the column of the RECIST size
+SIZE = NODE_COLUMNS.index("RECIST size")
 PLACES = (((12.0, -8.0, 6.0), 8.5), ((-15.0, 5.0, -4.0), 6.0), ((-10.0, -12.0, 10.0), 4.5), ((0.0, 14.0, 0.0), 4.0))
 
 

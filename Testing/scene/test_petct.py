@@ -63,7 +63,7 @@ def detected(session, images):
 
 def table(session, order="score"):
     """Return the cells of each line, from SUVmax on."""
-    return [(line.cells[0], *line.cells[8:]) for line in panel.lines(session, order=order)]
+    return [(line.cells[0], *line.cells[9:]) for line in panel.lines(session, order=order)]
 
 
 def test_a_pet_is_shown_over_the_ct_with_its_own_window(session, view, images):

@@ -78,7 +78,7 @@ def test_unchecked_proposals_are_neither_called_nodes_nor_enlarged(nodes):
     assert node_panel.summary(nodes) == "2 unchecked proposals. Check every one, and look for missed nodes."
     assert node_panel.outcome_text(nodes, nodes.detected) == node_panel.summary(nodes)
     first = next(line for line in node_panel.lines(nodes) if line.cells[0] == "LN 1")
-    assert first.cells[3:5] == ("18.0", "18.0") and first.cells[-1] == "not measured"
+    assert first.cells[4:6] == ("18.0", "18.0") and first.cells[8] == "not measured"
     assert "sides of its largest slice box" in first.tip
     nodes.accept()
     assert node_panel.summary(nodes).startswith("1 unchecked proposal, 1 checked node, 1 enlarged.")
