@@ -105,7 +105,7 @@ def test_the_projection_is_shown_in_the_3d_view_and_turned_by_the_mouse(reader):
     press(reader, "show_projection")
     reader.until("s('pet').is_projected")
     projected = reader.picture("FollowUp3D", other_than=solid)
-    assert reader.state("view_scans")["FollowUp3D"]["visit"] == "pet.nii.gz"
+    reader.until("s('view_scans').FollowUp3D.visit === 'pet.nii.gz'")
     box = reader.page.locator(".layout-grid-item:has([data-view='FollowUp3D'])").bounding_box()
     middle = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
     reader.drag_pixels(middle, (middle[0] + 60, middle[1]))
