@@ -210,7 +210,7 @@ def test_files_that_cannot_be_compared_raise_an_error(tmp_path):
         evaluate_detection(bare, truth)
     path = tmp_path / "p.json"
     for text, message in (
-        ("{", "not a readable JSON"),
+        ("{", "is not JSON"),
         ("[]", "neither a findings file"),
         ('{"findings": [{"score": 1}]}', 'finding 1 has no "box_ras"'),
         ('{"findings": [{"box_ras": [[1, 0, 0], [0, 1, 1]]}]}', "inside out"),

@@ -141,13 +141,20 @@ def test_saving_writes_the_same_file_in_the_present_version(findings):
     old = json.loads(text.replace('"centre"', '"position_ras"').replace('"expected"', '"expected_ras"'))
     old["findings"][0]["observations"]["t2"]["state"] = "not found"
     for finding in old["findings"]:
-        finding |= {"side": "", "comment": "", "reader": "", "split_from": ""}
+        finding |= {"side": "", "comment": "", "reader": "", "split_from": "", "region": ""}
         for observation in finding["observations"].values():
-            observation |= {"uptake": None, "assessment": json.loads(NOT_ASSESSED)}
+            observation |= {"uptake": None, "probability": None, "assessment": json.loads(NOT_ASSESSED)}
+            observation["provenance"]["doubts"] = []
     for time_point in old["time_points"]:
         time_point["slice_mm"] = None
     old["findings"][1] |= {"side": "left", "site": ""}
-    assert json.loads(findings.to_json()) == {**old, "version": 3, "notes": [], "measurements": []}
+    assert json.loads(findings.to_json()) == {
+        **old,
+        "version": 3,
+        "notes": [],
+        "measurements": [],
+        "criteria": "recist11",
+    }
     again = FindingList.from_json(findings.to_json())
     assert again.findings == findings.findings and again.time_points == findings.time_points
 

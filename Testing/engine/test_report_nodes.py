@@ -24,7 +24,7 @@ def test_every_node_has_its_row_and_picture(node_scan, tmp_path):
     assert f"{len(found)} unchecked proposals" in page and "not measured" in page
     for finding in found:
         axes = finding.at("ct")
-        assert f"box {axes.long_axis.length_mm:.1f} x {axes.short_axis.length_mm:.1f} mm" in page
+        assert f"box {axes.long_axis.length_mm:.1f} mm x {axes.short_axis.length_mm:.1f} mm" in page
         assert np.isfinite(axes.centre).all()
     assert "0 unchecked proposals" in write_node_report(tmp_path / "none.html", ct, [], "ct").read_text()
 

@@ -7,7 +7,7 @@ import zipfile
 
 import pytest
 
-from oncotrack.background import isolation
+from oncotrack.background import helper_process, isolation
 from oncotrack.errors import Cancelled, InputError, MissingPackageError, OutputError
 from oncotrack.scene.files.storage import open_scene, open_task, save_scene, save_task
 from oncotrack.scene.nodes.volumes import add_volume
@@ -197,6 +197,7 @@ def test_a_scene_is_tried_in_the_helper_process(saved, scene, tmp_path, helped, 
     with pytest.raises(InputError, match=r"CT\.nrrd in it is damaged"):
         open_scene(scene, tmp_path / "cut.mrb")
     monkeypatch.setattr(isolation, "SECONDS", 0.0)
+    monkeypatch.setattr(helper_process, "_POLL_S", 0.001)
     with pytest.raises(InputError, match=r"patient\.mrb could not be read within"):
         open_scene(scene, saved)
     assert scene.GetNumberOfNodes() == nodes

@@ -28,7 +28,7 @@ def test_a_finding_is_described_in_its_card_and_each_change_is_undone(reader, se
     card.locator("[data-about='side']").click()
     page.get_by_role("option", name="right", exact=True).click()
     reader.until("s('about').side === 'right' && s('about').reader === 'Dr Example'")
-    assert page.locator("[data-described='L 1']").inner_text() == "non-target, right liver"
+    assert page.locator("[data-described='L 1']").text_content() == "non-target, right liver"
     kept = server.autosaved["findings"][0]
     assert (kept["role"], kept["side"], kept["site"], kept["comment"]) == (
         "non-target",

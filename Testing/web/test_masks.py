@@ -98,7 +98,7 @@ def test_two_diameters_become_a_mask(masks, pair, mask_server):
     masks.until("s('masks').length === 1 && s('masks')[0].mask === 'in one slice'")
     masks.picture(VIEW, other_than=before)
     assert float(row(masks)["long"]) == pytest.approx(18, abs=1.5)
-    assert f"{row(masks)['long']} x" in masks.state("mask_words")
+    assert f"{row(masks)['long']} mm x" in masks.state("mask_words")
     seen = autosaved(mask_server)
     assert seen["mask"]["bits"] and seen["state"] == "proposed"
 

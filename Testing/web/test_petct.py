@@ -129,7 +129,7 @@ def test_a_tumour_is_clicked_nodes_are_detected_corrected_saved_and_reopened(rea
     reader.until("s('nodes').length === 2 && !s('job').text")
     reader.close_message()
     rows = {row["label"]: row for row in reader.state("nodes")}
-    assert [rows[label]["region"] for label in ("LN 1", "LN 2")] == ["proximal", "distal"]
+    assert [rows[label]["reach"] for label in ("LN 1", "LN 2")] == ["proximal", "distal"]
     shown = reader.page.locator("[data-uptake='LN 1']").inner_text()
     assert f"SUVmax {rows['LN 1']['suv_max']}" in shown and "TLG" in shown
     assert sorted_labels(reader, "distance") == ["LN 1", "LN 2"]

@@ -88,7 +88,7 @@ def overview(group: str) -> str:
     if group == "oncotrack":
         options = [
             "  --version            Show the version and exit.",
-            "  --unsafe-in-process  Read scans in this process, which damaged files may stop.",
+            "  --unsafe-in-process  Read scans in this process; a damaged file may end it.",
             *options,
         ]
     return "\n".join(

@@ -112,6 +112,7 @@ def measure_each(
     lesions = list(zip_longest(before, [match.observation() for match in matches]))
 
     def measured(lesion: tuple[Observation | None, Observation]) -> Observation:
+        """Return one match, measured where it can be."""
         return measure_if_possible(pair, lesion[0], lesion[1]) if lesion[0] is not None else lesion[1]
 
     done: list[Observation] = []

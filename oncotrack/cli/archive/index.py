@@ -33,7 +33,7 @@ def index(
     workers: Annotated[int, typer.Option("--workers", min=0, help="Number of processes; 0 for one a core.")] = 0,
     json: Json = None,
 ) -> None:
-    """Index the series of an archive, and choose which one of each study is read.
+    """Index the series of an archive, and choose which are read.
 
     Only headers are read. Where the index exists, folders that have not changed since are not read again.
     """

@@ -25,7 +25,7 @@ def second_look(
     ] = None,
     device: Device = "auto",
 ) -> None:
-    """Train the second look at the proposals in CT, and calibrate its probabilities.
+    """Train and calibrate the second look at the proposals in CT.
 
     Training data: real CTs with synthetic nodes inserted into deep fat, and annotated CTs; in both the detector's other
     proposals are the counter-examples. One CT is read at a time.

@@ -128,7 +128,7 @@ def _trachea(tissues: Tissues, middle: np.ndarray) -> tuple[np.ndarray, float | 
     mm, step = grid.spacing[0], grid.spacing[2]
     air = tissues.gas & (tissues.hu < _TRACHEA_HU) & ~np.asarray(ndimage.binary_dilation(
         ndimage.binary_opening(tissues.lungs, disc(2)), disc(1)
-    ))  # fmt: skip
+    ), bool)  # fmt: skip
     chains: list[list[tuple[int, float, float]]] = []
     current: list[list[tuple[int, float, float]]] = []
     for k in range(len(air) - 1, -1, -1):
@@ -177,7 +177,7 @@ def _lung_ends(tissues: Tissues) -> tuple[float | None, np.ndarray, float, bool]
         return None, np.full(lungs.shape[1:], np.nan), np.nan, False
     apex = float(seen[-1]) if seen[-1] < len(lungs) - 2 else None
     footprint = lungs.any(0)
-    core = np.asarray(ndimage.binary_erosion(footprint, disc(round(_RECESS_MM / mm))[0], border_value=1))
+    core = np.asarray(ndimage.binary_erosion(footprint, disc(round(_RECESS_MM / mm))[0], border_value=1), bool)
     core = core if core.any() else footprint
     lowest = np.where(core, lungs.argmax(0), 0).astype(float)
     _, nearest = ndimage.distance_transform_edt(~core, return_indices=True)  # pyright: ignore[reportGeneralTypeIssues]

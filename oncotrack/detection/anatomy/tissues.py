@@ -81,9 +81,12 @@ class Tissues:
     def blood_hu(self) -> float:
         """HU of the brightest large soft tissues, which are the heart and the great vessels in an enhanced scan."""
         soft = (
-            self.body & (self.hu > 0) & (self.hu < 400) & ~np.asarray(ndimage.binary_dilation(self.bone, iterations=2))
+            self.body
+            & (self.hu > 0)
+            & (self.hu < 400)
+            & ~np.asarray(ndimage.binary_dilation(self.bone, iterations=2), bool)
         )
-        soft = np.asarray(ndimage.binary_erosion(soft, np.ones((1, 3, 3))))
+        soft = np.asarray(ndimage.binary_erosion(soft, np.ones((1, 3, 3))), bool)
         return float(np.percentile(self.hu[soft], 97)) if soft.any() else _UNENHANCED_HU
 
     @cached_property

@@ -54,7 +54,7 @@ def features(volume: Volume, box: Box, anatomy: Anatomy, region: regions.Region 
     ends = sorted(continuation(mask, hu, spacing[0]))
     big = _grown(mask, hu, patch)
     axes = _axes_mm(mask, spacing)
-    inner = np.asarray(ndimage.binary_erosion(mask, np.ones((1, 3, 3))))
+    inner = np.asarray(ndimage.binary_erosion(mask, np.ones((1, 3, 3))), bool)
     inner = inner if inner.sum() > 6 else mask
     volume_mm3 = mask.sum() * float(np.prod(spacing))
     k, j, i = anatomy.index_of((low + high) / 2)

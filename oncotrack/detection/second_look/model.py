@@ -80,7 +80,8 @@ class SecondLook:
             raise WeightsError(
                 f"{path.name} was made for other features than this version of OncoTrack computes. Train it again."
             )
-        return cls(*values, bias)
+        mean, scale, weights = values
+        return cls(mean, scale, weights, bias)
 
     def probability(self, inputs: np.ndarray) -> np.ndarray:
         """Return the probability that each proposal is a node, (N,).
