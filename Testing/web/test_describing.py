@@ -63,9 +63,11 @@ def test_a_lesion_in_view_is_selected_without_panning(reader, pair):
 
     reader.follow(pair, 0)
     reader.follow(pair, 1)
+    reader.rest()
     before = middle("BaselineAxial")
     reader.page.locator("[data-finding='L 1']").click()
     reader.until("s('findings')[0].is_current")
+    reader.rest()
     after = middle("BaselineAxial")
     assert after[:2] == before[:2] and after[2] != before[2]
 

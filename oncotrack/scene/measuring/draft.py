@@ -94,6 +94,8 @@ class Draft:
         display = node.GetDisplayNode()
         display.SetSelectedColor(*COLOUR)
         display.SetGlyphScale(1.6)
+        if key == ANGLE:
+            node.GetMeasurement("angle").SetEnabled(False)  # it reports an error while two points coincide
         return node
 
     def _on_point(self, node: slicer.vtkMRMLMarkupsNode) -> None:
