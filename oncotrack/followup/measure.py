@@ -111,14 +111,13 @@ def measure_each(
 
     lesions = list(zip_longest(before, [match.observation() for match in matches]))
 
-    def measured(lesion: tuple[Observation | None, Observation]) -> Observation:
-        """Return one match, measured where it can be."""
+    def _measured(lesion: tuple[Observation | None, Observation]) -> Observation:
         return measure_if_possible(pair, lesion[0], lesion[1]) if lesion[0] is not None else lesion[1]
 
     done: list[Observation] = []
     for first in range(0, len(lesions), parallel_items()):
         progress(first / len(lesions), lesion_message(first, len(lesions)))
-        done += map_in_threads(measured, lesions[first : first + parallel_items()], torch.device("cpu"))
+        done += map_in_threads(_measured, lesions[first : first + parallel_items()], torch.device("cpu"))
     return done
 
 
