@@ -118,7 +118,7 @@ def test_a_patient_goes_from_the_archive_through_two_sessions(
         reader.tab("Findings")
         reader.page.screenshot(path=f"{folder}/reopened.png")
     for each in (server, again):
-        assert "Doe" not in each.log and "Traceback" not in each.log
+        assert "Doe" not in each.log and "Traceback" not in each.faults
     assert not list(tmp_path.rglob(".oncotrack-*"))
     context.close()
     again.stop()

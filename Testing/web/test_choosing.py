@@ -43,7 +43,7 @@ def reader(start, browser, make_reader, folders, tmp_path_factory):
     yield reader
     context.close()
     assert server.stop() == 0
-    assert "Traceback" not in server.log
+    assert "Traceback" not in server.faults
 
 
 def row(reader, number: int):

@@ -154,4 +154,4 @@ def test_a_tumour_is_clicked_nodes_are_detected_corrected_saved_and_reopened(rea
         label: row["suv_max"] for label, row in rows.items()
     }
     assert pet_server.out.joinpath("scene.mrb").is_file()
-    assert "Traceback" not in pet_server.log
+    assert "Traceback" not in pet_server.faults
