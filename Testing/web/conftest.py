@@ -226,7 +226,8 @@ class Reader:
         return box["x"] + frame[1] + x, box["y"] + frame[0] + height - y
 
     def scroll_to(self, view: str, ras, axis: int = 2) -> None:
-        """Turn the wheel over a view until it shows the slice of a position."""
+        """Turn the wheel over a view until it shows the slice of a position, once the views are at rest."""
+        self.rest()
         for _ in range(120):
             matrix = np.linalg.inv(np.reshape(self.state("views")[view]["ras_to_xy"], (4, 4)))
             away = ras[axis] - matrix[axis, 3]
