@@ -79,7 +79,7 @@ def slow_double_click(reader, view: str = VIEW) -> None:
         reader.page.mouse.down(click_count=count)
         reader.page.mouse.up(click_count=count)
         if count == 1:
-            reader.page.wait_for_timeout(250)
+            reader.page.wait_for_timeout(150)
 
 
 def test_a_double_click_while_placing_maximises_and_places_nothing_and_a_drag_draws_a_line(measuring):
