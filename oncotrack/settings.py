@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -152,3 +153,12 @@ def _adapter() -> Any:
     from pydantic import ConfigDict, TypeAdapter, with_config
 
     return TypeAdapter(with_config(ConfigDict(strict=True, extra="forbid", allow_inf_nan=False))(Choices))
+
+
+def toml() -> Any:
+    """Return the module that parses TOML: Python's own or, before Python 3.11, the package tomli."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib  # pyright: ignore[reportMissingImports]
+    return tomllib

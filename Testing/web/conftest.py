@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from three_visits import scan
 from viewer_process import ViewerProcess
 
 from oncotrack.bench.view import find_browser
@@ -206,6 +207,14 @@ class Reader:
             arg=count,
             polling=_POLL_MS,
         )
+
+    def tab_to(self, selector: str, limit: int) -> None:
+        """Press Tab until an element has the focus, so many times at most."""
+        for _ in range(limit):
+            if self.page.evaluate("selector => !!document.activeElement?.closest(selector)", selector):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError(f"Tab never reaches {selector}")
 
     def command(self, name: str) -> None:
         """Click a command's button in the bar."""
@@ -446,3 +455,19 @@ def reader(context, server, page_of) -> Reader:
     reader = page_of(context, lambda reader: reader.open(server.url.split("?")[0]))
     reader.clear()
     return reader
+
+
+@pytest.fixture(scope="module")
+def three_visit_page(start, browser, make_reader, tmp_path_factory):
+    """Open a page with three visits, followed by registration alone; gives the reader and the server."""
+    folder = tmp_path_factory.mktemp("visits")
+    scans = [save(scan(visit), folder / f"visit{visit + 1}.nii.gz") for visit in range(3)]
+    server = start(scans, folder / "out")
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    reader = make_reader(context.new_page())
+    reader.open(server.url)
+    reader.page.evaluate("trame.state.set('method', 'affine')")
+    reader.until("s('method_tip').includes('registration') && !s('job').text")
+    yield reader, server
+    context.close()
+    assert server.stop() == 0

@@ -7,50 +7,24 @@ import json
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from three_visits import LESIONS, scan
-
-from oncotrack.images.files import save
+from three_visits import LESIONS
 
 NEW = (0.0, 25.0, 6.0)
-
-
-@pytest.fixture(scope="module")
-def course(start, browser, make_reader, tmp_path_factory):
-    """Open a page with three visits."""
-    folder = tmp_path_factory.mktemp("response")
-    scans = [save(scan(visit), folder / f"visit{visit + 1}.nii.gz") for visit in range(3)]
-    server = start(scans, folder / "out")
-    context = browser.new_context(viewport={"width": 1366, "height": 768})
-    reader = make_reader(context.new_page())
-    reader.open(server.url)
-    reader.page.evaluate("trame.state.set('method', 'affine')")
-    reader.until("s('method_tip').includes('registration') && !s('job').text")
-    yield reader, server
-    context.close()
-    assert server.stop() == 0
+MOST_TABS = 160
 
 
 @pytest.fixture
-def reader(course):
-    course[0].page.evaluate("trame.trigger('oncotrack.command', ['show_visit', 1, ''])")
-    course[0].until("s('visits').shown === 1 && !s('job').text")
-    course[0].clear()
-    course[0].page.evaluate("trame.state.set('response_as', 'target')")
-    course[0].tab("Response")
-    return course[0]
+def reader(three_visit_page):
+    three_visit_page[0].page.evaluate("trame.trigger('oncotrack.command', ['show_visit', 1, ''])")
+    three_visit_page[0].until("s('visits').shown === 1 && !s('job').text")
+    three_visit_page[0].clear()
+    three_visit_page[0].page.evaluate("trame.state.set('response_as', 'target')")
+    three_visit_page[0].tab("Response")
+    return three_visit_page[0]
 
 
 def cells(reader, head: str) -> list[str]:
     return next(line["cells"] for line in reader.state("response")["lines"] if line["head"].startswith(head))
-
-
-def tab_to(reader, selector: str, limit: int = 160) -> None:
-    """Press Tab until an element has the focus."""
-    for _ in range(limit):
-        if reader.page.evaluate("selector => !!document.activeElement?.closest(selector)", selector):
-            return
-        reader.page.keyboard.press("Tab")
-    raise AssertionError(f"Tab never reaches {selector}")
 
 
 def choose(reader, field: str, title: str) -> None:
@@ -64,8 +38,8 @@ def faults(reader) -> list[str]:
             for node in each["nodes"]]  # fmt: skip
 
 
-def test_by_mouse_alone(reader, course):
-    page, server = reader.page, course[1]
+def test_by_mouse_alone(reader, three_visit_page):
+    page, server = reader.page, three_visit_page[1]
     page.locator("[data-response='organ'] input, input[data-response='organ']").first.fill("liver")
     page.locator("[data-do='response_click']").click()
     reader.until("s('response_picks')")
@@ -132,41 +106,41 @@ def test_by_mouse_alone(reader, course):
     assert "L 3 at each visit" in (server.out / "response.html").read_text()
 
 
-def test_by_keyboard_alone(reader, course):
-    keys, server = reader.page.keyboard, course[1]
-    tab_to(reader, ".layout-grid-item:has([data-view='BaselineAxial'])")
+def test_by_keyboard_alone(reader, three_visit_page):
+    keys, server = reader.page.keyboard, three_visit_page[1]
+    reader.tab_to(".layout-grid-item:has([data-view='BaselineAxial'])", MOST_TABS)
     pan_to(reader, "BaselineAxial", LESIONS[0])
     keys.press("1")  # a window: the keys of the views work on this tab too
-    tab_to(reader, "[role=tab]")
+    reader.tab_to("[role=tab]", MOST_TABS)
     keys.press("ArrowLeft")
     keys.press("Enter")
     reader.until("s('tab') === 'findings' && s('keys')['='] === 'measure_match'")
-    tab_to(reader, ".layout-grid-item:has([data-view='BaselineAxial'])")
+    reader.tab_to(".layout-grid-item:has([data-view='BaselineAxial'])", MOST_TABS)
     keys.press("+")
     reader.until("s('findings').length === 1 && s('match').label && !s('job').text")
     keys.press("=")
     reader.until("!s('job').text && s('findings')[0].change.includes('mm')")
     keys.press("a")
     reader.until("s('findings')[0].state === 'accepted'")
-    tab_to(reader, "[data-do='find_all_in_every_visit']")
+    reader.tab_to("[data-do='find_all_in_every_visit']", MOST_TABS)
     keys.press("Enter")
     reader.until("!s('job').text && s('visits').rows[0].cells[2].includes('mm')")
-    tab_to(reader, "[role=tab]")
+    reader.tab_to("[role=tab]", MOST_TABS)
     keys.press("ArrowRight")
     keys.press("Enter")
     reader.until("s('tab') === 'response' && s('keys')['*'] === 'response_target'")
     keys.press("*")
     reader.until("s('response').headline")
-    tab_to(reader, "[data-response-cell='L 1 2']")
+    reader.tab_to("[data-response-cell='L 1 2']", MOST_TABS)
     keys.press("Enter")
     reader.until("s('response').shown === 2 && s('judged').long_mm && !s('job').text")
     before = reader.state("judged")["long_mm"]
-    tab_to(reader, "[data-response='long_mm']")
+    reader.tab_to("[data-response='long_mm']", MOST_TABS)
     keys.press("Control+a")
     keys.type(f"{float(before) + 4:.1f}")
     keys.press("Tab")
     reader.until(f"!s('job').text && Math.abs(s('judged').long_mm - {before} - 4) < 0.2")
-    tab_to(reader, ".layout-grid-item:has([data-view='FollowUpAxial'])")
+    reader.tab_to(".layout-grid-item:has([data-view='FollowUpAxial'])", MOST_TABS)
     keys.press("!")
     reader.until("s('findings').length === 2")
     assert cells(reader, "New lesions")[2] == "L 2"
@@ -178,7 +152,7 @@ def test_by_keyboard_alone(reader, course):
     keys.press("Control+z")
     keys.press("Control+s")
     reader.until("!s('unsaved') && s('saved').includes('findings.json')")
-    tab_to(reader, "[data-do='response_report']")
+    reader.tab_to("[data-do='response_report']", MOST_TABS)
     keys.press("Enter")
     reader.until("s('saved').includes('response.html') && !s('job').text")
     assert list(observations(server, "findings.json")) == ["L 1"]

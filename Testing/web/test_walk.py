@@ -6,31 +6,15 @@ import json
 
 import numpy as np
 import pytest
-from three_visits import LESIONS, place, scan
+from three_visits import LESIONS, place
 
-from oncotrack.images.files import save
-
-
-@pytest.fixture(scope="module")
-def walk(start, browser, make_reader, tmp_path_factory):
-    """Open a page with three visits."""
-    folder = tmp_path_factory.mktemp("walk")
-    scans = [save(scan(visit), folder / f"visit{visit + 1}.nii.gz") for visit in range(3)]
-    server = start(scans, folder / "out")
-    context = browser.new_context(viewport={"width": 1366, "height": 768})
-    reader = make_reader(context.new_page())
-    reader.open(server.url)
-    reader.page.evaluate("trame.state.set('method', 'affine')")
-    reader.until("s('method_tip').includes('registration') && !s('job').text")
-    yield reader, server
-    context.close()
-    assert server.stop() == 0
+MOST_TABS = 120
 
 
 @pytest.fixture
-def reader(walk):
-    walk[0].clear()
-    return walk[0]
+def reader(three_visit_page):
+    three_visit_page[0].clear()
+    return three_visit_page[0]
 
 
 def seen(server) -> dict:
@@ -40,24 +24,15 @@ def seen(server) -> dict:
     return {labels[key]: value for key, value in document["findings"][0]["observations"].items()}
 
 
-def tab_to(reader, selector: str, limit: int = 120) -> None:
-    """Press Tab until an element has the focus."""
-    for _ in range(limit):
-        if reader.page.evaluate("selector => !!document.activeElement?.closest(selector)", selector):
-            return
-        reader.page.keyboard.press("Tab")
-    raise AssertionError(f"Tab never reaches {selector}")
-
-
 def middle(reader) -> np.ndarray:
     shown = reader.state("views")["BaselineAxial"]
     inverse = np.linalg.inv(np.reshape(shown["ras_to_xy"], (4, 4)))
     return (inverse @ [*np.divide(shown["size"], 2), 0, 1])[:3]
 
 
-def test_by_keyboard_alone(reader, walk):
+def test_by_keyboard_alone(reader, three_visit_page):
     keys = reader.page.keyboard
-    tab_to(reader, ".layout-grid-item:has([data-view='BaselineAxial'])")
+    reader.tab_to(".layout-grid-item:has([data-view='BaselineAxial'])", MOST_TABS)
     for axis, forward, backward in ((2, "ArrowUp", "ArrowDown"), (0, "Shift+ArrowLeft", "Shift+ArrowRight"),
                                     (1, "Shift+ArrowUp", "Shift+ArrowDown")):  # fmt: skip
         for _ in range(40):
@@ -71,10 +46,10 @@ def test_by_keyboard_alone(reader, walk):
     reader.until("s('findings').length === 1 && s('match').label && !s('job').text")
     keys.press("a")
     reader.until("s('findings')[0].state === 'accepted'")
-    tab_to(reader, "[data-do='find_all_in_every_visit']")
+    reader.tab_to("[data-do='find_all_in_every_visit']", MOST_TABS)
     keys.press("Enter")
     reader.until("!s('job').text && s('visits').rows[0].cells[2] === 'proposed'")
-    tab_to(reader, "[data-visit='2']")
+    reader.tab_to("[data-visit='2']", MOST_TABS)
     keys.press("Enter")
     reader.until("s('visits').shown === 2 && !s('job').text")
     keys.press("a")
@@ -85,11 +60,11 @@ def test_by_keyboard_alone(reader, walk):
     reader.until("s('findings')[0].state === 'accepted'")
     keys.press("Control+s")
     reader.until("!s('unsaved') && s('saved').includes('findings.json')")
-    states = {label: each["state"] for label, each in seen(walk[1]).items()}
+    states = {label: each["state"] for label, each in seen(three_visit_page[1]).items()}
     assert states == {"baseline": "accepted", "follow-up": "accepted", "follow-up 2": "accepted"}
 
 
-def test_by_mouse_alone(reader, walk):
+def test_by_mouse_alone(reader, three_visit_page):
     page = reader.page
     page.locator("[data-visit='1']").click()
     reader.until("s('visits').shown === 1 && !s('job').text && s('has_registration')")
@@ -107,9 +82,9 @@ def test_by_mouse_alone(reader, walk):
     reader.until("!s('unsaved') && s('saved').includes('findings.json')")
     page.locator("[data-save='save_report']").click()
     reader.until("s('saved').includes('report.html') && !s('job').text")
-    report = (walk[1].out / "report.html").read_text()
+    report = (three_visit_page[1].out / "report.html").read_text()
     assert "L 1" in report and "follow-up 2" in report
-    course = seen(walk[1])
+    course = seen(three_visit_page[1])
     assert np.linalg.norm(np.subtract(course["follow-up 2"]["position_ras"], place(1, 2))) < 12
     assert course["follow-up"]["state"] == "edited" and course["follow-up 2"]["state"] == "accepted"
 

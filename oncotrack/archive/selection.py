@@ -12,6 +12,7 @@ from typing import Any, Literal, get_type_hints
 from oncotrack.archive.entries import Entry
 from oncotrack.errors import InputError
 from oncotrack.images.dicom.kinds import LOCALIZER
+from oncotrack.settings import toml
 
 Wish = Literal["with", "without", "any"]
 Kernel = Literal["soft", "sharp", "any"]
@@ -57,13 +58,12 @@ class Rules:
         InputError
             The file cannot be read, or a rule is unknown or has a value that it cannot have.
         """
-        import tomllib  # pyright: ignore[reportMissingImports]  (tomli has the same functions before Python 3.11)
-
+        parser = toml()
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
+            values = parser.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
             raise InputError(f"{path} cannot be read: {error.strerror or error}. Check the path.") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (parser.TOMLDecodeError, UnicodeDecodeError) as error:
             raise InputError(f"{path} is not a TOML file: {error}.") from error
         return cls(**{name: _checked(path, name, value) for name, value in values.items()})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval  # a package of pydantic
 
 from oncotrack.errors import InputError
-from oncotrack.settings import settings_file
+from oncotrack.settings import settings_file, toml
 
 _EXAMPLE = """[clinic]
 kind = "dicomweb"
@@ -92,7 +91,7 @@ def read_archives(path: str | Path | None = None) -> dict[str, ArchiveSettings]:
 
     path = Path(path) if path else archives_file()
     try:
-        entries = _toml().loads(path.read_text(encoding="utf-8"))
+        entries = toml().loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise InputError(f"There are no archives yet: write {path}, for example\n{_EXAMPLE}") from error
     except (OSError, ValueError) as error:
@@ -177,14 +176,6 @@ def secret(archive: str, settings: ArchiveSettings, what: str) -> str:
         return keyring.get_password(f"oncotrack {archive}", settings.user or what.lower()) or ""
     except keyring.errors.KeyringError:
         return ""
-
-
-def _toml() -> Any:
-    if sys.version_info >= (3, 11):
-        import tomllib
-    else:
-        import tomli as tomllib  # pyright: ignore[reportMissingImports]
-    return tomllib
 
 
 @cache
