@@ -59,7 +59,7 @@ def load_both(reader):
     reader.until("Object.keys(s('archive_roles')).length === 2")
     if folder := os.environ.get("ONCOTRACK_SCREENSHOTS"):
         reader.page.locator("[data-archive]").scroll_into_view_if_needed()
-        reader.page.screenshot(path=f"{folder}/archive-{len(earlier['patient']) + later['results']}.png")
+        reader.page.screenshot(path=f"{folder}/archive-{'results' if later['results'] else 'scans'}.png")
     reader.page.locator("[data-load]").click()
     reader.until("s('has_registration') && !s('job').text")
 
