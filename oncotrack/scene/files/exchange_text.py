@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oncotrack.findings.patient import Patient
 from oncotrack.pacs.archive import SeriesEntry
 
 if TYPE_CHECKING:
@@ -19,7 +20,8 @@ NO_STUDY = "No study matches."
 def patient_text(found: FoundStudy) -> str:
     """Return the patient of a study, and whether results are stored with it."""
     stored = ", with stored results" if found.results else ""
-    return f"{found.study.patient_name} ({found.study.patient_id}){stored}"
+    name = Patient(name=found.study.patient_name).shown_name
+    return f"{name} ({found.study.patient_id}){stored}"
 
 
 def series_text(series: SeriesEntry) -> str:
