@@ -17,14 +17,6 @@ from oncotrack.phantom.dicom_series import write_series
 
 pytest.importorskip("dicomweb_client")
 pytest.importorskip("highdicom")
-pytestmark = pytest.mark.skipif(peer.program() is None, reason=peer.MISSING)
-
-
-@pytest.fixture(scope="module")
-def orthanc(tmp_path_factory):
-    server = peer.Orthanc(tmp_path_factory.mktemp("orthanc"))
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")
