@@ -16,7 +16,7 @@ from oncotrack.phantom.statistics import node_size
 
 THICKNESS_MM = (2.0, 3.0, 4.0, 5.0)
 """Slices of scans with chains."""
-_NODES = (2, 4)
+_MORE = (2, 4)
 _ATTEMPTS = 20
 _APART_MM = 4.0  # the third node of a chain does not lie in the first
 
@@ -30,7 +30,7 @@ def thick_slices(volume: Volume, thickness_mm: float) -> Volume:
 
 
 def chain(first: Implant, volume: Volume, rng: np.random.Generator) -> list[Implant]:
-    """Return a node with up to three more in the fat around it, each of which touches the one before.
+    """Return a node with two or three more in the fat around it, fewer where there is no room, each touching the one before.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def chain(first: Implant, volume: Volume, rng: np.random.Generator) -> list[Impl
         Draws number, sizes and directions.
     """
     nodes = [first]
-    for _ in range(int(rng.integers(*_NODES))):
+    for _ in range(int(rng.integers(*_MORE))):
         size = node_size(rng, "abdomen")
         node = Implant(first.centre, size.long, size.short, size.tall)
         for direction in rng.normal(size=(_ATTEMPTS, 3)):

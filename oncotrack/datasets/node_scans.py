@@ -64,7 +64,7 @@ def inserted_scan(volume: Volume, seed: int, count: int | None = None, *, is_nod
 
 
 def chain_scan(volume: Volume, seed: int, count: int = 10) -> Case:
-    """Insert chains of two to four nodes that touch one another into the deep fat of a real CT, of slices of 2 to 5 mm."""
+    """Insert chains of three or four nodes that touch one another into the deep fat of a real CT, of slices of 2 to 5 mm."""
     rng = np.random.default_rng([seed, 10])
     volume = thick_slices(volume, float(rng.choice(THICKNESS_MM)))
     where, phase = _nodal_fat(volume)
