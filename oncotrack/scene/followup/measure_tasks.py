@@ -21,7 +21,7 @@ def may_be_measured(finding: Finding, baseline_id: str, followup_id: str) -> boo
     before, match = finding.at(baseline_id), finding.at(followup_id)
     if before is None or match is None or not (before.is_there and match.is_there):
         return False
-    return not (match.is_decided and match.is_measured)
+    return not (match.is_decided and match.is_measured) or match.is_size_proposed
 
 
 class MeasureTasks:
