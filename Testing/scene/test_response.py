@@ -230,7 +230,7 @@ def test_the_size_of_an_accepted_match_is_a_proposal_until_it_is_accepted(follow
     assert all(each.is_size_proposed for each in seen()) and finding.uid in [each.uid for each in followed.unmeasured]
     assert [table_rows.rows(followed)[1][name] for name in ("state", "state_text")] == [
         "accepted",
-        "Accepted, size proposed",
+        "Size proposed",
     ]
     assert "size proposed" in label_with_state("L 2", seen()[1]) and "accepted, size proposed" in to_csv(
         followed.findings

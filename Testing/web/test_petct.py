@@ -99,6 +99,7 @@ def test_the_pet_is_fused_with_its_own_window_legend_and_value(reader):
     reader.until("s('mouse_mode') === 'suv-window'")
     reader.drag("BaselineAxial", AT, np.add(AT, (60, 30, 0)))
     reader.until("s('pet_range')[1] !== 10")
+    assert reader.state("message")["kind"] != "error", "the settings are kept without this choice"
     assert (reader.state("window_width"), reader.state("window_level")) == (SOFT_TISSUE.width, SOFT_TISSUE.level)
     reader.page.locator("[data-pet-window]").click()
     reader.page.evaluate("trame.state.set('pet_range', [0, 10])")
