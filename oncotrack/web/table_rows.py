@@ -20,6 +20,7 @@ STATES = {
     State.REJECTED: ("Rejected", "mdi-close-circle-outline"),
     State.ABSENT: ("Absent (reader)", "mdi-minus-circle-outline"),
 }
+SIZE_PROPOSED_ICON = "mdi-check-circle-outline"
 _HEADINGS = {State.NOT_FOUND: "Expected position of", State.ABSENT: "Former position of"}
 UNMATCHED = ("unmatched", "Not searched yet", "mdi-circle-outline")
 
@@ -69,7 +70,7 @@ def _row(finding: Finding, baseline: str, followup: str, is_current: bool, days:
     before, after = finding.at(baseline), finding.at(followup)
     value, words, icon = (after.state.value, *STATES[after.state]) if after else UNMATCHED
     if after is not None and after.is_size_proposed:
-        words, icon = words + SIZE_PROPOSED, "mdi-check-circle-outline"
+        words, icon = words + SIZE_PROPOSED, SIZE_PROPOSED_ICON
     return {
         "uid": finding.uid,
         "label": finding.label,
