@@ -113,7 +113,23 @@ def isolated(function: Reader) -> Reader:
     function : callable
         A function of a module; arguments and result can be pickled.
     """
+    return _isolated(function, streams=False)
 
+
+def isolated_stack(function: Reader) -> Reader:
+    """Mark a function as `isolated` does; what `arrays.stacked` makes in it travels while it is read.
+
+    The function must return that array, or drop it, without looking at its values.
+
+    Parameters
+    ----------
+    function : callable
+        As in `isolated`.
+    """
+    return _isolated(function, streams=True)
+
+
+def _isolated(function: Reader, *, streams: bool) -> Reader:
     @functools.wraps(function)
     def _call(*args: Any, **named: Any) -> Any:
         helper = _helpers.take()
@@ -122,10 +138,10 @@ def isolated(function: Reader) -> Reader:
                 return function(*args, **named)
         from oncotrack.background.helper_process import HelperEnded
 
-        memory = int(_SHARE * _physical_memory())
+        limits = {"seconds": SECONDS, "memory": int(_SHARE * _physical_memory())}
         try:
             with long_names_refused():
-                return helper.call(_call, *args, poll=stop_if_cancelled, seconds=SECONDS, memory=memory, **named)
+                return helper.call(_call, *args, poll=stop_if_cancelled, streams=streams, **limits, **named)
         except HelperEnded as error:
             raise InputError(_sentence(error, _name(args, named))) from error
         except MemoryError as error:
