@@ -155,19 +155,19 @@ def _check(outcome: Outcome, acknowledged: list[dict[str, str]], found: dict[str
 
 def kill_server(folder: Path, kills: int, seconds: float, seed: int) -> Outcome:
     """Kill so many viewers, or for so long, while a reader renames and describes findings in a browser."""
-    from viewer_in_browser import Session, scans
+    from viewer_in_browser import Session, small_scan
 
-    rng, outcome, started = random.Random(seed), Outcome(), time.monotonic()
-    with Session(folder, scans(folder)) as session:
+    rng, outcome, started, out = random.Random(seed), Outcome(), time.monotonic(), folder / "out"
+    findings = FindingList([TimePoint("t0", "Baseline")])
+    for _ in range(_MOST_FINDINGS):
+        findings.add("t0", Observation(centre=tuple(rng.uniform(-20, 20) for _ in range(3)), state=State.ACCEPTED))
+    out.mkdir()
+    findings.save(out / NAME)
+    with Session(folder, [small_scan(folder)]) as session:
         while outcome.kills < kills and time.monotonic() - started < seconds:
             page = session.start()
-            if page.evaluate("!!trame.state.get('autosaved').fits"):
-                page.locator("[data-autosave='restore']").click()
-                page.wait_for_function("trame.state.get('findings').length")
-            else:
-                box = page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").bounding_box()
-                page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-                page.wait_for_function("trame.state.get('findings').length && !trame.state.get('job').text")
+            page.locator("[data-autosave='restore']").click()
+            page.wait_for_function("trame.state.get('findings').length")
             shown = [_shown(page)]
             for _ in range(rng.randint(1, _MOST_EDITS)):
                 uid, text = rng.choice(list(shown[-1])), f"{rng.getrandbits(64)}"
