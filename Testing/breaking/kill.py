@@ -26,7 +26,7 @@ from oncotrack.findings.visit_table import description
 from oncotrack.web.autosave import NAME
 from oncotrack.web.results import FINDINGS, Results
 
-_LONGEST_S = 0.08  # time that a process of `engine` lives after its first edit
+_LONGEST_S = 0.25  # time that a process of `engine` lives after its first edit
 _MOST_FINDINGS = 12
 _MOST_EDITS = 20  # of a reader between two starts of the viewer
 _TYPED = ("label", "label", "site")
@@ -66,7 +66,7 @@ def whole(findings: FindingList) -> dict[str, str]:
 
 
 def rows(findings: FindingList) -> dict[str, str]:
-    """Return what the page's table tells of every finding that the reader can type, by UID."""
+    """Return what the page's table shows of every finding that the reader can type, by UID."""
     return {finding.uid: f"{finding.label}, {description(finding)}" for finding in findings}
 
 
@@ -188,7 +188,7 @@ def kill_server(folder: Path, kills: int, seconds: float, seed: int) -> Outcome:
 
 
 def _shown(page) -> dict[str, str]:
-    """Return what the page's table tells of every finding that the reader can type, by UID."""
+    """Return what the page's table shows of every finding that the reader can type, by UID."""
     return page.evaluate(
         "Object.fromEntries(trame.state.get('findings').map(row => [row.uid, `${row.label}, ${row.about}`]))"
     )

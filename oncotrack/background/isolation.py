@@ -70,6 +70,8 @@ class _Helpers:
 
 
 _helpers = _Helpers()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _helpers._idle.clear())  # they belong to the other process
 
 
 def use_helper(*modules: str, now: bool = False) -> None:
@@ -181,8 +183,10 @@ def _sentence(error: HelperEnded, name: str) -> str:
 
 
 def _name(args: tuple[Any, ...], named: dict[str, Any]) -> str:
-    """Return what was to be read: a path, or an object with a path."""
+    """Return what was to be read: a path, an object with a path, or the first of several paths."""
     first = next(iter((*args, *named.values())), "The file")
+    if isinstance(first, list | tuple) and first:
+        first = first[0]
     path = first if isinstance(first, str | Path) else getattr(first, "path", None)
     return str(path or "The file")
 
