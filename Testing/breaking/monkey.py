@@ -140,12 +140,13 @@ def monkey_scene(folder: Path, commands: int, cycles: int, seconds: float, seed:
 
 def monkey_browser(folder: Path, commands: int, seconds: float, seed: int) -> dict[str, Any]:
     """Click, drag, press keys and run commands on the page for the time; return what happened and the growth of memory."""
-    from viewer_in_browser import Session, scans
+    from viewer_in_browser import REGISTERED, Session, scans
 
     rng, started, done = random.Random(seed), time.monotonic(), 0
     said: set[str] = set()
     with Session(folder, scans(folder)) as session:
         page = session.start()
+        page.wait_for_function(REGISTERED)
         page.on("dialog", lambda dialog: dialog.accept())
         first = session.memory_mib
         while done < commands and time.monotonic() - started < seconds:

@@ -17,6 +17,7 @@ from oncotrack.findings.findings_json import FindingsDocument
 from oncotrack.findings.measurement import Measurement
 from oncotrack.findings.note import Note
 from oncotrack.findings.observation_edits import moved, with_alternative, with_state
+from oncotrack.json_text import read_text
 
 LONGEST = {"label": 100, "site": 200, "comment": 5000}
 """Most characters of what a reader types."""
@@ -605,14 +606,7 @@ def read_findings(path: str | Path) -> str:
     InputError
         There is no such file, it is a pipe or a device, or it is no text.
     """
-    try:
-        if not Path(path).is_file():  # a pipe would be waited for
-            raise FileNotFoundError
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} could not be read as a findings file. Choose a findings.json that OncoTrack wrote."
-        ) from error
+    return read_text(path, "could not be read as a findings file. Choose a findings.json that OncoTrack wrote.")
 
 
 def checked_length(name: str, text: str) -> str:

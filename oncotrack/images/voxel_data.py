@@ -13,7 +13,6 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from oncotrack.background import arrays
 from oncotrack.background.isolation import too_large
 from oncotrack.errors import InputError
 
@@ -141,7 +140,7 @@ def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[in
     InputError
         The file holds fewer or more voxels than its header says.
     """
-    array = arrays.empty([int(np.prod(shape, dtype=object))], dtype)
+    array = np.empty([int(np.prod(shape, dtype=object))], dtype)
     content = array.view(np.uint8).data
     share = len(content) // len(streams)  # of each file
     filled = beyond = 0
