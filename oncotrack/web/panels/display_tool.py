@@ -103,11 +103,12 @@ class DisplayTool:
                 v.VBtn(
                     f"{number} {window.name}",
                     size="small",
-                    variant=(f"window_name === '{window.name}' ? 'flat' : 'tonal'",),
+                    variant="tonal",
+                    color=(f"window_name === '{window.name}' ? 'accent' : undefined",),
                     title=f"{window.name}: width {window.width:g}, level {window.level:g} HU ({number})",
                     disabled=("!scan_names[0] && !scan_names[1]",),
                     click=(self._viewer.run, f"['window {number}']"),
-                    **raw(data_preset=window.name),
+                    **raw(data_preset=window.name, aria_pressed=(f"window_name === '{window.name}'",)),
                 )
         for name, label, low, high in (("width", "Width", 1, 4000), ("level", "Level", -1500, 3000)):
             v.VSlider(
