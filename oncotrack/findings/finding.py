@@ -58,7 +58,8 @@ class Side(str, Enum):
 class Provenance:
     """Origin of an observation: the method and its weights, the reader who edited it, and the time (ISO 8601, UTC).
 
-    `doubts` are sentences on what is doubtful in the mask that the method made, see `Observation.doubts`.
+    `doubts` are sentences on what is doubtful in the mask that the method made, see `Observation.doubts`. `window` is the
+    width and the level of the window in which a reader measured the diameters.
     """
 
     method: str = ""
@@ -66,6 +67,7 @@ class Provenance:
     weights_sha256: str = ""
     when: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     doubts: tuple[str, ...] = ()
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,8 @@ class Observation:
 
 @dataclass(frozen=True)
 class TimePoint:
-    """One scan of the patient. `id` identifies it in every finding; `date` is YYYYMMDD or empty; `slice_mm` its slice thickness."""
+    """One scan of the patient. `id` identifies it in every finding; `date` is YYYYMMDD or empty; `slice_mm` its slice thickness,
+    and `contrast` its contrast phase as in `findings.contrast`, where these are known."""
 
     id: str
     label: str
@@ -205,6 +208,7 @@ class TimePoint:
     series_uid: str = ""
     fingerprint: str = ""
     slice_mm: float | None = None
+    contrast: str = ""
 
 
 def box_axes(tracklet: Tracklet, box: SliceBox | None = None) -> tuple[Axis, Axis]:
