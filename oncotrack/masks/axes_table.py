@@ -13,7 +13,7 @@ import numpy as np
 
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
-from oncotrack.findings.csv_text import without_formula
+from oncotrack.findings.csv_text import as_written, without_formula
 from oncotrack.findings.finding import Observation
 from oncotrack.images.volume import lps_to_ras
 from oncotrack.json_text import read_text
@@ -96,8 +96,8 @@ def _csv_rows(path: Path) -> list[AxesRow]:
 
 
 def _row(line: int, row: Mapping[str, str], *, is_decimal_comma: bool) -> AxesRow:
-    label = (row.get("label") or "").strip() or f"line {line}"
-    image = (row.get("image") or "").strip()
+    label = as_written((row.get("label") or "").strip()) or f"line {line}"
+    image = as_written((row.get("image") or "").strip())
     try:
         texts = [row[name].replace(",", ".") if is_decimal_comma else row[name] for name in ENDS]
         ends = np.array([float(text) for text in texts]).reshape(4, 3)

@@ -79,7 +79,7 @@ def _reading(observation: Observation) -> Reading | None:
         equivocal=about.is_equivocal,
         increased=about.is_larger,
         plane=_plane(long, short),
-        is_proposal=observation.state is State.PROPOSED,
+        is_proposal=observation.is_proposal,
     )
 
 

@@ -186,7 +186,7 @@ class Viewer:
         task = self.session.register()
         if when_drawn:
             work = task.work
-            task = replace(task, work=lambda progress: (self.views.wait_until_sized(_PAGE_S), work(progress))[1])
+            task = replace(task, work=lambda progress: (self.views.wait_until_shown(_PAGE_S), work(progress))[1])
         self.submit(task, lambda _registration: self.refresh())
 
     def hang(self, change: Callable[[], object], uid: str = "") -> None:
@@ -235,7 +235,7 @@ class Viewer:
         self.views.text.name_visits(visits)
         is_one = scans[0] is not None and scans[1] is None
         was_three = self.views.is_three
-        self.views.arrange(1 if is_one else 3 if session.third.volume else 2)
+        self.views.arrange(1 if is_one else 3 if session.third.volume else 2, session.third.place)
         if self.views.is_three and not was_three:
             session.third.draw()
             self.views.fit()

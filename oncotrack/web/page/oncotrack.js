@@ -70,6 +70,12 @@
     window.trame.trigger("oncotrack.command", ["response_copy", copied]);
   });
 
+  // A narrow window has no room for the list of studies, the views and the panel.
+  document.addEventListener("click", function (event) {
+    const opens = event.target.closest?.("[data-command=show_studies], [data-in-menu=show_studies]");
+    if (opens && !state("is_browser_open") && window.innerWidth < 900) window.trame.state.set("is_panel_open", false);
+  });
+
   // The list of series: Escape cancels it wherever the focus is, the first one that can be opened gets the focus, and the
   // arrow keys move it.
   window.addEventListener("keydown", function (event) {
