@@ -16,7 +16,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -158,6 +158,16 @@ def close_work_process() -> None:
     """End the work process, and run marked functions in this process from now on."""
     _process.is_used = False
     _process.close()
+
+
+@contextlib.contextmanager
+def computing_here() -> Iterator[None]:
+    """Run marked functions in this process inside the block."""
+    before, _process.is_used = _process.is_used, False
+    try:
+        yield
+    finally:
+        _process.is_used = before
 
 
 def in_work_process(function: Work) -> Work:
