@@ -16,6 +16,9 @@ from oncotrack.scene.commands import commands_of
 from OncoTrackPanel.messages import Messages
 from OncoTrackPanel.study_dialog import open_study
 
+WORK = ("oncotrack.followup.match_lesions", "oncotrack.followup.methods", "oncotrack.registration.elastix")
+"""What the process for registration and networks imports when it starts."""
+
 
 def show_in_views(volume):
     """Show a scan in the views that follow the active volume; the rows of Lesion Follow-Up keep theirs."""
@@ -262,8 +265,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _open_session(self):
         from oncotrack.background.dispatcher import TimerDispatcher
         from oncotrack.background.isolation import use_helper
+        from oncotrack.background.work_process import use_work_process
 
         use_helper()
+        use_work_process(*WORK)
         timer = qt.QTimer()
         timer.setInterval(TimerDispatcher.TICK_MS)
         self.pump = TimerDispatcher(timer, lambda: self.messages.show_busy(False))

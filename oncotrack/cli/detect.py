@@ -27,7 +27,7 @@ def detect(
         str | None,
         typer.Option(
             "--method",
-            help="combined, lntracker or fatblobs (CT), mr or petct; chosen by the images when missing.",
+            help="lntracker, fatblobs or combined (CT), mr or petct; chosen by the images when missing.",
             show_default=False,
         ),
     ] = None,

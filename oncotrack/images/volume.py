@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
+from oncotrack.background.work_process import Kept
 from oncotrack.errors import InputError
 from oncotrack.images import hounsfield
 from oncotrack.images.geometry import Geometry
@@ -23,7 +24,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
-class Volume:
+class Volume(Kept):
     """A three-dimensional image.
 
     Parameters

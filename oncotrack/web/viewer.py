@@ -193,7 +193,12 @@ class Viewer:
         if when_drawn:
             work = task.work
             task = replace(task, work=lambda progress: (self.views.wait_until_shown(_PAGE_S), work(progress))[1])
-        self.submit(task, lambda _registration: self.refresh())
+
+        def registered(_registration: object) -> None:
+            self.refresh()
+            self._link_third()
+
+        self.submit(task, registered)
 
     def hang(self, change: Callable[[], object], uid: str = "") -> None:
         """Show other scans of the patient, move the views to a finding, and link the views, with those of a third visit.
@@ -214,8 +219,7 @@ class Viewer:
             session.go_to()
         if session.baseline and session.followup and session.registration is None:
             self.register()
-        if session.third.volume is not None and not session.third.is_linked:
-            self.submit(session.third.register())
+        self._link_third()
 
     def refresh(self) -> None:
         """Update the page's state from the scene."""
@@ -241,6 +245,7 @@ class Viewer:
         self.views.text.name_visits(visits)
         is_one = scans[0] is not None and scans[1] is None
         was_three = self.views.is_three
+        state.third_visit = session.third.is_shown
         self.views.arrange(1 if is_one else 3 if session.third.volume else 2, session.third.place)
         if self.views.is_three and not was_three:
             session.third.draw()
@@ -281,6 +286,11 @@ class Viewer:
         self.results.close()
 
     # private
+
+    def _link_third(self) -> None:
+        third = self.session.third
+        if third.volume is not None and not third.is_linked:
+            self.submit(third.register())
 
     def _defaults(self) -> None:
         self.state.update(
