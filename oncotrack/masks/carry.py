@@ -107,10 +107,11 @@ def carry_mask(
 
 @dataclass(frozen=True, eq=False)
 class _Voxels:
-    """Voxels of the template: their shell by size, their place in the grid that is searched, whether they are of a neighbour,
-    and the number of those inside the baseline mask."""
+    """Voxels of the template: their shell by size, the voxels below each shell, their place in the grid that is searched,
+    whether they are of a neighbour, and the number of those inside the baseline mask."""
 
     shell: np.ndarray
+    counts: np.ndarray
     place: np.ndarray
     is_neighbour: np.ndarray
     area: int
@@ -154,7 +155,8 @@ class _Template:
         margin = (np.array(self._searched.shape) - np.array(self._grid.shape)) // 2
         where = np.stack(np.unravel_index(used, self._grid.shape)) + margin[:, None]
         place = np.asarray(np.ravel_multi_index(tuple(where), self._searched.shape))
-        return _Voxels(shell, place, is_neighbour, max(int((distances < 0).sum()), 1))
+        counts = np.append(0, np.cumsum(np.bincount(shell, minlength=_SIZES)))
+        return _Voxels(shell, counts, place, is_neighbour, max(int((distances < 0).sum()), 1))
 
     def fit(self) -> Fit:
         """Return the most likely shift and size: coarsely over all shifts, then in ever smaller steps around the best one, then
@@ -168,7 +170,7 @@ class _Template:
             reach = max(stride, 1)
         values = self._after.resampled(self._searched, nearest=True).array
         found = _model(self._followup, values, self._radius_of(best, self._searched))
-        return self._best(self._all, (ratios + self._ratios(found)) / 2, found, best, _cube(2, 1))
+        return self._best(self._all, (ratios + self._ratios(found)) / 2, found, best, _cube(1, 1))
 
     def _ratios(self, model: IntensityModel) -> np.ndarray:
         return _log_ratios(model, self._after).resampled(self._searched, fill=0).array.ravel()
@@ -188,9 +190,9 @@ class _Template:
         place = voxels.place + int(shift @ (height * width, width, 1))
         values = ratios[place]
         values = np.where(voxels.is_neighbour, np.minimum(values, NEIGHBOUR), values)
-        counts, sums, edges = (
-            np.append(0, np.cumsum(np.bincount(voxels.shell, each, _SIZES)))
-            for each in (None, values, self._edges[place])
+        counts, (sums, edges) = (
+            voxels.counts,
+            (np.append(0, np.cumsum(np.bincount(voxels.shell, each, _SIZES))) for each in (values, self._edges[place])),
         )
         border, per_radius = np.arange(1, _SIZES + 1), (_SIZES - 1) / (LARGEST - SMALLEST)
 
