@@ -104,14 +104,20 @@ def carry_mask(
 
 @dataclass(frozen=True, eq=False)
 class _Voxels:
-    """Voxels of the template: their shell by size, the voxels below each shell, their place in the grid that is searched,
-    whether they are of a neighbour, and the number of those inside the baseline mask."""
+    """Voxels of the template in the order of their shells (by size): the voxels below each shell, the shells that have any, the
+    voxels' places in the grid that is searched, which are of a neighbour, and the number of those inside the baseline mask."""
 
-    shell: np.ndarray
     counts: np.ndarray
+    filled: np.ndarray
     place: np.ndarray
-    is_neighbour: np.ndarray
+    neighbours: np.ndarray
     area: int
+
+    def below(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums of values of the voxels below each shell, (_SIZES + 1,)."""
+        sums = np.zeros(_SIZES + 1)
+        sums[self.filled + 1] = np.add.reduceat(values, self.counts[self.filled])
+        return np.cumsum(sums)
 
 
 class _Template:
@@ -149,11 +155,13 @@ class _Template:
     def _voxels(self, used: np.ndarray, is_neighbour: np.ndarray) -> _Voxels:
         distances = self._distances.ravel()[used]
         shell = np.digitize(distances, self._borders)
+        order = np.argsort(shell, kind="stable")
         margin = (np.array(self._searched.shape) - np.array(self._grid.shape)) // 2
-        where = np.stack(np.unravel_index(used, self._grid.shape)) + margin[:, None]
+        where = np.stack(np.unravel_index(used[order], self._grid.shape)) + margin[:, None]
         place = np.asarray(np.ravel_multi_index(tuple(where), self._searched.shape))
-        counts = np.append(0, np.cumsum(np.bincount(shell, minlength=_SIZES)))
-        return _Voxels(shell, counts, place, is_neighbour, max(int((distances < 0).sum()), 1))
+        each = np.bincount(shell, minlength=_SIZES)
+        counts, neighbours = np.append(0, np.cumsum(each)), np.flatnonzero(is_neighbour[order])
+        return _Voxels(counts, np.flatnonzero(each), place, neighbours, max(int((distances < 0).sum()), 1))
 
     def fit(self) -> Fit:
         """Return the most likely shift and size: coarsely over all shifts, then in ever smaller steps around the best one, then
@@ -186,10 +194,8 @@ class _Template:
         _depth, height, width = self._searched.shape
         place = voxels.place + int(shift @ (height * width, width, 1))
         values = ratios[place]
-        values = np.where(voxels.is_neighbour, np.minimum(values, NEIGHBOUR), values)
-        sums, edges = (
-            np.append(0, np.cumsum(np.bincount(voxels.shell, each, _SIZES))) for each in (values, self._edges[place])
-        )
+        values[voxels.neighbours] = np.minimum(values[voxels.neighbours], NEIGHBOUR)
+        sums, edges = voxels.below(values), voxels.below(self._edges[place])
         border, per_radius = np.arange(1, _SIZES + 1), (_SIZES - 1) / (LARGEST - SMALLEST)
 
         def mean(of: np.ndarray, inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
