@@ -63,13 +63,24 @@ def test_when_the_memory_of_the_accelerator_is_full_the_cpu_continues(ct, found,
     assert again == LNTrackerDetector("cpu").retrack(ct, tracklet, middle)
 
 
+def test_bfloat16_finds_the_same_boxes(ct, monkeypatch):
+    def boxes(is_mixed) -> list[np.ndarray]:
+        monkeypatch.setattr(Follower, "_is_mixed", is_mixed)
+        return [np.array([each.box.low, each.box.high]) for each in (one.at("t0") for one in detector.detect(ct)[:4])]
+
+    detector = LNTrackerDetector("cpu")
+    single, mixed = boxes(False), boxes(True)
+    assert all(min(np.abs(box - each).max() for each in mixed) < 0.5 for box in single), "mm"
+    assert not np.array_equal(single, mixed), "not the same arithmetic"
+
+
 def detect(*arguments):
     return CliRunner().invoke(app, ["detect", *map(str, arguments), "--device", "cpu"])
 
 
 def test_the_command_prints_and_writes_the_findings(ct, found, tmp_path):
     scan = save(ct, tmp_path / "ct.nii.gz")
-    done = detect(scan, "--out", tmp_path / "out", "--json", tmp_path / "found.json")
+    done = detect(scan, "--method", "lntracker", "--out", tmp_path / "out", "--json", tmp_path / "found.json")
     assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / "found.json").read_text())
     assert len(result["findings"]) == len(found) and result["method"] == "lntracker compact"

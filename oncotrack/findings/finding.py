@@ -58,8 +58,9 @@ class Side(str, Enum):
 class Provenance:
     """Origin of an observation: the method and its weights, the reader who edited it, and the time (ISO 8601, UTC).
 
-    `doubts` are sentences on what is doubtful in the mask that the method made, see `Observation.doubts`. `window` is the
-    width and the level of the window in which a reader measured the diameters.
+    `doubts` are sentences on what is doubtful in the mask that the method made, see `Observation.doubts`. `is_size_proposed`
+    says that a method measured the finding after a reader had accepted it, and that no reader has accepted this size yet.
+    `window` is the width and the level of the window in which a reader measured the diameters.
     """
 
     method: str = ""
@@ -67,6 +68,7 @@ class Provenance:
     weights_sha256: str = ""
     when: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     doubts: tuple[str, ...] = ()
+    is_size_proposed: bool = False
     window: tuple[float, float] | None = None
 
 
@@ -146,6 +148,16 @@ class Observation:
     def doubts(self) -> tuple[str, ...]:
         """Sentences on what is doubtful in the mask and in the diameters that belong to it; empty without a mask."""
         return self.provenance.doubts if self.mask is not None and self.is_there else ()
+
+    @property
+    def is_size_proposed(self) -> bool:
+        """Whether the finding was accepted, but not its size, which a method measured later."""
+        return self.provenance.is_size_proposed and self.is_there
+
+    @property
+    def is_proposal(self) -> bool:
+        """Whether no reader has accepted the finding, or its size."""
+        return self.state is State.PROPOSED or self.is_size_proposed
 
     @property
     def has_box_axes(self) -> bool:

@@ -17,6 +17,7 @@ from oncotrack.findings.findings_json import FindingsDocument
 from oncotrack.findings.measurement import Measurement
 from oncotrack.findings.note import Note
 from oncotrack.findings.observation_edits import moved, with_alternative, with_state
+from oncotrack.json_text import read_text
 
 LONGEST = {"label": 100, "site": 200, "comment": 5000}
 """Most characters of what a reader types."""
@@ -448,7 +449,7 @@ class FindingList(EditHistory[FindingsDocument]):
             There is no such finding, or it has no observation at this time point.
         """
         old = self[uid].observation(time_point)
-        if old.state is state:
+        if old.state is state and not old.is_size_proposed:
             return self[uid]
         new = with_state(old, state, reader)
         return self.observe(uid, time_point, new, f"mark {self[uid].label} {state.value}")
@@ -616,14 +617,7 @@ def read_findings(path: str | Path) -> str:
     InputError
         There is no such file, it is a pipe or a device, or it is no text.
     """
-    try:
-        if not Path(path).is_file():  # a pipe would be waited for
-            raise FileNotFoundError
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} could not be read as a findings file. Choose a findings.json that OncoTrack wrote."
-        ) from error
+    return read_text(path, "could not be read as a findings file. Choose a findings.json that OncoTrack wrote.")
 
 
 def checked_length(name: str, text: str) -> str:

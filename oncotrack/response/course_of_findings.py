@@ -81,7 +81,7 @@ def _reading(observation: Observation) -> Reading | None:
         increased=about.is_larger,
         plane=_plane(long, short),
         window=observation.provenance.window if long else None,
-        is_proposal=observation.state is State.PROPOSED,
+        is_proposal=observation.is_proposal,
     )
 
 

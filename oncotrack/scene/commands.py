@@ -619,7 +619,7 @@ COMMANDS = (
     ReaderCommand("save_report", "Write report", "Write the report.", (FILES,)),
     ReaderCommand(
         "export_dicom",
-        "DICOM objects",
+        "Write DICOM objects",
         "Write the findings as DICOM reports and segmentations. Other viewers and a PACS read them.",
         (FILES,),
     ),

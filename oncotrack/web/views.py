@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -150,7 +151,7 @@ class Views:
     @property
     def is_three(self) -> bool:
         """Whether three visits are shown."""
-        return self.layout.layout_id == THREE_VISITS
+        return self.layout.layout_id in THREE_VISITS
 
     @contextmanager
     def blocked(self) -> Iterator[None]:
@@ -166,13 +167,20 @@ class Views:
         """Return whether no view is to be drawn; the page has its last pictures with the answer to its next request."""
         return RenderingOnce.are_at_rest()
 
-    def wait_until_sized(self, seconds: float) -> None:
-        """Wait until the page has given the slice views their sizes and shows them; not to be called on the page's thread."""
+    def wait_until_shown(self, seconds: float) -> None:
+        """Wait until the page has sized the slice views and has their pictures; not to be called on the page's thread."""
+        latest = time.monotonic() + seconds
         self._are_all_sized.wait(seconds)
+        time.sleep(PAUSE_S / 2)  # until the views are requested in their new size
+        while time.monotonic() < latest and not RenderingOnce.are_at_rest():
+            time.sleep(PAUSE_S / 10)
 
-    def arrange(self, scans: int) -> None:
-        """Arrange the views of one, two or three scans; a new layout fits the views to the whole scans."""
-        layout = {1: ONE_SCAN, 2: TWO_SCANS, 3: THREE_VISITS}[scans]
+    def arrange(self, scans: int, third: int = 0) -> None:
+        """Arrange the views of one, two or three scans, the third visit in a place from the left (0 to 2).
+
+        A new layout fits the views to the whole scans.
+        """
+        layout = {1: ONE_SCAN, 2: TWO_SCANS, 3: THREE_VISITS[third]}[scans]
         if layout == self.layout.layout_id:
             return
         self.maximise("")
@@ -180,7 +188,8 @@ class Views:
         if scans == 3 and not self._has_third:
             self._has_third = True
             with _quiet():
-                self.layout.register_layout(THREE_VISITS, three_visits())
+                for place, name in enumerate(THREE_VISITS):
+                    self.layout.register_layout(name, three_visits(place))
         self.layout.set_layout(layout)
         for view, was_blocked in before.items():
             view.set_render_blocked(was_blocked)

@@ -195,7 +195,7 @@ def _lesion_line(session: ResponseScene, finding: Finding, head: str, cells: tup
     texts = cells or tuple(axes_text(each) if each and each.is_there else "-" for each in seen)
     tips = [_tip(session, finding, n) for n in range(len(seen))]
     marked = tuple(
-        f"{text} (proposed)" if each is not None and each.state is State.PROPOSED else text
+        f"{text} (proposed)" if each is not None and each.is_proposal else text
         for text, each in zip(texts, seen, strict=True)
     )
     return ResponseLine(finding.uid, head, marked, tuple(tips))
