@@ -174,6 +174,7 @@ class LesionFollowUpWidget(PanelWidget):
             self.ui.criteriaComboBox,
             self.ui.roleComboBox,
             self.ui.judgementComboBox,
+            self.ui.relationComboBox,
             self.ui.responseBrowser,
         )
         self.ui.confirmButton.connect("clicked()", self._question.confirm)

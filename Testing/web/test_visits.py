@@ -101,6 +101,7 @@ def test_a_third_visit_hangs_beside_the_two_and_scrolls_with_them(reader):
     reader.until("s('view_scans').ThirdVisitAxial?.visit === 'Follow-up 2' && !s('job').text")
     reader.until_shown(6)
     assert across(reader) == ["BaselineAxial", "FollowUpAxial", "ThirdVisitAxial"], "in the order of the visits"
+    assert not reader.faults()
     assert "visit3" in reader.page.locator(".layout-grid-item:has([data-view='ThirdVisitAxial'])").inner_text()
     reader.until("s('views').ThirdVisitAxial.zoom === s('views').BaselineAxial.zoom")  # both are fitted to their views
     before = reader.state("views")["ThirdVisitAxial"]["place"]

@@ -88,6 +88,11 @@ class Volume(Kept):
         return "HU" if self.is_ct else ""
 
     @cached_property
+    def ends(self) -> tuple[float, float]:
+        """Smallest and largest intensity; NaN where a voxel is NaN."""
+        return float(self.array.min()), float(self.array.max())
+
+    @cached_property
     def is_ct(self) -> bool:
         """Whether the intensities are read as Hounsfield units; see `hounsfield.are_hounsfield_units`."""
         return hounsfield.are_hounsfield_units(self.modality, self.array, self.spacing)
@@ -121,7 +126,7 @@ class Volume(Kept):
         """
         if self.array.size == 0:
             raise InputError(f"{self.name} is empty: it has no voxels. Choose another image.")
-        low, high = self.array.min(), self.array.max()
+        low, high = self.ends
         if not np.isfinite([low, high]).all():
             bad = int((~np.isfinite(self.array)).sum())
             raise InputError(

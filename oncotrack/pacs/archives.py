@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval  # a package of pydantic
 
 from oncotrack.errors import InputError
+from oncotrack.json_text import read_text
 from oncotrack.settings import settings_file, toml
 
 _EXAMPLE = """[clinic]
@@ -91,11 +92,11 @@ def read_archives(path: str | Path | None = None) -> dict[str, ArchiveSettings]:
     from pydantic import ValidationError
 
     path = Path(path) if path else archives_file()
+    if not path.exists():
+        raise InputError(f"There are no archives yet: write {path}, for example\n{_EXAMPLE}")
     try:
-        entries = toml().loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"There are no archives yet: write {path}, for example\n{_EXAMPLE}") from error
-    except (OSError, ValueError) as error:
+        entries = toml().loads(read_text(path, "cannot be read. Correct it; it is a TOML file."))
+    except ValueError as error:
         raise InputError(f"{path} cannot be read ({error}). Correct it; it is a TOML file.") from error
     found = {}
     for name, entry in entries.items():

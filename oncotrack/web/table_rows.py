@@ -20,6 +20,7 @@ STATES = {
     State.REJECTED: ("Rejected", "mdi-close-circle-outline"),
     State.ABSENT: ("Absent (reader)", "mdi-minus-circle-outline"),
 }
+SIZE_PROPOSED_ICON = "mdi-check-circle-outline"
 _HEADINGS = {State.NOT_FOUND: "Expected position of", State.ABSENT: "Former position of"}
 UNMATCHED = ("unmatched", "Not searched yet", "mdi-circle-outline")
 
@@ -50,6 +51,7 @@ def match(session: FollowUpScene) -> dict[str, Any]:
         "ras": [round(value, 3) for value in seen.centre],
         "score": f"{seen.score:.2f}" if seen.score is not None and not is_absent else "",
         "reason": _reason(finding, seen, session.baseline_id),
+        "doubts": _doubts(finding.at(session.baseline_id), seen),
         "trust": reverse_check(seen) if seen.state is not State.NOT_FOUND else "",
         "method": "" if is_absent else seen.provenance.method,
         "alternatives": [
@@ -69,7 +71,7 @@ def _row(finding: Finding, baseline: str, followup: str, is_current: bool, days:
     before, after = finding.at(baseline), finding.at(followup)
     value, words, icon = (after.state.value, *STATES[after.state]) if after else UNMATCHED
     if after is not None and after.is_size_proposed:
-        words, icon = words + SIZE_PROPOSED, "mdi-check-circle-outline"
+        words, icon = "Size proposed", SIZE_PROPOSED_ICON
     return {
         "uid": finding.uid,
         "label": finding.label,
@@ -94,6 +96,11 @@ def _reason(finding: Finding, seen: Observation, baseline: str) -> str:
         return "The program proposed the size. Check the border in both scans, then accept it."
     is_open = not seen.is_decided and seen.state is not State.ABSENT
     return seen.evidence.reason if seen.evidence and is_open else ""
+
+
+def _doubts(*observations: Observation | None) -> list[str]:
+    """Return what is doubtful in the masks of a lesion, each sentence once."""
+    return list(dict.fromkeys(doubt for each in observations if each is not None for doubt in each.doubts))
 
 
 def _size(seen: Observation | None) -> str:

@@ -107,7 +107,7 @@ def import_task(
 
         progress(0.0, "Reading the headers")
         found = [(volume, _series(volume)) for _, volume in scans]
-        return import_objects(paths, found, part_of(progress, 0.2, 1.0))
+        return import_objects(paths, found, progress=part_of(progress, 0.2, 1.0))
 
     def apply(imported: Imported) -> object:
         ids = {new.id: scan.id for new, (scan, _) in zip(imported.findings.time_points, scans, strict=True)}

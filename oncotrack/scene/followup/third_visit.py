@@ -94,6 +94,11 @@ class ThirdVisit:
         self._is_shown, self._chosen = True, volume
         self.changed.emit()
 
+    def show_when_possible(self) -> None:
+        """Show the nearest of the other visits, now or as soon as there is one."""
+        self._is_shown, self._chosen = True, None
+        self.changed.emit()
+
     def hide(self) -> None:
         """Show baseline and follow-up alone."""
         self._is_shown, self._chosen = False, None

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 import slicer
 
+from oncotrack.findings.contrast import contrast_phase
 from oncotrack.findings.dates import day_text
 from oncotrack.findings.finding import TimePoint
 from oncotrack.findings.finding_list import FindingList
@@ -47,8 +48,9 @@ def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList,
     free = free_label(label, {time_point.label for time_point in findings.time_points})
     thickness = slice_mm(about["thickness"], volume.GetSpacing())
     return TimePoint(
-        time_point_id(volume), free, volume.GetName(), about["date"], about["series_uid"], slice_mm=thickness
-    )
+        time_point_id(volume), free, volume.GetName(), about["date"], about["series_uid"], slice_mm=thickness,
+        contrast=contrast_phase(about),
+    )  # fmt: skip
 
 
 def free_label(label: str, taken: Collection[str]) -> str:

@@ -18,7 +18,7 @@ _PREFIX = "OncoTrack."
 _STORED = (
     "path", "date", "time", "series_uid", "description", "part", "thickness", "kernel",
     "patient_id", "patient_name", "birth_date", "sex", "resampled", "notice", "single_slice", "units", "suv",
-    "weight", "height", "frame_of_reference",
+    "weight", "height", "frame_of_reference", "contrast",
 )  # fmt: skip
 """Keys of `Volume.metadata` that a volume node keeps as attributes."""
 OF_SLICER = {
