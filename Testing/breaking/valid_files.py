@@ -183,7 +183,9 @@ def _objects(folder: Path, scan: Path, source: Dataset) -> list[Kind]:
     findings.add("t0", observation(replace(volume, array=inside), state=State.ACCEPTED))
     exported = export(findings.time_points, findings.findings, {"t0": series}, Choice(segmentations=False))
     paths["report"] = save_objects(exported.objects, folder / "reports")[0]
-    return [Kind(f"DICOM {name}", path, path, read_objects, False, 0, 6) for name, path in paths.items()]
+    return [
+        Kind(f"DICOM {name}", path, path, read_objects, False, 0, 6, is_plain=False) for name, path in paths.items()
+    ]
 
 
 def _seg(path: Path, slices: list) -> Path:

@@ -17,6 +17,7 @@ from oncotrack.scene.followup import measure_tasks
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.nodes.fiducials import label_with_state
 from oncotrack.scene.nodes.table import to_csv
+from oncotrack.scene.nodes.time_points import time_point_of, volumes_by_time_point
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.response import panel
 from oncotrack.scene.response.response import ResponseScene
@@ -288,3 +289,50 @@ def test_dragging_an_end_makes_the_mask_again_at_the_follow_up(followed):
     assert after.long_axis.length_mm == pytest.approx(1.2 * before.long_axis.length_mm, rel=0.05)
     followed.undo()
     assert followed.findings[finding.uid].at(followed.followup_id) == before
+
+
+def test_fragments_of_a_lesion_are_added_up_and_a_relation_is_one_step_of_undo(response):
+    choose_targets(response)
+    first, second = uids(response)
+    response.session.nodes.select(second)
+    assert [words for words, _call in panel.relations(response)] == [
+        "No part of another lesion", "Merged with L 1", "Fragment of L 1",
+    ]  # fmt: skip
+    name, *arguments = panel.relations(response)[2][1]
+    getattr(response, name)(*arguments)
+    assert response.session.findings[second].split_from == first == panel.judged(response).split_from
+    assert not any("has no measurement" in text for text in panel.warnings(response))
+    with pytest.raises(InputError, match="no fragment itself"):
+        response.set_split(second, first)
+    with pytest.raises(InputError, match="no fragment itself"):
+        response.set_split(second, second)
+    response.session.undo()
+    assert response.session.findings[second].split_from == ""
+    name, *arguments = panel.relations(response)[1][1]
+    getattr(response, name)(*arguments)
+    assert (panel.judged(response).merged_with, row(response, "L 2")[1]) == (first, "merged with another lesion")
+    name, *arguments = panel.relations(response)[0][1]
+    getattr(response, name)(*arguments)
+    assert panel.judged(response).merged_with == ""
+
+
+def test_the_window_in_which_a_reader_measures_is_kept_and_compared(response):
+    choose_targets(response)
+    session, uid = response.session, uids(response)[0]
+    windows = ((400.0, 40.0), (400.0, 40.0), (1500.0, -600.0))
+    for visit, (window, mm) in enumerate(zip(windows, (41.0, 25.0, 33.0), strict=True)):
+        time_point = session.time_points[visit].id
+        volumes_by_time_point(session.nodes.scene)[time_point].GetDisplayNode().SetWindowLevel(*window)
+        session.findings.observe(uid, time_point, measured(place(0, visit), mm, State.EDITED))
+        session.findings.set_state(uid, time_point, State.ACCEPTED, "R")  # is no measurement
+    kept = FindingList.from_json(session.findings.to_json())[uid]
+    assert tuple(seen.provenance.window for seen in kept.observations.values()) == windows
+    (warning,) = (text for text in panel.warnings(response) if "window" in text)
+    assert warning.startswith("L 1 was measured in the window W 1500 L -600 at follow-up 2 and in W 400 L 40")
+
+
+def test_the_contrast_phase_comes_with_the_scan():
+    scene = new_scene().scene
+    about = {"description": "Abdomen portal venous", "contrast": "Iomeprol"}
+    node = add_volume(scene, replace(scan(0), metadata=about))
+    assert time_point_of(node, FindingList(), "baseline").contrast == "portal venous phase"

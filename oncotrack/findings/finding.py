@@ -60,6 +60,7 @@ class Provenance:
 
     `doubts` are sentences on what is doubtful in the mask that the method made, see `Observation.doubts`. `is_size_proposed`
     says that a method measured the finding after a reader had accepted it, and that no reader has accepted this size yet.
+    `window` is the width and the level of the window in which a reader measured the diameters.
     """
 
     method: str = ""
@@ -68,6 +69,7 @@ class Provenance:
     when: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     doubts: tuple[str, ...] = ()
     is_size_proposed: bool = False
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -208,7 +210,8 @@ class Observation:
 
 @dataclass(frozen=True)
 class TimePoint:
-    """One scan of the patient. `id` identifies it in every finding; `date` is YYYYMMDD or empty; `slice_mm` its slice thickness."""
+    """One scan of the patient. `id` identifies it in every finding; `date` is YYYYMMDD or empty; `slice_mm` its slice thickness,
+    and `contrast` its contrast phase as in `findings.contrast`, where these are known."""
 
     id: str
     label: str
@@ -217,6 +220,7 @@ class TimePoint:
     series_uid: str = ""
     fingerprint: str = ""
     slice_mm: float | None = None
+    contrast: str = ""
 
 
 def box_axes(tracklet: Tracklet, box: SliceBox | None = None) -> tuple[Axis, Axis]:

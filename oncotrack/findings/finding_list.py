@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -65,6 +65,8 @@ class FindingList(EditHistory[FindingsDocument]):
         self._index: tuple[tuple[Finding, ...], dict[str, Finding]] | None = None
         self._texts: findings_json.Known = {}
         self._dumped: tuple[FindingsDocument, str] | None = None
+        self.window_at: Callable[[str], tuple[float, float] | None] = lambda _time_point: None
+        """Returns the window (width, level) in which a viewer shows the scan of a time point."""
 
     # content
 
@@ -255,7 +257,7 @@ class FindingList(EditHistory[FindingsDocument]):
             role=role,
             site=site,
             side=side,
-            observations={time_point: observation},
+            observations={time_point: self._with_window(None, time_point, observation)},
         )
         return self.insert(finding)
 
@@ -424,6 +426,8 @@ class FindingList(EditHistory[FindingsDocument]):
             Name of the command, for the tooltips of undo and redo.
         """
         finding = self[uid]
+        if observation is not None:
+            observation = self._with_window(finding.at(time_point), time_point, observation)
         changed = finding.with_observation(time_point, observation)
         return self.update(uid, text or f"observe {finding.label}", observations=changed.observations)
 
@@ -569,6 +573,13 @@ class FindingList(EditHistory[FindingsDocument]):
         return cls.from_json(read_findings(path), str(path))
 
     # internals
+
+    def _with_window(self, old: Observation | None, time_point: str, new: Observation) -> Observation:
+        """Return an observation whose diameters a reader has just measured, with the window in which they were measured."""
+        is_same = old is not None and (old.long_axis, old.short_axis) == (new.long_axis, new.short_axis)
+        if is_same or new.state is not State.EDITED or not new.is_measured:
+            return new
+        return replace(new, provenance=replace(new.provenance, window=self.window_at(time_point)))
 
     @property
     def _by_uid(self) -> dict[str, Finding]:

@@ -153,12 +153,11 @@ def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[in
                 f"{name} is damaged or incomplete: its header states {len(array)} voxels, but only "
                 f"{filled // dtype.itemsize} could be read. Copy or export it again."
             )
-        while rest := stream.read(_BLOCK):  # to the end, where checksums are
+        while beyond <= _PADDING and (rest := stream.read(_BLOCK)):  # to the end, where checksums are
             beyond += len(rest)
     if beyond > _PADDING:
         raise InputError(
-            f"{name} is damaged: its header states {len(array)} voxels, but it holds {beyond // dtype.itemsize} more. Copy or "
-            "export it again."
+            f"{name} is damaged: its header states {len(array)} voxels, but it holds more. Copy or export it again."
         )
     return native(array).reshape(shape)
 

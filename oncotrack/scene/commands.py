@@ -233,6 +233,14 @@ COMMANDS = (
         "judge",
     ),
     ReaderCommand(
+        "response_split",
+        "Fragment of",
+        "Choose the lesion that this one has split from; the fragments of a lesion are added up.",
+        (RESPONSE,),
+        "",
+        "set_split",
+    ),
+    ReaderCommand(
         "response_resize",
         "Diameter",
         "Give a diameter another length about its middle; the mask follows.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 from collections import deque
@@ -38,6 +39,7 @@ _log = logging.getLogger(__name__)
 _SENT_S = 0.15  # time until the page shows what was sent to it
 _PAGE_S = 2.0  # longest time that the first registration waits for the page
 _CLICK_S = 5.0  # longest time that the page may take to say that a click was a single one
+_NOT_KNOWN = "The page sent a command that OncoTrack does not have in this form. Load the page again."
 _KEPT = 8  # clicks of which the page has not said that yet
 
 
@@ -116,8 +118,12 @@ class Viewer:
     # commands
 
     def run(self, name: str, *arguments: Any) -> None:
-        """Run a command by its name; an error is shown as a message on the page."""
-        self.attempt(self.commands[name].run, *arguments)
+        """Run a command by its name; an error, or a command or arguments that are not known, is shown as a message on the page."""
+        command = self.commands.get(str(name))
+        if command is None or not _takes(command.run, arguments):
+            self.show_message(_NOT_KNOWN, "error")
+            return
+        self.attempt(command.run, *arguments)
 
     def press(self, name: str, mouse_releases: int = 0, view: str = "") -> None:
         """Run the command of a key that was pressed on the page, if it is possible; it does nothing while a question is open.
@@ -302,7 +308,7 @@ class Viewer:
         )
 
     def _press(self, name: str, view: str) -> None:
-        command = self.commands.get(name)
+        command = self.commands.get(str(name))
         self.navigation.use(view)
         if command is not None and not self._is_question_open and command.is_possible():
             self.attempt(command.run)
@@ -386,3 +392,12 @@ class Viewer:
             return result
 
         self._begun.append((self.state.mouse_releases, self.submit(replace(task, work=work)), is_single))
+
+
+def _takes(function: Callable[..., object], arguments: tuple[Any, ...]) -> bool:
+    """Return whether a function can be called with so many arguments; what the page sends decides nothing unchecked."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    return True

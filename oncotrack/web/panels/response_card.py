@@ -182,6 +182,13 @@ class ResponseCard:
                 ),
                 **raw(data_response="merged"),
             )  # fmt: skip
+            v.VSelect(
+                model_value=("judged.split_from",), label="Fragment of",
+                items=("[{title: 'no other lesion', value: ''}].concat(judged.others || [])",), **_FIELD,
+                v_if=("(judged.others || []).length",),
+                update_modelValue=(self._viewer.run, "['response_split', $event, judged.uid]"),
+                **raw(data_response="split"),
+            )  # fmt: skip
             for name, key, label in (
                 ("response_equivocal", "is_equivocal", "Suspected only (equivocal)"),
                 ("response_larger", "is_larger", "Larger than at the visit before"),
