@@ -91,9 +91,8 @@ class _WorkProcess:
                 self._sent |= set(new)
                 raise
             finally:
-                if not helper.is_alive:
-                    with contextlib.suppress(_CannotStart):
-                        self._running()  # ready for the next call
+                if not helper.is_alive:  # be ready for the next call, without keeping the reader waiting
+                    threading.Thread(target=self._restart, daemon=True).start()
             self._sent |= set(new)
             return result
 
@@ -103,6 +102,11 @@ class _WorkProcess:
             if self._helper is not None:
                 self._helper.close()
             self._helper = None
+
+    def _restart(self) -> None:
+        with self._lock, contextlib.suppress(_CannotStart):
+            if self.is_used:
+                self._running()
 
     def _running(self) -> Helper:
         from oncotrack.background.helper_process import Helper

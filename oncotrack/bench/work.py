@@ -22,7 +22,7 @@ from oncotrack.images.volume import Volume
 from oncotrack.phantom import make_patient
 from oncotrack.samples import sample
 
-_REPEATS, _CLICKS, _SEED = 7, 6, 1
+_REPEATS, _CLICKS, _SEED = 4, 4, 1
 
 
 def bench_work(lung: Path | None, method: str, progress: Progress = silent) -> dict[str, Any]:
