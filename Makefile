@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 DOCUMENTED := $(shell find oncotrack/images oncotrack/findings oncotrack/registration oncotrack/background oncotrack/networks \
 	oncotrack/followup oncotrack/detection oncotrack/masks oncotrack/response oncotrack/dicom_objects oncotrack/pacs -name '*.py')
 
-.PHONY: setup demo view test lint bench break notices system browser peers clean
+.PHONY: setup demo view test test-slicer lint bench break notices system browser peers clean
 
 setup: system $(STAMP)
 
@@ -70,6 +70,13 @@ else
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile Testing/engine Testing/scene Testing/breaking
 	$(BIN)/python -m pytest -n 2 --dist loadfile Testing/web
 endif
+
+# in an installed 3D Slicer: make test-slicer SLICER=/path/to/Slicer
+test-slicer:
+	@if [ -x "$(SLICER)" ]; then \
+		"$(SLICER)" --no-splash --testing --additional-module-paths $(CURDIR)/LesionFollowUp $(CURDIR)/LNTracker \
+			$(CURDIR)/RECISTPseudoMask --python-script $(CURDIR)/Testing/slicer/tests/run_tests.py; \
+	else echo "Skipped: there is no 3D Slicer; name its program, make test-slicer SLICER=/path/to/Slicer"; fi
 
 lint: setup
 	$(BIN)/ruff check .

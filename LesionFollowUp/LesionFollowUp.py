@@ -91,7 +91,8 @@ class LesionFollowUp(ScriptedLoadableModule):
             "Choose a baseline and a follow-up scan, press Place lesion and click a lesion in the upper row: the lower "
             "row shows its match. Drag the match where it is wrong; accept or reject it. Every edit can be undone and "
             "is saved with the scene.<p><b>For research use only. Not a medical device.</b></p>"
-            '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
+            '<p><a href="https://github.com/OncoTrack/SlicerOncoTrack/blob/main/docs/tutorial.md">Tutorial</a>, '
+            '<a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
         parent.acknowledgementText = (
             "Registration by elastix (Klein et al., 2010); self-similarity descriptors after MIND (Heinrich et al., "

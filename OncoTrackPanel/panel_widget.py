@@ -16,9 +16,6 @@ from oncotrack.scene.commands import commands_of
 from OncoTrackPanel.messages import Messages
 from OncoTrackPanel.study_dialog import open_study
 
-WORK = ("oncotrack.followup.match_lesions", "oncotrack.followup.methods", "oncotrack.registration.elastix")
-"""What the process for registration and networks imports when it starts."""
-
 
 def show_in_views(volume):
     """Show a scan in the views that follow the active volume; the rows of Lesion Follow-Up keep theirs."""
@@ -266,6 +263,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         from oncotrack.background.dispatcher import TimerDispatcher
         from oncotrack.background.isolation import use_helper
         from oncotrack.background.work_process import use_work_process
+        from oncotrack.followup.remote import WORK
 
         use_helper()
         use_work_process(*WORK)

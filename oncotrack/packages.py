@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import metadata
 
 from oncotrack.errors import MissingPackageError
 from oncotrack.resources import resource
@@ -44,6 +43,8 @@ def missing(requirements: Iterable[str]) -> list[str]:
 
 
 def _is_met(line: str) -> bool:
+    from importlib import metadata  # takes longer than all else that Slicer imports of OncoTrack when it starts
+
     from packaging.requirements import Requirement
 
     requirement = Requirement(line)

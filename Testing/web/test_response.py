@@ -172,6 +172,20 @@ def test_judgements_criteria_and_accessibility_in_both_themes(reader):
         assert not reader.faults()
 
 
+def test_a_fragment_of_another_lesion_is_chosen_from_the_list(reader):
+    reader.page.locator("[data-do='response_click']").click()
+    reader.until("s('response_picks')")
+    for number, at in enumerate(LESIONS):
+        reader.scroll_to("BaselineAxial", at)
+        reader.click("BaselineAxial", at)
+        reader.until(f"s('findings').length === {number + 1} && !s('job').text")
+    reader.until("s('judged').label === 'L 2'")
+    choose(reader, "split", "L 1")
+    reader.until("s('judged').split_from === s('findings')[0].uid")
+    reader.command("undo")
+    reader.until("s('judged').split_from === ''")
+
+
 def observations(server, file: str = "findings.autosave.json") -> dict:
     """Return the stored observations by the labels of finding and visit."""
     document = json.loads((server.out / file).read_text())

@@ -16,7 +16,7 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -160,6 +160,16 @@ def close_work_process() -> None:
     _process.close()
 
 
+@contextlib.contextmanager
+def computing_here() -> Iterator[None]:
+    """Run marked functions in this process inside the block."""
+    before, _process.is_used = _process.is_used, False
+    try:
+        yield
+    finally:
+        _process.is_used = before
+
+
 def in_work_process(function: Work) -> Work:
     """Mark a function of a module that computes long.
 
@@ -174,7 +184,7 @@ def in_work_process(function: Work) -> Work:
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def call(*args: Any, **named: Any) -> Any:
+    def _call(*args: Any, **named: Any) -> Any:
         if not _process.is_used:
             return function(*args, **named)
         given = signature.bind(*args, **named)
@@ -186,7 +196,7 @@ def in_work_process(function: Work) -> Work:
             here = [each.here() if isinstance(each, Remote) else each for each in args]
             return function(*here, **named)
 
-    return call  # type: ignore[return-value]
+    return _call  # type: ignore[return-value]
 
 
 class Remote:

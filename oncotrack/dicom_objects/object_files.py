@@ -70,8 +70,7 @@ def find_objects(paths: Iterable[str | Path], reading: Reading) -> list[tuple[Pa
                 continue
             with damage_noted(file.name, reading):
                 if str(header.get("Modality")) in KINDS:
-                    for read in (predecessors, segments_of, when_of):  # what is needed of it later
-                        read(header)
+                    _ = predecessors(header), segments_of(header), when_of(header)  # they can be read
                     found.setdefault(str(header.SOPInstanceUID), (file, header))
                 elif not path.is_dir():
                     others.append(f"{file.name} ({header.SOPClassUID.name if 'SOPClassUID' in header else 'unknown'})")

@@ -9,6 +9,9 @@ from oncotrack.background.work_process import Remote, call_method, in_work_proce
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, ScanPair, SupportsProbabilityMap, Tracker
 from oncotrack.images.volume import Volume
 
+WORK = ("oncotrack.followup.match_lesions", "oncotrack.followup.methods", "oncotrack.registration.elastix")
+"""What a work process imports when it starts."""
+
 
 class RemoteTracker(Remote):
     """Stands for a tracker that is loaded in the work process.

@@ -12,7 +12,7 @@ from oncotrack.findings.finding import Point
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.grabcut import bounded_by
-from oncotrack.masks.partial_volume import smoothed, with_steps
+from oncotrack.masks.partial_volume import gradients, smoothed, with_steps
 from oncotrack.masks.shape import IntensityModel
 from oncotrack.masks.windows import lesion_window
 from oncotrack.registration.registration import Registration
@@ -27,7 +27,6 @@ WEIGHT_PER_MM = 2.5
 """Weight of the image against both, for each mm of the lesion's radius; see `IntensityModel.overlap`."""
 SHELL = 0.3
 """Width of the shells on either side of the border that are compared, in radii."""
-STEP, OPPOSED = 1.0, 0.0
 EDGE, SHARPEST = 0.5, 1.3
 """Weight of the gradient along the border against the intensities, and its largest value, in gradients at baseline."""
 SURE, POSSIBLE, TRUST, BLUR = 0.75, 1.3, 2.0, 0.12
@@ -40,8 +39,6 @@ CLEAR = 0.4
 _SIZES, _SPARSE = 33, 3  # the coarse search uses every third voxel
 _FINEST, _COARSEST = 0.7, 2.5  # grid, mm
 _INNERMOST = 0.5  # largest normalised radius of the innermost voxel
-_GRADIENT_MM = 1.0  # standard deviation of the Gaussian whose gradient is taken
-_SEEN_HU = -200.0, 300.0  # beyond, borders are no sharper
 
 
 @dataclass(frozen=True)
@@ -107,13 +104,20 @@ def carry_mask(
 
 @dataclass(frozen=True, eq=False)
 class _Voxels:
-    """Voxels of the template: their shell by size, their place in the grid that is searched, whether they are of a neighbour,
-    and the number of those inside the baseline mask."""
+    """Voxels of the template in the order of their shells (by size): the voxels below each shell, the shells that have any, the
+    voxels' places in the grid that is searched, which are of a neighbour, and the number of those inside the baseline mask."""
 
-    shell: np.ndarray
+    counts: np.ndarray
+    filled: np.ndarray
     place: np.ndarray
-    is_neighbour: np.ndarray
+    neighbours: np.ndarray
     area: int
+
+    def below(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums of values of the voxels below each shell, (_SIZES + 1,)."""
+        sums = np.zeros(_SIZES + 1)
+        sums[self.filled + 1] = np.add.reduceat(values, self.counts[self.filled])
+        return np.cumsum(sums)
 
 
 class _Template:
@@ -139,8 +143,8 @@ class _Template:
         self._after = with_steps(followup, self._searched)
         values = self._before.resampled(at_baseline.geometry, nearest=True).array
         self._model = _model(baseline, values, 1 + at_baseline.array / self._radius)
-        sharpness = _gradients(baseline, at_baseline.geometry)[np.abs(at_baseline.array) < step].mean()
-        self._edges = _gradients(followup, self._searched).ravel() / max(float(sharpness), 1e-3)
+        sharpness = gradients(baseline, at_baseline.geometry)[np.abs(at_baseline.array) < step].mean()
+        self._edges = gradients(followup, self._searched).ravel() / max(float(sharpness), 1e-3)
         self._borders = (np.linspace(SMALLEST, LARGEST, _SIZES) - 1) * self._radius
         distances = self._distances.ravel()
         used = np.flatnonzero(distances < self._borders[-1])
@@ -151,10 +155,13 @@ class _Template:
     def _voxels(self, used: np.ndarray, is_neighbour: np.ndarray) -> _Voxels:
         distances = self._distances.ravel()[used]
         shell = np.digitize(distances, self._borders)
+        order = np.argsort(shell, kind="stable")
         margin = (np.array(self._searched.shape) - np.array(self._grid.shape)) // 2
-        where = np.stack(np.unravel_index(used, self._grid.shape)) + margin[:, None]
+        where = np.stack(np.unravel_index(used[order], self._grid.shape)) + margin[:, None]
         place = np.asarray(np.ravel_multi_index(tuple(where), self._searched.shape))
-        return _Voxels(shell, place, is_neighbour, max(int((distances < 0).sum()), 1))
+        each = np.bincount(shell, minlength=_SIZES)
+        counts, neighbours = np.append(0, np.cumsum(each)), np.flatnonzero(is_neighbour[order])
+        return _Voxels(counts, np.flatnonzero(each), place, neighbours, max(int((distances < 0).sum()), 1))
 
     def fit(self) -> Fit:
         """Return the most likely shift and size: coarsely over all shifts, then in ever smaller steps around the best one, then
@@ -168,7 +175,7 @@ class _Template:
             reach = max(stride, 1)
         values = self._after.resampled(self._searched, nearest=True).array
         found = _model(self._followup, values, self._radius_of(best, self._searched))
-        return self._best(self._all, (ratios + self._ratios(found)) / 2, found, best, _cube(2, 1))
+        return self._best(self._all, (ratios + self._ratios(found)) / 2, found, best, _cube(1, 1))
 
     def _ratios(self, model: IntensityModel) -> np.ndarray:
         return _log_ratios(model, self._after).resampled(self._searched, fill=0).array.ravel()
@@ -187,23 +194,19 @@ class _Template:
         _depth, height, width = self._searched.shape
         place = voxels.place + int(shift @ (height * width, width, 1))
         values = ratios[place]
-        values = np.where(voxels.is_neighbour, np.minimum(values, NEIGHBOUR), values)
-        counts, sums, edges = (
-            np.append(0, np.cumsum(np.bincount(voxels.shell, each, _SIZES)))
-            for each in (None, values, self._edges[place])
-        )
+        values[voxels.neighbours] = np.minimum(values[voxels.neighbours], NEIGHBOUR)
+        sums, edges = voxels.below(values), voxels.below(self._edges[place])
         border, per_radius = np.arange(1, _SIZES + 1), (_SIZES - 1) / (LARGEST - SMALLEST)
 
         def mean(of: np.ndarray, inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
             low, high = np.maximum(inner, 0), np.minimum(outer, _SIZES)
-            return (of[high] - of[low]) / np.maximum(counts[high] - counts[low], 1)
+            return (of[high] - of[low]) / np.maximum(voxels.counts[high] - voxels.counts[low], 1)
 
         wide = max(round(SHELL * per_radius), 1)
         near = max(round(0.7 * self._step / self._radius * per_radius), 1)
-        inner, outer = mean(sums, border - wide, border), mean(sums, border, border + wide)
+        step = mean(sums, border - wide, border) - mean(sums, border, border + wide)
         sharpness = np.minimum(mean(edges, border - near, border + near), SHARPEST)
-        inside = (sums[1:] - OPPOSED * counts[1:] * outer) / voxels.area
-        evidence = weight * (STEP * (inner - outer) + inside) + EDGE * sharpness
+        evidence = weight * (step + sums[1:] / voxels.area) + EDGE * sharpness
         sizes = 1 + self._borders / self._radius
         mm = shift * self._step
         prior = np.log(sizes) ** 2 / (2 * SPREAD**2) + (mm**2).sum() / (2 * SHIFT_MM**2)
@@ -262,16 +265,6 @@ def _model(image: Volume, values: np.ndarray, radius: np.ndarray) -> IntensityMo
 def _log_ratios(model: IntensityModel, image: Volume) -> Volume:
     """Return the log likelihood ratio of every voxel, lesion against surroundings."""
     return smoothed(replace(image, array=model.log_ratios(image.array)))
-
-
-def _gradients(image: Volume, grid: Geometry) -> np.ndarray:
-    """Return the gradient's magnitude on a grid of cubes; in CT what is not soft tissue has the intensity of its limits."""
-    corners = image.geometry.to_ijk(grid.corners)
-    part = image.cropped(np.floor(corners.min(0)).astype(int) - 1, np.ceil(corners.max(0)).astype(int) + 2)
-    values = part.resampled(grid, fill=float(part.array.min())).array.astype(np.float32)
-    if image.is_ct:
-        values = np.clip(values, *_SEEN_HU)
-    return scipy.ndimage.gaussian_gradient_magnitude(values, max(_GRADIENT_MM / grid.spacing[0], 0.7))
 
 
 def _local_matrix(registration: Registration, centre: np.ndarray, step_mm: float = 8.0) -> np.ndarray:
