@@ -184,7 +184,7 @@ def in_work_process(function: Work) -> Work:
     signature = inspect.signature(function)
 
     @functools.wraps(function)
-    def call(*args: Any, **named: Any) -> Any:
+    def _call(*args: Any, **named: Any) -> Any:
         if not _process.is_used:
             return function(*args, **named)
         given = signature.bind(*args, **named)
@@ -196,7 +196,7 @@ def in_work_process(function: Work) -> Work:
             here = [each.here() if isinstance(each, Remote) else each for each in args]
             return function(*here, **named)
 
-    return call  # type: ignore[return-value]
+    return _call  # type: ignore[return-value]
 
 
 class Remote:

@@ -70,7 +70,7 @@ def find_objects(paths: Iterable[str | Path], reading: Reading) -> list[tuple[Pa
                 continue
             with damage_noted(file.name, reading):
                 if str(header.get("Modality")) in KINDS:
-                    predecessors(header), segments_of(header), when_of(header)  # they can be read
+                    _ = predecessors(header), segments_of(header), when_of(header)  # they can be read
                     found.setdefault(str(header.SOPInstanceUID), (file, header))
                 elif not path.is_dir():
                     others.append(f"{file.name} ({header.SOPClassUID.name if 'SOPClassUID' in header else 'unknown'})")

@@ -133,7 +133,7 @@ def read(series: Series, *, resample: bool = False) -> Volume:
         )
     pixels, frames, ends = PixelReader(), series.frames, []
 
-    def fill(number: int, image: np.ndarray) -> None:
+    def _fill(number: int, image: np.ndarray) -> None:
         pixels.read_into(frames[number], image)
         ends.append((image.min(), image.max()))
         if not np.isfinite(ends[-1]).all():
@@ -142,7 +142,7 @@ def read(series: Series, *, resample: bool = False) -> Volume:
             )
 
     stack = arrays.filled if series.needs_resampling else arrays.stacked
-    array = stack(series.size[::-1], np.float32, fill)
+    array = stack(series.size[::-1], np.float32, _fill)
     metadata = _metadata(series)
     origin, spacing = grid.origin, series.spacing
     if series.needs_resampling:

@@ -93,8 +93,8 @@ def _best(
 ) -> tuple[float, Place]:
     """Return the place of least cost for one wording; its cost is below `_FREE` when it covers nothing.
 
-    `covered` are the lesions, of which `own` is the one that is named, and the labels, (N, 4). Lines are looked at only where
-    they may decide; lists of hundreds of findings need that.
+    `covered` are the lesions, of which `own` is the one that is named, and the labels, (N, 4). Lines are looked at only as
+    long as they may decide; lists of hundreds of findings need that.
     """
     extent, (width, height) = named.extent, named.sizes[wording]
     left, bottom, right, top = extent
@@ -113,21 +113,25 @@ def _best(
     cost = np.array(costs) + _COVERED * max(0.0, width + 2.0 - size[0]) / width  # what the view cuts off
     cost += _COVERED * _overlaps(boxes, covered[near]).sum(1) / area
     cost += _CORNER * np.minimum(3 * _overlaps(boxes, np.array(reserved).reshape(-1, 4)).sum(1) / area, 1.0)
-    open_to_choice = range(len(boxes)) if named.must_show else np.flatnonzero(cost < _FREE)
-    lines = {int(index): _line(extent, rectangles[index]) for index in open_to_choice}
-    if lines:
-        near[own] = False
-        cost[list(lines)] += _LINE_COVERED * _crossed(list(lines.values()), covered[near])
-    index = int(cost.argmin())
-    return float(cost[index]), Place(wording, rectangles[index], lines.get(index) or _line(extent, rectangles[index]))
+    near[own] = False
+    best: tuple[float, Place] | None = None
+    for index in np.argsort(cost, kind="stable"):
+        if best is not None and (cost[index] >= best[0] or (cost[index] >= _FREE and not named.must_show)):
+            break  # no line can make it better
+        line = _line(extent, rectangles[index])
+        total = float(cost[index] + _LINE_COVERED * _crossed([line], covered[near])[0])
+        if best is None or total < best[0]:
+            best = total, Place(wording, rectangles[index], line)
+    assert best is not None, "there are places to choose from"
+    return best
 
 
 def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the area in common of each box with each other rectangle, (boxes, others) pixels²."""
-    low = np.maximum(boxes[:, None, :2], others[None, :, :2])
-    common = np.minimum(boxes[:, None, 2:], others[None, :, 2:]) - low
-    np.maximum(common, 0, out=common)
-    return common[..., 0] * common[..., 1]
+    left, bottom, right, top = boxes.T[:, :, None]
+    width = np.minimum(right, others[:, 2]) - np.maximum(left, others[:, 0])
+    height = np.minimum(top, others[:, 3]) - np.maximum(bottom, others[:, 1])
+    return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 def _line(extent: Rectangle, box: Rectangle) -> tuple[tuple[float, float], tuple[float, float]]:
