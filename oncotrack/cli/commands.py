@@ -68,7 +68,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "mask": "Time masks from two diameters next to threshold and region growing.",
         "read": "Time opening a DICOM series and listing a study folder.",
         "dicom": "Time writing findings as DICOM, and retrieving from an archive.",
-        "work": "Time a click to its match through the work process of Slicer's modules.",
+        "work": "Time a click to its match in the work process of Slicer.",
         "view": "Time the browser viewer: first page, new slice, click to match.",
         "phantom": "Compare synthetic patients with real ones: HU, noise, node sizes.",
     },

@@ -18,7 +18,7 @@ def work(
     method: Annotated[str, typer.Option("--method", help="The follow-up method.")] = "ensemble",
     json: Json = None,
 ) -> None:
-    """Time a click to its match through the work process of Slicer's modules.
+    """Time a click to its match in the work process of Slicer.
 
     Next to the same in one process, in turn.
     """
