@@ -222,7 +222,10 @@ class _Template:
 
 
 def _model(image: Volume, values: np.ndarray, radius: np.ndarray) -> IntensityModel:
-    return IntensityModel(values, radius, lesion_window(image, values, radius < 0.9))
+    inside = radius < 0.9
+    if not inside.any():
+        raise InputError("The lesion is smaller than the voxels of this scan, so that it cannot be measured there.")
+    return IntensityModel(values, radius, lesion_window(image, values, inside))
 
 
 def _log_ratios(model: IntensityModel, image: Volume) -> Volume:
