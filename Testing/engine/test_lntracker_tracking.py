@@ -50,7 +50,10 @@ class Scripted(torch.nn.Module):
     def similarity(self, before, after):
         return 20 * (before @ after.transpose(-1, -2)) - 10
 
-    def forward(self, images, tracks=None):
+    def encode(self, images):
+        return images
+
+    def decode(self, images, tracks=None):
         index = round(float(images[0, 4, 0, 0]) * 1000)
         here = [s for s in self.seen if index in s.boxes]
         rows = []
@@ -102,8 +105,8 @@ def test_a_nodes_score_is_the_mean_detection_score_of_its_three_best_slices():
     class Doubtful(Scripted):
         """Network that continues a track where it detects nothing."""
 
-        def forward(self, images, tracks=None):
-            output = super().forward(images, tracks)
+        def decode(self, images, tracks=None):
+            output = super().decode(images, tracks)
             output.logits[:, :, output.n_tracks :] = -9.0 if output.n_tracks else 1.0
             return output
 
@@ -158,8 +161,8 @@ def test_a_lost_node_continues_at_a_similar_overlapping_detection():
 
 def test_a_query_that_drifts_to_another_node_ends():
     class Confused(Scripted):
-        def forward(self, images, tracks=None):
-            output = super().forward(images, tracks)
+        def decode(self, images, tracks=None):
+            output = super().decode(images, tracks)
             if output.n_tracks:
                 output.logits[-1, 0, 0], output.queries[0, 0] = 3.0, torch.eye(50)[2]
             return output

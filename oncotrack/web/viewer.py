@@ -186,7 +186,7 @@ class Viewer:
         task = self.session.register()
         if when_drawn:
             work = task.work
-            task = replace(task, work=lambda progress: (self.views.wait_until_sized(_PAGE_S), work(progress))[1])
+            task = replace(task, work=lambda progress: (self.views.wait_until_shown(_PAGE_S), work(progress))[1])
         self.submit(task, lambda _registration: self.refresh())
 
     def hang(self, change: Callable[[], object], uid: str = "") -> None:

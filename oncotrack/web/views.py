@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -166,9 +167,13 @@ class Views:
         """Return whether no view is to be drawn; the page has its last pictures with the answer to its next request."""
         return RenderingOnce.are_at_rest()
 
-    def wait_until_sized(self, seconds: float) -> None:
-        """Wait until the page has given the slice views their sizes and shows them; not to be called on the page's thread."""
+    def wait_until_shown(self, seconds: float) -> None:
+        """Wait until the page has sized the slice views and has their pictures; not to be called on the page's thread."""
+        latest = time.monotonic() + seconds
         self._are_all_sized.wait(seconds)
+        time.sleep(PAUSE_S / 2)  # until the views are requested in their new size
+        while time.monotonic() < latest and not RenderingOnce.are_at_rest():
+            time.sleep(PAUSE_S / 10)
 
     def arrange(self, scans: int) -> None:
         """Arrange the views of one, two or three scans; a new layout fits the views to the whole scans."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -42,6 +42,10 @@ class Proposals:
     centres: torch.Tensor
     stride: int
     shapes: Shapes
+
+    def float(self) -> Proposals:
+        """Return the proposals in float32."""
+        return replace(self, logits=self.logits.float(), boxes=self.boxes.float(), content=self.content.float())
 
 
 class LNProposalHead(nn.Module):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import nn
@@ -40,6 +40,15 @@ class EncodedSlice:
     proposals: Proposals
     padded_size: torch.Tensor
     size: tuple[int, int]
+
+    def float(self) -> EncodedSlice:
+        """Return the slice in float32, after an encoder that ran in lower precision."""
+        return replace(
+            self,
+            maps=[each.float() for each in self.maps],
+            fine=None if self.fine is None else self.fine.float(),
+            proposals=self.proposals.float(),
+        )
 
 
 class Proposer(nn.Module):

@@ -13,6 +13,7 @@ from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.slice_data import TrackQueries
 from oncotrack.detection.tracks import Track
 from oncotrack.networks.boxes import corners, iou
+from oncotrack.networks.devices import has_bfloat16
 
 
 @dataclass(frozen=True)
@@ -149,6 +150,15 @@ class Follower:
         self.active: list[FollowedTrack] = []
         self.ended: list[FollowedTrack] = []
 
+    @property
+    def _device(self) -> torch.device:
+        return next(self._network.parameters()).device
+
+    @property
+    def _is_mixed(self) -> bool:
+        """Whether slices are encoded in bfloat16: on a CPU that computes in it, in half of the time."""
+        return self._device.type == "cpu" and has_bfloat16(self._device)
+
     @torch.inference_mode()
     def process(self, index: int, stack: np.ndarray) -> SliceQueries:
         """Process one slice: continue, end and start nodes.
@@ -165,11 +175,12 @@ class Follower:
         SliceQueries
             The detection queries. With masked attention they do not depend on what is followed, except for rounding.
         """
-        device = next(self._network.parameters()).device
-        images = torch.from_numpy(stack)[None].to(device)
+        images = torch.from_numpy(stack)[None].to(self._device)
         height, width = stack.shape[-2:]
-        scale = torch.tensor([width, height, width, height], dtype=torch.float32, device=device)
-        output = self._network(images, self._queries())
+        scale = torch.tensor([width, height, width, height], dtype=torch.float32, device=self._device)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._is_mixed):
+            encoded = self._network.encode(images)
+        output = self._network.decode(encoded.float(), self._queries())
         scores = output.logits[-1, 0].float().sigmoid()
         queries = SliceQueries(index, scores, output.boxes[-1, 0].float(), output.queries[0], scale)
         tracked, detected = queries.subset(slice(output.n_tracks)), queries.subset(slice(output.n_tracks, None))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import scipy
 import SimpleITK as sitk
-from scipy import ndimage
 
 from oncotrack.errors import InputError
 from oncotrack.images.volume import Volume, to_sitk
@@ -30,7 +30,7 @@ def boundary(mask: np.ndarray) -> np.ndarray:
     (D, H, W) bool ndarray
         True on the boundary voxels.
     """
-    return mask & np.logical_not(ndimage.binary_erosion(mask, np.ones((3, 3, 3)), border_value=0))
+    return mask & np.logical_not(scipy.ndimage.binary_erosion(mask, np.ones((3, 3, 3)), border_value=0))
 
 
 def signed_distance(tumour: Volume) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.errors import InputError
 from oncotrack.images.volume import Volume
@@ -65,9 +65,9 @@ def grow_tumour(
     centre = pet.geometry.to_ras(np.array(peak)[::-1])
     allowed = np.linalg.norm(points - centre, axis=1).reshape(pet.array.shape) <= MOST_MM
     labels = np.empty(pet.array.shape, np.int32)
-    ndimage.label((pet.array >= threshold) & allowed, output=labels)
+    scipy.ndimage.label((pet.array >= threshold) & allowed, output=labels)
     grown = labels == labels[peak]
-    rim = allowed & (np.asarray(ndimage.binary_erosion(allowed, border_value=1), bool) == 0)
+    rim = allowed & (np.asarray(scipy.ndimage.binary_erosion(allowed, border_value=1), bool) == 0)
     is_cut = bool((grown & rim).any())
     notice = f"The region was cut off {MOST_MM:g} mm from its highest uptake; check its border." if is_cut else ""
     metadata = {"notice": notice} if notice else {}

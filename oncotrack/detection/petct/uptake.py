@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import ndimage
+import scipy
 
 from oncotrack.detection.petct.distance import BORDER_MM, is_proximal
 from oncotrack.errors import InputError
@@ -74,8 +74,8 @@ def _peak(pet: Volume, voxels: np.ndarray) -> float:
     low, high = voxels.min(0)[::-1] - reach, voxels.max(0)[::-1] + reach + 1
     start, stop = np.maximum(low, 0), np.minimum(high, pet.array.shape)
     part = pet.array[tuple(slice(a, b) for a, b in zip(start, stop, strict=True))].astype(float)
-    weight = ndimage.correlate(np.ones_like(part), kernel, mode="constant")
-    means = np.asarray(ndimage.correlate(part, kernel, mode="constant")) / weight
+    weight = scipy.ndimage.correlate(np.ones_like(part), kernel, mode="constant")
+    means = np.asarray(scipy.ndimage.correlate(part, kernel, mode="constant")) / weight
     return float(means[tuple((voxels[:, ::-1] - start).T)].max())
 
 
