@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 Item = TypeVar("Item")
 _AHEAD = 3  # patients that are submitted for each thread of the workers
 _CONNECT_S = 20
+_CLOSE_S = 4
 _START_S = 300  # a worker that imports PyTorch on a busy computer takes long
 _LOST = (
     "The connection to the scheduler was lost. What was computed is written: start the scheduler, and run the same command "
@@ -54,6 +56,13 @@ class Cluster:
     def threads(self) -> int:
         """Threads that compute a patient in each worker: this computer's cores shared out; one on another cluster."""
         return 1 if self.address else max(1, (os.cpu_count() or 1) // self.count)
+
+    def size(self) -> int:
+        """Return the number of workers, asking the scheduler if there is one."""
+        if not self.address:
+            return self.count
+        with connect(self) as client:
+            return len(client.scheduler_info(n_workers=-1)["workers"]) or 1
 
 
 def distributed() -> Any:
@@ -134,7 +143,18 @@ def _local(package: Any, cluster: Cluster) -> Iterator[Any]:
     try:
         yield found
     finally:
-        found.close(timeout=5)
+        _close(found)
+
+
+def _close(cluster: Any) -> None:
+    """End the workers; those that do not end by themselves, because they compute or are just starting, are killed."""
+    nannies = list(cluster.workers.values())
+    with suppress(TimeoutError):
+        cluster.close(timeout=_CLOSE_S)
+    for nanny in nannies:
+        if nanny.pid:
+            with suppress(OSError):
+                os.kill(nanny.pid, signal.SIGKILL if os.name == "posix" else signal.SIGTERM)
 
 
 def computed(

@@ -8,6 +8,7 @@ from typing import Any
 from oncotrack import __version__
 from oncotrack.archive.cases import Case
 from oncotrack.archive.plan import EXPORT, JOBS, Keys, Plan
+from oncotrack.archive.stages import is_detected
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Axis, Finding, Observation, Point, Role, State
 from oncotrack.findings.finding_list import FindingList
@@ -107,7 +108,7 @@ def _match(seen: Observation) -> dict[str, Any]:
     assert evidence is not None, "only matches are listed"
     return {
         "found": seen.state is not State.NOT_FOUND and not evidence.reason,
-        "detected": seen.probability is not None or seen.tracklet is not None,
+        "detected": is_detected(seen),
         **_position(seen.centre),
         **_position(evidence.expected, "expected_"),
         "cycle_error_mm": _finite(evidence.cycle_error_mm),

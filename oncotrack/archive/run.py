@@ -16,6 +16,7 @@ from oncotrack.archive.compute import Outcome
 from oncotrack.archive.patient_folder import PatientFolder
 from oncotrack.archive.plan import KeyMaker, Keys, Plan
 from oncotrack.archive.rows import Rows
+from oncotrack.archive.summary_page import write_summary
 from oncotrack.archive.tables import write_tables
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError, MissingPackageError, OutputError
@@ -41,6 +42,8 @@ class Summary:
         Seconds of all workers by stage.
     reasons : Counter of str
         Number of failed patients by reason.
+    written : list of Path
+        The tables and the page.
     """
 
     patients: int
@@ -50,6 +53,7 @@ class Summary:
     seconds: float = 0.0
     stage_seconds: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    written: list[Path] = field(default_factory=list)
 
 
 def run_archive(
@@ -112,7 +116,7 @@ def run_archive(
                         )
         finally:
             summary.seconds = time.monotonic() - started
-        write_tables(out, all_rows(cases, out, maker))
+        summary.written = [*write_tables(out, all_rows(cases, out, maker)), write_summary(out)]
     return summary
 
 

@@ -17,7 +17,7 @@ from oncotrack.background.jobs import Progress, part_of, silent
 from oncotrack.detection.detector import NodeDetector
 from oncotrack.detection.shown import shown_and_hidden
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Finding, Observation, Role, State, TimePoint
+from oncotrack.findings.finding import Finding, Observation, Provenance, Role, State, TimePoint
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.scans import time_point_of, visit_labels
 from oncotrack.followup.chain import KnownPosition, VisitPairs, follow_chains
@@ -29,6 +29,7 @@ from oncotrack.response.proposed_roles import with_proposed_roles
 _SAME_MM = 10.0
 """A proposal this near to a followed lesion is the same lesion, or nearer than its radius if that is larger."""
 _FAR_MM = 1e6
+_PROPOSED = "proposed by "
 
 
 def detect(volume: Volume, detector: NodeDetector, most: int, progress: Progress = silent) -> FindingList:
@@ -191,11 +192,27 @@ def _joined(findings: list[Finding], visit: str, rest: list[Finding]) -> list[Fi
             seen = (
                 replace(proposal, evidence=lesion.evidence)
                 if lesion.state is State.NOT_FOUND
-                else replace(lesion, probability=proposal.probability)
+                else replace(lesion, probability=proposal.probability, provenance=_both(lesion, proposal))
             )
             joined[number] = findings[number].with_observation(visit, seen)
             rest.remove(next(each for each in rest if each.at(visit) is proposal))
     return list(joined.values())
+
+
+def is_detected(seen: Observation) -> bool:
+    """Return whether the detector proposes a followed lesion at a visit, too.
+
+    Parameters
+    ----------
+    seen : Observation
+        The lesion at the visit.
+    """
+    return _PROPOSED in seen.provenance.method or (seen.evidence is not None and seen.tracklet is not None)
+
+
+def _both(match: Observation, proposal: Observation) -> Provenance:
+    method = f"{match.provenance.method}; {_PROPOSED}{proposal.provenance.method}"
+    return replace(match.provenance, method=method)
 
 
 def _new(finding: Finding, visit: str, pairs: VisitPairs, index: int) -> Finding:

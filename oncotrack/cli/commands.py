@@ -51,6 +51,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "archive": {
         "index": "Index the series of an archive, and choose which are read.",
+        "run": "Detect, follow and measure nodes of all patients of an index.",
     },
     "train": {
         "lntracker": "Train LN-Tracker, the lymph node detector for CT.",
