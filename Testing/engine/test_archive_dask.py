@@ -7,9 +7,10 @@ import signal
 import time
 from pathlib import Path
 
-import archive_kills
+import interrupted_runs
 import pytest
 import stand_in_stages
+from interrupted_runs import tables
 
 from oncotrack.archive.cases import cases_of
 from oncotrack.archive.cluster import Cluster, connect
@@ -18,7 +19,6 @@ from oncotrack.archive.index import index_archive
 from oncotrack.archive.plan import Plan
 from oncotrack.archive.run import run_archive
 from oncotrack.archive.selection import Rules
-from oncotrack.archive.tables import TABLES, read_table
 from oncotrack.errors import InputError
 
 PATIENTS = 5
@@ -37,26 +37,12 @@ def cohort(tmp_path_factory) -> tuple[Path, Path]:
     return write_index(folder / "index.parquet", entries, root), folder / "undisturbed"
 
 
-def tables(out: Path) -> dict[str, list[dict]]:
-    """Return all tables without UIDs and times."""
-    return {
-        name: sorted(
-            (
-                {key: value for key, value in row.items() if key != "uid" and not key.endswith("_seconds")}
-                for row in read_table(out, name)
-            ),
-            key=str,
-        )
-        for name in TABLES
-    }
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("which", archive_kills.KILLS)
+@pytest.mark.parametrize("which", interrupted_runs.KILLS)
 def test_kill_9_loses_nothing_and_nothing_written_is_computed_again(cohort, tmp_path, which):
     index, undisturbed = cohort
-    run = archive_kills.Disturbed(index, tmp_path)
-    again = archive_kills.KILLS[which](run, random.Random(27), STAGES)
+    run = interrupted_runs.Disturbed(index, tmp_path)
+    again = interrupted_runs.KILLS[which](run, random.Random(27), STAGES)
     assert again == []
     assert tables(run.out) == tables(undisturbed)
 
@@ -64,19 +50,19 @@ def test_kill_9_loses_nothing_and_nothing_written_is_computed_again(cohort, tmp_
 @pytest.mark.slow
 def test_ctrl_c_ends_in_seconds_and_the_run_continues(cohort, tmp_path):
     index, undisturbed = cohort
-    run = archive_kills.Disturbed(index, tmp_path, seconds=0.3)
+    run = interrupted_runs.Disturbed(index, tmp_path, seconds=0.3)
     process = run.start("--workers", "2")
     try:
         assert run.wait_for(3, process)
         started = time.monotonic()
         process.send_signal(signal.SIGINT)
-        _out, err = process.communicate(timeout=archive_kills.SECONDS)
+        _out, err = process.communicate(timeout=interrupted_runs.SECONDS)
         assert process.returncode == 130 and "stopped by Ctrl+C" in err and "Traceback" not in err
         assert time.monotonic() - started < 30
     finally:
-        archive_kills.end(process)
+        interrupted_runs.end(process)
     before, offset = run.written(), run.count()
-    archive_kills.finished(run.start("--workers", "2"))
+    interrupted_runs.finished(run.start("--workers", "2"))
     assert not [line for line in run.log.read_text().splitlines()[offset:] if line in before]
     assert tables(run.out) == tables(undisturbed)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 import stand_in_stages
+from interrupted_runs import tables
 
 from oncotrack.archive.cases import BASE_BYTES, Case, cases_of
 from oncotrack.archive.compute import Turns, compute
@@ -52,18 +53,6 @@ def stages_in(log: Path) -> list[str]:
     names = [line.split()[0] for line in log.read_text().splitlines()] if log.exists() else []
     log.unlink(missing_ok=True)
     return names
-
-
-def tables(out: Path) -> dict[str, list[dict]]:
-    """Return all tables without what differs from run to run: UIDs and times."""
-    kept = {
-        name: [
-            {key: value for key, value in row.items() if key not in ("uid", "when") and not key.endswith("_seconds")}
-            for row in read_table(out, name)
-        ]
-        for name in TABLES
-    }
-    return {name: sorted(rows, key=str) for name, rows in kept.items()}
 
 
 def test_a_run_gives_findings_matches_measurements_and_responses_of_all_patients(cases, tmp_path, quick):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from oncotrack.archive.cases import Case
+from oncotrack.archive.cases import Case, Scan
 from oncotrack.archive.plan import Keys
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
@@ -17,7 +18,7 @@ from oncotrack.findings.finding_list import FindingList
 PATIENTS = "patients"
 FINDINGS = "findings.json"
 DICOM = "dicom"
-_ROWS, _FAILURE, _STAGES = "rows.json", "failure.json", "stages"
+_ROWS, _FAILURE, _STAGES, _SCANS = "rows.json", "failure.json", "stages", "scans.json"
 
 
 class PatientFolder:
@@ -89,7 +90,9 @@ class PatientFolder:
     def finish(
         self, found: FindingList, rows: dict[str, list[dict[str, Any]]], keys: Keys, jobs: Iterable[str]
     ) -> None:
-        """Write findings.json, then the rows, by which the patient is done; remove results of other keys.
+        """Write the findings and which scans they are of, then the rows, by which the patient is done.
+
+        Results of other keys are removed.
 
         Parameters
         ----------
@@ -103,6 +106,7 @@ class PatientFolder:
             The stages that were done; results of others stay.
         """
         found.save(self.findings)
+        write_text(self.path / _SCANS, json.dumps({**asdict(self._case), "root": str(self._case.root)}))
         write_text(self.path / _ROWS, json.dumps(rows, allow_nan=False))
         (self.path / _FAILURE).unlink(missing_ok=True)
         known = {key for key in (*keys.detect, keys.follow, keys.measure, keys.respond, keys.export) if key}
@@ -129,6 +133,27 @@ class PatientFolder:
             "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
         write_text(self.path / _FAILURE, json.dumps(row))
+
+
+def read_case(folder: Path) -> Case:
+    """Return which scans the results in a patient's folder are of.
+
+    Parameters
+    ----------
+    folder : Path
+        The patient's folder.
+
+    Raises
+    ------
+    InputError
+        The list of the scans is missing or damaged.
+    """
+    known = _read(folder / _SCANS)
+    try:
+        scans = tuple(Scan(**{**scan, "folders": tuple(scan["folders"])}) for scan in known["scans"])
+        return Case(known["patient"], Path(known["root"]), scans)
+    except (TypeError, KeyError) as error:
+        raise InputError(f"{folder / _SCANS} is damaged. Run the archive again.") from error
 
 
 def _read(path: Path) -> Any:

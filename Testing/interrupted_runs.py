@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from oncotrack.archive.tables import TABLES, read_table
+
 TESTING = Path(__file__).resolve().parent
 SECONDS = 240  # a worker that imports PyTorch on a busy computer takes long
 
@@ -98,6 +100,24 @@ class Disturbed:
             [sys.executable, "-m", module, *arguments],
             env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
         )  # fmt: skip
+
+
+def tables(out: Path) -> dict[str, list[dict]]:
+    """Return all tables without what differs from run to run: UIDs and times."""
+    return {
+        name: sorted(
+            (
+                {
+                    key: value
+                    for key, value in row.items()
+                    if key not in ("uid", "when") and not key.endswith("_seconds")
+                }
+                for row in read_table(out, name)
+            ),
+            key=str,
+        )
+        for name in TABLES
+    }
 
 
 def workers_of(process: subprocess.Popen) -> list[psutil.Process]:
