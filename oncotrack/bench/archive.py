@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -34,7 +33,7 @@ _SERIES_FILES = 100
 _RULES = Rules(least_slices=8)
 _MANY = """
 import sys, json, time
-from oncotrack.bench.archive import many_jobs
+from oncotrack.bench.many_patients import many_jobs
 if __name__ == "__main__":
     print(json.dumps(many_jobs(int(sys.argv[1]), int(sys.argv[2]))))
 """
@@ -181,38 +180,6 @@ def _write_headers(folder: Path, files: int) -> None:
         slice_of.SOPInstanceUID = slice_of.file_meta.MediaStorageSOPInstanceUID = f"2.25.1.{series}.{k}"
         slice_of.InstanceNumber, slice_of.ImagePositionPatient = k + 1, [0, 0, k]
         slice_of.save_as(place / f"{k:04d}.dcm")
-
-
-def one_millisecond(number: int) -> int:
-    """Take a millisecond, as a simulated patient."""
-    time.sleep(0.001)
-    return number
-
-
-def many_jobs(count: int, workers: int) -> dict[str, float]:
-    """Run simulated patients on new workers, and return the peak memory of this process and the seconds a job.
-
-    Parameters
-    ----------
-    count : int
-        Number of patients.
-    workers : int
-        Number of workers.
-    """
-    from oncotrack.archive.cluster import Cluster, computed, connect
-
-    with connect(Cluster(workers=workers)) as client:
-        list(computed(client, one_millisecond, range(10), lambda number: f"warm {number}"))
-        started = time.perf_counter()
-        done = sum(1 for _ in computed(client, one_millisecond, range(count), str))
-        seconds = time.perf_counter() - started
-    status = Path("/proc/self/status")
-    peak = re.search(r"VmHWM:\s+(\d+)", status.read_text()) if status.exists() else None
-    return {
-        "jobs": done,
-        "mib": int(peak.group(1)) / 1024 if peak else 0.0,
-        "ms_per_job": 1000 * seconds / count,
-    }
 
 
 def _in_process(script: str, *arguments: str) -> dict[str, Any]:
