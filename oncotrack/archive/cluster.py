@@ -103,7 +103,7 @@ def connect(cluster: Cluster, plugin: Any = None) -> Iterator[Client]:
         A worker cannot be used.
     """
     package = distributed()
-    import dask
+    from dask.config import set as configured
 
     settings = {
         "distributed.comm.timeouts.connect": f"{_START_S}s",
@@ -112,7 +112,7 @@ def connect(cluster: Cluster, plugin: Any = None) -> Iterator[Client]:
         "logging.distributed": "error",
     }
     with ExitStack() as stack:
-        stack.enter_context(dask.config.set(settings))
+        stack.enter_context(configured(settings))
         if cluster.address:
             try:
                 client = package.Client(cluster.address, timeout=_CONNECT_S, set_as_default=False)
@@ -217,4 +217,4 @@ def dashboard(client: Client) -> str:
     """
     import importlib.util
 
-    return client.dashboard_link if importlib.util.find_spec("bokeh") else ""
+    return (client.dashboard_link or "") if importlib.util.find_spec("bokeh") else ""

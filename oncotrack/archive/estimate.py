@@ -76,7 +76,8 @@ def estimate(
     maker = KeyMaker(plan)
     keys = {case.patient: maker.keys(case) for case in cases}
     missing = [case for case in cases if not PatientFolder(out, case).is_done(keys[case.patient])]
-    stages = dict.fromkeys((*plan.jobs, *([EXPORT] if plan.exports else [])), 0)
+    names: list[str] = [*plan.jobs, *([EXPORT] if plan.exports else [])]
+    stages = dict.fromkeys(names, 0)
     for case in missing:
         for name, key in _wanted(keys[case.patient]):
             stages[name] += not PatientFolder(out, case).stage(name, key).exists()

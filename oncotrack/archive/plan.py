@@ -145,7 +145,7 @@ class KeyMaker:
         follow = self._key("follow", plan.method, [detect, [each.date for each in case.scans], plan.most])
         measure = _digest(["measure", follow])
         respond = _digest(["respond", measure, plan.criteria, vars(plan.response)])
-        made = dict(zip(JOBS[1:], (follow, measure, respond), strict=True))
+        made: dict[str, str] = dict(zip(JOBS[1:], (follow, measure, respond), strict=True))
         used = {name: made[name] for name in plan.jobs[1:]}
         last = used.get(plan.jobs[-1], _digest([detect]))
         export = _digest([EXPORT, last, plan.reports, plan.segmentations]) if plan.exports else ""

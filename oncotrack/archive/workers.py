@@ -27,6 +27,10 @@ class Task:
     out: Path
 
 
+_turns: dict[str, Turns] = {}
+"""Of the workers in this process, by address."""
+
+
 class Preparation(WorkerPlugin):
     """Prepares a worker: threads that do not fight, reading in a helper process, and the same version and weights.
 
@@ -65,7 +69,7 @@ class Preparation(WorkerPlugin):
 
         use_threads(self._threads)
         use_helper(now=True)
-        worker.oncotrack_turns = Turns(worker.memory_manager.memory_limit or _physical_memory())
+        _turns[worker.address] = Turns(worker.memory_manager.memory_limit or _physical_memory())
 
 
 def patient(task: Task) -> Outcome:
@@ -78,4 +82,4 @@ def patient(task: Task) -> Outcome:
         if state is None or state.state == "cancelled":
             raise Cancelled
 
-    return compute(task.case, task.plan, task.keys, task.out, worker.oncotrack_turns, stop_if_cancelled)
+    return compute(task.case, task.plan, task.keys, task.out, _turns[worker.address], stop_if_cancelled)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pydicom
+from pydicom.uid import UID
 
 from oncotrack.archive.entries import write_index
 from oncotrack.archive.index import index_archive
@@ -177,7 +178,7 @@ def _write_headers(folder: Path, files: int) -> None:
         place.mkdir(exist_ok=True)
         slice_of.PatientID = slice_of.PatientName = f"P{series // 2:05d}"
         slice_of.StudyInstanceUID = slice_of.SeriesInstanceUID = f"2.25.1.{series}"
-        slice_of.SOPInstanceUID = slice_of.file_meta.MediaStorageSOPInstanceUID = f"2.25.1.{series}.{k}"
+        slice_of.SOPInstanceUID = slice_of.file_meta.MediaStorageSOPInstanceUID = UID(f"2.25.1.{series}.{k}")
         slice_of.InstanceNumber, slice_of.ImagePositionPatient = k + 1, [0, 0, k]
         slice_of.save_as(place / f"{k:04d}.dcm")
 
