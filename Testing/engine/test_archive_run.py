@@ -1,4 +1,4 @@
-"""Patients of an archive are computed stage by stage: never twice, never lost, and a failing one stops nobody."""
+"""Patients of an archive are computed stage by stage: never twice, never lost, and a failing one does not stop the others."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ class Worklist:
         return self._place(self.row(folder).folder) / _READING
 
     def mark(self, folder: str, is_read: bool) -> None:
-        """Keep on disk whether a reader has read a patient's results; results that are computed anew are unread.
+        """Keep on disk whether a reader has read a patient's results; results that are computed again are unread.
 
         Parameters
         ----------

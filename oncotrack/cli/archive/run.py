@@ -65,9 +65,9 @@ def run(
     ] = 2,
     json: Json = None,
 ) -> None:
-    """Detect, follow and measure nodes of all patients of an index, and compute responses.
+    """Detect, follow and measure nodes of all patients of an index.
 
-    What is computed is kept: a run that was stopped goes on where it was, and a changed option computes only what depends
+    It ends with the response. What is computed is kept: a run that was stopped goes on where it was, and a changed option computes only what depends
     on it. Nothing is checked by a reader: results are proposals.
     """  # fmt: skip
     from oncotrack.archive.cluster import Cluster
