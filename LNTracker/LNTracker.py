@@ -72,7 +72,8 @@ class LNTracker(ScriptedLoadableModule):
             "extend nodes; accept or reject them. Every edit can be undone and is saved with the scene."
             "<p><b>The networks were trained on synthetic scans and on nodes inserted into real CTs: check every node, and "
             "look for missed nodes. For research use only. Not a medical device.</b></p>"
-            '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
+            '<p><a href="https://github.com/OncoTrack/SlicerOncoTrack/blob/main/docs/tutorial.md">Tutorial</a>, '
+            '<a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
         parent.acknowledgementText = (
             "The detector for CT is LN-Tracker (Yu et al.), which tracks nodes through the slices with the queries of a "

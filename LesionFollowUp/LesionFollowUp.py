@@ -6,7 +6,7 @@ the module is entered, so that Slicer starts without them.
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import qt
 import slicer
@@ -91,7 +91,8 @@ class LesionFollowUp(ScriptedLoadableModule):
             "Choose a baseline and a follow-up scan, press Place lesion and click a lesion in the upper row: the lower "
             "row shows its match. Drag the match where it is wrong; accept or reject it. Every edit can be undone and "
             "is saved with the scene.<p><b>For research use only. Not a medical device.</b></p>"
-            '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
+            '<p><a href="https://github.com/OncoTrack/SlicerOncoTrack/blob/main/docs/tutorial.md">Tutorial</a>, '
+            '<a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
         parent.acknowledgementText = (
             "Registration by elastix (Klein et al., 2010); self-similarity descriptors after MIND (Heinrich et al., "
@@ -141,6 +142,7 @@ class LesionFollowUpWidget(PanelWidget):
     logic_class = LesionFollowUpLogic
     tools, buttons = (FINDINGS, RESPONSE, VIEW), BUTTONS
     handlers = HANDLERS
+    archive_roles: ClassVar = {"baseline": "Baseline", "followup": "Follow-up", "visit": "Additional visit"}
     needs = packages.FOLLOW_UP
 
     def __init__(self, parent=None):
@@ -172,6 +174,7 @@ class LesionFollowUpWidget(PanelWidget):
             self.ui.criteriaComboBox,
             self.ui.roleComboBox,
             self.ui.judgementComboBox,
+            self.ui.relationComboBox,
             self.ui.responseBrowser,
         )
         self.ui.confirmButton.connect("clicked()", self._question.confirm)
@@ -254,6 +257,12 @@ class LesionFollowUpWidget(PanelWidget):
             self.parameters.baseline = volume
         elif self.parameters.followup is None:
             self.parameters.followup = volume  # a later one waits in the lists of scans
+
+    def use_retrieved(self, role, volume):
+        if role == "visit":
+            self._question.add_visit(volume)
+        else:
+            setattr(self.parameters, role, volume)
 
     def outcome_text(self, outcome):
         from oncotrack.scene.followup.panel import match_text, method_tip

@@ -13,6 +13,7 @@ from slicer.ScriptedLoadableModule import ScriptedLoadableModuleWidget
 from slicer.util import VTKObservationMixin
 
 from oncotrack.scene.commands import commands_of
+from OncoTrackPanel.messages import Messages
 from OncoTrackPanel.study_dialog import open_study
 
 
@@ -27,8 +28,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A panel that drives one session of `oncotrack.scene`.
 
     A module defines its logic and its commands as class attributes, and overrides the methods that raise
-    NotImplementedError here. Its .ui file contains an installButton, an openStudyButton, a workWidget, a progressBar, a
-    cancelButton, a messageIcon, a messageLabel, an undoButton and a redoButton.
+    NotImplementedError here. Its .ui file contains an installButton, an openStudyButton, a dicomButton, a workWidget, a
+    progressBar, a cancelButton, a messageIcon, a messageLabel, an undoButton and a redoButton.
     """
 
     logic_class = None
@@ -39,12 +40,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Name of each button in the .ui file, and of its command."""
     handlers: ClassVar = {}
     """Name of a command, and of the widget's method that runs it; other commands call the session."""
+    archive_roles: ClassVar = {"scan": "Scan"}
+    """What a series of an archive can be opened as, with the titles; see `use_retrieved`."""
     needs = None
     """The packages that the module needs: a `Tool` of `oncotrack.scene.files.packages`."""
 
     def __init__(self, parent=None):
         self.logic = self.session = self.pump = self.parameters = self._labels = None
         self._gui_tag, self._lines, self._shortcuts, self._outcome = None, [], [], None
+        self.messages, self._dialog = Messages(lambda: self.pump.worker.cancel_all()), None
         self.lacks_torch, self._folded = False, set()
         super().__init__(parent)
 
@@ -82,6 +86,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Choose a volume node that was opened from a study."""
         raise NotImplementedError
 
+    def use_retrieved(self, role, volume):
+        """Choose a volume node that was loaded from an archive; `role` is a key of `archive_roles`."""
+        self.use_scan(volume)
+
+    @property
+    def scan(self):
+        """The scan of a session that works on one; None otherwise."""
+        return getattr(self.session, "scan", None)
+
     # called by Slicer
 
     def setup(self):
@@ -100,10 +113,11 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
                 button.connect("clicked()", lambda action=command.action: self.call_session(action))
         self.ui.installButton.connect("clicked()", self._install)
         self.ui.openStudyButton.connect("clicked()", lambda: open_study(self))
-        self.ui.cancelButton.connect("clicked()", lambda: self.pump.worker.cancel_all())
+        self.ui.dicomButton.connect("clicked()", self._open_dialog)
+        self.ui.cancelButton.connect("clicked()", self.messages.cancel)
+        self.messages.add(self.ui)
         self._add_shortcut("Escape", self._stop_placing)
         self.connect_panel()
-        self._show_busy(False)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closing)
         for event in (scene.EndCloseEvent, scene.EndImportEvent):
@@ -126,6 +140,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._use_parameters(None)
 
     def cleanup(self):
+        if self._dialog:
+            self._dialog.close()
+            self._dialog = None
         self._use_parameters(None)
         self.removeObservers()
         self._stop()
@@ -150,13 +167,13 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def submit(self, task, outcome_text=None):
         """Queue a task for the worker and show its progress, then a sentence on its outcome."""
-        self._show_busy(True)
-        self.ui.progressBar.value = 0
+        self.messages.show_busy(True)
+        self.messages.show_progress(0.0, "")
         self.show_message("")
         task.submit(
             self.pump.worker,
             self.show_error,
-            self._show_progress,
+            self.messages.show_progress,
             lambda done: self._show_outcome(outcome_text or self.outcome_text, done),
         )
         self.pump.start()
@@ -215,15 +232,14 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def show_message(self, sentence, is_problem=False):
         """Show a message, with an icon for information or for a problem; it stays until the next one or the next task."""
         self._outcome = None
-        self.ui.messageIcon.visible = bool(sentence)
-        kind = qt.QStyle.SP_MessageBoxWarning if is_problem else qt.QStyle.SP_MessageBoxInformation
-        self.ui.messageIcon.setPixmap(slicer.app.style().standardIcon(kind).pixmap(20, 20))
-        self.ui.messageLabel.text = sentence
+        self.messages.show(sentence, is_problem)
 
     def _show_outcome(self, text, done):
-        """Show a sentence on the outcome of a task, which follows later edits, undo and redo."""
-        self.show_message(text(done))
-        self._outcome = text, done
+        """Show a sentence on the outcome of a task, which follows later edits, undo and redo; None leaves what is shown."""
+        sentence = text(done)
+        if sentence is not None:
+            self.show_message(sentence)
+            self._outcome = text, done
 
     # the session
 
@@ -246,11 +262,14 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _open_session(self):
         from oncotrack.background.dispatcher import TimerDispatcher
         from oncotrack.background.isolation import use_helper
+        from oncotrack.background.work_process import use_work_process
+        from oncotrack.followup.remote import WORK
 
         use_helper()
+        use_work_process(*WORK)
         timer = qt.QTimer()
         timer.setInterval(TimerDispatcher.TICK_MS)
-        self.pump = TimerDispatcher(timer, lambda: self._show_busy(False))
+        self.pump = TimerDispatcher(timer, lambda: self.messages.show_busy(False))
         timer.connect("timeout()", self.pump.tick)
         self.session = self.new_session()
         self.session.changed.connect(self._on_session_changed)
@@ -304,6 +323,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if not self.parameters or slicer.mrmlScene.IsClosing():
             return
         self.show_session()
+        if self._dialog:
+            self._dialog.show()
         if self._outcome:
             self._show_outcome(*self._outcome)
         possible, findings = self.possible_methods(), self.session.findings
@@ -351,12 +372,12 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     # the panel and the scene
 
-    def _show_progress(self, fraction, text):
-        self.ui.progressBar.value = round(100 * fraction)
-        self.ui.progressBar.format = f"{text} %p%"
+    def _open_dialog(self):
+        from OncoTrackPanel.dicom_dialog import DicomDialog
 
-    def _show_busy(self, is_busy):
-        self.ui.progressBar.visible = self.ui.cancelButton.visible = is_busy
+        if self._dialog is None:
+            self._dialog = DicomDialog(self)
+        self._dialog.open()
 
     def _on_scene_closing(self, _caller, _event):
         if self.pump:

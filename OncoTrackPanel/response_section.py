@@ -10,22 +10,24 @@ import slicer
 class ResponseSection:
     """Shows a `ResponseScene` in a panel whose session is a `FollowUpScene`.
 
-    `table`, `criteria`, `role`, `judgement` and `text` are the widgets of the panel's .ui file: a table, three lists to choose
-    from and a text browser.
+    `table`, `criteria`, `role`, `judgement`, `relation` and `text` are the widgets of the panel's .ui file: a table, four lists
+    to choose from and a text browser.
     """
 
-    def __init__(self, panel, table, criteria, role, judgement, text):
+    def __init__(self, panel, table, criteria, role, judgement, relation, text):
         self._panel, self._table, self._text = panel, table, text
-        self._criteria, self._role, self._judgement = criteria, role, judgement
+        self._criteria, self._role, self._judgement, self._relation = criteria, role, judgement, relation
         self._lines, self._response = [], None
-        self._roles, self._judgements, self._names = (), (), ()
+        self._roles, self._judgements, self._names, self._relations = (), (), (), []
         table.connect("cellClicked(int,int)", self._on_cell)
         criteria.connect("activated(int)", lambda index: self.call("choose_criteria", self._names[index]))
         role.connect("activated(int)", lambda index: self.call("set_role", self._roles[index]))
         judgement.connect("activated(int)", lambda index: self.call("judge", self._judgements[index]))
+        relation.connect("activated(int)", lambda index: self.call(*self._relations[index][1]))
 
     def open(self):
         """Make the response session of the panel's session."""
+        from oncotrack.findings.assessment import Judgement
         from oncotrack.findings.finding import Role
         from oncotrack.response.result import CRITERIA
         from oncotrack.scene.response.panel import JUDGEMENTS, ROLES
@@ -33,11 +35,12 @@ class ResponseSection:
 
         self.close()
         self._response = ResponseScene(self._panel.session)
-        self._names, self._roles, self._judgements = tuple(CRITERIA), (*ROLES, Role.NONE), tuple(JUDGEMENTS)
+        self._names, self._roles = tuple(CRITERIA), (*ROLES, Role.NONE)
+        self._judgements = tuple(each for each in JUDGEMENTS if each is not Judgement.MERGED)  # needs another lesion
         for box, words in (
             (self._criteria, CRITERIA.values()),
             (self._role, [role.value for role in self._roles]),
-            (self._judgement, JUDGEMENTS.values()),
+            (self._judgement, [JUDGEMENTS[each] for each in self._judgements]),
         ):
             box.clear()
             box.addItems(list(words))
@@ -87,9 +90,21 @@ class ResponseSection:
         self._criteria.setCurrentIndex(self._names.index(response.criteria))
         judged = panel.judged(response)
         self._role.enabled = self._judgement.enabled = judged is not None
+        self._show_relations(panel.relations(response), judged)
         if judged:
             self._role.setCurrentIndex([role.value for role in self._roles].index(judged.role))
-            self._judgement.setCurrentIndex([each.value for each in self._judgements].index(judged.judgement))
+            values = [each.value for each in self._judgements]
+            self._judgement.setCurrentIndex(values.index(judged.judgement) if judged.judgement in values else -1)
+
+    def _show_relations(self, relations, judged):
+        self._relations = relations
+        self._relation.clear()
+        self._relation.addItems([words for words, _call in relations])
+        self._relation.enabled = len(relations) > 1
+        other = judged and (judged.merged_with or judged.split_from)
+        chosen = [n for n, (_words, call) in enumerate(relations) if other and call[-1] == other]
+        if chosen:  # of each other lesion, first merged and then split
+            self._relation.setCurrentIndex(chosen[0 if judged.merged_with else 1])
 
     def add_new(self):
         """Add a new lesion where the follow-up's axial view is centred."""

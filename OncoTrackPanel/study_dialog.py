@@ -23,7 +23,7 @@ def open_study(panel, use=None, suv=False, weight_kg=None):
     from oncotrack.scene.files.series_tasks import listing_task
 
     panel.submit(
-        listing_task(Path(folder), use, lambda *question: _ask(panel, use, *question), suv=suv, weight_kg=weight_kg),
+        listing_task(Path(folder), use, lambda *question: ask(panel, use, *question), suv=suv, weight_kg=weight_kg),
         str,
     )
 
@@ -37,8 +37,8 @@ def _add(panel, scan):
     return opened_text(scan) or f"Opened {scan.name}."
 
 
-def _ask(panel, use, choice, pictures):
-    """Return the question; the list is shown when the task that asks has ended."""
+def ask(panel, use, choice, pictures):
+    """Return the question which series to open; the list is shown when the task that asks has ended."""
     qt.QTimer.singleShot(0, lambda: _choose(panel, use, choice, pictures))
     return choice.question
 

@@ -75,7 +75,8 @@ class RECISTPseudoMask(ScriptedLoadableModule):
             "Editor, accept or reject it; a painted mask is measured again. The button Suggest diameters and mask does this "
             "for a finding of the other modules. Every edit can be undone and is saved with the scene."
             "<p><b>For research use only. Not a medical device.</b></p>"
-            '<p>See <a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
+            '<p><a href="https://github.com/OncoTrack/SlicerOncoTrack/blob/main/docs/tutorial.md">Tutorial</a>, '
+            '<a href="https://github.com/OncoTrack/SlicerOncoTrack">the project\'s page</a>.</p>'
         )
         parent.acknowledgementText = (
             "Pseudo-masks follow S. Wang et al. (Medical Image Analysis, 2022), by GrabCut (Rother et al., 2004); "

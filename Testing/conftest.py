@@ -33,3 +33,15 @@ def shared_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"the folder of real images {folder} does not exist")
     return folder
+
+
+@pytest.fixture(scope="module")
+def orthanc(tmp_path_factory):
+    """Return an empty archive on this machine, or skip the test."""
+    from oncotrack.bench import orthanc as peer
+
+    if peer.program() is None:
+        pytest.skip(peer.MISSING)
+    server = peer.Orthanc(tmp_path_factory.mktemp("orthanc"))
+    yield server
+    server.stop()

@@ -1,15 +1,55 @@
-"""Reading of JSON that others wrote: whatever is odd in it is refused with a sentence."""
+"""Reading of texts and JSON that others wrote: whatever is odd in them is refused with a sentence."""
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from oncotrack.errors import InputError
 
+LARGEST = 2**30
+"""Most bytes of a text."""
+_WIDE = codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]|[\ud800-\udfff]")
+
+
+def read_text(path: str | Path, refusal: str) -> str:
+    """Return the text of a file: UTF-8 with or without a byte order mark, or UTF-16 with one.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    refusal : str
+        What follows its name in the message, in sentences: "is not a readable table. Save it as CSV (UTF-8)."
+
+    Raises
+    ------
+    InputError
+        There is no such file; it is a folder, a pipe or a device; it is no text; or it is larger than `LARGEST`.
+    """
+    path = Path(path).expanduser()
+    try:
+        if not path.exists():
+            raise InputError(f"{path} does not exist. Check the path.")
+        if not path.is_file():  # a pipe would be waited for
+            raise InputError(f"{path} is no file and {refusal}")
+        if path.stat().st_size > LARGEST:
+            raise InputError(
+                f"{path} has more than {LARGEST / 2**30:g} GiB, the most of a text. Check whether it is the right file."
+            )
+        content = path.read_bytes()
+        return (
+            content.decode("utf-16" if content.startswith(_WIDE) else "utf-8-sig")
+            .replace("\r\n", "\n")
+            .replace("\r", "\n")
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} {refusal}") from error
 
 
 def parse_json(text: str, source: object, advice: str, hook: Callable[[dict[str, Any]], Any] | None = None) -> Any:

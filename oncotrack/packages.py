@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from importlib import metadata
 
 from oncotrack.errors import MissingPackageError
 from oncotrack.resources import resource
 
 TORCH = "torch>=2.2"
 """Not part of `required`: Slicer's PyTorch extension chooses the build that fits the graphics card."""
+DICOM_AND_ARCHIVES = ("dicomweb-client>=0.60", "filelock>=3.12", "highdicom>=0.28", "pynetdicom>=3.0")
+"""Not part of `required`: only DICOM objects and archives need them; in Slicer they are installed when these are used."""
 _LIST = resource("requirements.txt")
 
 
@@ -42,6 +43,8 @@ def missing(requirements: Iterable[str]) -> list[str]:
 
 
 def _is_met(line: str) -> bool:
+    from importlib import metadata  # takes longer than all else that Slicer imports of OncoTrack when it starts
+
     from packaging.requirements import Requirement
 
     requirement = Requirement(line)

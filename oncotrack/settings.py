@@ -42,6 +42,8 @@ class Choices:
         Colours of the page.
     text_size : int
         Size of the page's text, per cent.
+    third_visit : bool
+        Whether a third visit is shown beside two, where there is one.
     """
 
     mouse_mode: LeftDrag = "select"
@@ -52,6 +54,7 @@ class Choices:
     image_text: ImageText = "all"
     theme: Literal["dark", "light"] = "dark"
     text_size: Literal[100, 115, 130] = 100
+    third_visit: bool = False
 
 
 def settings_file() -> Path:

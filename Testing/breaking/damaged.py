@@ -127,6 +127,17 @@ def odd_files(folder: Path, kinds: list[Kind], random: np.random.Generator) -> l
         archive.writestr("d/" * 60 + "x", b"")
         archive.writestr(_LONG, b"x")
     (folder / "empty").mkdir()
+    links = folder / "linked"
+    links.mkdir()
+    (links / "loop").symlink_to("loop")
+    (links / "up").symlink_to("..")
+    os.mkfifo(links / "pipe")
+    pipes = [
+        folder / f"pipe{suffix}"
+        for suffix in ("", ".json", ".csv", ".fcsv", ".nii", ".nii.gz", ".nrrd", ".dcm", ".zip", ".mrb")
+    ]
+    for each in pipes:
+        os.mkfifo(each)
     for kind in kinds:
         if not kind.path.is_dir():
             made = damaged(kind.damaged.read_bytes(), kind.damaged.name, kind.header, kind.is_checked, random)
@@ -137,6 +148,9 @@ def odd_files(folder: Path, kinds: list[Kind], random: np.random.Generator) -> l
         encrypted,
         deep,
         folder / "empty",
+        *pipes,
+        links,
+        links / "loop",
         folder / "missing.nii",
         folder / _LONG,
         folder / f"{_LONG}.json",

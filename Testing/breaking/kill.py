@@ -22,11 +22,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from oncotrack.findings.finding import Observation, State, TimePoint
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.visit_table import description
 from oncotrack.web.autosave import NAME
 from oncotrack.web.results import FINDINGS, Results
 
-_LONGEST_S = 0.08  # time that a process of `engine` lives after its first edit
+_LONGEST_S = 0.25  # time that a process of `engine` lives after its first edit
 _MOST_FINDINGS = 12
+_MOST_EDITS = 20  # of a reader between two starts of the viewer
+_TYPED = ("label", "label", "site")
 
 
 @dataclass
@@ -57,9 +60,14 @@ def on_disk(folder: Path) -> FindingList:
     return FindingList([TimePoint("t0", "baseline")])
 
 
-def labels(findings: FindingList) -> dict[str, str]:
-    """Return the labels by UID."""
-    return {finding.uid: finding.label for finding in findings}
+def whole(findings: FindingList) -> dict[str, str]:
+    """Return everything about every finding as text, by UID."""
+    return {finding.uid: repr(finding) for finding in findings}
+
+
+def rows(findings: FindingList) -> dict[str, str]:
+    """Return what the page's table shows of every finding that the reader can type, by UID."""
+    return {finding.uid: f"{finding.label}, {description(finding)}" for finding in findings}
 
 
 def kill_engine(folder: Path, kills: int, seconds: float, seed: int) -> Outcome:
@@ -84,7 +92,7 @@ def kill_engine(folder: Path, kills: int, seconds: float, seed: int) -> Outcome:
         _pid, status = os.waitpid(child, 0)
         if os.WIFEXITED(status):
             raise AssertionError(f"the process ended by itself with code {os.WEXITSTATUS(status)}")
-        _check(outcome, [json.loads(line) for line in lines if line.endswith(b"\n")], labels(on_disk(folder)))
+        _check(outcome, [json.loads(line) for line in lines if line.endswith(b"\n")], whole(on_disk(folder)))
     outcome.seconds = time.monotonic() - started
     return outcome
 
@@ -108,7 +116,7 @@ def _edit(folder: Path, writing: int, seed: int) -> None:
                 results.add_saved([findings.save(results.folder / FINDINGS)])
                 findings.mark_saved()
                 autosave.keep(findings)
-            os.write(writing, json.dumps(labels(findings)).encode() + b"\n")
+            os.write(writing, json.dumps(whole(findings)).encode() + b"\n")
     except BaseException as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         os._exit(1)
@@ -146,49 +154,50 @@ def _check(outcome: Outcome, acknowledged: list[dict[str, str]], found: dict[str
 
 
 def kill_server(folder: Path, kills: int, seconds: float, seed: int) -> Outcome:
-    """Kill so many viewers, or for so long, while a reader renames findings in a browser."""
-    from viewer_in_browser import Session, scans
+    """Kill so many viewers, or for so long, while a reader renames and describes findings in a browser."""
+    from viewer_in_browser import Session, small_scan
 
-    rng, outcome, started = random.Random(seed), Outcome(), time.monotonic()
-    with Session(folder, scans(folder)) as session:
+    rng, outcome, started, out = random.Random(seed), Outcome(), time.monotonic(), folder / "out"
+    findings = FindingList([TimePoint("t0", "Baseline")])
+    for _ in range(_MOST_FINDINGS):
+        findings.add("t0", Observation(centre=tuple(rng.uniform(-20, 20) for _ in range(3)), state=State.ACCEPTED))
+    out.mkdir()
+    findings.save(out / NAME)
+    with Session(folder, [small_scan(folder)]) as session:
         while outcome.kills < kills and time.monotonic() - started < seconds:
             page = session.start()
-            if page.evaluate("!!trame.state.get('autosaved').fits"):
-                page.locator("[data-autosave='restore']").click()
-                page.wait_for_function("trame.state.get('findings').length")
-            else:
-                box = page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").bounding_box()
-                page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-                page.wait_for_function("trame.state.get('findings').length && !trame.state.get('job').text")
+            page.locator("[data-autosave='restore']").click()
+            page.wait_for_function("trame.state.get('findings').length")
             shown = [_shown(page)]
-            for _ in range(rng.randint(1, 10)):
-                uid, label = rng.choice(list(shown[-1])), f"L {rng.getrandbits(64)}"
-                _rename(page, uid, label)
+            for _ in range(rng.randint(1, _MOST_EDITS)):
+                uid, text = rng.choice(list(shown[-1])), f"{rng.getrandbits(64)}"
+                _edit_on_page(page, uid, rng.choice(_TYPED), text)
                 page.wait_for_function(
-                    "([uid, label]) => trame.state.get('findings').find(row => row.uid === uid).label === label",
-                    arg=[uid, label],
+                    "([uid, text]) => { const row = trame.state.get('findings').find(row => row.uid === uid);"
+                    " return row.label === text || row.about.includes(text); }",
+                    arg=[uid, text],
                 )
                 shown.append(_shown(page))
-            _rename(
-                page, rng.choice(list(shown[-1])), f"L {rng.getrandbits(64)}"
-            )  # the kill may come before it is done
+            # the kill may come before the last one is done
+            _edit_on_page(page, rng.choice(list(shown[-1])), rng.choice(_TYPED), f"{rng.getrandbits(64)}")
             time.sleep(rng.uniform(0, 0.2))
             session.kill()
-            _check(outcome, shown, labels(on_disk(folder / "out")))
+            _check(outcome, shown, rows(on_disk(folder / "out")))
     outcome.seconds = time.monotonic() - started
     return outcome
 
 
 def _shown(page) -> dict[str, str]:
-    """Return the labels that the page shows, by UID."""
-    return page.evaluate("Object.fromEntries(trame.state.get('findings').map(row => [row.uid, row.label]))")
-
-
-def _rename(page, uid: str, label: str) -> None:
-    page.evaluate(
-        "([uid, label]) => { trame.trigger('oncotrack.command', ['rename', uid, label]); }",
-        [uid, label],
+    """Return what the page's table shows of every finding that the reader can type, by UID."""
+    return page.evaluate(
+        "Object.fromEntries(trame.state.get('findings').map(row => [row.uid, `${row.label}, ${row.about}`]))"
     )
+
+
+def _edit_on_page(page, uid: str, what: str, text: str) -> None:
+    """Rename a finding, or change its organ or station."""
+    command = ["rename", uid, text] if what == "label" else ["describe", uid, what, text]
+    page.evaluate("command => { trame.trigger('oncotrack.command', command); }", command)
 
 
 def main() -> int:

@@ -21,6 +21,8 @@ import numpy as np
 
 _WARM_UP = 0.2  # part of the commands after which the first memory is taken: caches and libraries fill until then
 _CYCLES_WARM_UP = 10
+_EVERY = 250  # actions of the browser between two looks at the memory
+_SHOWN = 2000  # characters of the first traceback
 _KEYS = [
     "a",
     "r",
@@ -140,19 +142,22 @@ def monkey_scene(folder: Path, commands: int, cycles: int, seconds: float, seed:
 
 def monkey_browser(folder: Path, commands: int, seconds: float, seed: int) -> dict[str, Any]:
     """Click, drag, press keys and run commands on the page for the time; return what happened and the growth of memory."""
-    from viewer_in_browser import Session, scans
+    from viewer_in_browser import REGISTERED, Session, scans
 
     rng, started, done = random.Random(seed), time.monotonic(), 0
     said: set[str] = set()
     with Session(folder, scans(folder)) as session:
         page = session.start()
+        page.wait_for_function(REGISTERED)
         page.on("dialog", lambda dialog: dialog.accept())
-        first = session.memory_mib
+        first, course = session.memory_mib, []
         while done < commands and time.monotonic() - started < seconds:
             _act(page, rng)
             done += 1
             if done == int(_WARM_UP * commands) or done == 50:
                 first = session.memory_mib
+            if done % _EVERY == 0:
+                course.append(round(session.memory_mib))
             message = page.evaluate("trame.state.get('message').text")
             if message:
                 said.add(message)
@@ -166,7 +171,9 @@ def monkey_browser(folder: Path, commands: int, seconds: float, seed: int) -> di
         "actions": done,
         "is_alive": bool(is_alive),
         "grow_mib": round(grown, 1),
-        "tracebacks": len(re.findall(r'File ".*oncotrack/', log)),
+        "memory_mib": course,
+        "tracebacks": log.count("Traceback (most recent call last)"),
+        "first_traceback": log[max(log.find("Traceback (most recent"), 0) :][:_SHOWN] if "Traceback" in log else "",
         "unexpected": sum("error in OncoTrack" in text for text in said),
         "seconds": round(time.monotonic() - started, 1),
     }

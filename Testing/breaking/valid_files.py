@@ -5,22 +5,38 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from pydicom.uid import RLELossless
-from small_dicom import hounsfield, series, write
+from pydicom import dcmread
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    GrayscaleSoftcopyPresentationStateStorage,
+    RLELossless,
+    RTStructureSetStorage,
+    generate_uid,
+)
+from small_dicom import hounsfield, item, series, write
 
+from oncotrack.dicom_objects.export import Choice, export
+from oncotrack.dicom_objects.export import save as save_objects
+from oncotrack.dicom_objects.importing import import_objects
 from oncotrack.dicom_objects.mask_objects import read_seg
+from oncotrack.findings.finding import State
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.scans import time_point_of
+from oncotrack.images.dicom import Series, load_study, read
 from oncotrack.images.files import load, save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume, to_sitk
 from oncotrack.masks.axes_files import read_axes_files
 from oncotrack.masks.axes_table import ENDS, read_table
+from oncotrack.masks.findings import observation
 from oncotrack.masks.label_files import write_labels
 from oncotrack.masks.label_reader import read_labels
 
@@ -120,6 +136,55 @@ def _dicom(folder: Path) -> list[Kind]:
         Kind("DICOM slice, RLE", packed, packed / first.name, image, False, 1200, is_plain=False),
         Kind("DICOM SEG", seg, seg, segments, False, seg.stat().st_size - 2 * 6 * 32 * 32 // 8, is_plain=False),
         Kind("DICOM in a zip archive", folder / "dicom.zip", folder / "dicom.zip", image, True),
+        *_objects(folder, plain, dcmread(first)),
+    ]
+
+
+def _objects(folder: Path, scan: Path, source: Dataset) -> list[Kind]:
+    """Write a structure set, a presentation state and a report of findings on a scan; `source` is one of its slices."""
+    series = load_study(scan).choose()
+    volume = read(series)
+    read_objects = partial(objects, scan=(volume, series))
+    outline = volume.geometry.to_ras([(8, 8, 2), (8, 20, 2), (18, 20, 2), (18, 8, 2)]) * [-1, -1, 1]
+    contour = item(ContourGeometricType="CLOSED_PLANAR", ContourData=[f"{v:.3f}" for v in outline.ravel()])
+    line = item(
+        GraphicAnnotationUnits="PIXEL", GraphicDimensions=2, NumberOfGraphicPoints=2, GraphicType="POLYLINE",
+        GraphicData=[5, 6, 20, 21],
+    )  # fmt: skip
+    drawn = item(
+        ReferencedImageSequence=[item(ReferencedSOPInstanceUID=source.SOPInstanceUID)], GraphicObjectSequence=[line]
+    )
+    contents = {
+        "rtstruct": {
+            "Modality": "RTSTRUCT", "SOPClassUID": RTStructureSetStorage,
+            "StructureSetROISequence": [item(ROINumber=1, ROIName="LN 1")],
+            "ROIContourSequence": [item(ReferencedROINumber=1, ContourSequence=[contour])],
+        },
+        "lines": {
+            "Modality": "PR", "SOPClassUID": GrayscaleSoftcopyPresentationStateStorage, "GraphicAnnotationSequence": [drawn]
+        },
+    }  # fmt: skip
+    paths = {}
+    for name, content in contents.items():
+        made = Dataset()
+        made.file_meta = FileMetaDataset()
+        made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+        for keyword in ("StudyInstanceUID", "FrameOfReferenceUID", "PatientID"):
+            setattr(made, keyword, source[keyword].value)
+        for keyword, value in content.items():
+            setattr(made, keyword, value)
+        made.SOPInstanceUID = made.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        made.file_meta.MediaStorageSOPClassUID = made.SOPClassUID
+        made.save_as(folder / f"{name}.dcm", enforce_file_format=True)
+        paths[name] = folder / f"{name}.dcm"
+    inside = np.zeros(volume.array.shape, np.uint8)
+    inside[1:4, 6:14, 7:18] = 1
+    findings = FindingList([time_point_of(volume, "t0", "baseline")])
+    findings.add("t0", observation(replace(volume, array=inside), state=State.ACCEPTED))
+    exported = export(findings.time_points, findings.findings, {"t0": series}, Choice(segmentations=False))
+    paths["report"] = save_objects(exported.objects, folder / "reports")[0]
+    return [
+        Kind(f"DICOM {name}", path, path, read_objects, False, 0, 6, is_plain=False) for name, path in paths.items()
     ]
 
 
@@ -212,6 +277,12 @@ def labels(path: Path) -> Any:
 def segments(path: Path) -> Any:
     found = read_seg(path)
     return [(each.name, each.mask.array.tobytes(), np.round(each.mask.ijk_to_ras, 4).tobytes()) for each in found]
+
+
+def objects(path: Path, scan: tuple[Volume, Series]) -> Any:
+    found = import_objects([path], [scan])
+    seen = [(each.label, each.at("t0")) for each in found.findings]
+    return [(label, each.centre, each.long_axis, each.short_axis, each.volume_mm3) for label, each in seen if each]
 
 
 def findings(path: Path) -> Any:

@@ -20,8 +20,15 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 
 _BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-_WAIT_MS = 120_000
-_AT_REST = "window.trame?.state?.get('has_registration') && !trame.state.get('job').text"
+_WAIT_MS = 300_000  # a machine that does other work may be slow; nothing here measures time
+_AT_REST = "window.trame?.state?.get('scan_names')?.[0] && !trame.state.get('job').text"
+REGISTERED = "trame.state.get('has_registration') && !trame.state.get('job').text"
+
+
+def small_scan(folder: Path) -> Path:
+    """Write a scan that opens quickly."""
+    values = np.random.default_rng(5).normal(0, 50, (12, 24, 24)).astype(np.int16)
+    return save(Volume(values, Geometry((24, 24, 12), (3.0, 3.0, 4.5)), "baseline", "CT"), folder / "baseline.nii.gz")
 
 
 def scans(folder: Path) -> list[Path]:

@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from oncotrack.findings.csv_text import csv_text, without_formula
+from oncotrack.findings.csv_text import as_written, csv_text, without_formula
 from oncotrack.report.page import labels_as_written
 
 
@@ -21,6 +21,11 @@ def test_a_cell_that_a_spreadsheet_would_compute_gets_an_apostrophe(cell):
 )
 def test_numbers_and_plain_text_stay(cell):
     assert without_formula(cell) == cell
+
+
+@pytest.mark.parametrize("cell", ["=1+1", "'=1+1", "''@A1", "-B2", "'", "'quoted'", "-3.5", "'-3.5", "L 1", ""])
+def test_the_apostrophe_is_undone_and_no_other(cell):
+    assert as_written(without_formula(cell)) == cell
 
 
 def test_a_table_reads_back_as_its_cells():

@@ -1,6 +1,7 @@
 """Readers of DICOM data sets, each on tiny files of its true format."""
 
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -143,6 +144,30 @@ def test_lidc_joins_the_readers_outlines_and_leaves_the_outline_itself_outside(t
     hole = lidc.voxels(lidc.read_xml(xml)[1][3], case.images["ct"])
     inside = set(zip(*np.unravel_index(hole, mask.shape), strict=True))
     assert (2, 8, 7) not in inside and (2, 6, 5) in inside
+
+
+def test_lidc_outlines_as_a_table_are_those_of_the_xml(tmp_path, scan):
+    slices = write_series(tmp_path / "s", scan)
+    outlines = [
+        (35.0, True, square(4, 5, 12, 11)),
+        (35.0, False, square(6, 7, 9, 9)),
+        (37.5, True, square(4, 5, 12, 11)),
+    ]
+    xml, table = tmp_path / "s" / "069.xml", tmp_path / "s" / "nodule_contours.json"
+    xml.write_text(lidc_xml(slices[0].SeriesInstanceUID, [[outlines]] * 3))
+    (first,) = lidc.cases(tmp_path)
+    xml.unlink()
+    contours = [{"z_mm": z, "inclusion": inside, "xy_voxels": points} for z, inside, points in outlines]
+    given = {"series": slices[0].SeriesInstanceUID, "readers": [{"nodule": "1", "contours": contours}] * 3}
+    table.write_text(json.dumps(given))
+    (second,) = lidc.cases(tmp_path)
+    assert first.masks["ct"].array.any() and (first.masks["ct"].array == second.masks["ct"].array).all()
+    table.write_text(json.dumps({**given, "readers": [{"nodule": "1"}]}))
+    with pytest.raises(InputError, match="an outline lacks its position or its points"):
+        list(lidc.cases(tmp_path))
+    table.write_text(json.dumps({**given, "series": "1.2.3"}))
+    with pytest.raises(InputError, match="not the DICOM slices that they were drawn on"):
+        list(lidc.cases(tmp_path))
 
 
 def test_lidc_names_what_is_damaged_or_missing(tmp_path, scan):

@@ -4,7 +4,6 @@ import json
 import shutil
 import tarfile
 from io import BytesIO
-from xml.sax.saxutils import escape
 
 import numpy as np
 import pytest
@@ -126,8 +125,8 @@ def test_qin_headneck_pet_is_hot_inside_its_segments(shared_data, tmp_path):
 
 
 def test_lidc_readers_agree_on_one_solid_nodule(shared_data, tmp_path):
-    """The readers' real outlines, written in LIDC's XML, over the real scan."""
-    given = json.loads((shared_data / "lidc_idri_0314" / "nodule_contours.json").read_text())
+    table = shared_data / "lidc_idri_0314" / "nodule_contours.json"
+    given = json.loads(table.read_text())
     heights = [contour["z_mm"] for reader in given["readers"] for contour in reader["contours"]]
     low, high = min(heights) - 8, max(heights) + 8
     scan = unpack(
@@ -135,22 +134,7 @@ def test_lidc_readers_agree_on_one_solid_nodule(shared_data, tmp_path):
         tmp_path,
         lambda header: low < header.ImagePositionPatient[2] < high,
     )
-    sessions = ""
-    for reader in given["readers"]:
-        rois = "".join(
-            f"<roi><imageZposition>{c['z_mm']}</imageZposition><inclusion>{str(c['inclusion']).upper()}</inclusion>"
-            + "".join(f"<edgeMap><xCoord>{x}</xCoord><yCoord>{y}</yCoord></edgeMap>" for x, y in c["xy_voxels"])
-            + "</roi>"
-            for c in reader["contours"]
-        )
-        sessions += (
-            f"<readingSession><unblindedReadNodule><noduleID>{escape(reader['nodule'])}</noduleID>{rois}"
-            "</unblindedReadNodule></readingSession>"
-        )
-    (scan / "image" / "nodules.xml").write_text(
-        f'<LidcReadMessage xmlns="http://www.nih.gov"><ResponseHeader><SeriesInstanceUid>{given["series"]}'
-        f"</SeriesInstanceUid></ResponseHeader>{sessions}</LidcReadMessage>"
-    )
+    (scan / table.name).write_bytes(table.read_bytes())
     (case,) = lidc.cases(scan)
     (finding,) = case.truth
     seen, hu = finding.at("ct"), case.images["ct"].array

@@ -8,12 +8,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pydicom
 import pytest
 from dicom_visits import write_visits
 
 from oncotrack.dicom_objects.export import Choice, export, save
 from oncotrack.dicom_objects.lesion_groups import TOOLS
+from oncotrack.images.files import load
 from oncotrack.images.volume import lps_to_ras
 
 hd = pytest.importorskip("highdicom")
@@ -22,9 +24,13 @@ OHIF = Path(sys.prefix) / "ohif"
 HYDRATE = Path(__file__).resolve().parents[1] / "ohif" / "hydrate.mjs"
 
 
+BESIDE = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+"""Where programs are looked for: also those of this Python's packages."""
+
+
 def needs(program, package):
     return pytest.mark.skipif(
-        shutil.which(program) is None, reason=f"needs {program} of Debian's {package} (make peers)"
+        shutil.which(program, path=BESIDE) is None, reason=f"needs {program} of {package} (make peers)"
     )
 
 
@@ -42,7 +48,7 @@ def written(visits, tmp_path_factory):
     return save([*binary, *maps], tmp_path_factory.mktemp("written"))
 
 
-@needs("dciodvfy", "dicom3tools")
+@needs("dciodvfy", "Debian's dicom3tools")
 def test_the_validator_of_dicom3tools_finds_no_error(written):
     said = {}
     for path in written:
@@ -57,7 +63,7 @@ def test_the_validator_of_dicom3tools_finds_no_error(written):
     assert warnings <= {"Unrecognized defined term = <99ONCOTRACK>"}
 
 
-@needs("dsrdump", "dcmtk")
+@needs("dsrdump", "Debian's dcmtk")
 def test_dcmtk_reads_the_reports(written):
     reports = [path for path in written if path.name.startswith("sr-")]
     assert len(reports) == 4
@@ -68,12 +74,11 @@ def test_dcmtk_reads_the_reports(written):
 
 
 @pytest.mark.skipif(
-    not (OHIF / "node_modules").exists()
-    or shutil.which("node", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}") is None,
+    not (OHIF / "node_modules").exists() or shutil.which("node", path=BESIDE) is None,
     reason="needs OHIF's adapter and Node (make peers)",
 )
 def test_ohif_reads_the_diameters(visits, written):
-    node = shutil.which("node", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    node = shutil.which("node", path=BESIDE)
     for path in (each for each in written if each.name.startswith("sr-20250101")):
         report = pydicom.dcmread(path)
         time_point = report.ClinicalTrialTimePointID
@@ -117,3 +122,56 @@ def test_highdicom_reads_the_groups_and_segments(visits, written):
         else:
             volumes = report.content.get_volumetric_roi_measurement_groups()
             assert volumes and all(group.referenced_segment for group in volumes)
+
+
+def dcmqi(program, *arguments):
+    """Run a program of dcmqi, the library behind Slicer's own reader of these objects."""
+    run = [shutil.which(program, path=BESIDE), *map(str, arguments)]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs("tid1500reader", "the package dcmqi")
+def test_dcmqi_reads_the_reports(visits, written, tmp_path):
+    for path in (each for each in written if each.name.startswith("sr-")):
+        dcmqi("tid1500reader", "--inputDICOM", path, "--outputMetadata", tmp_path / "report.json")
+        report = json.loads((tmp_path / "report.json").read_text())
+        if "measurements" not in pydicom.dcmread(path).SeriesDescription:
+            assert report["Measurements"]
+            continue
+        time_point = pydicom.dcmread(path).ClinicalTrialTimePointID
+        for group in report["Measurements"]:
+            axes = {
+                each["quantity"]["CodeMeaning"]: float(each["value"])
+                for each in group["measurementItems"]
+                if each["quantity"]["CodeMeaning"].endswith("Axis")
+            }
+            seen = visits.findings[group["TrackingUniqueIdentifier"]].at(time_point)
+            assert axes["Long Axis"] == pytest.approx(seen.long_axis.length_mm)
+            assert axes["Short Axis"] == pytest.approx(seen.short_axis.length_mm)
+
+
+@needs("segimage2itkimage", "the package dcmqi")
+def test_dcmqi_reads_the_segments_voxel_for_voxel(visits, written, tmp_path):
+    count = 0
+    for path in (each for each in written if each.name.startswith("seg-")):
+        header = pydicom.dcmread(path, stop_before_pixels=True)
+        if header.SegmentationType == "LABELMAP":
+            continue  # dcmqi 1.5 does not know this kind of object
+        folder = tmp_path / path.stem
+        folder.mkdir()
+        dcmqi("segimage2itkimage", "--inputDICOM", path, "--outputDirectory", folder, "-t", "nrrd")
+        about = json.loads((folder / "meta.json").read_text())
+        for number, (segment,) in enumerate(about["segmentAttributes"], 1):
+            finding = visits.findings[segment["TrackingUniqueIdentifier"]]
+            assert segment["SegmentLabel"] == finding.label
+            mask = finding.at(header.ClinicalTrialTimePointID).mask.volume()
+            there = load(folder / f"{number}.nrrd")
+            assert places(there) == places(mask)
+            count += 1
+    assert count == 5
+
+
+def places(mask) -> set[tuple[float, ...]]:
+    """Return the positions of a mask's voxels, RAS in hundredths of a mm."""
+    return {tuple(row) for row in np.round(mask.geometry.to_ras(np.argwhere(mask.array)[:, ::-1]) * 100).astype(int)}

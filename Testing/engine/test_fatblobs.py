@@ -136,9 +136,9 @@ def test_a_node_that_both_detectors_propose_is_listed_once_with_both_scores(prop
 
 def test_the_second_look_learns_and_is_written_and_read_again(tmp_path):
     rng = np.random.default_rng(1)
-    inputs = rng.normal(size=(200, len(INPUTS)))
-    is_node = inputs[:, 0] + 0.3 * rng.normal(size=200) > 0.5
-    model = fit(Samples(list(inputs), list(is_node), ["scan"] * 200))
+    inputs = rng.normal(size=(2000, len(INPUTS)))
+    is_node = inputs[:, 0] + 0.3 * rng.normal(size=2000) > 0.5
+    model = fit(Samples(list(inputs), list(is_node), ["scan"] * 2000))
     probability = model.probability(inputs)
     assert probability.mean() == pytest.approx(is_node.mean(), abs=0.01), "calibrated in the mean"
     assert probability[is_node].mean() > 0.7 > 0.2 > probability[~is_node].mean()

@@ -576,3 +576,96 @@ def test_everything_that_runs_in_slicer_is_installed(installed):
     assert {file.name for file in (installed / "OncoTrackPanel").glob("*.py")} == shared
     there = {file.relative_to(installed) for file in (installed / "oncotrack").rglob("*.py")}
     assert there == expected
+
+
+def test_slicers_start_takes_at_most_a_tenth_of_a_second_more():
+    """The best of five runs: other work on the computer only adds to it."""
+    script = REPOSITORY / "Testing" / "slicer" / "tests" / "measure_start.py"
+    seconds = []
+    for _ in range(5):
+        run = subprocess.run([sys.executable, "-S", script], capture_output=True, text=True, check=True)
+        seconds.append(float(run.stdout.splitlines()[-1].split()[1]))
+        if seconds[-1] <= 0.1:
+            return
+    raise AssertionError(f"{min(seconds):.3f} s")
+
+
+# Qt 6 and Slicer 5.12
+
+OUTDATED = {
+    r"\bqt\.QTime\b": "QTime no longer measures; use time.monotonic",
+    r"\.setMargin\(": "layouts have setContentsMargins",
+    r"\bqt\.QDesktopWidget\b": "use the screen of a widget",
+    r"buttonClicked\(int\)": "use idClicked(int)",
+    r"\bqt\.QThread\b": "it is unsafe with Python; use oncotrack.background",
+    r"\bqt\.QRegExp\b": "use qt.QRegularExpression",
+    r"^\s*(import|from) imp\b": "use importlib",
+}
+"""What is gone or unsafe in Qt 6 and in Slicer from 5.12, and what to use."""
+
+
+@pytest.mark.parametrize("pattern", OUTDATED)
+def test_slicers_modules_use_nothing_that_qt_6_or_new_slicers_lack(pattern):
+    files = [
+        *(REPOSITORY / "OncoTrackPanel").rglob("*.*"),
+        *(file for folder in MODULES for file in folder.rglob("*.*")),
+        *(PACKAGE / "scene").rglob("*.py"),
+        *(REPOSITORY / "Testing" / "slicer" / "tests").glob("*.py"),
+    ]
+    found = [
+        f"{file.relative_to(REPOSITORY)}:{number}"
+        for file in files
+        if file.suffix in (".py", ".ui")
+        for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1)
+        if re.search(pattern, line)
+    ]
+    assert not found, f"{OUTDATED[pattern]}: {', '.join(found)}"
+
+
+@module_folders
+def test_a_module_imports_at_its_top_only_what_slicer_brings(folder):
+    """The Extensions Index asks for it: the standard library, Slicer's own, numpy and scipy, and the extension itself."""
+    allowed = (
+        set(sys.stdlib_module_names)
+        | SLICER
+        | {"qt", "ctk", "SimpleITK", "numpy", "scipy", "oncotrack", "OncoTrackPanel"}
+    )
+    for file in panel_files(folder):
+        assert {name.split(".")[0] for name in imports(file, at_top_only=True)} <= allowed, file
+
+
+# the tests in Slicer
+
+
+def test_the_tests_in_slicer_use_widgets_that_exist():
+    for file in sorted((REPOSITORY / "Testing" / "slicer" / "tests").glob("test_*.py")):
+        modules = [
+            name for name in (each.name for each in MODULES) if re.search(rf'module = "{name}"', file.read_text())
+        ]
+        names = set().union(*(set(widgets(REPOSITORY / name)) for name in modules or [each.name for each in MODULES]))
+        used = {
+            node.attr
+            for node in ast.walk(tree(file))
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "ui"
+        }
+        assert used <= names, f"{file.name}: {sorted(used - names)}"
+
+
+def test_without_slicer_its_tests_are_skipped_with_one_line():
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    run = subprocess.run(["make", "test-slicer"], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    assert run.stdout.startswith("Skipped: there is no 3D Slicer") and run.stdout.count("\n") == 1
+
+
+def test_tips_are_plain_text():
+    """The key is written after the tip, which would be outside its last tag."""
+    assert not [command.name for command in COMMANDS if "<" in command.tip]
+    for folder in MODULES:
+        for file in (folder / "Resources" / "UI").glob("*.ui"):
+            tips = [
+                prop.findtext("string") or ""
+                for prop in ElementTree.parse(file).iter("property")
+                if prop.get("name") == "toolTip"
+            ]
+            assert not [tip for tip in tips if "<" in tip]

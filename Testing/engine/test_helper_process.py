@@ -1,4 +1,4 @@
-"""Files are read in a helper process, whose end is a sentence; arrays come back in shared memory, and nothing is left behind."""
+"""Files are read in a helper process, whose end is a sentence; arrays come back through shared memory, and nothing is left behind."""
 
 import gc
 import logging
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import stacks
 from small_dicom import hounsfield, series, write
 
 from oncotrack.background import isolation
@@ -57,14 +58,6 @@ def files(tmp_path_factory):
     return folder
 
 
-def blocks() -> int:
-    """Return how many blocks of shared memory this process has open or mapped."""
-    gc.collect()
-    mapped = Path("/proc/self/maps").read_text(encoding="ascii").count("memfd:oncotrack")
-    files = [each for each in Path("/proc/self/fd").iterdir() if each.is_symlink()]
-    return mapped + sum("memfd:oncotrack" in str(each.readlink()) for each in files)
-
-
 def test_a_function_runs_in_another_process_that_stays(helper):
     assert helper.call(os.getpid) == helper.call(os.getpid) == helper.pid != os.getpid()
 
@@ -86,17 +79,42 @@ def test_results_keep_their_values_while_others_are_computed(helper):
     assert all((each == each[0, 0]).all() for each in kept)
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="looks into /proc")
-def test_shared_memory_is_freed_with_the_last_array(helper, monkeypatch):
-    monkeypatch.setattr("oncotrack.background.helper_process._KEPT_S", 0.0)
-    helper.call(np.zeros, (100, 1000))
-    deadline = time.monotonic() + 5
-    while blocks() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert blocks() == 0
-    kept = helper.call(np.zeros, (100, 1000))
-    assert blocks() > 0
-    assert kept.sum() == 0
+@pytest.fixture
+def stacking_helper(monkeypatch):
+    """A helper that can import the functions of `stacks`."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(stacks.__file__).parent), prepend=os.pathsep)
+    helper = Helper()
+    yield helper
+    helper.close()
+
+
+def test_a_stack_travels_while_it_is_filled(stacking_helper):
+    for shape in (
+        (5, 300, 200),
+        (3, 700, 500),
+        (40, 20, 30),
+        (1, 8, 9),
+    ):  # parts of the memory, larger ones, small ones
+        stack = stacking_helper.call(stacks.counted, shape, streams=True)
+        assert stack.shape == shape and stack.dtype == np.float32
+        assert [set(np.unique(part)) for part in stack] == [{n} for n in range(shape[0])]
+        stack[0] = 7  # it can be changed like any other array
+
+
+def test_a_stack_that_is_dropped_or_refused_does_not_stay_behind(stacking_helper):
+    shape = 40, 300, 200
+    assert stacking_helper.call(stacks.dropped, shape, streams=True) == shape
+    assert not stacking_helper._arrived._arrays
+    with pytest.raises(InputError, match="Slice 3"):
+        stacking_helper.call(stacks.counted, shape, 3, streams=True)
+    assert not stacking_helper._arrived._arrays
+    assert stacking_helper.call(stacks.counted, shape, streams=True)[39, 0, 0] == 39
+
+
+def test_a_function_that_looks_at_a_stack_ends_instead_of_seeing_wrong_values(stacking_helper):
+    assert stacking_helper.call(stacks.looked_at, (5, 300, 200)) == 0.0
+    with pytest.raises(HelperEnded):
+        stacking_helper.call(stacks.looked_at, (5, 300, 200), streams=True)
 
 
 def test_an_error_of_a_function_arrives_and_the_process_goes_on(helper):

@@ -80,7 +80,7 @@ def detect(*arguments):
 
 def test_the_command_prints_and_writes_the_findings(ct, found, tmp_path):
     scan = save(ct, tmp_path / "ct.nii.gz")
-    done = detect(scan, "--out", tmp_path / "out", "--json", tmp_path / "found.json")
+    done = detect(scan, "--method", "lntracker", "--out", tmp_path / "out", "--json", tmp_path / "found.json")
     assert done.exit_code == 0, done.output
     result = json.loads((tmp_path / "found.json").read_text())
     assert len(result["findings"]) == len(found) and result["method"] == "lntracker compact"

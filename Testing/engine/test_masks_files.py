@@ -110,8 +110,10 @@ def test_a_table_is_read_row_by_row_and_its_own_output_again(tmp_path):
     assert "Line 4" in read[2].error and read[2].axes is None
     assert "XYZ" in read[3].error
     seen = observation(lump((30, 27, 4)), axes)
-    written = write_table(tmp_path / "out.csv", [("L 1", seen), ResultRow("L 2", error="No slice.")])
+    written = write_table(tmp_path / "out.csv", [("=L 1", seen), ResultRow("L 2", error="No slice.")])
+    assert "'=L 1," in written.read_text()
     first, second = read_table(written)
+    assert (first.label, second.label) == ("=L 1", "L 2")
     assert np.allclose(first.axes.ends, axes.ends, atol=1e-3)
     assert second.axes is None
     with pytest.raises(InputError, match="lacks the columns"):

@@ -144,9 +144,9 @@ def test_saving_writes_the_same_file_in_the_present_version(findings):
         finding |= {"side": "", "comment": "", "reader": "", "split_from": "", "region": ""}
         for observation in finding["observations"].values():
             observation |= {"uptake": None, "probability": None, "assessment": json.loads(NOT_ASSESSED)}
-            observation["provenance"]["doubts"] = []
+            observation["provenance"] |= {"doubts": [], "is_size_proposed": False, "window": None}
     for time_point in old["time_points"]:
-        time_point["slice_mm"] = None
+        time_point |= {"slice_mm": None, "contrast": ""}
     old["findings"][1] |= {"side": "left", "site": ""}
     assert json.loads(findings.to_json()) == {
         **old,

@@ -30,14 +30,6 @@ from oncotrack.pacs.retrieve import retrieve_series
 
 pytest.importorskip("dicomweb_client")
 pytest.importorskip("pynetdicom")
-needs_orthanc = pytest.mark.skipif(peer.program() is None, reason=peer.MISSING)
-
-
-@pytest.fixture(scope="module")
-def orthanc(tmp_path_factory):
-    server = peer.Orthanc(tmp_path_factory.mktemp("orthanc"))
-    yield server
-    server.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +81,6 @@ SERIES = SeriesEntry("1.2.3", "1.2", "CT", description="Chest")
 # with a real archive
 
 
-@needs_orthanc
 @pytest.mark.parametrize(
     ("orientation", "kind"),
     [*((each, "dicomweb") for each in ORIENTATIONS), ("flipped", "get"), ("flipped", "move")],
@@ -131,7 +122,6 @@ def test_findings_return_from_the_archive(orthanc, tmp_path, orientation, kind):
                 assert again.short_axis.length_mm == pytest.approx(seen.short_axis.length_mm, abs=0.1)
 
 
-@needs_orthanc
 def test_a_wrong_password_is_named_without_the_password(orthanc, monkeypatch):
     monkeypatch.setenv("ONCOTRACK_PACS_TEST_PASSWORD", "something else")
     with pytest.raises(ArchiveError, match=r"refused the user reader \(401\).*ONCOTRACK_PACS_TEST_PASSWORD") as error:
@@ -139,7 +129,6 @@ def test_a_wrong_password_is_named_without_the_password(orthanc, monkeypatch):
     assert "something else" not in str(error.value)
 
 
-@needs_orthanc
 def test_objects_wait_while_the_archive_is_down_and_are_sent_once(orthanc, objects, tmp_path):
     orthanc.clear()
     outbox = Outbox("test", tmp_path)
@@ -156,7 +145,6 @@ def test_objects_wait_while_the_archive_is_down_and_are_sent_once(orthanc, objec
     assert len(orthanc.instances()) == len(objects)
 
 
-@needs_orthanc
 def test_a_program_killed_while_sending_loses_and_doubles_nothing(orthanc, objects, tmp_path):
     orthanc.clear()
     settings = tmp_path / "config" / "archives.toml"
@@ -193,7 +181,6 @@ def test_a_program_killed_while_sending_loses_and_doubles_nothing(orthanc, objec
     assert len(uids) == len(set(uids)) == len(objects)
 
 
-@needs_orthanc
 def test_the_commands_search_retrieve_and_send(orthanc, oncotrack, objects, visits, tmp_path):
     orthanc.clear()
     settings = tmp_path / "archives.toml"

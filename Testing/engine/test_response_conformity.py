@@ -5,8 +5,12 @@ from dataclasses import replace
 import pytest
 from response_courses import PRESENT, course, lesion, new, node, non_target
 
+from oncotrack.findings.contrast import contrast_phase
+from oncotrack.findings.finding import Finding, Observation, Role, TimePoint
+from oncotrack.findings.uptake import Uptake
 from oncotrack.response.conformity import conformity, smallest_target_mm
 from oncotrack.response.course import Course, Reading, Visit
+from oncotrack.response.course_of_findings import course_of_findings
 from oncotrack.response.percist import percist_texts, threshold_text
 from oncotrack.response.volumes import doubling_days, volume_changes
 
@@ -90,6 +94,49 @@ def test_slices_of_another_thickness_than_at_baseline_are_named():
     assert "Slices of 5.0 mm at Week 8 and of 1.0 mm at Baseline." in texts
 
 
+@pytest.mark.parametrize(
+    ("description", "agent", "phase"),
+    [
+        ("Abdomen portal venous 3.0", "", "portal venous phase"),
+        ("ABD ART 2mm", "IOPAMIDOL", "arterial phase"),
+        ("late arterial", "", "arterial phase"),
+        ("Thorax venös", "", "portal venous phase"),
+        ("LIVER_DELAYED", "", "delayed phase"),
+        ("Thorax nativ 5.0", "", "without contrast"),
+        ("chest w/o contrast", "Omnipaque", "without contrast"),
+        ("Cartilage 3D", "", ""),
+        ("Chest 1.0 B70f", "APPLIED", "with contrast"),
+        ("Chest", "NONE", "without contrast"),
+        ("Chest", "", ""),
+    ],
+)
+def test_the_contrast_phase_is_that_of_the_description_or_the_agent(description, agent, phase):
+    assert contrast_phase({"description": description, "contrast": agent}) == phase
+
+
+def test_another_contrast_phase_than_at_baseline_is_named():
+    def texts(first, second):
+        visits = (Visit("v0", "Baseline", None, None, first), Visit("v1", "Week 8", None, None, second))
+        return [each.text for each in conformity(Course(visits, ())) if "date" not in each.text]
+
+    assert texts("portal venous phase", "without contrast") == [
+        "The scan of Week 8 is without contrast, that of Baseline of the portal venous phase: lesions may look larger or "
+        "smaller."
+    ]
+    assert len(texts("arterial phase", "portal venous phase")) == 1
+    assert texts("with contrast", "arterial phase") == texts("", "arterial phase") == texts("arterial phase", "") == []
+
+
+def test_a_measurement_in_another_window_than_at_baseline_is_named():
+    def texts(first, second):
+        return remarks(lesion("L1", *(Reading(long_mm=20, short_mm=9, window=each) for each in (first, second))))
+
+    assert texts((400.0, 40.0), (1500.0, -600.0)) == [
+        "L1 was measured in the window W 1500 L -600 at Week 8 and in W 400 L 40 at baseline; use one window for all visits."
+    ]
+    assert texts((400.0, 40.0), (450.0, 60.0)) == texts(None, (400.0, 40.0)) == texts((400.0, 40.0), None) == []
+
+
 # volumes
 
 
@@ -138,3 +185,23 @@ def test_percist_follows_the_hottest_lesion_of_each_visit():
         "for partial metabolic response."
     ]
     assert percist_texts(course(lesion("L1", 20, 20))) == []
+
+
+def test_without_sul_the_suv_is_compared_without_thresholds():
+    readings = [Reading(long_mm=20, suv_peak=suv) for suv in (10.0, 4.0)]
+    assert percist_texts(course(lesion("L1", *readings))) == [
+        "Week 8: SUVpeak of the hottest lesion (L1) 10.0 to 4.0, -6.0 (-60.0 %): PERCIST's thresholds apply to uptake by lean "
+        "body mass (SUL)."
+    ]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("LBM", "SULpeak"), ("LBMJANMA", "SULpeak"), ("BW", "SUVpeak")])
+def test_the_peak_of_uptake_that_was_measured_is_used(kind, name):
+    points = [TimePoint("v0", "Baseline"), TimePoint("v1", "Week 8")]
+    uptakes = [
+        Uptake(suv_max=9, suv_peak=each, suv_mean=3, metabolic_volume_ml=1, tlg_ml=3, kind=kind) for each in (8, 4)
+    ]
+    seen = {point.id: Observation(centre=(0, 0, 0), uptake=each) for point, each in zip(points, uptakes, strict=True)}
+    found = course_of_findings(points, [Finding(label="L1", role=Role.TARGET, observations=seen)])
+    (text,) = percist_texts(found)
+    assert text.startswith(f"Week 8: {name} of the hottest lesion (L1) 8.0 to 4.0, -4.0 (-50.0 %)")

@@ -126,11 +126,15 @@ class View:
 
         Image.fromarray(self.picture()).save(path)
 
-    def mouse(self, event: str, ras, shift: bool = False) -> None:
-        """Send one mouse event at a position (RAS mm) that the view shows."""
+    def pixel(self, ras) -> tuple[float, float]:
+        """Return where a position (RAS mm) lies in the view, from its lower left corner."""
         ras_to_xy = vtk.vtkMatrix4x4()
         vtk.vtkMatrix4x4.Invert(self.node.GetXYToRAS(), ras_to_xy)
-        x, y = ras_to_xy.MultiplyPoint([*ras, 1.0])[:2]
+        return ras_to_xy.MultiplyPoint([*ras, 1.0])[:2]
+
+    def mouse(self, event: str, ras, shift: bool = False) -> None:
+        """Send one mouse event at a position (RAS mm) that the view shows."""
+        x, y = self.pixel(ras)
         interactor = self._view.interactor()
         interactor.SetEventInformation(round(x), round(y), 0, int(shift))
         interactor.InvokeEvent(event)

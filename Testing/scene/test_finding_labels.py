@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from dataclasses import replace
 from itertools import combinations
@@ -126,3 +127,18 @@ def test_a_label_without_a_free_place_is_shortened_then_left_out_unless_it_must_
     beside = (0.0, 30.0, 70.0, 60.0)
     (place,) = places([Named(beside, [(90.0, 25.0), (25.0, 12.0)])], (100, 100))
     assert place is not None and not overlap(place.rectangle, beside)
+
+
+def test_hundreds_of_labels_are_laid_out_quickly():
+    """An edit waits for the layout of every view."""
+    random = np.random.default_rng(0)
+    middles = random.uniform((20, 20), (380, 280), (600, 2))
+    named = [Named((x - 4, y - 4, x + 4, y + 4), [(60.0, 12.0), (22.0, 12.0)]) for x, y in middles]
+    started = time.process_time()
+    found = [place for place in places(named, (400, 300)) if place]
+    assert time.process_time() - started < 5
+    boxes = np.array([place.rectangle for place in found])
+    common = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:]) - np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    areas = np.clip(common, 0, None).prod(-1)
+    assert len(found) > 20
+    assert areas[~np.eye(len(boxes), dtype=bool)].max() <= 0.02 * 60 * 12  # less than anybody sees

@@ -107,6 +107,15 @@ def test_two_lines_drawn_in_either_order_become_a_finding_with_its_mask(reading,
     assert not reading.messages
 
 
+def test_the_other_views_go_to_what_was_drawn(reading, axial, view):
+    sagittal = view("Yellow", "Sagittal")
+    sagittal.composite.SetBackgroundVolumeID(reading.session.scan.GetID())
+    sagittal.node.JumpSliceByCentering(-30, 0, 0)
+    reading.draw(axial, LONG, SHORT)
+    assert sagittal.centre()[0] == pytest.approx(MIDDLE[0], abs=1.0)
+    assert axial.centre()[2] == pytest.approx(MIDDLE[2], abs=2.0)
+
+
 def test_drawing_is_one_step_of_undo_and_leaves_no_lines(reading, axial):
     reading.check_one_undoable_edit(lambda: reading.draw(axial, LONG, SHORT))
     assert [line.cells for line in lines(reading.session)] == [

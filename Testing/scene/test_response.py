@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from three_visits import LESIONS, place, scan
@@ -11,11 +13,16 @@ from oncotrack.findings.assessment import Judgement
 from oncotrack.findings.finding import Axis, Observation, Role, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.scene.followup import measure_tasks
 from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.nodes.fiducials import label_with_state
+from oncotrack.scene.nodes.table import to_csv
+from oncotrack.scene.nodes.time_points import time_point_of, volumes_by_time_point
 from oncotrack.scene.nodes.volumes import add_volume
 from oncotrack.scene.response import panel
 from oncotrack.scene.response.response import ResponseScene
 from oncotrack.scene.views.application import new_scene
+from oncotrack.web import table_rows
 
 SIZES = ((40.0, 24.0, 32.0), (20.0, 18.0, 19.0))  # long axes of two lesions at three visits, mm
 
@@ -211,6 +218,60 @@ def test_one_click_measures_a_lesion_without_a_mask_and_never_what_a_reader_deci
     assert finding.uid not in [each.uid for each in followed.unmeasured]
 
 
+def test_the_size_of_an_accepted_match_is_a_proposal_until_it_is_accepted(followed, response):
+    followed.method.choose("affine").run()
+    finding = followed.follow(LESIONS[1], 8.0).run()
+    followed.accept(finding.uid)
+    followed.measure().run()
+
+    def seen() -> list[Observation]:
+        return [followed.findings[finding.uid].at(each) for each in (followed.baseline_id, followed.followup_id)]
+
+    assert [each.state for each in seen()] == [State.ACCEPTED, State.ACCEPTED], "the match itself stays accepted"
+    assert all(each.is_size_proposed for each in seen()) and finding.uid in [each.uid for each in followed.unmeasured]
+    assert [table_rows.rows(followed)[1][name] for name in ("state", "state_text")] == [
+        "accepted",
+        "Size proposed",
+    ]
+    assert "size proposed" in label_with_state("L 2", seen()[1]) and "accepted, size proposed" in to_csv(
+        followed.findings
+    )
+    response.toggle_target(finding.uid)
+    assert any(f"{finding.label} at baseline is a proposal" in text for text in panel.warnings(response))
+    written = FindingList.from_json(followed.findings.to_json())[finding.uid]
+    assert written.at(followed.followup_id).is_size_proposed
+    followed.accept(finding.uid)
+    assert not any(each.is_size_proposed for each in seen()), "one decision for the sizes in both scans"
+    assert finding.uid not in [each.uid for each in followed.unmeasured]
+    followed.undo()
+    assert all(each.is_size_proposed for each in seen())
+
+
+def test_a_lesion_that_cannot_be_measured_does_not_stop_the_others(followed, monkeypatch):
+    followed.method.choose("affine").run()
+    followed.follow_missing().run()
+    other = followed.follow(LESIONS[1], 8.0).run()
+    measure, at, said = measure_tasks.measure_match, other.at(followed.followup_id).centre, []
+
+    def refuse_one(pair, before, match):
+        if match.centre == at:
+            raise InputError("Nothing like the lesion is there.")
+        return measure(pair, before, match)
+
+    monkeypatch.setattr(measure_tasks, "measure_match", refuse_one)
+    followed.refused.connect(said.append)
+    (first,) = (each for each in followed.findings if each.uid != other.uid)
+    followed.findings.observe(
+        first.uid, followed.followup_id, replace(first.at(followed.followup_id), mask=None, long_axis=None)
+    )
+    followed.measure_all().run()
+    seen = [followed.findings[uid].at(followed.followup_id) for uid in (first.uid, other.uid)]
+    assert seen[0].mask is not None and seen[1].mask is None
+    assert [str(each) for each in said] == [f"{other.label} was not measured. Nothing like the lesion is there."]
+    with pytest.raises(InputError, match="was not measured"):
+        followed.measure(other.uid).run()
+
+
 def test_dragging_an_end_makes_the_mask_again_at_the_follow_up(followed):
     from oncotrack.scene.nodes.node_registry import NodeKey
     from oncotrack.scene.nodes.shapes import LONG_AXIS
@@ -228,3 +289,50 @@ def test_dragging_an_end_makes_the_mask_again_at_the_follow_up(followed):
     assert after.long_axis.length_mm == pytest.approx(1.2 * before.long_axis.length_mm, rel=0.05)
     followed.undo()
     assert followed.findings[finding.uid].at(followed.followup_id) == before
+
+
+def test_fragments_of_a_lesion_are_added_up_and_a_relation_is_one_step_of_undo(response):
+    choose_targets(response)
+    first, second = uids(response)
+    response.session.nodes.select(second)
+    assert [words for words, _call in panel.relations(response)] == [
+        "No part of another lesion", "Merged with L 1", "Fragment of L 1",
+    ]  # fmt: skip
+    name, *arguments = panel.relations(response)[2][1]
+    getattr(response, name)(*arguments)
+    assert response.session.findings[second].split_from == first == panel.judged(response).split_from
+    assert not any("has no measurement" in text for text in panel.warnings(response))
+    with pytest.raises(InputError, match="no fragment itself"):
+        response.set_split(second, first)
+    with pytest.raises(InputError, match="no fragment itself"):
+        response.set_split(second, second)
+    response.session.undo()
+    assert response.session.findings[second].split_from == ""
+    name, *arguments = panel.relations(response)[1][1]
+    getattr(response, name)(*arguments)
+    assert (panel.judged(response).merged_with, row(response, "L 2")[1]) == (first, "merged with another lesion")
+    name, *arguments = panel.relations(response)[0][1]
+    getattr(response, name)(*arguments)
+    assert panel.judged(response).merged_with == ""
+
+
+def test_the_window_in_which_a_reader_measures_is_kept_and_compared(response):
+    choose_targets(response)
+    session, uid = response.session, uids(response)[0]
+    windows = ((400.0, 40.0), (400.0, 40.0), (1500.0, -600.0))
+    for visit, (window, mm) in enumerate(zip(windows, (41.0, 25.0, 33.0), strict=True)):
+        time_point = session.time_points[visit].id
+        volumes_by_time_point(session.nodes.scene)[time_point].GetDisplayNode().SetWindowLevel(*window)
+        session.findings.observe(uid, time_point, measured(place(0, visit), mm, State.EDITED))
+        session.findings.set_state(uid, time_point, State.ACCEPTED, "R")  # is no measurement
+    kept = FindingList.from_json(session.findings.to_json())[uid]
+    assert tuple(seen.provenance.window for seen in kept.observations.values()) == windows
+    (warning,) = (text for text in panel.warnings(response) if "window" in text)
+    assert warning.startswith("L 1 was measured in the window W 1500 L -600 at follow-up 2 and in W 400 L 40")
+
+
+def test_the_contrast_phase_comes_with_the_scan():
+    scene = new_scene().scene
+    about = {"description": "Abdomen portal venous", "contrast": "Iomeprol"}
+    node = add_volume(scene, replace(scan(0), metadata=about))
+    assert time_point_of(node, FindingList(), "baseline").contrast == "portal venous phase"

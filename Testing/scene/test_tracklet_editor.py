@@ -85,6 +85,24 @@ def test_the_handles_lie_on_the_box_of_the_slice_in_view(reading):
     assert "no box on slice 10 of 40" in slice_text(reading.session)
 
 
+def test_the_handles_leave_a_node_of_10_mm_in_sight(scene, make_phantom, view, add_slice_node):
+    axial = view("Green")
+    reading = Reading(scene, make_phantom(), add_slice_node("Red"))
+    editor = reading.editor
+    axial.node.JumpSliceByCentering(0, 0, 5)
+    middle = np.add(editor.box.low, editor.box.high) / 2
+    editor.set_box(replace(editor.box, low=tuple(middle - 5), high=tuple(middle + 5)))
+    roi = scene.GetFirstNodeByName("Slice box")
+    shown = axial.picture()
+    roi.SetDisplayVisibility(False)
+    hidden = axial.picture()
+    pixels = [axial.pixel(corner) for corner in editor.tracklet.corners(editor.box)]
+    (left, low), (right, high) = np.min(pixels, 0), np.max(pixels, 0)
+    inside = (shown != hidden).any(-1)[::-1][round(low) : round(high), round(left) : round(right)]
+    assert inside.size > 500 and 0 < inside.mean() < 0.3  # 0.44 with the size of Slicer's own
+    reading.session.close()
+
+
 def test_moving_a_view_along_a_node_updates_the_panel(reading):
     messages = []
     reading.session.changed.connect(lambda: messages.append(reading.editor.slice_index))

@@ -330,6 +330,20 @@ class Reader:
         self.close_message()
         self.tab("Findings")
 
+    def faults(self) -> list[str]:
+        """Return the serious and critical faults that axe-core finds on the page as it is shown."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        found = Axe().run(self.page, options={"resultTypes": ["violations"]}).response["violations"]
+        severe = [each for each in found if each["impact"] in ("serious", "critical")]
+        return [f"{each['id']}: {node['html'][:150]}" for each in severe for node in each["nodes"]]
+
+    def use_theme(self, theme: str) -> None:
+        """Make the page dark or light."""
+        if self.state("theme") != theme:
+            self.page.evaluate("trame.trigger('oncotrack.command', ['change_theme'])")
+        self.page.locator(f".v-application.v-theme--{theme}").wait_for()
+
     def delete(self, uid: str) -> None:
         """Delete a finding."""
         self.page.evaluate("uid => trame.trigger('oncotrack.command', ['remove_everywhere', uid])", uid)

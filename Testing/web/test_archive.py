@@ -17,14 +17,6 @@ from oncotrack.phantom.dicom_series import write_series
 
 pytest.importorskip("dicomweb_client")
 pytest.importorskip("highdicom")
-pytestmark = pytest.mark.skipif(peer.program() is None, reason=peer.MISSING)
-
-
-@pytest.fixture(scope="module")
-def orthanc(tmp_path_factory):
-    server = peer.Orthanc(tmp_path_factory.mktemp("orthanc"))
-    yield server
-    server.stop()
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +59,7 @@ def load_both(reader):
     reader.until("Object.keys(s('archive_roles')).length === 2")
     if folder := os.environ.get("ONCOTRACK_SCREENSHOTS"):
         reader.page.locator("[data-archive]").scroll_into_view_if_needed()
-        reader.page.screenshot(path=f"{folder}/archive-{len(earlier['patient']) + later['results']}.png")
+        reader.page.screenshot(path=f"{folder}/archive-{'results' if later['results'] else 'scans'}.png")
     reader.page.locator("[data-load]").click()
     reader.until("s('has_registration') && !s('job').text")
 

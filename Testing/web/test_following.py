@@ -117,8 +117,14 @@ def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, p
     assert slice_of("FollowUpAxial") == before, "unlinked, the follow-up stays"
     reader.picture("BaselineAxial")
     assert [view for view in drawn if source_of(view) != drawn[view]] == ["BaselineAxial"], "no other view is drawn"
-    reader.command("link_views")
-    reader.until("s('is_linked')")
+    reader.tab("View")
+    reader.page.locator("[data-link-here]").click()
+    reader.until("s('is_linked') && s('is_link_held') && s('link_text').includes('mm from the registration')")
+    away = slice_of("FollowUpAxial") - slice_of("BaselineAxial")
+    reader.scroll_to("BaselineAxial", np.add(pair.lesions[2], (0, 0, 9)))
+    assert abs(slice_of("FollowUpAxial") - slice_of("BaselineAxial") - away) < 3, "linked as the reader has placed them"
+    reader.page.locator("[data-link-here]").click()
+    reader.until("s('is_linked') && !s('is_link_held') && s('link_text').includes('similarity')")
 
 
 def test_a_window_preset_shows_in_both_scans(reader):

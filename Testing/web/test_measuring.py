@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 VIEW = "BaselineAxial"
+VALUE = r"-?\d+ HU at [RL] [\d.]+ [AP] [\d.]+ [SI] [\d.]+ mm"
 
 
 @pytest.fixture
@@ -140,6 +141,10 @@ def test_the_value_under_the_mouse_stands_in_the_corner_and_nothing_is_drawn(mea
     measuring.page.mouse.move(*measuring.pixel(VIEW, np.add(middle, (20, 0, 0))))
     measuring.until(f"s('cursor').text !== '{text}'")
     shown = measuring.page.locator(f"[data-value='{VIEW}']")
-    assert re.fullmatch(r"-?\d+ HU at [RL] [\d.]+ [AP] [\d.]+ [SI] [\d.]+ mm", shown.inner_text())
+    assert re.fullmatch(VALUE, shown.inner_text())
     assert numbers(shown.inner_text())[1] == pytest.approx(abs(middle[0] + 20), abs=1)
     assert source.get_attribute("src") == before
+    for view in ("BaselineCoronal", "FollowUpSagittal"):
+        measuring.page.mouse.move(*measuring._middle(view))
+        measuring.until(f"s('cursor').view === '{view}' && s('cursor').text")
+        assert re.fullmatch(VALUE, measuring.page.locator(f"[data-value='{view}']").inner_text())

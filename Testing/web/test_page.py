@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-
-TABS = ("Findings", "Response", "Nodes", "Masks", "View", "Files")
-_SEVERE = ("serious", "critical")
 
 
-def faults(reader) -> list[str]:
-    """Return the serious and critical faults that axe-core finds on the page as it is shown."""
-    found = Axe().run(reader.page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [
-        f"{each['id']}: {node['html'][:150]}" for each in found if each["impact"] in _SEVERE for node in each["nodes"]
-    ]
+def tabs(reader) -> list[str]:
+    """Return the titles of all tabs."""
+    return reader.page.get_by_role("tab").all_inner_texts()
 
 
 @pytest.fixture
@@ -31,6 +24,7 @@ def test_help_shows_the_keys_under_their_tabs_and_closes_by_escape(reader):
     dialog.wait_for()
     text = dialog.inner_text()
     assert "five minutes" in text and "Find lymph nodes" in text
+    assert all(tab in text.split("What the tabs are for")[1].split("Mouse")[0] for tab in tabs(reader)[1:])
     assert "Tab Masks" in text and "Draw diameters" in text.split("Tab Masks")[1]
     reader.page.keyboard.press("a")  # no command while the dialog is open
     reader.page.keyboard.press("Escape")
@@ -44,32 +38,66 @@ def test_help_shows_the_keys_under_their_tabs_and_closes_by_escape(reader):
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_no_tab_has_a_serious_fault_of_accessibility(followed, theme):
     reader = followed
-    if reader.state("theme") != theme:
-        reader.tab("View")
-        reader.page.locator("[data-page-command='change_theme']").click()
-        reader.until(f"s('theme') === '{theme}'")
-    assert reader.page.locator(f".v-application.v-theme--{theme}").count() == 1
+    reader.use_theme(theme)
     found = {}
-    for title in TABS:
+    assert len(tabs(reader)) == 7
+    for title in tabs(reader):
         reader.tab(title)
         reader.page.locator(f"[data-panel='{title.lower()}']").wait_for()
-        found[title] = faults(reader)
+        found[title] = reader.faults()
+    reader.tab("Findings")
+    reader.page.locator("[data-choose='L 1']").click()
+    found["several"] = reader.faults()
+    reader.page.locator("[data-choose='L 1']").click()
     reader.page.keyboard.press("?")
     reader.page.locator("[data-help]").wait_for()
-    found["help"] = faults(reader)
+    found["help"] = reader.faults()
     reader.page.keyboard.press("Escape")
     reader.command("show_studies")
     reader.until("s('browser_visits').length === 2")
     reader.page.locator("[data-hang='visit:1']").wait_for()
-    found["studies"] = faults(reader)
+    found["studies"] = reader.faults()
     reader.command("show_studies")
     reader.until("!s('is_browser_open')")
     assert not any(found.values()), "\n".join(
         f"{place}: {fault}" for place, faults in found.items() for fault in faults
     )
-    if theme == "light":
-        reader.tab("View")
+    reader.use_theme("dark")
+
+
+def test_the_theme_is_changed_by_its_button(reader):
+    reader.tab("View")
+    for theme in ("light", "dark"):
         reader.page.locator("[data-page-command='change_theme']").click()
+        reader.page.locator(f".v-application.v-theme--{theme}").wait_for()
+
+
+def test_saving_needs_no_scrolling_and_a_pet_has_no_choices_before_it_is_open(followed):
+    reader = followed
+    reader.tab("Files")
+    for name in ("save_findings", "save_scene", "save_report", "export_dicom"):
+        box = reader.page.locator(f"[data-save='{name}']").bounding_box()
+        assert box["y"] + box["height"] < reader.page.viewport_size["height"]
+    reader.tab("View")
+    reader.page.get_by_label("Window/level").wait_for()
+    assert not reader.page.get_by_label("PET window").count()
+
+
+def test_a_narrow_window_shows_text_of_eleven_pixels_and_makes_room_for_the_studies(reader):
+    size = reader.page.viewport_size
+    reader.page.set_viewport_size({"width": 683, "height": 384})  # 1366 x 768 at 200 %
+    reader.until_shown(7)
+    texts = reader.page.locator(".view-text, .view-buttons button")
+    assert min(texts.evaluate_all("all => all.map(each => parseFloat(getComputedStyle(each).fontSize))")) >= 11
+    reader.page.locator("[data-more]").click()
+    reader.page.locator("[data-in-menu='show_studies']").click()
+    reader.until("s('is_browser_open') && !s('is_panel_open')")
+    reader.page.keyboard.press("Escape")
+    reader.page.evaluate("trame.trigger('oncotrack.command', ['show_studies'])")
+    reader.page.locator("[data-panel-button]").click()
+    reader.until("!s('is_browser_open') && s('is_panel_open')")
+    reader.page.set_viewport_size(size)
+    reader.until_shown(7)
 
 
 def test_text_is_enlarged_in_steps(reader):

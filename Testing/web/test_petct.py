@@ -90,10 +90,17 @@ def test_the_pet_is_fused_with_its_own_window_legend_and_value(reader):
     press(reader, "show_pet")
     reader.until("s('pet').is_shown")
     reader.picture("BaselineAxial", other_than=grey)
+    fused_name = reader.page.locator("[data-fused='BaselineAxial']")
+    assert fused_name.inner_text() == f"PET: {reader.state('pet')['name']}", "a view names every scan that it shows"
+    assert reader.page.get_by_role("slider", name="SUV up to").count() == 1
+    for theme in ("light", "dark"):
+        reader.use_theme(theme)
+        assert not reader.faults()
     reader.page.locator("[data-pet-window]").click()
     reader.until("s('mouse_mode') === 'suv-window'")
     reader.drag("BaselineAxial", AT, np.add(AT, (60, 30, 0)))
     reader.until("s('pet_range')[1] !== 10")
+    assert reader.state("message")["kind"] != "error", "the settings are kept without this choice"
     assert (reader.state("window_width"), reader.state("window_level")) == (SOFT_TISSUE.width, SOFT_TISSUE.level)
     reader.page.locator("[data-pet-window]").click()
     reader.page.evaluate("trame.state.set('pet_range', [0, 10])")

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 
+from three_visits import scan
+
+from oncotrack.images.files import save
+
 
 def test_the_next_session_begins_with_the_choices_of_the_last_one(start, pair, browser, make_reader, tmp_path):
     folder = tmp_path / "out"
@@ -45,3 +49,22 @@ def test_the_next_session_begins_with_the_choices_of_the_last_one(start, pair, b
     assert reader.state("mouse_mode") == "select"
     reader.page.close()
     assert server.stop() == 0
+
+
+def test_three_visits_hang_again_in_the_next_session(start, browser, make_reader, tmp_path):
+    scans = [save(scan(visit), tmp_path / f"visit{visit + 1}.nii.gz") for visit in range(3)]
+    for session in range(2):
+        server = start(scans, tmp_path / "out")
+        reader = make_reader(browser.new_page())
+        reader.page.goto(server.url)
+        reader.until("s('has_registration') && !s('job').text")
+        if session == 0:
+            reader.page.locator("[data-do='third_visit']").click()
+        reader.until("s('third_visit') && s('view_scans').ThirdVisitAxial?.visit === 'Follow-up 2' && !s('job').text")
+        reader.until_shown(6)
+        place = reader.state("views")["ThirdVisitAxial"]["place"]
+        reader.page.mouse.move(*reader._middle("BaselineAxial"))
+        reader.page.mouse.wheel(0, -100)
+        reader.until(f"s('views').ThirdVisitAxial.place !== {json.dumps(place)}")
+        reader.page.close()
+        assert server.stop() == 0

@@ -6,7 +6,6 @@ import json
 
 import numpy as np
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from three_visits import LESIONS
 
 NEW = (0.0, 25.0, 6.0)
@@ -30,12 +29,6 @@ def cells(reader, head: str) -> list[str]:
 def choose(reader, field: str, title: str) -> None:
     reader.page.locator(f".v-select:has([data-response='{field}']), .v-select[data-response='{field}']").first.click()
     reader.page.get_by_role("option", name=title, exact=True).click()
-
-
-def faults(reader) -> list[str]:
-    found = Axe().run(reader.page, options={"resultTypes": ["violations"]}).response["violations"]
-    return [f"{each['id']}: {node['html'][:150]}" for each in found if each["impact"] in ("serious", "critical")
-            for node in each["nodes"]]  # fmt: skip
 
 
 def test_by_mouse_alone(reader, three_visit_page):
@@ -174,10 +167,23 @@ def test_judgements_criteria_and_accessibility_in_both_themes(reader):
     reader.until("s('response').criteria === 'irecist'")
     reader.command("undo")
     reader.until("s('response').criteria === 'recist11'")
-    for _ in range(2):
-        assert not faults(reader)
-        page.evaluate("trame.trigger('oncotrack.command', ['change_theme'])")
-        page.wait_for_timeout(300)
+    for theme in ("light", "dark"):
+        reader.use_theme(theme)
+        assert not reader.faults()
+
+
+def test_a_fragment_of_another_lesion_is_chosen_from_the_list(reader):
+    reader.page.locator("[data-do='response_click']").click()
+    reader.until("s('response_picks')")
+    for number, at in enumerate(LESIONS):
+        reader.scroll_to("BaselineAxial", at)
+        reader.click("BaselineAxial", at)
+        reader.until(f"s('findings').length === {number + 1} && !s('job').text")
+    reader.until("s('judged').label === 'L 2'")
+    choose(reader, "split", "L 1")
+    reader.until("s('judged').split_from === s('findings')[0].uid")
+    reader.command("undo")
+    reader.until("s('judged').split_from === ''")
 
 
 def observations(server, file: str = "findings.autosave.json") -> dict:

@@ -70,6 +70,16 @@ def test_the_page_fetches_nothing_from_elsewhere(reader, server, pair):
     assert hosts == {urlsplit(server.url).netloc}
 
 
+@pytest.mark.parametrize("command", [["no_such_command"], ["rename"], ["undo", 1, 2], [["undo"]], [None]])
+def test_a_command_that_is_not_known_or_lacks_arguments_is_refused(reader, server, command):
+    reader.page.evaluate("command => { trame.trigger('oncotrack.command', command); }", command)
+    reader.until("s('message').text.startsWith('The page sent a command')")
+    reader.page.evaluate(
+        "trame.state.set('message', {text: '', kind: 'info', number: trame.state.get('message').number})"
+    )
+    assert "Traceback" not in server.log
+
+
 def test_every_key_is_named_in_a_tooltip(reader):
     bar = reader.page.locator("[data-command]").evaluate_all("all => all.map(each => each.dataset.command)")
     table = {command.name: command for command in COMMANDS}

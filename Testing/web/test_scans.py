@@ -169,11 +169,17 @@ def test_every_view_carries_visit_patient_date_series_slice_and_window(reader):
 
 def test_the_text_stays_in_the_corners(reader):
     for view in reader.page.locator(".layout-grid-item").all():
-        box = view.bounding_box()
-        for each in view.locator(".view-text").all():
-            inside = each.bounding_box()
+        box, corners = view.bounding_box(), {}
+        for corner in ("upper-left", "upper-right", "lower-left", "lower-right"):
+            text = view.locator(f".view-{corner}")
+            inside = text.bounding_box() if text.count() else None
             if inside and inside["height"]:
-                assert inside["width"] <= 0.49 * box["width"] and inside["height"] <= 0.36 * box["height"]
+                corners[corner] = inside
+                assert inside["height"] <= 0.4 * box["height"]
+                assert text.evaluate("each => parseFloat(getComputedStyle(each).fontSize)") >= 11
+        for left, right in (("upper-left", "upper-right"), ("lower-left", "lower-right")):
+            if left in corners and right in corners:
+                assert corners[left]["x"] + corners[left]["width"] <= corners[right]["x"]
 
 
 def test_one_key_and_one_button_hide_names_and_another_choice_hides_the_text(reader):
@@ -249,6 +255,7 @@ def test_the_reader_may_swap_the_scans(reader, server, folder):
     answer(reader, "no")
     reader.until("s('scan_names')[0] === 'early' && s('has_registration') && !s('job').text")
     assert reader.state("scan_names") == ["early", "late"] and reader.state("visit_names") == ["baseline", "follow-up"]
+    reader.rest()
     assert "2025-11-02" in text(reader, "BaselineAxial") and "Baseline" in text(reader, "BaselineAxial")
     reader.until("s('view_scans').FollowUp3D?.date === '2026-03-01'")
     reader.until_shown(7)

@@ -89,9 +89,47 @@ def test_by_mouse_alone(reader, three_visit_page):
     assert course["follow-up"]["state"] == "edited" and course["follow-up 2"]["state"] == "accepted"
 
 
-def follow(reader, at) -> dict:
+def test_a_newcomer_follows_measures_and_exports_with_the_buttons_that_the_help_names(reader, three_visit_page):
+    page = reader.page
+    page.locator("[data-visit='1']").click()
+    reader.until("s('visits').shown === 1 && !s('job').text && s('has_registration')")
+    page.get_by_role("button", name="Help").click()
+    text = page.locator("[data-help]").inner_text()
+    assert all(
+        name in text for name in ("Accept it (A)", "Measure (=)", "Measure all", "Save findings (Ctrl+S)", "a report")
+    )
+    page.locator("[data-help-close]").click()
+    page.locator("[data-help]").wait_for(state="detached")
+    for number, at in enumerate(LESIONS):
+        follow(reader, at, number + 1)
+        page.get_by_role("button", name="Accept", exact=True).first.click()
+        reader.until(f"s('findings')[{number}].state === 'accepted'")
+    page.get_by_role("button", name="Measure all").click()
+    reader.until("!s('job').text && s('findings').every(row => row.state_text === 'Size proposed')")
+    card = page.locator("[data-match]")
+    card.get_by_text("Check the border in both scans, then accept it.").wait_for()
+    doubts = reader.state("match")["doubts"]
+    assert card.locator("[data-doubt]").count() == len(doubts)
+    for _ in LESIONS:
+        page.keyboard.press("a")
+        reader.until("s('findings').find(row => row.is_current).state_text === 'Accepted'")
+        page.keyboard.press("n")
+    reader.until("s('findings').every(row => row.state_text === 'Accepted' && row.change.includes('mm'))")
+    page.get_by_role("button", name="Save findings").click()
+    reader.until("!s('unsaved') && s('saved').includes('findings.csv')")
+    reader.tab("Files")
+    page.evaluate("messages.length = 0")
+    page.get_by_role("button", name="Report", exact=True).click()
+    reader.message("Saved report.html")
+    report = (three_visit_page[1].out / "report.html").read_text()
+    assert "size proposed" not in report
+    for row in reader.state("findings"):
+        assert row["axes"].split(" → ")[1] in report
+
+
+def follow(reader, at, count: int = 1) -> dict:
     reader.tab("Findings")
     reader.scroll_to("BaselineAxial", at)
     reader.click("BaselineAxial", at)
-    reader.until("s('findings').length === 1 && s('match').label && !s('job').text")
-    return reader.state("findings")[0]
+    reader.until(f"s('findings').length === {count} && s('match').label && !s('job').text")
+    return reader.state("findings")[count - 1]

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from oncotrack.background.isolation import isolated
 from oncotrack.errors import InputError, MissingPackageError
 
 if TYPE_CHECKING:
@@ -135,17 +136,27 @@ def read_index(path: Path) -> tuple[list[Entry], Path]:
     InputError
         The file does not exist or is no index of this version.
     """
-    pa = arrow()
+    arrow()
     if not path.is_file():
-        raise InputError(f"{path} does not exist. Make it with: oncotrack archive index ROOT --out {path}")
+        what = "is no file" if path.exists() else "does not exist"
+        raise InputError(f"{path} {what}. Make an index of the archive first (oncotrack archive index).")
+    about, columns = _columns(path)
+    if about.get("oncotrack_index") != VERSION or set(columns) != {field.name for field in fields(Entry)}:
+        raise InputError(f"{path} is not an index of this version of OncoTrack. Make it again.")
+    rows = zip(*columns.values(), strict=True)
+    return [Entry(**dict(zip(columns, row, strict=True))) for row in rows], Path(about["root"])
+
+
+@isolated
+def _columns(path: Path) -> tuple[dict[str, str], dict[str, list[Any]]]:
+    """Return what a Parquet file says about itself, and its columns."""
+    pa = arrow()
     try:
         table = pa.parquet.read_table(path)
-    except (pa.ArrowException, OSError) as error:
+        about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+        return about, table.to_pydict()
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a Parquet file. Make the index again.") from error
-    about = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
-    if about.get("oncotrack_index") != VERSION or set(table.column_names) != {field.name for field in fields(Entry)}:
-        raise InputError(f"{path} is not an index of this version of OncoTrack. Make it again.")
-    return [Entry(**row) for row in table.to_pylist()], Path(about["root"])
 
 
 def _schema(pa: Any, about: dict[str, str]) -> pyarrow.Schema:

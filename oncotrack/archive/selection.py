@@ -12,6 +12,7 @@ from typing import Any, Literal, get_type_hints
 from oncotrack.archive.entries import Entry
 from oncotrack.errors import InputError
 from oncotrack.images.dicom.kinds import LOCALIZER
+from oncotrack.json_text import read_text
 from oncotrack.settings import toml
 
 Wish = Literal["with", "without", "any"]
@@ -60,10 +61,8 @@ class Rules:
         """
         parser = toml()
         try:
-            values = parser.loads(path.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"{path} cannot be read: {error.strerror or error}. Check the path.") from error
-        except (parser.TOMLDecodeError, UnicodeDecodeError) as error:
+            values = parser.loads(read_text(path, "cannot be read. Check the path; it is a TOML file."))
+        except parser.TOMLDecodeError as error:
             raise InputError(f"{path} is not a TOML file: {error}.") from error
         return cls(**{name: _checked(path, name, value) for name, value in values.items()})
 

@@ -1,17 +1,19 @@
-"""Large arrays for results: ordinary memory, or memory shared with the program where the helper process makes them."""
+"""Stacks of slices: filled in this process or, where the helper process reads them, sent slice by slice as they are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-_allocate: Callable[[Sequence[int], Any], np.ndarray] = np.empty
+Fill = Callable[[int, np.ndarray], None]
+"""Writes the part of a number, along the first axis, into the array that it is given."""
 
 
-def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
-    """Return an array of undefined content; what the helper process returns in such an array is not copied.
+def filled(shape: Sequence[int], dtype: Any, fill: Fill) -> np.ndarray:
+    """Return an array whose parts along the first axis were filled one after another.
 
     Parameters
     ----------
@@ -19,17 +21,41 @@ def empty(shape: Sequence[int], dtype: Any) -> np.ndarray:
         Its shape.
     dtype : dtype
         Its type.
+    fill : callable
+        Takes the number of a part and the part.
     """
-    return _allocate(shape, dtype)
+    array = np.empty(shape, dtype)
+    for number, part in enumerate(array):
+        fill(number, part)
+    return array
 
 
-def allocate_with(allocate: Callable[[Sequence[int], Any], np.ndarray] = np.empty) -> None:
-    """Choose where `empty` takes its memory from.
+_stack: Callable[[Sequence[int], Any, Fill], np.ndarray] = filled
+
+
+def stacked(shape: Sequence[int], dtype: Any, fill: Fill) -> np.ndarray:
+    """Return what `filled` returns; inside `stacking` it may be an array that must not be looked at here, only returned.
 
     Parameters
     ----------
-    allocate : callable
-        Takes shape and dtype.
+    shape, dtype, fill
+        As in `filled`.
     """
-    global _allocate
-    _allocate = allocate
+    return _stack(shape, dtype, fill)
+
+
+@contextmanager
+def stacking(stack: Callable[[Sequence[int], Any, Fill], np.ndarray] = filled) -> Iterator[None]:
+    """Let `stacked` use this inside the block; by default `filled`, for functions that compute with the values.
+
+    Parameters
+    ----------
+    stack : callable
+        Takes what `filled` takes.
+    """
+    global _stack
+    before, _stack = _stack, stack
+    try:
+        yield
+    finally:
+        _stack = before

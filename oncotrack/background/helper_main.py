@@ -19,32 +19,31 @@ import pickle
 import queue
 import shutil
 import signal
-import socket
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from functools import reduce
+from contextlib import nullcontext
+from functools import partial, reduce
 from typing import Any
 
 from oncotrack.background import arrays
-from oncotrack.background.helper_channel import Channel, Message
-from oncotrack.background.shared_blocks import CAN_BE_LENT, Arena, Block, unpack
+from oncotrack.background.helper_channel import Channel
+from oncotrack.background.shared_ring import Incoming, Outgoing, Ring
 
 OUT_OF_MEMORY = 77
 """Exit code of a helper that used more memory than allowed, where the system does not refuse it."""
 _POLL_S = 0.1
 
 
-def main(folder: str, blocks: str, level: str, preload: str) -> None:
+def main(folder: str, ring: str, level: str, preload: str) -> None:
     """Run until the program closes the channel.
 
     Parameters
     ----------
     folder : str
         Folder for temporary files.
-    blocks : str
-        Descriptor of the socket for blocks; "" on Windows.
+    ring : str
+        Handle of the memory for arrays.
     level : str
         Level from which log messages are sent.
     preload : str
@@ -54,76 +53,45 @@ def main(folder: str, blocks: str, level: str, preload: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl+C reaches the program, which ends this process
     incoming, outgoing = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print stays out of the messages
-    channel = Channel(incoming, outgoing, socket.socket(fileno=int(blocks)) if blocks else None)
+    channel = Channel(incoming, outgoing)
     logging.basicConfig(level=int(level), handlers=[_Sending(channel)])
-    received: queue.SimpleQueue[Message] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(channel, received, folder), daemon=True).start()
+    memory = Ring(ring)
+    arrived, sent = Incoming(memory, channel.send), Outgoing(memory, channel.send)
+    calls: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(channel, calls, arrived, sent, folder), daemon=True).start()
     for name in filter(None, preload.split(",")):
         importlib.import_module(name)
-    lent: Block | None = None
-    held: Message | None = None  # the blocks of the last result, until the program has opened them
     while True:
-        message = received.get()
-        if message.kind == "taken":
-            held = None
-        elif message.kind == "forget":
-            lent = None
-        else:
-            spare = lent if message.details[-1] else None
-            held = _answer(message, channel, spare)
-            channel.send(held, spare)
-            lent = _lent(held)
-            del spare
-        del message
+        channel.send(*_answer(calls.get(), channel, sent))
 
 
-def _lent(message: Message) -> Block | None:
-    """Lock the first block of a result and return it; it can be used again as soon as the program needs it no more."""
-    if not CAN_BE_LENT or not message.packed or not message.packed.blocks:
-        return None
-    block = message.packed.blocks[0]
-    block.lock(True)
-    return block
-
-
-def _receive(channel: Channel, received: queue.SimpleQueue[Message], folder: str) -> None:
+def _receive(channel: Channel, calls: queue.SimpleQueue, arrived: Incoming, sent: Outgoing, folder: str) -> None:
     """Receive messages; end this process at once when the program has ended, whatever it is doing."""
     try:
         while True:
-            received.put(channel.receive())
+            kind, details = channel.receive()
+            if kind == "free":
+                sent.release(details)
+            elif not arrived.take(kind, details):
+                function, content, numbers = details
+                calls.put((function, partial(arrived.unpack, content, numbers)))
     except EOFError:
         shutil.rmtree(folder, ignore_errors=True)
         os._exit(0)
 
 
-def _answer(message: Message, channel: Channel, spare: Block | None) -> Message:
-    """Run a call; return the message with its result or its error."""
-    module, name, allowed, reports, _is_spare = message.details
-    arena = Arena(spare and _unlocked(spare))
-    arrays.allocate_with(arena.empty)
+def _answer(call: tuple[Any, Any], channel: Channel, sent: Outgoing) -> tuple[str, Any]:
+    """Run a call; return the kind and the details of the message with its result or its error."""
+    (module, name, allowed, reports, streams), arguments = call
     try:
-        with _MemoryLimit(allowed):
-            args, named = unpack(message.packed) if message.packed else ((), {})
+        with _MemoryLimit(allowed), arrays.stacking(sent.stacked) if streams else nullcontext():
+            args, named = arguments()
             if reports:
-                named["progress"] = lambda fraction, text: channel.send(Message("progress", (fraction, text)))
+                named["progress"] = lambda fraction, text: channel.send("progress", (fraction, text))
             function: Any = reduce(getattr, name.split("."), importlib.import_module(module))
-            return Message("result", packed=arena.pack(function(*args, **named)))
+            return "result", sent.pack(function(*args, **named))
     except Exception as error:
-        return Message("error", (_portable(error), traceback.format_exc()))
-    finally:
-        arrays.allocate_with()
-
-
-def _unlocked(block: Block) -> Callable[[], Block]:
-    """Unlock a block on another thread, while headers are read; return what waits for it."""
-    thread = threading.Thread(target=block.lock, args=(False,))
-    thread.start()
-
-    def wait() -> Block:
-        thread.join()
-        return block
-
-    return wait
+        return "error", (_portable(error), traceback.format_exc())
 
 
 def _portable(error: Exception) -> bytes:
@@ -148,7 +116,7 @@ class _Sending(logging.Handler):
         if record.exc_info:
             record.exc_text = "".join(traceback.format_exception(*record.exc_info))
         record.msg, record.args, record.exc_info = record.getMessage(), None, None
-        self._channel.send(Message("log", record.__dict__))
+        self._channel.send("log", record.__dict__)
 
 
 class _MemoryLimit:

@@ -1,4 +1,4 @@
-"""A helper process: functions run in it with their arrays in shared memory, and nothing that happens there harms the program.
+"""A helper process: functions run in it, arrays travel through shared memory, and nothing that happens there harms the program.
 
 It is a new interpreter, not a copy of the program, so that threads, Slicer and user interfaces do not matter; it works on
 Linux, macOS and Windows. It stays alive between calls.
@@ -14,7 +14,6 @@ import pickle
 import queue
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,15 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from oncotrack.background import helper_main
-from oncotrack.background.helper_channel import Channel, Message
+from oncotrack.background.helper_channel import Channel
 from oncotrack.background.jobs import Progress
-from oncotrack.background.shared_blocks import Arena, Block, unpack
+from oncotrack.background.shared_ring import Incoming, Outgoing, Ring
 from oncotrack.errors import OncoTrackError
 
 _POLL_S = 0.05
 _MARK = "ONCOTRACK_HELPER"
-_KEPT_S = 30.0
-_LARGEST = 2**29  # bytes
 _LAST = 2000  # characters of what the process printed, for the log
 _log = logging.getLogger(__name__)
 _folders: weakref.WeakValueDictionary[str, tempfile.TemporaryDirectory] = weakref.WeakValueDictionary()
@@ -75,29 +72,25 @@ class Helper:
         self._folder = tempfile.TemporaryDirectory(prefix="oncotrack-helper-", ignore_cleanup_errors=True)
         _folders[self._folder.name] = self._folder
         self._printed = tempfile.TemporaryFile()  # noqa: SIM115
-        self._inbox: queue.SimpleQueue[Message | None] = queue.SimpleQueue()
-        self._lent = _Lent(lambda: self._channel.send(Message("forget")))
-        ours, theirs = socket.socketpair() if os.name != "nt" else (None, None)
-        script, root = Path(helper_main.__file__), Path(helper_main.__file__).parents[2]
-        blocks = str(theirs.fileno()) if theirs else ""
+        self._inbox: queue.SimpleQueue[tuple[str, Any] | None] = queue.SimpleQueue()
+        script, root, ring = Path(helper_main.__file__), Path(helper_main.__file__).parents[2], Ring()
         level = str(logging.getLogger().getEffectiveLevel())
         try:
             self._process = subprocess.Popen(
-                [python(), str(script), str(root), self._folder.name, blocks, level, ",".join(preload)],
+                [python(), str(script), str(root), self._folder.name, ring.handle, level, ",".join(preload)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self._printed,
-                pass_fds=[theirs.fileno()] if theirs else (),
+                pass_fds=[ring.descriptor] if ring.descriptor >= 0 else (),
                 env=os.environ | dict.fromkeys(("TMPDIR", "TEMP", "TMP"), self._folder.name) | {_MARK: "1"},
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )
         finally:
-            if theirs is not None:
-                theirs.close()
+            ring.close()
         assert self._process.stdin is not None and self._process.stdout is not None
-        self._channel = Channel(self._process.stdout, self._process.stdin, ours)  # type: ignore[arg-type]
-        self._sockets = ours
-        threading.Thread(target=_receive, args=(self._channel, self._inbox, self._lent), daemon=True).start()
+        self._channel = Channel(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]
+        self._arrived, self._sent = Incoming(ring, self._channel.send), Outgoing(ring, self._channel.send)
+        threading.Thread(target=_receive, args=(self._channel, self._inbox, self._sent), daemon=True).start()
         _helpers.add(self)
 
     @property
@@ -118,6 +111,7 @@ class Helper:
         progress: Progress | None = None,
         seconds: float = float("inf"),
         memory: int = 0,
+        streams: bool = False,
         **named: Any,
     ) -> Any:
         """Return what a function returns in the helper process.
@@ -127,7 +121,7 @@ class Helper:
         function : callable
             A function of a module, which is imported there.
         *args, **named
-            Its arguments; arrays travel in shared memory, as in the result.
+            Its arguments; arrays travel through shared memory, as in the result.
         poll : callable
             Called every 0.05 s; when it raises, the process is ended at once.
         progress : Progress, optional
@@ -136,6 +130,8 @@ class Helper:
             The process is ended after this time.
         memory : int
             Bytes that it may take for this call; 0 for no limit.
+        streams : bool
+            Whether what the function makes with `arrays.stacked` travels while it is made.
 
         Raises
         ------
@@ -144,38 +140,35 @@ class Helper:
         MemoryError
             It took too much memory.
         """
-        arena = Arena()
-        details = (function.__module__, function.__qualname__, memory, progress is not None, self._lent.take())
-        call = Message("call", details, arena.pack((args, named)))
+        details = (function.__module__, function.__qualname__, memory, progress is not None, streams)
         deadline = time.monotonic() + seconds
         try:
             try:
-                self._channel.send(call)
+                self._channel.send("call", (details, *self._sent.pack((args, named))))
             except OSError:
                 raise self._ended() from None
-            del call, arena
             while True:
+                if time.monotonic() > deadline:
+                    raise HelperEnded("time", f"{function.__name__} took more than {seconds:g} s and was stopped.")
+                poll()
                 try:
                     message = self._inbox.get(timeout=_POLL_S)
                 except queue.Empty:
-                    if time.monotonic() > deadline:
-                        what = f"{function.__name__} took more than {seconds:g} s and was stopped."
-                        raise HelperEnded("time", what) from None
-                    poll()
                     continue
                 if message is None:
                     raise self._ended()
-                if message.kind == "result":
-                    assert message.packed is not None
-                    self._channel.send(Message("taken"))
-                    return unpack(message.packed, self._lent.lend(message.packed.blocks))
-                if message.kind == "error":
-                    raise self._failure(*message.details)
-                if message.kind == "progress" and progress is not None:
-                    progress(*message.details)
-                elif message.kind == "log":
-                    record = logging.makeLogRecord(message.details)
+                kind, about = message
+                if kind == "result":
+                    return self._arrived.unpack(*about)
+                if kind == "error":
+                    raise self._failure(*about)
+                if kind == "progress" and progress is not None:
+                    progress(*about)
+                elif kind == "log":
+                    record = logging.makeLogRecord(about)
                     logging.getLogger(record.name).handle(record)
+                else:
+                    self._take(kind, about)
         except BaseException as error:
             if not getattr(error, "_from_helper", False):
                 self.close()
@@ -185,14 +178,20 @@ class Helper:
         """End the process at once."""
         self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._sockets):
-            if pipe is not None:
-                with contextlib.suppress(OSError):
-                    pipe.close()
-        self._lent.take()
+        if self._process.stdin is not None:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+
+    def _take(self, kind: str, about: Any) -> None:
+        """Receive a piece of an array."""
+        try:
+            self._arrived.take(kind, about)
+        except OSError:
+            raise self._ended() from None
 
     def _failure(self, content: bytes, text: str) -> Exception:
         """Return the error of a function; the helper goes on."""
+        self._arrived.clear()
         error: Exception = pickle.loads(content)
         if not isinstance(error, OncoTrackError | MemoryError):
             _log.error("In the helper process:\n%s", text)
@@ -208,44 +207,6 @@ class Helper:
         if code == helper_main.OUT_OF_MEMORY:
             return HelperEnded("memory", "The helper process needed more memory than it is allowed.")
         return HelperEnded("crash", f"The helper process stopped ({_why(code)}).")
-
-
-class _Lent:
-    """The first block of the last result: once its arrays are gone it is kept for the next result for a while.
-
-    Memory that was used before is several times as fast as new memory.
-    """
-
-    def __init__(self, forget: Callable[[], object]) -> None:
-        self.block: Block | None = None
-        self._is_free, self._timer, self._forget = False, threading.Timer(0, forget), forget
-
-    def lend(self, blocks: Sequence[Block]) -> Callable[[Block], None]:
-        """Remember the first block of a result; returns what is called with each block when its arrays are gone."""
-        self.block, self._is_free = next(iter(blocks), None), False
-        return self._released
-
-    def take(self) -> bool:
-        """Return whether the block can be used again now."""
-        self._timer.cancel()
-        is_free, self._is_free = self._is_free, False
-        if not is_free:
-            self.block = None
-        return is_free
-
-    def _released(self, block: Block) -> None:
-        if block is not self.block:
-            return
-        self._is_free = True
-        self._timer = threading.Timer(0.0 if block.size > _LARGEST else _KEPT_S, self._expire)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def _expire(self) -> None:
-        if self.take():
-            self.block = None
-            with contextlib.suppress(OSError, ValueError):  # the process has ended
-                self._forget()
 
 
 def python() -> str:
@@ -280,10 +241,14 @@ def folder_of(path: Path) -> object:
     return next((kept for name, kept in _folders.items() if Path(name) in path.parents), None)
 
 
-def _receive(channel: Channel, inbox: queue.SimpleQueue[Message | None], lent: _Lent) -> None:
+def _receive(channel: Channel, inbox: queue.SimpleQueue[tuple[str, Any] | None], sent: Outgoing) -> None:
     try:
         while True:
-            inbox.put(channel.receive(lambda: lent.block))
+            kind, details = channel.receive()
+            if kind == "free":
+                sent.release(details)
+            else:
+                inbox.put((kind, details))
     except EOFError:
         inbox.put(None)
 

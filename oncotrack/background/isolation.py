@@ -70,6 +70,8 @@ class _Helpers:
 
 
 _helpers = _Helpers()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _helpers._idle.clear())  # they belong to the other process
 
 
 def use_helper(*modules: str, now: bool = False) -> None:
@@ -113,7 +115,23 @@ def isolated(function: Reader) -> Reader:
     function : callable
         A function of a module; arguments and result can be pickled.
     """
+    return _isolated(function, streams=False)
 
+
+def isolated_stack(function: Reader) -> Reader:
+    """Mark a function as `isolated` does; what `arrays.stacked` makes in it travels while it is read.
+
+    The function must return that array, or drop it, without looking at its values.
+
+    Parameters
+    ----------
+    function : callable
+        As in `isolated`.
+    """
+    return _isolated(function, streams=True)
+
+
+def _isolated(function: Reader, *, streams: bool) -> Reader:
     @functools.wraps(function)
     def _call(*args: Any, **named: Any) -> Any:
         helper = _helpers.take()
@@ -122,10 +140,10 @@ def isolated(function: Reader) -> Reader:
                 return function(*args, **named)
         from oncotrack.background.helper_process import HelperEnded
 
-        memory = int(_SHARE * _physical_memory())
+        limits = {"seconds": SECONDS, "memory": int(_SHARE * _physical_memory())}
         try:
             with long_names_refused():
-                return helper.call(_call, *args, poll=stop_if_cancelled, seconds=SECONDS, memory=memory, **named)
+                return helper.call(_call, *args, poll=stop_if_cancelled, streams=streams, **limits, **named)
         except HelperEnded as error:
             raise InputError(_sentence(error, _name(args, named))) from error
         except MemoryError as error:
@@ -165,8 +183,10 @@ def _sentence(error: HelperEnded, name: str) -> str:
 
 
 def _name(args: tuple[Any, ...], named: dict[str, Any]) -> str:
-    """Return what was to be read: a path, or an object with a path."""
+    """Return what was to be read: a path, an object with a path, or the first of several paths."""
     first = next(iter((*args, *named.values())), "The file")
+    if isinstance(first, list | tuple) and first:
+        first = first[0]
     path = first if isinstance(first, str | Path) else getattr(first, "path", None)
     return str(path or "The file")
 

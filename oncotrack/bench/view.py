@@ -52,6 +52,7 @@ _WATCH = """document.querySelectorAll('.layout-grid-item').forEach(view => {
   window.pictures = window.pictures || {};
   view.addEventListener('load', () => { window.pictures[name] = (window.pictures[name] || 0) + 1; }, true);
 });"""
+_CURRENT = "trame.state.get('findings').find(row => row.is_current)"
 
 
 def find_browser() -> str | None:
@@ -257,28 +258,38 @@ def _moved(finding: dict[str, Any], number: int) -> dict[str, Any]:
 def _act(page: Any, action: str) -> float:
     """Measure the seconds from a key, or from the choice of a filter, to the changed list on the page."""
     page.wait_for_timeout(400)
-    current = page.evaluate("trame.state.get('findings').find(row => row.is_current)?.uid ?? ''")
-    rows = "document.querySelectorAll('[data-finding]')"
     if action == "next":
-        done = "!!document.querySelector('.finding.current') && trame.state.get('findings').find(row => row.is_current)?.uid !== current"
-    elif action == "accept":
-        page.keyboard.press("n")
+        return _go_on(page)
+    if action == "accept":
+        _go_on(page)
         page.wait_for_timeout(600)
-        current = page.evaluate("trame.state.get('findings').find(row => row.is_current)?.uid ?? ''")
-        done = "trame.state.get('findings').find(row => row.uid === current)?.state === 'accepted'"
-    else:
-        done = f"{rows}.length === trame.state.get('findings').filter(row => row.state === 'accepted').length"
+        current = page.evaluate(f"{_CURRENT}.uid")
+        started = time.perf_counter()
+        page.keyboard.press("a")
+        page.wait_for_function(
+            "current => trame.state.get('findings').find(row => row.uid === current)?.state === 'accepted'", arg=current
+        )
+        return time.perf_counter() - started
+    rows = "document.querySelectorAll('[data-finding]')"
+    accepted = "trame.state.get('findings').filter(row => row.state === 'accepted')"
     started = time.perf_counter()
-    if action == "filter":
-        page.evaluate("trame.state.set('shown_state', 'accepted')")
-    else:
-        page.keyboard.press(action[0])
-    page.wait_for_function(f"current => {done}", arg=current)
+    page.evaluate("trame.state.set('shown_state', 'accepted')")
+    page.wait_for_function(f"{rows}.length === {accepted}.length")
     seconds = time.perf_counter() - started
-    if action == "filter":
-        page.evaluate("trame.state.set('shown_state', 'all')")
-        page.wait_for_function(f"{rows}.length === trame.state.get('findings').length")
+    page.evaluate("trame.state.set('shown_state', 'all')")
+    page.wait_for_function(f"{rows}.length === trame.state.get('findings').length")
     return seconds
+
+
+def _go_on(page: Any) -> float:
+    """Measure the seconds from the key of the next finding to its row on the page."""
+    current = page.evaluate(f"{_CURRENT}?.uid ?? ''")
+    started = time.perf_counter()
+    page.keyboard.press("n")
+    page.wait_for_function(
+        f"current => !!document.querySelector('.finding.current') && {_CURRENT}?.uid !== current", arg=current
+    )
+    return time.perf_counter() - started
 
 
 def _series(name: str, values: list[float]) -> dict[str, Any]:

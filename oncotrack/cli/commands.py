@@ -70,6 +70,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "read": "Time opening a DICOM series and listing a study folder.",
         "dicom": "Time writing findings as DICOM, and retrieving from an archive.",
         "archive": "Time an archive on Dask workers next to loops of commands.",
+        "work": "Time a click to its match through the work process of Slicer's modules.",
         "view": "Time the browser viewer: first page, new slice, click to match.",
         "phantom": "Compare synthetic patients with real ones: HU, noise, node sizes.",
     },

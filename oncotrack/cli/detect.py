@@ -107,7 +107,7 @@ def detect(
         "findings": rows,
         "hidden": hidden_rows,
         "seconds": {"load": loaded - started, "detect": done - loaded},
-        "method": found[0].observations[_TIME_POINT].provenance.method if found else name,
+        "method": found[0].observations[_TIME_POINT].provenance.method if found and name != "combined" else name,
     }
     if out is not None:
         from oncotrack.findings.finding_list import FindingList

@@ -107,6 +107,8 @@ def _header(path: Path):
     from pydicom.errors import InvalidDicomError
 
     try:
+        if not path.is_file():  # a pipe would be waited for
+            raise FileNotFoundError
         return dcmread(path, stop_before_pixels=True)
     except (InvalidDicomError, OSError) as error:
         raise InputError(f"{path} is no DICOM report. Choose the report that is replaced.") from error

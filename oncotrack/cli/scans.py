@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oncotrack.background.isolation import isolated
+from oncotrack.background.isolation import isolated_stack
 from oncotrack.cli.output import print_message
 from oncotrack.errors import InputError
 
@@ -37,7 +37,7 @@ def read_scan(
     return volume
 
 
-@isolated
+@isolated_stack
 def _read(path: Path, series: str | None, resample: bool, modality: str) -> Volume:
     from oncotrack.images.dicom import load_study
     from oncotrack.images.files import is_image_file, load

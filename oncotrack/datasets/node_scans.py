@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.datasets.case import Case, label_case
+from oncotrack.datasets.node_chains import THICKNESS_MM, chain, thick_slices
 from oncotrack.datasets.real_cts import read_cts
 from oncotrack.detection.anatomy.tissues import Tissues
 from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.findings.finding import Kind
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import insert, make_patient
+from oncotrack.phantom.insert import random_nodes
 from oncotrack.phantom.tissues import Phase
 from oncotrack.phantom.truth import VisitTruth
 
@@ -54,13 +56,22 @@ def inserted_scan(volume: Volume, seed: int, count: int | None = None, *, is_nod
     rng = np.random.default_rng([seed, 8])
     count = int(rng.integers(8, 25)) if count is None else count
     if is_nodal:
-        tissues = Tissues.of(LNSlices(replace(volume, modality="CT")))
-        where = Volume(tissues.deep_fat.astype(np.uint8), tissues.grid, "deep fat")
-        phase = Phase.PORTAL if tissues.blood_hu > _ENHANCED_HU else Phase.NONE
+        where, phase = _nodal_fat(volume)
         image, truth = insert(volume, count, seed, small=0.5, where=where, phase=phase.value)
     else:
         image, truth = insert(volume, count, seed, small=0.5)
     return _case(f"{volume.name} with nodes {seed}", image, truth.visits[0], "inserted")
+
+
+def chain_scan(volume: Volume, seed: int, count: int = 10) -> Case:
+    """Insert chains of three or four nodes that touch one another into the deep fat of a real CT, of slices of 2 to 5 mm."""
+    rng = np.random.default_rng([seed, 10])
+    volume = thick_slices(volume, float(rng.choice(THICKNESS_MM)))
+    where, phase = _nodal_fat(volume)
+    firsts = random_nodes(volume, count, rng, 0.0, where)
+    nodes = [node for first in firsts for node in chain(first, volume, rng)]
+    image, truth = insert(volume, nodes, seed, phase=phase.value)
+    return _case(f"{volume.name} with chains {seed}", image, truth.visits[0], "inserted")
 
 
 def mr_phantom_scan(seed: int, device: str = "cpu") -> Case:
@@ -74,17 +85,34 @@ def mr_phantom_scan(seed: int, device: str = "cpu") -> Case:
     return _case(f"phantom MR {seed}", visit.image, visit.truth, "phantom truth", LEAST_SHORT_MM_IN_MR)
 
 
-def held_out(count: int, insert: Sequence[Path] = (), first: int = TEST, *, is_nodal: bool = False) -> Iterator[Case]:
-    """Yield `count` held-out scans, from seed `first` on: synthetic, or the CTs `insert` in turn with inserted nodes."""
+def held_out(
+    count: int, insert: Sequence[Path] = (), first: int = TEST, *, is_nodal: bool = False, chains: bool = False
+) -> Iterator[Case]:
+    """Yield `count` held-out scans, from seed `first` on: synthetic, or the CTs `insert` in turn with inserted nodes.
+
+    With `chains` the inserted nodes touch one another, see `chain_scan`.
+    """
     volumes = read_cts(insert)
     for seed in range(first, first + count):
-        yield inserted_scan(volumes[seed % len(volumes)], seed, is_nodal=is_nodal) if volumes else phantom_scan(seed)
+        if not volumes:
+            yield phantom_scan(seed)
+        elif chains:
+            yield chain_scan(volumes[seed % len(volumes)], seed)
+        else:
+            yield inserted_scan(volumes[seed % len(volumes)], seed, is_nodal=is_nodal)
 
 
 def held_out_mr(count: int, first: int = TEST) -> Iterator[Case]:
     """Yield `count` held-out synthetic MR, from seed `first` on."""
     for seed in range(first, first + count):
         yield mr_phantom_scan(seed)
+
+
+def _nodal_fat(volume: Volume) -> tuple[Volume, Phase]:
+    """Return the deep fat of a CT, where lymph nodes lie, as 1, and the contrast phase that its blood shows."""
+    tissues = Tissues.of(LNSlices(replace(volume, modality="CT")))
+    where = Volume(tissues.deep_fat.astype(np.uint8), tissues.grid, "deep fat")
+    return where, Phase.PORTAL if tissues.blood_hu > _ENHANCED_HU else Phase.NONE
 
 
 def _case(name: str, image: Volume, truth: VisitTruth, source: str, least_mm: float = LEAST_SHORT_MM) -> Case:

@@ -35,12 +35,12 @@ def read_tumour_mask(path: Path, ct: Volume) -> Volume:
         from oncotrack.masks.label_reader import read_labels
 
         return _chosen(read_labels(path), path)
-    from oncotrack.datasets.dicom_tree import dicom_headers
     from oncotrack.dicom_objects.mask_objects import read_rtstruct, read_seg
+    from oncotrack.dicom_objects.object_files import modality_of
 
     try:
-        modality = str(dicom_headers().dcmread(path, stop_before_pixels=True).get("Modality"))
-    except Exception as error:  # pydicom raises many kinds of error on a file that is no DICOM
+        modality = modality_of(path)
+    except InputError as error:
         raise InputError(
             f"{path} holds no mask that can be read. Give a label map, a DICOM SEG or an RTSTRUCT of the primary tumour.",
             parameter="tumour",

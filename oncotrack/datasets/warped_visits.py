@@ -36,6 +36,7 @@ from oncotrack.phantom import insert, warp
 from oncotrack.phantom.insert import Implant, warp_lattice
 from oncotrack.phantom.motion import Flow, body_velocity, limit_speed, map_points
 from oncotrack.phantom.tissues import INSTANCE
+from oncotrack.phantom.truth import Instance
 
 LESIONS = 20
 _WORK_MM = (1.2, 1.2, 2.0)
@@ -63,6 +64,35 @@ HOSTS = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Insertions:
+    """Two scans made of one real CT, and the truth of the lesions that were inserted into them.
+
+    Attributes
+    ----------
+    name, patient : str
+        Of the pair, and of the CT with its seed.
+    scans : two Volumes
+        As the two scanners gave them, the second one moved.
+    masks : two Volumes of int16
+        The inserted lesions before motion and rescanning, 0 elsewhere.
+    instances : two mappings of int to Instance
+        The lesions on these masks, by a number that is the same at both visits.
+    motion : Flow
+        From the first visit to the second.
+    has_other_contrast : bool
+        Whether the contrast differs.
+    """
+
+    name: str
+    patient: str
+    scans: tuple[Volume, Volume]
+    masks: tuple[Volume, Volume]
+    instances: tuple[dict[int, Instance], dict[int, Instance]]
+    motion: Flow
+    has_other_contrast: bool
+
+
 def warped_visits(volume: Volume, seed: int) -> LesionVisits:
     """Make a pair of a real CT with about 20 lesions that stay, grow, shrink, vanish or appear.
 
@@ -79,36 +109,62 @@ def warped_visits(volume: Volume, seed: int) -> LesionVisits:
         The scan shows no tissue that can hold a lesion.
     """
     rng = np.random.default_rng([seed, 12])
+    made = insertions(volume, seed, rng)
+    images, instances = made.scans, made.instances
+    lesions = []
+    for n in sorted(instances[0].keys() | instances[1].keys()):
+        first, second = (visit.get(n) for visit in instances)
+        before, after = (first or instances[1][n]).centre, (second or instances[0][n]).centre
+        radii = first and first.long_axis.length_mm / 2, second and second.long_axis.length_mm / 2
+        centres = point(before), point(map_points(made.motion, after).tolist())
+        lesion = VisitLesion(centres, radii, box_mm=second and box_size(second.box))
+        is_inside = all(i.geometry.contains(p, 4.0) for i, p in zip(images, lesion.positions, strict=True))
+        if is_inside and (lesion.radii_mm[0] or LEAST_RADIUS_MM) >= LEAST_RADIUS_MM:
+            lesions.append(lesion)
+    return LesionVisits(
+        made.name, made.patient, *images, assign_groups(lesions, made.has_other_contrast),
+        anatomical_landmarks(*images, partial(map_points, made.motion), rng),
+    )  # fmt: skip
+
+
+def insertions(volume: Volume, seed: int, rng: np.random.Generator) -> Insertions:
+    """Insert about 20 lesions into a real CT at two visits, and move and rescan it.
+
+    Parameters
+    ----------
+    volume : Volume
+        A CT, HU.
+    seed : int
+        For the names.
+    rng : numpy.random.Generator
+        Source of lesions, motion and scanners.
+
+    Raises
+    ------
+    InputError
+        The scan shows no tissue that can hold a lesion.
+    """
     spacing = np.maximum(volume.spacing, np.minimum(_WORK_MM, np.max(volume.spacing)))
     work = _round_hu(volume.resampled(volume.geometry.with_spacing(spacing)))
     implants, fates = _implants(work, rng)
     sizes = [_sizes(fate, rng) for fate in fates]
     motion = _motion(work.geometry, rng)
-    scans, instances = [], []
+    scans, masks, instances = [], [], []
     for visit in (0, 1):
         present = {n: size for n, pair in enumerate(sizes) if (size := pair[visit]) is not None}
         numbers = list(present)
         scan, truth = insert(work, [_scale(implants[n], s) for n, s in present.items()], int(rng.integers(2**31)))
         scans.append(scan)
+        masks.append(truth.visits[0].masks)
         instances.append({numbers[i.number - INSTANCE]: i for i in truth.visits[0].instances})
     moved, _ = warp(scans[1], motion=motion)
     contrast = bool(rng.random() < 0.5)
     gain = float(rng.choice([-0.3, 0.5])) if contrast else 0.0
     images = (_rescan(scans[0], 0.0, rng, f"{volume.name} {seed}"),
               _rescan(moved, gain, rng, f"{volume.name} {seed}, warped"))  # fmt: skip
-    lesions = []
-    for n in sorted(instances[0].keys() | instances[1].keys()):
-        first, second = (visit.get(n) for visit in instances)
-        before, after = (first or instances[1][n]).centre, (second or instances[0][n]).centre
-        radii = first and first.long_axis.length_mm / 2, second and second.long_axis.length_mm / 2
-        centres = point(before), point(map_points(motion, after).tolist())
-        lesion = VisitLesion(centres, radii, box_mm=second and box_size(second.box))
-        is_inside = all(i.geometry.contains(p, 4.0) for i, p in zip(images, lesion.positions, strict=True))
-        if is_inside and (lesion.radii_mm[0] or LEAST_RADIUS_MM) >= LEAST_RADIUS_MM:
-            lesions.append(lesion)
-    return LesionVisits(
-        f"{volume.name} warped {seed}", f"{volume.name} {seed}", *images, assign_groups(lesions, contrast),
-        anatomical_landmarks(*images, partial(map_points, motion), rng),
+    return Insertions(
+        f"{volume.name} warped {seed}", f"{volume.name} {seed}", images, (masks[0], masks[1]),
+        (instances[0], instances[1]), motion, contrast,
     )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ from oncotrack.detection.midline import Midline
 from oncotrack.detection.node_masks import with_mask
 from oncotrack.detection.second_look.model import SecondLook
 from oncotrack.detection.second_look.review import joined, review
-from oncotrack.detection.shown import SHOWN_AT_MOST
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
@@ -72,9 +71,9 @@ class ReviewedDetector:
         return self._loaded
 
     def detect(self, volume: Volume, progress: Progress = silent, *, time_point: str = "t0") -> list[Finding]:
-        """Return the proposed nodes of a CT with region and probability, most probable first; see `NodeDetector.detect`.
+        """Return the proposed nodes of a CT with region, probability and mask, most probable first; see `NodeDetector.detect`.
 
-        Those that are shown at first have a mask too, and the axes measured on it.
+        Long axis, short axis and volume are measured on the mask.
 
         Parameters
         ----------
@@ -87,9 +86,7 @@ class ReviewedDetector:
         """
         proposals, anatomy = self.propose(volume, progress, time_point)
         found = review(proposals, volume, anatomy, self._model, time_point)
-        return [
-            _measured(finding, volume, time_point) if n < SHOWN_AT_MOST else finding for n, finding in enumerate(found)
-        ]
+        return [_measured(finding, volume, time_point) for finding in found]
 
     def propose(
         self, volume: Volume, progress: Progress = silent, time_point: str = "t0"

@@ -143,7 +143,7 @@ def _seen(findings: Sequence[Finding], visit: Visit, choice: Choice, left_out: l
         for finding, observation in pairs
         if observation is not None and observation.state not in (State.REJECTED, State.NOT_FOUND)
     ]
-    waiting = [each for each in there if each.observation.state is State.PROPOSED]
+    waiting = [each for each in there if each.observation.is_proposal]
     if waiting and not choice.with_proposals:
         names = ", ".join(each.finding.label for each in waiting[:5]) + (", ..." if len(waiting) > 5 else "")
         left_out.append(

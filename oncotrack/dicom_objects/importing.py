@@ -7,12 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydicom import dcmread
+import numpy as np
 from pydicom.dataset import Dataset
 
+from oncotrack.background.isolation import isolated
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.dicom_objects.library import is_own
 from oncotrack.dicom_objects.mask_objects import Structure, read_rtstruct, read_seg
+from oncotrack.dicom_objects.object_files import KINDS, damage_noted, find_objects, predecessors
 from oncotrack.dicom_objects.presentation_reader import read_presentation
 from oncotrack.dicom_objects.report_reader import ReadFinding, Reading, label_of, read_report, segments_of, when_of
 from oncotrack.dicom_objects.scans import Scan, Scans
@@ -22,11 +24,9 @@ from oncotrack.findings.finding import Finding, Observation, Provenance, State, 
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.scans import time_point_of
 from oncotrack.images.dicom import Series
+from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.findings import observation
-
-KINDS = {"SEG": "segmentation", "SR": "report", "RTSTRUCT": "structure set", "PR": "presentation state"}
-"""What is read, by DICOM modality; segmentations first, because reports refer to them."""
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,29 @@ def import_objects(
     InputError
         There is no object to read, or nothing of them could be read.
     """
+    about = [
+        (time_point_of(volume, f"t{n}", _label(n, len(scans))), volume.name, volume.geometry, series)
+        for n, (volume, series) in enumerate(scans)
+    ]
+    findings, problems = _imported([Path(path) for path in paths], about, progress=progress)
+    return Imported(FindingList.from_json(findings), problems)
+
+
+@isolated
+def _imported(
+    paths: list[Path], scans: list[tuple[TimePoint, str, Geometry, Series]], progress: Progress = silent
+) -> tuple[str, tuple[str, ...]]:
+    """Return the findings as JSON, and the problems; of the scans only the grids are needed."""
     placed = Scans(
         tuple(
-            Scan(time_point_of(volume, f"t{n}", _label(n, len(scans))), volume, SourceImages.of(series))
-            for n, (volume, series) in enumerate(scans)
+            Scan(point, Volume(np.broadcast_to(np.uint8(0), grid.shape), grid, name), SourceImages.of(series))
+            for point, name, grid, series in scans
         )
     )
     reading = Reading()
-    objects = _objects(paths, reading)
+    objects = find_objects(paths, reading)
     segments: dict[tuple[str, int], tuple[Scan, Structure]] = {}
-    replaced = {uid for _, header in objects for uid in _predecessors(header)}
+    replaced = {uid for _, header in objects for uid in predecessors(header)}
     outdated = {key for _, header in objects if header.SOPInstanceUID in replaced for key in segments_of(header)}
     objects.sort(key=lambda each: when_of(each[1]), reverse=True)  # of two masks of a lesion the newer one is taken
     order = sorted(objects, key=lambda each: list(KINDS).index(each[1].Modality))
@@ -83,7 +96,7 @@ def import_objects(
         progress(number / len(order), f"Reading {path.name}")
         if str(header.SOPInstanceUID) in replaced:
             continue
-        try:
+        with damage_noted(path.name, reading):
             if header.Modality == "SEG":
                 _read_segmentation(path, header, placed, segments, reading)
             elif header.Modality == "SR":
@@ -92,65 +105,18 @@ def import_objects(
                 read_presentation(header, path.name, placed, reading)
             else:
                 _read_structures(path, header, placed, reading)
-        except InputError as error:
-            reading.problems.append(str(error))
     for (instance, number), (scan, structure) in segments.items():
         if (instance, number) not in reading.used_segments | outdated:
-            header = next(header for _, header in objects if header.SOPInstanceUID == instance)
-            reading.findings.append(_of_structure(structure, scan, header))
+            path, header = next(each for each in objects if each[1].SOPInstanceUID == instance)
+            with damage_noted(path.name, reading):
+                reading.findings.append(_of_structure(structure, scan, header))
     if not reading.findings:
         raise InputError(" ".join(["No finding could be read.", *reading.problems]))
-    return Imported(_merged(placed, reading), tuple(reading.problems))
+    return _merged(placed, reading).to_json(), tuple(reading.problems)
 
 
 def _label(number: int, count: int) -> str:
     return "baseline" if not number else "follow-up" if count == 2 else f"follow-up {number}"
-
-
-def _objects(paths: Iterable[str | Path], reading: Reading) -> list[tuple[Path, Dataset]]:
-    """Return the files that hold objects, each with its data set; copies of one object are read once."""
-    found: dict[str, tuple[Path, Dataset]] = {}
-    others: list[str] = []
-    for path in map(Path, paths):
-        if not path.exists():
-            raise InputError(f"{path} does not exist. Choose a DICOM file or a folder.")
-        files = sorted(each for each in path.rglob("*") if each.is_file()) if path.is_dir() else [path]
-        for file in files:
-            try:
-                header = dcmread(file, stop_before_pixels=True)
-            except Exception:  # no DICOM, or bytes on which pydicom raises whatever it likes
-                if not path.is_dir():
-                    raise InputError(f"{file} is no DICOM file. Choose a DICOM report or segmentation.") from None
-                continue
-            if header.get("Modality") in KINDS:
-                found.setdefault(str(header.SOPInstanceUID), (file, header))
-            elif not path.is_dir():
-                others.append(f"{file.name} ({header.SOPClassUID.name if 'SOPClassUID' in header else 'unknown'})")
-    if others:
-        reading.problems.append(
-            f"Not read: {', '.join(others)}. Reports, segmentations, structure sets and presentation states can be read."
-        )
-    if not found:
-        kinds = "report, segmentation, structure set, presentation state"
-        raise InputError(
-            " ".join(
-                [
-                    f"There is no {kinds.replace(', presentation', ' or presentation')} in these files.",
-                    *reading.problems,
-                ]
-            )
-        )
-    return list(found.values())
-
-
-def _predecessors(header: Dataset) -> list[str]:
-    """Return the reports that a report replaces."""
-    return [
-        str(reference.ReferencedSOPInstanceUID)
-        for study in header.get("PredecessorDocumentsSequence") or []
-        for series in study.get("ReferencedSeriesSequence") or []
-        for reference in series.get("ReferencedSOPSequence") or []
-    ]
 
 
 def _scan_of(header: Dataset, path: Path, scans: Scans) -> Scan:

@@ -174,7 +174,7 @@ def _described(seen: Seen, visit: Visit) -> dict[str, Any]:
 
 def _decisions(seen: Seen) -> list[tuple[Any, Any]]:
     about = seen.observation.assessment
-    pairs = [(codes.STATE, codes.STATES[seen.observation.state])]
+    pairs = [(codes.STATE, codes.STATES[State.PROPOSED if seen.observation.is_proposal else seen.observation.state])]
     pairs += [(codes.BASELINE_CATEGORY, codes.ROLES[seen.finding.role])] if seen.finding.role in codes.ROLES else []
     pairs += [(codes.JUDGEMENT, codes.JUDGEMENTS[about.judgement])] if about.judgement.value else []
     pairs += [(codes.JUDGEMENT, codes.EQUIVOCAL)] if about.is_equivocal else []

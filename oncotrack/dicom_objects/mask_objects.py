@@ -167,30 +167,39 @@ def read_rtstruct(path: str | Path, image: Volume) -> list[Structure]:
     InputError
         Not an RTSTRUCT, or contours that do not lie on slices of `image`.
     """
+    return [
+        Structure(name, replace(image, array=array, name=name), codes.kind_of(None, name.replace("_", " ")))
+        for name, array in _contoured(path, image.name, image.geometry)
+    ]
+
+
+@isolated
+def _contoured(path: str | Path, image: str, grid: Geometry) -> list[tuple[str, np.ndarray]]:
+    """Return the name and the mask of each structure, on the grid of an image of some name."""
     from skimage.draw import polygon2mask
 
+    structures = []
     try:
         data = dcmread(path)
         names = {int(roi.ROINumber): str(roi.ROIName) for roi in data.StructureSetROISequence}
-        drawn = data.ROIContourSequence
+        for item in data.ROIContourSequence:
+            name = names.get(int(item.ReferencedROINumber), str(item.ReferencedROINumber))
+            array = np.zeros(grid.shape, bool)
+            for contour in item.get("ContourSequence") or []:
+                if contour.ContourGeometricType != "CLOSED_PLANAR":
+                    continue
+                ijk = grid.to_ijk(lps_to_ras(np.reshape([float(v) for v in contour.ContourData], (-1, 3))))
+                k = ijk[:, 2].mean().round()
+                if not (np.abs(ijk[:, 2] - k).max() <= 0.5 and 0 <= k < len(array)):
+                    raise InputError(
+                        f"{path}: {name} is not drawn on slices of {image}. Choose the scan it was drawn on."
+                    )
+                array[int(k)] ^= polygon2mask(array.shape[1:], ijk[:, 1::-1])
+            structures.append((name, array.astype(np.uint8)))
+    except InputError:
+        raise
     except Exception as error:  # as above
         raise InputError(f"{path} is not a readable RTSTRUCT. Export the structures again.") from error
-    structures = []
-    for item in drawn:
-        name = names.get(int(item.ReferencedROINumber), str(item.ReferencedROINumber))
-        array = np.zeros(image.array.shape, bool)
-        for contour in item.get("ContourSequence", []):
-            if contour.ContourGeometricType != "CLOSED_PLANAR":
-                continue
-            ijk = image.geometry.to_ijk(lps_to_ras(np.reshape([float(v) for v in contour.ContourData], (-1, 3))))
-            k = np.round(ijk[:, 2].mean()).astype(int)
-            if np.abs(ijk[:, 2] - k).max() > 0.5 or not 0 <= k < len(array):
-                raise InputError(
-                    f"{path}: {name} is not drawn on slices of {image.name}. Choose the scan it was drawn on."
-                )
-            array[k] ^= polygon2mask(array.shape[1:], ijk[:, 1::-1])
-        mask = replace(image, array=array.astype(np.uint8), name=name)
-        structures.append(Structure(name, mask, codes.kind_of(None, name.replace("_", " "))))
     return structures
 
 

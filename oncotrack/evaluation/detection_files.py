@@ -13,7 +13,7 @@ from oncotrack.evaluation import detection
 from oncotrack.findings.finding import Kind, Observation
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.findings_json import SCHEMA
-from oncotrack.json_text import parse_json
+from oncotrack.json_text import parse_json, read_text
 
 Findings = str | Path | FindingList | Mapping[str, FindingList]
 
@@ -167,10 +167,7 @@ def read_boxes(source: Findings, kind: Kind | None = None) -> dict[str, Boxes]:
 
 def _read_file(patient: str, file: Path, kind: Kind | None) -> Iterable[tuple[str, Boxes]]:
     """Yield name and boxes of every image in a findings file or in the output of ``oncotrack detect``."""
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{file} is not a readable JSON file ({error}). Write the findings again.") from error
+    text = read_text(file, "is not a readable JSON file. Write the findings again.")
     data = parse_json(text, file, "Write the findings again.")
     if isinstance(data, dict) and data.get("schema") == SCHEMA:
         return _read_list(patient, FindingList.from_json(text, str(file)), kind)

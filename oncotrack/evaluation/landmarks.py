@@ -14,6 +14,7 @@ from oncotrack.errors import InputError
 from oncotrack.followup.methods import prepare
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, ScanPair, Tracker
 from oncotrack.images.volume import Volume, lps_to_ras
+from oncotrack.json_text import read_text
 
 
 def read_points(path: str | Path, volume: Volume) -> np.ndarray:
@@ -39,10 +40,7 @@ def read_points(path: str | Path, volume: Volume) -> np.ndarray:
         The file cannot be read, or a line (named) is wrong.
     """
     path = Path(path)
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"The point file {path} could not be read. Check the path.") from error
+    lines = read_text(path, "could not be read as a file of points. Check the path.").split("\n")
     kind = lines[0].strip()
     if kind not in ("index", "point"):
         raise InputError(f'{path}: the first line must be "index" (voxels) or "point" (mm), not "{kind[:40]}".')

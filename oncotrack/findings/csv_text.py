@@ -37,6 +37,22 @@ def without_formula(cell: object) -> object:
     cell : object
         Text, a number or None.
     """
-    if not isinstance(cell, str) or not cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
-        return cell
-    return cell if cell[0] in "+-" and _NUMBERS.fullmatch(cell) else f"'{cell}"
+    return f"'{cell}" if isinstance(cell, str) and _is_computed(cell.lstrip("'")) else cell
+
+
+def as_written(cell: str) -> str:
+    """Return the text that `without_formula` put an apostrophe before; other text stays as it is.
+
+    Parameters
+    ----------
+    cell : str
+        A cell of a table that was read.
+    """
+    return cell[1:] if cell.startswith("'") and _is_computed(cell.lstrip("'")) else cell
+
+
+def _is_computed(text: str) -> bool:
+    """Return whether a spreadsheet would compute a text."""
+    if not text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")):
+        return False
+    return text[0] not in "+-" or not _NUMBERS.fullmatch(text)

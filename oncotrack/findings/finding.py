@@ -58,7 +58,9 @@ class Side(str, Enum):
 class Provenance:
     """Origin of an observation: the method and its weights, the reader who edited it, and the time (ISO 8601, UTC).
 
-    `doubts` are sentences on what is doubtful in the mask that the method made, see `Observation.doubts`.
+    `doubts` are sentences on what is doubtful in the mask that the method made, see `Observation.doubts`. `is_size_proposed`
+    says that a method measured the finding after a reader had accepted it, and that no reader has accepted this size yet.
+    `window` is the width and the level of the window in which a reader measured the diameters.
     """
 
     method: str = ""
@@ -66,6 +68,8 @@ class Provenance:
     weights_sha256: str = ""
     when: str = field(default_factory=lambda: datetime.now(timezone.utc).isoformat(timespec="seconds"))
     doubts: tuple[str, ...] = ()
+    is_size_proposed: bool = False
+    window: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -146,6 +150,16 @@ class Observation:
         return self.provenance.doubts if self.mask is not None and self.is_there else ()
 
     @property
+    def is_size_proposed(self) -> bool:
+        """Whether the finding was accepted, but not its size, which a method measured later."""
+        return self.provenance.is_size_proposed and self.is_there
+
+    @property
+    def is_proposal(self) -> bool:
+        """Whether no reader has accepted the finding, or its size."""
+        return self.state is State.PROPOSED or self.is_size_proposed
+
+    @property
     def has_box_axes(self) -> bool:
         """Whether long and short axis are the sides of a slice box, an estimate and no measurement."""
         return self.tracklet is not None and (self.long_axis, self.short_axis) == box_axes(self.tracklet)
@@ -196,7 +210,8 @@ class Observation:
 
 @dataclass(frozen=True)
 class TimePoint:
-    """One scan of the patient. `id` identifies it in every finding; `date` is YYYYMMDD or empty; `slice_mm` its slice thickness."""
+    """One scan of the patient. `id` identifies it in every finding; `date` is YYYYMMDD or empty; `slice_mm` its slice thickness,
+    and `contrast` its contrast phase as in `findings.contrast`, where these are known."""
 
     id: str
     label: str
@@ -205,6 +220,7 @@ class TimePoint:
     series_uid: str = ""
     fingerprint: str = ""
     slice_mm: float | None = None
+    contrast: str = ""
 
 
 def box_axes(tracklet: Tracklet, box: SliceBox | None = None) -> tuple[Axis, Axis]:

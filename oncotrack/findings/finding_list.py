@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -17,6 +17,7 @@ from oncotrack.findings.findings_json import FindingsDocument
 from oncotrack.findings.measurement import Measurement
 from oncotrack.findings.note import Note
 from oncotrack.findings.observation_edits import moved, with_alternative, with_state
+from oncotrack.json_text import read_text
 
 LONGEST = {"label": 100, "site": 200, "comment": 5000}
 """Most characters of what a reader types."""
@@ -64,6 +65,8 @@ class FindingList(EditHistory[FindingsDocument]):
         self._index: tuple[tuple[Finding, ...], dict[str, Finding]] | None = None
         self._texts: findings_json.Known = {}
         self._dumped: tuple[FindingsDocument, str] | None = None
+        self.window_at: Callable[[str], tuple[float, float] | None] = lambda _time_point: None
+        """Returns the window (width, level) in which a viewer shows the scan of a time point."""
 
     # content
 
@@ -254,7 +257,7 @@ class FindingList(EditHistory[FindingsDocument]):
             role=role,
             site=site,
             side=side,
-            observations={time_point: observation},
+            observations={time_point: self._with_window(None, time_point, observation)},
         )
         return self.insert(finding)
 
@@ -423,6 +426,8 @@ class FindingList(EditHistory[FindingsDocument]):
             Name of the command, for the tooltips of undo and redo.
         """
         finding = self[uid]
+        if observation is not None:
+            observation = self._with_window(finding.at(time_point), time_point, observation)
         changed = finding.with_observation(time_point, observation)
         return self.update(uid, text or f"observe {finding.label}", observations=changed.observations)
 
@@ -444,7 +449,7 @@ class FindingList(EditHistory[FindingsDocument]):
             There is no such finding, or it has no observation at this time point.
         """
         old = self[uid].observation(time_point)
-        if old.state is state:
+        if old.state is state and not old.is_size_proposed:
             return self[uid]
         new = with_state(old, state, reader)
         return self.observe(uid, time_point, new, f"mark {self[uid].label} {state.value}")
@@ -569,6 +574,13 @@ class FindingList(EditHistory[FindingsDocument]):
 
     # internals
 
+    def _with_window(self, old: Observation | None, time_point: str, new: Observation) -> Observation:
+        """Return an observation whose diameters a reader has just measured, with the window in which they were measured."""
+        is_same = old is not None and (old.long_axis, old.short_axis) == (new.long_axis, new.short_axis)
+        if is_same or new.state is not State.EDITED or not new.is_measured:
+            return new
+        return replace(new, provenance=replace(new.provenance, window=self.window_at(time_point)))
+
     @property
     def _by_uid(self) -> dict[str, Finding]:
         """The findings by UID, made once for each state of the list."""
@@ -605,14 +617,7 @@ def read_findings(path: str | Path) -> str:
     InputError
         There is no such file, it is a pipe or a device, or it is no text.
     """
-    try:
-        if not Path(path).is_file():  # a pipe would be waited for
-            raise FileNotFoundError
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path} could not be read as a findings file. Choose a findings.json that OncoTrack wrote."
-        ) from error
+    return read_text(path, "could not be read as a findings file. Choose a findings.json that OncoTrack wrote.")
 
 
 def checked_length(name: str, text: str) -> str:

@@ -22,8 +22,20 @@ def edited_by_reader(observation: Observation, reader: str = "reader") -> Observ
     return with_state(observation, State.EDITED, reader)
 
 
+def with_proposed_size(observation: Observation) -> Observation:
+    """Return the observation with a note that its size is proposed, where a reader has accepted the finding already.
+
+    Parameters
+    ----------
+    observation : Observation
+        The observation after a method has measured it.
+    """
+    provenance = replace(observation.provenance, is_size_proposed=observation.is_decided)
+    return replace(observation, provenance=provenance)
+
+
 def with_state(observation: Observation, state: State, reader: str = "") -> Observation:
-    """Return the observation with another state, decided now.
+    """Return the observation with another state, decided now; the decision is about its size, too.
 
     Parameters
     ----------
@@ -35,7 +47,7 @@ def with_state(observation: Observation, state: State, reader: str = "") -> Obse
         Who decided; "" keeps the previous reader.
     """
     old = observation.provenance
-    provenance = replace(old, reader=reader or old.reader, when=Provenance().when)
+    provenance = replace(old, reader=reader or old.reader, when=Provenance().when, is_size_proposed=False)
     return replace(observation, state=state, provenance=provenance)
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from oncotrack.images.volume import Volume
 
 _TOLERANCE_MM = 1e-3
+LARGEST = 2**30
+"""Most voxels of the grid of a mask, more than a CT of the whole body at 1 mm has."""
 _DAMAGED = "A mask in the findings is damaged. Make it again from its axes."
 
 
@@ -35,18 +37,25 @@ class PackedMask:
     Raises
     ------
     InputError
-        The bits are damaged, or their number does not fit the grid.
+        The grid has more than `LARGEST` voxels, the bits are damaged, or their number does not fit the grid.
     """
 
     geometry: Geometry
     bits: str
 
     def __post_init__(self) -> None:
+        count = math.prod(self.geometry.size)
+        if count > LARGEST:
+            raise InputError(
+                f"A mask has {count:,} voxels; at most {LARGEST:,} can be kept. Check whether it belongs to this scan, or "
+                "draw it on coarser voxels."
+            )
+        expected, inflate = -(-count // 8), zlib.decompressobj()
         try:
-            bits = zlib.decompress(base64.b64decode(self.bits, validate=True))
+            bits = inflate.decompress(base64.b64decode(self.bits, validate=True), expected + 1)  # no more than that
         except (binascii.Error, zlib.error) as error:
             raise InputError(_DAMAGED) from error
-        if len(bits) != -(-math.prod(self.geometry.size) // 8):
+        if len(bits) != expected or not inflate.eof:
             raise InputError(_DAMAGED)
 
     @classmethod

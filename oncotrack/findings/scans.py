@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from oncotrack.findings.contrast import contrast_phase
 from oncotrack.findings.finding import TimePoint
 from oncotrack.images.volume import Volume
 
@@ -38,6 +39,7 @@ def time_point_of(image: Volume, id: str, label: str) -> TimePoint:
         about.get("series_uid", ""),
         image.fingerprint,
         slice_mm(about.get("thickness", ""), image.spacing),
+        contrast_phase(about),
     )
 
 

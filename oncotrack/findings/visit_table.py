@@ -13,6 +13,9 @@ from oncotrack.findings.sizes import axes_text, volume_text
 GOOD_MM = 5.0
 """Below this result of the reverse check a match is usually right."""
 
+SIZE_PROPOSED = ", size proposed"
+"""Follows the state of a finding that was accepted, but not its size."""
+
 
 @dataclass(frozen=True)
 class VisitLine:
@@ -124,7 +127,7 @@ def size(observation: Observation) -> str:
 
 
 def state(observation: Observation | None) -> str:
-    """Return the state of a finding at a visit in words; those for its absence name who decided it.
+    """Return the state of a finding at a visit in words, "accepted, size proposed"; those for its absence name who decided it.
 
     Parameters
     ----------
@@ -135,7 +138,9 @@ def state(observation: Observation | None) -> str:
         return "not followed"
     if observation.state is State.ABSENT:
         return "absent (reader)" if observation.provenance.reader else "absent"
-    return "not found (program)" if observation.state is State.NOT_FOUND else observation.state.value
+    if observation.state is State.NOT_FOUND:
+        return "not found (program)"
+    return observation.state.value + SIZE_PROPOSED * observation.is_size_proposed
 
 
 def reverse_check(observation: Observation | None) -> str:

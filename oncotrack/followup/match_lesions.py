@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from oncotrack.background.jobs import Progress, part_of, silent
+from oncotrack.background.work_process import in_work_process
 from oncotrack.followup.tracker import Match, ScanPair, SupportsBatch, SupportsCycleError, Tracker
 
 Lesion = tuple[Sequence[float], float]
 """A RAS point in the baseline and a radius, both mm."""
 
 
+@in_work_process
 def match_all(tracker: Tracker, pair: ScanPair, lesions: Sequence[Lesion], progress: Progress = silent) -> list[Match]:
     """Match each lesion, as one batch where the tracker supports it.
 

@@ -9,6 +9,7 @@ from itertools import zip_longest
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Observation, State
+from oncotrack.findings.observation_edits import with_proposed_size
 from oncotrack.followup.match_lesions import lesion_message
 from oncotrack.followup.tracker import Match, ScanPair
 from oncotrack.images.volume import Volume
@@ -55,7 +56,7 @@ def measure_match(pair: ScanPair, before: Observation, match: Observation) -> Ob
         mask=measured.mask,
         provenance=replace(match.provenance, method=method),
     )
-    return with_doubts(proposed, pair.followup)
+    return with_doubts(with_proposed_size(proposed), pair.followup)
 
 
 def is_sized(before: Observation) -> bool:
@@ -139,7 +140,7 @@ def measure_start(image: Volume, before: Observation) -> Observation:
     measured = mask_findings.observation(_baseline_mask(image, before))
     long, short = (before.long_axis, before.short_axis) if before.is_measured else (None, None)
     method = ", ".join(filter(None, (before.provenance.method, mask_findings.METHOD)))
-    return replace(
+    sized = replace(
         before,
         radius_mm=measured.radius_mm,
         box=before.box or measured.box,
@@ -149,6 +150,7 @@ def measure_start(image: Volume, before: Observation) -> Observation:
         mask=measured.mask,
         provenance=replace(before.provenance, method=method),
     )
+    return with_doubts(sized if before.is_measured else with_proposed_size(sized), image)
 
 
 def _baseline_mask(image: Volume, before: Observation) -> Volume:

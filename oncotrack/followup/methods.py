@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from oncotrack.background.jobs import Progress, silent
+from oncotrack.background.work_process import is_work_process_used
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import point
 from oncotrack.followup import DEFAULT_METHOD
@@ -176,7 +177,7 @@ METHODS = tuple(METHOD_INFO)
 
 
 def tracker(name: str = DEFAULT_METHOD) -> Tracker:
-    """Create a tracker.
+    """Create a tracker; it runs in the work process where one is used.
 
     Parameters
     ----------
@@ -194,4 +195,19 @@ def tracker(name: str = DEFAULT_METHOD) -> Tracker:
         raise InputError(
             f'There is no follow-up method "{name}". Choose one of: {", ".join(METHODS)}.', parameter="method"
         )
+    if is_work_process_used():
+        from oncotrack.followup.remote import remote_tracker
+
+        return remote_tracker(name, make)
+    return make(name)
+
+
+def make(name: str) -> Tracker:
+    """Create a tracker in this process.
+
+    Parameters
+    ----------
+    name : str
+        One of `METHODS`.
+    """
     return METHOD_INFO[name].make()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from oncotrack.background.jobs import Progress, silent
+from oncotrack.background.work_process import Kept, in_work_process
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import (
     Alternative,
@@ -96,7 +97,7 @@ def return_match_reason(cycle_error_mm: float | None) -> str:
     return f"{problem} The lesion may be gone: please check."
 
 
-class ScanPair:
+class ScanPair(Kept):
     """Baseline and follow-up of one patient; registration and features are computed once and shared by all matches.
 
     Parameters
@@ -132,8 +133,12 @@ class ScanPair:
             The scans could not be aligned.
         """
         if self._registration is None:
-            self._registration = register(self.baseline, self.followup, progress=progress, cache=self.cache)
+            self._registration = _registered(self, progress)
         return self._registration
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the scans and their registration, without what trackers have computed."""
+        return {**self.__dict__, "_cache": {}}
 
     @property
     def is_registered(self) -> bool:
@@ -176,6 +181,14 @@ class ScanPair:
                 "Click inside the baseline."
             )
         return at
+
+
+@in_work_process
+def _registered(pair: ScanPair, progress: Progress = silent) -> Registration:
+    """Return the registration of a pair, which a work process keeps with its own copy of the pair."""
+    if not pair.is_registered:
+        pair._registration = register(pair.baseline, pair.followup, progress=progress, cache=pair.cache)
+    return pair.registration()
 
 
 class Tracker(Protocol):

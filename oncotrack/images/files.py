@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import SimpleITK as sitk
 
 from oncotrack.atomic import replacing
-from oncotrack.background.isolation import isolated
+from oncotrack.background import arrays
+from oncotrack.background.isolation import isolated, isolated_stack
 from oncotrack.errors import InputError, OutputError
 from oncotrack.images import metaimage, nifti, nrrd
 from oncotrack.images.volume import Volume, to_sitk
@@ -32,7 +33,7 @@ def without_suffix(name: str) -> str:
     return name[: len(name) - len(suffix)]
 
 
-@isolated
+@isolated_stack
 def load(
     path: str | Path | Study, series: int | str | None = None, *, modality: str | None = None, resample: bool = False
 ) -> Volume:
@@ -146,7 +147,8 @@ def load_suv(
             f"{Path(path).name} states neither dose nor injection time, so SUV cannot be computed. Open the DICOM series "
             "of the PET."
         )
-    volume, chosen = dicom.open_series(path, series, modality="PT", resample=resample)
+    with arrays.stacking():
+        volume, chosen = dicom.open_series(path, series, modality="PT", resample=resample)
     header = dicom.header(chosen)
     return to_suv(volume, header, kind=kind, weight_kg=weight_kg, height_cm=height_cm, sex=sex).checked()
 

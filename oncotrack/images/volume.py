@@ -15,6 +15,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import ArrayLike
 
+from oncotrack.background.work_process import Kept
 from oncotrack.errors import InputError
 from oncotrack.images import hounsfield
 from oncotrack.images.geometry import Geometry
@@ -23,7 +24,7 @@ _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0])
 
 
 @dataclass(frozen=True, eq=False)
-class Volume:
+class Volume(Kept):
     """A three-dimensional image.
 
     Parameters
@@ -87,6 +88,11 @@ class Volume:
         return "HU" if self.is_ct else ""
 
     @cached_property
+    def ends(self) -> tuple[float, float]:
+        """Smallest and largest intensity; NaN where a voxel is NaN."""
+        return float(self.array.min()), float(self.array.max())
+
+    @cached_property
     def is_ct(self) -> bool:
         """Whether the intensities are read as Hounsfield units; see `hounsfield.are_hounsfield_units`."""
         return hounsfield.are_hounsfield_units(self.modality, self.array, self.spacing)
@@ -120,7 +126,7 @@ class Volume:
         """
         if self.array.size == 0:
             raise InputError(f"{self.name} is empty: it has no voxels. Choose another image.")
-        low, high = self.array.min(), self.array.max()
+        low, high = self.ends
         if not np.isfinite([low, high]).all():
             bad = int((~np.isfinite(self.array)).sum())
             raise InputError(

@@ -13,7 +13,6 @@ from typing import BinaryIO, cast
 
 import numpy as np
 
-from oncotrack.background import arrays
 from oncotrack.background.isolation import too_large
 from oncotrack.errors import InputError
 
@@ -141,7 +140,7 @@ def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[in
     InputError
         The file holds fewer or more voxels than its header says.
     """
-    array = arrays.empty([int(np.prod(shape, dtype=object))], dtype)
+    array = np.empty([int(np.prod(shape, dtype=object))], dtype)
     content = array.view(np.uint8).data
     share = len(content) // len(streams)  # of each file
     filled = beyond = 0
@@ -154,12 +153,11 @@ def read_voxels(streams: Sequence[BinaryIO], dtype: np.dtype, shape: Sequence[in
                 f"{name} is damaged or incomplete: its header states {len(array)} voxels, but only "
                 f"{filled // dtype.itemsize} could be read. Copy or export it again."
             )
-        while rest := stream.read(_BLOCK):  # to the end, where checksums are
+        while beyond <= _PADDING and (rest := stream.read(_BLOCK)):  # to the end, where checksums are
             beyond += len(rest)
     if beyond > _PADDING:
         raise InputError(
-            f"{name} is damaged: its header states {len(array)} voxels, but it holds {beyond // dtype.itemsize} more. Copy or "
-            "export it again."
+            f"{name} is damaged: its header states {len(array)} voxels, but it holds more. Copy or export it again."
         )
     return native(array).reshape(shape)
 

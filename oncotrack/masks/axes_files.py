@@ -10,7 +10,7 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.images.volume import lps_to_ras
-from oncotrack.json_text import parse_json
+from oncotrack.json_text import parse_json, read_text
 from oncotrack.masks.axes import RecistAxes
 
 LINE_FILES = (".mrk.json", ".fcsv")
@@ -201,12 +201,7 @@ def _positions(values: Any, in_lps: bool, path: object) -> np.ndarray:
 
 
 def _json(path: Path) -> Any:
-    try:
-        text = path.expanduser().read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist. Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a readable JSON file. Save the lines again.") from error
+    text = read_text(path, "is not a readable JSON file. Save the lines again.")
     return parse_json(text, path, "Save the lines again.")
 
 
@@ -250,12 +245,7 @@ def _pairs(ends: np.ndarray, path: Path) -> list[Line]:
 
 def _fcsv(path: Path) -> np.ndarray:
     """Return the points of a Slicer 4 list of points, (N, 3) RAS mm."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist. Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a readable .fcsv file. Save the points again.") from error
+    text = read_text(path, "is not a readable .fcsv file. Save the points again.")
     system, columns, rows = "", ["id", "x", "y", "z"], []
     for line in text.splitlines():
         name, equals, value = line.lstrip("# ").partition("=")

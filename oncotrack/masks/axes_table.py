@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -14,9 +13,10 @@ import numpy as np
 
 from oncotrack.atomic import write_text
 from oncotrack.errors import InputError
-from oncotrack.findings.csv_text import without_formula
+from oncotrack.findings.csv_text import as_written, without_formula
 from oncotrack.findings.finding import Observation
 from oncotrack.images.volume import lps_to_ras
+from oncotrack.json_text import read_text
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.axes_files import LINE_FILES, axes_of_lines, is_lps, odd_number, read_axes_files, read_lines
 
@@ -72,7 +72,7 @@ def _in_order(path: Path) -> list[tuple[int, str]]:
 
 
 def _csv_rows(path: Path) -> list[AxesRow]:
-    text, separator = _text(path).replace("\r\n", "\n").replace("\r", "\n"), ","
+    text, separator = read_text(path, "is not a readable text in UTF-8. Save the table as CSV (UTF-8)."), ","
     first, _, rest = text.partition("\n")
     if first.strip().lower().startswith("sep="):  # written by Excel
         text, first = rest, rest.partition("\n")[0]
@@ -95,21 +95,9 @@ def _csv_rows(path: Path) -> list[AxesRow]:
     return rows
 
 
-def _text(path: Path) -> str:
-    """Return the text of a table in UTF-8, with or without a byte order mark, or in UTF-16 with one."""
-    try:
-        content = path.read_bytes()
-        is_wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-        return content.decode("utf-16" if is_wide else "utf-8-sig")
-    except FileNotFoundError as error:
-        raise InputError(f"{path} does not exist. Check the path.") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a readable text in UTF-8. Save the table as CSV (UTF-8).") from error
-
-
 def _row(line: int, row: Mapping[str, str], *, is_decimal_comma: bool) -> AxesRow:
-    label = (row.get("label") or "").strip() or f"line {line}"
-    image = (row.get("image") or "").strip()
+    label = as_written((row.get("label") or "").strip()) or f"line {line}"
+    image = as_written((row.get("image") or "").strip())
     try:
         texts = [row[name].replace(",", ".") if is_decimal_comma else row[name] for name in ENDS]
         ends = np.array([float(text) for text in texts]).reshape(4, 3)

@@ -12,7 +12,7 @@ from oncotrack.findings.finding import Point
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.grabcut import bounded_by
-from oncotrack.masks.partial_volume import smoothed, with_steps
+from oncotrack.masks.partial_volume import gradients, smoothed, with_steps
 from oncotrack.masks.shape import IntensityModel
 from oncotrack.masks.windows import lesion_window
 from oncotrack.registration.registration import Registration
@@ -25,9 +25,11 @@ SHIFT_MM = 4.0
 """Standard deviation of the match's distance from the lesion's centre, mm."""
 WEIGHT_PER_MM = 2.5
 """Weight of the image against both, for each mm of the lesion's radius; see `IntensityModel.overlap`."""
-RING, OPPOSED = 0.35, 0.45
-"""Width of the ring around the mask that should not resemble the lesion, in radii, and its weight."""
-SURE, POSSIBLE, TRUST, BLUR = 0.6, 1.3, 0.8, 0.12
+SHELL = 0.3
+"""Width of the shells on either side of the border that are compared, in radii."""
+EDGE, SHARPEST = 0.5, 1.3
+"""Weight of the gradient along the border against the intensities, and its largest value, in gradients at baseline."""
+SURE, POSSIBLE, TRUST, BLUR = 0.75, 1.3, 2.0, 0.12
 """As in `grabcut`, around the fitted shape."""
 NEXT_MM, NEIGHBOUR = 1.5, -1.0
 """Distance from the mask at baseline beyond which what resembled the lesion there is a neighbour, and the largest log
@@ -36,6 +38,7 @@ CLEAR = 0.4
 """Share of `TRUST` that is left where the intensities of lesion and surroundings do not overlap."""
 _SIZES, _SPARSE = 33, 3  # the coarse search uses every third voxel
 _FINEST, _COARSEST = 0.7, 2.5  # grid, mm
+_INNERMOST = 0.5  # largest normalised radius of the innermost voxel
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,9 @@ def carry_mask(
     """Return the mask of a lesion at the follow-up.
 
     The baseline mask is carried through the registration so that its centre lies at the match. Sizes and shifts of it are
-    tried; the best one holds the intensities of the lesion at baseline and not those around it. The intensities of the
-    follow-up then decide on the voxels near its border.
+    tried; the best one has the lesion's intensities of the baseline on the inner side of its border, others on the outer
+    side, and a border as sharp as that of the baseline. It is adapted to the intensities that it holds at the follow-up,
+    and these then decide on the voxels near its border.
 
     Parameters
     ----------
@@ -100,14 +104,20 @@ def carry_mask(
 
 @dataclass(frozen=True, eq=False)
 class _Voxels:
-    """Voxels of the template: their shell by size, the voxels within each size, their place in the grid that is searched, whether
-    they are of a neighbour, and the number of those inside the baseline mask."""
+    """Voxels of the template in the order of their shells (by size): the voxels below each shell, the shells that have any, the
+    voxels' places in the grid that is searched, which are of a neighbour, and the number of those inside the baseline mask."""
 
-    shell: np.ndarray
     counts: np.ndarray
+    filled: np.ndarray
     place: np.ndarray
-    is_neighbour: np.ndarray
+    neighbours: np.ndarray
     area: int
+
+    def below(self, values: np.ndarray) -> np.ndarray:
+        """Return the sums of values of the voxels below each shell, (_SIZES + 1,)."""
+        sums = np.zeros(_SIZES + 1)
+        sums[self.filled + 1] = np.add.reduceat(values, self.counts[self.filled])
+        return np.cumsum(sums)
 
 
 class _Template:
@@ -133,6 +143,8 @@ class _Template:
         self._after = with_steps(followup, self._searched)
         values = self._before.resampled(at_baseline.geometry, nearest=True).array
         self._model = _model(baseline, values, 1 + at_baseline.array / self._radius)
+        sharpness = gradients(baseline, at_baseline.geometry)[np.abs(at_baseline.array) < step].mean()
+        self._edges = gradients(followup, self._searched).ravel() / max(float(sharpness), 1e-3)
         self._borders = (np.linspace(SMALLEST, LARGEST, _SIZES) - 1) * self._radius
         distances = self._distances.ravel()
         used = np.flatnonzero(distances < self._borders[-1])
@@ -143,47 +155,75 @@ class _Template:
     def _voxels(self, used: np.ndarray, is_neighbour: np.ndarray) -> _Voxels:
         distances = self._distances.ravel()[used]
         shell = np.digitize(distances, self._borders)
+        order = np.argsort(shell, kind="stable")
         margin = (np.array(self._searched.shape) - np.array(self._grid.shape)) // 2
-        where = np.stack(np.unravel_index(used, self._grid.shape)) + margin[:, None]
+        where = np.stack(np.unravel_index(used[order], self._grid.shape)) + margin[:, None]
         place = np.asarray(np.ravel_multi_index(tuple(where), self._searched.shape))
-        counts = np.cumsum(np.bincount(shell, minlength=_SIZES))
-        return _Voxels(shell, counts, place, is_neighbour, max(int((distances < 0).sum()), 1))
+        each = np.bincount(shell, minlength=_SIZES)
+        counts, neighbours = np.append(0, np.cumsum(each)), np.flatnonzero(is_neighbour[order])
+        return _Voxels(counts, np.flatnonzero(each), place, neighbours, max(int((distances < 0).sum()), 1))
 
     def fit(self) -> Fit:
-        """Return the most likely shift and size: coarsely over all shifts, then in ever smaller steps around the best one."""
-        ratios = _log_ratios(self._model, self._after).resampled(self._searched, fill=0).array.ravel()
-        weight = WEIGHT_PER_MM * self._radius * (1 - self._model.overlap) ** 2
+        """Return the most likely shift and size: coarsely over all shifts, then in ever smaller steps around the best one, then
+        with the intensities that were found at the follow-up."""
+        ratios = self._ratios(self._model)
         stride = max(round(max(self._radius / 3, 1.5) / self._step), 1)
         best, reach = Fit(), self._margin
         while stride >= 1:
-            voxels, middle = self._some if stride > 1 else self._all, self._shift_voxels(best)
-            best = Fit(best.shift, best.size)  # its score was that of other voxels
-            for shift in _cube(reach, stride) + middle:
-                if np.linalg.norm(shift) <= self._margin:
-                    best = max(best, self._at(voxels, ratios, weight, shift), key=lambda fit: fit.score)
+            best = self._best(self._some if stride > 1 else self._all, ratios, self._model, best, _cube(reach, stride))
             stride //= 2
             reach = max(stride, 1)
+        values = self._after.resampled(self._searched, nearest=True).array
+        found = _model(self._followup, values, self._radius_of(best, self._searched))
+        return self._best(self._all, (ratios + self._ratios(found)) / 2, found, best, _cube(1, 1))
+
+    def _ratios(self, model: IntensityModel) -> np.ndarray:
+        return _log_ratios(model, self._after).resampled(self._searched, fill=0).array.ravel()
+
+    def _best(self, voxels: _Voxels, ratios: np.ndarray, model: IntensityModel, start: Fit, shifts: np.ndarray) -> Fit:
+        """Return the best of the fits that are shifted against one, in voxels of the grid (z, y, x)."""
+        weight = (1 - model.overlap) ** 2
+        best = Fit(start.shift, start.size)  # its score was that of other voxels
+        for shift in shifts + self._shift_voxels(start):
+            if np.linalg.norm(shift) <= self._margin:
+                best = max(best, self._at(voxels, ratios, weight, shift), key=lambda fit: fit.score)
         return best
 
     def _at(self, voxels: _Voxels, ratios: np.ndarray, weight: float, shift: np.ndarray) -> Fit:
         """Return the best size at a shift (z, y, x), in voxels of the grid."""
         _depth, height, width = self._searched.shape
-        values = ratios[voxels.place + int(shift @ (height * width, width, 1))]
-        values = np.where(voxels.is_neighbour, np.minimum(values, NEIGHBOUR), values)
-        sums = np.cumsum(np.bincount(voxels.shell, values, _SIZES))
-        ring_width = max(round(RING * (_SIZES - 1) / (LARGEST - SMALLEST)), 1)
-        outer = np.minimum(np.arange(_SIZES) + ring_width, _SIZES - 1)
-        ring = (sums[outer] - sums) / np.maximum(voxels.counts[outer] - voxels.counts, 1)
-        evidence = (sums - OPPOSED * voxels.counts * ring) / voxels.area
+        place = voxels.place + int(shift @ (height * width, width, 1))
+        values = ratios[place]
+        values[voxels.neighbours] = np.minimum(values[voxels.neighbours], NEIGHBOUR)
+        sums, edges = voxels.below(values), voxels.below(self._edges[place])
+        border, per_radius = np.arange(1, _SIZES + 1), (_SIZES - 1) / (LARGEST - SMALLEST)
+
+        def mean(of: np.ndarray, inner: np.ndarray, outer: np.ndarray) -> np.ndarray:
+            low, high = np.maximum(inner, 0), np.minimum(outer, _SIZES)
+            return (of[high] - of[low]) / np.maximum(voxels.counts[high] - voxels.counts[low], 1)
+
+        wide = max(round(SHELL * per_radius), 1)
+        near = max(round(0.7 * self._step / self._radius * per_radius), 1)
+        step = mean(sums, border - wide, border) - mean(sums, border, border + wide)
+        sharpness = np.minimum(mean(edges, border - near, border + near), SHARPEST)
+        evidence = weight * (step + sums[1:] / voxels.area) + EDGE * sharpness
         sizes = 1 + self._borders / self._radius
         mm = shift * self._step
-        score = weight * evidence - np.log(sizes) ** 2 / (2 * SPREAD**2) - (mm**2).sum() / (2 * SHIFT_MM**2)
-        n = int(score[:-ring_width].argmax())
+        prior = np.log(sizes) ** 2 / (2 * SPREAD**2) + (mm**2).sum() / (2 * SHIFT_MM**2)
+        score = WEIGHT_PER_MM * self._radius * evidence - prior
+        n = int(score[:-wide].argmax())
         return Fit((float(mm[2]), float(mm[1]), float(mm[0])), float(sizes[n]), float(score[n]))
 
     def _shift_voxels(self, fit: Fit) -> np.ndarray:
         """Return a shift (z, y, x) in voxels of the grid."""
         return np.round(np.array(fit.shift[::-1]) / self._step).astype(int)
+
+    def _radius_of(self, fit: Fit, grid: Geometry) -> np.ndarray:
+        """Return the normalised radius of the fitted shape on a grid: 1 at its border."""
+        moved = tuple(np.add(self._grid.origin, fit.shift).tolist())
+        template = Volume(self._distances, replace(self._grid, origin=moved))
+        distances = template.resampled(grid, fill=float(self._distances.max())).array
+        return 1 + (distances - (fit.size - 1) * self._radius) / (fit.size * self._radius)
 
     def delineate(self, fit: Fit) -> Volume:
         """Return the mask on the follow-up's voxels: near the template's border the intensities of the follow-up decide.
@@ -198,15 +238,11 @@ class _Template:
         InputError
             Nothing is left.
         """
-        moved = tuple(np.add(self._grid.origin, fit.shift).tolist())
-        template = Volume(self._distances, replace(self._grid, origin=moved))
         half = 1.6 * fit.size * self._extent + 2 * self._step
-        corners = self._after.geometry.to_ijk(
-            Geometry.around(template.geometry.centre, (half,) * 3, self._step).corners
-        )
+        middle = np.add(self._grid.centre, fit.shift)
+        corners = self._after.geometry.to_ijk(Geometry.around(middle, (half,) * 3, self._step).corners)
         image = self._after.cropped(np.floor(corners.min(0)).astype(int), np.ceil(corners.max(0)).astype(int) + 1)
-        distances = template.resampled(image.geometry, fill=float(self._distances.max())).array
-        radius = 1 + (distances - (fit.size - 1) * self._radius) / (fit.size * self._radius)
+        radius = self._radius_of(fit, image.geometry)
         model = _model(self._followup, image.array, radius)
         likely = _log_ratios(model, image).array > 0
         blur = BLUR * fit.size * self._radius / np.array(image.spacing)[::-1]
@@ -222,10 +258,8 @@ class _Template:
 
 
 def _model(image: Volume, values: np.ndarray, radius: np.ndarray) -> IntensityModel:
-    inside = radius < 0.9
-    if not inside.any():
-        raise InputError("The lesion is smaller than the voxels of this scan, so that it cannot be measured there.")
-    return IntensityModel(values, radius, lesion_window(image, values, inside))
+    radius = radius - max(float(radius.min()) - _INNERMOST, 0.0)  # a small shape may lie between the voxels
+    return IntensityModel(values, radius, lesion_window(image, values, radius < 0.9))
 
 
 def _log_ratios(model: IntensityModel, image: Volume) -> Volume:

@@ -1,4 +1,4 @@
-"""Borders without partial volume: voxels between two tissues get the intensity of the tissue that fills most of them."""
+"""Borders of tissues: where they run without partial volume, and how sharp they are."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ STEP_HU = 130.0
 """Range of intensities (HU) in a voxel's neighbourhood from which it lies on the border of two tissues."""
 SMOOTH_MM = 0.6
 """Standard deviation of the Gaussian against noise, mm."""
+GRADIENT_MM = 1.0
+"""Standard deviation of the Gaussian whose gradient is taken, mm."""
+SOFT_HU = -200.0, 300.0
+"""Lowest and highest intensity (HU) that make a border sharper."""
 
 
 def with_steps(image: Volume, around: Geometry) -> Volume:
@@ -59,3 +63,26 @@ def smoothed(image: Volume) -> Volume:
     """
     sigma = SMOOTH_MM / np.array(image.spacing)[::-1]
     return replace(image, array=scipy.ndimage.gaussian_filter(image.array, sigma))
+
+
+def gradients(image: Volume, grid: Geometry) -> np.ndarray:
+    """Return the gradient's magnitude on a grid of cubes; in CT, values beyond `SOFT_HU` count as its limits.
+
+    Parameters
+    ----------
+    image : Volume
+        The scan.
+    grid : Geometry
+        With the same spacing along all axes.
+
+    Returns
+    -------
+    ndarray of float32
+        In the grid's shape, per voxel of it.
+    """
+    corners = image.geometry.to_ijk(grid.corners)
+    part = image.cropped(np.floor(corners.min(0)).astype(int) - 1, np.ceil(corners.max(0)).astype(int) + 2)
+    values = part.resampled(grid, fill=float(part.array.min())).array.astype(np.float32)
+    if image.is_ct:
+        values = np.clip(values, *SOFT_HU)
+    return scipy.ndimage.gaussian_gradient_magnitude(values, max(GRADIENT_MM / grid.spacing[0], 0.7))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Annotated, Any, Literal
 from annotated_types import Interval  # a package of pydantic
 
 from oncotrack.errors import InputError
+from oncotrack.json_text import read_text
 from oncotrack.settings import settings_file, toml
 
 _EXAMPLE = """[clinic]
@@ -90,11 +92,11 @@ def read_archives(path: str | Path | None = None) -> dict[str, ArchiveSettings]:
     from pydantic import ValidationError
 
     path = Path(path) if path else archives_file()
+    if not path.exists():
+        raise InputError(f"There are no archives yet: write {path}, for example\n{_EXAMPLE}")
     try:
-        entries = toml().loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"There are no archives yet: write {path}, for example\n{_EXAMPLE}") from error
-    except (OSError, ValueError) as error:
+        entries = toml().loads(read_text(path, "cannot be read. Correct it; it is a TOML file."))
+    except ValueError as error:
         raise InputError(f"{path} cannot be read ({error}). Correct it; it is a TOML file.") from error
     found = {}
     for name, entry in entries.items():
@@ -162,7 +164,7 @@ def secret(archive: str, settings: ArchiveSettings, what: str) -> str:
     settings : ArchiveSettings
         Its settings.
     what : str
-        "PASSWORD" or "TOKEN".
+        "PASSWORD", kept in the keyring under the user's name, or "TOKEN", kept under "token".
     """
     found = os.environ.get(secret_name(archive, what), "")
     if found or (what == "PASSWORD" and not settings.user):
@@ -173,9 +175,51 @@ def secret(archive: str, settings: ArchiveSettings, what: str) -> str:
     except ImportError:
         return ""
     try:
-        return keyring.get_password(f"oncotrack {archive}", settings.user or what.lower()) or ""
+        return keyring.get_password(f"oncotrack {archive}", settings.user if what == "PASSWORD" else "token") or ""
     except keyring.errors.KeyringError:
         return ""
+
+
+def trust(name: str, settings: ArchiveSettings) -> ssl.SSLContext:
+    """Return how certificates are checked: against those of this computer, a file, or, where the settings say so, not at all.
+
+    Parameters
+    ----------
+    name : str
+        Name of the archive.
+    settings : ArchiveSettings
+        Its settings.
+
+    Raises
+    ------
+    InputError
+        The file of certificates is missing or holds none.
+    """
+    verify = settings.verify
+    try:
+        context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
+    except OSError as error:  # SSLError is one
+        raise InputError(
+            f"The file of certificates {verify} of the archive {name} cannot be used: {error.strerror or error}. Correct "
+            "verify in the settings."
+        ) from error
+    if verify is False:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+def unverified(where: str) -> str:
+    """Return that an archive's certificate cannot be verified, in sentences.
+
+    Parameters
+    ----------
+    where : str
+        The archive with its address.
+    """
+    return (
+        f"{where} has a certificate that cannot be verified, so nothing was sent. If it is the right archive, ask its "
+        "administrator for the file of its certificates, and give that file as verify in the settings."
+    )
 
 
 @cache

@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from oncotrack.errors import MissingPackageError
 from oncotrack.pacs.archive import ArchiveError, Query, SeriesEntry, StudyEntry
-from oncotrack.pacs.archives import ArchiveSettings, secret, secret_name
+from oncotrack.pacs.archives import ArchiveSettings, secret, secret_name, trust, unverified
 
 _CHUNK_BYTES = 4 * 2**20
 _MOST = 500
@@ -33,6 +33,8 @@ class DicomWebArchive:
     ------
     MissingPackageError
         dicomweb-client is not installed.
+    InputError
+        The file of certificates in the settings cannot be used.
     """
 
     def __init__(self, name: str, settings: ArchiveSettings) -> None:
@@ -45,15 +47,16 @@ class DicomWebArchive:
             ) from error
         logging.getLogger("dicomweb_client").setLevel(logging.WARNING)  # its debug messages name patients
         self.name, self._settings = name, settings
+        trust(name, settings)  # names a faulty file of certificates
 
         class PlainWildcards(Session):
             """Sends wildcards as they are: Orthanc does not decode them in a query."""
 
             def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> Any:
-                return super().request(method, url.replace("%2A", "*"), *args, **kwargs)
+                # given here, because REQUESTS_CA_BUNDLE in the environment takes precedence over the session's own value
+                return super().request(method, url.replace("%2A", "*"), *args, **{"verify": settings.verify, **kwargs})
 
         session = PlainWildcards()
-        session.verify = settings.verify
         if token := secret(name, settings, "TOKEN"):
             session.headers["Authorization"] = f"Bearer {token}"
         elif settings.user:
@@ -164,9 +167,7 @@ class DicomWebArchive:
                 raise ArchiveError(f"{where} does not have it (404). Search again.") from error
             raise ArchiveError(f"{where} answered with the error {status}. Try again later.") from error
         except exceptions.SSLError as error:
-            raise ArchiveError(
-                f"{where} has a certificate that cannot be verified. Give its file as verify in the settings."
-            ) from error
+            raise ArchiveError(unverified(where)) from error
         except exceptions.Timeout as error:
             raise ArchiveError(
                 f"{where} did not answer within {self._settings.timeout_s:g} seconds. Try again later."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import queue
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pydicom.dataset import Dataset
 
 from oncotrack.errors import MissingPackageError
 from oncotrack.pacs.archive import ArchiveError, Query, SeriesEntry, StudyEntry
-from oncotrack.pacs.archives import ArchiveSettings
+from oncotrack.pacs.archives import ArchiveSettings, trust, unverified
 from oncotrack.pacs.dicomweb import series_entry, study_entry
 
 _FIND, _GET, _MOVE = (f"1.2.840.10008.5.1.4.1.2.2.{number}" for number in (1, 3, 2))
@@ -45,6 +46,8 @@ class DimseArchive:
     ------
     MissingPackageError
         pynetdicom is not installed.
+    InputError
+        The file of certificates in the settings cannot be used.
     """
 
     def __init__(self, name: str, settings: ArchiveSettings) -> None:
@@ -56,6 +59,7 @@ class DimseArchive:
             ) from error
         logging.getLogger("pynetdicom").setLevel(logging.CRITICAL)  # its messages name patients; faults are raised
         self.name, self._settings, self._package = name, settings, pynetdicom
+        self._tls = trust(name, settings)
 
     def find_studies(self, query: Query) -> list[StudyEntry]:
         """Return the studies that match, newest first.
@@ -189,11 +193,13 @@ class DimseArchive:
     @contextmanager
     def _association(self, contexts: list[tuple[str, list[str]]], **negotiated: Any) -> Iterator[Any]:
         settings = self._settings
-        tls = (self._tls(), settings.host) if settings.tls else None
+        tls = (self._tls, settings.host) if settings.tls else None
         association = self._entity(contexts).associate(
             settings.host, settings.port, ae_title=settings.called_ae, tls_args=tls, **negotiated
         )
         if not association.is_established:
+            if settings.tls and (problem := self._certificate_problem()):
+                raise ArchiveError(problem)
             why = "refused the connection" if association.is_rejected else "cannot be reached"
             raise ArchiveError(
                 f"The archive {self.name} ({settings.host}:{settings.port}, {settings.called_ae}) {why}. Check address "
@@ -208,12 +214,19 @@ class DimseArchive:
             if association.is_established:
                 association.release()
 
-    def _tls(self) -> ssl.SSLContext:
-        verify = self._settings.verify
-        context = ssl.create_default_context(cafile=verify if isinstance(verify, str) else None)
-        if verify is False:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context
+    def _certificate_problem(self) -> str:
+        """Return why an encrypted connection fails, where the certificate is the reason; pynetdicom does not say it."""
+        settings = self._settings
+        try:
+            with (
+                socket.create_connection((settings.host, settings.port), settings.timeout_s) as plain,
+                self._tls.wrap_socket(plain, server_hostname=settings.host),
+            ):
+                return ""
+        except ssl.SSLCertVerificationError:
+            return unverified(f"The archive {self.name} ({settings.host}:{settings.port})")
+        except OSError:
+            return ""
 
 
 def _keep(event: Any, arrived: queue.SimpleQueue[Dataset]) -> int:

@@ -102,7 +102,7 @@ def insert(
     """
     rng = np.random.default_rng(seed)
     if isinstance(implants, int):
-        implants = _random_implants(volume, implants, rng, small, where)
+        implants = random_nodes(volume, implants, rng, small, where)
     array = volume.array.copy()
     masks = np.zeros(volume.array.shape, np.int16)
     values = hu_values(Phase(phase))
@@ -284,10 +284,10 @@ def _patch(source: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator)
     return tiled[tuple(slice(int(s), int(s + n)) for s, n in zip(start, shape, strict=True))]
 
 
-def _random_implants(
+def random_nodes(
     volume: Volume, count: int, rng: np.random.Generator, small_share: float, where: Volume | None = None
 ) -> list[Implant]:
-    """Draw up to `count` nodes in fat that do not overlap."""
+    """Draw up to `count` nodes in fat that do not overlap; for the parameters see `insert`."""
     if count <= 0:
         return []
     if where is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from oncotrack.background.jobs import Progress, silent
+from oncotrack.background.work_process import in_work_process
 from oncotrack.errors import InputError, RegistrationError
 from oncotrack.images import hounsfield
 from oncotrack.images.volume import Volume
@@ -10,6 +11,7 @@ from oncotrack.registration import alignment, cache_files
 from oncotrack.registration.registration import Registration
 
 
+@in_work_process
 def register(
     baseline: Volume, followup: Volume, *, bspline: bool = False, progress: Progress = silent, cache: bool = True
 ) -> Registration:

@@ -65,7 +65,7 @@ def picture_of(finding: Finding, time_points: Sequence[TimePoint], volumes: Sequ
 
 
 def origin_text(finding: Finding, time_points: Sequence[TimePoint]) -> str:
-    """Return who or what measured a lesion at each visit, and when: its provenance.
+    """Return who or what measured a lesion at each visit, in which window, and when: its provenance.
 
     Parameters
     ----------
@@ -80,7 +80,8 @@ def origin_text(finding: Finding, time_points: Sequence[TimePoint]) -> str:
             continue
         by = ", ".join(filter(None, (seen.provenance.method, seen.provenance.reader)))
         edited = " (edited by hand)" if seen.state is State.EDITED else ""
-        parts.append(f"{point.label}: {by or 'unknown'}{edited}, {seen.provenance.when[:10]}")
+        window = ", W {:.0f} L {:.0f}".format(*seen.provenance.window) if seen.provenance.window else ""
+        parts.append(f"{point.label}: {by or 'unknown'}{edited}{window}, {seen.provenance.when[:10]}")
     return "; ".join(parts)
 
 

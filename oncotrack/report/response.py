@@ -27,7 +27,7 @@ _KEY = (
     "axis is yellow, the short axis blue; the patient's right is on the left, and all visits of a lesion have one scale."
 )
 _LINES_PER_PAGE, _LINE_LENGTH = 44, 150
-_LETTERS_PER_INCH = 15
+_PICTURES_PER_PAGE, _USED, _PICTURE_DPI = 2, 0.88, 200
 
 
 @dataclass(frozen=True)
@@ -125,29 +125,47 @@ def write_response_pdf(path: str | Path, result: CourseResponse, scans: Scans | 
     from matplotlib.backends.backend_pdf import PdfPages
 
     with replacing(path) as temporary, PdfPages(temporary) as pages:
-        for figure in (_table_page(result), plot_course(result), *_text_pages(result)):
+        for figure in (
+            _table_page(result),
+            _picture_page([(plot_course(result), "")]),
+            *_text_pages(result),
+            *(_lesion_pages(result, scans) if scans else []),
+        ):
             pages.savefig(figure)
-        for lesion in result.course.lesions if scans else ():
-            assert scans is not None
-            picture, origin = scans.of(lesion.id)
-            if picture is not None:
-                _put_text_above(picture, f"{lesion.label}. {origin}")
-                pages.savefig(picture, facecolor=picture.get_facecolor())
         pages.infodict()["Title"] = _title(result)
         pages.infodict()["Creator"] = f"OncoTrack {__version__}"
     return Path(path)
 
 
-def _put_text_above(picture: Any, words: str) -> None:
-    """Make a figure higher, by lines of text above what it shows."""
-    width, height = picture.get_size_inches()
-    lines = textwrap.wrap(words, int(width * _LETTERS_PER_INCH))
-    more = 0.2 + 0.16 * len(lines)
-    share = height / (height + more)
-    below, above = picture.subplotpars.bottom * share, picture.subplotpars.top * share
-    picture.set_size_inches(width, height + more)
-    picture.subplots_adjust(bottom=below, top=above)
-    picture.text(0.02, 1 - 0.1 / (height + more), "\n".join(lines), color="#e8eaed", fontsize=8, va="top")
+def _lesion_pages(result: CourseResponse, scans: Scans) -> list[Any]:
+    shown = [(picture, f"{lesion.label}. {origin}") for lesion in result.course.lesions
+             for picture, origin in [scans.of(lesion.id)] if picture is not None]  # fmt: skip
+    return [_picture_page(shown[n : n + _PICTURES_PER_PAGE]) for n in range(0, len(shown), _PICTURES_PER_PAGE)]
+
+
+def _picture_page(pictures: Sequence[tuple[Any, str]]) -> Any:
+    """Return a page with figures below each other, each with lines of text above it."""
+    page = _page()
+    height = _USED / _PICTURES_PER_PAGE
+    for number, (picture, words) in enumerate(pictures):
+        lines = textwrap.wrap(words, _LINE_LENGTH)
+        top, text = 0.96 - number * height, 0.022 * len(lines)
+        page.text(0.05, top, "\n".join(lines), fontsize=8, va="top")
+        picture.set_dpi(_PICTURE_DPI)
+        picture.canvas.draw()
+        axes = page.add_axes((0.05, top - height + 0.02, 0.9, height - text - 0.03), anchor="NW")
+        axes.imshow(picture.canvas.buffer_rgba())
+        axes.axis("off")
+    return page
+
+
+def _page() -> Any:
+    """Return an empty page, A4 across, with what stands at the foot of every page."""
+    from matplotlib.figure import Figure
+
+    page = Figure(figsize=(11.7, 8.3))
+    page.text(0.05, 0.03, f"OncoTrack {__version__}. {NOTICE}", fontsize=7)
+    return page
 
 
 def _lesion_section(result: CourseResponse, scans: Scans) -> list[str]:
@@ -173,10 +191,8 @@ def _title(result: CourseResponse) -> str:
 
 
 def _table_page(result: CourseResponse) -> Any:
-    from matplotlib.figure import Figure
-
     head, *rows = table(result)
-    figure = Figure(figsize=(11.7, 8.3))
+    figure = _page()
     axes = figure.add_axes((0.04, 0.1, 0.92, 0.78))
     axes.axis("off")
     axes.set_title(f"{_title(result)}\nBest overall response: {result.best.response.value}", fontsize=13)
@@ -186,18 +202,15 @@ def _table_page(result: CourseResponse) -> Any:
     drawn.set_fontsize(max(5, 9 - len(head) / 3))
     drawn.scale(1, 1.4)
     key = "\n".join(textwrap.wrap(_KEY, _LINE_LENGTH))
-    figure.text(0.05, 0.03, f"{key}\nOncoTrack {__version__}. {NOTICE}", fontsize=7)
+    figure.text(0.05, 0.05, key, fontsize=7)
     return figure
 
 
 def _text_pages(result: CourseResponse) -> list[Any]:
-    from matplotlib.figure import Figure
-
     lines = [line for sentence in sentences(result) for line in (*textwrap.wrap(sentence, _LINE_LENGTH), "")]
     pages = []
     for start in range(0, len(lines), _LINES_PER_PAGE):
-        figure = Figure(figsize=(11.7, 8.3))
+        figure = _page()
         figure.text(0.05, 0.95, "\n".join(lines[start : start + _LINES_PER_PAGE]), fontsize=8.5, va="top")
-        figure.text(0.05, 0.03, f"OncoTrack {__version__}. {NOTICE}", fontsize=7)
         pages.append(figure)
     return pages

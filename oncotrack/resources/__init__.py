@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
 
@@ -14,4 +13,4 @@ def resource(*parts: str) -> Path:
     *parts : str
         Folders and file name below the package's `resources`.
     """
-    return Path(str(files(__name__).joinpath(*parts)))
+    return Path(__file__).resolve().parent.joinpath(*parts)

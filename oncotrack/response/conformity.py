@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from oncotrack.findings.contrast import is_other_phase
 from oncotrack.findings.finding import Role
 from oncotrack.response.course import Course, Lesion, Seen
 from oncotrack.response.criteria import (
@@ -20,6 +21,8 @@ from oncotrack.response.criteria import (
 
 _THICK_MM = 5.0
 """Slices up to this thickness do not change the smallest measurable size."""
+_OTHER_WINDOW = 0.25
+"""Windows differ from this change of their width or of their level on, in shares of the width at baseline."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,14 @@ def _scans(course: Course) -> Iterator[Remark]:
                 visit.label,
                 f"Slices of {visit.slice_mm:.1f} mm at {visit.label}; {_THICK_MM:.0f} mm or less are recommended.",
             )
+    for visit in course.visits[1:]:
+        if is_other_phase(course.baseline.contrast, visit.contrast):
+            yield Remark(
+                "",
+                visit.label,
+                f"The scan of {visit.label} is {_of_phase(visit.contrast)}, that of {course.baseline.label} "
+                f"{_of_phase(course.baseline.contrast)}: lesions may look larger or smaller.",
+            )
     thick = [visit for visit in course.visits if visit.slice_mm is not None]
     for visit in thick[1:]:
         first = thick[0].slice_mm or 0.0
@@ -163,6 +174,27 @@ def _readings(course: Course) -> Iterator[Remark]:
                     f"{lesion.label} was measured in {_a(seen.plane)} plane at {visit.label} and in {_a(first.plane)} one "
                     "at baseline.",
                 )
+
+            if seen and first and seen.window and first.window and _is_other_window(first.window, seen.window):
+                yield Remark(
+                    lesion.label,
+                    visit.label,
+                    f"{lesion.label} was measured in the window {_window(seen.window)} at {visit.label} and in "
+                    f"{_window(first.window)} at baseline; use one window for all visits.",
+                )
+
+
+def _is_other_window(first: tuple[float, float], second: tuple[float, float]) -> bool:
+    """Return whether two windows (width, level) differ so much that borders may look different."""
+    return max(abs(a - b) for a, b in zip(first, second, strict=True)) > _OTHER_WINDOW * first[0]
+
+
+def _window(window: tuple[float, float]) -> str:
+    return "W {:.0f} L {:.0f}".format(*window)
+
+
+def _of_phase(phase: str) -> str:
+    return f"of the {phase}" if phase.endswith("phase") else phase
 
 
 def _is_missing(course: Course, lesion: Lesion, index: int) -> bool:

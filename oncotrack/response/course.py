@@ -37,6 +37,8 @@ class Reading:
         Its diameters and volume, where they were measured.
     sul_peak : float, optional
         Peak of the uptake normalised by lean body mass, in PET.
+    suv_peak : float, optional
+        The same, normalised by body weight.
     merged_with : str
         Identifier of the lesion that is measured for both, when `seen` is merged.
     equivocal : bool
@@ -45,6 +47,8 @@ class Reading:
         It is larger than at the visit before, in the reader's judgement; iRECIST needs this of lesions without a sum.
     plane : str
         Plane of the diameters, "axial".
+    window : two floats, optional
+        Width and level of the window in which they were measured.
     is_proposal : bool
         Whether no reader has accepted it yet.
     """
@@ -54,14 +58,16 @@ class Reading:
     short_mm: float | None = None
     volume_mm3: float | None = None
     sul_peak: float | None = None
+    suv_peak: float | None = None
     merged_with: str = ""
     equivocal: bool = False
     increased: bool = False
     plane: str = ""
+    window: tuple[float, float] | None = None
     is_proposal: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("long_mm", "short_mm", "volume_mm3", "sul_peak"):
+        for name in ("long_mm", "short_mm", "volume_mm3", "sul_peak", "suv_peak"):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= 0):
                 raise InputError(f"{value} is no size: diameters, volumes and uptakes are numbers from 0.")
@@ -76,12 +82,13 @@ class Reading:
 
 @dataclass(frozen=True)
 class Visit:
-    """A visit with its scan; `slice_mm` is the slice thickness."""
+    """A visit with its scan; `slice_mm` is the slice thickness, `contrast` the contrast phase as in `findings.contrast`."""
 
     id: str
     label: str
     day: date | None = None
     slice_mm: float | None = None
+    contrast: str = ""
 
     @property
     def text(self) -> str:

@@ -41,7 +41,7 @@ def course_of_findings(time_points: Sequence[TimePoint], findings: Iterable[Find
     ordered = list(time_points)
     if all(days.values()):
         ordered.sort(key=lambda point: days[point.id] or date.min)
-    visits = tuple(Visit(point.id, point.label, days[point.id], point.slice_mm) for point in ordered)
+    visits = tuple(Visit(point.id, point.label, days[point.id], point.slice_mm, point.contrast) for point in ordered)
     chosen = [finding for finding in findings if finding.role in (Role.TARGET, Role.NON_TARGET, Role.NEW)]
     return Course(visits, tuple(_lesion(finding) for finding in chosen), name)
 
@@ -74,13 +74,23 @@ def _reading(observation: Observation) -> Reading | None:
         long_mm=long and long.length_mm,
         short_mm=short and short.length_mm,
         volume_mm3=observation.volume_mm3,
-        sul_peak=about.sul_peak,
+        sul_peak=about.sul_peak if about.sul_peak is not None else _peak(observation, is_lean=True),
+        suv_peak=_peak(observation, is_lean=False),
         merged_with=about.merged_with,
         equivocal=about.is_equivocal,
         increased=about.is_larger,
         plane=_plane(long, short),
-        is_proposal=observation.state is State.PROPOSED,
+        window=observation.provenance.window if long else None,
+        is_proposal=observation.is_proposal,
     )
+
+
+def _peak(observation: Observation, *, is_lean: bool) -> float | None:
+    """Return the measured peak of uptake if it is related to lean body mass, or if it is related to body weight."""
+    uptake = observation.uptake
+    if uptake is None or not (uptake.kind.startswith("LBM") if is_lean else uptake.kind == "BW"):
+        return None
+    return uptake.suv_peak
 
 
 def _plane(long: Axis | None, short: Axis | None) -> str:

@@ -233,6 +233,14 @@ COMMANDS = (
         "judge",
     ),
     ReaderCommand(
+        "response_split",
+        "Fragment of",
+        "Choose the lesion that this one has split from; the fragments of a lesion are added up.",
+        (RESPONSE,),
+        "",
+        "set_split",
+    ),
+    ReaderCommand(
         "response_resize",
         "Diameter",
         "Give a diameter another length about its middle; the mask follows.",
@@ -618,7 +626,7 @@ COMMANDS = (
     ReaderCommand("save_report", "Write report", "Write the report.", (FILES,)),
     ReaderCommand(
         "export_dicom",
-        "DICOM objects",
+        "Write DICOM objects",
         "Write the findings as DICOM reports and segmentations. Other viewers and a PACS read them.",
         (FILES,),
     ),

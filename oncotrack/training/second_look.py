@@ -29,13 +29,10 @@ from oncotrack.findings.finding import Finding, Kind
 from oncotrack.images.volume import Volume
 
 _HIT_IOU = 0.1
-_PENALTY = 1.0  # of the squared weights
+_PENALTY = 30.0  # of the squared weights; chosen on validation scans among 0.3 to 30
 _DEEP, _FAT, _END = (FEATURES.index(name) for name in ("deep", "fat in the shell", "continues at one end"))
 _LEAST_FAT, _MOST_END = 0.45, 0.6
 _FEWEST = 10
-USED = {"lntracker": ("network score",), "fatblobs": INPUTS, "combined": INPUTS}
-"""Inputs of the second look of each detector. On backgrounds left out of the training the features did not improve the order of
-LN-Tracker's proposals; its card has the figures."""
 
 
 @dataclass
@@ -108,15 +105,13 @@ class Samples:
         self.add(proposals, volume, anatomy, case.truth, key, case.name)
 
 
-def fit(samples: Samples, used: Sequence[str] = INPUTS) -> SecondLook:
+def fit(samples: Samples) -> SecondLook:
     """Fit the logistic regression; nodes and other proposals weigh as often as they occur, so that it is calibrated.
 
     Parameters
     ----------
     samples : Samples
         At least ten nodes and ten others.
-    used : sequence of str
-        The inputs that may have a weight.
 
     Raises
     ------
@@ -130,7 +125,7 @@ def fit(samples: Samples, used: Sequence[str] = INPUTS) -> SecondLook:
             f"{int(target.sum())} and {int(len(target) - target.sum())}. Give more scans."
         )
     mean, scale = inputs.mean(0), np.maximum(inputs.std(0), 1e-3)
-    standard = (inputs - mean) / scale * np.isin(INPUTS, used)
+    standard = (inputs - mean) / scale
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         weights, bias = parameters[:-1], parameters[-1]
@@ -189,7 +184,7 @@ def train(
         samples.add_case(case, detector)
     names = [path.name for path in insert] + ([str(annotated)] if annotated else [])
     return models_text(
-        {name: fit(samples_of(samples, name), USED[name]) for name in PROPOSERS}, f"{total} scans: {', '.join(names)}."
+        {name: fit(samples_of(samples, name)) for name in PROPOSERS}, f"{total} scans: {', '.join(names)}."
     )
 
 

@@ -10,6 +10,7 @@ from oncotrack.errors import InputError
 from oncotrack.pacs.outbox import Sent
 from oncotrack.scene.files.archive_session import ArchiveSession, Retrieved
 from oncotrack.scene.files.dicom_objects import export_task, import_task
+from oncotrack.scene.files.exchange_text import patient_text, read_text, sent_text, series_text, written_text
 from oncotrack.scene.nodes.tasks import Task
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ class ArchivePage:
         self._viewer.submit(self._export_task(written))
 
     def _export_task(self, written: Callable[[list[Path], tuple[str, ...]], object]) -> Task:
-        return export_task(self._viewer.session, self._viewer.results.folder / "dicom", written, self._results)
+        return export_task(self._viewer.session.nodes, self._viewer.results.folder / "dicom", written, self._results)
 
     def _show(self) -> None:
         state: Any = self._viewer.state
@@ -89,20 +90,9 @@ class ArchivePage:
             {
                 "uid": found.study.uid,
                 "title": found.title,
-                "patient": f"{found.study.patient_name} ({found.study.patient_id})",
+                "patient": patient_text(found),
                 "results": len(found.results),
-                "series": [
-                    {
-                        "uid": each.uid,
-                        "text": ", ".join(
-                            filter(
-                                None,
-                                (each.modality, each.description, f"{each.instances} images" if each.instances else ""),
-                            )
-                        ),
-                    }
-                    for each in found.images
-                ],
+                "series": [{"uid": each.uid, "text": series_text(each)} for each in found.images],
             }
             for found in self._session.studies
         ]
@@ -122,17 +112,12 @@ class ArchivePage:
         def read(text: str, problems: tuple[str, ...], count: int) -> None:
             self._files.replace_findings(text, source)
             self._viewer.refresh()
-            words = f"{count} finding{'s' if count != 1 else ''} read from {source}."
-            self._viewer.show_message(" ".join([words, *problems]), "error" if problems else "info")
+            self._viewer.show_message(read_text(count, source, problems), "error" if problems else "info")
 
-        self._viewer.submit(import_task(self._viewer.session, paths, read))
+        self._viewer.submit(import_task(self._viewer.session.nodes, paths, read))
 
     def _written(self, paths: list[Path], left_out: tuple[str, ...]) -> None:
-        words = f"Wrote {len(paths)} DICOM files into {paths[0].parent}."
-        self._viewer.show_message(" ".join([words, *left_out]))
+        self._viewer.show_message(written_text(paths, left_out))
 
     def _sent(self, archive: str, result: Sent, left_out: tuple[str, ...]) -> None:
-        words = f"{result.sent} DICOM objects sent to {archive}."
-        if result.waiting:
-            words = f"{words} {result.waiting} wait in the outbox and are sent next time. {result.problem}"
-        self._viewer.show_message(" ".join([words, *left_out]), "error" if result.waiting else "info")
+        self._viewer.show_message(sent_text(archive, result, left_out), "error" if result.waiting else "info")

@@ -7,8 +7,9 @@ from trame_slicer.views import Layout, LayoutDirection, ViewLayoutDefinition, Vi
 from oncotrack.scene.views.view_rows import BASELINE_VIEWS, FOLLOWUP_VIEWS, ORIENTATIONS, THIRD_VIEWS
 
 VIEW_3D = "FollowUp3D"
-ONE_SCAN, TWO_SCANS, THREE_VISITS = "one scan", "two scans", "three visits"
-"""Names of the arrangements."""
+ONE_SCAN, TWO_SCANS = "one scan", "two scans"
+THREE_VISITS = ("three visits, third left", "three visits, third in the middle", "three visits, third right")
+"""Names of the arrangements; of three visits, one for each place of the third."""
 
 
 def one_scan() -> Layout:
@@ -24,9 +25,10 @@ def two_scans() -> Layout:
     return _large_above_small([baseline[0], followup[0]], small)
 
 
-def three_visits() -> Layout:
-    """Return the third visit, the baseline and the follow-up side by side: axial above coronal."""
-    rows = [_row_of(names) for names in (THIRD_VIEWS, BASELINE_VIEWS, FOLLOWUP_VIEWS)]
+def three_visits(place: int) -> Layout:
+    """Return baseline, follow-up and, in this place from the left (0 to 2), the third visit side by side: axial above coronal."""
+    rows = [_row_of(BASELINE_VIEWS), _row_of(FOLLOWUP_VIEWS)]
+    rows.insert(place, _row_of(THIRD_VIEWS))
     return _large_above_small([row[0] for row in rows], [row[1] for row in rows])
 
 

@@ -7,13 +7,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from oncotrack.errors import OncoTrackError
+from oncotrack.scene.views.mouse_mode import SUV_WINDOW
 from oncotrack.settings import Settings
 
 if TYPE_CHECKING:
     from oncotrack.web.display import Display
     from oncotrack.web.viewer import Viewer
 
-_KEPT = ("mouse_mode", "cine_speed", "cine_bounces", "slab_mode", "slab_mm", "image_text", "theme", "text_size")
+_KEPT = ("mouse_mode", "cine_speed", "cine_bounces", "slab_mode", "slab_mm", "image_text", "theme", "text_size",
+         "third_visit")  # fmt: skip
 """Names of the page's state, and of the fields of `Choices`."""
 _WRITE_S = 0.5  # a slider changes many times in a second
 
@@ -33,6 +35,8 @@ class Preferences:
         self._viewer, self._settings = viewer, settings
         self._timer: asyncio.TimerHandle | None = None
         stored = asdict(settings.choices)
+        if settings.choices.third_visit:
+            viewer.session.third.show_when_possible()
         viewer.state.update({name: stored[name] for name in _KEPT})
         display.choose_mouse(settings.choices.mouse_mode)
         viewer.state.change(*_KEPT)(self._on_change)
@@ -49,7 +53,10 @@ class Preferences:
             self._timer = asyncio.get_event_loop().call_later(_WRITE_S, self._write)
 
     def _chosen(self) -> dict[str, object]:
-        return {name: self._viewer.state[name] for name in _KEPT}
+        chosen = {name: self._viewer.state[name] for name in _KEPT}
+        if chosen["mouse_mode"] == SUV_WINDOW:  # the next session may have no PET
+            chosen["mouse_mode"] = self._settings.choices.mouse_mode
+        return chosen
 
     def _write(self) -> None:
         self._timer.cancel()

@@ -8,7 +8,7 @@ from trame.widgets import vuetify3 as v
 
 from oncotrack.images.windows import CT_WINDOWS
 from oncotrack.scene.commands import VIEW
-from oncotrack.scene.views.mouse_mode import LEFT_DRAGS
+from oncotrack.scene.views.mouse_mode import LEFT_DRAGS, SUV_WINDOW
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.help_dialog import help_dialog
 from oncotrack.web.tools import Command
@@ -21,6 +21,7 @@ _ALWAYS_IN_BAR = ("place_lesion", "previous", "next", "accept", "reject", "mark_
 
 def build(viewer: Viewer, page: VAppLayout) -> None:
     """Replace the content of a page by that of a viewer."""
+    viewer.state.left_drags = [{"title": title, "value": mode} for mode, title in LEFT_DRAGS.items()]
     viewer.state.key_titles = {command.name: command.title for command in viewer.commands.values() if command.key}
     viewer.state.change("tab")(lambda tab, **_state: _on_tab(viewer, tab))
     viewer.state.tab, viewer.state.opened_tabs = viewer.tools[0].name, []
@@ -148,7 +149,7 @@ def _panel_button() -> None:
 def _left_button(viewer: Viewer) -> None:
     v.VSelect(
         model_value=("mouse_mode",),
-        items=("left_drags", [{"title": title, "value": mode} for mode, title in LEFT_DRAGS.items()]),
+        items=(f"left_drags.filter(each => each.value !== '{SUV_WINDOW}' || pet.name)",),
         label="Left button",
         density="compact",
         variant="outlined",

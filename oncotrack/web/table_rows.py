@@ -8,7 +8,7 @@ from typing import Any
 from oncotrack.findings.alternative_letters import alternative_letter
 from oncotrack.findings.finding import Finding, Observation, State
 from oncotrack.findings.sizes import change_text
-from oncotrack.findings.visit_table import description, off_text, reverse_check, size
+from oncotrack.findings.visit_table import SIZE_PROPOSED, description, off_text, reverse_check, size
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
 
@@ -20,6 +20,7 @@ STATES = {
     State.REJECTED: ("Rejected", "mdi-close-circle-outline"),
     State.ABSENT: ("Absent (reader)", "mdi-minus-circle-outline"),
 }
+SIZE_PROPOSED_ICON = "mdi-check-circle-outline"
 _HEADINGS = {State.NOT_FOUND: "Expected position of", State.ABSENT: "Former position of"}
 UNMATCHED = ("unmatched", "Not searched yet", "mdi-circle-outline")
 
@@ -44,12 +45,13 @@ def match(session: FollowUpScene) -> dict[str, Any]:
     return {
         "label": finding.label,
         "title": f"{_HEADINGS.get(seen.state, 'Match of')} {finding.label} in the {visit}",
-        "state_text": STATES[seen.state][0],
+        "state_text": STATES[seen.state][0] + SIZE_PROPOSED * seen.is_size_proposed,
         "change": panel.change_since_baseline(session, finding),
         "place": _position_text(seen.centre),
         "ras": [round(value, 3) for value in seen.centre],
         "score": f"{seen.score:.2f}" if seen.score is not None and not is_absent else "",
-        "reason": evidence.reason if evidence and not is_absent and not seen.is_decided else "",
+        "reason": _reason(finding, seen, session.baseline_id),
+        "doubts": _doubts(finding.at(session.baseline_id), seen),
         "trust": reverse_check(seen) if seen.state is not State.NOT_FOUND else "",
         "method": "" if is_absent else seen.provenance.method,
         "alternatives": [
@@ -68,6 +70,8 @@ def match(session: FollowUpScene) -> dict[str, Any]:
 def _row(finding: Finding, baseline: str, followup: str, is_current: bool, days: int | None) -> dict[str, Any]:
     before, after = finding.at(baseline), finding.at(followup)
     value, words, icon = (after.state.value, *STATES[after.state]) if after else UNMATCHED
+    if after is not None and after.is_size_proposed:
+        words, icon = "Size proposed", SIZE_PROPOSED_ICON
     return {
         "uid": finding.uid,
         "label": finding.label,
@@ -83,6 +87,20 @@ def _row(finding: Finding, baseline: str, followup: str, is_current: bool, days:
         "baseline": [round(value, 3) for value in before.centre] if before else None,
         "followup": [round(value, 3) for value in after.centre] if after else None,
     }
+
+
+def _reason(finding: Finding, seen: Observation, baseline: str) -> str:
+    """Return what the reader should know before the decision: why the lesion was not found, or that its size is proposed."""
+    before = finding.at(baseline)
+    if seen.is_there and (seen.is_size_proposed or (before is not None and before.is_size_proposed)):
+        return "The program proposed the size. Check the border in both scans, then accept it."
+    is_open = not seen.is_decided and seen.state is not State.ABSENT
+    return seen.evidence.reason if seen.evidence and is_open else ""
+
+
+def _doubts(*observations: Observation | None) -> list[str]:
+    """Return what is doubtful in the masks of a lesion, each sentence once."""
+    return list(dict.fromkeys(doubt for each in observations if each is not None for doubt in each.doubts))
 
 
 def _size(seen: Observation | None) -> str:

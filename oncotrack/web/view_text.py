@@ -150,6 +150,8 @@ class ViewText:
         with html.Div(classes="view-text view-upper-right", v_if=(f"{scan} && {_TEXT_SHOWN}",)):
             html.Div(f"{{{{ {scan}.date }}}}", **raw(data_date=name))
             html.Div(f"{{{{ {scan}.series || ({_NAMES_SHOWN} ? {scan}.file : '') }}}}", **raw(data_series=name))
+            html.Div("PET: {{ pet.name }}", v_if=(f"pet_legend.views?.includes('{name}') && {_NAMES_SHOWN}",),
+                     **raw(data_fused=name))  # fmt: skip
         with html.Div(classes="view-buttons"):
             html.Button("Fit", type="button", title=f"Show the whole {title} view again", click=reset,
                         **raw(data_view=name, data_name=(f"({visit}) + '{title}'",)))  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 import threading
 from collections import deque
@@ -38,6 +39,7 @@ _log = logging.getLogger(__name__)
 _SENT_S = 0.15  # time until the page shows what was sent to it
 _PAGE_S = 2.0  # longest time that the first registration waits for the page
 _CLICK_S = 5.0  # longest time that the page may take to say that a click was a single one
+_NOT_KNOWN = "The page sent a command that OncoTrack does not have in this form. Load the page again."
 _KEPT = 8  # clicks of which the page has not said that yet
 
 
@@ -116,8 +118,12 @@ class Viewer:
     # commands
 
     def run(self, name: str, *arguments: Any) -> None:
-        """Run a command by its name; an error is shown as a message on the page."""
-        self.attempt(self.commands[name].run, *arguments)
+        """Run a command by its name; an error, or a command or arguments that are not known, is shown as a message on the page."""
+        command = self.commands.get(str(name))
+        if command is None or not _takes(command.run, arguments):
+            self.show_message(_NOT_KNOWN, "error")
+            return
+        self.attempt(command.run, *arguments)
 
     def press(self, name: str, mouse_releases: int = 0, view: str = "") -> None:
         """Run the command of a key that was pressed on the page, if it is possible; it does nothing while a question is open.
@@ -187,7 +193,12 @@ class Viewer:
         if when_drawn:
             work = task.work
             task = replace(task, work=lambda progress: (self.views.wait_until_shown(_PAGE_S), work(progress))[1])
-        self.submit(task, lambda _registration: self.refresh())
+
+        def registered(_registration: object) -> None:
+            self.refresh()
+            self._link_third()
+
+        self.submit(task, registered)
 
     def hang(self, change: Callable[[], object], uid: str = "") -> None:
         """Show other scans of the patient, move the views to a finding, and link the views, with those of a third visit.
@@ -208,8 +219,7 @@ class Viewer:
             session.go_to()
         if session.baseline and session.followup and session.registration is None:
             self.register()
-        if session.third.volume is not None and not session.third.is_linked:
-            self.submit(session.third.register())
+        self._link_third()
 
     def refresh(self) -> None:
         """Update the page's state from the scene."""
@@ -235,7 +245,8 @@ class Viewer:
         self.views.text.name_visits(visits)
         is_one = scans[0] is not None and scans[1] is None
         was_three = self.views.is_three
-        self.views.arrange(1 if is_one else 3 if session.third.volume else 2)
+        state.third_visit = session.third.is_shown
+        self.views.arrange(1 if is_one else 3 if session.third.volume else 2, session.third.place)
         if self.views.is_three and not was_three:
             session.third.draw()
             self.views.fit()
@@ -276,6 +287,11 @@ class Viewer:
 
     # private
 
+    def _link_third(self) -> None:
+        third = self.session.third
+        if third.volume is not None and not third.is_linked:
+            self.submit(third.register())
+
     def _defaults(self) -> None:
         self.state.update(
             {
@@ -292,7 +308,7 @@ class Viewer:
         )
 
     def _press(self, name: str, view: str) -> None:
-        command = self.commands.get(name)
+        command = self.commands.get(str(name))
         self.navigation.use(view)
         if command is not None and not self._is_question_open and command.is_possible():
             self.attempt(command.run)
@@ -376,3 +392,12 @@ class Viewer:
             return result
 
         self._begun.append((self.state.mouse_releases, self.submit(replace(task, work=work)), is_single))
+
+
+def _takes(function: Callable[..., object], arguments: tuple[Any, ...]) -> bool:
+    """Return whether a function can be called with so many arguments; what the page sends decides nothing unchecked."""
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError:
+        return False
+    return True

@@ -151,7 +151,7 @@ class Views:
     @property
     def is_three(self) -> bool:
         """Whether three visits are shown."""
-        return self.layout.layout_id == THREE_VISITS
+        return self.layout.layout_id in THREE_VISITS
 
     @contextmanager
     def blocked(self) -> Iterator[None]:
@@ -175,9 +175,12 @@ class Views:
         while time.monotonic() < latest and not RenderingOnce.are_at_rest():
             time.sleep(PAUSE_S / 10)
 
-    def arrange(self, scans: int) -> None:
-        """Arrange the views of one, two or three scans; a new layout fits the views to the whole scans."""
-        layout = {1: ONE_SCAN, 2: TWO_SCANS, 3: THREE_VISITS}[scans]
+    def arrange(self, scans: int, third: int = 0) -> None:
+        """Arrange the views of one, two or three scans, the third visit in a place from the left (0 to 2).
+
+        A new layout fits the views to the whole scans.
+        """
+        layout = {1: ONE_SCAN, 2: TWO_SCANS, 3: THREE_VISITS[third]}[scans]
         if layout == self.layout.layout_id:
             return
         self.maximise("")
@@ -185,7 +188,8 @@ class Views:
         if scans == 3 and not self._has_third:
             self._has_third = True
             with _quiet():
-                self.layout.register_layout(THREE_VISITS, three_visits())
+                for place, name in enumerate(THREE_VISITS):
+                    self.layout.register_layout(name, three_visits(place))
         self.layout.set_layout(layout)
         for view, was_blocked in before.items():
             view.set_render_blocked(was_blocked)

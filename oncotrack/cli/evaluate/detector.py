@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 def detector(
     data: Annotated[
-        str, typer.Option("--data", help="phantom, or inserted (synthetic nodes inserted into real CTs).")
+        str,
+        typer.Option(
+            "--data",
+            help="phantom; inserted (synthetic nodes inserted into real CTs); or chains (inserted nodes that touch, 10 chains a scan).",
+        ),
     ] = "phantom",
     cases: Annotated[int, typer.Option("--cases", min=1, help="Number of scans.")] = 100,
     insert: InsertInto = None,
@@ -107,9 +111,9 @@ def detector(
     if pictures is not None:
         print_result(*_draw(pictures, methods, insert, device, json))
         return
-    if data not in ("phantom", "inserted") or (data == "inserted") != bool(insert):
+    if data not in ("phantom", "inserted", "chains") or (data != "phantom") != bool(insert):
         raise InputError(
-            "Give --data phantom alone, or --data inserted with the CTs to insert nodes into (--insert-into)."
+            "Give --data phantom alone, or --data inserted or chains with the CTs to insert nodes into (--insert-into)."
         )
     if methods != ["network"] and (files or stacking):
         raise InputError("Compare weights and stacking with --method network alone.", parameter="method")
@@ -124,7 +128,10 @@ def detector(
         chosen["unet"] = UNetDetector(unet, device)
     with progress_bar() as progress:
         result = evaluate_detectors(
-            chosen, held_out(cases, insert or (), first, is_nodal=nodal), progress, stacking=stacking
+            chosen,
+            held_out(cases, insert or (), first, is_nodal=nodal, chains=data == "chains"),
+            progress,
+            stacking=stacking,
         )
     if out is not None:
         from oncotrack.evaluation import write_report

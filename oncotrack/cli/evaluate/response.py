@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from oncotrack.cli.options import Json
 from oncotrack.cli.output import print_result, progress_bar
+from oncotrack.errors import InputError
 from oncotrack.followup import DEFAULT_METHOD
 
 
 def response(
-    cases: Annotated[int, typer.Option("--cases", min=1, help="Number of synthetic patients.")] = 10,
+    cases: Annotated[int, typer.Option("--cases", min=1, help="Number of pairs of scans, or of courses.")] = 10,
     method: Annotated[
         str, typer.Option("--method", help="The follow-up method that finds the lesions.")
     ] = DEFAULT_METHOD,
     courses: Annotated[
         bool, typer.Option("--courses", help="Compare responses over five visits instead, with those of the truth.")
     ] = False,
+    insert: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--insert-into",
+            metavar="CT",
+            help="A real CT to insert lesions into and to move, instead of synthetic patients; repeatable.",
+        ),
+    ] = None,
     validation: Annotated[
         bool, typer.Option("--validation", help="Use the validation patients, not the test patients.")
     ] = False,
@@ -30,18 +40,20 @@ def response(
     Long axis, volume and mask of each accepted match, next to those of the baseline copied and to an ellipsoid on the
     baseline's diameters.
     """
-    from oncotrack.datasets.measured_visits import measured_courses, measured_phantoms
+    from oncotrack.datasets.measured_visits import measured_courses, measured_insertions, measured_phantoms
     from oncotrack.datasets.node_scans import HELD_OUT, TEST
     from oncotrack.evaluation.measured_courses import evaluate_measured_courses
     from oncotrack.evaluation.measured_follow_up import evaluate_measured_follow_up
     from oncotrack.followup.methods import tracker
 
+    if courses and insert:
+        raise InputError("Courses are made of synthetic patients. Leave out --courses or --insert-into.")
     first, chosen = HELD_OUT if validation else TEST, tracker(method)
     with progress_bar() as progress:
         if courses:
             result = evaluate_measured_courses(chosen, measured_courses(first, cases), count=cases, progress=progress)
         else:
-            pairs = measured_phantoms(first, cases)
+            pairs = measured_insertions(insert, first, cases) if insert else measured_phantoms(first, cases)
             result = evaluate_measured_follow_up(chosen, pairs, count=cases, progress=progress)
     print_result(result, json, dict(_course_lines(result) if courses else _lines(result)))
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from oncotrack.background import arrays
-from oncotrack.background.isolation import isolated
+from oncotrack.background.isolation import isolated, isolated_stack
 from oncotrack.errors import InputError
 from oncotrack.images.dicom.headers import DicomFile, integer, read_header, text
 from oncotrack.images.dicom.listing import list_series
@@ -106,7 +106,7 @@ def open_series(
     return volume, chosen
 
 
-@isolated
+@isolated_stack
 def read(series: Series, *, resample: bool = False) -> Volume:
     """Read a series as a volume, float32.
 
@@ -131,10 +131,18 @@ def read(series: Series, *, resample: bool = False) -> Volume:
             "regular grid.",
             parameter="resample",
         )
-    array = arrays.empty(series.size[::-1], np.float32)
-    pixels = PixelReader()
-    for image, frame in zip(array, series.frames, strict=True):
-        pixels.read_into(frame, image)
+    pixels, frames, ends = PixelReader(), series.frames, []
+
+    def _fill(number: int, image: np.ndarray) -> None:
+        pixels.read_into(frames[number], image)
+        ends.append((image.min(), image.max()))
+        if not np.isfinite(ends[-1]).all():
+            raise InputError(
+                f"{series.path}: the slice {frames[number].name} has invalid values (NaN or infinite). Export the series again."
+            )
+
+    stack = arrays.filled if series.needs_resampling else arrays.stacked
+    array = stack(series.size[::-1], np.float32, _fill)
     metadata = _metadata(series)
     origin, spacing = grid.origin, series.spacing
     if series.needs_resampling:
@@ -146,7 +154,10 @@ def read(series: Series, *, resample: bool = False) -> Volume:
         )
     direction = lps_to_ras(grid.axes.T).T
     geometry = Geometry.from_values(array.shape[::-1], spacing, lps_to_ras(origin), direction)
-    return Volume(array, geometry, series.name, series.modality, metadata)
+    volume = Volume(array, geometry, series.name, series.modality, metadata)
+    if not series.needs_resampling:
+        volume.__dict__["ends"] = float(np.min(ends)), float(np.max(ends))
+    return volume
 
 
 def _metadata(series: Series) -> dict[str, str]:

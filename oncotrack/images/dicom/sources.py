@@ -58,7 +58,8 @@ def files_of(path: Path) -> Files:
     if path.is_dir():
         return Files(list(_walk(path)))
     if not path.is_file():
-        raise InputError(f"{path} does not exist. Check the path.")
+        what = "is a pipe or a device and no file" if path.exists() else "does not exist"
+        raise InputError(f"{path} {what}. Check the path.")
     if path.name.upper() in ("DICOMDIR", "DICOMDIR."):
         return _from_dicomdir(path)
     if zipfile.is_zipfile(path):

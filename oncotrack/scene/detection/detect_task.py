@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from oncotrack.background.jobs import Progress
+from oncotrack.background.work_process import is_work_process_used
 from oncotrack.detection.detector import DETECTORS, Detector, detector_for
 from oncotrack.detection.detector import detector as make_detector
 from oncotrack.detection.shown import least_confidence
@@ -22,6 +23,15 @@ PETCT = "petct"
 """Name of the detector that reads CT, PET and primary tumour."""
 
 
+def _detector(make: Callable[..., Any], *args: Any) -> Any:
+    """Return a detector; it runs in the work process where one is used."""
+    if is_work_process_used():
+        from oncotrack.detection.remote import remote_detector
+
+        return remote_detector(make, *args)
+    return make(*args)
+
+
 def petct_detector() -> Any:
     """Return the detector for PET/CT with the bundled weights."""
     from oncotrack.detection.petct.detector import PETCTDetector
@@ -30,8 +40,8 @@ def petct_detector() -> Any:
 
 
 FACTORIES: Mapping[str, Callable[[], Any]] = {
-    **{name: partial(make_detector, name) for name in DETECTORS},
-    PETCT: petct_detector,
+    **{name: partial(_detector, make_detector, name) for name in DETECTORS},
+    PETCT: partial(_detector, petct_detector),
 }
 """Factories of the detectors, by name; `detector_for` chooses one by the scan's modality, and the first is the fallback. That
 of `PETCT` is used where a PET belongs to the scan."""

@@ -63,6 +63,8 @@ class ArchiveSession:
 
     Attributes
     ----------
+    folder : Path
+        As given; another one counts from the next `load_task` on.
     studies : list of FoundStudy
         What the last search found, newest first.
     roles : dict of str to str
@@ -70,7 +72,7 @@ class ArchiveSession:
     """
 
     def __init__(self, folder: Path, outbox: Path | None = None) -> None:
-        self._folder, self._outbox = folder, outbox
+        self.folder, self._outbox = folder, outbox
         self.studies: list[FoundStudy] = []
         self.roles: dict[str, str] = {}
         self._name = ""
@@ -159,7 +161,7 @@ class ArchiveSession:
         if len({found.study.patient_id for _, found in chosen.values()}) > 1:
             raise InputError("The chosen series belong to different patients. Choose series of one patient.")
         results = _once(each for _, found in chosen.values() for each in found.results)
-        there = self._archive(self._name)
+        there, target = self._archive(self._name), self.folder
         wanted: list[tuple[str, SeriesEntry]] = [(role, each) for role, (each, _) in chosen.items()]
         wanted += [("", each) for each in results]
 
@@ -169,7 +171,7 @@ class ArchiveSession:
             weights = [max(each.instances, 1) for _, each in wanted]
             for number, (role, each) in enumerate(wanted):
                 start, stop = (sum(weights[: number + k]) / sum(weights) for k in (0, 1))
-                folder = retrieve_series(there, each, self._folder, part_of(progress, start, stop))
+                folder = retrieve_series(there, each, target, part_of(progress, start, stop))
                 if role:
                     scans[role] = folder
                 else:

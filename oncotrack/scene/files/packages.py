@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from oncotrack.errors import MissingPackageError
-from oncotrack.packages import TORCH, missing, required
+from oncotrack.packages import DICOM_AND_ARCHIVES, TORCH, missing, required
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,29 @@ def install(tool: Tool, packages: Installer, torch: Installer) -> None:
     _install(missing(required()), packages, refused, failed)
     if tool.without_torch:
         _install(missing([TORCH]), torch, _without_torch(tool), _without_torch(tool))
+
+
+def install_archives(packages: Installer) -> None:
+    """Install what DICOM objects and archives need and Slicer lacks.
+
+    Parameters
+    ----------
+    packages : callable
+        Installs requirements.
+
+    Raises
+    ------
+    MissingPackageError
+        The reader refused, there is no network, or a package is still missing.
+    """
+    works = "DICOM objects and archives cannot be used; everything else works as before."
+    _install(
+        missing(DICOM_AND_ARCHIVES),
+        packages,
+        f"The packages were not installed, so {works} Press Install packages to try again.",
+        f"The packages could not be installed, so {works} Check the network and press Install packages again. Slicer's error "
+        "log has the details.",
+    )
 
 
 def trackers() -> dict[str, Callable]:

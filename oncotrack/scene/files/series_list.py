@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oncotrack.background.isolation import isolated
+from oncotrack.background.isolation import isolated_stack
 from oncotrack.errors import InputError
 
 if TYPE_CHECKING:
@@ -149,7 +149,7 @@ class SeriesChoice:
         return thumbnail(found) if found else None
 
 
-@isolated
+@isolated_stack
 def open_scan(source: ScanSource) -> Volume | SeriesChoice:
     """Read a scan, or return the question that the reader must answer first.
 

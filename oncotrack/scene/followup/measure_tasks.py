@@ -21,7 +21,7 @@ def may_be_measured(finding: Finding, baseline_id: str, followup_id: str) -> boo
     before, match = finding.at(baseline_id), finding.at(followup_id)
     if before is None or match is None or not (before.is_there and match.is_there):
         return False
-    return not (match.is_decided and match.is_measured)
+    return not (match.is_decided and match.is_measured) or match.is_size_proposed
 
 
 class MeasureTasks:
@@ -42,7 +42,8 @@ class MeasureTasks:
         """Return the task that proposes mask and diameters of matches, one step of undo named `text`.
 
         A lesion without a mask at baseline gets one there too. A size that a reader drew, edited or accepted is kept, and so
-        is a finding that was changed while the task ran. Applying it returns the findings.
+        is a finding that was changed while the task ran. Where one of several cannot be measured, the others are, and
+        the nodes' `refused` says why it was not. Applying it returns the findings.
 
         Raises
         ------
@@ -54,20 +55,29 @@ class MeasureTasks:
             _check(finding, *ids)
         scans = self._choice.scans()
 
-        def work(progress: Progress) -> list[tuple[Observation, Observation]]:
+        failed: list[InputError] = []
+
+        def work(progress: Progress) -> list[tuple[Observation, Observation] | None]:
             pair = scans.pair
+            failed.clear()
             pair.registration(part_of(progress, 0.0, _REGISTERING))
-            measured = []
+            measured: list[tuple[Observation, Observation] | None] = []
             for number, finding in enumerate(findings):
                 done = _REGISTERING + (1 - _REGISTERING) * number / len(findings)
                 progress(done, lesion_message(number, len(findings)) or "Fitting the mask to the follow-up")
-                before = finding.observation(ids[0])
-                if before.mask is None:
-                    before = measure_start(pair.baseline, before)
-                measured.append((before, measure_match(pair, before, finding.observation(ids[1]))))
+                try:
+                    before = finding.observation(ids[0])
+                    if before.mask is None:
+                        before = measure_start(pair.baseline, before)
+                    measured.append((before, measure_match(pair, before, finding.observation(ids[1]))))
+                except InputError as error:
+                    failed.append(InputError(f"{finding.label} was not measured. {error}"))
+                    measured.append(None)
+            if len(failed) == len(findings):
+                raise failed[0]
             return measured
 
-        def apply(measured: list[tuple[Observation, Observation]]) -> tuple[Finding, ...]:
+        def apply(measured: list[tuple[Observation, Observation] | None]) -> tuple[Finding, ...]:
             if not scans.is_of(self._choice.baseline, self._choice.followup):
                 raise InputError("The scans were changed meanwhile, so the measurement was discarded. Measure again.")
             if (registration := scans.registration) is not None:
@@ -75,12 +85,14 @@ class MeasureTasks:
             known = self._nodes.findings
             with known.group(text):
                 for finding, seen in zip(findings, measured, strict=True):
-                    if known.is_still(finding, *ids):
+                    if seen is not None and known.is_still(finding, *ids):
                         for time_point, observation in zip(ids, seen, strict=True):
                             known.observe(finding.uid, time_point, observation)
             left = tuple(known[finding.uid] for finding in findings if finding.uid in known)
             if left:
                 self._go_to(left[0].uid)
+            if failed:
+                self._nodes.refused.emit(InputError(" ".join(map(str, failed))))
             return left
 
         return Task("Measuring", work, apply)

@@ -11,10 +11,11 @@ class ReviewCommands(FindingCommands):
 
     Attributes
     ----------
-    followup_id : str
-        Time point of the scan with the matches.
+    baseline_id, followup_id : str
+        Time points of the scan with the lesions and of the scan with the matches.
     """
 
+    baseline_id: str
     followup_id: str
 
     @property
@@ -35,6 +36,15 @@ class ReviewCommands(FindingCommands):
     def mark_absent(self, uid: str = "") -> None:
         """Record that a lesion is no longer present in the follow-up."""
         self._decide(uid, State.ABSENT)
+
+    def _decide(self, uid: str, state: State) -> None:
+        """Decide on a match; who accepts it accepts the size that was proposed for the lesion at baseline, too."""
+        finding = self._finding(uid)
+        with self.findings.group(f"mark {finding.label} {state.value}"):
+            super()._decide(finding.uid, state)
+            before = finding.at(self.baseline_id)
+            if state is State.ACCEPTED and before is not None and before.is_size_proposed:
+                self.findings.set_state(finding.uid, self.baseline_id, state, self.reader or "reader")
 
     def remove_everywhere(self, uid: str = "") -> None:
         """Remove a finding from all time points."""

@@ -67,6 +67,13 @@ class ThirdVisit:
         return tuple(volume for volume in self._choice.visits if volume not in shown)
 
     @property
+    def place(self) -> int:
+        """Its place among the three visits that are shown, 0 to 2 from the earliest; 0 while there is none."""
+        visits, shown = self._choice.visits, (self._choice.baseline, self._choice.followup)
+        volume = self.volume
+        return sum(visits.index(each) < visits.index(volume) for each in shown if each in visits) if volume else 0
+
+    @property
     def time_point(self) -> str:
         """Its time point in every finding; "" while there is none."""
         volume = self.volume
@@ -85,6 +92,11 @@ class ThirdVisit:
         if not self.candidates:
             raise InputError("The patient has two visits. Open an additional visit first.")
         self._is_shown, self._chosen = True, volume
+        self.changed.emit()
+
+    def show_when_possible(self) -> None:
+        """Show the nearest of the other visits, now or as soon as there is one."""
+        self._is_shown, self._chosen = True, None
         self.changed.emit()
 
     def hide(self) -> None:

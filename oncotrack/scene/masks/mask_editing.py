@@ -12,7 +12,7 @@ from undo_stack import Signal
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Kind, Observation, State
-from oncotrack.findings.observation_edits import edited_by_reader
+from oncotrack.findings.observation_edits import edited_by_reader, with_proposed_size
 from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import RecistAxes
 from oncotrack.masks.cleaning import filled, smoothed
@@ -110,7 +110,11 @@ class MaskEditing(ScanSession):
                 "Remove the mask first, or draw other diameters."
             )
         mask = propose_mask(image, seen)
-        self._observe(finding.uid, with_mask(seen, mask, measure(mask).axes), f"suggest a mask of {finding.label}")
+        self._observe(
+            finding.uid,
+            with_proposed_size(with_mask(seen, mask, measure(mask).axes)),
+            f"suggest a mask of {finding.label}",
+        )
 
     def rebuild(self) -> None:
         """Replace the current finding's mask by one in a single slice, made from its axes."""

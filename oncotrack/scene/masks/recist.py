@@ -155,7 +155,7 @@ class RecistScene(MaskEditing):
             self._observe(finding.uid, seen, f"draw the diameters of {finding.label}")
         else:
             finding = self.add(with_mask(None, mask, axes))
-        self.nodes.select(finding.uid)
+        self.go_to(finding.uid)  # the other views too
         self._warn(axes)
 
     def _is_of_current(self, axes: RecistAxes) -> bool:

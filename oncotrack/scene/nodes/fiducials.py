@@ -25,7 +25,7 @@ OTHER_COLOUR = (0.35, 0.75, 1.0)
 PENDING = "pending"
 """Description of a point whose finding is still being searched for."""
 
-_STATES = ("not found (program)", "absent (reader)", *(state.value for state in State))
+_STATES = ("size proposed", "not found (program)", "absent (reader)", *(state.value for state in State))
 _STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATES))}))?( (box )?[\d.]+( mm)?( x [\d.]+)? mm)?$")
 _NEAR_MM = 1e-4
 _LABELS: WeakKeyDictionary[slicer.vtkMRMLMarkupsFiducialNode, dict[str, tuple[Finding, str, str]]] = WeakKeyDictionary()
@@ -33,12 +33,14 @@ Edit = Callable[[], object]
 
 
 def label_with_state(label: str, observation: Observation, visit: str = "") -> str:
-    """Return a finding's label with state and long x short axis: "L 1 proposed", "L 1 accepted 14.6 mm x 8.2 mm".
+    """Return a finding's label with state and long x short axis: "L 1 proposed", "L 1 size proposed 14.6 mm x 8.2 mm".
 
     A point that the reader placed, which needs no decision, has the name of its visit instead: "L 1 (baseline)".
     """
     is_placed = observation.state is State.ACCEPTED and not (observation.evidence or observation.provenance.method)
-    words = f"({visit})" if is_placed and visit else state(observation)
+    words = (
+        f"({visit})" if is_placed and visit else "size proposed" if observation.is_size_proposed else state(observation)
+    )
     size = axes_text(observation) if observation.is_there else ""
     return f"{label} {words} {size}".rstrip()
 

@@ -35,7 +35,7 @@ from oncotrack.scene.nodes.shapes import (
     style_shape,
 )
 from oncotrack.scene.nodes.table import FindingsTable
-from oncotrack.scene.nodes.time_points import leave_study, put_into_study
+from oncotrack.scene.nodes.time_points import leave_study, put_into_study, volumes_by_time_point
 
 FIDUCIALS = "centres"
 """`NodeKey.part` of a time point's fiducial node; saved scenes contain this value."""
@@ -231,6 +231,7 @@ class FindingNodes:
     def _use_list(self, findings: FindingList) -> None:
         self.findings.changed.disconnect(self._on_list_changed)
         self.findings = findings
+        self.findings.window_at = self._window_at
         self.findings.changed.connect(self._on_list_changed)
         self._current = read_current(self.registry, findings)
         self._shown.clear()
@@ -314,6 +315,12 @@ class FindingNodes:
         if registry.find(LIST) not in (None, known):
             self.registry = registry
             self._use_list(self._load_list())
+
+    def _window_at(self, time_point: str) -> tuple[float, float] | None:
+        """Return width and level of the window that the scan of a time point is shown in; None where it is not open."""
+        volume = volumes_by_time_point(self.scene).get(time_point)
+        display = volume.GetDisplayNode() if volume else None
+        return (display.GetWindow(), display.GetLevel()) if display else None
 
     def _put_into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
         for known in self.findings.time_points:

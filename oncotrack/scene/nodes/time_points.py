@@ -6,12 +6,14 @@ from collections.abc import Collection, Sequence
 
 import slicer
 
+from oncotrack.findings.contrast import contrast_phase
 from oncotrack.findings.dates import day_text
 from oncotrack.findings.finding import TimePoint
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.patient import Patient
 from oncotrack.findings.scans import slice_mm
 from oncotrack.scene.nodes.node_registry import TIME_POINT
-from oncotrack.scene.nodes.volumes import metadata
+from oncotrack.scene.nodes.volumes import OF_SLICER, metadata, patient
 
 _UID = "OncoTrack"
 
@@ -46,8 +48,9 @@ def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList,
     free = free_label(label, {time_point.label for time_point in findings.time_points})
     thickness = slice_mm(about["thickness"], volume.GetSpacing())
     return TimePoint(
-        time_point_id(volume), free, volume.GetName(), about["date"], about["series_uid"], slice_mm=thickness
-    )
+        time_point_id(volume), free, volume.GetName(), about["date"], about["series_uid"], slice_mm=thickness,
+        contrast=contrast_phase(about),
+    )  # fmt: skip
 
 
 def free_label(label: str, taken: Collection[str]) -> str:
@@ -75,12 +78,33 @@ def study_item(scene: slicer.vtkMRMLScene, time_point: TimePoint) -> int:
     return item
 
 
+def patient_item(scene: slicer.vtkMRMLScene, who: Patient) -> int:
+    """Return the subject hierarchy's item of a patient, with Slicer's own attributes, created on the first call; 0 for an unknown one."""
+    if not who.is_known:
+        return 0
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+    own = f"patient {who.id} {who.name} {who.birth_date}"
+    item = (who.id and hierarchy.GetItemByUID("DICOM", who.id)) or hierarchy.GetItemByUID(_UID, own)
+    if not item:
+        name = f"{who.shown_name or 'Patient'} ({who.id})" if who.id else who.shown_name or "Patient"
+        item = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), name)
+        hierarchy.SetItemUID(item, _UID, own)
+        known = {"patient_id": who.id, "patient_name": who.name, "birth_date": who.birth_date, "sex": who.sex}
+        for key, value in known.items():
+            if value:
+                hierarchy.SetItemAttribute(item, OF_SLICER[key], value)
+    return item
+
+
 def put_into_study(node: slicer.vtkMRMLNode, time_point: TimePoint) -> None:
-    """Put a node below its time point's study; a scan that belongs to a DICOM study already stays there."""
+    """Put a node below its time point's study, and a scan's study below its patient; what belongs to a DICOM study stays there."""
     scene = node.GetScene()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
     item = hierarchy.GetItemByDataNode(node)
     study = study_item(scene, time_point)
+    is_free = hierarchy.GetItemParent(study) == hierarchy.GetSceneItemID()
+    if is_free and node.IsA("vtkMRMLVolumeNode") and (owner := patient_item(scene, patient(node))):
+        hierarchy.SetItemParent(study, owner)
     if not item:
         hierarchy.CreateItem(study, node)
     elif hierarchy.GetItemParent(item) == hierarchy.GetSceneItemID():

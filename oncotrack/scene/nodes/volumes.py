@@ -18,10 +18,10 @@ _PREFIX = "OncoTrack."
 _STORED = (
     "path", "date", "time", "series_uid", "description", "part", "thickness", "kernel",
     "patient_id", "patient_name", "birth_date", "sex", "resampled", "notice", "single_slice", "units", "suv",
-    "weight", "height", "frame_of_reference",
+    "weight", "height", "frame_of_reference", "contrast",
 )  # fmt: skip
 """Keys of `Volume.metadata` that a volume node keeps as attributes."""
-_OF_SLICER = {
+OF_SLICER = {
     "date": "DICOM.StudyDate",
     "patient_id": "DICOM.PatientID",
     "patient_name": "DICOM.PatientName",
@@ -115,7 +115,7 @@ def modality(node: slicer.vtkMRMLVolumeNode) -> str:
 def metadata(node: slicer.vtkMRMLVolumeNode) -> dict[str, str]:
     """Return what is known of a scan beside its voxels, by the keys of `Volume.metadata`; "" for what is unknown."""
     known = {key: node.GetAttribute(_PREFIX + key) or "" for key in _STORED}
-    unknown = {key: attribute for key, attribute in _OF_SLICER.items() if not known[key]}
+    unknown = {key: attribute for key, attribute in OF_SLICER.items() if not known[key]}
     return known | dict(zip(unknown, _dicom(node, *unknown.values()), strict=True)) if unknown else known
 
 

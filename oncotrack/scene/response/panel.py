@@ -50,6 +50,7 @@ class Judged:
     short_mm: str
     judgement: str
     merged_with: str
+    split_from: str
     is_equivocal: bool
     is_larger: bool
     is_absent: bool
@@ -133,6 +134,7 @@ def judged(session: ResponseScene) -> Judged | None:
         length_text(seen.short_axis) if seen and seen.is_measured else "",
         about.judgement.value if about else "",
         about.merged_with if about else "",
+        finding.split_from,
         bool(about and about.is_equivocal),
         bool(about and about.is_larger),
         bool(seen and seen.state is State.ABSENT),
@@ -146,10 +148,26 @@ def about(session: ResponseScene, finding: Finding) -> str:
 
 
 def others(session: ResponseScene) -> list[dict[str, str]]:
-    """Return the other findings with the current one's role, as choices of what it has merged with."""
+    """Return the other findings with the current one's role, as choices of what it has merged with or split from."""
     current = session.session.current
     alike = (f for f in session.session.findings if current and f.role is current.role and f.uid != current.uid)
     return [{"title": finding.label, "value": finding.uid} for finding in alike]
+
+
+def relations(session: ResponseScene) -> list[tuple[str, tuple]]:
+    """Return what the current finding can be to others, each in words and as method and arguments of `ResponseScene`."""
+    finding = session.session.current
+    if finding is None:
+        return []
+    seen = finding.at(session.visits[session.shown].id) if session.shown >= 0 else None
+    is_merged = seen is not None and bool(seen.assessment.merged_with)
+    found: list[tuple[str, tuple]] = [
+        ("No part of another lesion", ("judge", "") if is_merged else ("set_split", "")),
+    ]
+    for other in others(session):
+        found.append((f"Merged with {other['title']}", ("judge", Judgement.MERGED.value, "", -1, other["value"])))
+        found.append((f"Fragment of {other['title']}", ("set_split", other["value"])))
+    return found
 
 
 def copied(session: ResponseScene) -> tuple[str, str]:
@@ -162,7 +180,7 @@ def possible_methods(session: ResponseScene) -> frozenset[str]:
     """Return the names of the methods of `ResponseScene` that can be called now; a panel disables the others."""
     names = {"choose_criteria"}
     if session.session.current:
-        names |= {"toggle_target", "set_role", "set_site"}
+        names |= {"toggle_target", "set_role", "set_site", "set_split"}
         if session.shown >= 0:
             names |= {"judge", "set_equivocal", "set_larger", "mark_gone"}
     if len(session.visits) > 1:
@@ -177,7 +195,7 @@ def _lesion_line(session: ResponseScene, finding: Finding, head: str, cells: tup
     texts = cells or tuple(axes_text(each) if each and each.is_there else "-" for each in seen)
     tips = [_tip(session, finding, n) for n in range(len(seen))]
     marked = tuple(
-        f"{text} (proposed)" if each is not None and each.state is State.PROPOSED else text
+        f"{text} (proposed)" if each is not None and each.is_proposal else text
         for text, each in zip(texts, seen, strict=True)
     )
     return ResponseLine(finding.uid, head, marked, tuple(tips))

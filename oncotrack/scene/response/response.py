@@ -142,6 +142,20 @@ class ResponseScene:
         text = f"mark {{}} as {judgement.value or 'measured'}"
         self._assess(uid, visit, text, judgement=judgement, merged_with=merged_with)
 
+    def set_split(self, other: str = "", uid: str = "") -> None:
+        """Say that a finding is a fragment of another one ("" for none); the fragments of a lesion are added up.
+
+        Raises
+        ------
+        InputError
+            The other one is not in the list, is the same one, or is a fragment itself.
+        """
+        finding, findings = self._finding(uid), self.session.findings
+        if other and (other == finding.uid or other not in findings or findings[other].split_from):
+            raise InputError("Choose the lesion that has split: another one of the list that is no fragment itself.")
+        what = f"a fragment of {findings[other].label}" if other else "no fragment"
+        findings.update(finding.uid, f"mark {finding.label} as {what}", split_from=other)
+
     def set_equivocal(self, is_equivocal: bool, uid: str = "", visit: int = -1) -> None:
         """Say whether a new lesion, or a progression, is only suspected."""
         self._assess(

@@ -68,15 +68,15 @@ def places(
     reserved : sequence of Rectangle
         What labels should not cover, such as the text in the corners.
     """
-    extents = [each.extent for each in named]
+    fixed = np.array([*(each.extent for each in named), *taken], float).reshape(-1, 4)
     result: list[Place | None] = []
     drawn: list[Rectangle] = []
     for own, each in enumerate(named):
-        others = [extent for index, extent in enumerate(extents) if index != own]
+        covered = np.concatenate([fixed, np.array(drawn).reshape(-1, 4)])
         best = None
-        for wording, text_size in enumerate(each.sizes):
-            cost, place = _best(each.extent, text_size, wording, size, [*others, *taken], drawn, reserved)
-            if best is None or cost < best[0] - _FREE:
+        for wording in range(len(each.sizes)):
+            cost, place = _best(each, wording, size, covered, own, reserved)
+            if best is None or cost < max(best[0] - _FREE, _FREE):  # a free place is better than any other
                 best = cost, place
             if cost < _FREE:
                 break
@@ -89,16 +89,14 @@ def places(
 
 
 def _best(
-    extent: Rectangle,
-    text_size: tuple[float, float],
-    wording: int,
-    size: tuple[int, int],
-    lesions: Sequence[Rectangle],
-    labels: Sequence[Rectangle],
-    reserved: Sequence[Rectangle],
+    named: Named, wording: int, size: tuple[int, int], covered: np.ndarray, own: int, reserved: Sequence[Rectangle]
 ) -> tuple[float, Place]:
-    """Return the place of least cost for one wording; its cost is below `_FREE` when it covers nothing."""
-    width, height = text_size
+    """Return the place of least cost for one wording; its cost is below `_FREE` when it covers nothing.
+
+    `covered` are the lesions, of which `own` is the one that is named, and the labels, (N, 4). Lines are looked at only as
+    long as they may decide; lists of hundreds of findings need that.
+    """
+    extent, (width, height) = named.extent, named.sizes[wording]
     left, bottom, right, top = extent
     rectangles, costs = [], []
     for step, gap in enumerate(_GAPS):
@@ -110,23 +108,30 @@ def _best(
             rectangles.append((x, y, x + width, y + height))
             costs.append(step * _FAR + order * _SIDE)
     boxes, area = np.array(rectangles), width * height
+    low, high = np.minimum(boxes.min(0), extent)[:2], np.maximum(boxes.max(0), extent)[2:]
+    near = ((covered[:, :2] <= high) & (covered[:, 2:] >= low)).all(1)
     cost = np.array(costs) + _COVERED * max(0.0, width + 2.0 - size[0]) / width  # what the view cuts off
-    cost += _COVERED * _overlaps(boxes, [extent, *lesions, *labels]).sum(1) / area
-    cost += _CORNER * np.minimum(3 * _overlaps(boxes, reserved).sum(1) / area, 1.0)
-    lines = [_line(extent, box) for box in rectangles]
-    cost += _LINE_COVERED * _crossed(lines, [*lesions, *labels])
-    index = int(cost.argmin())
-    return float(cost[index]), Place(wording, rectangles[index], lines[index])
+    cost += _COVERED * _overlaps(boxes, covered[near]).sum(1) / area
+    cost += _CORNER * np.minimum(3 * _overlaps(boxes, np.array(reserved).reshape(-1, 4)).sum(1) / area, 1.0)
+    near[own] = False
+    best: tuple[float, Place] | None = None
+    for index in np.argsort(cost, kind="stable"):
+        if best is not None and (cost[index] >= best[0] or (cost[index] >= _FREE and not named.must_show)):
+            break  # no line can make it better
+        line = _line(extent, rectangles[index])
+        total = float(cost[index] + _LINE_COVERED * _crossed([line], covered[near])[0])
+        if best is None or total < best[0]:
+            best = total, Place(wording, rectangles[index], line)
+    assert best is not None, "there are places to choose from"
+    return best
 
 
-def _overlaps(boxes: np.ndarray, others: Sequence[Rectangle]) -> np.ndarray:
+def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the area in common of each box with each other rectangle, (boxes, others) pixels²."""
-    if not others:
-        return np.zeros((len(boxes), 1))
-    other = np.array(others)
-    low = np.maximum(boxes[:, None, :2], other[None, :, :2])
-    high = np.minimum(boxes[:, None, 2:], other[None, :, 2:])
-    return np.clip(high - low, 0, None).prod(-1)
+    left, bottom, right, top = boxes.T[:, :, None]
+    width = np.minimum(right, others[:, 2]) - np.maximum(left, others[:, 0])
+    height = np.minimum(top, others[:, 3]) - np.maximum(bottom, others[:, 1])
+    return np.maximum(width, 0) * np.maximum(height, 0)
 
 
 def _line(extent: Rectangle, box: Rectangle) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -141,14 +146,10 @@ def _line(extent: Rectangle, box: Rectangle) -> tuple[tuple[float, float], tuple
     return (float(start[0]), float(start[1])), (float(end[0]), float(end[1]))
 
 
-def _crossed(
-    lines: Sequence[tuple[tuple[float, float], tuple[float, float]]], others: Sequence[Rectangle]
-) -> np.ndarray:
+def _crossed(lines: Sequence[tuple[tuple[float, float], tuple[float, float]]], others: np.ndarray) -> np.ndarray:
     """Return how much of each line runs through other rectangles, 0 to 1."""
-    if not others:
-        return np.zeros(len(lines))
     ends = np.array(lines)
     along = ends[:, :1] + np.linspace(0, 1, 9)[None, :, None] * (ends[:, 1:] - ends[:, :1])
-    other = np.array(others)
-    inside = (along[:, :, None] >= other[None, None, :, :2]) & (along[:, :, None] <= other[None, None, :, 2:])
-    return inside.all(-1).any(-1).mean(-1)
+    x, y = along[:, :, None, 0], along[:, :, None, 1]
+    inside = (x >= others[:, 0]) & (x <= others[:, 2]) & (y >= others[:, 1]) & (y <= others[:, 3])
+    return inside.any(-1).mean(-1)

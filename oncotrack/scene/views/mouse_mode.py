@@ -6,9 +6,9 @@ import slicer
 
 SELECT, WINDOW, SCROLL, PAN, ZOOM, SUV_WINDOW = "select", "window", "scroll", "pan", "zoom", "suv-window"
 LEFT_DRAGS = {
-    SELECT: "Select and mark",
+    SELECT: "Select, mark",
     WINDOW: "Window/level",
-    SUV_WINDOW: "Window of the PET",
+    SUV_WINDOW: "PET window",
     SCROLL: "Scroll",
     PAN: "Pan",
     ZOOM: "Zoom",

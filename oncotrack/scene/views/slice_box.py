@@ -16,6 +16,8 @@ from oncotrack.scene.nodes.volumes import to_vtk
 SLICE_BOX = NodeKey("slice box")
 _THICKNESS_MM = 0.5
 _NEAR_MM = 1e-3
+_HANDLE_SCALE = 1.0
+"""Size of the handles, per cent of the view: Slicer's own, 3, cover a node of 10 mm."""
 
 
 class SliceBoxHandle:
@@ -80,7 +82,8 @@ class SliceBoxHandle:
         display = node.GetDisplayNode()
         display.SetSaveWithScene(False)
         style_points(display, ())
-        display.SetGlyphScale(1.5)
+        display.SetGlyphScale(1.0)
+        display.SetInteractionHandleScale(_HANDLE_SCALE)
         display.SetColor(*CURRENT_COLOUR)
         display.SetFillVisibility(False)
         display.SetVisibility3D(False)

@@ -70,6 +70,12 @@
     window.trame.trigger("oncotrack.command", ["response_copy", copied]);
   });
 
+  // A narrow window has no room for the list of studies, the views and the panel.
+  document.addEventListener("click", function (event) {
+    const opens = event.target.closest?.("[data-command=show_studies], [data-in-menu=show_studies]");
+    if (opens && !state("is_browser_open") && window.innerWidth < 900) window.trame.state.set("is_panel_open", false);
+  });
+
   // The list of series: Escape cancels it wherever the focus is, the first one that can be opened gets the focus, and the
   // arrow keys move it.
   window.addEventListener("keydown", function (event) {
@@ -86,11 +92,16 @@
     rows(list)[rows(list).indexOf(event.target) + step]?.focus();
   });
 
-  // The picture of a view is named, for screen readers, as its view is.
+  // For screen readers, the picture of a view is named as its view is, and so are both ends of a range.
   new MutationObserver(function () {
     document.querySelectorAll(".layout-grid-item img").forEach(function (image) {
       const name = image.closest(".layout-grid-item").querySelector("[data-name]")?.dataset.name ?? "";
       if (image.alt !== name) image.alt = name;
+    });
+    document.querySelectorAll(".v-range-slider").forEach(function (range) {
+      const name = range.querySelector("label")?.innerText ?? "";
+      range.querySelectorAll("[role=slider]:not([aria-label])").forEach((end, index) =>
+        end.setAttribute("aria-label", name + (index ? " up to" : " from")));
     });
   }).observe(document.documentElement, { childList: true, subtree: true, attributeFilter: ["data-name"] });
 

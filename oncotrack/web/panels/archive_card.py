@@ -7,6 +7,7 @@ from collections.abc import Callable
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.files.exchange_text import NO_ARCHIVE, NO_STUDY
 from oncotrack.web.attributes import raw
 from oncotrack.web.roles import BASELINE, FOLLOWUP, VISIT
 
@@ -23,7 +24,7 @@ def build_archive_card(run: Callable[..., object]) -> None:
     """
     html.H2("Archive (PACS)")
     html.Div(
-        "No archive is set up: write archives.toml beside your settings (see docs/dicom.md).",
+        NO_ARCHIVE,
         v_if=("!archives.length",),
         classes="quiet mb-2",
     )
@@ -50,15 +51,12 @@ def build_archive_card(run: Callable[..., object]) -> None:
                 "Send results", size="small", variant="tonal", disabled=("!enabled.includes('send_results')",),
                 click=(run, "['send_results', archive]"), **raw(data_send="yes"),
             )  # fmt: skip
-        html.Div("No study matches.", v_if=("archive_searched && !archive_studies.length",), classes="quiet")
+        html.Div(NO_STUDY, v_if=("archive_searched && !archive_studies.length",), classes="quiet")
         with html.Div(
             v_for="study in archive_studies", key="study.uid", classes="mb-2", **raw(data_study=("study.uid",))
         ):
             html.Div("{{ study.title }}", style="font-weight: 600;")
-            html.Div(
-                "{{ study.patient }}{{ study.results ? ', with stored results' : '' }}",
-                classes="quiet",
-            )
+            html.Div("{{ study.patient }}", classes="quiet")
             with html.Div(v_for="series in study.series", key="series.uid", **raw(data_series=("series.uid",))):
                 html.Div("{{ series.text }}")
                 with html.Div(classes="d-flex flex-wrap mb-1", style="gap: 4px;"):

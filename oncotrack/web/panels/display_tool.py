@@ -11,7 +11,7 @@ from trame.widgets import vuetify3 as v
 
 from oncotrack.images.windows import CT_WINDOWS
 from oncotrack.scene.commands import PAGE, VIEW, commands_of
-from oncotrack.scene.views.mouse_mode import LEFT_DRAGS, WINDOW
+from oncotrack.scene.views.mouse_mode import LEFT_DRAGS, SUV_WINDOW, WINDOW
 from oncotrack.scene.views.scan_text import NONE, WITHOUT_NAMES
 from oncotrack.web.appearance import Appearance
 from oncotrack.web.attributes import raw
@@ -94,7 +94,7 @@ class DisplayTool:
             **raw(data_mouse_modes="yes"),
         ):
             for mode, title in LEFT_DRAGS.items():
-                v.VRadio(label=title, value=mode)
+                v.VRadio(label=title, value=mode, **({"v_if": ("pet.name",)} if mode == SUV_WINDOW else {}))
         self._cine.build()
         self._slab.build()
         html.H2("Window")
@@ -103,11 +103,12 @@ class DisplayTool:
                 v.VBtn(
                     f"{number} {window.name}",
                     size="small",
-                    variant=(f"window_name === '{window.name}' ? 'flat' : 'tonal'",),
+                    variant="tonal",
+                    color=(f"window_name === '{window.name}' ? 'accent' : undefined",),
                     title=f"{window.name}: width {window.width:g}, level {window.level:g} HU ({number})",
                     disabled=("!scan_names[0] && !scan_names[1]",),
                     click=(self._viewer.run, f"['window {number}']"),
-                    **raw(data_preset=window.name),
+                    **raw(data_preset=window.name, aria_pressed=(f"window_name === '{window.name}'",)),
                 )
         for name, label, low, high in (("width", "Width", 1, 4000), ("level", "Level", -1500, 3000)):
             v.VSlider(

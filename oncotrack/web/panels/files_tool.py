@@ -71,6 +71,7 @@ class FilesTool:
         with html.Div(v_if=("scan_names[0] || scan_names[1]",)):
             html.Div("{{ visit_names[0] || 'Baseline' }}: {{ scan_names[0] || 'none' }}", classes="quiet")
             html.Div("{{ visit_names[1] || 'Follow-up' }}: {{ scan_names[1] || 'none' }}", classes="quiet mb-2")
+            self._saving()
         html.H2("Open a file, DICOM folder or zip archive")
         v.VTextField(
             v_model=("typed",), label="Path", density="compact", variant="outlined", hide_details=True,
@@ -114,6 +115,10 @@ class FilesTool:
         ):
             with html.Label(title, classes="upload"):
                 html.Input(type="file", **raw("webkitdirectory", "multiple", data_upload=role))
+
+    def _saving(self) -> None:
+        """Create the buttons that save, and the links to what was saved."""
+        run = self._viewer.run
         html.H2("Save")
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
             for name, title in (
@@ -126,7 +131,7 @@ class FilesTool:
                     title, size="small", variant="tonal", disabled=(f"!enabled.includes('{name}')",), click=(run, f"['{name}']"),
                     **raw(data_save=name),
                 )  # fmt: skip
-        with html.Div(v_for="name in saved", key="name"):
+        with html.Div(v_for="name in saved", key="name", classes="mb-1"):
             html.A(
                 "{{ name }}",
                 href=("'saved/' + name",),

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from trame.widgets import html
-from trame.widgets import vuetify3 as v
 
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.rename_field import rename_field
@@ -68,7 +67,7 @@ def finding_rows(
         ),
     ):
         before()
-        v.VIcon(icon=("row.icon",), size="small", classes="mt-1", **raw(aria_hidden="true"))
+        html.I(classes=("['mdi', 'row-icon', row.icon]",), **raw(aria_hidden="true"))
         with html.Div(classes="finding-text"):
             with html.Button(
                 type="button",
@@ -85,12 +84,15 @@ def finding_rows(
 
 
 def row_button(title: str, icon: str, attribute: dict[str, str], **how: object) -> None:
-    """Create a small button in a row; its name for screen readers says to which finding it belongs."""
-    v.VBtn(
-        icon=icon,
-        size="x-small",
-        variant="text",
+    """Create a small button in a row; its name for screen readers says to which finding it belongs.
+
+    It is no component of Vuetify, of which thousands would take seconds to create.
+    """
+    with html.Button(
+        type="button",
+        classes="row-button",
         title=title,
         **how,
         **raw(aria_label=(f"'{title}: ' + row.label",), **attribute),
-    )
+    ):
+        html.I(classes=f"mdi {icon}", **raw(aria_hidden="true"))

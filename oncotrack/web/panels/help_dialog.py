@@ -19,18 +19,23 @@ _TOUR = (
      "check: how far a search back from the match misses your click."),
     ("Check it", "Accept it (A), reject it (X), or drag the mark to where it belongs. S swaps it with the next candidate, "
      "O records that the lesion is gone. Ctrl+Z undoes every step."),
-    ("Find lymph nodes", "Tab Nodes: Find lymph nodes proposes boxes on one scan. Check every one, and look for missed "
-     "nodes; the slider shows more or fewer."),
-    ("Measure anything", "Tab Measure: distance, two diameters, angle or region on any slice. The value under the mouse stands "
-     "in the corner of its view."),
-    ("Draw a mask", "Choose a finding. Tab Masks: Draw diameters, then click both ends of the long and of the short diameter "
-     "on it. A mask appears; Extend to 3D continues it on the neighbouring slices."),
-    ("Save", "Tab Files: findings (JSON and CSV), scene for 3D Slicer, report. Findings are also saved by themselves after "
-     "every edit, and offered again after a crash."),
+    ("Measure it", "Measure (=) under the match proposes mask, diameters and volume in both scans and gives the change; Measure "
+     "all does so for every finding. Drag the end of a diameter where it is wrong, then accept the size (A)."),
+    ("Save", "Save findings (Ctrl+S) writes JSON and CSV. Tab Files also writes a report, a scene for 3D Slicer and DICOM. "
+     "Findings are kept after every edit and offered again after a crash."),
+)  # fmt: skip
+_MORE = (
+    ("Response", "Give lesions a role: their sum, its change, and the response by RECIST 1.1 or iRECIST at each visit"),
+    ("Nodes", "Find lymph nodes proposes boxes on one scan: check every one, and look for missed nodes. PET is shown there"),
+    ("Masks", "Choose a finding, Draw diameters, click both ends of the long and of the short one: its mask appears, and "
+     "Extend to 3D continues it. Brush and eraser change it"),
+    ("Measure", "Distance, two diameters, angle or region on any slice"),
+    ("View", "Left mouse button, cine, slab, window, text on the images, link between the scans, light page, larger text"),
+    ("Files", "Open and save, archives (PACS), DICOM reports and segmentations"),
 )  # fmt: skip
 _MOUSE = (
     ("Wheel", "Next or previous slice; turned quickly it moves further"),
-    ("Left drag", "As chosen in the bar: select and mark, window/level, scroll, pan or zoom"),
+    ("Left drag", "As chosen in the bar: select or mark, window/level, scroll, pan or zoom"),
     ("Click in the baseline", "Follow the lesion (tab Findings)"),
     ("Drag a mark", "Move the finding or the end of a measurement"),
     ("Double click", "Show the view alone, or all views again"),
@@ -58,6 +63,8 @@ def help_dialog(viewer: Viewer) -> None:
             html.P(
                 "To try it without scans of your own, start oncotrack view without a path: it opens a sample patient."
             )
+            html.H2("What the tabs are for")
+            _table("Tabs", _MORE)
             html.H2("Mouse")
             _table("Mouse", _MOUSE)
             html.H2("Keys")

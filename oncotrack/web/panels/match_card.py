@@ -1,4 +1,4 @@
-"""The card of the current finding's match: position, reverse check and alternatives."""
+"""The card of the current finding's match: position, reverse check, doubts and alternatives."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ class MatchCard:
             html.Div("{{ match.place }}", classes="quiet")
             html.Div("Reverse check: {{ match.trust }}", v_if=("match.trust",), classes="quiet")
             html.Div("{{ match.reason }}", v_if=("match.reason",))
+            html.Div(
+                "⚠ {{ doubt }}", v_for="doubt in match.doubts", key="doubt", classes="doubt", **raw(data_doubt="yes")
+            )
             with html.Div(classes="d-flex flex-wrap my-1", style="gap: 6px;"):
                 v.VBtn(
                     _TABLE["search_again"].title,

@@ -71,7 +71,12 @@ class MeasureTool:
         html.P(
             "{{ measure_hint }}", classes="my-2", v_if=("measure_hint",), **raw(role="status", data_measure_hint="yes")
         )
-        html.P("Nothing is measured yet.", classes="quiet my-2", v_if=("!measurements.length && !measure_hint",))
+        html.P(
+            "Nothing is measured yet. Choose a tool, then click its points on any slice. To measure a lesion in both scans, use "
+            "Measure in the tab Findings.",
+            classes="quiet my-2",
+            v_if=("!measurements.length && !measure_hint",),
+        )
         finding_rows(
             self._viewer,
             "measurements",

@@ -46,7 +46,7 @@ class MethodCard:
         )  # fmt: skip
 
     def build(self) -> None:
-        """Create the selector, the description and two buttons."""
+        """Create the selector, two buttons, and the description, which is the tooltip of the selector once there are findings."""
         session = self._session
         items = [{"title": session.method.about(name).title, "value": name} for name in session.method.names]
         v.VSelect(
@@ -57,9 +57,9 @@ class MethodCard:
             variant="outlined",
             hide_details=True,
             classes="mb-1",
-            **raw(data_method="yes"),
+            **raw(data_method="yes", title=("method_tip",)),
         )
-        html.Div("{{ method_tip }}", classes="quiet mb-1")
+        html.Div("{{ method_tip }}", classes="quiet mb-1", v_if=("!findings.length",))
         with html.Div(classes="d-flex flex-wrap mb-2", style="gap: 6px;"):
             for command in self.commands:
                 v.VBtn(

@@ -108,7 +108,8 @@ class PETCard:
                     self._button(commands[name])
                 v.VBtn(
                     "Window by mouse", size="small", prepend_icon="mdi-contrast-circle",
-                    variant=(f"mouse_mode === '{SUV_WINDOW}' ? 'flat' : 'tonal'",),
+                    variant="tonal",
+                    color=(f"mouse_mode === '{SUV_WINDOW}' ? 'accent' : undefined",),
                     click=(self._viewer.run, f"['choose_mouse', mouse_mode === '{SUV_WINDOW}' ? '{SELECT}' : '{SUV_WINDOW}']"),
                     **raw(title="Drag with the left mouse button in a slice: sideways for the width of the SUV window, up and "
                                 "down for its level.", data_pet_window="yes"),

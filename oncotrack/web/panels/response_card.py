@@ -73,7 +73,8 @@ class ResponseCard:
                     command.title,
                     prepend_icon=command.icon,
                     size="small",
-                    variant=(f"{command.active} ? 'flat' : 'tonal'",) if command.active else "tonal",
+                    variant="tonal",
+                    color=(f"({command.active or 'false'}) ? 'accent' : undefined",),
                     title=command.tooltip,
                     disabled=(f"!({command.enabled})",),
                     click=(self._viewer.run, f"['{name}']"),
@@ -180,6 +181,13 @@ class ResponseCard:
                     self._viewer.run, f"['response_judge', '{merged}', judged.uid, response.shown, $event]"
                 ),
                 **raw(data_response="merged"),
+            )  # fmt: skip
+            v.VSelect(
+                model_value=("judged.split_from",), label="Fragment of",
+                items=("[{title: 'no other lesion', value: ''}].concat(judged.others || [])",), **_FIELD,
+                v_if=("(judged.others || []).length",),
+                update_modelValue=(self._viewer.run, "['response_split', $event, judged.uid]"),
+                **raw(data_response="split"),
             )  # fmt: skip
             for name, key, label in (
                 ("response_equivocal", "is_equivocal", "Suspected only (equivocal)"),

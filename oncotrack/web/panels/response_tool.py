@@ -69,6 +69,7 @@ class ResponseTool:
             page_command(_TABLE["response_role"], "mdi-tag-outline", self._set_role),
             page_command(_TABLE["response_site"], "mdi-human", session.set_site),
             page_command(_TABLE["response_judge"], "mdi-gavel", session.judge),
+            page_command(_TABLE["response_split"], "mdi-call-split", session.set_split),
             page_command(_TABLE["response_resize"], "mdi-ruler", self._resize),
             page_command(_TABLE["response_equivocal"], "mdi-help", session.set_equivocal),
             page_command(_TABLE["response_larger"], "mdi-arrow-expand", session.set_larger),

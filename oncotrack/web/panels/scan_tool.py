@@ -11,19 +11,21 @@ from typing import TYPE_CHECKING, Any
 import slicer
 from trame.widgets import vuetify3 as v
 
+from oncotrack.findings.visit_table import SIZE_PROPOSED
 from oncotrack.scene.commands import PAGE, ReaderCommand, commands_of
 from oncotrack.scene.nodes.tasks import Task
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.command_button import command_button
 from oncotrack.web.panels.finding_rows import RENAME, finding_rows, row_button
 from oncotrack.web.roles import BASELINE, FOLLOWUP
-from oncotrack.web.table_rows import STATES
+from oncotrack.web.table_rows import SIZE_PROPOSED_ICON, STATES
 from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 ICONS = {words.lower(): icon for words, icon in STATES.values()}
+ICONS |= {f"{words.lower()}{SIZE_PROPOSED}": SIZE_PROPOSED_ICON for words, _icon in STATES.values()}
 
 
 @dataclass(frozen=True)
