@@ -6,13 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
 import small_dicom
 
 from oncotrack.archive.entries import Entry, read_index, write_index
 from oncotrack.archive.index import index_archive
+from oncotrack.archive.retrieving import retrieve_archive
 from oncotrack.archive.selection import Rules, choose, sharpness
 from oncotrack.errors import InputError
+from oncotrack.pacs.archive import Query, SeriesEntry, StudyEntry
 
 FEW = Rules(least_slices=3)
 
@@ -176,3 +179,47 @@ def test_the_command_writes_the_index_and_prints_why_series_are_left_out(archive
     again = oncotrack("archive", "index", archive, "--rules", rules, "--workers", 1, "--out", path, "--json", "-")
     assert '"folders_unchanged": 8' in again.out
     assert oncotrack("archive", "index", tmp_path / "nowhere", "--out", path).code == 2
+
+
+def test_series_of_a_query_are_retrieved_once_and_indexed(archive, tmp_path):
+    found = index_archive(archive, FEW, processes=1)
+    pacs = KnownArchive([entry for entry in found.entries if entry.series_uid], archive)
+    root = tmp_path / "retrieved"
+    done = retrieve_archive(pacs, Query(date="20250101-20261231"), root, FEW)
+    assert (done.retrieved, done.known) == (7, 0)
+    assert done.left_out == {"It is of modality SR, not CT.": 1, "It has fewer than 3 images.": 1}
+    indexed = index_archive(root, FEW, processes=1)
+    read = [(entry.patient, entry.visit, entry.date, entry.series_uid) for entry in indexed.entries if entry.is_read]
+    assert read == [(e.patient, e.visit, e.date, e.series_uid) for e in found.entries if e.is_read]
+    again = retrieve_archive(pacs, Query(date="20250101-20261231"), root, FEW)
+    assert (again.retrieved, again.known) == (0, 7)
+
+
+class KnownArchive:
+    """An archive (PACS) that holds the series of an index, a report and a series of one image."""
+
+    name = "clinic"
+
+    def __init__(self, entries: list[Entry], root: Path) -> None:
+        self._entries, self._root = entries, root
+
+    def find_studies(self, query: Query) -> list[StudyEntry]:
+        studies = {entry.study_uid: entry for entry in self._entries}
+        return [StudyEntry(uid, entry.patient_id, date=entry.date) for uid, entry in studies.items()]
+
+    def find_series(self, study_uid: str) -> list[SeriesEntry]:
+        found = [
+            SeriesEntry(entry.series_uid, study_uid, entry.modality, instances=entry.slices)
+            for entry in self._entries
+            if entry.study_uid == study_uid
+        ]
+        if study_uid == self._entries[0].study_uid:
+            found += [SeriesEntry("2.25.1", study_uid, "SR"), SeriesEntry("2.25.2", study_uid, "CT", instances=1)]
+        return found
+
+    def find_instances(self, study_uid: str, series_uid: str) -> list[str]:
+        return [str(each.SOPInstanceUID) for each in self.retrieve(study_uid, series_uid)]
+
+    def retrieve(self, _study_uid: str, series_uid: str):
+        folder = next(entry.folder for entry in self._entries if entry.series_uid == series_uid)
+        return map(pydicom.dcmread, sorted((self._root / folder).iterdir()))

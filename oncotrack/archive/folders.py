@@ -28,7 +28,7 @@ def walk(root: Path) -> Iterator[tuple[str, str]]:
         names[:] = sorted(name for name in names if not name.startswith("."))
         if any(not name.startswith(".") for name in files):
             relative = Path(folder).relative_to(root).as_posix()
-            yield relative, _state(_files(Path(folder)))
+            yield relative, state_of(files_of(Path(folder)))
 
 
 def entries_of(root: Path, folders: Sequence[str], states: Sequence[str], only: str = "") -> list[Entry]:
@@ -44,7 +44,7 @@ def entries_of(root: Path, folders: Sequence[str], states: Sequence[str], only: 
         Series Instance UID; when given, other series are left out.
     """
     memo: dict[bytes, bytes] = {}
-    paths = [path for folder in folders for path in _files(root / folder)]
+    paths = [path for folder in folders for path in files_of(root / folder)]
     found = [file for path in paths if (file := read_header(path, memo)) is not None]
     name, state = "|".join(folders), "|".join(states)
     listed = list_series(found, {}, root / folders[0]) if found else []
@@ -54,6 +54,33 @@ def entries_of(root: Path, folders: Sequence[str], states: Sequence[str], only: 
     return [_entry(series, name, state) for series in listed]
 
 
+def files_of(folder: Path) -> list[Path]:
+    """Return the files of a folder, without hidden ones and DICOMDIRs, by name; subfolders are left out.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
+    """
+    with os.scandir(folder) as found:
+        return [Path(each.path) for each in sorted(found, key=lambda each: each.name) if _is_image(each)]
+
+
+def state_of(paths: Sequence[Path]) -> str:
+    """Return the digest of the names, sizes and times of files.
+
+    Parameters
+    ----------
+    paths : sequence of Path
+        The files.
+    """
+    digest = blake2b(digest_size=16)
+    for path in paths:
+        known = path.stat()
+        digest.update(f"{path.name}\0{known.st_size}\0{known.st_mtime_ns}\n".encode(errors="surrogateescape"))
+    return digest.hexdigest()
+
+
 def _entry(series: Series, folder: str, state: str) -> Entry:
     size, step = series.size or (0, 0, 0), series.spacing[2] if series.spacing else 0.0
     frames = series.frames
@@ -61,7 +88,7 @@ def _entry(series: Series, folder: str, state: str) -> Entry:
     return Entry(
         folder=folder,
         folder_state=state,
-        content=_state(series.files),
+        content=state_of(series.files),
         patient=series.patient_id or f"folder {folder.split('/')[0]}",
         patient_id=series.patient_id,
         patient_name=series.patient_name,
@@ -90,18 +117,5 @@ def _entry(series: Series, folder: str, state: str) -> Entry:
     )
 
 
-def _files(folder: Path) -> list[Path]:
-    with os.scandir(folder) as found:
-        return [Path(each.path) for each in sorted(found, key=lambda each: each.name) if _is_image(each)]
-
-
 def _is_image(entry: os.DirEntry) -> bool:
     return not entry.name.startswith(".") and entry.name.upper() != "DICOMDIR" and entry.is_file()
-
-
-def _state(paths: Sequence[Path]) -> str:
-    digest = blake2b(digest_size=16)
-    for path in paths:
-        known = path.stat()
-        digest.update(f"{path.name}\0{known.st_size}\0{known.st_mtime_ns}\n".encode(errors="surrogateescape"))
-    return digest.hexdigest()

@@ -56,7 +56,7 @@ class CommandGroup(TyperGroup):
         """Import a command; None when there is no such name."""
         if cmd_name not in COMMANDS[self.group]:
             return None
-        if cmd_name in GROUPS:
+        if self.group == "oncotrack" and cmd_name in GROUPS:
             return CommandGroup(name=cmd_name, help=GROUPS[cmd_name], no_args_is_help=True, rich_markup_mode=None)
         folder = "" if self.group == "oncotrack" else f"{self.group}."
         name = _MODULES.get(cmd_name) or cmd_name.replace("-", "_")

@@ -51,6 +51,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "archive": {
         "index": "Index the series of an archive, and choose which are read.",
+        "run": "Detect, follow and measure nodes of all patients of an index.",
     },
     "train": {
         "lntracker": "Train LN-Tracker, the lymph node detector for CT.",
@@ -69,6 +70,8 @@ COMMANDS: dict[str, dict[str, str]] = {
         "read": "Time opening a DICOM series and listing a study folder.",
         "dicom": "Time writing findings as DICOM, and retrieving from an archive.",
         "work": "Time a click to its match in the work process of Slicer.",
+        "archive": "Time an archive on Dask workers next to loops of commands.",
+        "work": "Time a click to its match through the work process of Slicer's modules.",
         "view": "Time the browser viewer: first page, new slice, click to match.",
         "phantom": "Compare synthetic patients with real ones: HU, noise, node sizes.",
     },

@@ -7,11 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from oncotrack.cli.output import print_message
-from oncotrack.cli.scan_checks import visit_labels
 from oncotrack.findings.finding import Observation, Provenance, State, point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.note import Note
-from oncotrack.findings.scans import time_point_of
+from oncotrack.findings.scans import time_point_of, visit_labels
 from oncotrack.followup.chain import Link, VisitPairs
 from oncotrack.followup.tracker import Match, ScanPair
 from oncotrack.images.volume import Volume

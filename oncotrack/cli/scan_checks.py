@@ -11,6 +11,7 @@ from oncotrack.errors import InputError
 from oncotrack.findings.finding import TimePoint
 from oncotrack.findings.note import Note, kept_order, order_question, patient_question, same_patient
 from oncotrack.findings.patient import Patient, agreement_text
+from oncotrack.findings.scans import visit_labels
 from oncotrack.images.volume import Volume
 
 
@@ -20,11 +21,6 @@ class CheckedScans:
 
     patient: str
     notes: tuple[Note, ...]
-
-
-def visit_labels(count: int) -> list[str]:
-    """Return "baseline", "follow-up", "follow-up 2" ..."""
-    return ["baseline", "follow-up", *(f"follow-up {n}" for n in range(2, count))][:count]
 
 
 def check_scans(paths: Sequence[Path], volumes: Sequence[Volume], reason: str) -> CheckedScans:

@@ -52,12 +52,20 @@ def view(
     pet: Annotated[
         Path | None, typer.Option("--pet", metavar="PET", help="PET of the baseline CT: DICOM, or a file in SUV.")
     ] = None,
+    worklist: Annotated[
+        Path | None,
+        typer.Option(
+            "--worklist", metavar="DIR", help="Results of oncotrack archive run: its patients, one after the other."
+        ),
+    ] = None,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the browser.")] = True,
 ) -> None:
     """Open the viewer in a browser.
 
     Where a scan is one of several series, the page asks which. It runs until Ctrl+C. Without scans it shows the scene of oncotrack demo, which is made first where it is missing.
     """
+    if worklist and baseline:
+        raise InputError("Open scans or a worklist, not both.", parameter="worklist")
     if importlib.util.find_spec("trame_slicer") is None:
         raise MissingPackageError(
             'The browser viewer needs the package trame-slicer. Install it with: pip install "oncotrack[web]"'
@@ -71,7 +79,7 @@ def view(
             raise InputError(f"{path} does not exist. Check the path.")
     wanted = (series or "", *(each or "" for each in series_of_followups(max(len(scans) - 1, 0), followup_series)))
     serve(
-        *(scans or [_demo_scene()]),
+        *(scans or ([] if worklist else [_demo_scene()])),
         series=wanted,
         resample=resample,
         folders=folder or (),
@@ -82,6 +90,7 @@ def view(
         pet=pet,
         allow_other_computers=allow_other_computers,
         public_address=public_address,
+        worklist=worklist,
     )
 
 

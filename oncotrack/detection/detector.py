@@ -110,7 +110,18 @@ def detector_for(volume: Volume) -> str:
     str
         One of `DETECTORS`.
     """
-    return "mr" if volume.modality == "MR" else DEFAULT_DETECTOR
+    return detector_for_modality(volume.modality)
+
+
+def detector_for_modality(modality: str) -> str:
+    """Return the name of the detector for scans of a DICOM modality, see `detector_for`.
+
+    Parameters
+    ----------
+    modality : str
+        "CT", "MR", ...
+    """
+    return "mr" if modality == "MR" else DEFAULT_DETECTOR
 
 
 def detector(

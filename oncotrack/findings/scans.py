@@ -9,6 +9,17 @@ from oncotrack.findings.finding import TimePoint
 from oncotrack.images.volume import Volume
 
 
+def visit_labels(count: int) -> list[str]:
+    """Return "baseline", "follow-up", "follow-up 2" and so on, the names of visits that have no other.
+
+    Parameters
+    ----------
+    count : int
+        Number of visits.
+    """
+    return ["baseline", "follow-up", *(f"follow-up {n}" for n in range(2, count))][:count]
+
+
 def time_point_of(image: Volume, id: str, label: str) -> TimePoint:
     """Return the time point of a scan.
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import scipy
 
+from oncotrack.errors import InputError
 from oncotrack.masks.ellipse import radius_of_mask
 
 SCALES = np.array((0.25, 0.4, 0.55, 0.7, 0.8, 0.9, 1.0))
@@ -47,6 +48,11 @@ class Shape:
         Radius of the circle of the same area, pixels.
     shifts : (S,) int ndarray
         The shifts that are tried along rows and along columns, pixels.
+
+    Raises
+    ------
+    InputError
+        The mask is too small to be scaled down.
     """
 
     def __init__(self, mask: np.ndarray) -> None:
@@ -89,7 +95,12 @@ class Shape:
         inside = self._transform(mask, Placement(scale))
         ring = self._transform((self.radius_profile > RING[0]) & (self.radius_profile < RING[1]), Placement(scale))
         weights = inside - OPPOSED * ring * (inside.sum() / max(float(ring.sum()), 1.0))
-        rows, columns = cast(tuple[slice, slice], scipy.ndimage.find_objects((weights != 0).astype(np.uint8))[0])
+        found = scipy.ndimage.find_objects((weights != 0).astype(np.uint8))
+        if not found:
+            raise InputError(
+                f"The lesion is too small for a mask in 3D: it covers {self._area} pixels in the slice of its diameters."
+            )
+        rows, columns = cast(tuple[slice, slice], found[0])
         return weights[rows, columns], columns.start, rows.start
 
     def _correlate(self, ratios: np.ndarray, weights: np.ndarray, column: int, row: int) -> np.ndarray:

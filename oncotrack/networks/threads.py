@@ -17,6 +17,26 @@ import torch
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+_most = 8
+
+
+def use_threads(count: int) -> None:
+    """Compute with this many threads in this process from now on, so that several processes share a computer.
+
+    Parameters
+    ----------
+    count : int
+        Threads of torch, OpenCV, ITK and `map_in_threads`; BLAS reads its number from the environment when it is loaded.
+    """
+    global _most
+    import cv2
+    import SimpleITK as sitk
+
+    _most = count
+    torch.set_num_threads(count)
+    cv2.setNumThreads(count)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(count)
+    os.environ["ITK_GLOBAL_DEFAULT_NUMBER_OF_THREADS"] = str(count)  # read by elastix when it runs first
 
 
 @contextmanager
@@ -51,7 +71,7 @@ def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], de
 
 def parallel_items() -> int:
     """Return how many items `map_in_threads` computes at once on the CPU."""
-    return min(os.cpu_count() or 1, 8)
+    return min(os.cpu_count() or 1, _most)
 
 
 def seeds(generator: torch.Generator, count: int, device: torch.device) -> list[torch.Generator]:

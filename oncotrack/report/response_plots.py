@@ -19,6 +19,7 @@ _DARK: Any = {"text.color": "#e8eaed", "axes.labelcolor": "#e8eaed", "axes.edgec
          "ytick.color": "#e8eaed", "grid.color": "#6b7580"}  # fmt: skip
 _MARKS = {"CR": "^", "PR": "^", "PD": "X"}
 _DAYS_PER_WEEK = 7
+_NAMED = 60  # patients of a waterfall plot whose names are written
 
 
 def group(response: str) -> str:
@@ -112,16 +113,33 @@ def plot_waterfall(results: Sequence[CourseResponse]) -> Any:
     -------
     matplotlib Figure
     """
-    known = sorted(
-        (r for r in results if r.best_change_percent is not None), key=lambda r: -(r.best_change_percent or 0)
+    return plot_changes(
+        [(r.course.name or str(n), r.best_change_percent, r.best.response.value) for n, r in enumerate(results, 1)]
     )
-    title = f"Best change from baseline, {len(known)} of {len(results)} patients"
-    figure, axes = _figure(title, "patient", "sum of diameters (%)", width=max(6.0, 0.35 * len(known) + 3))
-    for number, result in enumerate(known):
-        axes.bar(number, result.best_change_percent, color=COLOURS[group(result.best.response.value)], width=0.8)
-    axes.set_xticks(range(len(known)), [r.course.name or str(n + 1) for n, r in enumerate(known)], rotation=90)
+
+
+def plot_changes(patients: Sequence[tuple[str, float | None, str]]) -> Any:
+    """Draw a waterfall plot; patients are named below it up to a number that can be read.
+
+    Parameters
+    ----------
+    patients : sequence of (name, best change in per cent or None, best overall response)
+        Those without a change are left out and counted.
+
+    Returns
+    -------
+    matplotlib Figure
+    """
+    known = sorted((each for each in patients if each[1] is not None), key=lambda each: -(each[1] or 0))
+    title = f"Best change from baseline, {len(known)} of {len(patients)} patients"
+    is_named = len(known) <= _NAMED
+    width = max(6.0, 0.35 * len(known) + 3) if is_named else 24.0
+    figure, axes = _figure(title, "patient", "sum of diameters (%)", width=width)
+    colours = [COLOURS[group(response)] for _name, _change, response in known]
+    axes.bar(range(len(known)), [change for _name, change, _response in known], color=colours, width=0.8)
+    axes.set_xticks(*((range(len(known)), [name for name, *_ in known]) if is_named else ([], [])), rotation=90)
     _thresholds(axes)
-    _legend(axes, {group(r.best.response.value) for r in known})
+    _legend(axes, {group(response) for *_, response in known})
     return figure
 
 

@@ -608,6 +608,13 @@ COMMANDS = (
         (PAGE,),
     ),
     ReaderCommand("show_studies", "Studies", "Show the visits and the series in your folders, to hang them.", (PAGE,)),
+    ReaderCommand("open_patient", "Open", "Open this patient of the worklist.", (PAGE,)),
+    ReaderCommand("previous_patient", "Previous patient", "Open the previous patient of the worklist.", (PAGE,)),
+    ReaderCommand("next_patient", "Next patient", "Open the next patient of the worklist.", (PAGE,)),
+    ReaderCommand("mark_read", "Read", "Mark the open patient as read, or as not read.", (PAGE,)),
+    ReaderCommand(
+        "filter_worklist", "Filter", "Choose which patients the worklist shows, and in which order.", (PAGE,)
+    ),
     ReaderCommand("list_folder", "List", "List the series of a folder.", (PAGE,)),
     ReaderCommand("hang", "Hang", "Show this scan in a view.", (PAGE,)),
     ReaderCommand("help", "Help", "Show the tour, the mouse and the keys.", (PAGE,), "?"),

@@ -20,6 +20,7 @@ def serve(
     pet: Path | None = None,
     allow_other_computers: bool = False,
     public_address: str = "",
+    worklist: Path | None = None,
 ) -> None:
     """Serve the viewer until it is stopped (Ctrl+C), and print its address, which contains a token that works once.
 
@@ -52,6 +53,8 @@ def serve(
         The address of such a reverse proxy, "https://viewer.example.org".
     pet : Path, optional
         PET of the baseline CT: DICOM, or an image file that holds SUV.
+    worklist : Path, optional
+        Results of ``oncotrack archive run``, whose patients a tab lists. Findings of a patient are saved beside them.
 
     Raises
     ------
@@ -74,4 +77,5 @@ def serve(
         pet=pet,
         allow_other_computers=allow_other_computers,
         public_address=public_address,
+        worklist=worklist,
     )

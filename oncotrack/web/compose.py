@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from trame.ui.vuetify3 import VAppLayout
 from trame_client.ui.core import AbstractLayout
@@ -27,7 +28,13 @@ from oncotrack.web.viewer import Viewer
 
 
 def compose(
-    server: Server, page: VAppLayout, folders: Folders, results: Results, record: Record, reader: ReadAhead
+    server: Server,
+    page: VAppLayout,
+    folders: Folders,
+    results: Results,
+    record: Record,
+    reader: ReadAhead,
+    worklist: Path | None = None,
 ) -> tuple[Viewer, Files, StudyBrowser]:
     """Create the viewer on the running event loop and fill the page.
 
@@ -45,19 +52,27 @@ def compose(
         The log.
     reader : ReadAhead
         Reads scans.
+    worklist : Path, optional
+        Results of an archive, whose patients a tab lists.
     """
     with _each_element_once():
-        return _compose(server, page, folders, results, record, reader)
+        return _compose(server, page, folders, results, record, reader, worklist)
 
 
 def _compose(
-    server: Server, page: VAppLayout, folders: Folders, results: Results, record: Record, reader: ReadAhead
+    server: Server,
+    page: VAppLayout,
+    folders: Folders,
+    results: Results,
+    record: Record,
+    reader: ReadAhead,
+    worklist: Path | None = None,
 ) -> tuple[Viewer, Files, StudyBrowser]:
     viewer = Viewer(server, results, record)
     display = Display(viewer)
     files = Files(viewer, display, folders, reader)
     browser = StudyBrowser(viewer, files)
-    viewer.add(*tools_of(viewer, display, files, browser))
+    viewer.add(*tools_of(viewer, display, files, browser, worklist))
     viewer.cursor_value = CursorValue(viewer.views, viewer.state)
     preferences = Preferences(viewer, display, Settings(settings_file()))
     viewer.closed.connect(lambda: preferences.close())

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oncotrack.background.jobs import Progress
 from oncotrack.findings.finding_list import FindingList, read_findings
 from oncotrack.images.volume import Volume
 from oncotrack.scene.files.series_list import ScanSource, SeriesChoice, SeriesRow
@@ -147,18 +148,37 @@ class Files:
         """Open DICOM folders by role; `finished` is called when they are shown, or when the reader decided not to."""
         self._open_scans({role: ScanSource(folder) for role, folder in folders.items()}, finished)
 
+    def open_patient(self, text: str, read: Callable[[Progress], dict[str, Volume]], findings: str) -> None:
+        """Open another patient instead of what is open: scans by role, and their findings.
+
+        Parameters
+        ----------
+        text : str
+            What is done, for the progress bar.
+        read : callable
+            Reads the scans on the worker thread.
+        findings : str
+            JSON of a list of findings.
+        """
+
+        def show(volumes: dict[str, Volume]) -> None:
+            self._viewer.session.scene.Clear(0)
+            self._check_and_show(volumes, lambda: None, findings)
+
+        self._viewer.submit(Task(text, read, show))
+
     def _open_scans(self, sources: dict[str, ScanSource], finished: Callable[[], None] = lambda: None) -> None:
         self.opener.open(sources, lambda volumes: self._check_and_show(volumes, finished), finished)
 
-    def _check_and_show(self, volumes: dict[str, Volume], finished: Callable[[], None]) -> None:
+    def _check_and_show(self, volumes: dict[str, Volume], finished: Callable[[], None], findings: str = "") -> None:
         def show() -> None:
             with self._viewer.views.blocked():
-                self._show(volumes)
+                self._show(volumes, findings)
             finished()
 
         self._checks.before_showing(volumes, show, finished)
 
-    def _show(self, volumes: dict[str, Volume]) -> None:
+    def _show(self, volumes: dict[str, Volume], findings: str) -> None:
         session = self._viewer.session
         scene, before = session.scene, {BASELINE: session.baseline, FOLLOWUP: session.followup}
         after = {**before, **{role: add_volume(scene, volume) for role, volume in volumes.items()}}
@@ -168,6 +188,9 @@ class Files:
         if after:
             session.set_visits([*session.visits, *after.values()])
         session.questions.forget_others()
+        if findings:
+            session.findings.load_json(findings, FINDINGS)
+            session.findings.mark_saved()
         for old in before.values():
             if old is not None and old not in session.visits:
                 for node in filter(None, (pet_of(old), old)):

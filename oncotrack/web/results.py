@@ -97,6 +97,23 @@ class Results:
         if not self._is_given and (wanted := self.base / folder_name(baseline)) != self._wanted:
             self._enter(wanted)
 
+    def use(self, folder: Path) -> None:
+        """Write to a folder from now on, whichever scans are opened.
+
+        Parameters
+        ----------
+        folder : Path
+            The folder; made where it is missing.
+
+        Raises
+        ------
+        OutputError
+            The folder cannot be made or written to.
+        """
+        self._is_given = True
+        if folder != self._wanted:
+            self._enter(folder)
+
     def earlier_findings(self) -> tuple[str, str]:
         """Return the findings that an earlier session saved in the folder, as JSON, and when; ("", "") for none.
 

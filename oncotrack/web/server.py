@@ -49,6 +49,7 @@ def run(
     pet: Path | None = None,
     allow_other_computers: bool = False,
     public_address: str = "",
+    worklist: Path | None = None,
 ) -> None:
     """Serve as described in `oncotrack.web.serve`.
 
@@ -75,6 +76,11 @@ def run(
         raise MissingPackageError(
             "The viewer needs trame-slicer, which is not installed. Install it with: pip install 'oncotrack[web]'"
         )
+    if worklist is not None:
+        from oncotrack.archive.worklist import Worklist
+
+        worklist = worklist.expanduser().absolute()
+        Worklist(worklist)  # a folder without results is refused before the page opens
     from oncotrack.web.access import Access, check_consent
     from oncotrack.web.private_files import scratch_folder
     from oncotrack.web.record import Record
@@ -93,9 +99,8 @@ def run(
             print(record.problem, flush=True)
         allowed = [*folders, *(source.path for source in given.values()), results.base]
         try:
-            _Service(Access(host, public_address), host, allowed, results, record, given, reader, open_browser).run(
-                port
-            )
+            access = Access(host, public_address)
+            _Service(access, host, allowed, results, record, given, reader, open_browser, worklist).run(port)
         finally:
             results.close()
             record.close()
@@ -114,6 +119,7 @@ class _Service:
         given: dict[str, ScanSource],
         reader: ReadAhead,
         open_browser: bool,
+        worklist: Path | None,
     ) -> None:
         from trame.app import get_server
         from trame.ui.vuetify3 import VAppLayout
@@ -132,6 +138,7 @@ class _Service:
         asyncio.set_event_loop(self._loop)
         self._record = record
         self._host, self._results, self._given, self._reader = host, results, given, reader
+        self._worklist = worklist
         self._launcher = BrowserLauncher(results.base) if open_browser else None
         self._folders, self._access, self._routes = Folders(folders), access, Routes()
         self._viewer = self._failure = self._start = None
@@ -184,7 +191,7 @@ class _Service:
             composition = await self._loop.run_in_executor(None, importlib.import_module, "oncotrack.web.compose")
             with self._server.state:
                 self._viewer, files, browser = composition.compose(
-                    self._server, self._page, self._folders, self._results, self._record, self._reader
+                    self._server, self._page, self._folders, self._results, self._record, self._reader, self._worklist
                 )
             self._routes.open(self._viewer, files, browser)
             await asyncio.sleep(_FLUSH_S)

@@ -10,9 +10,11 @@ import typer
 
 from oncotrack.cli.options import Json
 from oncotrack.cli.output import print_message, print_result, print_written, progress_bar
+from oncotrack.errors import InputError
 
 if TYPE_CHECKING:
     from oncotrack.archive.index import Index
+    from oncotrack.archive.selection import Rules
 
 _LISTED = 12  # reasons that are printed; the index holds all
 
@@ -31,6 +33,14 @@ def index(
     ] = False,
     read_all: Annotated[bool, typer.Option("--read-all", help="Also read folders that have not changed.")] = False,
     workers: Annotated[int, typer.Option("--workers", min=0, help="Number of processes; 0 for one a core.")] = 0,
+    pacs: Annotated[
+        str,
+        typer.Option("--pacs", metavar="NAME", help="First retrieve what is new in this archive (PACS) into ROOT."),
+    ] = "",
+    date: Annotated[
+        str, typer.Option("--date", metavar="DATE", help="With --pacs: studies of YYYYMMDD or YYYYMMDD-YYYYMMDD.")
+    ] = "",
+    patient: Annotated[str, typer.Option("--patient", metavar="ID", help="With --pacs: this patient.")] = "",
     json: Json = None,
 ) -> None:
     """Index the series of an archive, and choose which are read.
@@ -46,6 +56,8 @@ def index(
         typer.echo(chosen.as_toml(), nl=False)
         return
     root = root.absolute()
+    if pacs:
+        _retrieve(pacs, date, patient, root, chosen)
     before, old_root = read_index(out) if out.exists() else ([], root)
     with progress_bar() as progress:
         found = index_archive(
@@ -63,6 +75,22 @@ def index(
             print_message(f"  {count} series: {reason}")
         if len(reasons) > _LISTED:
             print_message(f"  and {len(reasons) - _LISTED} more reasons; the column reason of {out.name} has all.")
+
+
+def _retrieve(pacs: str, date: str, patient: str, root: Path, rules: Rules) -> None:
+    """Retrieve the series that a query finds into the root."""
+    from oncotrack.archive.retrieving import retrieve_archive
+    from oncotrack.cli.pacs.options import open_archive
+    from oncotrack.pacs.archive import Query
+
+    if not (date or patient):
+        raise InputError("Nothing to search for: give dates or a patient.", parameter="date")
+    with progress_bar() as progress:
+        done = retrieve_archive(open_archive(pacs, None), Query(patient, date=date), root, rules, progress)
+    root.mkdir(parents=True, exist_ok=True)
+    print_message(f"{done.retrieved} series retrieved from {pacs}, {done.known} were here already.")
+    for reason, count in done.left_out.most_common(_LISTED):
+        print_message(f"  {count} series not retrieved: {reason}")
 
 
 def _summary(found: Index) -> dict[str, Any]:
