@@ -71,7 +71,6 @@ COMMANDS: dict[str, dict[str, str]] = {
         "dicom": "Time writing findings as DICOM, and retrieving from an archive.",
         "work": "Time a click to its match in the work process of Slicer.",
         "archive": "Time an archive on Dask workers next to loops of commands.",
-        "work": "Time a click to its match through the work process of Slicer's modules.",
         "view": "Time the browser viewer: first page, new slice, click to match.",
         "phantom": "Compare synthetic patients with real ones: HU, noise, node sizes.",
     },
