@@ -89,6 +89,7 @@ def test_a_double_click_while_placing_maximises_and_places_nothing_and_a_drag_dr
     for maximised in (VIEW, ""):
         slow_double_click(measuring)
         measuring.until(f"s('maximised') === '{maximised}'")
+        measuring.rest()
     measuring.picture(VIEW)
     assert measuring.state("measurements") == [] and measuring.state("measure_tool") == "ruler"
     middle = centre(measuring)

@@ -66,7 +66,8 @@ class Mouse:
         self._view, self._session, self._mode = view, session, mode
         self._on_finding, self._on_alternative, self._on_tissue = on_finding, on_alternative, on_tissue
         self._handler, self._keep, self._released, self._later = handler, keep, released, later
-        self._placed_from: tuple[int, int] | None = None  # where the button went down while a point is to be placed
+        # where the button went down, in a view of which size, while a point is to be placed
+        self._placed_from: tuple[tuple[int, int], tuple[int, int]] | None = None
         self._is_placing_now = False
         self._pressed: tuple[int, int] | None = None
         self._as_button = ""  # the button as which Slicer sees the left one during this drag
@@ -85,7 +86,7 @@ class Mouse:
         interactor, mode = self._view.interactor(), self._mode()
         self._pressed = self._placed_from = None
         if is_placing(self._session.scene):
-            self._placed_from = interactor.GetEventPosition()
+            self._placed_from = interactor.GetEventPosition(), interactor.GetSize()
             interactor.GetCommand(self._press_tag).SetAbortFlag(1)
         elif mode != SELECT:
             self._lock_marks()
@@ -122,9 +123,12 @@ class Mouse:
         self._unlock_marks()
 
     def _end_placing(self) -> None:
-        """Place a point by a click, or both ends of a line by a drag."""
-        start, self._placed_from = self._placed_from, None
-        end, place_mode = self._view.interactor().GetEventPosition(), place_node(self._session.scene)
+        """Place a point by a click, or both ends of a line by a drag; nothing if the view got another size meanwhile."""
+        (start, size), self._placed_from = self._placed_from, None
+        interactor, place_mode = self._view.interactor(), place_node(self._session.scene)
+        end = interactor.GetEventPosition()
+        if interactor.GetSize() != size:
+            return
         if math.dist(start, end) <= _STILL_PX:
             self._keep(lambda: self._place(start, place_mode))
         elif place_mode is not None and place_mode.IsA("vtkMRMLMarkupsLineNode"):
