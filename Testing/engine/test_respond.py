@@ -114,7 +114,7 @@ def test_a_cohort_gives_three_plots_and_a_table(oncotrack, tmp_path):
     assert rows[2] == ["B", "SD", "-16.0", "follow-up 2", "120"]
     for name in ("waterfall", "spider", "swimmer"):
         picture = Image.open(tmp_path / "out" / f"{name}.png").convert("L")
-        assert len(set(picture.getdata())) > 20, "something is drawn"
+        assert len(picture.getcolors(maxcolors=2**24)) > 20, "something is drawn"
     shown = oncotrack("respond", *files).out
     assert "progression at follow-up 2 (2025-05-01)" in shown
 

@@ -165,13 +165,14 @@ for optimiser in ("radam", "muon"):
 def test_two_processes_learn_the_same(tmp_path):
     script = tmp_path / "spread.py"
     script.write_text(SPREAD.format(folder=str(Path(__file__).parent), out=str(tmp_path)))
-    subprocess.run(
+    done = subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(script)],
-        check=True,
         timeout=300,
         capture_output=True,
+        text=True,
         env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
+    assert done.returncode == 0, done.stderr[-4000:]
     for out in (tmp_path / "radam", tmp_path / "muon"):
         one, two = (torch.load(out / f"state{rank}.pt") for rank in range(2))
         assert all(torch.equal(one[name], two[name]) for name in one)
