@@ -654,7 +654,9 @@ def test_the_tests_in_slicer_use_widgets_that_exist():
 def test_without_slicer_its_tests_are_skipped_with_one_line():
     if shutil.which("make") is None:
         pytest.skip("make is not installed")
-    run = subprocess.run(["make", "--no-print-directory", "test-slicer"], capture_output=True, text=True, cwd=REPOSITORY, check=True)
+    run = subprocess.run(
+        ["make", "--no-print-directory", "test-slicer"], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
     assert run.stdout.startswith("Skipped: there is no 3D Slicer") and run.stdout.count("\n") == 1
 
 
