@@ -13,7 +13,7 @@ import stand_in_stages
 from interrupted_runs import tables
 
 from oncotrack.archive.cases import cases_of
-from oncotrack.archive.cluster import Cluster, connect
+from oncotrack.archive.cluster import Cluster, LostClusterError, computed, connect
 from oncotrack.archive.entries import write_index
 from oncotrack.archive.index import index_archive
 from oncotrack.archive.plan import Plan
@@ -72,3 +72,16 @@ def test_an_address_without_a_scheduler_is_a_sentence(monkeypatch):
     for address in ("tcp://127.0.0.1:9", "nonsense://x"):
         with pytest.raises(InputError, match="There is no Dask scheduler at"), connect(Cluster(address)):
             pass
+
+
+def test_a_scheduler_that_ends_while_a_result_is_on_its_way_is_said_to_be_lost(monkeypatch):
+    from distributed import Client, Future
+    from distributed.comm import CommClosedError
+
+    def ends(_future) -> None:
+        raise CommClosedError("closed")
+
+    with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+        monkeypatch.setattr(Future, "result", ends)
+        with pytest.raises(LostClusterError, match="scheduler"):
+            list(computed(client, abs, [1], str))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -200,7 +201,11 @@ def computed(
         item = running.pop(future.key)
         if client.status != "running" or future.status in ("cancelled", "lost"):
             raise LostClusterError(_LOST)
-        yield item, future.exception() if future.status == "error" else future.result()
+        try:
+            result = future.exception() if future.status == "error" else future.result()
+        except (OSError, CancelledError) as error:  # it ended while the result was on its way
+            raise LostClusterError(_LOST) from error
+        yield item, result
 
 
 def _threads(client: Client) -> int:
