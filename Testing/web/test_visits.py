@@ -7,23 +7,13 @@ import math
 
 import numpy as np
 import pytest
-from three_visits import LESIONS, STEP, place, scan
-
-from oncotrack.images.files import save
+from three_visits import LESIONS, STEP, place
 
 
 @pytest.fixture(scope="module")
-def page(start, browser, make_reader, tmp_path_factory):
-    """Open a page with three visits."""
-    folder = tmp_path_factory.mktemp("visits")
-    scans = [save(scan(visit), folder / f"visit{visit + 1}.nii.gz") for visit in range(3)]
-    server = start(scans, folder / "out")
-    context = browser.new_context(viewport={"width": 1366, "height": 768})
-    reader = make_reader(context.new_page())
-    reader.open(server.url)
-    yield reader
-    context.close()
-    server.stop()
+def page(three_visit_page):
+    """Return a page with three visits."""
+    return three_visit_page[0]
 
 
 @pytest.fixture
