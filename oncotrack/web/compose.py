@@ -27,6 +27,26 @@ from oncotrack.web.study_browser import StudyBrowser
 from oncotrack.web.viewer import Viewer
 
 
+@contextmanager
+def _each_element_once() -> Iterator[None]:
+    """Turn the elements of the page into HTML once, at the end.
+
+    trame does it at the end of every `with` block as well, so that an element is turned into HTML as often as it is deep in
+    the page: nine times on average.
+    """
+    block_ends, flush = AbstractElement.__exit__, AbstractLayout.flush_content
+    unsent: set[AbstractLayout] = set()
+    AbstractElement.__exit__ = lambda element, *_error: HTML_CTX.exit(element)
+    AbstractLayout.flush_content = lambda layout: unsent.add(layout)
+    try:
+        yield
+    finally:
+        AbstractElement.__exit__, AbstractLayout.flush_content = block_ends, flush
+    for layout in unsent:
+        layout.flush_content()
+
+
+@_each_element_once()
 def compose(
     server: Server,
     page: VAppLayout,
@@ -81,22 +101,3 @@ def _compose(
         study_drawer(viewer)
         files.opener.dialog.build()
     return viewer, files, browser
-
-
-@contextmanager
-def _each_element_once() -> Iterator[None]:
-    """Turn the elements of the page into HTML once, at the end.
-
-    trame does it at the end of every `with` block as well, so that an element is turned into HTML as often as it is deep in
-    the page: nine times on average.
-    """
-    block_ends, flush = AbstractElement.__exit__, AbstractLayout.flush_content
-    unsent: set[AbstractLayout] = set()
-    AbstractElement.__exit__ = lambda element, *_error: HTML_CTX.exit(element)
-    AbstractLayout.flush_content = lambda layout: unsent.add(layout)
-    try:
-        yield
-    finally:
-        AbstractElement.__exit__, AbstractLayout.flush_content = block_ends, flush
-    for layout in unsent:
-        layout.flush_content()
