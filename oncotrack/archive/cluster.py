@@ -110,7 +110,7 @@ def connect(cluster: Cluster, plugin: Any = None) -> Iterator[Client]:
         "distributed.comm.timeouts.connect": f"{_START_S}s",
         "distributed.worker.profile.enabled": False,
         "distributed.scheduler.work-stealing": True,
-        "logging.distributed": "error",
+        "logging.distributed": "critical",
     }
     with ExitStack() as stack:
         stack.enter_context(configured(settings))
@@ -139,7 +139,7 @@ def _local(package: Any, cluster: Cluster) -> Iterator[Any]:
         processes=True,
         memory_limit=int(cluster.memory * 1e9) or "auto",
         dashboard_address="127.0.0.1:0",
-        silence_logs=40,
+        silence_logs=50,
     )
     try:
         yield found
