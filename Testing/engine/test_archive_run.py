@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet
+import pydicom
 import pytest
 import stand_in_stages
 from interrupted_runs import tables
+from pydicom.encaps import encapsulate
 
 from oncotrack.archive.cases import BASE_BYTES, Case, cases_of
 from oncotrack.archive.compute import Turns, compute
@@ -109,15 +113,24 @@ def test_a_changed_scan_computes_its_patient_again_and_an_old_index_is_refused(s
     assert failure["patient"] == "P001" and "have changed since the index was made" in failure["reason"]
 
 
+def test_a_truncated_series_is_left_out_with_a_reason(scans, tmp_path, quick):
+    root = shutil.copytree(scans, tmp_path / "root")
+    file = sorted((root / "P000" / "v1").iterdir())[5]
+    file.write_bytes(file.read_bytes()[:-200])
+    entries = index_archive(root, RULES, processes=1).entries
+    (left_out,) = [each for each in entries if not each.is_read]
+    assert left_out.patient == "P000" and left_out.reason.endswith(".")
+    assert run_archive(cases_of(entries, root), PLAN, tmp_path / "out").computed == 3
+
+
 def test_a_corrupt_series_is_one_sentence_and_stops_nobody(scans, tmp_path, quick):
     root = shutil.copytree(scans, tmp_path / "root")
     file = sorted((root / "P000" / "v1").iterdir())[5]
-    file.write_bytes(file.read_bytes()[:-200])  # its header is whole, its pixels are not
-    cases = cases_of(index_archive(root, RULES, processes=1).entries, root)
-    if len(cases[0].scans) == 1:  # the index has seen it already
-        assert run_archive(cases, PLAN, tmp_path / "out").computed == 3
-        return
-    summary = run_archive(cases, PLAN, tmp_path / "out")
+    slice_of = pydicom.dcmread(file)
+    slice_of.compress(pydicom.uid.RLELossless)
+    slice_of.PixelData = encapsulate([b"\xff" * 1000])
+    slice_of.save_as(file)  # headers do not show it
+    summary = run_archive(cases_of(index_archive(root, RULES, processes=1).entries, root), PLAN, tmp_path / "out")
     assert (summary.computed, summary.failed) == (2, 1)
     (failure,) = read_table(tmp_path / "out", "failures")
     assert (failure["patient"], failure["stage"]) == ("P000", "read")
@@ -176,6 +189,32 @@ def test_a_full_disk_ends_the_run_with_a_sentence_and_a_later_run_continues(case
     undisturbed = tmp_path / "undisturbed"
     run_archive(cases, PLAN, undisturbed)
     assert tables(tmp_path / "out") == tables(undisturbed)
+
+
+@pytest.fixture
+def small_disk(tmp_path) -> Iterator[Path]:
+    """Mount a disk of 128 KiB, which only the administrator of a Linux system can."""
+    place = tmp_path / "small"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=128k", "tmpfs", str(place)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("A small disk cannot be mounted here.")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
+
+
+def test_a_small_disk_that_is_really_full_keeps_what_was_computed(cases, tmp_path, quick, small_disk):
+    with pytest.raises(OutputError, match="is full"):
+        run_archive(cases, PLAN, small_disk / "out")
+    assert not list(small_disk.rglob(".oncotrack-*")), "no temporary file stays"
+    for path in small_disk.rglob("*.json"):
+        json.loads(path.read_text())
+    computed = stages_in(quick)
+    subprocess.run(["mount", "-o", "remount,size=8m", str(small_disk)], check=True)
+    assert run_archive(cases, PLAN, small_disk / "out").failed == 0
+    assert "detect" in computed and len(stages_in(quick)) < 3 * 4, "what was written is not computed again"
+    run_archive(cases, PLAN, tmp_path / "undisturbed")
+    assert tables(small_disk / "out") == tables(tmp_path / "undisturbed")
 
 
 def test_a_cancelled_patient_keeps_what_was_written(cases, tmp_path, quick):

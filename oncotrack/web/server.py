@@ -56,6 +56,8 @@ def run(
     The page is served at once and shows that OncoTrack is starting; meanwhile one thread loads Slicer's libraries and
     another reads the scans.
     """
+    if hasattr(sys, "setdlopenflags"):
+        sys.setdlopenflags(os.RTLD_LAZY)  # Slicer's libraries have many functions; each is looked up when it is used
     if sys.platform.startswith("linux") and not os.environ.get("DISPLAY"):
         os.environ.setdefault("VTK_DEFAULT_OPENGL_WINDOW", "vtkOSOpenGLRenderWindow")
     check_drawing()
