@@ -227,7 +227,7 @@ class Remote:
 
 
 @in_work_process
-def call_method(remote: Any, name: str, args: tuple[Any, ...] = (), *, progress: Progress | None = None) -> Any:
+def call_method(remote: Any, name: str, *args: Any, progress: Progress | None = None, **named: Any) -> Any:
     """Return what a method of a `Remote` returns, which takes `progress` by name where it is given.
 
     Parameters
@@ -236,12 +236,12 @@ def call_method(remote: Any, name: str, args: tuple[Any, ...] = (), *, progress:
         The object.
     name : str
         Its method.
-    args : tuple
+    *args, **named
         Arguments of the method.
     progress : Progress, optional
         Called in this process.
     """
-    return getattr(remote, name)(*args, **({} if progress is None else {"progress": progress}))
+    return getattr(remote, name)(*args, **named, **({} if progress is None else {"progress": progress}))
 
 
 @functools.cache

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from oncotrack.background.jobs import Progress, silent
-from oncotrack.background.work_process import Remote, in_work_process
+from oncotrack.background.work_process import Remote, call_method, in_work_process
 from oncotrack.findings.finding import Finding
 from oncotrack.findings.tracklet import Tracklet
 from oncotrack.images.volume import Volume
@@ -34,7 +34,7 @@ class RemoteDetector(Remote):
             As in `NodeDetector.detect`.
         """
         *images, progress = images_and_progress
-        return _detect(self, tuple(images), progress, time_point)
+        return call_method(self, "detect", *images, progress=progress, time_point=time_point)
 
     def retrack(
         self,
@@ -53,7 +53,7 @@ class RemoteDetector(Remote):
         volume, tracklet, slice_index, progress, up, down
             As in `Detector.retrack`.
         """
-        return _retrack(self, volume, tracklet, slice_index, progress, up=up, down=down)
+        return call_method(self, "retrack", volume, tracklet, slice_index, progress=progress, up=up, down=down)
 
 
 def remote_detector(make: Callable[..., Any], *args: Any) -> RemoteDetector:
@@ -79,15 +79,3 @@ def remote_detector(make: Callable[..., Any], *args: Any) -> RemoteDetector:
 @in_work_process
 def _load(detector: Any) -> None:
     """Make the detector, which the arguments of the call do."""
-
-
-@in_work_process
-def _detect(detector: Any, images: tuple[Volume, ...], progress: Progress, time_point: str) -> list[Finding]:
-    return detector.detect(*images, progress, time_point=time_point)
-
-
-@in_work_process
-def _retrack(
-    detector: Any, volume: Volume, tracklet: Tracklet, slice_index: int, progress: Progress, *, up: bool, down: bool
-) -> Tracklet:
-    return detector.retrack(volume, tracklet, slice_index, progress, up=up, down=down)

@@ -38,7 +38,7 @@ class RemoteTracker(Remote):
         pair, at, radius_mm, progress
             As in `Tracker.match`.
         """
-        return call_method(self, "match", (pair, at, radius_mm), progress=progress)
+        return call_method(self, "match", pair, at, radius_mm, progress=progress)
 
 
 class RemoteMapTracker(RemoteTracker):
@@ -54,7 +54,7 @@ class RemoteMapTracker(RemoteTracker):
         pair, at, radius_mm, progress
             As in `SupportsProbabilityMap.probability_map`.
         """
-        return call_method(self, "probability_map", (pair, at, radius_mm), progress=progress)
+        return call_method(self, "probability_map", pair, at, radius_mm, progress=progress)
 
 
 def remote_tracker(name: str, make: Callable[[str], Tracker]) -> RemoteTracker:
