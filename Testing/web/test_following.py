@@ -125,6 +125,7 @@ def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, p
     assert abs(slice_of("FollowUpAxial") - slice_of("BaselineAxial") - away) < 3, "linked as the reader has placed them"
     reader.page.locator("[data-link-here]").click()
     reader.until("s('is_linked') && !s('is_link_held') && s('link_text').includes('similarity')")
+    reader.until("/residual [0-9.]+ mm by local matching/.test(s('link_text'))")  # it comes by itself
 
 
 def test_a_window_preset_shows_in_both_scans(reader):

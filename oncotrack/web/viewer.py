@@ -25,6 +25,7 @@ from oncotrack.scene.views.application import add_module_logics
 from oncotrack.scene.views.finding_labels import FindingLabels
 from oncotrack.scene.views.mouse_mode import SELECT
 from oncotrack.web import table_rows
+from oncotrack.web.background import Background
 from oncotrack.web.drag_order import DragOrder
 from oncotrack.web.mouse import Mouse
 from oncotrack.web.navigation import Navigation
@@ -87,6 +88,7 @@ class Viewer:
         self.commands: dict[str, Command] = {}
         self.views = Views(self.app, server, lambda: self.work.is_busy)
         self.work = Work(self.post, self._show_job, self._show_failure)
+        self.background = Background(self.post, lambda: self.work.is_busy)
         self.questions = Questions(self.state)
         self.results, self.record = results, record
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
@@ -282,6 +284,7 @@ class Viewer:
         """Stop the work and release the scene."""
         self.closed.emit()
         self.work.stop()
+        self.background.stop()
         self.session.close()
         self.results.close()
 

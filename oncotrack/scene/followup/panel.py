@@ -117,6 +117,8 @@ def link_text(session: FollowUpScene) -> str:
     if registration is None:
         return "The scans are not registered, so their views are not linked."
     quality = f"similarity {registration.similarity:.2f}, overlap {100 * registration.overlap:.0f} %"
+    if residual := session.residual.value:
+        quality = f"{quality}, {residual.text}"
     shift, linking = session.linking.shift_mm, session.linking
     if linking.is_held:
         return f"You linked the positions that were shown, {shift:.0f} mm from the registration ({quality})."
