@@ -194,10 +194,15 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         current = self.session.current
         rows = [row for row, line in enumerate(lines) if current and line.uid == current.uid]
         if rows:
-            table.selectRow(rows[0])
+            if rows[0] not in self.chosen_rows(table):  # several rows stay chosen
+                table.selectRow(rows[0])
         else:
             table.clearSelection()
         table.blockSignals(was_blocked)
+
+    def chosen_rows(self, table):
+        """Return the numbers of the rows that the reader has chosen in a table."""
+        return sorted(index.row() for index in table.selectionModel().selectedRows())
 
     def fold_once(self, section):
         """Fold a section of the panel when its choices are made, so that the current finding is in sight; once in a session."""
