@@ -68,8 +68,8 @@ CHECK_BOXES = {
 }
 """The same for check boxes, which the .ui file binds to parameters."""
 HANDLERS = {
-    "accept": "_accept",
-    "reject": "_reject",
+    "accept": "accept",
+    "reject": "reject",
     "remove_everywhere": "_remove",
     "take_alternative": "_take_alternative",
     "show_probability": "_toggle_probability",
@@ -146,6 +146,7 @@ class LesionFollowUpWidget(PanelWidget):
     logic_class = LesionFollowUpLogic
     tools, buttons = (FINDINGS, RESPONSE, VIEW), BUTTONS
     handlers = HANDLERS
+    table_name = "lesionTable"
     archive_roles: ClassVar = {"baseline": "Baseline", "followup": "Follow-up", "visit": "Additional visit"}
     needs = packages.FOLLOW_UP
 
@@ -309,33 +310,12 @@ class LesionFollowUpWidget(PanelWidget):
         if self.session and self.parameters:
             self._show_lesions()
 
-    def _accept(self):
-        self._decide("accept", "ACCEPTED")
-
-    def _reject(self):
-        self._decide("reject", "REJECTED")
-
-    def _decide(self, name, state):
-        """Decide on the current match, or on those of all chosen rows in one step of undo."""
-        from oncotrack.findings.finding import State
-
-        chosen = self._several()
-        if chosen:
-            self.call_session("decide_several", chosen, State[state])
-        else:
-            self.call_session(name)
-
     def _remove(self):
-        chosen = self._several()
+        chosen = self.several()
         if chosen:
             self.call_session("remove_several", chosen)
         else:
             self.call_session("remove_everywhere")
-
-    def _several(self):
-        """Return the uids of the chosen lesions where the reader has chosen more than one."""
-        chosen = [self._lines[row].uid for row in self.chosen_rows(self.ui.lesionTable) if row < len(self._lines)]
-        return chosen if len(chosen) > 1 else []
 
     def _take_alternative(self):
         self.call_session("take_alternative", self.ui.alternativeComboBox.currentIndex)

@@ -102,4 +102,6 @@ def test_several_rows_stay_chosen_while_the_session_changes(marked, widgets):
         "rejected",
     ]
     marked.undo()
+    panel.show_lines(table, panel_text.lines(marked, search="l 3"))
+    assert panel.chosen_rows(table) == [], "the row stands for another lesion now"
     assert all(finding.at(marked.followup_id).is_proposal for finding in marked.findings)
