@@ -101,8 +101,9 @@ def headline(session: ResponseScene) -> str:
     result = session.result
     if result is None:
         return ""
-    last, best = result.visits[-1], result.best.response.value
-    return f"{CRITERIA[result.criteria]}: {_named(last.overall.response.value)} at {last.visit.label}; best overall response {best}."
+    last, best, count = result.visits[-1], result.best.response.value, len(result.remarks)
+    said = f"{CRITERIA[result.criteria]}: {_named(last.overall.response.value)} at {last.visit.label}; best overall response {best}."
+    return f"{said} {count} {'points' if count > 1 else 'point'} to check, see below." if count else said
 
 
 def plot_words(result: CourseResponse) -> str:

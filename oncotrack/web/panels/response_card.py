@@ -40,9 +40,8 @@ class ResponseCard:
     def build(self, commands: Mapping[str, Command]) -> None:
         """Create choosing, the table, the judgements, warnings, plot, sentences and the report."""
         with html.Div(v_if=("has_scans",)):
-            html.H2(
-                "{{ response.headline }}", classes="mb-3", v_if=("response.headline",), **raw(data_response="headline")
-            )
+            with html.Div(style="min-height: 56px;"):  # the rows below stay where they are when the response appears
+                html.H2("{{ response.headline }}", v_if=("response.headline",), **raw(data_response="headline"))
             v.VSelect(
                 model_value=("response.criteria",),
                 items=("response_criteria", [{"title": words, "value": name} for name, words in CRITERIA.items()]),
