@@ -121,7 +121,7 @@ def local_distances(pair: ScanPair, points: Sequence[Point]) -> list[float]:
     registration, distances = pair.registration(), []
     with one_thread_per_operation():
         for at in points:
-            expected = registration.to_followup(at)
+            expected = point(registration.to_followup(at))
             if not pair.followup.geometry.contains(expected):
                 continue
             found = Search(baseline, followup, np.asarray(at), MIDDLE).minima(followup.to_common(expected))
