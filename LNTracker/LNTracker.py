@@ -53,7 +53,14 @@ BUTTONS = {
     "openTumourButton": "open_tumour",
 }
 """Name of each button in the .ui file, and of its command in `oncotrack.scene.commands`."""
-HANDLERS = {"detect": "_detect", "merge": "_merge", "export_nodes": "_export", "open_tumour": "_open_tumour"}
+HANDLERS = {
+    "accept": "accept",
+    "reject": "reject",
+    "detect": "_detect",
+    "merge": "_merge",
+    "export_nodes": "_export",
+    "open_tumour": "_open_tumour",
+}
 """Name of a command, and of the widget's method that runs it; other commands call the session."""
 
 
@@ -122,6 +129,7 @@ class LNTrackerWidget(PanelWidget):
     logic_class = LNTrackerLogic
     tools, buttons = (NODES, PETCT), BUTTONS
     handlers = HANDLERS
+    table_name = "nodeTable"
     needs = packages.DETECTION
 
     def connect_panel(self):

@@ -25,6 +25,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import FINDINGS, RESPONSE, VIEW  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
+from OncoTrackPanel.description_section import DescriptionSection  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.response_section import ResponseSection  # noqa: E402
@@ -67,6 +68,9 @@ CHECK_BOXES = {
 }
 """The same for check boxes, which the .ui file binds to parameters."""
 HANDLERS = {
+    "accept": "accept",
+    "reject": "reject",
+    "remove_everywhere": "_remove",
     "take_alternative": "_take_alternative",
     "show_probability": "_toggle_probability",
     "add_visit": "_add_visit",
@@ -142,12 +146,13 @@ class LesionFollowUpWidget(PanelWidget):
     logic_class = LesionFollowUpLogic
     tools, buttons = (FINDINGS, RESPONSE, VIEW), BUTTONS
     handlers = HANDLERS
+    table_name = "lesionTable"
     archive_roles: ClassVar = {"baseline": "Baseline", "followup": "Follow-up", "visit": "Additional visit"}
     needs = packages.FOLLOW_UP
 
     def __init__(self, parent=None):
         self._visit_lines = []
-        self._question = self._text = self._response = self._layout_before = None
+        self._question = self._text = self._response = self._description = self._layout_before = None
         super().__init__(parent)
 
     def enter(self):
@@ -177,6 +182,8 @@ class LesionFollowUpWidget(PanelWidget):
             self.ui.relationComboBox,
             self.ui.responseBrowser,
         )
+        self._description = DescriptionSection(self)
+        self.ui.searchLineEdit.connect("textChanged(QString)", lambda _words: self._on_search())
         self.ui.confirmButton.connect("clicked()", self._question.confirm)
         self.ui.declineButton.connect("clicked()", self._question.decline)
         self.connect_table(self.ui.lesionTable, choices.LESION_COLUMNS)
@@ -199,6 +206,7 @@ class LesionFollowUpWidget(PanelWidget):
         self.session.placed.connect(self._on_placed)
         self.session.submit = self.submit
         self._response.open()
+        self._description.open()
         self.ui.methodComboBox.clear()
         for name in self.session.method.names:
             self.ui.methodComboBox.addItem(self.session.method.about(name).title)
@@ -232,11 +240,13 @@ class LesionFollowUpWidget(PanelWidget):
             selector.sortFilterProxyModel().hiddenNodeIDs = panel.own_volumes(session)
         self.ui.methodComboBox.setCurrentIndex(session.method.names.index(session.method.name))
         self.ui.methodNoteLabel.text = panel.method_tip(session)
+        self.ui.linkLabel.text = panel.link_text(session)
         if session.registration is not None:
             self.fold_once("scansCollapsibleButton")
         self._show_lesions()
         self._show_visits()
         self._response.show()
+        self._description.show()
         self._text.update()
         self._question.asks_patient()
         self.ui.alternativeComboBox.clear()
@@ -296,6 +306,17 @@ class LesionFollowUpWidget(PanelWidget):
             self.call_session("go_to", self._visit_lines[row].uid)
             self.call_session("show_visit", column)
 
+    def _on_search(self):
+        if self.session and self.parameters:
+            self._show_lesions()
+
+    def _remove(self):
+        chosen = self.several()
+        if chosen:
+            self.call_session("remove_several", chosen)
+        else:
+            self.call_session("remove_everywhere")
+
     def _take_alternative(self):
         self.call_session("take_alternative", self.ui.alternativeComboBox.currentIndex)
 
@@ -316,7 +337,7 @@ class LesionFollowUpWidget(PanelWidget):
     def _show_lesions(self):
         from oncotrack.scene.followup.panel import lines
 
-        self.show_lines(self.ui.lesionTable, lines(self.session, self.parameters.shown))
+        self.show_lines(self.ui.lesionTable, lines(self.session, self.parameters.shown, self.ui.searchLineEdit.text))
 
     def _show_visits(self):
         from oncotrack.scene.followup.panel import visit_table

@@ -40,6 +40,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Name of each button in the .ui file, and of its command."""
     handlers: ClassVar = {}
     """Name of a command, and of the widget's method that runs it; other commands call the session."""
+    table_name = ""
+    """Name of the table of the findings in the .ui file."""
     archive_roles: ClassVar = {"scan": "Scan"}
     """What a series of an archive can be opened as, with the titles; see `use_retrieved`."""
     needs = None
@@ -182,6 +184,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show the lines of a session in a table whose first column can be edited, and select the current one."""
         was_blocked = table.blockSignals(True)
         if lines != self._lines:
+            if [line.uid for line in lines] != [line.uid for line in self._lines]:
+                table.clearSelection()  # the rows stand for other findings now
             self._lines = lines
             table.setRowCount(len(lines))
             for row, line in enumerate(lines):
@@ -194,10 +198,37 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         current = self.session.current
         rows = [row for row, line in enumerate(lines) if current and line.uid == current.uid]
         if rows:
-            table.selectRow(rows[0])
+            if rows[0] not in self.chosen_rows(table):  # several rows stay chosen
+                table.selectRow(rows[0])
         else:
             table.clearSelection()
         table.blockSignals(was_blocked)
+
+    def chosen_rows(self, table):
+        """Return the numbers of the rows that the reader has chosen in a table."""
+        return sorted(index.row() for index in table.selectionModel().selectedRows())
+
+    def several(self):
+        """Return the uids of the findings whose rows the reader has chosen, where these are more than one."""
+        rows = self.chosen_rows(getattr(self.ui, self.table_name))
+        return [self._lines[row].uid for row in rows if row < len(self._lines)] if len(rows) > 1 else []
+
+    def accept(self):
+        """Accept the current finding, or those of all chosen rows in one step of undo."""
+        self._decide("accept", "ACCEPTED")
+
+    def reject(self):
+        """Reject the current finding, or those of all chosen rows in one step of undo."""
+        self._decide("reject", "REJECTED")
+
+    def _decide(self, name, state):
+        from oncotrack.findings.finding import State
+
+        chosen = self.several()
+        if chosen:
+            self.call_session("decide_several", chosen, State[state])
+        else:
+            self.call_session(name)
 
     def fold_once(self, section):
         """Fold a section of the panel when its choices are made, so that the current finding is in sight; once in a session."""

@@ -52,6 +52,8 @@ BUTTONS = {
 }
 """Name of each button in the .ui file, and of its command in `oncotrack.scene.commands`."""
 HANDLERS = {
+    "accept": "accept",
+    "reject": "reject",
     "measure_table": "_measure_table",
     "import_masks": "_import_masks",
     "export_masks": "_export",
@@ -113,6 +115,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
     logic_class = RECISTPseudoMaskLogic
     tools, buttons = (MASKS,), BUTTONS
     handlers = HANDLERS
+    table_name = "maskTable"
     needs = packages.MASKS
 
     def connect_panel(self):

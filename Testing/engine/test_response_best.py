@@ -90,7 +90,7 @@ def test_stable_disease_needs_the_days_of_the_protocol():
 def test_a_sentence_says_what_was_not_confirmed():
     found = best_of(steps(PR, PD), confirmed=True, settings=MET)
     assert found.why == (
-        "No progression until visit 1, 56 days after baseline (at least 42 are needed). PR at visit 1 was not confirmed."
+        "No progression until visit 1, 56 days after baseline (at least 42 days are needed). PR at visit 1 was not confirmed."
     )
 
 

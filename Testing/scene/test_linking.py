@@ -152,3 +152,10 @@ def test_the_mark_of_the_crosshair_stays_in_the_plane_of_the_other_scan(session,
         np.delete(rows["FollowUpCoronal"].centre(), 1), np.delete(truth.to_followup((-5.0, -14.0, 0.0)), 1), atol=0.1
     )
     assert is_in_plane(truth.to_followup(at), rows["FollowUpCoronal"].node)
+
+
+def test_the_residual_of_the_registration_is_measured_once_and_stands_beside_the_similarity(session, rows):
+    assert "residual" not in panel.link_text(session)
+    session.residual.task().run()
+    assert "mm by local matching at" in panel.link_text(session)
+    assert session.residual.task() is None

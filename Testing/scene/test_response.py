@@ -96,6 +96,16 @@ def test_target_lesions_give_sums_changes_and_responses_with_their_rule(response
     assert "follow-up 42.0" in panel.plot_words(response.result)
 
 
+def test_the_plot_of_lesions_that_nobody_measured_is_a_sentence(response):
+    choose_targets(response)
+    findings = response.session.findings
+    for uid in uids(response):
+        for visit in response.visits:
+            findings.observe(uid, visit.id, replace(findings[uid].at(visit.id), long_axis=None, short_axis=None))
+    assert not response.result.is_measured
+    assert panel.plot_words(response.result) == "No target lesion is measured yet, so no diameters are drawn."
+
+
 def test_every_choice_and_judgement_is_one_step_of_undo_and_is_kept_with_the_findings(response):
     choose_targets(response)
     first, findings = uids(response)[0], response.session.findings

@@ -224,6 +224,14 @@ class Reader:
         """Open a tool's tab."""
         self.page.get_by_role("tab", name=title).click()
 
+    def tabs_in_sight(self) -> list[str]:
+        """Return the titles of the tabs that lie whole within the panel; scroll arrows beside them fail."""
+        assert not self.page.locator(".tool-tabs .v-slide-group__prev, .tool-tabs .v-slide-group__next").count()
+        panel = self.page.locator(".tool-tabs").bounding_box()
+        boxes = [(tab.inner_text(), tab.bounding_box()) for tab in self.page.get_by_role("tab").all()]
+        left, right = panel["x"] - 1, panel["x"] + panel["width"] + 1
+        return [title for title, box in boxes if left <= box["x"] and box["x"] + box["width"] <= right]
+
     def pixel(self, view: str, ras) -> tuple[float, float]:
         """Return the position on the page where a view shows a position of the patient (RAS mm)."""
         shown = self.state("views")[view]

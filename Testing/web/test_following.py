@@ -33,6 +33,28 @@ def test_a_dragged_match_is_edited_and_undo_restores_it(reader, server, pair):
     reader.until("s('findings')[0].state === 'edited'")
 
 
+def test_a_match_is_moved_to_another_slice_by_key_and_a_click_in_the_follow_up_says_so(reader, pair):
+    match = reader.follow(pair, 1)["followup"]
+    reader.scroll_to("FollowUpAxial", np.add(match, (0, 0, 9)))
+    reader.click("FollowUpAxial", np.add(match, (25, 0, 9)))
+    assert "press Match is here" in reader.message("A click in the baseline")
+    assert len(reader.state("findings")) == 1
+    reader.page.keyboard.press(";")
+    reader.until("s('findings')[0].state === 'edited'")
+    assert abs(reader.state("findings")[0]["followup"][2] - match[2] - 9) < 2
+    reader.page.keyboard.press("Control+z")
+    reader.until("s('findings')[0].state === 'proposed'")
+
+
+def test_fit_keeps_the_slice(reader, pair):
+    reader.scroll_to("BaselineAxial", pair.lesions[2])
+    before = reader.state("views")["BaselineAxial"]
+    reader.page.mouse.move(*reader._middle("BaselineAxial"))
+    reader.page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").get_by_role("button", name="Fit").click()
+    reader.rest()
+    assert reader.state("views")["BaselineAxial"]["place"] == before["place"]
+
+
 def test_keys_accept_reject_and_step_through_the_list(reader, pair):
     first, second = reader.follow(pair, 0), reader.follow(pair, 2)
     reader.page.keyboard.press("a")
@@ -125,6 +147,7 @@ def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, p
     assert abs(slice_of("FollowUpAxial") - slice_of("BaselineAxial") - away) < 3, "linked as the reader has placed them"
     reader.page.locator("[data-link-here]").click()
     reader.until("s('is_linked') && !s('is_link_held') && s('link_text').includes('similarity')")
+    reader.until("/residual [0-9.]+ mm by local matching/.test(s('link_text'))")  # it comes by itself
 
 
 def test_a_window_preset_shows_in_both_scans(reader):

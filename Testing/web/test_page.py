@@ -83,6 +83,10 @@ def test_saving_needs_no_scrolling_and_a_pet_has_no_choices_before_it_is_open(fo
     assert not reader.page.get_by_label("PET window").count()
 
 
+def test_all_tabs_are_in_sight_without_arrows(reader):
+    assert reader.tabs_in_sight() == tabs(reader)
+
+
 def test_a_narrow_window_shows_text_of_eleven_pixels_and_makes_room_for_the_studies(reader):
     size = reader.page.viewport_size
     reader.page.set_viewport_size({"width": 683, "height": 384})  # 1366 x 768 at 200 %

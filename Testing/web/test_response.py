@@ -31,6 +31,26 @@ def choose(reader, field: str, title: str) -> None:
     reader.page.get_by_role("option", name=title, exact=True).click()
 
 
+def test_dates_in_headings_are_whole_and_targets_without_a_size_give_no_plot(reader):
+    page = reader.page
+    page.locator("[data-do='response_click']").click()
+    reader.until("s('response_picks')")
+    reader.scroll_to("BaselineAxial", LESIONS[0])
+    reader.click("BaselineAxial", LESIONS[0])
+    reader.until("s('findings').length === 1 && !s('job').text")
+    page.locator("[data-do='response_click']").click()
+    page.locator("[data-response='no-plot']").wait_for()
+    assert "No target lesion is measured yet" in page.locator("[data-response='no-plot']").inner_text()
+    assert not page.locator("[data-response='plot']").count()
+    page.evaluate(
+        "trame.state.set('response', {...trame.state.get('response'), heads: Array(3).fill('follow-up 2026-01-15')})"
+    )
+    words = page.locator("[data-response='table'] .unbroken")
+    page.wait_for_function("document.querySelectorAll(\"[data-response='table'] .unbroken\").length === 6")
+    heights = words.evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")
+    assert max(heights) < 24, "each word is on one line"
+
+
 def test_by_mouse_alone(reader, three_visit_page):
     page, server = reader.page, three_visit_page[1]
     page.locator("[data-response='organ'] input, input[data-response='organ']").first.fill("liver")

@@ -45,6 +45,7 @@ def test_patients_are_filtered_opened_one_after_the_other_and_marked_as_read(
     reader.until("s('worklist') && s('worklist').length === 3")
     assert page.locator("[data-worklist=next_patient]").is_enabled()
     assert page.locator("[data-worklist=mark_read]").is_disabled()
+    assert len(reader.tabs_in_sight()) == 8
     assert "3 of 3 patients; 3 not read yet" in page.locator("[data-worklist-text]").inner_text()
 
     page.locator("[data-patient=P000]").click()

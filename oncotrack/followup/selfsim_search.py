@@ -83,7 +83,7 @@ class Side:
         registration = pair.registration()
         is_baseline = which == "baseline"
         self.from_common = np.eye(4) if is_baseline else registration.matrix
-        self._window: tuple[float, float] = pair.cached((which, "window"), lambda: _window(self.volume))
+        self.window: tuple[float, float] = pair.cached((which, "window"), lambda: _window(self.volume))
         self.copy: Volume = pair.cached((which, "copy"), self._copy)
 
     def _copy(self) -> Volume:
@@ -92,7 +92,7 @@ class Side:
     @property
     def _fill(self) -> float:
         """Value of voxels outside the scan, well below the window."""
-        low, high = self._window
+        low, high = self.window
         return 2 * low - high
 
     def to_common(self, position: Sequence[float]) -> np.ndarray:
@@ -120,7 +120,7 @@ class Side:
         grid = Geometry.around(centre, (steps + MARGIN) * spacing, spacing)
         source = self.copy if spacing >= _COPY_MM else self.volume
         array = torch.from_numpy(source.resampled(grid, self.from_common, fill=self._fill).array)
-        low, high = self._window
+        low, high = self.window
         scanned = array > low - (high - low) / 4
         inner = (slice(MARGIN, -MARGIN),) * 3
         return mind_ssc((array.clamp(low, high) - low) / (high - low)), scanned[inner].float()

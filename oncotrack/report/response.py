@@ -102,7 +102,11 @@ def write_response_page(path: str | Path, result: CourseResponse, scans: Scans |
         f"<tr><th>{'<th>'.join(map(html.escape, head))}</tr>{cells}",
         _KEY,
         [
-            _section("Sum of diameters", _image(plot_course(result), "Diameters over time")),
+            *(
+                [_section("Sum of diameters", _image(plot_course(result), "Diameters over time"))]
+                if result.is_measured
+                else []
+            ),
             _section("How each response was reached", f"<ul>{why}</ul>"),
             *(_lesion_section(result, scans) if scans else []),
         ],
@@ -127,7 +131,7 @@ def write_response_pdf(path: str | Path, result: CourseResponse, scans: Scans | 
     with replacing(path) as temporary, PdfPages(temporary) as pages:
         for figure in (
             _table_page(result),
-            _picture_page([(plot_course(result), "")]),
+            *([_picture_page([(plot_course(result), "")])] if result.is_measured else []),
             *_text_pages(result),
             *(_lesion_pages(result, scans) if scans else []),
         ):

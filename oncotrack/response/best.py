@@ -104,7 +104,8 @@ def _without_response(steps: Sequence[Step], *, confirmed: bool, settings: Setti
         response = Response.NON if step.response is Response.NON else Response.SD
         since = f", {step.days} days after baseline" if step.days is not None else ""
         return Verdict(
-            response, f"No progression until {step.label}{since} (at least {settings.stable_days} are needed).{note}"
+            response,
+            f"No progression until {step.label}{since} (at least {settings.stable_days} days are needed).{note}",
         )
     if progressed := next((s for s in steps if s.response is Response.PD), None):
         return Verdict(Response.PD, f"PD at {progressed.label} before SD lasted {settings.stable_days} days.{note}")

@@ -128,7 +128,9 @@ def _choice(course: Course) -> Iterator[Remark]:
 def _scans(course: Course) -> Iterator[Remark]:
     for visit in course.visits:
         if visit.day is None:
-            yield Remark("", visit.label, f"{visit.label} has no date, so that durations are not checked there.")
+            yield Remark(
+                "", visit.label, f"{visit.label} has no date, so that the days between visits are not checked there."
+            )
         if visit.slice_mm is not None and visit.slice_mm > _THICK_MM + TOLERANCE:
             yield Remark(
                 "",

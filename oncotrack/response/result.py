@@ -57,6 +57,12 @@ class CourseResponse:
     remarks: tuple[Remark, ...]
 
     @property
+    def is_measured(self) -> bool:
+        """Whether any target lesion has a diameter at any visit."""
+        visits = range(len(self.course.visits))
+        return any(target_sum(self.course, visit, self.settings).parts for visit in visits)
+
+    @property
     def best_change_percent(self) -> float | None:
         """Largest decrease of the sum of diameters from baseline until progression, per cent; the smallest increase without one."""
         end = self.progression.index if self.progression else len(self.visits)

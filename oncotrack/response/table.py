@@ -69,6 +69,8 @@ def sentences(result: CourseResponse) -> list[str]:
         lines.append(f"With confirmation: {result.best_confirmed.response.value}. {result.best_confirmed.why}")
     if result.progression is not None:
         lines.append(f"Progression: {result.progression.visit.text}. {result.progression.why}")
+    if result.course.of_role(Role.TARGET):
+        lines.append("Sums are made of the diameters before they are rounded.")
     return [*lines, *(f"Note: {remark.text}" for remark in result.remarks)]
 
 

@@ -107,6 +107,13 @@ COMMANDS = (
         (PAGE,),
         "+",
     ),
+    ReaderCommand(
+        "move_match",
+        "Match is here",
+        "Move the match of the current finding to the middle of the follow-up's view; Shift and the arrow keys pan it.",
+        (PAGE,),
+        ";",
+    ),
     # navigating and naming
     ReaderCommand("previous", "Previous", "Go to the previous finding of the list.", _ALL, "P"),
     ReaderCommand("next", "Next", "Go to the next finding of the list.", _ALL, "N"),
@@ -286,7 +293,7 @@ COMMANDS = (
     ),
     ReaderCommand(
         "response_report",
-        "Write report",
+        "Response report",
         "Write the response as page, PDF, text and table (CSV), with pictures of every lesion at every visit.",
         (PAGE,),
     ),

@@ -29,7 +29,7 @@ BEFORE_SLICER = 10.0
 
 
 class Mouse:
-    """Translates clicks of one view into commands: on the mark of a finding, on an alternative, on tissue of the baseline.
+    """Translates clicks of one view into commands: on the mark of a finding, on an alternative, on tissue.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ class Mouse:
     mode : callable
         Returns what a drag does, a key of `LEFT_DRAGS`. Only with `SELECT` a click does something.
     on_finding, on_alternative, on_tissue : callable
-        Called with the uid of the finding, the number of the alternative (from 0), the position (RAS mm) in the baseline.
+        Called with the uid of the finding, the number of the alternative (from 0), the time point and position (RAS mm).
     handler : callable
         Returns what receives clicks first, or None: a function of slice node and position that returns whether it used the
         click.
@@ -57,7 +57,7 @@ class Mouse:
         mode: Callable[[], str],
         on_finding: Callable[[str], None],
         on_alternative: Callable[[int], None],
-        on_tissue: Callable[[Point], None],
+        on_tissue: Callable[[str, Point], None],
         handler: Callable[[], Callable[[slicer.vtkMRMLSliceNode, Point], bool] | None],
         keep: Callable[[Callable[[], None]], None],
         released: Callable[[], None],
@@ -181,12 +181,13 @@ class Mouse:
             if uid in self._session.findings:
                 self._on_finding(uid)
             return
-        if time_point == self._session.baseline_id:
-            self._on_tissue(ras)
-        elif time_point == self._session.followup_id:
+        alternative = -1
+        if time_point == self._session.followup_id:
             alternative = self._hit(registry.find(NodeKey(ALTERNATIVES)), at)
-            if alternative >= 0:
-                self._keep(lambda: self._on_alternative(alternative))
+        if alternative >= 0:
+            self._keep(lambda: self._on_alternative(alternative))
+        else:
+            self._on_tissue(time_point, ras)
 
     def _hit(self, points: slicer.vtkMRMLMarkupsFiducialNode | None, at: tuple[int, int]) -> int:
         """Return the index of the nearest point within `_NEAR_PX` of a pixel, or -1."""

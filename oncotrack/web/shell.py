@@ -14,7 +14,7 @@ from oncotrack.web.panels.help_dialog import help_dialog
 from oncotrack.web.tools import Command
 from oncotrack.web.viewer import Viewer
 
-_PANEL_PX, _BAR_PX = 330, 54
+_PANEL_PX, _BAR_PX, _TABS_IN_A_ROW = 330, 54, 7
 _ALWAYS_IN_BAR = ("place_lesion", "previous", "next", "accept", "reject", "mark_absent", "undo", "redo")
 """Commands that stay in the bar of a narrow window; the others move into its menu."""
 
@@ -56,14 +56,10 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
             ),
             html.Div(classes="zoomed", style=("{ zoom: text_size / 100 }",)),
         ):
-            with v.VTabs(v_model=("tab",), density="compact", grow=True):
+            rows = "tool-tabs in-two-rows" if len(viewer.tools) > _TABS_IN_A_ROW else "tool-tabs"
+            with v.VTabs(v_model=("tab",), density="compact", grow=True, classes=rows):
                 for tool in viewer.tools:
-                    v.VTab(
-                        tool.title,
-                        value=tool.name,
-                        size="small",
-                        style="min-width: 0; padding: 0 2px; letter-spacing: 0; font-size: 12.5px;",
-                    )
+                    v.VTab(tool.title, value=tool.name, size="small")
             for tool in viewer.tools:
                 # a panel is created on the page when its tab is first opened
                 with (

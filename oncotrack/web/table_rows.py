@@ -23,6 +23,10 @@ STATES = {
 SIZE_PROPOSED_ICON = "mdi-check-circle-outline"
 _HEADINGS = {State.NOT_FOUND: "Expected position of", State.ABSENT: "Former position of"}
 UNMATCHED = ("unmatched", "Not searched yet", "mdi-circle-outline")
+_EXPECTED = (
+    "The mark shows where it is expected: accept it there, drag it onto the lesion, or record that it is absent. Then it can "
+    "be measured."
+)
 
 
 def rows(session: FollowUpScene) -> list[dict[str, Any]]:
@@ -95,7 +99,8 @@ def _reason(finding: Finding, seen: Observation, baseline: str) -> str:
     if seen.is_there and (seen.is_size_proposed or (before is not None and before.is_size_proposed)):
         return "The program proposed the size. Check the border in both scans, then accept it."
     is_open = not seen.is_decided and seen.state is not State.ABSENT
-    return seen.evidence.reason if seen.evidence and is_open else ""
+    reason = seen.evidence.reason if seen.evidence and is_open else ""
+    return f"{reason} {_EXPECTED}".strip() if is_open and seen.state is State.NOT_FOUND else reason
 
 
 def _doubts(*observations: Observation | None) -> list[str]:

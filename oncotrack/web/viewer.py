@@ -25,6 +25,7 @@ from oncotrack.scene.views.application import add_module_logics
 from oncotrack.scene.views.finding_labels import FindingLabels
 from oncotrack.scene.views.mouse_mode import SELECT
 from oncotrack.web import table_rows
+from oncotrack.web.background import Background
 from oncotrack.web.drag_order import DragOrder
 from oncotrack.web.mouse import Mouse
 from oncotrack.web.navigation import Navigation
@@ -40,6 +41,10 @@ _SENT_S = 0.15  # time until the page shows what was sent to it
 _PAGE_S = 2.0  # longest time that the first registration waits for the page
 _CLICK_S = 5.0  # longest time that the page may take to say that a click was a single one
 _NOT_KNOWN = "The page sent a command that OncoTrack does not have in this form. Load the page again."
+_NOT_BASELINE = (
+    "A click in the baseline follows a lesion. To correct a match, drag its mark, or centre the lesion in the follow-up and press "
+    "Match is here (;)."
+)
 _KEPT = 8  # clicks of which the page has not said that yet
 
 
@@ -87,6 +92,7 @@ class Viewer:
         self.commands: dict[str, Command] = {}
         self.views = Views(self.app, server, lambda: self.work.is_busy)
         self.work = Work(self.post, self._show_job, self._show_failure)
+        self.background = Background(self.post, lambda: self.work.is_busy)
         self.questions = Questions(self.state)
         self.results, self.record = results, record
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
@@ -282,6 +288,7 @@ class Viewer:
         """Stop the work and release the scene."""
         self.closed.emit()
         self.work.stop()
+        self.background.stop()
         self.session.close()
         self.results.close()
 
@@ -378,9 +385,13 @@ class Viewer:
         elif tab not in self.click_handlers and self._was_following is not None:
             self.state.is_following, self._was_following = self._was_following, None
 
-    def _on_tissue(self, at: Point) -> None:
-        if self.state.is_following and self.state.has_scans:
+    def _on_tissue(self, time_point: str, at: Point) -> None:
+        if not self.state.is_following or not self.state.has_scans:
+            return
+        if time_point == self.session.baseline_id:
             self.attempt(self._follow, at)
+        else:
+            self.show_message(_NOT_BASELINE, "info")
 
     def _follow(self, at: Point) -> None:
         """Follow a lesion; the search begins at once, and its match is shown when the click was a single one."""

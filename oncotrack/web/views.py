@@ -250,8 +250,13 @@ class Views:
             self.view_3d.fit_view_to_content()
 
     def reset(self, name: str) -> None:
-        """Fit one view to its whole scan."""
-        self._app.view_manager.get_view(name).fit_view_to_content()
+        """Fit one view to its whole scan; a slice view keeps its slice."""
+        view = self._app.view_manager.get_view(name)
+        node = view.get_view_node()
+        offset = node.GetSliceOffset() if node.IsA("vtkMRMLSliceNode") else None
+        view.fit_view_to_content()
+        if offset is not None:
+            node.SetSliceOffset(offset)
 
     def maximise(self, name: str) -> None:
         """Show one view alone and draw no other one; "" shows all views again.

@@ -19,6 +19,7 @@ from oncotrack.scene.followup.follow_tasks import FollowTasks
 from oncotrack.scene.followup.match_task import MatchTasks
 from oncotrack.scene.followup.measure_tasks import MeasureTasks
 from oncotrack.scene.followup.overlays import Overlays
+from oncotrack.scene.followup.registration_residual import RegistrationResidual
 from oncotrack.scene.followup.third_visit import ThirdVisit
 from oncotrack.scene.followup.tracking_method import TRACKERS, TrackingMethod
 from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
@@ -55,6 +56,8 @@ class FollowUpScene(FollowTasks):
         What must be asked about the chosen scans.
     third : ThirdVisit
         A third visit beside the two, where the reader wants one.
+    residual : RegistrationResidual
+        How well the registration aligns the scans.
     axes_edits : AxesEdits
         Changes diameters together with their mask.
     submit : callable
@@ -87,6 +90,7 @@ class FollowUpScene(FollowTasks):
         self._chaining = ChainTasks(self.nodes, self._choice, self.method, self.go_to)
         self._measuring = MeasureTasks(self.nodes, self._choice, self.go_to)
         self.submit: Callable[[Task], object] = Task.run
+        self.residual = RegistrationResidual(self._choice)
         self.axes_edits = AxesEdits(self.nodes, lambda task: self.submit(task))
         self.baseline_row = ViewRow(scene, tuple(baseline_views), BASELINE_GROUP)
         self.followup_row = ViewRow(scene, tuple(followup_views), FOLLOWUP_GROUP, tuple(followup_3d_views))

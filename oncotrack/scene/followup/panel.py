@@ -44,8 +44,8 @@ class LesionLine:
     tip: str
 
 
-def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
-    """Return the lesions that pass the state filter `shown`, in the list's order."""
+def lines(session: FollowUpScene, shown: str = "all", search: str = "") -> list[LesionLine]:
+    """Return the lesions that pass the state filter `shown` and contain the words of `search`, in the list's order."""
     chosen = SHOWN[shown]
     result = []
     for finding in session.findings:
@@ -54,6 +54,9 @@ def lines(session: FollowUpScene, shown: str = "all") -> list[LesionLine]:
             continue
         if match is None or match.state in chosen:
             cells = (finding.label, state(match), reverse_check(match), _axes(session, finding))
+            described = " ".join((*cells, finding.kind.value, finding.role.value, finding.place, finding.comment))
+            if search.strip().lower() not in described.lower():
+                continue
             result.append(LesionLine(finding.uid, cells, match_text(session, finding)))
     return result
 
@@ -117,6 +120,8 @@ def link_text(session: FollowUpScene) -> str:
     if registration is None:
         return "The scans are not registered, so their views are not linked."
     quality = f"similarity {registration.similarity:.2f}, overlap {100 * registration.overlap:.0f} %"
+    if residual := session.residual.value:
+        quality = f"{quality}, {residual.text}"
     shift, linking = session.linking.shift_mm, session.linking
     if linking.is_held:
         return f"You linked the positions that were shown, {shift:.0f} mm from the registration ({quality})."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from oncotrack.findings.finding import Finding, Observation, State
 from oncotrack.scene.session.finding_commands import FindingCommands
 
@@ -49,6 +51,12 @@ class ReviewCommands(FindingCommands):
     def remove_everywhere(self, uid: str = "") -> None:
         """Remove a finding from all time points."""
         self.findings.remove_everywhere(self._finding(uid).uid)
+
+    def move_match(self, at: Sequence[float], uid: str = "") -> None:
+        """Move the match to a position in the follow-up (RAS mm), as the reader does by dragging its mark."""
+        uid = self._finding(uid).uid
+        self.findings.move(uid, self.followup_id, at)
+        self.go_to(uid)
 
     def take_alternative(self, index: int, uid: str = "") -> None:
         """Exchange the match with its alternative number `index` (from 0), and centre the views on it."""

@@ -101,16 +101,19 @@ def headline(session: ResponseScene) -> str:
     result = session.result
     if result is None:
         return ""
-    last, best = result.visits[-1], result.best.response.value
-    return f"{CRITERIA[result.criteria]}: {_named(last.overall.response.value)} at {last.visit.label}; best overall response {best}."
+    last, best, count = result.visits[-1], result.best.response.value, len(result.remarks)
+    said = f"{CRITERIA[result.criteria]}: {_named(last.overall.response.value)} at {last.visit.label}; best overall response {best}."
+    return f"{said} {count} {'points' if count > 1 else 'point'} to check, see below." if count else said
 
 
 def plot_words(result: CourseResponse) -> str:
-    """Return what the plot shows in words: the sums of diameters of all visits."""
+    """Return what the plot shows in words: the sums of diameters of all visits, or why there is no plot."""
     sums = table(result)
     row = next((each for each in sums if each[0].startswith("Sum of diameters")), None)
     if row is None:
         return "There is no target lesion, so no sum of diameters is drawn."
+    if not result.is_measured:
+        return "No target lesion is measured yet, so no diameters are drawn."
     pairs = zip(result.course.visits, row[1:], strict=True)
     return "Sum of diameters in mm: " + ", ".join(f"{visit.label} {value}" for visit, value in pairs)
 

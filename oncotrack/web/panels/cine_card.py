@@ -50,7 +50,7 @@ class CineCard:
         commands = {command.name: command for command in self.commands}
         with html.Div(style="display: flex; gap: 4px; flex-wrap: wrap; align-items: center;"):
             for name in ("first_slice", "previous_slice", "next_slice", "last_slice"):
-                command_button(self._viewer, commands[name], "", data_view_command=name)
+                command_button(self._viewer, commands[name], commands[name].title.split()[0], data_view_command=name)
             for name, title in (("play_cine", "{{ cine ? 'Stop' : 'Cine' }}"),
                                 ("maximise", "{{ maximised ? 'Restore' : 'Maximise' }}")):  # fmt: skip
                 command_button(self._viewer, commands[name], title, data_view_command=name)

@@ -93,9 +93,9 @@ class DetectionTool(ScanTool):
         html.P(CAUTION, classes="more", v_if=("has_scans",), **raw(data_caution="yes"))
         with html.Div(v_if=("node_summary",)):
             self._list.build()
-            with html.Div(classes="d-flex my-1"):
+            with html.Div(classes="d-flex flex-wrap my-1", style="gap: 6px;"):
                 for name, _icon in _ACTIONS:
-                    NODES.button(self._viewer, commands[NODES.prefix + name])
+                    NODES.button(self._viewer, commands[NODES.prefix + name], has_title=True)
         self._card.build()
         self._pet.build()
         self._question()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.followup.residual import LIMIT_MM
 from oncotrack.images.windows import CT_WINDOWS
 from oncotrack.scene.commands import PAGE, VIEW, commands_of
 from oncotrack.scene.views.mouse_mode import LEFT_DRAGS, SUV_WINDOW, WINDOW
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
 _TABLE, _PAGE = commands_of(VIEW), commands_of(PAGE)
+_RESIDUAL = (
+    f"Residual: median distance from registration to the most similar tissue within {LIMIT_MM:.0f} mm along each axis, at "
+    "points on edges. No landmarks are used; where the body was deformed it is larger."
+)
 
 
 class DisplayTool:
@@ -49,6 +54,7 @@ class DisplayTool:
             page_command(_PAGE["change_text_size"], "mdi-format-size", appearance.change_text_size),
         )
         self._cine, self._slab = CineCard(viewer), SlabCard(viewer)
+        viewer.state.change("tab", "has_registration")(self._on_state)
 
     @property
     def commands(self) -> Sequence[Command]:
@@ -143,8 +149,9 @@ class DisplayTool:
                 click=(self._viewer.run, f"['{name}']"),
                 **raw(data_image_text=name),
             )
-        html.H2("Link between the scans")
+        html.H2("Link between the scans", v_if=("has_scans",))
         html.P("{{ link_text }}", v_if=("link_text",), **raw(data_link_text="yes"))
+        html.P(_RESIDUAL, v_if=("link_text.includes('residual')",), classes="quiet")
         with html.Div(v_if=("has_registration",)):
             command_button(self._viewer, self._link_here, "{{ is_link_held ? 'Link by registration' : 'Link here' }}",
                            data_link_here="yes")  # fmt: skip
@@ -162,6 +169,11 @@ class DisplayTool:
             for command in self._page_commands:
                 command_button(self._viewer, command, command.title, data_page_command=command.name)
         html.P("{{ theme === 'dark' ? 'Dark' : 'Light' }} page, text at {{ text_size }} %.", classes="quiet")
+
+    def _on_state(self, tab: str, has_registration: bool, **_state: object) -> None:
+        """Measure the residual of the registration when the tab that shows it is open."""
+        if tab == self.name and has_registration and (task := self._session.residual.task()):
+            self._viewer.background.submit(task, self._viewer.refresh)
 
     def _has_scan(self) -> bool:
         return self._session.baseline is not None or self._session.followup is not None

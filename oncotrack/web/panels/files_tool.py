@@ -124,7 +124,7 @@ class FilesTool:
             for name, title in (
                 ("save_findings", "Findings (.json, .csv)"),
                 ("save_scene", "Scene (.mrb)"),
-                ("save_report", "Report"),
+                ("save_report", "Report of all matches"),
                 ("export_dicom", "DICOM report and segmentation"),
             ):
                 v.VBtn(

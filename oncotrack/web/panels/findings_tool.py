@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.findings.finding import Point
 from oncotrack.scene.commands import FINDINGS, PAGE, commands_of
 from oncotrack.scene.views.mouse_mode import SELECT
-from oncotrack.scene.views.view_rows import middle
+from oncotrack.scene.views.view_rows import ViewRow, middle
 from oncotrack.web.attributes import raw
 from oncotrack.web.display import Display
 from oncotrack.web.panels.description_card import DescriptionCard
@@ -84,6 +85,7 @@ class FindingsTool:
                          lambda: self._viewer.submit(session.measure_all()), can("measure_all")),
             page_command(_PAGE["follow_middle"], "mdi-image-filter-center-focus", self._follow_middle,
                          can("begin_placing")),
+            page_command(_PAGE["move_match"], "mdi-map-marker-check", self._move_match, can("accept")),
             *self._several.commands,
             *self._about.commands,
             *self._method.commands,
@@ -149,9 +151,15 @@ class FindingsTool:
         self._display.choose_mouse(SELECT)
 
     def _follow_middle(self) -> None:
-        state, row = self._viewer.state, self._session.baseline_row
-        name = state.used_view if state.used_view in row.names else row.names[0]
-        self._viewer.submit(self._session.place(middle(row.slice_at(row.names.index(name)))))
+        self._viewer.submit(self._session.place(self._middle_of(self._session.baseline_row)))
+
+    def _move_match(self) -> None:
+        self._session.move_match(self._middle_of(self._session.followup_row))
+
+    def _middle_of(self, row: ViewRow) -> Point:
+        """Return the position (RAS mm) in the middle of the row's view that was used last, else of its first one."""
+        name = self._viewer.state.used_view
+        return middle(row.slice_at(row.names.index(name if name in row.names else row.names[0])))
 
     def _swap(self) -> None:
         self._session.take_alternative(0)

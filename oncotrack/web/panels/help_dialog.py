@@ -17,11 +17,12 @@ _TOUR = (
      "registered by themselves; from then on their views scroll together."),
     ("Follow a lesion", "Tab Findings: click a lesion in the baseline. Its match appears in the follow-up with a reverse "
      "check: how far a search back from the match misses your click."),
-    ("Check it", "Accept it (A), reject it (X), or drag the mark to where it belongs. S swaps it with the next candidate, "
-     "O records that the lesion is gone. Ctrl+Z undoes every step."),
+    ("Check it", "Accept it (A), reject it (X), or drag the mark to where it belongs; on another slice, centre the lesion and press Match "
+     "is here (;). S swaps it with the next candidate, O records that the lesion is gone. Ctrl+Z undoes every step."),
     ("Measure it", "Measure (=) under the match proposes mask, diameters and volume in both scans and gives the change; Measure "
      "all does so for every finding. Drag the end of a diameter where it is wrong, then accept the size (A)."),
-    ("Save", "Save findings (Ctrl+S) writes JSON and CSV. Tab Files also writes a report, a scene for 3D Slicer and DICOM. "
+    ("Save", "Save findings (Ctrl+S) writes JSON and CSV. Response report in the tab Response writes the report for the clinic. "
+     "Tab Files writes a report of all matches, a scene for 3D Slicer and DICOM. "
      "Findings are kept after every edit and offered again after a crash."),
 )  # fmt: skip
 _MORE = (

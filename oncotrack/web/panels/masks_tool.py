@@ -102,12 +102,12 @@ class MasksTool(ScanTool):
         )  # fmt: skip
         with html.Div(v_if=("mask_hint",), classes="d-flex align-center", **raw(role="status", data_mask_hint="yes")):
             html.Span("{{ mask_hint }}", classes="finding-text")
-            MASKS.button(self._viewer, commands[f"{MASKS.prefix}cancel_drawing"])
+            MASKS.button(self._viewer, commands[f"{MASKS.prefix}cancel_drawing"], has_title=True)
         with html.Div(v_if=("mask_summary",)):
             self._list.build()
-            with html.Div(classes="d-flex my-1"):
+            with html.Div(classes="d-flex flex-wrap my-1", style="gap: 6px;"):
                 for name, _icon in _ACTIONS:
-                    MASKS.button(self._viewer, commands[MASKS.prefix + name])
+                    MASKS.button(self._viewer, commands[MASKS.prefix + name], has_title=True)
         self._card.build()
         self._brush_card.build()
         self._files.build()

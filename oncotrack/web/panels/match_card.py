@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
-from oncotrack.scene.commands import FINDINGS, VIEW, commands_of
+from oncotrack.scene.commands import FINDINGS, PAGE, VIEW, commands_of
 from oncotrack.web.attributes import raw
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
-_TABLE, _VIEW = commands_of(FINDINGS), commands_of(VIEW)
+_TABLE, _PAGE, _VIEW = commands_of(FINDINGS), commands_of(PAGE), commands_of(VIEW)
 
 
 class MatchCard:
@@ -46,6 +46,15 @@ class MatchCard:
                     variant="tonal",
                     prepend_icon="mdi-refresh",
                     click=(self._viewer.run, "['search_again']"),
+                )
+                v.VBtn(
+                    f"{_PAGE['move_match'].title} ({_PAGE['move_match'].key})",
+                    size="small",
+                    variant="tonal",
+                    prepend_icon="mdi-map-marker-check",
+                    title=_PAGE["move_match"].tooltip,
+                    click=(self._viewer.run, "['move_match']"),
+                    **raw(data_do="move_match"),
                 )
                 for name, icon in (("measure_match", "mdi-ruler"), ("measure_matches", "mdi-ruler-square")):
                     v.VBtn(

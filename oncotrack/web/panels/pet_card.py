@@ -98,7 +98,7 @@ class PETCard:
                 with html.Label(title, classes="upload"):
                     html.Input(type="file", **raw(*folder, "multiple", data_upload=PET))
             v.VTextField(
-                v_model_number=("pet_weight",), type="number", label="Patient's weight in kg, where the PET lacks it",
+                v_model_number=("pet_weight",), type="number", label="Weight in kg, if the PET has none",
                 density="compact", variant="outlined", hide_details=True, **raw(data_pet_weight="yes"),
             )  # fmt: skip
         with html.Div(v_if=("pet.name",), **raw(data_pet=("pet.name",))):

@@ -14,6 +14,7 @@ from oncotrack.response.result import CRITERIA
 from oncotrack.scene.response.panel import JUDGEMENTS, ROLES
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.command_button import command_button
+from oncotrack.web.panels.visit_heading import visit_heading
 from oncotrack.web.tools import Command
 
 if TYPE_CHECKING:
@@ -39,9 +40,8 @@ class ResponseCard:
     def build(self, commands: Mapping[str, Command]) -> None:
         """Create choosing, the table, the judgements, warnings, plot, sentences and the report."""
         with html.Div(v_if=("has_scans",)):
-            html.H2(
-                "{{ response.headline }}", classes="mb-3", v_if=("response.headline",), **raw(data_response="headline")
-            )
+            with html.Div(style="min-height: 56px;"):  # the rows below stay where they are when the response appears
+                html.H2("{{ response.headline }}", v_if=("response.headline",), **raw(data_response="headline"))
             v.VSelect(
                 model_value=("response.criteria",),
                 items=("response_criteria", [{"title": words, "value": name} for name, words in CRITERIA.items()]),
@@ -112,8 +112,7 @@ class ResponseCard:
                 html.Th("Lesion")
                 with html.Th(v_for="(head, visit) in response.heads", key="visit",
                              classes=("visit === response.shown ? 'shown' : ''",)):  # fmt: skip
-                    html.Button("{{ head }}", type="button", click=(self._viewer.run, "['show_visit', visit, '']"),
-                                **raw(data_response_visit=("visit",)))  # fmt: skip
+                    visit_heading(self._viewer, data_response_visit=("visit",))
             with (
                 html.Tbody(),
                 html.Tr(v_for="line in response.lines", key="line.head",
@@ -208,6 +207,12 @@ class ResponseCard:
             with html.Ul(classes="sentences"), html.Li(v_for="(text, n) in response.warnings", key="n"):
                 v.VIcon("mdi-alert-outline", size="x-small", classes="mr-1", **raw(aria_hidden="true"))
                 html.Span("{{ text }}")
+        html.P(
+            "{{ response.plot_words }}",
+            v_if=("response.plot_words && !response.plot",),
+            classes="quiet my-2",
+            **raw(data_response="no-plot"),
+        )
         html.Img(
             v_if=("response.plot",), src=("response.plot",), alt=("response.plot_words",), classes="plot",
             **raw(data_response="plot"),

@@ -131,6 +131,8 @@ class ResponseTool:
         result, theme = self._session.result, self._viewer.state.theme
         if result is None:
             return "", ""
+        if not result.is_measured:
+            return "", panel.plot_words(result)
         if self._drawn is None or self._drawn[:2] != (result, theme):
             from oncotrack.report.response_plots import course_svg
 

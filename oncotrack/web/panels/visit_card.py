@@ -11,6 +11,7 @@ from trame.widgets import vuetify3 as v
 from oncotrack.scene.commands import FINDINGS, PAGE, commands_of
 from oncotrack.scene.followup import panel
 from oncotrack.web.attributes import raw
+from oncotrack.web.panels.visit_heading import visit_heading
 from oncotrack.web.tools import Command, page_command
 
 if TYPE_CHECKING:
@@ -73,13 +74,7 @@ class VisitCard:
                         key="visit",
                         classes=("visit === visits.shown ? 'shown' : ''",),
                     ):
-                        html.Button(
-                            "{{ head }}",
-                            type="button",
-                            title=_TABLE["show_visit"].tip,
-                            click=(self._viewer.run, "['show_visit', visit, '']"),
-                            **raw(data_visit=("visit",)),
-                        )
+                        visit_heading(self._viewer, data_visit=("visit",))
                 with html.Tbody(), html.Tr(v_for="row in visits.rows", key="row.uid"):
                     html.Th("{{ row.label }}")
                     with html.Td(
