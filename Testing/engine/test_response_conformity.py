@@ -79,7 +79,9 @@ def test_other_remarks():
     assert remarks(non_target("N1", 8, 8, node=True)) == [
         "N1 is a lymph node of 8.0 mm; below 10 mm it is normal and not recorded."
     ]
-    assert remarks(lesion("L1", 20, 20), day=None) == ["Baseline has no date, so that the days between visits are not checked there."]
+    assert remarks(lesion("L1", 20, 20), day=None) == [
+        "Baseline has no date, so that the days between visits are not checked there."
+    ]
     planes = [Reading(long_mm=20, short_mm=10, plane=plane) for plane in ("axial", "oblique")]
     assert remarks(lesion("L1", *planes)) == [
         "L1 was measured in an oblique plane at Week 8 and in an axial one at baseline."
