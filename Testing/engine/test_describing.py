@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from oncotrack.errors import InputError
@@ -22,11 +23,14 @@ from oncotrack.findings.finding import (
 )
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.observation_edits import moved
+from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.findings.sites import SITES, site_named, suggested_sites
 from oncotrack.findings.sizes import NOT_MEASURED, axes_text, change_text, size_class
 from oncotrack.findings.tracklet import SliceBox, Tracklet
 from oncotrack.findings.tracklet_edits import add_proposals, has_decisions
 from oncotrack.findings.visit_table import cell, description, reverse_check, tip
+from oncotrack.images.geometry import Geometry
+from oncotrack.images.volume import Volume
 
 BOXES = Tracklet(
     (0, 0, 0), (1, 0, 0), (0, 1, 0), (0, 0, 4), (SliceBox(2, (0, 0), (16, 10)), SliceBox(3, (1, 1), (17, 9)))
@@ -36,6 +40,10 @@ BOXES = Tracklet(
 def measured(long: float, short: float, **fields) -> Observation:
     axes = {"long_axis": Axis((0, 0, 0), (long, 0, 0)), "short_axis": Axis((0, 0, 0), (0, short, 0))}
     return Observation(centre=(0, 0, 0), **axes, **fields)
+
+
+def mask_of(slices: int) -> PackedMask:
+    return PackedMask.of(Volume(np.ones((slices, 4, 4), np.uint8), Geometry((4, 4, slices))))
 
 
 @pytest.fixture
@@ -144,6 +152,9 @@ def test_sizes_and_their_change_are_said_in_one_way():
     assert cell(before) == "20.0 mm x 10.0 mm, 2.3 ml, accepted"
     assert change_text(before, after) == "long -5.0 mm (-25.0 %), short -2.0 mm (-20.0 %), volume -1.3 ml (-57.4 %)"
     assert change_text(before, replace(after, state=State.ABSENT)) == change_text(before, None) == ""
+    deep, flat = (replace(seen, mask=mask_of(slices)) for seen, slices in ((before, 3), (after, 1)))
+    assert change_text(deep, flat).endswith(", volumes are not compared: one mask is in a single slice")
+    assert change_text(flat, flat).endswith("volume +0.00 ml (+0.0 %)")
     boxed = Observation(centre=(0, 0, 0)).with_tracklet(BOXES)
     assert change_text(boxed, after) == "", "a box is not compared with a diameter"
 

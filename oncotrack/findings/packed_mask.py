@@ -58,6 +58,11 @@ class PackedMask:
         if len(bits) != expected or not inflate.eof:
             raise InputError(_DAMAGED)
 
+    @property
+    def is_in_one_slice(self) -> bool:
+        """Whether the lesion is a single voxel deep along one axis of the grid, so that its volume is that of a slice."""
+        return min(self.geometry.size) == 1
+
     @classmethod
     def of(cls, mask: Volume) -> PackedMask:
         """Pack a mask.

@@ -105,7 +105,7 @@ def change_text(before: Observation | None, after: Observation | None, days: int
     Returns
     -------
     str
-        Without what was not measured at both; "" where nothing was, or the finding is absent at one of them.
+        Without what was not measured at both, or, of volumes, in 3D at one of them only; "" where nothing was, or the finding is absent at one of them.
     """
     if before is None or after is None or not (before.is_there and after.is_there):
         return ""
@@ -116,7 +116,9 @@ def change_text(before: Observation | None, after: Observation | None, days: int
             if old and new and old.length_mm > 0:
                 by = new.length_mm - old.length_mm
                 changes.append(f"{name} {signed_text(by, 'mm')} ({signed_text(100 * by / old.length_mm, '%')})")
-    if before.volume_mm3 and after.volume_mm3:
+    if before.mask and after.mask and before.mask.is_in_one_slice is not after.mask.is_in_one_slice:
+        changes.append("volumes are not compared: one mask is in a single slice")
+    elif before.volume_mm3 and after.volume_mm3:
         by = after.volume_mm3 - before.volume_mm3
         millilitres = f"{by / 1000:+.{1 if abs(by) >= 1000 else 2}f} ml"
         changes.append(f"volume {millilitres} ({signed_text(100 * by / before.volume_mm3, '%')})")

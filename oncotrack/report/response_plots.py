@@ -55,9 +55,11 @@ def plot_course(result: CourseResponse, *, is_small: bool = False) -> Any:
     figure, axes = _figure(title, unit, "diameter (mm)", **size)
     if unit == "visit":
         axes.set_xticks(times, [visit.label for visit in course.visits], rotation=20 if is_small else 0)
+    top = 1.0
     for number, lesion in enumerate(course.of_role(Role.TARGET)):
         points = list(_diameters(result, lesion, times))
         if points:
+            top = max(top, *(mm for _time, mm in points))
             colour, mark = _LESIONS[number % len(_LESIONS)], _LESION_MARKS[number % len(_LESION_MARKS)]
             line = {"color": colour, "marker": mark, "linewidth": 1.2, "markersize": 5}
             axes.plot(*zip(*points, strict=True), label=lesion.label, **line)
@@ -69,7 +71,7 @@ def plot_course(result: CourseResponse, *, is_small: bool = False) -> Any:
         axes.axhline(
             sums[0] * (1 - PARTIAL_PERCENT / 100), color=COLOURS["PR"], linestyle=":", label="PR from baseline"
         )
-    top = max([mm for _time, mm in known], default=1.0)
+    top = max([top, *(mm for _time, mm in known)])
     for time, each in zip(times[1:], result.visits, strict=True):
         axes.annotate(
             each.overall.response.value, (time, 1.0), xycoords=("data", "axes fraction"), xytext=(0, -12),

@@ -11,12 +11,12 @@ import slicer
 
 from oncotrack.background.jobs import Progress
 from oncotrack.errors import InputError
-from oncotrack.findings.finding import Axis, Finding, point
+from oncotrack.findings.finding import Axis, Finding, Observation, point
 from oncotrack.findings.observation_edits import edited_by_reader
-from oncotrack.images.volume import Volume
 from oncotrack.masks.axes import SHORTEST_MM, RecistAxes
 from oncotrack.masks.propagate import propagate_to_3d
 from oncotrack.masks.pseudo_mask import pseudo_mask
+from oncotrack.masks.quality import with_doubts
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.mask_edits import axes_of, is_3d, with_mask
 from oncotrack.scene.nodes.node_registry import NodeKey
@@ -94,17 +94,17 @@ class AxesEdits:
         """Return the task that replaces a finding's diameters, and its mask by one made from them; applying it returns the finding."""
         image, known, seen = to_volume(volume), stamp(volume), finding.observation(time_point)
 
-        def work(progress: Progress) -> Volume | None:
+        def work(progress: Progress) -> Observation:
             if seen.mask is None:
-                return None
-            return propagate_to_3d(image, axes, progress=progress) if is_3d(seen) else pseudo_mask(image, axes)
+                return replace(seen, long_axis=axes.long, short_axis=axes.short, radius_mm=axes.long.length_mm / 2)
+            mask = propagate_to_3d(image, axes, progress=progress) if is_3d(seen) else pseudo_mask(image, axes)
+            return with_doubts(with_mask(seen, mask, axes), image)
 
-        def apply(mask: Volume | None) -> Finding:
+        def apply(changed: Observation) -> Finding:
             findings = self._nodes.findings
             if stamp(volume) != known or not findings.is_still(finding, time_point):
                 raise InputError(f"{finding.label} was changed meanwhile, so the new mask was discarded. Try again.")
-            changed = replace(seen, long_axis=axes.long, short_axis=axes.short, radius_mm=axes.long.length_mm / 2)
-            new = edited_by_reader(with_mask(seen, mask, axes) if mask else changed, self._nodes.reader or "reader")
+            new = edited_by_reader(changed, self._nodes.reader or "reader")
             return findings.observe(finding.uid, time_point, new, f"change the diameters of {finding.label}")
 
         return Task(f"Making the mask of {finding.label} from its diameters", work, apply, self._nodes.draw)
