@@ -254,9 +254,11 @@ class Views:
         view = self._app.view_manager.get_view(name)
         node = view.get_view_node()
         offset = node.GetSliceOffset() if node.IsA("vtkMRMLSliceNode") else None
+        was_modifying = node.StartModify()  # linked views do not follow what is taken back
         view.fit_view_to_content()
         if offset is not None:
             node.SetSliceOffset(offset)
+        node.EndModify(was_modifying)
 
     def maximise(self, name: str) -> None:
         """Show one view alone and draw no other one; "" shows all views again.

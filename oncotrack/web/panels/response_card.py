@@ -38,7 +38,7 @@ class ResponseCard:
         self._viewer = viewer
 
     def build(self, commands: Mapping[str, Command]) -> None:
-        """Create choosing, the table, the judgements, warnings, plot, sentences and the report."""
+        """Create choosing, the table, the report, the judgements, warnings, plot and sentences."""
         with html.Div(v_if=("has_scans",)):
             with html.Div(style="min-height: 56px;"):  # the rows below stay where they are when the response appears
                 html.H2("{{ response.headline }}", v_if=("response.headline",), **raw(data_response="headline"))
@@ -52,9 +52,9 @@ class ResponseCard:
             )
             self._choosing(commands)
             self._table()
+            self._report(commands)
             self._judgement(commands)
             self._texts()
-            self._report(commands)
 
     def _choosing(self, commands: Mapping[str, Command]) -> None:
         roles = [{"title": _WORDS[role], "value": role.value} for role in ROLES]
