@@ -50,15 +50,14 @@ def phantom_scan(seed: int, device: str = "cpu") -> Case:
 def inserted_scan(volume: Volume, seed: int, count: int | None = None, *, is_nodal: bool = False) -> Case:
     """Insert 8 to 24 nodes (or `count`), half of them small, into the fat of a real CT; its own nodes are not labelled.
 
-    With `is_nodal` they lie only in the deep fat, where lymph nodes lie, have the attenuation of nodes in the contrast
-    phase of the scan, and a border blurred as by the scanner; otherwise in any fat, subcutaneous fat too, and as in the
-    portal venous phase.
+    With `is_nodal` they lie only in the deep fat, where lymph nodes lie, and have the attenuation of nodes in the
+    contrast phase of the scan; otherwise in any fat, subcutaneous fat too, and as in the portal venous phase.
     """
     rng = np.random.default_rng([seed, 8])
     count = int(rng.integers(8, 25)) if count is None else count
     if is_nodal:
         where, phase = _nodal_fat(volume)
-        image, truth = insert(volume, count, seed, small=0.5, where=where, phase=phase.value, as_scanned=True)
+        image, truth = insert(volume, count, seed, small=0.5, where=where, phase=phase.value)
     else:
         image, truth = insert(volume, count, seed, small=0.5)
     return replace(_case(f"{volume.name} with nodes {seed}", image, truth.visits[0], "inserted"), is_complete=False)

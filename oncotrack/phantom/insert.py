@@ -16,7 +16,7 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import measure_masks
 from oncotrack.networks.threads import one_thread_per_operation
-from oncotrack.phantom.layers import Block, Lump
+from oncotrack.phantom.layers import Block
 from oncotrack.phantom.lumps import centre_lump, make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limit_speed
 from oncotrack.phantom.statistics import node_size, small_node_size
@@ -24,10 +24,6 @@ from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth
 
 WARP_LATTICE_MM = 10.0
-BLUR_MM = 0.4
-"""Standard deviation of the blur in the plane of an implant `as_scanned`; borders of 0 are sharper than those of real small
-structures, those of 0.6 softer."""
-_SPREAD_HU = 12.0  # of the attenuation of nodes of one scan
 
 
 @dataclass(frozen=True)
@@ -71,11 +67,10 @@ def insert(
     phase: str = "portal",
     small: float = 0.0,
     where: Volume | None = None,
-    as_scanned: bool = False,
 ) -> tuple[Volume, Truth]:
     """Insert nodes or lesions into a real CT, with soft borders and the scan's own noise.
 
-    The new tissue has a blended border and its own smooth texture; its noise is the residual of the
+    The new tissue has a blended border one pixel wide and its own smooth texture; its noise is the residual of the
     scan's most homogeneous soft-tissue patch, so that strength and spectrum match.
 
     Parameters
@@ -92,9 +87,6 @@ def insert(
         Share of random nodes that are small (3-10 mm) instead of enlarged.
     where : Volume, optional
         1 where the centres of random nodes may lie, on any grid; fat anywhere when missing.
-    as_scanned : bool
-        Blur the border as a scanner does, over the thickness of the slices and `BLUR_MM` in the plane, and vary the
-        attenuation from node to node; otherwise borders are one pixel wide and nodes alike.
 
     Returns
     -------
@@ -132,11 +124,8 @@ def insert(
         level = lump.level(torch.as_tensor(offset, dtype=torch.float64)).numpy()
         edge = float(np.mean(volume.spacing[:2]))
         alpha = np.clip(0.5 - (level - 1) * lump.radius / edge, 0, 1)
-        inside = alpha > 0.5
-        if as_scanned:
-            alpha = _scanned(lump, offset, volume.geometry, edge)
         mean, grain = values[implant.tissue]
-        mean = implant.hu if implant.hu is not None else mean + (rng.normal() * _SPREAD_HU if as_scanned else 0.0)
+        mean = mean if implant.hu is None else implant.hu
         texture = gaussian_filter(rng.normal(size=alpha.shape), 2.0)
         texture *= grain / max(float(texture.std()), 1e-9)
         new = mean + texture + _patch(residual, alpha.shape, rng)
@@ -145,7 +134,7 @@ def insert(
         array[block] = np.where(alpha > 0, np.round(mixed) if array.dtype.kind in "iu" else mixed, old).astype(
             array.dtype
         )
-        masks[block][inside] = number
+        masks[block][alpha > 0.5] = number
         details.append(implant)
     out = Volume(array, volume.geometry, volume.name, volume.modality, dict(volume.metadata))
     mask_volume = Volume(masks, volume.geometry, f"{volume.name} nodes and lesions")
@@ -270,17 +259,6 @@ def _around(geometry: Geometry, centre: np.ndarray, half_mm: np.ndarray) -> tupl
     k, j, i = np.meshgrid(*[np.arange(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)], indexing="ij")
     offset = geometry.to_ras(np.stack([i, j, k], -1)) - np.asarray(centre)
     return (slice(low[2], high[2]), slice(low[1], high[1]), slice(low[0], high[0])), offset
-
-
-def _scanned(lump: Lump, offset: np.ndarray, geometry: Geometry, edge: float) -> np.ndarray:
-    """Return the share of a lump in each voxel, (d, h, w), over the thickness of a slice and blurred in its plane."""
-    through = geometry.ijk_to_ras[:3, 2]
-    parts = []
-    for share in (-0.4, -0.2, 0.0, 0.2, 0.4):
-        level = lump.level(torch.as_tensor(offset + share * through, dtype=torch.float64)).numpy()
-        parts.append(np.clip(0.5 - (level - 1) * lump.radius / edge, 0, 1))
-    across = BLUR_MM / np.asarray(geometry.spacing[1::-1])
-    return gaussian_filter(np.mean(parts, 0), (0, *across))
 
 
 def _noise_source(volume: Volume, rng: np.random.Generator) -> np.ndarray:
