@@ -17,7 +17,7 @@ from oncotrack.detection.lntracker.proposer import Proposer
 from oncotrack.training.stored_cases import StoredCase
 
 NAME = "hard-negatives.json"
-_STEP = 3  # of the slices
+_STEP = 9  # slices of 2 mm
 _MOST_PER_SLICE = 12
 _LEAST_SCORE = 0.15
 _OFF_NODE_PIXELS = 4
@@ -26,7 +26,7 @@ _OFF_NODE_PIXELS = 4
 def find_hard_negatives(
     paths: Sequence[Path], proposer: Proposer, out: Path, progress: Progress = silent
 ) -> dict[Path, np.ndarray]:
-    """Find the wrong proposals on every third slice of stored cases, or read those found before.
+    """Find the wrong proposals on every ninth slice of stored cases, or read those found before.
 
     Proposals on known nodes and on what may be unlabelled ones are left out.
 
