@@ -66,8 +66,7 @@ def _wrong_proposals(case: StoredCase, proposer: Proposer) -> list[list[int]]:
     depth, height, width = case.shape
     for z in range(_STEP // 2, depth, _STEP):
         image, labels = case.read(np.clip(np.arange(z - CONTEXT, z + CONTEXT + 1), 0, depth - 1))
-        with torch.autocast("cpu", torch.bfloat16):
-            proposals = proposer(image[None].float() / 255).float()
+        proposals = proposer(image[None].float() / 255)
         best = select(proposals, _MOST_PER_SLICE, peaks=True)[0]
         best = best[proposals.logits[0, best].sigmoid() > _LEAST_SCORE]
         for x, y in proposals.boxes[0, best, :2].round().int().tolist():
