@@ -161,7 +161,7 @@ def _structures(volume: Volume, scans: int) -> tuple[np.ndarray, np.ndarray]:
                 track = track_of_blob(slices, anatomy, Blob(np.array(seen.centre), 1.2 * seen.radius_mm, 100.0))
                 inserted += _described(track, slices, anatomy, noise) if track else []
     width = 1 + sum(map(len, GROUPS.values()))
-    return tuple(np.array(each).reshape(-1, width) for each in (real, inserted))
+    return np.array(real).reshape(-1, width), np.array(inserted).reshape(-1, width)
 
 
 def _described(track: Track, slices: LNSlices, anatomy: Anatomy, noise_hu: float) -> list[np.ndarray]:
