@@ -1,4 +1,4 @@
-"""Whether inserted nodes can be told from real small structures."""
+"""Whether inserted nodes can be distinguished from real small structures."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_noise_blur_and_attenuation_show_in_the_features():
     assert seen(ball(blur=True))["outermost voxels"] < plain["outermost voxels"] - 0.1
 
 
-def test_structures_that_differ_are_told_apart_in_a_ct_that_was_not_learned():
+def test_structures_that_differ_are_distinguished_in_a_ct_that_was_not_learned():
     rng = np.random.default_rng(0)
 
     def drawn(shift: float) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Whether inserted nodes can be told from the real small structures of the same CTs by how they look.
+"""Whether inserted nodes can be distinguished from the real small structures of the same CTs by how they look.
 
 Real structures are those that the detector without training finds (`fatblobs`), inserted ones those that pass the same
 rules, so that place and roundness are alike; each real one is paired with the inserted one of the same CT that is nearest
@@ -41,7 +41,7 @@ _FEWEST = 5
 
 
 def evaluate_insertion(volumes: Sequence[Volume], scans: int, progress: Progress = silent) -> dict[str, Any]:
-    """Cross-validate over CTs how well inserted nodes are told from real structures.
+    """Cross-validate over CTs how well inserted nodes are distinguished from real structures.
 
     Parameters
     ----------

@@ -17,10 +17,10 @@ def insertion(
     ] = 4,
     json: Json = None,
 ) -> None:
-    """Test whether inserted nodes can be told from real small structures.
+    """Try to distinguish inserted nodes from real small structures.
 
     A regression on attenuation, texture and border is tested on CTs that it was not fitted on. AUC 0.5: they cannot be
-    told apart.
+    distinguished.
     """
     from oncotrack.datasets.real_cts import read_cts
     from oncotrack.evaluation.insertion import evaluate_insertion
