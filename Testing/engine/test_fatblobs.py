@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from oncotrack.datasets.case import Case, label_case
 from oncotrack.detection.anatomy.anatomy import Anatomy
 from oncotrack.detection.ct_node_mask import NodePatch
 from oncotrack.detection.ct_slices import LNSlices
@@ -18,9 +19,11 @@ from oncotrack.detection.second_look.model import INPUTS, SecondLook, models_tex
 from oncotrack.detection.second_look.review import joined, possible, review
 from oncotrack.detection.shown import SHOWN_AT_MOST, least_confidence, shown_and_hidden
 from oncotrack.errors import InputError, WeightsError
+from oncotrack.findings.finding import Kind
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.training.second_look import Samples, fit
+from oncotrack.training.stored_cases import UNLABELLED, StoredCase, write_slices
 
 _MM = 1.5, 1.5, 2.5
 _SIZE = 150, 110, 34
@@ -70,6 +73,26 @@ def test_balls_in_fat_are_found_and_a_tube_and_what_touches_bone_are_not(proposa
 def test_the_box_fits_the_ball(proposals):
     box = _at(proposals, NODE)[0].observations["t0"].box
     assert np.subtract(box.high, box.low) == pytest.approx((14, 14, 14), abs=3.5)
+
+
+def test_a_ball_that_nobody_labelled_is_neither_node_nor_background_in_training(scan, tmp_path):
+    k, j, i = np.meshgrid(*(np.arange(n) for n in scan.array.shape), indexing="ij")
+    at = scan.geometry.to_ras(np.stack([i, j, k], -1))
+    labels = replace(scan, array=(((at - NODE) ** 2).sum(-1) < 49).astype(np.int16))
+    known = label_case("ball", {"ct": scan}, labels, "ct", "drawn", Kind.LYMPH_NODE)
+    slices = LNSlices(scan)
+
+    def label_at(case: Case, centre: tuple[float, float, float]) -> int:
+        write_slices(tmp_path / "one.safetensors", case)
+        x, y, z = np.round(slices.geometry.to_ijk(centre)).astype(int)
+        kept = StoredCase(tmp_path / "one.safetensors")
+        assert len(kept.nodes) == 1, "what may be a node is not drawn as one"
+        return int(kept.read(np.array([z]))[1][0, y, x])
+
+    part = replace(known, is_complete=False)
+    assert [label_at(part, centre) for centre in (NODE, SMALL, AT_BONE)] == [1, UNLABELLED, 0]
+    assert label_at(part, (*VESSEL, SMALL[2])) == 0
+    assert label_at(known, SMALL) == 0, "where all nodes are labelled the rest is background"
 
 
 def test_no_blob_is_found_in_an_mr(scan):

@@ -14,18 +14,12 @@ from oncotrack.detection.lntracker.denoising import denoising_queries
 from oncotrack.detection.lntracker.dense_supervision import dense_loss, heat_map
 from oncotrack.detection.lntracker.hungarian import match, matching_cost
 from oncotrack.detection.lntracker.loss_terms import box_loss, focal
-from oncotrack.detection.lntracker.losses import (
-    affinity,
-    detection_loss,
-    followed_targets,
-    losses,
-    similarity_loss,
-    track_loss,
-)
+from oncotrack.detection.lntracker.losses import denoising_loss, detection_loss, losses
 from oncotrack.detection.lntracker.masks import mask_loss
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.proposals import Proposals, score_near, select
 from oncotrack.detection.lntracker.slice_data import LNTargets, Output, TrackQueries
+from oncotrack.detection.lntracker.track_losses import affinity, followed_targets, similarity_loss, track_loss
 from oncotrack.detection.lntracker.track_queries import TrackAugmentation, age_tracks, augment_tracks, matched_tracks
 from oncotrack.errors import InputError
 from oncotrack.networks import boxes as box_ops
@@ -161,10 +155,66 @@ def test_equation_2_matches_all_boxes_and_leaves_the_rest_to_the_background():
     boxes = torch.tensor([[0.3, 0.3, 0.2, 0.2], [0.7, 0.7, 0.2, 0.2], [0.31, 0.3, 0.2, 0.2]])
     logits = torch.tensor([0.5, -1.0, -3.0])
     truth = torch.tensor([[0.7, 0.7, 0.2, 0.2], [0.3, 0.3, 0.2, 0.2]])
-    by_class, by_box = detection_loss(logits[None, None], boxes[None, None], [truth], 2, SIZE, PAPER)
+    unknown = torch.zeros(1, 1, 3, dtype=torch.bool)
+    by_class, by_box = detection_loss(logits[None, None], boxes[None, None], [truth], 2, SIZE, PAPER, unknown)
     expected = [focal_by_hand(0.5, 1), focal_by_hand(-1, 1), focal_by_hand(-3, 0)]
     assert by_class.item() == pytest.approx(PAPER.lambda_cls * sum(expected) / 2, rel=1e-4)
     assert by_box.item() == pytest.approx(0, abs=1e-5)
+    by_class, _ = detection_loss(logits[None, None], boxes[None, None], [truth], 2, SIZE, PAPER, ~unknown)
+    assert by_class.item() == pytest.approx(PAPER.lambda_cls * sum(expected[:2]) / 2, rel=1e-4)
+
+
+# what may be an unlabelled node
+
+
+def ignoring(target: LNTargets, *centres: tuple[float, float]) -> LNTargets:
+    """Return a target whose slice may have unlabelled nodes of 3 x 3 pixels at these x and y, 0 to 1."""
+    ignored = torch.zeros(SIZE[1], SIZE[0], dtype=torch.bool)
+    for x, y in centres:
+        row, column = int(y * SIZE[1]), int(x * SIZE[0])
+        ignored[row - 1 : row + 2, column - 1 : column + 2] = True
+    return replace(target, ignored=ignored)
+
+
+def test_a_query_on_what_may_be_an_unlabelled_node_is_neither_node_nor_background():
+    config = replace(PAPER, denoising_queries=0)
+    node = LNTargets(torch.tensor([[0.3, 0.3, 0.2, 0.2]]), torch.tensor([4]))
+    boxes = torch.tensor([[0.3, 0.3, 0.2, 0.2], [0.7, 0.6, 0.1, 0.1], [0.1, 0.8, 0.1, 0.1]])
+    logits = torch.tensor([0.5, 1.0, 2.0])
+
+    def parts(target: LNTargets) -> tuple[float, float]:
+        found = losses(output_of(logits, boxes), [target], torch.zeros(1, 0, dtype=torch.long), config)
+        return found["detection_class"].item(), found["encoder_class"].item()
+
+    hit, first, second = focal_by_hand(0.5, 1), focal_by_hand(1.0, 0), focal_by_hand(2.0, 0)
+    assert parts(node) == pytest.approx((hit + first + second,) * 2, rel=1e-4)
+    assert parts(ignoring(node, (0.7, 0.6))) == pytest.approx((hit + second,) * 2, rel=1e-4)
+    assert parts(ignoring(node, (0.3, 0.3))) == pytest.approx((hit + first + second,) * 2, rel=1e-4), "a node counts"
+
+
+def test_a_track_on_what_may_be_an_unlabelled_node_may_go_on_or_end():
+    truth = LNTargets(torch.tensor([[0.3, 0.3, 0.2, 0.2]]), torch.tensor([4]))
+    boxes = torch.tensor([[0.3, 0.3, 0.2, 0.2], [0.7, 0.6, 0.1, 0.1]])
+    output, followed = (
+        output_of(torch.tensor([0.5, 1.0]), boxes, 2, torch.ones(1, 2, dtype=torch.bool)),
+        torch.tensor([[0, -1]]),
+    )
+    both, one = (track_loss(output, [each], followed, PAPER)[0].item() for each in (truth, ignoring(truth, (0.7, 0.6))))
+    assert both == pytest.approx(focal_by_hand(0.5, 1) + focal_by_hand(1.0, 0), rel=1e-4)
+    assert one == pytest.approx(focal_by_hand(0.5, 1), rel=1e-4)
+
+
+def test_far_noise_on_what_may_be_an_unlabelled_node_is_not_rejected():
+    config, truth = KINDS["compact"], targets(2)
+    torch.manual_seed(0)
+    output = LNTracker(config).train()(slices(1, SIZE[1], SIZE[0]), None, truth, seeded(1))
+    everywhere = [replace(truth[0], ignored=torch.ones(SIZE[1], SIZE[0], dtype=torch.bool))]
+    by_class, ignoring_far = (denoising_loss(output, each, config)[0] for each in (truth, everywhere))
+    near = sum(focal(logits, torch.ones_like(logits))[output.noise.near].sum() for logits in output.noise_logits)
+    assert ignoring_far.item() == pytest.approx(
+        config.lambda_cls * near.item() / int(output.noise.near.sum()), rel=1e-4
+    )
+    assert by_class > ignoring_far
 
 
 def test_equation_1_goes_by_identity_and_an_ended_node_is_not_the_same():
@@ -260,15 +310,20 @@ def test_dense_supervision_rewards_a_score_at_the_centre_only():
     centres = torch.stack([x, y], -1).flatten(0, 1)
     truth = torch.tensor([[10.0, 10.0, 8.0, 8.0]]) / 32
 
-    def loss(hot: int) -> tuple[float, float]:
+    def loss(hot: int, ignored: torch.Tensor | None = None) -> tuple[float, float]:
         logits = torch.full((1, 64), -4.0)
         logits[0, hot] = 4.0
         boxes = truth[0].mul(32).expand(1, 64, 4).clone()
         made = Proposals(logits, boxes, torch.zeros(1, 64, 1), centres, 4, [(8, 8)])
-        return tuple(each.item() for each in dense_loss(made, [truth], (32, 32), COMPACT))
+        target = LNTargets(truth, torch.tensor([1]), ignored=ignored)
+        return tuple(each.item() for each in dense_loss(made, [target], (32, 32), COMPACT))
 
     assert loss(2 * 8 + 2)[0] < 0.1 < 1 < loss(50)[0]
     assert loss(18)[1] == pytest.approx(0, abs=1e-5)
+    may_be_node = torch.zeros(32, 32, dtype=torch.bool)
+    may_be_node[24:28, 8:12] = True  # cell 50
+    assert loss(50)[0] - loss(50, may_be_node)[0] > 1
+    assert loss(18, may_be_node) == pytest.approx(loss(18), abs=1e-3)
 
 
 def test_peaks_come_before_their_slopes():

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from safetensors.torch import save_file
 
 from oncotrack.datasets.case import label_case
 from oncotrack.datasets.node_scans import HELD_OUT, TEST, held_out, inserted_scan, phantom_scan
+from oncotrack.datasets.scan_variation import varied_scan
 from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.detection.lntracker.config import COMPACT, CONFIGS, PAPER, LNTrackerConfig
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.proposer import Proposer
 from oncotrack.detection.lntracker.tracking import THRESHOLDS, Thresholds
 from oncotrack.errors import InputError, TrainingError, WeightsError
 from oncotrack.evaluation.border_contrast import border_contrast
@@ -25,6 +28,7 @@ from oncotrack.images.volume import Volume
 from oncotrack.networks import weights
 from oncotrack.networks.boxes import corners
 from oncotrack.training import lntracker as training
+from oncotrack.training.hard_negatives import find_hard_negatives
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.slice_pairs import Augmentation, SlicePairs
@@ -135,6 +139,45 @@ def test_rotation_and_scaling_keep_boxes_on_their_nodes(stored):
     assert len(sizes) > 20
     assert min(sizes) >= 2
     assert max(sizes) < 60
+
+
+def test_wrong_proposals_of_the_starting_weights_lie_off_the_nodes_and_are_found_once(stored, tmp_path):
+    torch.manual_seed(0)
+    proposer = Proposer(TINY)
+    assert not find_hard_negatives(stored, proposer, tmp_path / "cautious")[stored[0]].size
+    torch.nn.init.zeros_(proposer.proposals.score.bias)  # proposes something everywhere
+    found = find_hard_negatives(stored, proposer, tmp_path)[stored[0]]
+    kept = StoredCase(stored[0])
+    _, labels = kept.read(np.arange(kept.shape[0]))
+    assert len(found) > 4
+    for z, y, x in found:
+        assert not labels[z, max(y - 4, 0) : y + 5, max(x - 4, 0) : x + 5].any()
+    assert np.array_equal(find_hard_negatives(stored, Proposer(TINY), tmp_path)[stored[0]], found)
+
+
+def test_crops_are_drawn_around_hard_negatives(tmp_path):
+    image = torch.zeros(9, 200, 200, dtype=torch.uint8)
+    image[3, 150:154, 40:44] = 255
+    path = tmp_path / "one.safetensors"
+    save_file({"image": image, "labels": torch.zeros_like(image)}, path)
+
+    def share_with_it(errors: dict) -> float:
+        pairs = SlicePairs([path], 64, 0, Augmentation(near_node=0.0, near_error=1.0), errors=errors)
+        return float(np.mean([float(pairs.sample(n)[0][1, 4].max()) > 0.3 for n in range(30)]))
+
+    assert share_with_it({path: np.array([[3, 152, 42]])}) > 0.9
+    assert share_with_it({}) < 0.3
+
+
+def test_a_varied_scan_has_thicker_slices_another_kernel_or_noise_and_is_the_same_again(body):
+    thin = replace(body, geometry=replace(body.geometry, spacing=(*body.spacing[:2], 2.0)))
+    varied = [varied_scan(thin, seed) for seed in range(4)]
+    assert all(len(case.truth) >= 3 and not case.is_complete for case in varied)
+    assert all(case.masks["ct"].geometry == case.images["ct"].geometry for case in varied)
+    assert len({case.images["ct"].spacing[2] for case in varied}) > 1
+    air = [float(case.images["ct"].array[:, :2, :2].std()) for case in varied]
+    assert max(air) > 3 > min(air)
+    assert varied_scan(thin, 0).images["ct"].fingerprint == varied[0].images["ct"].fingerprint
 
 
 @pytest.fixture(params=["no", "bf16"])

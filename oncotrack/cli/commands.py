@@ -42,6 +42,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "landmarks": "Measure the distance between matched and annotated landmarks.",
         "follow": "Evaluate follow-up methods on lesions known in both scans.",
         "detector": "Evaluate a lymph node detector on scans with known nodes.",
+        "insertion": "Try to distinguish inserted nodes from real small structures.",
         "petct": "Evaluate the PET/CT detector on synthetic studies.",
         "detection": "Compare detected boxes with ground truth boxes, from files.",
         "masks": "Compare masks with ground truth masks: Dice, ASD, box IoU.",

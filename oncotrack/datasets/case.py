@@ -37,12 +37,15 @@ class Case:
     masks : dict of str to Volume
         Label maps on the grid of the image of the same key: voxel value n belongs to the n-th finding of `truth`
         (counted from 1), 0 is background. Data sets without masks leave it empty.
+    is_complete : bool
+        Whether `truth` holds all findings of the scans; a real CT with inserted nodes also has its own.
     """
 
     name: str
     images: dict[str, Volume]
     truth: FindingList
     masks: dict[str, Volume] = field(default_factory=dict)
+    is_complete: bool = True
 
     def __post_init__(self) -> None:
         for key, mask in self.masks.items():

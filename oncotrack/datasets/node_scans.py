@@ -60,7 +60,7 @@ def inserted_scan(volume: Volume, seed: int, count: int | None = None, *, is_nod
         image, truth = insert(volume, count, seed, small=0.5, where=where, phase=phase.value)
     else:
         image, truth = insert(volume, count, seed, small=0.5)
-    return _case(f"{volume.name} with nodes {seed}", image, truth.visits[0], "inserted")
+    return replace(_case(f"{volume.name} with nodes {seed}", image, truth.visits[0], "inserted"), is_complete=False)
 
 
 def chain_scan(volume: Volume, seed: int, count: int = 10) -> Case:
@@ -71,7 +71,7 @@ def chain_scan(volume: Volume, seed: int, count: int = 10) -> Case:
     firsts = random_nodes(volume, count, rng, 0.0, where)
     nodes = [node for first in firsts for node in chain(first, volume, rng)]
     image, truth = insert(volume, nodes, seed, phase=phase.value)
-    return _case(f"{volume.name} with chains {seed}", image, truth.visits[0], "inserted")
+    return replace(_case(f"{volume.name} with chains {seed}", image, truth.visits[0], "inserted"), is_complete=False)
 
 
 def mr_phantom_scan(seed: int, device: str = "cpu") -> Case:

@@ -120,7 +120,7 @@ class FatBlobDetector:
         for n, blob in enumerate(found):
             if n % 10 == 0:
                 progress(0.6 + 0.4 * n / len(found), f"Blob {n + 1} of {len(found)}")
-            track = _track(slices, anatomy, blob)
+            track = track_of_blob(slices, anatomy, blob)
             if track is not None:
                 tracks.append(track)
         kept: list[Track] = []
@@ -211,8 +211,18 @@ def _roundness(smooth: np.ndarray, at: np.ndarray, step: np.ndarray) -> np.ndarr
     return np.where(values[:, 0] < 0, values[:, 2] / np.minimum(values[:, 0], -1e-6), 0.0)
 
 
-def _track(slices: LNSlices, anatomy: Anatomy, blob: Blob) -> Track | None:
-    """Return the slice boxes of a blob that is a node by its attenuation, size and surroundings; None otherwise."""
+def track_of_blob(slices: LNSlices, anatomy: Anatomy, blob: Blob) -> Track | None:
+    """Return the slice boxes of a blob that is a node by its attenuation, size and surroundings; None otherwise.
+
+    Parameters
+    ----------
+    slices : LNSlices
+        The CT.
+    anatomy : Anatomy
+        Of the same scan.
+    blob : Blob
+        Where to look.
+    """
     reach = 1.25 * blob.radius_mm
     patch = NodePatch.of(slices.volume, blob.centre - reach, blob.centre + reach, margin_mm=6.0)
     mask, hu, spacing = patch.mask, patch.volume.array, np.asarray(patch.volume.spacing[::-1])

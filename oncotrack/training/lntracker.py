@@ -12,7 +12,8 @@ import torch
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection.lntracker.backbone import load_imagenet
 from oncotrack.detection.lntracker.config import CONFIGS, LNTrackerConfig
-from oncotrack.detection.lntracker.losses import dense_loss, losses
+from oncotrack.detection.lntracker.dense_supervision import dense_loss
+from oncotrack.detection.lntracker.losses import losses
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.proposer import Proposer
 from oncotrack.detection.lntracker.track_queries import TRACKFORMER, TrackAugmentation, age_tracks, augment_tracks
@@ -20,6 +21,7 @@ from oncotrack.errors import InputError
 from oncotrack.networks import weights
 from oncotrack.networks.foreign_weights import load_foreign
 from oncotrack.training import loop
+from oncotrack.training.hard_negatives import find_hard_negatives
 from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.provenance import run_record, starting_weights
@@ -89,7 +91,7 @@ def proposal_loss(network: torch.nn.Module, pairs: Pairs, generator: torch.Gener
     """Compute the loss of the proposals only, on the second slice of each pair."""
     config = cast("Proposer", getattr(network, "module", network)).config
     size = (pairs.images.shape[-1], pairs.images.shape[-2])
-    class_loss, box_loss = dense_loss(network(pairs.images[1]), [t.boxes for t in pairs.targets[1]], size, config)
+    class_loss, box_loss = dense_loss(network(pairs.images[1]), pairs.targets[1], size, config)
     return {"loss": class_loss + box_loss, "dense_class": class_loss, "dense_box": box_loss}
 
 
@@ -130,7 +132,8 @@ def train(
         That of the configuration if missing.
     start : Path, optional
         Weights to start from, of the same network except for the switches of the ablations; layers that they lack, and
-        all layers without a file, start from random weights.
+        all layers without a file, start from random weights. What they wrongly propose in the real scans is shown more
+        often.
     backbone : Path, optional
         torchvision's ResNet-50, trained on ImageNet (.pth or .safetensors), from which the configuration "paper" starts.
     device : str
@@ -166,7 +169,8 @@ def train(
         "crop": crop,
         "start": initial.sha256 if initial else str(backbone or ""),
     }
-    samples = SlicePairs(paths, crop, plan.seed)
+    errors = find_hard_negatives(paths[sources.phantoms :], _proposer(network), out, progress) if initial else None
+    samples = SlicePairs(paths, crop, plan.seed, errors=errors)
     state, steps = loop.train(
         model, samples, loss, plan, out, about=repr(about), device=device, max_minutes=max_minutes, progress=progress
     )
@@ -217,10 +221,15 @@ def _trained_part(
 ) -> tuple[torch.nn.Module, loop.StepLoss]:
     """Return the module to train and its loss; freezes the layers of `network` that are not trained."""
     if part == "proposals":
-        proposer = Proposer(network.config)
-        proposer.load_state_dict({name: network.state_dict()[name] for name in proposer.state_dict()})
-        return proposer, proposal_loss
+        return _proposer(network), proposal_loss
     if part == "queries":
         for frozen in (network.backbone, network.encoder, network.proposals):
             frozen.requires_grad_(False)
     return network, partial(step_loss, augmentation=augmentation)
+
+
+def _proposer(network: LNTracker) -> Proposer:
+    """Return the network's first part, as a copy."""
+    proposer = Proposer(network.config)
+    proposer.load_state_dict({name: network.state_dict()[name] for name in proposer.state_dict()})
+    return proposer

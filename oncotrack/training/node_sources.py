@@ -10,7 +10,8 @@ from pathlib import Path
 
 from oncotrack.datasets import folder, nih_lymph_nodes
 from oncotrack.datasets.case import Case
-from oncotrack.datasets.node_scans import inserted_scan, phantom_scan
+from oncotrack.datasets.node_scans import phantom_scan
+from oncotrack.datasets.scan_variation import varied_scan
 from oncotrack.findings.finding import Kind
 from oncotrack.training.synthetic_jobs import background_jobs, check_seeds
 
@@ -26,7 +27,7 @@ class NodeSources:
     insert : sequence of Path
         Real CTs that synthetic nodes are inserted into.
     insertions : int
-        Scans made from those, in turn.
+        Scans made from those, in turn, with thicker slices, another kernel or more noise.
     nih : (Path, Path), optional
         Scans and masks of NIH CT Lymph Nodes.
     folder : Path, optional
@@ -50,7 +51,7 @@ class NodeSources:
         check_seeds("scans", self.phantoms, self.insertions)
         for seed in range(self.phantoms):
             yield f"phantom-{seed}", partial(phantom_scan, seed)
-        yield from background_jobs("inserted", self.insert, self.insertions, inserted_scan)
+        yield from background_jobs("inserted", self.insert, self.insertions, varied_scan)
         annotated = [nih_lymph_nodes.cases(*self.nih)] if self.nih else []
         annotated += [folder.cases(self.folder, kind=Kind.LYMPH_NODE)] if self.folder else []
         for number, case in enumerate(chain.from_iterable(annotated)):

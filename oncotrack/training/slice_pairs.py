@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import cos, radians, sin
 from pathlib import Path
@@ -15,7 +15,7 @@ from scipy import ndimage
 from oncotrack.detection.ct_slices import CONTEXT
 from oncotrack.detection.lntracker.slice_data import LNTargets
 from oncotrack.errors import TrainingError
-from oncotrack.training.stored_cases import StoredCase
+from oncotrack.training.stored_cases import UNLABELLED, StoredCase
 
 _LEAST_PIXELS = 4
 """Nodes with fewer pixels on a slice (2.6 mm^2) have no box there."""
@@ -37,8 +37,10 @@ class Augmentation:
         Strength of contrast and brightness changes, and logarithm of the largest gamma.
     near_node : float
         Fraction of samples around a node, drawn with a probability proportional to the square root of its number of
-        slices: large nodes are few, and vary from slice to slice. The other samples lie anywhere, because most false
-        positives are far from nodes.
+        slices: large nodes are few, and vary from slice to slice.
+    near_error : float
+        Fraction of samples around a hard negative, in cases that have any. The other samples lie anywhere, because most
+        false positives are far from nodes.
     mirror : float
         Probability of exchanging left and right.
     """
@@ -48,6 +50,7 @@ class Augmentation:
     intensity: float = 0.1
     gamma: float = 0.25
     near_node: float = 0.6
+    near_error: float = 0.25
     mirror: float = 0.5
 
 
@@ -79,6 +82,8 @@ class SlicePairs:
         The default if missing.
     margin : int
         Pixels read around a crop; at least 1, for the interpolation.
+    errors : mapping of Path to (n, 3) ndarray, optional
+        Hard negatives of some of the cases: z, y, x.
 
     Raises
     ------
@@ -93,12 +98,14 @@ class SlicePairs:
         seed: int,
         augmentation: Augmentation | None = None,
         margin: int = 1,
+        errors: Mapping[Path, np.ndarray] | None = None,
     ) -> None:
         if not paths:
             raise TrainingError("There is nothing to train on: name synthetic patients, real CTs or a data set.")
         self._size, self._seed, self._margin = size, seed, margin
         self._augmentation = augmentation or Augmentation()
         self._cases = [StoredCase(path) for path in paths]
+        self._errors = [(errors or {}).get(path, np.empty((0, 3), int)) for path in paths]
         self._weights = _normalise([len(case.nodes) + 1.0 for case in self._cases])
         self._chances = [_normalise(np.sqrt([len(slices) for slices in case.nodes])) for case in self._cases]
 
@@ -109,10 +116,13 @@ class SlicePairs:
         case = self._cases[number]
         step = int(rng.choice([-1, 1]))
         depth, height, width = case.shape
-        if len(case.nodes) and rng.random() < self._augmentation.near_node:
+        errors, kind = self._errors[number], rng.random()
+        if len(case.nodes) and kind < self._augmentation.near_node:
             slices = case.nodes[rng.choice(len(case.nodes), p=self._chances[number])]
             z, y, x = slices[rng.integers(len(slices))]
             z += int(rng.integers(0, 2)) * step
+        elif len(errors) and kind < self._augmentation.near_node + self._augmentation.near_error:
+            z, y, x = errors[rng.integers(len(errors))]
         else:
             z, y, x = rng.integers(depth), rng.uniform(0.2, 0.8) * height, rng.uniform(0.2, 0.8) * width
         centre = np.array([x, y]) + rng.uniform(-0.4, 0.4, 2) * self._size
@@ -174,7 +184,7 @@ def _targets(labels: torch.Tensor) -> LNTargets:
     """Return the targets of one (H, W) slice of node numbers."""
     array = labels.numpy()
     boxes, ids = [], []
-    for number, where in enumerate(ndimage.find_objects(array), 1):
+    for number, where in enumerate(ndimage.find_objects(array, UNLABELLED - 1), 1):
         if where is not None and (array[where] == number).sum() >= _LEAST_PIXELS:
             rows, columns = where
             low, high = np.array([columns.start, rows.start]), np.array([columns.stop, rows.stop])
@@ -183,4 +193,4 @@ def _targets(labels: torch.Tensor) -> LNTargets:
     scale = torch.tensor([array.shape[1], array.shape[0]] * 2, dtype=torch.float32)
     ids = torch.tensor(ids, dtype=torch.long)
     boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4) / scale
-    return LNTargets(boxes, ids, labels == ids[:, None, None])
+    return LNTargets(boxes, ids, labels == ids[:, None, None], labels == UNLABELLED)

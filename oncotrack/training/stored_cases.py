@@ -15,18 +15,22 @@ from oncotrack.datasets.case import Case
 from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.errors import TrainingError
 from oncotrack.training.prepared import prepare
+from oncotrack.training.unlabelled_nodes import may_be_nodes
+
+UNLABELLED = 255
+"""Label of what may be an unlabelled node, and is neither node nor background."""
 
 
 def write_slices(path: Path, case: Case) -> None:
     """Write a CT as LN-Tracker reads it.
 
     The safetensors file contains ``image`` (D, H, W) uint8, `ct_slices.HU_WINDOW` scaled to 0-255, and ``labels``
-    (D, H, W) uint8, node numbers.
+    (D, H, W) uint8, node numbers or `UNLABELLED`.
 
     Raises
     ------
     TrainingError
-        The case has more than 255 nodes.
+        The case has more than 254 nodes.
     """
     from safetensors.torch import save_file
 
@@ -34,8 +38,10 @@ def write_slices(path: Path, case: Case) -> None:
     slices = LNSlices(volume)
     image = torch.from_numpy(np.rint(slices.slab(0, len(slices)) * 255).astype(np.uint8))
     labels = case.masks[name].resampled(slices.geometry, fill=0, nearest=True).array
-    if labels.max() > 255:
-        raise TrainingError(f"{case.name} contains more than 255 nodes; split it into several scans.")
+    if labels.max() >= UNLABELLED:
+        raise TrainingError(f"{case.name} contains more than {UNLABELLED - 1} nodes; split it into several scans.")
+    if not case.is_complete:
+        labels[may_be_nodes(slices, labels) & (labels == 0)] = UNLABELLED
     with replacing(path) as temporary:
         save_file({"image": image, "labels": torch.from_numpy(labels.astype(np.uint8))}, temporary)
 
@@ -106,7 +112,7 @@ class StoredCase:
             labels = file.get_tensor("labels").numpy()
         self.shape = labels.shape
         self.nodes: list[np.ndarray] = []
-        for number, where in enumerate(ndimage.find_objects(labels), 1):
+        for number, where in enumerate(ndimage.find_objects(labels, UNLABELLED - 1), 1):
             if where is not None:
                 start = np.array([part.start for part in where])
                 inside = np.argwhere(labels[where] == number) + start

@@ -18,7 +18,7 @@ from oncotrack.training.node_sources import NodeSources
 from oncotrack.training.plan import Plan
 from oncotrack.training.provenance import run_record, starting_weights
 from oncotrack.training.slice_pairs import Augmentation, change_intensities
-from oncotrack.training.stored_cases import StoredCase, store
+from oncotrack.training.stored_cases import UNLABELLED, StoredCase, store
 
 PLAN = Plan(steps=3_000, batch=2, learning_rate=1e-3, warmup=100, clip=1.0, average=0.998, precision="bf16")
 _NEAR_NODE = 0.7
@@ -70,7 +70,7 @@ class NodePatches:
         if rng.random() < augmentation.mirror:
             image, labels = image.flip(2), labels.flip(2)
         margin = (0, int(w - image.shape[2]), 0, int(h - image.shape[1]))
-        return F.pad(image, margin)[None], F.pad((labels > 0).float(), margin)[None]
+        return F.pad(image, margin)[None], F.pad(((labels > 0) & (labels < UNLABELLED)).float(), margin)[None]
 
     def collate(self, samples: list) -> Patches:
         """Join patches to a batch."""

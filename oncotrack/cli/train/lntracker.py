@@ -40,7 +40,12 @@ def lntracker(
     batch: options.Batch = None,
     learning_rate: options.LearningRate = None,
     warmup: options.Warmup = None,
-    optimiser: Annotated[str | None, typer.Option("--optimiser", help="radam, or muon (torch 2.9 or newer).")] = None,
+    optimiser: Annotated[
+        str | None,
+        typer.Option(
+            "--optimiser", help="radam, adam, or muon (torch 2.9 or newer; slow on processors without bfloat16)."
+        ),
+    ] = None,
     seed: options.Seed = None,
     start: options.Start = None,
     backbone: Annotated[

@@ -8,22 +8,24 @@ from torch.nn import functional as F
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.loss_terms import box_loss
 from oncotrack.detection.lntracker.proposals import Proposals
+from oncotrack.detection.lntracker.slice_data import LNTargets, in_ignored
 
 
 def dense_loss(
-    dense: Proposals, targets: list[torch.Tensor], size: tuple[int, int], config: LNTrackerConfig
+    dense: Proposals, targets: list[LNTargets], size: tuple[int, int], config: LNTrackerConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute the supervision of every proposal by a Gaussian on each node's centre (Zhou et al., CenterNet, 2019).
 
     The class part is CenterNet's focal loss (equation 1 there, alpha 2 and beta 4), divided by the number of nodes; the
-    box part is a mean over the cells in the upper half of a Gaussian, weighted by it.
+    box part is a mean over the cells in the upper half of a Gaussian, weighted by it. Cells on what may be an unlabelled
+    node are no negatives.
 
     Parameters
     ----------
     dense : Proposals
         Of every cell.
-    targets : B tensors (n, 4)
-        Centre and edges, 0 to 1 across the slice.
+    targets : list of LNTargets
+        Ground truth of each slice.
     size : (int, int)
         Width and height of the slice in pixels.
     config : LNTrackerConfig
@@ -36,16 +38,18 @@ def dense_loss(
     """
     frame = dense.logits.new_tensor(size).repeat(2)
     class_loss, boxes_loss, weight = (dense.logits.new_zeros(()) for _ in range(3))
-    for logits, boxes, truth in zip(dense.logits, dense.boxes, targets, strict=True):
+    unknown = in_ignored((dense.centres / frame[:2]).expand(len(targets), -1, -1), targets)
+    for logits, boxes, target, left_out in zip(dense.logits, dense.boxes, targets, unknown, strict=True):
+        truth = target.boxes
         heat, nearest = heat_map(dense.centres, truth * frame, dense.stride)
         score = logits.sigmoid()
         positive = (1 - score) ** 2 * F.logsigmoid(logits)
-        negative = (1 - heat) ** 4 * score**2 * F.logsigmoid(-logits)
+        negative = ~left_out * (1 - heat) ** 4 * score**2 * F.logsigmoid(-logits)
         class_loss = class_loss - torch.where(heat == 1, positive, negative).sum()
         near = heat > 0.5
         error = box_loss(boxes[near] / frame, truth[nearest[near]], size, config)
         boxes_loss, weight = boxes_loss + (heat[near] * error).sum(), weight + heat[near].sum()
-    nodes = max(sum(len(truth) for truth in targets), 1)
+    nodes = max(sum(len(target.boxes) for target in targets), 1)
     return config.lambda_cls * class_loss / nodes, config.lambda_box * boxes_loss / weight.clamp(min=1)
 
 

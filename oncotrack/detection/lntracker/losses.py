@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import torch
-from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.dense_supervision import dense_loss
 from oncotrack.detection.lntracker.hungarian import match
 from oncotrack.detection.lntracker.loss_terms import box_loss, focal, weighted
 from oncotrack.detection.lntracker.masks import mask_loss
-from oncotrack.detection.lntracker.slice_data import LNTargets, Output
+from oncotrack.detection.lntracker.slice_data import LNTargets, Output, in_ignored
+from oncotrack.detection.lntracker.track_losses import affinity, followed_targets, similarity_loss, track_loss
 from oncotrack.errors import InputError
 
 
@@ -18,6 +18,8 @@ def losses(
     output: Output, targets: list[LNTargets], track_ids: torch.Tensor, config: LNTrackerConfig
 ) -> dict[str, torch.Tensor]:
     """Compute all weighted losses and their sum.
+
+    What may be an unlabelled node is not background: a query without a node whose box lies on it has no class loss.
 
     Parameters
     ----------
@@ -46,92 +48,30 @@ def losses(
 
     first, size = output.n_tracks, output.size
     to_detect = [boxes[row_indices] for boxes, row_indices in zip(truth, rows, strict=True)]
+    boxes = output.boxes[:, :, first:]
+    unknown = in_ignored(boxes, targets)
     parts = _name_parts(
-        "detection",
-        detection_loss(output.logits[:, :, first:], output.boxes[:, :, first:], to_detect, count, size, config),
+        "detection", detection_loss(output.logits[:, :, first:], boxes, to_detect, count, size, config, unknown)
     )
     if first:
         parts |= _name_parts("track", track_loss(output, targets, followed, config))
     if output.similarity is not None:
         parts["similarity"] = similarity_loss(output.similarity, affinity(followed), output.present)
     if output.dense is not None:
-        parts |= _name_parts("dense", dense_loss(output.dense, truth, size, config))
+        parts |= _name_parts("dense", dense_loss(output.dense, targets, size, config))
     else:
         encoder = output.encoder_logits[None], output.encoder_boxes[None]
-        parts |= _name_parts("encoder", detection_loss(*encoder, truth, count, size, config))
+        unknown = in_ignored(encoder[1], targets)
+        parts |= _name_parts("encoder", detection_loss(*encoder, truth, count, size, config, unknown))
     if output.masks is not None:
         parts["mask"] = config.lambda_mask * matched_mask_loss(output, targets, rows, followed, config)
     if output.noise is not None:
-        parts |= _name_parts("denoising", denoising_loss(output, config))
+        parts |= _name_parts("denoising", denoising_loss(output, targets, config))
     return {"loss": torch.stack(list(parts.values())).sum(), **parts}
 
 
 def _name_parts(part: str, pair: tuple[torch.Tensor, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {f"{part}_class": pair[0], f"{part}_box": pair[1]}
-
-
-def followed_targets(track_ids: torch.Tensor, present: torch.Tensor, targets: list[LNTargets]) -> torch.Tensor:
-    """Return the target that each track query has to follow.
-
-    Parameters
-    ----------
-    track_ids : (B, T) long tensor
-        Number of each query's node; -1 without one.
-    present : (B, T) bool tensor
-        False for padding.
-    targets : list of LNTargets
-        Ground truth of each slice.
-
-    Returns
-    -------
-    (B, T) long tensor
-        Row of the target; -1 if the node is not on this slice.
-    """
-    followed = torch.full_like(track_ids, -1)
-    for row, ids, target in zip(followed, track_ids, targets, strict=True):
-        same = (ids[:, None] == target.ids[None]) & (ids[:, None] >= 0)
-        if same.numel():
-            row.copy_(torch.where(same.any(1), same.int().argmax(1), -1))
-    return torch.where(present, followed, -1)
-
-
-def affinity(followed: torch.Tensor) -> torch.Tensor:
-    """Return equation 4's A: 1 where a query before and a query after belong to the same node, still on the slice.
-
-    Parameters
-    ----------
-    followed : (B, T) long tensor
-        From `followed_targets`.
-
-    Returns
-    -------
-    (B, T, T) tensor
-        0 or 1.
-    """
-    same = followed[:, :, None] == followed[:, None]
-    return (same & (followed >= 0)[:, :, None]).float()
-
-
-def similarity_loss(logits: torch.Tensor, same: torch.Tensor, present: torch.Tensor) -> torch.Tensor:
-    """Compute equation 4: binary cross-entropy averaged over the pairs of track queries of a slice.
-
-    Parameters
-    ----------
-    logits : (B, T, T) tensor
-        Before by after.
-    same : (B, T, T) tensor
-        From `affinity`.
-    present : (B, T) bool tensor
-        False for padding.
-
-    Returns
-    -------
-    scalar tensor
-        The loss.
-    """
-    pairs = present[:, :, None] & present[:, None]
-    entropy = F.binary_cross_entropy_with_logits(logits, same, reduction="none")
-    return (entropy * pairs).sum() / pairs.sum().clamp(min=1)
 
 
 def detection_loss(
@@ -141,6 +81,7 @@ def detection_loss(
     count: int,
     size: tuple[int, int],
     config: LNTrackerConfig,
+    unknown: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute the two parts of equation 2, with one matching for each layer.
 
@@ -158,6 +99,8 @@ def detection_loss(
         Width and height of the slice in pixels.
     config : LNTrackerConfig
         Weights.
+    unknown : (L, B, N) bool tensor
+        Queries that are no negatives when they are not matched.
 
     Returns
     -------
@@ -165,58 +108,28 @@ def detection_loss(
         Weighted class and box loss.
     """
     class_loss, boxes_loss = logits.new_zeros(()), logits.new_zeros(())
-    for score, box in zip(logits, boxes, strict=True):
+    for score, box, left_out in zip(logits, boxes, unknown, strict=True):
         pairs = match(score, box, targets, size, config)
         image = torch.cat([torch.full_like(rows, n) for n, (rows, _) in enumerate(pairs)])
         rows = torch.cat([rows for rows, _ in pairs])
         truth = torch.cat([target[columns] for target, (_, columns) in zip(targets, pairs, strict=True)])
         labels = torch.zeros_like(score).index_put((image, rows), score.new_ones(()))
-        class_loss = class_loss + focal(score, labels).sum()
+        class_loss = class_loss + (focal(score, labels) * (~left_out | (labels > 0))).sum()
         boxes_loss = boxes_loss + box_loss(box[image, rows], truth, size, config).sum()
     return weighted(class_loss, boxes_loss, count, config)
 
 
-def track_loss(
-    output: Output, targets: list[LNTargets], followed: torch.Tensor, config: LNTrackerConfig
+def denoising_loss(
+    output: Output, targets: list[LNTargets], config: LNTrackerConfig
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Compute the two parts of equation 1, by identity: queries whose node has ended are negatives.
-
-    Both are divided by the number of nodes that continue; in TrackFormer's joint loss by the number of nodes on the slices.
-
-    Parameters
-    ----------
-    output : Output
-        Of the network.
-    targets : list of LNTargets
-        Ground truth of each slice.
-    followed : (B, T) long tensor
-        From `followed_targets`.
-    config : LNTrackerConfig
-        Switches and weights.
-
-    Returns
-    -------
-    (scalar tensor, scalar tensor)
-        Weighted class and box loss.
-    """
-    continues = followed >= 0
-    image, track = continues.nonzero(as_tuple=True)
-    truth = torch.cat([target.boxes[row[row >= 0]] for target, row in zip(targets, followed, strict=True)])
-    class_loss, boxes_loss = output.logits.new_zeros(()), output.logits.new_zeros(())
-    for score, box in zip(output.logits[:, :, : output.n_tracks], output.boxes[:, :, : output.n_tracks], strict=True):
-        class_loss = class_loss + (focal(score, continues) * output.present).sum()
-        boxes_loss = boxes_loss + box_loss(box[image, track], truth, output.size, config).sum()
-    count = sum(len(target.boxes) for target in targets) if config.trackformer else len(truth)
-    return weighted(class_loss, boxes_loss, count, config)
-
-
-def denoising_loss(output: Output, config: LNTrackerConfig) -> tuple[torch.Tensor, torch.Tensor]:
     """Compute the denoising losses: near queries restore their box, far queries are negatives.
 
     Parameters
     ----------
     output : Output
         With denoising queries.
+    targets : list of LNTargets
+        Ground truth of each slice.
     config : LNTrackerConfig
         Weights.
 
@@ -233,9 +146,10 @@ def denoising_loss(output: Output, config: LNTrackerConfig) -> tuple[torch.Tenso
     noise, logits, boxes = output.noise, output.noise_logits, output.noise_boxes
     if noise is None or logits is None or boxes is None:
         raise InputError("This output of LN-Tracker has no denoising queries; they exist in training only.")
+    counts = noise.real & (noise.near | ~in_ignored(noise.boxes, targets))
     class_loss, boxes_loss = output.logits.new_zeros(()), output.logits.new_zeros(())
     for score, box in zip(logits, boxes, strict=True):
-        class_loss = class_loss + (focal(score, noise.near) * noise.real).sum()
+        class_loss = class_loss + (focal(score, noise.near) * counts).sum()
         boxes_loss = boxes_loss + box_loss(box[noise.near], noise.truth[noise.near], output.size, config).sum()
     return weighted(class_loss, boxes_loss, int(noise.near.sum()), config)
 

@@ -41,11 +41,14 @@ class LNTargets:
         Number of the node in the scan, the same on every slice.
     masks : (n, H, W) bool tensor, optional
         Masks of the nodes, needed for a mask branch.
+    ignored : (H, W) bool tensor, optional
+        What may be an unlabelled node, and is neither node nor background.
     """
 
     boxes: torch.Tensor
     ids: torch.Tensor
     masks: torch.Tensor | None = None
+    ignored: torch.Tensor | None = None
 
     def to(self, device: torch.device) -> LNTargets:
         """Copy to a device.
@@ -60,8 +63,33 @@ class LNTargets:
         LNTargets
             The same targets.
         """
-        masks = None if self.masks is None else self.masks.to(device)
-        return LNTargets(self.boxes.to(device), self.ids.to(device), masks)
+        masks, ignored = (None if each is None else each.to(device) for each in (self.masks, self.ignored))
+        return LNTargets(self.boxes.to(device), self.ids.to(device), masks, ignored)
+
+
+def in_ignored(boxes: torch.Tensor, targets: list[LNTargets]) -> torch.Tensor:
+    """Return whether the centres of boxes lie on what may be an unlabelled node.
+
+    Parameters
+    ----------
+    boxes : (..., B, N, 4) or (..., B, N, 2) tensor
+        Centre, and edges or none, 0 to 1 across the slice.
+    targets : list of LNTargets
+        Ground truth of each of the B slices.
+
+    Returns
+    -------
+    (..., B, N) bool tensor
+        False on slices without ``ignored``.
+    """
+    inside = torch.zeros(boxes.shape[:-1], dtype=torch.bool, device=boxes.device)
+    for n, target in enumerate(targets):
+        if target.ignored is not None:
+            height, width = target.ignored.shape
+            x, y = boxes[..., n, :, :2].detach().unbind(-1)
+            column, row = (x * width).long().clamp(0, width - 1), (y * height).long().clamp(0, height - 1)
+            inside[..., n, :] = target.ignored[row, column]
+    return inside
 
 
 @dataclass
