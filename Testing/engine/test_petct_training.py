@@ -224,7 +224,16 @@ def test_the_tables_of_the_paper_are_evaluated(trained, tmp_path):
     tagger = TrainedTagger(weights_path("tagger", "compact", trained), "cpu")
     second = SecondStage(weights_path("two", "compact", trained), tagger, "cpu")
     firsts = {"full": first, "plain": FirstStage(path, "cpu")}
-    result = evaluate_petct(firsts, {"GLNet": second}, [toy_scan(seed) for seed in (5, 6)])
+    made = []
+
+    def studies(*seeds):
+        return [(f"toy {seed}", lambda seed=seed: made.append(seed) or toy_scan(seed)) for seed in seeds]
+
+    evaluate_petct(firsts, {"GLNet": second}, studies(5), keep=tmp_path / "kept")
+    result = evaluate_petct(firsts, {"GLNet": second}, studies(5, 6), keep=tmp_path / "kept")
+    assert made == [5, 6]
+    evaluate_petct({"full": first}, {"GLNet": second}, studies(5), keep=tmp_path / "kept")
+    assert made == [5, 6, 5]  # other weights
     # the paper's order, and its figures
     rows = result["first stage"]
     assert list(rows) == ["plain CT", "plain EF", "plain LF", "full CT", "full EF", "full LF"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,6 @@ from oncotrack.datasets.petct_scans import PETCTScan
 from oncotrack.detection.petct.candidates import candidates
 from oncotrack.detection.petct.detector import FirstStage, SecondStage
 from oncotrack.detection.petct.study import WorkingStudy, working_study
-from oncotrack.evaluation.detection import Comparison
 from oncotrack.evaluation.petct import (
     SETTINGS,
     Sweep,
@@ -34,14 +34,16 @@ from oncotrack.evaluation.petct_paper import (
     in_paper_order,
     second_stage_row,
 )
+from oncotrack.evaluation.petct_rows import StudyRows
 from oncotrack.evaluation.statistics import compare_metrics
 
 
 def evaluate_petct(
     first: Mapping[str, FirstStage],
     second: Mapping[str, SecondStage],
-    scans: Iterable[PETCTScan],
+    studies: Iterable[tuple[str, Callable[[], PETCTScan]]],
     progress: Progress = silent,
+    keep: Path | None = None,
 ) -> dict[str, Any]:
     """Evaluate first stages (table 1) and second stages (table 2) on studies with their truth.
 
@@ -52,10 +54,12 @@ def evaluate_petct(
         second stages.
     second : mapping of name to SecondStage
         Rows of table 2.
-    scans : iterable of PETCTScan
-        Synthetic studies that nothing was trained on.
+    studies : iterable of (str, callable)
+        Names of synthetic studies that nothing was trained on, and what makes them.
     progress : Progress
         Called with the progress of the current study.
+    keep : Path, optional
+        Folder that keeps the results of every study; those that it holds, of the same weights, are not computed again.
 
     Returns
     -------
@@ -66,33 +70,33 @@ def evaluate_petct(
         `petct_paper`, and ``paper``, its figures. ``Recall@0.15 gained by`` and ``mFROC gained by``: the differences
         between rows that the paper reports, ours with interval and p, beside the ``paper``'s.
     """
-    sweeps: dict[str, list[Sweep]] = {}
-    comparisons: dict[str, list[Comparison]] = {name: [] for name in (FIRST_ONLY, *second)}
-    main = next(iter(first.values()))
-    for scan in scans:
-        progress(0.5, scan.case.name)
-        study, labels = _read(scan, main)
-        voxel_mm3 = study.geometry.voxel_mm3
-        probability = np.zeros(0)
-        for name, stage in first.items():
-            for setting, fused in stage.network.segment_settings(study, _settings(stage)).items():
-                sweeps.setdefault(f"{name} {setting}", []).append(sweep(fused, labels, stage.config, voxel_mm3))
-                probability = fused if stage is main else probability
-        found = candidates(probability, main.threshold, main.config, voxel_mm3)
-        scores: dict[str, Sequence[float]] = {FIRST_ONLY: [each.score for each in found]}
-        scores |= {name: [each.score for each in stage.score(study, found)] for name, stage in second.items()}
-        for name, values in scores.items():
-            comparisons[name].append(compare_candidates(found, values, labels, voxel_mm3))
-    precision, recall = precision_at_operating_point(comparisons[FIRST_ONLY])
+    of_weights = {
+        **{f"one {n}": s.sha256 for n, s in first.items()},
+        **{f"two {n}": s.sha256 for n, s in second.items()},
+    }
+    every: list[StudyRows] = []
+    for name, make in studies:
+        progress(0.5, name)
+        path = keep / f"{name}.npz" if keep else None
+        rows = StudyRows.load(path, of_weights) if path else None
+        if rows is None:
+            rows = study_rows(make(), first, second)
+            if path:
+                rows.save(path, of_weights)
+        every.append(rows)
     ones = {
         f"{name} {setting}": first_stage_row(stage.config, setting)
         for name, stage in first.items()
         for setting in _settings(stage)
     }
     twos = {FIRST_ONLY: FIRST_ONLY, **{name: second_stage_row(stage.config) for name, stage in second.items()}}
+    sweeps = {key: [rows.sweeps[key] for rows in every] for key in ones}
+    comparisons = {key: [rows.comparisons[key] for rows in every] for key in twos}
+    precision, recall = precision_at_operating_point(comparisons[FIRST_ONLY])
+    threshold = next(iter(first.values())).threshold
     return {
         "first stage": _table(first_stage_metrics(sweeps), ones, TABLE_ONE, ("Recall@0.15", "mRecall@0.10-0.20")),
-        "operating point": {"threshold": main.threshold, "precision": precision, "recall": recall},
+        "operating point": {"threshold": threshold, "precision": precision, "recall": recall},
         "second stage": _table(
             {name: detection_metrics(patients) for name, patients in comparisons.items()},
             twos,
@@ -102,6 +106,25 @@ def evaluate_petct(
         "Recall@0.15 gained by": _gains(STEPS_ONE, _by_row(sweeps, ones), TABLE_ONE, 0, recall_at),
         "mFROC gained by": _gains(STEPS_TWO, _by_row(comparisons, twos), TABLE_TWO, 1, mean_froc),
     }
+
+
+def study_rows(scan: PETCTScan, first: Mapping[str, FirstStage], second: Mapping[str, SecondStage]) -> StudyRows:
+    """Run all stages on one study; see `evaluate_petct`."""
+    main = next(iter(first.values()))
+    study, labels = _read(scan, main)
+    voxel_mm3 = study.geometry.voxel_mm3
+    sweeps: dict[str, Sweep] = {}
+    probability = np.zeros(0)
+    for name, stage in first.items():
+        for setting, fused in stage.network.segment_settings(study, _settings(stage)).items():
+            sweeps[f"{name} {setting}"] = sweep(fused, labels, stage.config, voxel_mm3)
+            probability = fused if stage is main else probability
+    found = candidates(probability, main.threshold, main.config, voxel_mm3)
+    scores: dict[str, Sequence[float]] = {FIRST_ONLY: [each.score for each in found]}
+    scores |= {name: [each.score for each in stage.score(study, found)] for name, stage in second.items()}
+    return StudyRows(
+        sweeps, {name: compare_candidates(found, values, labels, voxel_mm3) for name, values in scores.items()}
+    )
 
 
 def _settings(stage: FirstStage) -> dict[str, tuple[str, ...]]:

@@ -33,6 +33,10 @@ def petct(
     max_minutes: Annotated[
         float | None, typer.Option("--max-minutes", help="Evaluate no further study after this time.")
     ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option("--keep", metavar="DIR", help="Keep the results of every study here, and continue from them."),
+    ] = None,
     validation: Annotated[bool, typer.Option("--validation", help="Use the validation studies.")] = False,
     device: Device = "auto",
     json: Json = None,
@@ -59,7 +63,7 @@ def petct(
     }
     with progress_bar() as progress:
         scans = _until(held_out_petct(studies, HELD_OUT if validation else TEST), max_minutes)
-        result = evaluate_petct(firsts, seconds, scans, progress)
+        result = evaluate_petct(firsts, seconds, scans, progress, keep)
     print_result(result, json, _lines(result))
 
 
