@@ -109,7 +109,20 @@ def evaluate_petct(
 
 
 def study_rows(scan: PETCTScan, first: Mapping[str, FirstStage], second: Mapping[str, SecondStage]) -> StudyRows:
-    """Run all stages on one study; see `evaluate_petct`."""
+    """Run all stages on one study.
+
+    Parameters
+    ----------
+    scan : PETCTScan
+        The study with its truth.
+    first, second : mapping of name to stage
+        As in `evaluate_petct`.
+
+    Returns
+    -------
+    StudyRows
+        What they found.
+    """
     main = next(iter(first.values()))
     study, labels = _read(scan, main)
     voxel_mm3 = study.geometry.voxel_mm3

@@ -67,7 +67,13 @@ def first_stage_row(config: StageOneConfig, setting: str) -> str:
 
 
 def second_stage_row(config: GLNetConfig) -> str:
-    """Return the name of a second stage in table 2: its inputs."""
+    """Return the name of a second stage in table 2: its inputs.
+
+    Parameters
+    ----------
+    config : GLNetConfig
+        Modalities, local module and tagger.
+    """
     local = [each.upper() for each in config.modalities] if config.local else []
     return " + ".join([*local, *(["tags"] if config.tagger else [])])
 

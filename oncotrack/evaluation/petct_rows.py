@@ -22,7 +22,15 @@ class StudyRows:
     comparisons: dict[str, Comparison]
 
     def save(self, path: Path, weights: Mapping[str, str]) -> None:
-        """Write the rows and the SHA-256 of the weights that made them, by name."""
+        """Write the rows.
+
+        Parameters
+        ----------
+        path : Path
+            An ``.npz`` file; its folder is made.
+        weights : mapping of str to str
+            SHA-256 of the weights that made them, by name.
+        """
         arrays = {
             f"sweep {key} {name}": value for key, each in self.sweeps.items() for name, value in vars(each).items()
         }
@@ -37,7 +45,20 @@ class StudyRows:
 
     @classmethod
     def load(cls, path: Path, weights: Mapping[str, str]) -> StudyRows | None:
-        """Read the rows of a study; None without a file, or where other weights made it."""
+        """Read the rows of a study.
+
+        Parameters
+        ----------
+        path : Path
+            Written by `save`.
+        weights : mapping of str to str
+            SHA-256 of the weights, by name.
+
+        Returns
+        -------
+        StudyRows or None
+            None without a file, or where other weights made it.
+        """
         if not path.is_file():
             return None
         with np.load(path) as file:

@@ -152,7 +152,13 @@ class StageOne(nn.Module):
         return self._frozen[_name(stream, region)](x[:, :1] if stream == "ct" else x).sigmoid()
 
     def train(self, mode: bool = True) -> StageOne:
-        """Set training or evaluation mode; frozen networks are dropped, since their weights may change."""
+        """Set training or evaluation mode; frozen networks are dropped, since their weights may change.
+
+        Parameters
+        ----------
+        mode : bool
+            Whether it is trained.
+        """
         self._frozen.clear()
         return super().train(mode)
 
