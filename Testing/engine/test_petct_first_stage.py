@@ -223,6 +223,27 @@ def test_segmentation_by_windows_equals_the_networks_where_each_region_is_read()
     assert 2 * count < len(asked) < 4 * count  # networks whose region a sub-volume lacks do not run
 
 
+@pytest.mark.parametrize("backbone", ["unet", "se-unet"])
+def test_a_frozen_network_computes_the_same_and_forgets_its_weights_when_it_is_trained(backbone):
+    torch.manual_seed(0)
+    network = StageOne(replace(TINY, backbone=backbone))
+    for each in network.modules():
+        if isinstance(each, torch.nn.BatchNorm3d):
+            torch.nn.init.uniform_(each.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(each.running_var, 0.5, 2.0)
+    network.eval()
+    frozen_at = torch.rand(1, 3, 8, 16, 16)
+    for x in (frozen_at, torch.rand(1, 3, 16, 8, 40), torch.rand(1, 3, 4, 4, 4)):
+        for stream in ("ct", "fusion"):
+            expected = network.logits(stream, "distal", x).sigmoid()
+            assert torch.allclose(network.probability(stream, "distal", x), expected, atol=2e-3)
+    before = network.probability("ct", "distal", frozen_at)
+    network.train()
+    torch.nn.init.constant_(network.nets["ct distal"].last.bias, 0.0)
+    network.eval()
+    assert network.probability("ct", "distal", frozen_at).mean() > before.mean() + 0.1
+
+
 def test_the_loss_counts_the_own_region_only():
     torch.manual_seed(0)
     logits, target = torch.randn(2, 1, 4, 6, 6), (torch.rand(2, 1, 4, 6, 6) > 0.8).float()

@@ -16,10 +16,12 @@ from oncotrack.detection.detector import detector
 from oncotrack.detection.petct.candidates import Candidate
 from oncotrack.detection.petct.config import STAGE_ONE, STAGE_TWO
 from oncotrack.detection.petct.detector import FirstStage, PETCTDetector, SecondStage, weights_path
+from oncotrack.detection.petct.stage_one import StageOne
 from oncotrack.detection.petct.tagger import TAGS, TrainedTagger
 from oncotrack.errors import InputError, TrainingError, WeightsError
 from oncotrack.evaluation import petct as metrics
-from oncotrack.evaluation.petct_detectors import FIRST_ONLY, evaluate_petct
+from oncotrack.evaluation.petct_detectors import evaluate_petct
+from oncotrack.evaluation.petct_paper import FIRST_ONLY
 from oncotrack.findings.finding import State
 from oncotrack.images.files import save
 from oncotrack.networks import weights
@@ -196,18 +198,59 @@ def test_the_detector_refuses_what_it_cannot_read(whole, trained, tmp_path):
         detector("petct")
 
 
-def test_the_tables_of_the_paper_are_evaluated(trained):
+def test_a_stage_starts_from_given_weights(trained, tmp_path, monkeypatch):
+    monkeypatch.setitem(STAGE_TWO, "compact", SECOND)
+    start = weights_path("two", "compact", trained)
+    plan = replace(PLAN, steps=1, batch=8, learning_rate=1e-9, final_learning_rate=1e-9, optimiser="adam")
+    run = training.Run(
+        trained, studies=3, validation=0, plan=plan, start=start, first=weights_path("one", "compact", trained),
+        device="cpu",
+    )  # fmt: skip
+    for name in ("candidates", "scans"):
+        (tmp_path / name).symlink_to(trained / name)
+    (tmp_path / "petct-tagger-compact.safetensors").symlink_to(weights_path("tagger", "compact", trained))
+    done = weights.load(training.train("two", replace(run, out=tmp_path)), "petct-two")
+    initial = weights.load(start, "petct-two")
+    assert done.about["started from"]["steps"] == initial.about["steps"]
+    assert torch.allclose(done.state["head.weight"], initial.state["head.weight"], atol=1e-6)
+    with pytest.raises(InputError, match="another petct-two configuration"):
+        training.train("two", replace(run, out=tmp_path, ablation="ct-pet"))
+
+
+def test_the_tables_of_the_paper_are_evaluated(trained, tmp_path):
     first = FirstStage(weights_path("one", "compact", trained), "cpu")
+    config = replace(first.config, stratified=False)
+    path = weights.save(tmp_path / "plain.safetensors", "petct-one", config, StageOne(config).state_dict(), {})
     tagger = TrainedTagger(weights_path("tagger", "compact", trained), "cpu")
     second = SecondStage(weights_path("two", "compact", trained), tagger, "cpu")
-    result = evaluate_petct({"full": first}, {"full": second}, [toy_scan(seed) for seed in (5, 6)])
-    assert set(result["first stage"]) == {"full CT", "full EF", "full LF"}
-    for row in result["first stage"].values():
+    firsts = {"full": first, "plain": FirstStage(path, "cpu")}
+    made = []
+
+    def studies(*seeds):
+        return [(f"toy {seed}", lambda seed=seed: made.append(seed) or toy_scan(seed)) for seed in seeds]
+
+    evaluate_petct(firsts, {"GLNet": second}, studies(5), keep=tmp_path / "kept")
+    result = evaluate_petct(firsts, {"GLNet": second}, studies(5, 6), keep=tmp_path / "kept")
+    assert made == [5, 6]
+    evaluate_petct({"full": first}, {"GLNet": second}, studies(5), keep=tmp_path / "kept")
+    assert made == [5, 6, 5]  # other weights
+    # the paper's order, and its figures
+    rows = result["first stage"]
+    assert list(rows) == ["plain CT", "plain EF", "plain LF", "full CT", "full EF", "full LF"]
+    assert rows["full LF"]["row"] == "U-Net LF"
+    assert rows["full LF"]["paper"] == {"Recall@0.15": 82.8, "mRecall@0.10-0.20": 81.7}
+    for row in rows.values():
         assert 0 <= row["Recall@0.15"] <= 100
         assert row["patients"] == 2
-    assert set(result["second stage"]) == {FIRST_ONLY, "full"}
-    assert result["second stage"]["full"]["nodes"] == 8
-    assert set(result["mFROC over"]) == {FIRST_ONLY}
+    assert list(result["second stage"]) == [FIRST_ONLY, "GLNet"]
+    assert result["second stage"]["GLNet"]["nodes"] == 8
+    assert result["second stage"]["GLNet"]["paper"] == {"F1": 55.2, "mFROC": 64.5}
+    gained = result["Recall@0.15 gained by"]
+    step = gained["stratification: U-Net EF over U-Net without stratification EF"]
+    assert step["paper"] == 5.6
+    assert step["difference"] == pytest.approx(rows["full EF"]["Recall@0.15"] - rows["plain EF"]["Recall@0.15"])
+    assert len(gained) == 5  # three settings, and late fusion over either stream
+    assert set(result["mFROC gained by"]) == {"second stage: CT + PET + tags over first stage only"}
     json.dumps(result, allow_nan=False)
 
 

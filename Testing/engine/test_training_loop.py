@@ -105,9 +105,11 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path):
         run(tmp_path, about="one")
 
 
-def test_muon_optimises_the_matrices_and_steps_downhill():
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_muon_optimises_the_matrices_and_steps_downhill(layout):
     """The kernel of a convolution is stepped as a matrix: orthogonal, and of the size of Adam's steps."""
     model = torch.nn.Sequential(torch.nn.Conv2d(4, 16, 3), torch.nn.Flatten(), torch.nn.Linear(16, 1))
+    model.to(memory_format=layout)
     muon, rest = optimisers(model, replace(PLAN, optimiser="muon", weight_decay=0.0))
     kernel, before = model[0].weight, model[0].weight.detach().clone()
     assert [tuple(each.shape) for each in muon.param_groups[0]["params"]] == [(16, 36)]

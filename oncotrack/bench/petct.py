@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from oncotrack.background.jobs import Progress, silent
-from oncotrack.bench.detect import peak_mib
+from oncotrack.bench.detect import peak_mib, restart_peak
 from oncotrack.detection.petct.detector import PETCTDetector
 from oncotrack.detection.petct.study import WorkingStudy, network_input, working_study
 from oncotrack.errors import MissingPackageError
@@ -41,12 +41,14 @@ def bench_petct(
     Returns
     -------
     dict
-        ``seconds`` of the whole detector and ``nodes``, ``peak_mib`` of the process after it; seconds of its
+        ``seconds`` of the whole detector and ``nodes``, ``peak_mib`` of the process in it (on Linux; elsewhere
+        also while the scan is made); seconds of its
         ``segmentation`` and of ``monai``, the same networks on the whole grid with MONAI's sliding window at an overlap of
         0.25, and the ``ratio`` of the two; ``threads``, ``device``.
     """
     detector = PETCTDetector(device, weights=weights)
     ct, pet, tumour = _study(size)
+    restart_peak()
     started = time.perf_counter()
     found = detector.detect(ct, pet, tumour, progress)
     seconds = time.perf_counter() - started

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.cli.output import print_message
-from oncotrack.detection.petct.pair import pair_problem
+from oncotrack.detection.petct.pair import check_images, pair_problem
 from oncotrack.errors import InputError
 from oncotrack.images.volume import Volume
 
@@ -29,13 +29,14 @@ def read_pet(path: Path, series: str | None = None, weight_kg: float | None = No
 
 
 def check_pair(ct: Volume, pet: Volume, same_patient: str) -> None:
-    """Check that CT and PET are of one patient and one day.
+    """Check that CT and PET are what they should be, of one patient and one day.
 
     Raises
     ------
     InputError
-        The files name different patients or days, and there is no reason why they belong together.
+        One is something else; or the files name different patients or days, and there is no reason why they belong together.
     """
+    check_images(ct, pet)
     if not same_patient.strip() and (question := pair_problem(ct, pet)):
         raise InputError(
             f"{question} Choose the CT and the PET of one examination, or give the reason why they belong together.",

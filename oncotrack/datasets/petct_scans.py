@@ -6,8 +6,9 @@ small; far from it only if it is enlarged or shows uptake.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 
 import numpy as np
@@ -83,10 +84,10 @@ def petct_scan(seed: int, *, size: tuple[int, int, int] | None = None, decoys: b
     return PETCTScan(case, tumour, visit.truth)
 
 
-def held_out_petct(number: int, first: int = TEST) -> Iterator[PETCTScan]:
-    """Yield `number` held-out studies, from seed `first` on."""
+def held_out_petct(number: int, first: int = TEST) -> Iterator[tuple[str, Callable[[], PETCTScan]]]:
+    """Yield the names of `number` held-out studies, from seed `first` on, and what makes them."""
     for seed in range(first, first + number):
-        yield petct_scan(seed)
+        yield f"phantom-{seed}", partial(petct_scan, seed)
 
 
 def is_significant(instance: Instance, distance_mm: float) -> bool:

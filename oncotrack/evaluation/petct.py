@@ -8,7 +8,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from scipy import ndimage
 
 from oncotrack.detection.petct.candidates import Candidate, candidates
 from oncotrack.detection.petct.config import StageOneConfig
@@ -22,7 +21,7 @@ from oncotrack.evaluation.detection import (
     osln_hits,
     sensitivity_at,
 )
-from oncotrack.evaluation.statistics import bootstrap_metric, compare_metrics
+from oncotrack.evaluation.statistics import bootstrap_metric
 
 THRESHOLDS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 """Probabilities at which the first stage is evaluated."""
@@ -41,14 +40,18 @@ class Sweep:
 
 
 def compare_candidates(
-    found: Sequence[Candidate], scores: Sequence[float] | np.ndarray, labels: np.ndarray, voxel_mm3: float
+    found: Sequence[Candidate],
+    scores: Sequence[float] | np.ndarray,
+    labels: np.ndarray,
+    voxel_mm3: float,
+    sizes: np.ndarray | None = None,
 ) -> Comparison:
     """Compare candidates with the significant nodes of a label map, by the hit rule of sec. 4.3.
 
-    Radii are those of spheres of the same volume.
+    Radii are those of spheres of the same volume. `sizes` is the number of voxels of each label, counted here if missing.
     """
-    numbers = [n for n, where in enumerate(ndimage.find_objects(labels), 1) if where is not None]
-    sizes = np.bincount(labels.ravel(), minlength=1)
+    sizes = np.bincount(labels.ravel()) if sizes is None else sizes
+    numbers = (np.flatnonzero(sizes[1:]) + 1).tolist()
     overlap = np.zeros((len(found), len(numbers)))
     predicted = np.array([each.component.mask.sum() for each in found], float)
     for row, each in enumerate(found):
@@ -64,9 +67,10 @@ def compare_candidates(
 def sweep(probability: np.ndarray, labels: np.ndarray, config: StageOneConfig, voxel_mm3: float) -> Sweep:
     """Compute precision and recall of one patient's candidates at every threshold."""
     precision, recall = np.full(len(THRESHOLDS), np.nan), np.full(len(THRESHOLDS), np.nan)
+    sizes = np.bincount(labels.ravel())
     for n, threshold in enumerate(THRESHOLDS):
         found = candidates(probability, threshold, config, voxel_mm3)
-        hits = compare_candidates(found, np.ones(len(found)), labels, voxel_mm3).hits
+        hits = compare_candidates(found, np.ones(len(found)), labels, voxel_mm3, sizes).hits
         if hits.shape[0]:
             precision[n] = hits.any(1).mean()
         if hits.shape[1]:
@@ -108,17 +112,16 @@ def first_stage_metrics(sweeps: Mapping[str, Sequence[Sweep]]) -> dict[str, Any]
 def detection_metrics(comparisons: Sequence[Comparison]) -> dict[str, Any]:
     """Return the columns of table 2, best F1 and mFROC, and the recall at 3 false positives; 95 % intervals."""
     at_three: Callable[[list[Comparison]], float] = partial(_recall_at_fps, fps=FALSE_POSITIVES)
-    mfroc: Callable[[list[Comparison]], float] = partial(average_sensitivity, fps=OSLN_FPS)
     result: dict[str, Any] = {"patients": len(comparisons), "nodes": sum(c.hits.shape[1] for c in comparisons)}
-    for name, metric in (("F1", best_f1), ("mFROC", mfroc), ("Recall@3FP", at_three)):
+    for name, metric in (("F1", best_f1), ("mFROC", mean_froc), ("Recall@3FP", at_three)):
         result[name] = metric(list(comparisons))
         result[f"{name} interval"] = bootstrap_metric(comparisons, metric)
     return result | {f"Recall@{n}FP": _recall_at_fps(list(comparisons), n) for n in OSLN_FPS}
 
 
-def compare_stages(ours: Sequence[Comparison], theirs: Sequence[Comparison]) -> dict[str, Any]:
-    """Compare the mFROC of two methods on the same patients."""
-    return compare_metrics(ours, theirs, partial(average_sensitivity, fps=OSLN_FPS))
+def mean_froc(comparisons: list[Comparison]) -> float:
+    """Compute mFROC, the mean recall (percent) at 2, 3, 4 and 6 false positives per patient."""
+    return average_sensitivity(comparisons, OSLN_FPS)
 
 
 def proposal_threshold(comparisons: Sequence[Comparison], fps: float = FALSE_POSITIVES) -> float:

@@ -35,14 +35,17 @@ def optimisers(model: nn.Module, plan: Plan) -> list[torch.optim.Optimizer]:
     flat = [nn.Parameter(weight.detach().flatten(1)) for weight in matrices]
     muon = torch.optim.Muon(flat, plan.learning_rate, plan.weight_decay, adjust_lr_fn="match_rms_adamw")
 
-    def copy_gradients(*_: object) -> None:
+    def copy_in(*_: object) -> None:
         for matrix, weight in zip(flat, matrices, strict=True):
-            matrix.data = weight.detach().flatten(
-                1
-            )  # shares memory with the weight, also after a move to another device
+            matrix.data = weight.detach().flatten(1)
             matrix.grad = None if weight.grad is None else weight.grad.flatten(1)
 
-    muon.register_step_pre_hook(copy_gradients)
+    def copy_out(*_: object) -> None:
+        for matrix, weight in zip(flat, matrices, strict=True):
+            weight.detach().copy_(matrix.detach().view_as(weight))
+
+    muon.register_step_pre_hook(copy_in)
+    muon.register_step_post_hook(copy_out)
     taken = {id(weight) for weight in matrices}
     return [muon, _radam([weight for weight in weights if id(weight) not in taken], plan)]
 

@@ -26,52 +26,13 @@ from oncotrack.evaluation.petct import compare_candidates, operating_point, prop
 from oncotrack.networks import weights
 from oncotrack.training import loop
 from oncotrack.training.petct_crops import store_candidates
+from oncotrack.training.petct_plans import ABLATIONS, EPOCHS, PLANS, STAGES, SUB_VOLUMES
 from oncotrack.training.petct_samples import CandidateBatch, Candidates, RegionPatches, SubVolumes, TaggedBatch
 from oncotrack.training.petct_store import pet_statistics, read_study, store_studies
 from oncotrack.training.petct_tags import TaggedBoxes
 from oncotrack.training.plan import Plan
-from oncotrack.training.provenance import run_record
+from oncotrack.training.provenance import run_record, starting_weights
 from oncotrack.training.synthetic_jobs import check_seeds
-
-STAGES = ("one", "tagger", "two")
-ABLATIONS: dict[str, dict[str, dict[str, object]]] = {
-    "one": {
-        "full": {},
-        "without-stratification": {"stratified": False},
-        "se-unet": {"backbone": "se-unet"},
-        "ct": {"streams": ("ct",)},
-        "fusion": {"streams": ("fusion",)},
-    },
-    "tagger": {"full": {}},
-    "two": {
-        "full": {},
-        "ct": {"modalities": ("ct",), "tagger": "", "tags": 0},
-        "ct-pet": {"tagger": "", "tags": 0},
-        "ct-tags": {"modalities": ("ct",)},
-        "tags": {"local": False},
-    },
-}
-"""Rows of the paper's tables 1 (first stage) and 2 (second stage), as changes to a configuration."""
-EPOCHS = {"one": 50, "two": 10}
-"""Of the paper (sec. 4.2)."""
-SUB_VOLUMES = 8
-"""Of each patient in an epoch of the first stage; the paper does not state how many."""
-# the paper states no schedule of the learning rate and no limit of the gradient
-_CONSTANT: dict[str, Any] = {"learning_rate": 1e-4, "final_learning_rate": 1e-4, "warmup": 0, "clip": 1e6}
-PLANS: dict[str, dict[str, Plan]] = {
-    "paper": {
-        "one": Plan(steps=EPOCHS["one"] * 84, batch=8, weight_decay=5e-4, workers=8, **_CONSTANT),
-        "tagger": Plan(steps=1, **_CONSTANT),
-        "two": Plan(steps=1, batch=32, optimiser="adam", weight_decay=0.0, **_CONSTANT),
-    },
-    "compact": {
-        "one": Plan(steps=3000, batch=2, learning_rate=3e-3, warmup=20, weight_decay=5e-4, clip=5.0, average=0.995,
-                    optimiser="muon", precision="bf16"),
-        "tagger": Plan(steps=3000, batch=32, learning_rate=3e-3, warmup=20, clip=5.0, average=0.995),
-        "two": Plan(steps=1500, batch=32, learning_rate=2e-3, warmup=20, clip=5.0, optimiser="adam", weight_decay=0.0, average=0.995),
-    },
-}  # fmt: skip
-"""Steps of the paper's plans follow from its epochs and the number of patients or candidates."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +53,8 @@ class Run:
         A row of `ABLATIONS` of the stage.
     plan : Plan, optional
         That of the configuration if missing.
+    start : Path, optional
+        Weights of the same stage and row to start from; random ones if missing.
     first : Path, optional
         Weights of the first stage for stage two; those in `out` if missing.
     tagger : Path, optional
@@ -112,6 +75,7 @@ class Run:
     validation: int = 12
     ablation: str = "full"
     plan: Plan | None = None
+    start: Path | None = None
     first: Path | None = None
     tagger: Path | None = None
     scans: Path | None = None
@@ -133,11 +97,11 @@ def train(stage: str, run: Run) -> Path:
     Raises
     ------
     InputError
-        Unknown names, or more studies than there are seeds to train on.
+        Unknown names, more studies than there are seeds to train on, or weights of another network to start from.
     TrainingError
         No training data, or a checkpoint of another run in the folder.
     WeightsError
-        Stage two lacks the weights of the first stage.
+        Stage two lacks the weights of the first stage; or those to start from are damaged.
     """
     if stage not in STAGES:
         raise InputError(f'There is no stage "{stage}". Choose one of {", ".join(STAGES)}.', parameter="stage")
@@ -193,7 +157,7 @@ def _train_first(run: Run) -> Path:
     if run.plan is None and run.config == "paper":
         plan = replace(plan, steps=max(1, EPOCHS["one"] * SUB_VOLUMES * len(paths) // plan.batch))
     torch.manual_seed(plan.seed)
-    network = StageOne(config)
+    network = StageOne(config).to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]  (faster)
     samples = RegionPatches(paths, config, plan.seed)
     record = _run_loop(run, "one", network, samples, first_stage_loss, plan, config, paths)
     path = _save(run, "one", config, network, record)
@@ -232,7 +196,7 @@ def _train_second(run: Run) -> Path:
     if run.plan is None and run.config == "paper":
         plan = replace(plan, steps=max(1, -(-EPOCHS["two"] * len(samples) // plan.batch)))
     torch.manual_seed(plan.seed)
-    network = GLNet(config)
+    network = GLNet(config).to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]  (faster)
     pet = (first.config.pet_mean, first.config.pet_std)
     loss = partial(second_stage_loss, pet=pet)
     record = _run_loop(run, "two", network, samples, loss, plan, config, paths, first=first.sha256)
@@ -294,6 +258,11 @@ def _run_loop(
     **extra: Any,
 ) -> dict[str, Any]:
     """Train, fill the network with the result and return the record of the run."""
+    measured = {name: value for name, value in asdict(config).items() if name in ("pet_mean", "pet_std")}
+    start = starting_weights(run.start, SYSTEMS[stage], config, measured)
+    if start is not None:
+        start.fill(network)
+        extra["start"] = start.sha256
     about = repr({"system": SYSTEMS[stage], "config": asdict(config), "scans": [path.stem for path in paths], **extra})
     folder = run.out / _folder(stage, run.ablation)
     state, steps = loop.train(
@@ -301,12 +270,16 @@ def _run_loop(
         progress=run.progress,
     )  # fmt: skip
     network.load_state_dict(state)
-    return run_record(f"{len(paths)} synthetic PET/CT", plan, steps, run.device, ablation=run.ablation)
+    started_from = start and start.about
+    return run_record(f"{len(paths)} synthetic PET/CT", plan, steps, run.device, started_from, ablation=run.ablation)
 
 
 def _save(run: Run, stage: str, config: Any, network: torch.nn.Module, record: dict[str, Any]) -> Path:
     """Write the weights of a stage as half precision; rows other than the full network have a folder of their own."""
-    state = {name: value.half() if value.is_floating_point() else value for name, value in network.state_dict().items()}
+    state = {
+        name: (value.half() if value.is_floating_point() else value).contiguous()
+        for name, value in network.state_dict().items()
+    }
     folder = run.out if run.ablation == "full" else run.out / _folder(stage, run.ablation)
     return weights.save(weights_path(stage, run.config, folder), SYSTEMS[stage], config, state, record)
 

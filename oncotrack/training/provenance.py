@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ import torch
 
 from oncotrack.errors import InputError
 from oncotrack.networks import weights
+from oncotrack.networks.devices import device as chosen_device
+from oncotrack.networks.devices import has_bfloat16
 from oncotrack.training.plan import Plan
 
 
@@ -60,7 +62,7 @@ def run_record(
     data : str
         Description of the training data.
     plan : Plan
-        Of the run.
+        Of the run; the record has the precision that the device computed in.
     steps : int
         Steps done.
     device : str
@@ -75,5 +77,6 @@ def run_record(
     dict of str to value
         JSON-serialisable.
     """
+    plan = replace(plan, precision=plan.precision if has_bfloat16(chosen_device(device)) else "no")
     record = {"data": data, "plan": asdict(plan), "steps": steps, "device": device, "torch": torch.__version__, **extra}
     return record if started_from is None else record | {"started from": started_from}

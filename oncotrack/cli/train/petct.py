@@ -45,6 +45,7 @@ def petct(
     batch: options.Batch = None,
     learning_rate: options.LearningRate = None,
     warmup: options.Warmup = None,
+    start: options.Start = None,
     seed: options.Seed = None,
     device: Device = "auto",
     max_minutes: options.MaxMinutes = None,
@@ -61,8 +62,8 @@ def petct(
         written = train(
             stage,
             Run(
-                out, config, studies, validation, ablation, plan_with(plan, **changes), first, tagger, scans, device,
-                max_minutes, progress,
+                out, config, studies, validation, ablation, plan_with(plan, **changes), start, first, tagger, scans,
+                device, max_minutes, progress,
             ),
         )  # fmt: skip
     print_written(written)

@@ -30,8 +30,8 @@ def pair_problem(ct: Volume, pet: Volume) -> str:
     return problem
 
 
-def check_study(ct: Volume, pet: Volume) -> None:
-    """Check that a CT and a PET can be read together.
+def check_images(ct: Volume, pet: Volume) -> None:
+    """Check that a CT and a PET are what they should be.
 
     Parameters
     ----------
@@ -43,12 +43,30 @@ def check_study(ct: Volume, pet: Volume) -> None:
     Raises
     ------
     InputError
-        One of them is something else, or they show different parts of the body.
+        One of them is something else.
     """
     if ct.modality == "PT":
         raise InputError(f"{ct.name} is a PET, but a CT is needed here. Exchange the two images.")
     check_ct(ct)
     check_suv(pet)
+
+
+def check_study(ct: Volume, pet: Volume) -> None:
+    """Check that a CT and a PET can be read together.
+
+    Parameters
+    ----------
+    ct : Volume
+        Supposed to be a CT in HU.
+    pet : Volume
+        Supposed to be a PET in SUV, in the coordinates of the CT.
+
+    Raises
+    ------
+    InputError
+        One of them is something else, or they show different parts of the body.
+    """
+    check_images(ct, pet)
     shared = np.minimum(ct.geometry.bounds[1], pet.geometry.bounds[1]) - np.maximum(
         ct.geometry.bounds[0], pet.geometry.bounds[0]
     )

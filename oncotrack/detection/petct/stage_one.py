@@ -15,6 +15,7 @@ from oncotrack.detection.petct.config import StageOneConfig
 from oncotrack.detection.petct.study import WorkingStudy
 from oncotrack.detection.petct.windows import segment
 from oncotrack.networks.devices import has_bfloat16
+from oncotrack.networks.frozen import Forward, frozen
 from oncotrack.networks.unet3d import UNet3D
 
 LOSSES = ("dice", "entropy")
@@ -34,6 +35,7 @@ class StageOne(nn.Module):
     def __init__(self, config: StageOneConfig) -> None:
         super().__init__()
         self.config = config
+        self._frozen: dict[str, Forward] = {}
         squeeze = config.backbone == "se-unet"
         self.nets = nn.ModuleDict({
             _name(stream, region): UNet3D(1 if stream == "ct" else 3, 1, config.channels, squeeze)
@@ -125,11 +127,13 @@ class StageOne(nn.Module):
         """
         device = next(self.parameters()).device
         self.to(memory_format=torch.channels_last_3d)  # pyright: ignore[reportCallIssue]  (faster in bfloat16)
+        if self._is_frozen_on(device):
+            self._freeze()  # once, before the threads start
         return segment(study, self.config, settings, self.probability, device, progress)
 
     @torch.inference_mode()
     def probability(self, stream: str, region: str, x: torch.Tensor) -> torch.Tensor:
-        """Run one network as `segment` does: in bfloat16 where the processor computes in it.
+        """Run one network as `segment` does: in bfloat16 where the device computes in it, else frozen on a CPU.
 
         Parameters
         ----------
@@ -141,8 +145,33 @@ class StageOne(nn.Module):
         (B, 1, D, H, W) Tensor
             0 to 1.
         """
-        with torch.autocast(x.device.type, torch.bfloat16, enabled=has_bfloat16(x.device)):
-            return self.logits(stream, region, x).float().sigmoid()
+        if not self._is_frozen_on(x.device):
+            with torch.autocast(x.device.type, torch.bfloat16, enabled=has_bfloat16(x.device)):
+                return self.logits(stream, region, x).float().sigmoid()
+        self._freeze()
+        return self._frozen[_name(stream, region)](x[:, :1] if stream == "ct" else x).sigmoid()
+
+    def train(self, mode: bool = True) -> StageOne:
+        """Set training or evaluation mode; frozen networks are dropped, since their weights may change.
+
+        Parameters
+        ----------
+        mode : bool
+            Whether it is trained.
+        """
+        self._frozen.clear()
+        return super().train(mode)
+
+    def _is_frozen_on(self, device: torch.device) -> bool:
+        """Return whether inference runs frozen networks: on a CPU that does not compute in bfloat16."""
+        return device.type == "cpu" and not has_bfloat16(device) and not self.training
+
+    def _freeze(self) -> None:
+        """Freeze the networks, unless they are."""
+        for name, net in self.nets.items():
+            if name not in self._frozen:
+                inputs = 1 if name.startswith("ct ") else 3
+                self._frozen[name] = frozen(net, torch.zeros(1, inputs, *[2 ** len(self.config.channels)] * 3))
 
 
 def segmentation_loss(logits: torch.Tensor, target: torch.Tensor, valid: torch.Tensor) -> dict[str, torch.Tensor]:
