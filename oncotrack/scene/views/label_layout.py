@@ -93,8 +93,7 @@ def _best(
 ) -> tuple[float, Place]:
     """Return the place of least cost for one wording; its cost is below `_FREE` when it covers nothing.
 
-    `covered` are the lesions, of which `own` is the one that is named, and the labels, (N, 4). Lines are looked at only as
-    long as they may decide; lists of hundreds of findings need that.
+    `covered` are the lesions, of which `own` is the one that is named, and the labels, (N, 4).
     """
     extent, (width, height) = named.extent, named.sizes[wording]
     left, bottom, right, top = extent
@@ -114,16 +113,14 @@ def _best(
     cost += _COVERED * _overlaps(boxes, covered[near]).sum(1) / area
     cost += _CORNER * np.minimum(3 * _overlaps(boxes, np.array(reserved).reshape(-1, 4)).sum(1) / area, 1.0)
     near[own] = False
-    best: tuple[float, Place] | None = None
-    for index in np.argsort(cost, kind="stable"):
-        if best is not None and (cost[index] >= best[0] or (cost[index] >= _FREE and not named.must_show)):
-            break  # no line can make it better
-        line = _line(extent, rectangles[index])
-        total = float(cost[index] + _LINE_COVERED * _crossed([line], covered[near])[0])
-        if best is None or total < best[0]:
-            best = total, Place(wording, rectangles[index], line)
-    assert best is not None, "there are places to choose from"
-    return best
+    order = np.argsort(cost, kind="stable")
+    if not named.must_show:
+        order = order[: max(1, int((cost < _FREE).sum()))]  # no line makes another place free
+    lines = _lines(extent, boxes[order])
+    total = cost[order] + _LINE_COVERED * _crossed(lines, covered[near])
+    best = int(np.argmin(total))
+    start, end = lines[best].tolist()
+    return float(total[best]), Place(wording, rectangles[order[best]], (tuple(start), tuple(end)))
 
 
 def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -134,21 +131,19 @@ def _overlaps(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.maximum(width, 0) * np.maximum(height, 0)
 
 
-def _line(extent: Rectangle, box: Rectangle) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the line from the ellipse inside an extent to the nearest point of a label."""
-    left, bottom, right, top = extent
-    middle = np.array([(left + right) / 2, (bottom + top) / 2])
-    end = np.clip(middle, box[:2], box[2:])
-    radii = np.array([(right - left) / 2, (top - bottom) / 2])
-    away = end - middle
-    stretch = float(np.linalg.norm(away / np.maximum(radii, 1e-6)))
-    start = middle + away / stretch if stretch > 1 else end
-    return (float(start[0]), float(start[1])), (float(end[0]), float(end[1]))
+def _lines(extent: Rectangle, boxes: np.ndarray) -> np.ndarray:
+    """Return the lines (N, 2, 2) from the ellipse inside an extent to the nearest points of labels (N, 4), pixels."""
+    low, high = np.array(extent[:2]), np.array(extent[2:])
+    middle, radii = (low + high) / 2, np.maximum((high - low) / 2, 1e-6)
+    ends = np.clip(middle, boxes[:, :2], boxes[:, 2:])
+    away = ends - middle
+    stretch = np.linalg.norm(away / radii, axis=1, keepdims=True)
+    starts = np.where(stretch > 1, middle + away / np.maximum(stretch, 1), ends)
+    return np.stack([starts, ends], 1)
 
 
-def _crossed(lines: Sequence[tuple[tuple[float, float], tuple[float, float]]], others: np.ndarray) -> np.ndarray:
-    """Return how much of each line runs through other rectangles, 0 to 1."""
-    ends = np.array(lines)
+def _crossed(ends: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return how much of each line (N, 2, 2) runs through other rectangles (M, 4), 0 to 1."""
     along = ends[:, :1] + np.linspace(0, 1, 9)[None, :, None] * (ends[:, 1:] - ends[:, :1])
     x, y = along[:, :, None, 0], along[:, :, None, 1]
     inside = (x >= others[:, 0]) & (x <= others[:, 2]) & (y >= others[:, 1]) & (y <= others[:, 3])
