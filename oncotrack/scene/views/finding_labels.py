@@ -23,6 +23,7 @@ _GLYPH = 0.55  # half the width of a point's mark, in heights of the text
 _LESION_MM = 8.0  # radius of a finding of which only the position is known
 _ON_SLICE = 0.5  # distance to the slice in view, in slices
 _ABOVE_IMAGE = 9
+_KEPT_WIDTHS = 20_000
 _CORNERS = ((0, 1, 0.45, 3.2), (1, 1, 0.5, 5.6), (0, 0, 0.5, 5.0), (1, 0, 0.4, 2.8))
 """The text on the images: corner (right, top), share of the width, height in heights of the text."""
 _BESIDE = "OncoTrack.labelledBeside"
@@ -68,6 +69,7 @@ class FindingLabels:
     def __init__(self, nodes: FindingNodes) -> None:
         self._nodes = nodes
         self._views: dict[str, _View] = {}
+        self._widths: dict[tuple[str, int], float] = {}  # of texts in pixels, by the font's size
         nodes.drawn.connect(self._hide_own)
 
     def attach(self, node: slicer.vtkMRMLSliceNode, renderer: vtk.vtkRenderer) -> None:
@@ -177,10 +179,14 @@ class FindingLabels:
         return seen.radius_mm or _LESION_MM
 
     def _size(self, view: _View, text: str, font: int) -> tuple[float, float]:
-        actor, bounds = _text_actor(), [0.0] * 4
-        _style(actor, text, font, (1.0, 1.0, 1.0))
-        actor.GetBoundingBox(view.renderer, bounds)
-        return bounds[1] - bounds[0] + 0.5 * font, 1.25 * font
+        if (text, font) not in self._widths:
+            if len(self._widths) >= _KEPT_WIDTHS:
+                self._widths.clear()
+            actor, bounds = _text_actor(), [0.0] * 4
+            _style(actor, text, font, (1.0, 1.0, 1.0))
+            actor.GetBoundingBox(view.renderer, bounds)
+            self._widths[text, font] = bounds[1] - bounds[0]
+        return self._widths[text, font] + 0.5 * font, 1.25 * font
 
     def _show(self, view: _View, labels: Sequence[tuple[_Label, Place]], font: int) -> None:
         while len(view.texts) < len(labels):
