@@ -1,5 +1,7 @@
 """`oncotrack evaluate response`: measurements proposed at the follow-up, compared with the truth and with two rivals."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -67,6 +69,13 @@ def test_a_grown_lesion_is_measured_better_than_by_copying(visits):
     assert [result[way]["volume_right"] for way in (CARRIED, COPIED, ELLIPSOID)] == [100, 0, 0]
     assert result[CARRIED]["Dice"] > 90 > result[COPIED]["Dice"]
     assert result["per_lesion"][0]["growth"] == pytest.approx(13 / 9, abs=0.1)
+
+
+def test_a_pair_that_cannot_be_registered_is_left_out_and_named(visits):
+    noise = np.random.default_rng(3).normal(-900, 20, GRID.shape).astype(np.int16)
+    elsewhere = Volume(noise, GRID, "air", "CT")
+    result = evaluate_measured_follow_up(Exact(), [replace(visits, name="elsewhere", followup=elsewhere), visits])
+    assert (result["pairs"], result["accepted"], result["not_registered"]) == (1, 1, ["elsewhere"])
 
 
 def test_matches_that_no_reader_would_accept_do_not_count(visits):

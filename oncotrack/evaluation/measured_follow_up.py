@@ -11,7 +11,7 @@ import numpy as np
 
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.measured_visits import MeasuredLesion, MeasuredVisits
-from oncotrack.errors import InputError
+from oncotrack.errors import InputError, RegistrationError
 from oncotrack.evaluation.masks import dice
 from oncotrack.evaluation.statistics import bootstrap_interval
 from oncotrack.followup.match_lesions import match_all
@@ -67,7 +67,7 @@ def evaluate_measured_follow_up(
     Returns
     -------
     dict
-        `pairs`, `lesions`, `accepted`, `not_measured`; for each way of measuring the shares (per cent) of long axes,
+        `pairs`, `lesions`, `accepted`, `not_measured`, `not_registered` (names of the pairs that are left out); for each way of measuring the shares (per cent) of long axes,
         volumes and masks that are right, medians of the errors and of the Dice, and `seconds` of matching and measuring.
 
     Raises
@@ -77,11 +77,17 @@ def evaluate_measured_follow_up(
     """
     rows: dict[str, list[_Row]] = {CARRIED: [], COPIED: [], ELLIPSOID: []}
     used, lesions, failed, matching = 0, 0, [], []
+    unregistered: list[str] = []
     for visits in pairs:
-        progress(used / max(count, used + 1), visits.name)
-        used += 1
+        done = used + len(unregistered)
+        progress(done / max(count, done + 1), visits.name)
         pair = ScanPair(visits.baseline, visits.followup, cache=False)
-        prepare(tracker, pair)
+        try:
+            prepare(tracker, pair)
+        except RegistrationError:
+            unregistered.append(visits.name)
+            continue
+        used += 1
         starts = [(each.before.centre, each.before.radius_mm or 10.0) for each in visits.lesions]
         started = time.perf_counter()
         matches = match_all(tracker, pair, starts)
@@ -105,6 +111,7 @@ def evaluate_measured_follow_up(
         "lesions": lesions,
         "accepted": len(rows[CARRIED]) + len(failed),
         "not_measured": failed,
+        "not_registered": unregistered,
         **{name: _summary(found) for name, found in rows.items()},
         "seconds": {
             "match": float(np.median(matching)),

@@ -76,4 +76,6 @@ def _lines(result: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 "errors {long_error_mm:.1f} mm and {volume_error_percent:.0f} %".format(**of),
             )
     yield "Not measured", str(len(result["not_measured"]))
+    if unregistered := result["not_registered"]:
+        yield "Left out", f"{', '.join(unregistered)}: the scans could not be registered"
     yield "Seconds a lesion", "match {match:.2f}, measure {measure:.2f}".format(**result["seconds"])
