@@ -64,8 +64,8 @@ def test_what_the_reader_says_is_kept_in_one_step_of_undo_each(marked, widgets):
         field.text = words
         field.editingFinished.emit()
         field.editingFinished.emit()  # leaving the field without a change
-    told = marked.current
-    assert (told.kind, told.side, told.site, told.comment, told.reader) == (
+    known = marked.current
+    assert (known.kind, known.side, known.site, known.comment, known.reader) == (
         Kind.LYMPH_NODE, Side.LEFT, "hilar lymph node", "seen before", "A. Reader",
     )  # fmt: skip
     assert not errors

@@ -15,7 +15,7 @@ from oncotrack.followup.tracker import ScanPair
 POINTS = 40
 """The most points that are matched."""
 LIMIT_MM = 10.0
-"""How far local matching looks along each axis, so that a larger residual is not told apart."""
+"""How far local matching looks along each axis, so that a larger residual has no number."""
 _FEWEST = 10
 _CELL_MM, _SMOOTHING_MM = 32.0, 2.0
 _BATCH = 4
@@ -50,7 +50,7 @@ def residual(pair: ScanPair, progress: Progress = silent) -> Residual:
     """Measure the residual of a pair's registration by the self-similarity of the tissue (MIND) round points on edges.
 
     The points are matched a few at a time, so that other work can run in between. The residual of a local search is no error
-    against anatomical landmarks: where tissue has changed or looks alike everywhere, it is off.
+    against anatomical landmarks: where tissue has changed, or is similar everywhere, it is wrong.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Work that nobody waits for: it runs beside the reader's own tasks, and pauses while these run."""
+"""Work without a hurry: it runs beside the tasks of the reader, and pauses while these run."""
 
 from __future__ import annotations
 

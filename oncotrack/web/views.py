@@ -254,7 +254,7 @@ class Views:
         view = self._app.view_manager.get_view(name)
         node = view.get_view_node()
         offset = node.GetSliceOffset() if node.IsA("vtkMRMLSliceNode") else None
-        was_modifying = node.StartModify()  # linked views do not follow what is taken back
+        was_modifying = node.StartModify()  # one change, so that linked views stay
         view.fit_view_to_content()
         if offset is not None:
             node.SetSliceOffset(offset)
