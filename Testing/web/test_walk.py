@@ -119,7 +119,7 @@ def test_a_newcomer_follows_measures_and_exports_with_the_buttons_that_the_help_
     reader.until("!s('unsaved') && s('saved').includes('findings.csv')")
     reader.tab("Files")
     page.evaluate("messages.length = 0")
-    page.get_by_role("button", name="Report", exact=True).click()
+    page.get_by_role("button", name="Report of all matches", exact=True).click()
     reader.message("Saved report.html")
     report = (three_visit_page[1].out / "report.html").read_text()
     assert "size proposed" not in report
