@@ -19,6 +19,7 @@ from undo_stack import Signal
 
 from oncotrack.errors import UNEXPECTED, Cancelled, OncoTrackError
 from oncotrack.findings.finding import Point
+from oncotrack.scene.commands import PAGE, commands_of
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.views.application import add_module_logics
@@ -41,9 +42,10 @@ _SENT_S = 0.15  # time until the page shows what was sent to it
 _PAGE_S = 2.0  # longest time that the first registration waits for the page
 _CLICK_S = 5.0  # longest time that the page may take to say that a click was a single one
 _NOT_KNOWN = "The page sent a command that OncoTrack does not have in this form. Load the page again."
+_MATCH_IS_HERE = commands_of(PAGE)["move_match"]
 _NOT_BASELINE = (
     "A click in the baseline follows a lesion. To correct a match, drag its mark, or centre the lesion in the follow-up and press "
-    "Match is here (;)."
+    f"{_MATCH_IS_HERE.title} ({_MATCH_IS_HERE.key})."
 )
 _KEPT = 8  # clicks of which the page has not said that yet
 

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING
 from trame.widgets import html
 from trame.widgets import vuetify3 as v
 
+from oncotrack.scene.commands import PAGE, commands_of
 from oncotrack.web.attributes import raw
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
 
+_MATCH_IS_HERE = commands_of(PAGE)["move_match"]
 _TOUR = (
     ("Open two scans", "Tab Files: choose a folder or file as baseline, then a later scan as follow-up. The two are "
      "registered by themselves; from then on their views scroll together."),
     ("Follow a lesion", "Tab Findings: click a lesion in the baseline. Its match appears in the follow-up with a reverse "
      "check: how far a search back from the match misses your click."),
-    ("Check it", "Accept it (A), reject it (X), or drag the mark to where it belongs; on another slice, centre the lesion and press Match "
-     "is here (;). S swaps it with the next candidate, O records that the lesion is gone. Ctrl+Z undoes every step."),
+    ("Check it", "Accept it (A), reject it (X), or drag the mark to where it belongs; on another slice, centre the lesion and press "
+     f"{_MATCH_IS_HERE.title} ({_MATCH_IS_HERE.key}). S swaps it with the next candidate, O records that the lesion is gone. Ctrl+Z undoes every step."),
     ("Measure it", "Measure (=) under the match proposes mask, diameters and volume in both scans and gives the change; Measure "
      "all does so for every finding. Drag the end of a diameter where it is wrong, then accept the size (A)."),
     ("Save", "Save findings (Ctrl+S) writes JSON and CSV. Response report in the tab Response writes the report for the clinic. "
