@@ -63,14 +63,18 @@ def test_when_the_memory_of_the_accelerator_is_full_the_cpu_continues(ct, found,
     assert again == LNTrackerDetector("cpu").retrack(ct, tracklet, middle)
 
 
-def test_bfloat16_finds_the_same_boxes(ct, monkeypatch):
+def test_bfloat16_finds_the_same_boxes(ct, found, monkeypatch):
     def boxes(is_mixed) -> list[np.ndarray]:
         monkeypatch.setattr(Follower, "_is_mixed", is_mixed)
-        return [np.array([each.box.low, each.box.high]) for each in (one.at("t0") for one in detector.detect(ct)[:4])]
+        return [np.array([each.box.low, each.box.high]) for each in (one.at("t0") for one in detector.detect(near)[:4])]
 
+    # around the first node alone: a processor without bfloat16 imitates it slowly
+    middle = ct.geometry.to_ijk(found[0].at("t0").centre)[:2].round().astype(int)
+    low, high = np.maximum(middle - 12, 0), np.minimum(middle + 12, ct.geometry.size[:2])
+    near = ct.cropped((*low, 0), (*high, ct.geometry.size[2]))
     detector = LNTrackerDetector("cpu")
     single, mixed = boxes(False), boxes(True)
-    assert all(min(np.abs(box - each).max() for each in mixed) < 0.5 for box in single), "mm"
+    assert single and all(min(np.abs(box - each).max() for each in mixed) < 0.5 for box in single), "mm"
     assert not np.array_equal(single, mixed), "not the same arithmetic"
 
 

@@ -88,6 +88,8 @@ def test_other_remarks():
     ]
     proposal = Reading(long_mm=20, short_mm=10, is_proposal=True)
     assert remarks(lesion("L1", 20, proposal)) == ["L1 at Week 8 is a proposal that no reader accepted yet."]
+    doubtful = Reading(long_mm=20, short_mm=10, doubts=("30 % of the mask is air.",))
+    assert remarks(lesion("L1", 20, doubtful)) == ["The mask of L1 at Week 8 is doubtful. 30 % of the mask is air."]
 
 
 def test_slices_of_another_thickness_than_at_baseline_are_named():

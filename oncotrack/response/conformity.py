@@ -169,6 +169,12 @@ def _readings(course: Course) -> Iterator[Remark]:
                     visit.label,
                     f"{lesion.label} at {visit.label} is a proposal that no reader accepted yet.",
                 )
+            if seen and seen.doubts:
+                yield Remark(
+                    lesion.label,
+                    visit.label,
+                    f"The mask of {lesion.label} at {visit.label} is doubtful. {' '.join(seen.doubts)}",
+                )
             if seen and first and seen.plane and first.plane and seen.plane != first.plane:
                 yield Remark(
                     lesion.label,
@@ -176,7 +182,6 @@ def _readings(course: Course) -> Iterator[Remark]:
                     f"{lesion.label} was measured in {_a(seen.plane)} plane at {visit.label} and in {_a(first.plane)} one "
                     "at baseline.",
                 )
-
             if seen and first and seen.window and first.window and _is_other_window(first.window, seen.window):
                 yield Remark(
                     lesion.label,

@@ -51,6 +51,8 @@ class Reading:
         Width and level of the window in which they were measured.
     is_proposal : bool
         Whether no reader has accepted it yet.
+    doubts : tuple of str
+        Sentences on what is doubtful in the mask that the diameters belong to.
     """
 
     seen: Seen = Seen.MEASURED
@@ -65,6 +67,7 @@ class Reading:
     plane: str = ""
     window: tuple[float, float] | None = None
     is_proposal: bool = False
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("long_mm", "short_mm", "volume_mm3", "sul_peak", "suv_peak"):

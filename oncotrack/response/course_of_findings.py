@@ -82,6 +82,7 @@ def _reading(observation: Observation) -> Reading | None:
         plane=_plane(long, short),
         window=observation.provenance.window if long else None,
         is_proposal=observation.is_proposal,
+        doubts=observation.doubts,
     )
 
 
