@@ -10,6 +10,7 @@ from oncotrack.images.windows import CT_WINDOWS
 from oncotrack.scene.commands import VIEW
 from oncotrack.scene.views.mouse_mode import LEFT_DRAGS, SUV_WINDOW
 from oncotrack.web.attributes import raw
+from oncotrack.web.page_part import page_part
 from oncotrack.web.panels.help_dialog import help_dialog
 from oncotrack.web.tools import Command
 from oncotrack.web.viewer import Viewer
@@ -30,7 +31,7 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
     with page:
         with (
             v.VAppBar(flat=True, border="b", height=_BAR_PX),
-            html.Div(classes="bar", **raw(role="toolbar", aria_label="Commands")),
+            page_part(page.server, "bar", classes="bar", **raw(role="toolbar", aria_label="Commands")),
         ):
             html.H1("OncoTrack", classes="text-subtitle-1 font-weight-medium mx-2")
             for tool in viewer.tools:
@@ -63,8 +64,11 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
             for tool in viewer.tools:
                 # a panel is created on the page when its tab is first opened
                 with (
-                    html.Div(v_if=(f"tab === '{tool.name}' || opened_tabs.includes('{tool.name}')",)),
-                    html.Div(classes="panel", v_show=(f"tab === '{tool.name}'",), **raw(data_panel=tool.name)),
+                    html.Div(
+                        v_if=(f"tab === '{tool.name}' || opened_tabs.includes('{tool.name}')",),
+                        v_show=(f"tab === '{tool.name}'",),
+                    ),
+                    page_part(page.server, f"panel-{tool.name}", classes="panel", **raw(data_panel=tool.name)),
                 ):
                     tool.build()
         with v.VMain(style="height: 100vh;"), html.Div(style="position: relative; height: 100%;"):
@@ -75,11 +79,13 @@ def build(viewer: Viewer, page: VAppLayout) -> None:
             ):
                 viewer.views.layout.initialize_layout_grid(page)
             _hint()
-        _progress(viewer)
-        _autosave(viewer)
-        _message()
-        viewer.questions.build(viewer.run)
-        help_dialog(viewer)
+        with page_part(page.server, "news"):
+            _progress(viewer)
+            _autosave(viewer)
+            _message()
+        with page_part(page.server, "dialogs"):
+            viewer.questions.build(viewer.run)
+            help_dialog(viewer)
 
 
 def _on_tab(viewer: Viewer, tab: str) -> None:
