@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import slicer
 from undo_stack import Signal
 
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings.finding import Finding, Point
+from oncotrack.findings.finding import Finding, Observation, Point
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.scene.nodes.fiducials import (
     collect_placed,
@@ -195,9 +195,14 @@ class FindingNodes:
 
     def _draw_shapes(self) -> None:
         target = shapes_of(self.findings)
-        for key, _node in self.registry:
-            if key.part in FIELDS and key not in target:
+        old = [key for key, _node in self.registry if key.part in FIELDS and key not in target]
+        is_same = not old and all(self.registry.find(key) for key in target)
+        with nullcontext() if is_same else self.registry.many():
+            for key in old:
                 self.registry.remove(key)
+            self._draw_each(target)
+
+    def _draw_each(self, target: Mapping[NodeKey, tuple[Finding, Observation]]) -> None:
         for key, (finding, observation) in target.items():
             node = self.registry.find(key)
             if node is None:

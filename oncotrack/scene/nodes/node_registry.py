@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import slicer
@@ -66,6 +67,15 @@ class NodeRegistry:
                     node.SetAttribute(attribute, value)
             self._nodes[key] = node = self._scene.AddNode(node)
         return node
+
+    @contextmanager
+    def many(self) -> Iterator[None]:
+        """Return a context in which the views wait until all nodes were added and removed, instead of following each of them."""
+        self._scene.StartState(self._scene.BatchProcessState)
+        try:
+            yield
+        finally:
+            self._scene.EndState(self._scene.BatchProcessState)
 
     def unregister(self, node: slicer.vtkMRMLNode) -> NodeKey | None:
         """Remove a node that left the scene from the registry; returns its key, or None when it was not registered."""
