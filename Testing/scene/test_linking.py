@@ -91,6 +91,17 @@ def test_the_current_lesion_lies_at_the_same_place_of_both_rows_and_stays_there(
     assert np.allclose(rows["FollowUpAxial"].centre(), truth.to_followup(before)), "a wrong match corrects nothing"
 
 
+def test_the_current_lesion_is_enlarged_in_the_middle_of_both_rows_at_one_scale(session, rows, lesion):
+    session.follow(lesion).run()
+    match = session.match.centre
+    session.enlarge()
+    for name, at in (("BaselineAxial", lesion), ("FollowUpAxial", match), ("FollowUpCoronal", match)):
+        view = rows[name]
+        assert np.allclose(view.centre(), at, atol=0.01)
+        field, size = view.node.GetFieldOfView()[:2], view.node.GetDimensions()[:2]
+        assert min(field) == pytest.approx(8 * session.match.radius_mm) and field[0] / field[1] == size[0] / size[1]
+
+
 def test_without_a_registration_nothing_moves(session, rows, scene):
     scene.RemoveNode(scene.GetFirstNodeByClass("vtkMRMLLinearTransformNode"))
     before = rows["FollowUpAxial"].centre()

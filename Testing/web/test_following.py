@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pytest
 
 
 def test_a_click_on_a_lesion_shows_its_match_within_five_millimetres(reader, server, pair):
@@ -58,6 +59,28 @@ def test_fit_keeps_the_slice(reader, pair):
     reader.page.locator(".layout-grid-item:has([data-view='BaselineAxial'])").get_by_role("button", name="Fit").click()
     reader.rest()
     np.testing.assert_allclose(slices(), before, atol=0.3, err_msg="nor does the linked view move")
+
+
+def test_a_lesion_is_enlarged_in_both_scans_at_one_scale_and_again_for_the_whole_scans(reader, pair):
+    found = reader.follow(pair, 1)
+
+    def scales() -> list[float]:
+        matrices = (
+            np.reshape(reader.state("views")[view]["ras_to_xy"], (4, 4)) for view in ("BaselineAxial", "FollowUpAxial")
+        )
+        return [float(np.linalg.norm(each[0, :3])) for each in matrices]
+
+    before = scales()
+    reader.page.keyboard.press("0")
+    reader.until(f"Math.abs(s('views').BaselineAxial.ras_to_xy[0]) > {2 * before[0]}")
+    reader.rest()
+    assert scales()[0] == pytest.approx(scales()[1], rel=0.01) and scales()[0] > 2 * before[0]
+    for view, at in (("BaselineAxial", pair.lesions[1]), ("FollowUpAxial", found["followup"])):
+        np.testing.assert_allclose(reader.pixel(view, at), reader._middle(view), atol=3)
+    reader.page.keyboard.press("0")
+    reader.until(f"Math.abs(s('views').FollowUpAxial.ras_to_xy[0]) < {1.1 * before[1]}")
+    reader.rest()
+    np.testing.assert_allclose(scales(), before, rtol=0.01)
 
 
 def test_keys_accept_reject_and_step_through_the_list(reader, pair):

@@ -594,6 +594,13 @@ COMMANDS = (
         "maximise", "Maximise", "Show one view alone, or all views again; so does a double click in it.", (PAGE,)
     ),
     ReaderCommand(
+        "enlarge",
+        "Enlarge lesion",
+        "Show the lesion large and in the middle of each view, both scans at one scale; again for the whole scans.",
+        (PAGE,),
+        "0",
+    ),
+    ReaderCommand(
         "choose_slab",
         "Slab",
         "Show the average, the maximum or the minimum through a thick slab instead of single slices.",

@@ -249,6 +249,11 @@ class Views:
         if is_new:
             self.view_3d.fit_view_to_content()
 
+    def shown(self) -> list[tuple[float, ...]]:
+        """Return what the slice views show: of each the matrix from pixels to RAS mm, rounded."""
+        matrices = [view.get_view_node().GetXYToRAS() for view in self.slices()]
+        return [tuple(round(each.GetElement(*divmod(n, 4)), 3) for n in range(16)) for each in matrices]
+
     def reset(self, name: str) -> None:
         """Fit one view to its whole scan; a slice view keeps its slice."""
         view = self._app.view_manager.get_view(name)

@@ -28,10 +28,12 @@ from oncotrack.scene.session.scan_questions import ScanQuestions
 from oncotrack.scene.session.time_point_selection import TimePointSelection
 from oncotrack.scene.views.linking import LinkedRows
 from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
-from oncotrack.scene.views.reveal import reveal
+from oncotrack.scene.views.reveal import enlarge, reveal
 from oncotrack.scene.views.view_rows import BASELINE_GROUP, BASELINE_VIEWS, FOLLOWUP_GROUP, FOLLOWUP_VIEWS, ViewRow
 
 _Scan = slicer.vtkMRMLScalarVolumeNode
+_LEAST_FIELD_MM, _FIELD_PER_RADIUS = 60.0, 8.0
+"""What an enlarged view shows at least, and per radius of the lesion."""
 
 
 class FollowUpScene(FollowTasks):
@@ -250,6 +252,15 @@ class FollowUpScene(FollowTasks):
                     reveal(row.slices(), _place(seen))
                 elif row is self.third.row:
                     self.third.align()
+
+    def enlarge(self) -> None:
+        """Show the current finding large and in the middle of each row, all at one scale."""
+        finding = self._finding("")
+        seen = [(row, each) for time_point, row in self._rows if (each := finding.at(time_point)) is not None]
+        field = max([_LEAST_FIELD_MM, *(_FIELD_PER_RADIUS * (each.radius_mm or 0.0) for _row, each in seen)])
+        with self.linking.paused(), self.third.linking.paused():
+            for row, each in seen:
+                enlarge(row.slices(), _place(each), field)
 
     def begin_placing(self) -> None:
         """Make the reader's next click in a slice view place a point in the baseline."""

@@ -27,6 +27,27 @@ def reveal(views: Iterable[slicer.vtkMRMLSliceNode], ras: Sequence[float]) -> No
             view.JumpSliceByCentering(*ras)
 
 
+def enlarge(views: Iterable[slicer.vtkMRMLSliceNode], ras: Sequence[float], field_mm: float) -> None:
+    """Show a position in the middle of slice views, so that the shorter side of each shows so much.
+
+    Parameters
+    ----------
+    views : iterable of vtkMRMLSliceNode
+        The slice views.
+    ras : (3,) float
+        The position, RAS mm.
+    field_mm : float
+        What the shorter side shows, mm.
+    """
+    for view in views:
+        width, height = view.GetDimensions()[:2]
+        scale = field_mm / max(min(width, height), 1)
+        was_modifying = view.StartModify()
+        view.SetFieldOfView(scale * width, scale * height, view.GetFieldOfView()[2])
+        view.JumpSliceByCentering(*ras)
+        view.EndModify(was_modifying)
+
+
 def _is_visible(view: slicer.vtkMRMLSliceNode, ras: Sequence[float]) -> bool:
     inverse = vtk.vtkMatrix4x4()
     vtk.vtkMatrix4x4.Invert(view.GetXYToRAS(), inverse)

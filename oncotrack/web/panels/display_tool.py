@@ -74,6 +74,8 @@ class DisplayTool:
                          active=f"mouse_mode === '{WINDOW}'"),
             page_command(_TABLE["choose_mouse"], "mdi-mouse", self._display.choose_mouse),
             *self._cine.commands,
+            page_command(_PAGE["enlarge"], "mdi-magnify-scan", self._enlarge, lambda: session.current is not None,
+                         is_in_bar=True),
             *self._slab.commands,
             page_command(_TABLE["same_window"], "mdi-equal", self._display.toggle_same),
             page_command(_TABLE["link_views"], "mdi-link-variant", self._toggle_link,
@@ -180,6 +182,15 @@ class DisplayTool:
 
     def _can_show_probability(self) -> bool:
         return self._session.overlays.is_probability_shown or "map_probability" in self._viewer.possible
+
+    def _enlarge(self) -> None:
+        """Enlarge the current lesion; where the views show that already, fit them to the whole scans again."""
+        views = self._viewer.views
+        before = views.shown()
+        self._session.enlarge()
+        if views.shown() == before:
+            for view in views.slices():
+                views.reset(view.get_singleton_tag())
 
     def _toggle_help(self) -> None:
         self._viewer.state.is_help_open = not self._viewer.state.is_help_open
