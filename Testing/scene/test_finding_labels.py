@@ -125,7 +125,7 @@ def test_an_edit_of_one_finding_reads_and_writes_its_label_alone(labelled, lesio
     session, labels, open_view = labelled
     view = open_view("Axial", 400)
     others = [
-        session.findings.add(session.baseline_id, Observation(centre=tuple(np.asarray(lesion) + (0.0, 40.0, 0.5 * n))))
+        session.findings.add(session.baseline_id, Observation(centre=tuple(np.add(lesion, (0.0, 40.0, 0.5 * n)))))
         for n in range(5)
     ]
     view.picture()
