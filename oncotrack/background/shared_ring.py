@@ -21,7 +21,7 @@ import numpy as np
 from oncotrack.background.arrays import Read, Stored, filled
 
 _SLOT = 2**21
-_SLOTS = 8
+_SLOTS = 4
 _SIZE = _SLOT * _SLOTS
 _FLOAT32 = np.dtype(np.float32)
 _SMALLEST = 2**16  # bytes; smaller arrays travel in the message
