@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 
@@ -34,7 +35,7 @@ Known = dict[str, tuple[Finding, tuple[str, str, int | None], dict[str, Any]]]
 
 
 def rows(session: FollowUpScene, known: Known | None = None) -> list[dict[str, Any]]:
-    """Return one row per finding: uid, label, state as text and icon, reverse check, sizes and their change.
+    """Return one row per finding: uid, label, state as text and icon, reverse check, sizes and their change, and a stamp.
 
     Parameters
     ----------
@@ -49,7 +50,9 @@ def rows(session: FollowUpScene, known: Known | None = None) -> list[dict[str, A
     for finding in session.findings:
         kept = before.get(finding.uid)
         if kept is None or kept[0] is not finding or kept[1] != scans:
-            kept = finding, scans, _row(finding, *scans)
+            row = _row(finding, *scans)
+            stamp = hashlib.blake2b(repr(row).encode(), digest_size=8).hexdigest()
+            kept = finding, scans, row | {"stamp": stamp}
         now[finding.uid] = kept
     if known is not None:
         known.clear()
