@@ -161,7 +161,7 @@ def _plain(frame: Frame, allocated: int, room: np.ndarray) -> np.ndarray:
     with frame.file.path.open("rb", buffering=0) as file:
         file.seek(frame.file.offset + start)
         order = ">" if frame.file.syntax == BIG_ENDIAN_PIXELS else "<"
-        count = file.readinto(room[: _size(frame)]) or 0
+        count = file.readinto(room[: _size(frame)].data) or 0
         return _integers(frame, room[:count], allocated, order)
 
 
