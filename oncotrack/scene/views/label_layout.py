@@ -109,7 +109,7 @@ def places(
 
 
 def _best(named: Named, wordings: Sequence[_Choices | None], drawn: np.ndarray) -> Place | None:
-    """Return the place of least cost, given the labels that are drawn (N, 4); None where none is free."""
+    """Return the place of least cost, given the labels that are drawn (N, 4); None where nothing is free."""
     best: tuple[float, int, _Choices, int] | None = None
     for wording, choices in enumerate(wordings):
         if choices is None:
