@@ -8,15 +8,20 @@ from oncotrack.background import arrays
 from oncotrack.errors import InputError
 
 
-def counted(shape: tuple[int, ...], refused: int = -1) -> np.ndarray:
-    """Return a stack whose parts hold their numbers; one part may be refused."""
+def counted(shape: tuple[int, ...], refused: int = -1, stored: str = "f4", slope: float = 1.0) -> np.ndarray:
+    """Return a stack whose slices hold their numbers, those with odd ones read in place; one slice may be refused."""
 
-    def fill(number: int, part: np.ndarray) -> None:
+    def read(number: int, room: np.ndarray) -> arrays.Stored:
         if number == refused:
             raise InputError(f"Slice {number} is damaged. Copy it again.")
-        part[...] = number
+        values = np.full(shape[1:], number, stored)
+        if number % 2 and values.itemsize <= 4:
+            room = room[: values.nbytes].view(stored).reshape(shape[1:])
+            room[...] = values
+            values = room
+        return arrays.Stored(values, slope, 0.25 if slope != 1 else 0.0)
 
-    return arrays.stacked(shape, np.float32, fill)
+    return arrays.stacked(shape, read)
 
 
 def dropped(shape: tuple[int, ...]) -> tuple[int, ...]:

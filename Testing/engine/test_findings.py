@@ -274,3 +274,23 @@ def test_the_text_of_a_changed_list_is_that_of_a_new_one():
     assert [each["label"] for each in json.loads(text)["findings"]] == [kept.label, "other"]
     findings.undo()
     assert removed.uid in findings.to_json()
+
+
+def test_observations_of_a_scan_are_those_of_the_list_after_every_edit():
+    findings = FindingList()
+    for number in range(3):
+        findings.add("a", Observation(centre=(float(number), 0.0, 0.0)))
+    first, second, third = findings.findings
+    findings.observe(second.uid, "b", Observation(centre=(0.0, 5.0, 0.0)))
+    assert findings.used_time_points == {"a", "b"}
+    assert [finding.uid for finding, _seen in findings.observations_at("b")] == [second.uid]
+    findings.observations_at("b").clear()  # a list of the caller's own
+    assert [seen.centre[1] for _finding, seen in findings.observations_at("b")] == [5.0]
+    findings.remove_everywhere(first.uid)
+    assert [finding.uid for finding, _seen in findings.observations_at("a")] == [second.uid, third.uid]
+    findings.undo()
+    assert len(findings.observations_at("a")) == 3 and findings.observations_at("c") == []
+    known = findings._by_time_point
+    assert findings.used_time_points and findings._by_time_point is known, "it is made once for each state"
+    findings.move(third.uid, "a", (9.0, 0.0, 0.0))
+    assert findings.observations_at("a")[-1][1].centre == (9.0, 0.0, 0.0)

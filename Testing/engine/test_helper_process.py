@@ -13,10 +13,11 @@ import pytest
 import stacks
 from small_dicom import hounsfield, series, write
 
-from oncotrack.background import isolation
+from oncotrack.background import arrays, isolation
 from oncotrack.background.helper_process import Helper, HelperEnded
 from oncotrack.background.isolation import in_this_process, use_helper
 from oncotrack.background.jobs import Worker
+from oncotrack.background.shared_ring import _SLOTS, Incoming
 from oncotrack.errors import Cancelled, InputError
 from oncotrack.images.dicom import load_study
 from oncotrack.images.files import load, save
@@ -89,16 +90,34 @@ def stacking_helper(monkeypatch):
 
 
 def test_a_stack_travels_while_it_is_filled(stacking_helper):
-    for shape in (
-        (5, 300, 200),
-        (3, 700, 500),
-        (40, 20, 30),
-        (1, 8, 9),
-    ):  # parts of the memory, larger ones, small ones
-        stack = stacking_helper.call(stacks.counted, shape, streams=True)
-        assert stack.shape == shape and stack.dtype == np.float32
-        assert [set(np.unique(part)) for part in stack] == [{n} for n in range(shape[0])]
-        stack[0] = 7  # it can be changed like any other array
+    shapes = (5, 300, 200), (3, 1100, 900), (40, 20, 30), (1, 8, 9)  # parts of the memory, larger ones, small ones
+    for shape, stored in [(each, "f4") for each in shapes] + [(shapes[0], each) for each in ("u1", ">i2", "i4", "f8")]:
+        for slope in (1.0, 0.5):
+            stack = stacking_helper.call(stacks.counted, shape, -1, stored, slope, streams=True)
+            assert stack.shape == shape and stack.dtype == np.float32
+            expected = [{slope * n + (slope != 1) / 4} for n in range(shape[0])]
+            assert [set(np.unique(part)) for part in stack] == expected
+            stack[0] = 7  # it can be changed like any other array
+
+
+def test_slices_travel_as_they_are_stored_and_are_computed_once(stacking_helper, monkeypatch):
+    """The helper reads and the program computes, so that both together do no more than one process would."""
+    arrived, computed = [], []
+    take, write = Incoming.take, arrays.Stored.write
+    monkeypatch.setattr(Incoming, "take", lambda self, *message: (arrived.append(message), take(self, *message))[1])
+    monkeypatch.setattr(arrays.Stored, "write", lambda self, out: (computed.append(self), write(self, out))[1])
+    stacking_helper.call(stacks.counted, (9, 400, 500), -1, "i2", streams=True)
+    assert [each.values.dtype for each in computed] == [np.int16] * 9
+    assert [kind for kind, _about in arrived][:2] == ["array", "slices"]
+    assert "piece" not in [kind for kind, _about in arrived]
+    assert len(arrived) < 1 + 9  # several slices in one message
+
+
+def test_refused_stacks_leave_the_memory_free(stacking_helper):
+    for _ in range(2 * _SLOTS):
+        with pytest.raises(InputError, match="Slice 3"):
+            stacking_helper.call(stacks.counted, (5, 300, 200), 3, streams=True, seconds=30)
+    assert stacking_helper.call(stacks.counted, (5, 300, 200), streams=True)[4, 0, 0] == 4
 
 
 def test_a_stack_that_is_dropped_or_refused_does_not_stay_behind(stacking_helper):

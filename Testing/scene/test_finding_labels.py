@@ -15,6 +15,8 @@ import vtk
 
 from oncotrack.findings.finding import Axis, Box, Observation, State
 from oncotrack.scene.files.storage import save_scene
+from oncotrack.scene.views import finding_labels, label_contents
+from oncotrack.scene.views.cover import Cover
 from oncotrack.scene.views.finding_labels import FindingLabels
 from oncotrack.scene.views.label_layout import Named, places
 
@@ -93,6 +95,75 @@ def test_labels_are_drawn_on_the_slices_of_the_lesion_alone_and_slicer_draws_non
     assert f"{session.current.label} edited 14.0 mm" in labels.shown("BaselineAxial")
 
 
+@pytest.fixture
+def counted(monkeypatch):
+    """Return a function that returns how often a function of a module was called since it was asked last."""
+    calls: dict[str, int] = {}
+
+    def watch(module, name):
+        function = getattr(module, name)
+
+        def call(*arguments, **named):
+            calls[name] += 1
+            return function(*arguments, **named)
+
+        calls[name] = 0
+        monkeypatch.setattr(module, name, call)
+
+    for module, name in ((label_contents, "_around"), (finding_labels, "places"), (finding_labels, "_text_actor")):
+        watch(module, name)
+
+    def since():
+        found = dict(calls)
+        calls.update(dict.fromkeys(calls, 0))
+        return found
+
+    return since
+
+
+def test_an_edit_of_one_finding_reads_and_writes_its_label_alone(labelled, lesion, counted):
+    session, labels, open_view = labelled
+    view = open_view("Axial", 400)
+    others = [
+        session.findings.add(session.baseline_id, Observation(centre=tuple(np.add(lesion, (0.0, 40.0, 0.5 * n)))))
+        for n in range(5)
+    ]
+    view.picture()
+    counted()
+    view.picture()
+    view.node.SetFieldOfView(220, 220, 1)  # other pixels, the same contents
+    view.picture()
+    assert counted() == {"_around": 0, "places": 1, "_text_actor": 0}
+    drawn = {text: actors[0] for text, actors in labels._views["BaselineAxial"].texts.items()}
+    changed = session.findings[others[2].uid]
+    name, seen = changed.label, changed.at(session.baseline_id)
+    session.findings.observe(changed.uid, session.baseline_id, replace(seen, state=State.EDITED))
+    view.picture()
+    assert counted()["_around"] == 1
+    after = {text: actors[0] for text, actors in labels._views["BaselineAxial"].texts.items()}
+    kept = drawn.keys() & after.keys() - {""}
+    assert len(kept) > 2 and all(after[text] is drawn[text] for text in kept)
+    assert not [text for text in labels.shown("BaselineAxial") if text.startswith(f"{name} proposed")]
+
+
+def test_labels_follow_what_happens_to_points_without_an_edit_of_the_list(labelled, lesion):
+    session, labels, open_view = labelled
+    view = open_view("Axial", 300)
+    view.picture()
+    before = set(labels.shown("BaselineAxial"))
+    session.nodes.mark_pending(session.baseline_id, tuple(np.asarray(lesion) - AWAY))
+    view.picture()
+    assert set(labels.shown("BaselineAxial")) == before | {"..."}
+    session.nodes.discard_pending(session.baseline_id, tuple(np.asarray(lesion) - AWAY))
+    node = session.nodes.fiducials(session.baseline_id)
+    node.SetNthControlPointVisibility(0, False)
+    view.picture()
+    assert len(labels.shown("BaselineAxial")) == 1
+    node.GetNthDisplayNode(0).SetVisibility(False)
+    view.picture()
+    assert labels.shown("BaselineAxial") == {}
+
+
 def test_a_saved_scene_has_slicers_own_labels(labelled, tmp_path: Path):
     session, _labels, open_view = labelled
     open_view("Axial", 200)
@@ -127,6 +198,20 @@ def test_a_label_without_a_free_place_is_shortened_then_left_out_unless_it_must_
     beside = (0.0, 30.0, 70.0, 60.0)
     (place,) = places([Named(beside, [(90.0, 25.0), (25.0, 12.0)])], (100, 100))
     assert place is not None and not overlap(place.rectangle, beside)
+
+
+def test_the_cover_of_rectangles_is_that_of_each_of_them_together():
+    random = np.random.default_rng(2)
+    low = random.integers(0, 40, (30, 2))
+    rectangles = np.concatenate([low, low + random.integers(1, 12, (30, 2))], 1).astype(float)
+    points = np.concatenate([random.uniform(-5, 60, (300, 2)), random.integers(-2, 55, (300, 2))])  # on edges, too
+    inside = (points[:, None] >= rectangles[:, :2]) & (points[:, None] <= rectangles[:, 2:])
+    for some in (rectangles, rectangles[:1], rectangles[:0]):
+        cover = Cover(some)
+        np.testing.assert_array_equal(cover.count(points), inside[:, : len(some)].all(-1).sum(1))
+        boxes = np.concatenate([points, points + random.uniform(0, 20, (600, 2))], 1)
+        common = np.minimum(boxes[:, None, 2:], some[:, 2:]) - np.maximum(boxes[:, None, :2], some[:, :2])
+        np.testing.assert_allclose(cover.area(boxes), np.clip(common, 0, None).prod(-1).sum(1), atol=1e-6)
 
 
 def test_hundreds_of_labels_are_laid_out_quickly():

@@ -135,3 +135,28 @@ def test_every_sample_is_offered_with_its_hashes_and_a_module_for_one_scan_gets_
     assert pair["sampleName"] == "lung-pair"
     assert len(pair["uris"]) == len(pair["fileNames"]) == len(pair["nodeNames"]) == len(pair["checksums"]) == 2
     assert all(value.startswith("SHA256:") and len(value) == 71 for value in pair["checksums"])
+
+
+def test_only_the_rows_of_changed_findings_are_made_again(session, lesion, monkeypatch):
+    from oncotrack.web import table_rows
+
+    for n in range(4):
+        session.findings.add(session.baseline_id, Observation(centre=(lesion[0] + n, *lesion[1:])))
+    known: table_rows.Known = {}
+    before = table_rows.rows(session, known)
+    assert before == table_rows.rows(session)
+    made = []
+    make = table_rows._row
+    monkeypatch.setattr(table_rows, "_row", lambda *about: (made.append(about[0].label), make(*about))[1])
+    first = session.findings.findings[0]
+    session.findings.rename(first.uid, "renamed")
+    rows = table_rows.rows(session, known)
+    assert made == ["renamed"] and rows[0]["label"] == "renamed"
+    stamps = [row["stamp"] for row in rows]
+    assert [stamp == row["stamp"] for stamp, row in zip(stamps, before, strict=True)] == [False, True, True, True]
+    session.nodes.select(first.uid)
+    rows = table_rows.rows(session, known)
+    assert [row["stamp"] for row in rows] == stamps
+    assert made == ["renamed"] and [row["is_current"] for row in rows] == [True, False, False, False]
+    session.set_scans(session.followup, session.baseline)
+    assert table_rows.rows(session, known) == table_rows.rows(session)

@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 class Channel:
     """Both directions between two processes.
 
-    To the helper go "call" and "stop"; to the program "result", "error", "progress" and "log"; both ways "array", "piece" and
-    "free" of `oncotrack.background.shared_ring`.
+    To the helper go "call" and "stop"; to the program "result", "error", "progress" and "log"; both ways "array", "piece",
+    "slices" and "free" of `oncotrack.background.shared_ring`.
 
     Parameters
     ----------

@@ -91,6 +91,7 @@ def _answer(call: tuple[Any, Any], channel: Channel, sent: Outgoing) -> tuple[st
             function: Any = reduce(getattr, name.split("."), importlib.import_module(module))
             return "result", sent.pack(function(*args, **named))
     except Exception as error:
+        sent.clear()
         return "error", (_portable(error), traceback.format_exc())
 
 

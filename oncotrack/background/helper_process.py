@@ -90,7 +90,8 @@ class Helper:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._channel = Channel(self._process.stdout, self._process.stdin)  # type: ignore[arg-type]
         self._arrived, self._sent = Incoming(ring, self._channel.send), Outgoing(ring, self._channel.send)
-        threading.Thread(target=_receive, args=(self._channel, self._inbox, self._sent), daemon=True).start()
+        parts = self._channel, self._inbox, self._arrived, self._sent
+        threading.Thread(target=_receive, args=parts, daemon=True).start()
         _helpers.add(self)
 
     @property
@@ -162,13 +163,13 @@ class Helper:
                     return self._arrived.unpack(*about)
                 if kind == "error":
                     raise self._failure(*about)
+                if kind == "problem":
+                    raise about
                 if kind == "progress" and progress is not None:
                     progress(*about)
                 elif kind == "log":
                     record = logging.makeLogRecord(about)
                     logging.getLogger(record.name).handle(record)
-                else:
-                    self._take(kind, about)
         except BaseException as error:
             if not getattr(error, "_from_helper", False):
                 self.close()
@@ -181,13 +182,6 @@ class Helper:
         if self._process.stdin is not None:
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
-
-    def _take(self, kind: str, about: Any) -> None:
-        """Receive a piece of an array."""
-        try:
-            self._arrived.take(kind, about)
-        except OSError:
-            raise self._ended() from None
 
     def _failure(self, content: bytes, text: str) -> Exception:
         """Return the error of a function; the helper goes on."""
@@ -241,16 +235,21 @@ def folder_of(path: Path) -> object:
     return next((kept for name, kept in _folders.items() if Path(name) in path.parents), None)
 
 
-def _receive(channel: Channel, inbox: queue.SimpleQueue[tuple[str, Any] | None], sent: Outgoing) -> None:
+def _receive(
+    channel: Channel, inbox: queue.SimpleQueue[tuple[str, Any] | None], arrived: Incoming, sent: Outgoing
+) -> None:
+    """Receive arrays, on a thread of its own; pass on all other messages, and at last that the process has ended."""
     try:
         while True:
             kind, details = channel.receive()
             if kind == "free":
                 sent.release(details)
-            else:
+            elif not arrived.take(kind, details):
                 inbox.put((kind, details))
-    except EOFError:
+    except (EOFError, OSError):
         inbox.put(None)
+    except Exception as error:  # too little memory for an array
+        inbox.put(("problem", error))
 
 
 def _why(code: int) -> str:

@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 
-from oncotrack.background.arrays import Fill, filled
+from oncotrack.background.arrays import Read, Stored, filled
 
-_SLOT = 2**20
-_SLOTS = 16
+_SLOT = 2**21
+_SLOTS = 4
 _SIZE = _SLOT * _SLOTS
+_FLOAT32 = np.dtype(np.float32)
 _SMALLEST = 2**16  # bytes; smaller arrays travel in the message
+_ALIGNED = 64  # bytes, of a slice in its slot
 _CAN_STACK = os.name == "posix"
 Send = Callable[[str, Any], object]
 """Sends a message of a kind, with its details."""
@@ -90,7 +92,9 @@ class Outgoing:
     ring : Ring
         The memory.
     send : callable
-        Sends "array" (number, bytes) and "piece" (number, first byte, bytes, slot) before the message with the object.
+        Sends "array" (number, bytes), "piece" (number, first byte, bytes, slot) and "slices" (number, number of the first
+        slice, shape of a slice, slot, for each slice its place in the slot, type, slope and intercept) before the message
+        with the object.
     """
 
     def __init__(self, ring: Ring, send: Send) -> None:
@@ -111,12 +115,14 @@ class Outgoing:
         """
         self._free.put(slot)
 
-    def stacked(self, shape: Sequence[int], dtype: Any, fill: Fill) -> np.ndarray:
-        """Send an array part by part while it is filled, as `arrays.stacked` describes.
+    def stacked(self, shape: Sequence[int], read: Read) -> np.ndarray:
+        """Send slices as stored while they are read, as `arrays.stacked` describes; the receiver computes their values.
+
+        So reading and computing share the work, which is not more than in one process.
 
         Parameters
         ----------
-        shape, dtype, fill
+        shape, read
             As in `arrays.filled`.
 
         Returns
@@ -124,22 +130,27 @@ class Outgoing:
         ndarray
             Stands for the array in the object that is sent; an access to its values ends this process.
         """
-        dtype = np.dtype(dtype)
-        part = int(np.prod(shape[1:], dtype=object)) * dtype.itemsize
-        size = part * int(shape[0])
-        if not _CAN_STACK or size < _SMALLEST or part > _SLOT:
-            return filled(shape, dtype, fill)
-        reserved = _reserved(size)
-        self._stacked[reserved.ctypes.data] = number = self._begin(size)
-        at_once = _SLOT // part
-        for first in range(0, shape[0], at_once):
-            count = min(at_once, shape[0] - first)
+        slices, rows, columns = map(int, shape)
+        part = rows * columns * _FLOAT32.itemsize
+        if not _CAN_STACK or part * slices < _SMALLEST or part > _SLOT:
+            return filled(shape, read)
+        reserved = _reserved(part * slices)
+        self._stacked[reserved.ctypes.data] = number = self._begin(part * slices)
+        first = 0
+        while first < slices:
             slot = self._free.get()
-            parts = self._ring.slot(slot, count * part).view(dtype).reshape(count, *shape[1:])
-            for each in range(count):
-                fill(first + each, parts[each])
-            self._send("piece", (number, first * part, count * part, slot))
-        return reserved.view(dtype).reshape(tuple(shape))
+            try:
+                sent = _read_some(self._ring.slot(slot), range(first, slices), (rows, columns), read)
+            except BaseException:
+                self.release(slot)
+                raise
+            self._send("slices", (number, first, (rows, columns), slot, sent))
+            first += len(sent)
+        return reserved.view(np.float32).reshape(slices, rows, columns)
+
+    def clear(self) -> None:
+        """Forget the stacks that were read; the object that holds them will not be sent."""
+        self._stacked.clear()
 
     def pack(self, value: Any) -> tuple[bytes, tuple[int, ...]]:
         """Send the large arrays of an object; return its other bytes, and the numbers of the arrays.
@@ -186,7 +197,7 @@ class Incoming:
     ring : Ring
         The memory.
     send : callable
-        Sends "free" (slot) when a piece was read.
+        Sends "free" (slot) when a piece or slices were read.
     """
 
     def __init__(self, ring: Ring, send: Send) -> None:
@@ -215,7 +226,14 @@ class Incoming:
             number, first, size, slot = details
             self._arrays[number][first : first + size] = self._ring.slot(slot, size)
             self._send("free", slot)
-        return kind in ("array", "piece")
+        elif kind == "slices":
+            number, first, shape, slot, sent = details
+            slices, memory = self._arrays[number].view(np.float32).reshape(-1, *shape), self._ring.slot(slot)
+            for out, (start, of_type, slope, intercept) in zip(slices[first:], sent, strict=False):
+                values = np.frombuffer(memory, of_type, out.size, start).reshape(shape)
+                Stored(values, slope, intercept).write(out)
+            self._send("free", slot)
+        return kind in ("array", "piece", "slices")
 
     def unpack(self, content: bytes, numbers: Sequence[int]) -> Any:
         """Return an object with the arrays that have arrived; arrays that it does not hold are dropped.
@@ -234,6 +252,31 @@ class Incoming:
     def clear(self) -> None:
         """Drop what has arrived; the object will not come."""
         self._arrays.clear()
+
+
+def _read_some(
+    memory: np.ndarray, numbers: Sequence[int], shape: tuple[int, int], read: Read
+) -> list[tuple[int, str, float, float]]:
+    """Read slices into a slot while there is room for one of any type; return where and how each is stored."""
+    part, start, sent = _FLOAT32.itemsize * shape[0] * shape[1], 0, []
+    while len(sent) < len(numbers) and start + part <= memory.nbytes:
+        room = memory[start : start + part]
+        of_type, slope, intercept = _put(read(numbers[len(sent)], room), room, shape)
+        sent.append((start, of_type.str, slope, intercept))
+        start += -(-shape[0] * shape[1] * of_type.itemsize // _ALIGNED) * _ALIGNED
+    return sent
+
+
+def _put(stored: Stored, room: np.ndarray, shape: tuple[int, int]) -> tuple[np.dtype, float, float]:
+    """Make sure that the stored values of a slice lie at the beginning of its bytes; return type, slope and intercept."""
+    if stored.values.shape != shape:
+        raise ValueError(f"a slice of {stored.values.shape} in a stack of {shape}")
+    if stored.values.itemsize > _FLOAT32.itemsize:
+        stored.write(room.view(_FLOAT32).reshape(shape))
+        return _FLOAT32, 1.0, 0.0
+    if not np.may_share_memory(stored.values, room):
+        room[: stored.values.nbytes].view(stored.values.dtype).reshape(shape)[...] = stored.values
+    return stored.values.dtype, stored.slope, stored.intercept
 
 
 def _reserved(size: int) -> np.ndarray:

@@ -63,6 +63,7 @@ class FindingList(EditHistory[FindingsDocument]):
         super().__init__(replace(content, criteria=criteria))
         self._saved_header = self._header
         self._index: tuple[tuple[Finding, ...], dict[str, Finding]] | None = None
+        self._seen: tuple[tuple[Finding, ...], dict[str, list[tuple[Finding, Observation]]]] | None = None
         self._texts: findings_json.Known = {}
         self._dumped: tuple[FindingsDocument, str] | None = None
         self.window_at: Callable[[str], tuple[float, float] | None] = lambda _time_point: None
@@ -122,8 +123,7 @@ class FindingList(EditHistory[FindingsDocument]):
     @property
     def used_time_points(self) -> set[str]:
         """Identifiers of the time points with findings or measurements."""
-        observed = {time_point for finding in self for time_point in finding.observations}
-        return observed | {measurement.time_point for measurement in self.measurements}
+        return {*self._by_time_point, *(measurement.time_point for measurement in self.measurements)}
 
     @property
     def is_saved(self) -> bool:
@@ -143,8 +143,7 @@ class FindingList(EditHistory[FindingsDocument]):
         time_point : str
             Identifier of the time point.
         """
-        pairs = ((finding, finding.at(time_point)) for finding in self)
-        return [(finding, observation) for finding, observation in pairs if observation is not None]
+        return list(self._by_time_point.get(time_point, ()))
 
     def is_still(self, finding: Finding, *time_points: str) -> bool:
         """Return whether a finding is in the list with the same observations as before at these time points.
@@ -587,6 +586,17 @@ class FindingList(EditHistory[FindingsDocument]):
         if self._index is None or self._index[0] is not self.findings:
             self._index = self.findings, {finding.uid: finding for finding in self.findings}
         return self._index[1]
+
+    @property
+    def _by_time_point(self) -> dict[str, list[tuple[Finding, Observation]]]:
+        """The findings with their observations by time point, made once for each state of the list."""
+        if self._seen is None or self._seen[0] is not self.findings:
+            seen: dict[str, list[tuple[Finding, Observation]]] = {}
+            for finding in self:
+                for time_point, observation in finding.observations.items():
+                    seen.setdefault(time_point, []).append((finding, observation))
+            self._seen = self.findings, seen
+        return self._seen[1]
 
     @property
     def _header(self) -> tuple:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from typing import Any
 
@@ -29,12 +30,34 @@ _EXPECTED = (
 )
 
 
-def rows(session: FollowUpScene) -> list[dict[str, Any]]:
-    """Return one row per finding: uid, label, state as text and icon, reverse check, sizes and their change."""
+Known = dict[str, tuple[Finding, tuple[str, str, int | None], dict[str, Any]]]
+"""By uid a finding, what its row depends on beside it, and its row."""
+
+
+def rows(session: FollowUpScene, known: Known | None = None) -> list[dict[str, Any]]:
+    """Return one row per finding: uid, label, state as text and icon, reverse check, sizes and their change, and a stamp.
+
+    Parameters
+    ----------
+    session : FollowUpScene
+    known : Known, optional
+        The rows of the last call, of which those that hold still are taken; updated.
+    """
     current = session.current.uid if session.current else ""
-    scans = session.baseline_id, session.followup_id
-    days = panel.days_apart(session)
-    return [_row(finding, *scans, finding.uid == current, days) for finding in session.findings]
+    scans = session.baseline_id, session.followup_id, panel.days_apart(session)
+    before = known or {}
+    now: Known = {}
+    for finding in session.findings:
+        kept = before.get(finding.uid)
+        if kept is None or kept[0] is not finding or kept[1] != scans:
+            row = _row(finding, *scans)
+            stamp = hashlib.blake2b(repr(row).encode(), digest_size=8).hexdigest()
+            kept = finding, scans, row | {"stamp": stamp}
+        now[finding.uid] = kept
+    if known is not None:
+        known.clear()
+        known.update(now)
+    return [row | {"is_current": True} if uid == current else row for uid, (_finding, _scans, row) in now.items()]
 
 
 def match(session: FollowUpScene) -> dict[str, Any]:
@@ -71,7 +94,7 @@ def match(session: FollowUpScene) -> dict[str, Any]:
     }
 
 
-def _row(finding: Finding, baseline: str, followup: str, is_current: bool, days: int | None) -> dict[str, Any]:
+def _row(finding: Finding, baseline: str, followup: str, days: int | None) -> dict[str, Any]:
     before, after = finding.at(baseline), finding.at(followup)
     value, words, icon = (after.state.value, *STATES[after.state]) if after else UNMATCHED
     if after is not None and after.is_size_proposed:
@@ -80,7 +103,7 @@ def _row(finding: Finding, baseline: str, followup: str, is_current: bool, days:
         "uid": finding.uid,
         "label": finding.label,
         "kind": finding.kind.value,
-        "is_current": is_current,
+        "is_current": False,
         "state": value,
         "state_text": words,
         "icon": icon,

@@ -99,6 +99,7 @@ class Viewer:
         self.results, self.record = results, record
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
+        self._rows: table_rows.Known = {}
         self._kept: deque[tuple[int, Callable[[], None]]] = deque(maxlen=_KEPT)
         self._begun: deque[tuple[int, Callable[[], None], threading.Event]] = deque(maxlen=_KEPT)
         self.order = DragOrder(self.state, self._loop)
@@ -234,7 +235,7 @@ class Viewer:
         session, findings, state = self.session, self.session.findings, self.state
         self.possible = panel.possible_methods(session)
         state.possible = sorted(self.possible)
-        state.findings = table_rows.rows(session)
+        state.findings = table_rows.rows(session, self._rows)
         state.match = table_rows.match(session)
         state.has_scans = session.baseline is not None and session.followup is not None
         state.has_registration = session.registration is not None

@@ -14,6 +14,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.encaps import encapsulate, get_frame
 from pydicom.uid import UID, CTImageStorage
 
+from oncotrack.background.arrays import Stored
 from oncotrack.errors import InputError
 from oncotrack.images.dicom.elements import Short, skip_items
 from oncotrack.images.dicom.frames import Frame
@@ -35,15 +36,15 @@ class PixelReader:
         self._parsed: tuple[Path, bytes] | None = None
         self._folder = tempfile.TemporaryDirectory(prefix="oncotrack-")
 
-    def read_into(self, frame: Frame, out: np.ndarray) -> None:
-        """Write the values of an image, rescaled by its own slope and intercept, into an array.
+    def read(self, frame: Frame, room: np.ndarray) -> Stored:
+        """Return an image as it is stored, with its own slope and intercept.
 
         Parameters
         ----------
         frame : Frame
             The image.
-        out : (H, W) float32 ndarray
-            Where to write them.
+        room : (N,) uint8 ndarray
+            Where the stored values may lie, from its beginning; at least 4 bytes for each pixel.
 
         Raises
         ------
@@ -51,20 +52,15 @@ class PixelReader:
             The pixels are damaged; the slice is named.
         """
         try:
-            stored = self._stored(frame)
+            return Stored(self._stored(frame, room), *rescale(frame))
         except Exception as error:  # a decoder raises whatever it likes on damaged bytes
             why = str(error) if isinstance(error, _Damaged) else "it cannot be decoded"
             raise InputError(
                 f"{frame.file.path.parent}: the slice {frame.name} is damaged or incomplete ({why}). Fetch the series "
                 "again."
             ) from error
-        slope, intercept = rescale(frame)
-        if slope == 1 and intercept.is_integer():
-            np.add(stored, np.float32(intercept), out=out, casting="unsafe", dtype=np.float32)
-        else:
-            np.add(np.multiply(stored, slope, dtype=np.float64), intercept, out=out, casting="unsafe")
 
-    def _stored(self, frame: Frame) -> np.ndarray:
+    def _stored(self, frame: Frame, room: np.ndarray) -> np.ndarray:
         """Return the stored values, (H, W) integers."""
         file = frame.file
         allocated = integer(frame.header, "BitsAllocated", 16)
@@ -72,7 +68,7 @@ class PixelReader:
         if file.damage:
             raise _Damaged(file.damage)
         if file.offset >= 0 and file.length >= 0 and whole_bytes:
-            return _plain(frame, allocated)
+            return _plain(frame, allocated, room)
         if file.offset >= 0 and file.length < 0 and frame.index < 0:
             with file.path.open("rb") as opened:
                 opened.seek(file.offset)
@@ -157,18 +153,19 @@ def rescale(frame: Frame) -> tuple[float, float]:
     return (slope[0] if slope and slope[0] else 1.0), (intercept[0] if intercept else 0.0)
 
 
-def _plain(frame: Frame, allocated: int) -> np.ndarray:
-    """Read uncompressed values from their place in the file."""
+def _plain(frame: Frame, allocated: int, room: np.ndarray) -> np.ndarray:
+    """Read uncompressed values from their place in the file into `room`."""
     start = max(frame.index, 0) * _size(frame)
     if start + _size(frame) > frame.file.length:
         raise _Damaged("its pixel data is too short")
     with frame.file.path.open("rb", buffering=0) as file:
         file.seek(frame.file.offset + start)
         order = ">" if frame.file.syntax == BIG_ENDIAN_PIXELS else "<"
-        return _integers(frame, file.read(_size(frame)) or b"", allocated, order)
+        count = file.readinto(room[: _size(frame)].data) or 0
+        return _integers(frame, room[:count], allocated, order)
 
 
-def _integers(frame: Frame, raw: bytes, allocated: int, order: str) -> np.ndarray:
+def _integers(frame: Frame, raw: bytes | np.ndarray, allocated: int, order: str) -> np.ndarray:
     """Return the values of bytes; bits beyond those that are stored (overlays) are cut off."""
     rows, columns = frame.size
     if len(raw) < rows * columns * allocated // 8:

@@ -133,16 +133,17 @@ def read(series: Series, *, resample: bool = False) -> Volume:
         )
     pixels, frames, ends = PixelReader(), series.frames, []
 
-    def _fill(number: int, image: np.ndarray) -> None:
-        pixels.read_into(frames[number], image)
-        ends.append((image.min(), image.max()))
+    def _read(number: int, room: np.ndarray) -> arrays.Stored:
+        image = pixels.read(frames[number], room)
+        ends.append(image.ends())
         if not np.isfinite(ends[-1]).all():
             raise InputError(
                 f"{series.path}: the slice {frames[number].name} has invalid values (NaN or infinite). Export the series again."
             )
+        return image
 
     stack = arrays.filled if series.needs_resampling else arrays.stacked
-    array = stack(series.size[::-1], np.float32, _fill)
+    array = stack(series.size[::-1], _read)
     metadata = _metadata(series)
     origin, spacing = grid.origin, series.spacing
     if series.needs_resampling:
@@ -217,7 +218,7 @@ def picture(series: Series) -> np.ndarray:
     if not all(frame.size) or integer(frame.header, "SamplesPerPixel", 1) != 1:
         raise InputError(f"{series.path}: {series.problem or 'This series has no images.'}")
     image = np.empty(frame.size, np.float32)
-    PixelReader().read_into(frame, image)
+    PixelReader().read(frame, np.empty(image.nbytes, np.uint8)).write(image)
     return image
 
 

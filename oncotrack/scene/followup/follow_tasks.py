@@ -139,18 +139,17 @@ class FollowTasks(ReviewCommands):
     @property
     def missing(self) -> tuple[Finding, ...]:
         """Baseline findings without an observation in the follow-up."""
-        return tuple(f for f in self.findings if f.at(self.baseline_id) and not f.at(self.followup_id))
+        before, after = self.baseline_id, self.followup_id
+        return tuple(f for f in self.findings if f.at(before) and not f.at(after))
 
     @property
     def unmeasured(self) -> tuple[Finding, ...]:
         """Findings whose match can be measured: seen at both visits, without a size that a reader decided on."""
-        return tuple(f for f in self.findings if may_be_measured(f, self.baseline_id, self.followup_id))
+        before, after = self.baseline_id, self.followup_id
+        return tuple(f for f in self.findings if may_be_measured(f, before, after))
 
     @property
     def undecided(self) -> tuple[Finding, ...]:
         """Baseline findings whose match no reader has decided on."""
-        return tuple(
-            f
-            for f in self.findings
-            if f.at(self.baseline_id) and (match := f.at(self.followup_id)) and not match.is_decided
-        )
+        before, after = self.baseline_id, self.followup_id
+        return tuple(f for f in self.findings if f.at(before) and (match := f.at(after)) and not match.is_decided)

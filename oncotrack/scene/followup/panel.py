@@ -148,9 +148,9 @@ def possible_methods(session: FollowUpScene) -> frozenset[str]:
         names.add("follow_missing")
     if both and session.undecided:
         names.add("rematch")
-    if both and session.unmeasured:
+    if both and (unmeasured := session.unmeasured):
         names.add("measure_all")
-        if session.current in session.unmeasured:
+        if session.current in unmeasured:
             names.add("measure")
     if session.current:
         names |= {"remove_everywhere"} | _possible_with_current(session)

@@ -27,12 +27,14 @@ class MaskLine:
 
 def lines(session: RecistScene) -> list[MaskLine]:
     """Return the findings of the scan, in the list's order."""
-    return [_line(finding, finding.at(session.time_point)) for finding in session.shown]
+    time_point = session.time_point
+    return [line(finding, finding.at(time_point)) for finding in session.shown]
 
 
 def summary(session: RecistScene) -> str:
     """Return a sentence with the number of findings; "" while there are none."""
-    seen = [finding.at(session.time_point) for finding in session.shown]
+    time_point = session.time_point
+    seen = [finding.at(time_point) for finding in session.shown]
     masks = sum(each.mask is not None for each in seen)
     return f"{_count(len(seen), 'finding')}, {_count(masks, 'mask')}." if seen else ""
 
@@ -91,7 +93,8 @@ def possible_methods(session: RecistScene) -> frozenset[str]:
             names |= {"rebuild", "make_perpendicular", "extend_to_3d", "add_diameters"}
         if seen.mask is not None:
             names |= {"remeasure", "remove_mask", "fill", "smooth"}
-    if any(finding.at(session.time_point).mask is not None for finding in session.shown):
+    time_point = session.time_point
+    if any(finding.at(time_point).mask is not None for finding in session.shown):
         names.add("export")
     if session.findings.can_undo:
         names.add("undo")
@@ -100,7 +103,8 @@ def possible_methods(session: RecistScene) -> frozenset[str]:
     return frozenset(names)
 
 
-def _line(finding: Finding, seen: Observation) -> MaskLine:
+def line(finding: Finding, seen: Observation) -> MaskLine:
+    """Return the line of a finding with its observation in the scan."""
     volume = "" if seen.volume_mm3 is None else f"{seen.volume_mm3 / 1000:.2f}"
     cells = (
         finding.label,

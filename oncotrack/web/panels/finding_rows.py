@@ -37,7 +37,8 @@ def finding_rows(
     ----------
     viewer : Viewer
     rows : str
-        JavaScript expression of the rows; each has ``uid``, ``label``, ``icon`` and ``is_current``.
+        JavaScript expression of the rows; each has ``uid``, ``label``, ``icon`` and ``is_current``, and may have ``stamp``, a
+        text that changes with everything but ``is_current``, so that the page need not compare the rest.
     title : str
         What follows the name, as a template of the page.
     details, buttons, before : callable
@@ -54,7 +55,8 @@ def finding_rows(
     **attributes
         Attributes of each row, as in `raw`.
     """
-    memo = f"[JSON.stringify(row), renaming === row.uid && new_label, {depends_on}]"
+    content = "row.stamp || JSON.stringify(row), row.is_current"
+    memo = f"[{content}, renaming === row.uid && new_label, {depends_on}]"
     with (
         html.Ul(classes="findings"),
         html.Li(

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from trame.widgets import html
 
+from oncotrack.findings.finding import Finding
 from oncotrack.scene.masks import panel
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.web.attributes import raw
@@ -26,22 +27,22 @@ class MaskList:
 
     def __init__(self, viewer: Viewer, session: RecistScene) -> None:
         self._viewer, self._session = viewer, session
+        self._known: dict[str, tuple[Finding, str, dict[str, Any]]] = {}
         viewer.state.update({"masks": [], "mask_summary": ""})
 
     def refresh(self) -> None:
         """Update the rows from the session."""
         state, current = self._viewer.state, self._session.current
         state.mask_summary = panel.summary(self._session)
-        state.masks = [
-            {
-                "uid": line.uid,
-                "tip": line.tip,
-                "is_current": current is not None and line.uid == current.uid,
-                "icon": ICONS[line.cells[1]],
-                **dict(zip(("label", "state", "long", "short", "volume", "mask"), line.cells, strict=True)),
-            }
-            for line in panel.lines(self._session)
-        ]
+        before, self._known = self._known, {}
+        time_point = self._session.time_point
+        for finding in self._session.shown:
+            kept = before.get(finding.uid)
+            if kept is None or kept[0] is not finding or kept[1] != time_point:
+                kept = finding, time_point, _row(panel.line(finding, finding.at(time_point)))
+            self._known[finding.uid] = kept
+        uid = current.uid if current is not None else ""
+        state.masks = [row | {"is_current": row["uid"] == uid} for _finding, _scan, row in self._known.values()]
 
     def build(self) -> None:
         """Create the summary and the rows."""
@@ -65,3 +66,8 @@ class MaskList:
         MASKS.row_button(MASKS.table["suggest"].title, "mdi-auto-fix", "suggest",
                          click=(self._viewer.run, f"['{MASKS.prefix}suggest', row.uid]"),
                          v_if=(f"row.mask === '{panel.NO_MASK}'",))  # fmt: skip
+
+
+def _row(line: panel.MaskLine) -> dict[str, Any]:
+    cells = dict(zip(("label", "state", "long", "short", "volume", "mask"), line.cells, strict=True))
+    return {"uid": line.uid, "tip": line.tip, "icon": ICONS[line.cells[1]], **cells}
