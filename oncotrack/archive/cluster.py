@@ -116,6 +116,8 @@ def connect(cluster: Cluster, plugin: Any = None) -> Iterator[Client]:
     settings = {
         "distributed.comm.timeouts.connect": f"{_START_S}s",
         "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "500ms",  # patients take minutes; watching 50 times a second costs 5 % of a core
+        "distributed.admin.system-monitor.interval": "2s",
         "distributed.scheduler.work-stealing": True,
         "logging.distributed": "critical",
     }

@@ -28,7 +28,7 @@ from oncotrack.phantom import make_patient
 from oncotrack.phantom.dicom_series import write_series
 
 PARTS = ("run", "index", "many")
-_SIZE = (128, 128, 96)  # voxels of 3 x 3 x 4 to 5 mm, so that both visits show most of the trunk
+_SIZE = (128, 128, 60)  # voxels of 3 x 3 x 5 mm, 300 of the trunk's 500 mm, so that the visits of a patient overlap
 _COUNTS = (60, 600, 6000)
 _SERIES_FILES = 100
 _RULES = Rules(least_slices=8)
