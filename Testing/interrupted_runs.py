@@ -37,6 +37,7 @@ class Disturbed:
     def __init__(self, index: Path, folder: Path, seconds: float = 0.03) -> None:
         self.index, self.folder, self.out = index, folder, folder / "out"
         folder.mkdir(parents=True, exist_ok=True)
+        self.nannies: list[subprocess.Popen] = []
         self.log = folder / "computed.txt"
         self.log.touch()
         self._environment = {
@@ -59,15 +60,18 @@ class Disturbed:
         file.unlink(missing_ok=True)
         with ExitStack() as stack:
             scheduler = self._process("distributed.cli.dask_scheduler", "--port", "0", "--no-dashboard",
-                                      "--scheduler-file", str(file), "--host", "127.0.0.1")  # fmt: skip
+                                      "--scheduler-file", str(file), "--host", "127.0.0.1", said=subprocess.DEVNULL)  # fmt: skip
             stack.callback(end, scheduler)
             until(file.is_file, "the scheduler listens")
             address = json.loads(file.read_text())["address"]
             for _ in range(workers):
                 worker = self._process("distributed.cli.dask_worker", address, "--nthreads", "2", "--no-dashboard",
-                                       "--death-timeout", "60", "--local-directory", str(self.folder))  # fmt: skip
+                                       "--death-timeout", "60", "--local-directory", str(self.folder),
+                                       said=subprocess.DEVNULL)  # fmt: skip
                 stack.callback(end, worker)
+                self.nannies.append(worker)
             yield scheduler, address
+            self.nannies.clear()
 
     def wait_for(self, lines: int, process: subprocess.Popen) -> bool:
         """Wait until this many stages were begun; False if the run ended before."""
@@ -95,10 +99,10 @@ class Disturbed:
         before, offset = self.written(), self.count()
         return lambda: [line for line in self.log.read_text().splitlines()[offset:] if line in before]
 
-    def _process(self, module: str, *arguments: str) -> subprocess.Popen:
+    def _process(self, module: str, *arguments: str, said: int = subprocess.PIPE) -> subprocess.Popen:
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+            env=self._environment, stdout=said, stderr=said, text=True, start_new_session=True,
         )  # fmt: skip
 
 
@@ -199,3 +203,63 @@ def kill_scheduler(run: Disturbed, chance: random.Random, stages: int) -> list[s
 
 
 KILLS = {"client": kill_client, "worker": kill_worker, "scheduler": kill_scheduler}
+
+
+class Standing:
+    """A cluster that serves run after run, so that each costs little; what is killed is replaced.
+
+    Parameters
+    ----------
+    run : Disturbed
+        The runs; each is given a folder of its own.
+    """
+
+    def __init__(self, run: Disturbed) -> None:
+        self._run, self._stack = run, ExitStack()
+        self._start()
+
+    def close(self) -> None:
+        """End the cluster."""
+        self._stack.close()
+
+    def kill(self, which: str, out: Path, chance: random.Random, stages: int) -> list[str] | None:
+        """Kill a process of a run, and let the run end, or start it again; None where it ended before.
+
+        Parameters
+        ----------
+        which : str
+            "client", "worker" or "scheduler".
+        out : Path
+            Folder of the results.
+        chance : random.Random
+            Draws the moment.
+        stages : int
+            Number of stages that the run computes.
+
+        Returns
+        -------
+        list of str
+            What was computed again although it was written when the process was killed.
+        """
+        run, run.out = self._run, out
+        process = run.start("--scheduler", self._address)
+        try:
+            if not run.wait_for(chance.randrange(1, stages), process):
+                return None
+            if which == "worker":
+                again = run.kill(chance.choice([each for nanny in run.nannies for each in workers_of(nanny)]).pid)
+                finished(process)
+                return again()
+            again = run.kill(process.pid if which == "client" else self._scheduler.pid)
+            if which == "scheduler":
+                _out, err = process.communicate(timeout=SECONDS)
+                assert process.returncode == 2 and "The connection to the scheduler was lost" in err, err[-2000:]
+                self._stack.close()
+                self._start()
+        finally:
+            end(process)
+        finished(run.start("--scheduler", self._address))
+        return again()
+
+    def _start(self) -> None:
+        self._scheduler, self._address = self._stack.enter_context(self._run.cluster())

@@ -2,7 +2,8 @@
 
     python Testing/breaking/archive_kills.py --count 20 --seed 1
 
-Prints one line for each kill, and ends with code 1 if anything was lost or computed again.
+The runs use a cluster that stays, on which what is killed is replaced; Testing/engine/test_archive_dask.py kills processes of
+runs that start their own workers. Prints one line for each kill, and ends with code 1 if anything was lost or computed again.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ TESTING = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(TESTING), str(TESTING.parent)]
 
 import stand_in_stages  # noqa: E402
-from interrupted_runs import KILLS, Disturbed, tables  # noqa: E402
+from interrupted_runs import KILLS, Disturbed, Standing, tables  # noqa: E402
 
 from oncotrack.archive.cases import cases_of  # noqa: E402
 from oncotrack.archive.entries import write_index  # noqa: E402
@@ -43,16 +44,20 @@ def main() -> int:
         stand_in_stages.install()
         run_archive(cases_of(entries, root), Plan(method="affine"), folder / "undisturbed")
         expected = tables(folder / "undisturbed")
-        for number in range(chosen.count):
-            which = list(KILLS)[number % len(KILLS)]
-            run = Disturbed(index, folder / f"run{number}")
-            again = KILLS[which](run, chance, 4 * chosen.patients)
-            is_equal = tables(run.out) == expected
-            lost += bool(again) or not is_equal
-            print(
-                f"{number + 1} {which}: {'equal' if is_equal else 'DIFFERENT'}, {len(again)} computed again", flush=True
-            )
-    print(f"{chosen.count} kills, {lost} with a loss")
+        cluster, done, runs = Standing(Disturbed(index, folder / "runs")), 0, 0
+        try:
+            while done < chosen.count:
+                which, out, runs = list(KILLS)[done % len(KILLS)], folder / f"run{runs}", runs + 1
+                if (again := cluster.kill(which, out, chance, 4 * chosen.patients)) is None:
+                    continue  # the run ended first
+                done += 1
+                is_equal = tables(out) == expected
+                lost += bool(again) or not is_equal
+                result = f"{'equal' if is_equal else 'DIFFERENT'}, {len(again)} computed again"
+                print(f"{done} {which}: {result}", flush=True)
+        finally:
+            cluster.close()
+    print(f"{done} kills, {lost} with a loss")
     return 1 if lost else 0
 
 

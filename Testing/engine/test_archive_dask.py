@@ -67,6 +67,15 @@ def test_ctrl_c_ends_in_seconds_and_the_run_continues(cohort, tmp_path):
     assert tables(run.out) == tables(undisturbed)
 
 
+def test_workers_have_equal_shares_of_the_memory():
+    from distributed.system import MEMORY_LIMIT
+
+    assert 0.99 * MEMORY_LIMIT < 4 * Cluster(workers=4).bytes <= MEMORY_LIMIT
+    share = Cluster(workers=2, memory=0.75)
+    with connect(share) as client:
+        assert [each["memory_limit"] for each in client.scheduler_info()["workers"].values()] == [share.bytes] * 2
+
+
 def test_an_address_without_a_scheduler_is_a_sentence(monkeypatch):
     monkeypatch.setattr("oncotrack.archive.cluster._CONNECT_S", 1)
     for address in ("tcp://127.0.0.1:9", "nonsense://x"):

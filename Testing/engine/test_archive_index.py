@@ -118,6 +118,7 @@ def test_a_reformat_a_localizer_and_a_short_series_are_not_read_when_an_axial_on
         entry("5", image_type="DERIVED\\SECONDARY", contrast="Iohexol"),
         entry("6"),
         entry("7", contrast="Iohexol"),
+        replace(entry("8"), image_type="DERIVED\\SECONDARY\\ADC", contrast="Iohexol"),
     ]
     chosen = {entry.key: entry for entry in choose(study, Rules())}
     assert [key for key, each in chosen.items() if each.is_read] == ["7"]
@@ -127,6 +128,10 @@ def test_a_reformat_a_localizer_and_a_short_series_are_not_read_when_an_axial_on
     assert chosen["4"].reason == "It has 1 slice; the rules ask for at least 20."
     assert chosen["5"].reason.endswith("it is no reformat.")
     assert chosen["6"].reason.endswith("it is with contrast agent.")
+    assert chosen["8"].reason.endswith("it is no computed map.")
+    assert [e.key for e in choose([study[2], study[7]], Rules()) if e.is_read] == ["3"], (
+        "a thick image rather than a map"
+    )
     without = {entry.key for entry in choose(study, Rules(contrast="without")) if entry.is_read}
     assert without == {"6"}
     assert {e.key for e in choose(study[1:2], Rules()) if e.is_read} == {"2"}, "a reformat where there is nothing else"

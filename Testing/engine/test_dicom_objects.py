@@ -223,6 +223,18 @@ def test_a_mask_on_another_grid_covers_the_same_place(visits, tmp_path):
     assert back.array.sum() * grid.voxel_mm3 == pytest.approx(mask.array.sum() * coarse.voxel_mm3, rel=0.1)
 
 
+def test_a_long_name_of_the_method_fits_the_segmentation_and_comes_back_whole(visits, tmp_path):
+    method = "ensemble; proposed by fatblobs; baseline mask carried to the follow-up"
+    seen = visits.findings.findings[0].at("t0")
+    made = replace(seen.provenance, method=method, reader="")
+    finding = visits.findings.findings[0].with_observation("t0", replace(seen, provenance=made))
+    paths = save(export(visits.findings.time_points, [finding], {"t0": visits.series[0]}).objects, tmp_path)
+    (segmentation,) = of(paths, "SEG")
+    names = [element.value for element in segmentation.iterall() if element.name.endswith("Algorithm Name")]
+    assert names and all(name == method[:64] for name in names), "64 characters is the most that DICOM allows"
+    assert import_objects(paths, visits.read[:1]).findings[finding.uid].at("t0").provenance.method == method
+
+
 def test_the_commands_write_and_read(oncotrack, visits, tmp_path):
     visits.findings.save(tmp_path / "findings.json")
     done = oncotrack(

@@ -58,6 +58,13 @@ class Cluster:
         """Threads that compute a patient in each worker: this computer's cores shared out; one on another cluster."""
         return 1 if self.address else max(1, (os.cpu_count() or 1) // self.count)
 
+    @property
+    def bytes(self) -> int:
+        """Memory of each worker on this computer: as asked for, else an equal share of what the computer has."""
+        from distributed.system import MEMORY_LIMIT
+
+        return int(self.memory * 1e9) or MEMORY_LIMIT // self.count
+
     def size(self) -> int:
         """Return the number of workers, asking the scheduler if there is one."""
         if not self.address:
@@ -109,6 +116,8 @@ def connect(cluster: Cluster, plugin: Any = None) -> Iterator[Client]:
     settings = {
         "distributed.comm.timeouts.connect": f"{_START_S}s",
         "distributed.worker.profile.enabled": False,
+        "distributed.admin.tick.interval": "500ms",  # patients take minutes; watching 50 times a second costs 5 % of a core
+        "distributed.admin.system-monitor.interval": "2s",
         "distributed.scheduler.work-stealing": True,
         "logging.distributed": "critical",
     }
@@ -137,7 +146,7 @@ def _local(package: Any, cluster: Cluster) -> Iterator[Any]:
         n_workers=cluster.count,
         threads_per_worker=2,
         processes=True,
-        memory_limit=int(cluster.memory * 1e9) or "auto",
+        memory_limit=cluster.bytes,  # Dask's own "auto" counts threads, of which only one of two computes
         dashboard_address="127.0.0.1:0",
         silence_logs=50,
     )

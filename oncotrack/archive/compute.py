@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -22,6 +22,7 @@ from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection.detector import Detector, detector
 from oncotrack.errors import UNEXPECTED, Cancelled, InputError, OncoTrackError, OutputError
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.scans import visit_labels
 from oncotrack.followup.chain import VisitPairs
 from oncotrack.followup.methods import tracker
 from oncotrack.followup.tracker import Tracker
@@ -45,6 +46,8 @@ class Outcome:
         What failed, and why in a sentence; "" for a patient that was computed.
     stops_all : bool
         Whether the disk is full, so that no other patient can be written either.
+    not_compared : int
+        Number of pairs of visits that could not be registered.
     """
 
     patient: str
@@ -52,6 +55,7 @@ class Outcome:
     stage: str = ""
     problem: str = ""
     stops_all: bool = False
+    not_compared: int = 0
 
 
 class Turns:
@@ -128,7 +132,7 @@ def compute(
         if not out.is_dir():
             raise OutputError(f"{out} does not exist on this computer. Workers need the folder of the results, too.")
         work.run()
-        return Outcome(case.patient, work.seconds)
+        return Outcome(case.patient, work.seconds, not_compared=work.not_compared)
     except Cancelled:
         raise
     except OncoTrackError as error:
@@ -156,7 +160,7 @@ class _Work:
         self._turns, self._progress = turns, progress
         self._volumes: list[Volume] = []
         self._pairs: VisitPairs | None = None
-        self.stage = "read"
+        self.stage, self.not_compared = "read", 0
         self.seconds: dict[str, float] = {}
 
     def run(self) -> None:
@@ -176,9 +180,9 @@ class _Work:
 
     def _read(self) -> None:
         with self._timed("read"):
-            for scan in self._case.scans:
+            for scan, label in zip(self._case.scans, visit_labels(len(self._case.scans)), strict=True):
                 self._progress(0.0, "Reading")
-                self._volumes.append(read_scan(self._case.root, scan))
+                self._volumes.append(replace(read_scan(self._case.root, scan), name=label.capitalize()))
             self._pairs = VisitPairs(self._volumes) if len(self._volumes) > 1 else None
 
     def _compute(self) -> None:
@@ -203,6 +207,7 @@ class _Work:
         if keys.export:
             self._export(found)
         rows = rows_of(self._case, plan, keys, found, self._earlier_seconds() | self.seconds)
+        self.not_compared = len(rows["failures"])
         folder.finish(found, rows, keys, (*plan.jobs, EXPORT))
 
     def _load_or_make(self, name: str, key: str, make: Callable[[], FindingList]) -> FindingList:

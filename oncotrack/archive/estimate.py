@@ -51,7 +51,14 @@ class Estimate:
 
 
 def estimate(
-    cases: Sequence[Case], plan: Plan, out: Path, workers: int, sample: int, progress: Progress = silent
+    cases: Sequence[Case],
+    plan: Plan,
+    out: Path,
+    workers: int,
+    sample: int,
+    progress: Progress = silent,
+    *,
+    threads: int = 0,
 ) -> Estimate:
     """Return what a run would do and how long it would take; nothing is written into the folder of the results.
 
@@ -72,6 +79,8 @@ def estimate(
         Number of patients to measure.
     progress : Progress
         Called before each patient; may cancel.
+    threads : int
+        Threads that compute a patient in each worker; 0 for all that this process uses.
     """
     maker = KeyMaker(plan)
     keys = {case.patient: maker.keys(case) for case in cases}
@@ -83,6 +92,10 @@ def estimate(
             stages[name] += not PatientFolder(out, case).stage(name, key).exists()
     measured = [(case, taken) for case in cases if (taken := _seconds(PatientFolder(out, case), plan))]
     if missing and len(measured) < _LEAST:
+        if threads:
+            from oncotrack.networks.threads import use_threads
+
+            use_threads(threads)
         measured = _measured(missing, plan, keys, sample, progress)
     voxels = sum(case.voxels for case, _seconds in measured)
     total = (

@@ -125,14 +125,23 @@ class PatientFolder:
         reason : str
             A sentence.
         """
-        row = {
-            "patient": self._case.patient,
-            "folder": self._case.folder,
-            "stage": stage,
-            "reason": reason,
-            "when": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        }
-        write_text(self.path / _FAILURE, json.dumps(row))
+        write_text(self.path / _FAILURE, json.dumps(failure_row(self._case, stage, reason)))
+
+
+def failure_row(case: Case, stage: str, reason: str) -> dict[str, Any]:
+    """Return a row of the table of failures.
+
+    Parameters
+    ----------
+    case : Case
+        The patient.
+    stage : str
+        What was being done.
+    reason : str
+        Why it failed, a sentence.
+    """
+    when = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    return {"patient": case.patient, "folder": case.folder, "stage": stage, "reason": reason, "when": when}
 
 
 def read_case(folder: Path) -> Case:

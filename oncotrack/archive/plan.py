@@ -24,6 +24,8 @@ JOBS = ("detect", "follow", "measure", "respond")
 """The jobs in their order; each uses the result of the one before."""
 EXPORT = "export"
 """The stage that writes DICOM objects, after all jobs."""
+REGISTER = "register"
+"""The stage of a failure that concerns two visits only: the patient is computed without comparing them."""
 _CONFIG = "compact"
 _NETWORKS = {"lntracker": ("lntracker",), "fatblobs": (), "combined": ("lntracker",), "mr": ("mr",),
              "dlt": ("dlt",), "tlt": ("tlt",), "ensemble": ("dlt",), "selfsim": (), "affine": (), "bspline": ()}  # fmt: skip

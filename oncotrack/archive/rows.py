@@ -7,11 +7,13 @@ from typing import Any
 
 from oncotrack import __version__
 from oncotrack.archive.cases import Case
-from oncotrack.archive.plan import EXPORT, JOBS, Keys, Plan
+from oncotrack.archive.patient_folder import failure_row
+from oncotrack.archive.plan import EXPORT, JOBS, REGISTER, Keys, Plan
 from oncotrack.archive.stages import is_detected
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Axis, Finding, Observation, Point, Role, State
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.note import Subject
 from oncotrack.response.course_of_findings import course_of_findings
 from oncotrack.response.criteria import Response
 from oncotrack.response.result import CRITERIA, CourseResponse
@@ -78,7 +80,9 @@ def rows_of(case: Case, plan: Plan, keys: Keys, found: FindingList, seconds: Map
         "version": __version__,
         "key": keys.all,
     }
-    rows: Rows = {"patients": [patient], "findings": [], "matches": [], "measurements": [], "responses": responses}
+    problems = [note.question for note in found.notes if note.subject is Subject.REGISTRATION]
+    rows: Rows = {"patients": [patient], "findings": [], "matches": [], "measurements": [], "responses": responses,
+                  "failures": [failure_row(case, REGISTER, text) for text in problems]}  # fmt: skip
     for finding in found:
         about = {"patient": case.patient, "uid": finding.uid, "label": finding.label}
         seen = [(n, visit, each) for n, visit in enumerate(found.time_points) if (each := finding.at(visit.id))]

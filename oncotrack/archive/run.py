@@ -36,6 +36,8 @@ class Summary:
     ----------
     patients, known, computed, failed : int
         Number of patients in all, done before, computed now, and failed now.
+    incomplete : int
+        Number of those computed now of which some visits could not be compared.
     seconds : float
         Duration of the run.
     stage_seconds : dict of str to float
@@ -50,6 +52,7 @@ class Summary:
     known: int = 0
     computed: int = 0
     failed: int = 0
+    incomplete: int = 0
     seconds: float = 0.0
     stage_seconds: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
@@ -153,6 +156,10 @@ def _outcomes(
     if cluster is None:
         from oncotrack.archive.compute import compute
 
+        if threads:
+            from oncotrack.networks.threads import use_threads
+
+            use_threads(threads)
         for case, keys in missing:
             yield case, compute(case, plan, keys, out)
         return
@@ -186,6 +193,7 @@ class _Report:
         summary = self._summary
         summary.computed += not outcome.problem
         summary.failed += bool(outcome.problem)
+        summary.incomplete += outcome.not_compared > 0
         summary.stage_seconds.update(outcome.seconds)
         if outcome.problem:
             summary.reasons[outcome.problem] += 1

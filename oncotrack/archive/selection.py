@@ -15,6 +15,9 @@ from oncotrack.images.dicom.kinds import LOCALIZER
 from oncotrack.json_text import read_text
 from oncotrack.settings import toml
 
+_MAPS = {"ADC", "EADC", "FA", "TRACE", "CBF", "CBV", "MTT", "TTP", "T1 MAP", "T2 MAP"}
+"""Values of the attribute Image Type of maps that are computed from images."""
+
 Wish = Literal["with", "without", "any"]
 Kernel = Literal["soft", "sharp", "any"]
 _SHARP = re.compile(
@@ -129,6 +132,7 @@ def _preferences(rules: Rules) -> list[tuple[str, Callable[[Entry], Any]]]:
     wanted = {"soft": ("soft", "", "sharp"), "sharp": ("sharp", "", "soft")}.get(rules.kernel, ())
     listed: list[tuple[str, Callable[[Entry], Any]]] = [
         ("axial", lambda entry: not entry.is_axial),
+        ("no computed map", lambda entry: not _MAPS.isdisjoint(entry.image_type.upper().split("\\"))),
         (f"not thicker than {rules.thickest_mm:g} mm", lambda entry: _thickness(entry) > rules.thickest_mm),
         ("no reformat", lambda entry: not entry.image_type.upper().startswith("ORIGINAL")),
     ]

@@ -19,6 +19,7 @@ from oncotrack.detection.shown import shown_and_hidden
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Observation, Provenance, Role, State, TimePoint
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.findings.note import not_compared
 from oncotrack.findings.scans import time_point_of, visit_labels
 from oncotrack.followup.chain import KnownPosition, VisitPairs, follow_chains
 from oncotrack.followup.measure import measure_if_possible, measure_start
@@ -79,7 +80,7 @@ def follow(
     """Return the proposals of all visits as one list: each is followed to all later visits.
 
     A proposal of a later visit near a followed lesion is that lesion; any other is a finding of its own, and new where the
-    scan before shows its place.
+    scan before shows its place. Visits that cannot be registered are not compared, which a note says for each pair.
 
     Parameters
     ----------
@@ -102,7 +103,9 @@ def follow(
         if pairs is not None and rest and start < len(visits) - 1:
             part = part_of(progress, start / len(visits), (start + 1) / len(visits))
             known = [{start: _position(finding.observation(visit.id))} for finding in rest]
-            chains = follow_chains(pairs, len(visits), tracker(), known, part)
+            chains = follow_chains(
+                pairs, len(visits), tracker(), known, part, can_search=lambda *pair: not pairs.problem(*pair)
+            )
             rest = [
                 replace(
                     finding,
@@ -114,7 +117,9 @@ def follow(
                 for finding, chain in zip(rest, chains, strict=True)
             ]
         findings += rest
-    return FindingList(visits, [replace(finding, label=f"LN {n}") for n, finding in enumerate(findings, 1)])
+    problems = pairs.problems if pairs is not None else {}
+    notes = [not_compared(visits[earlier], visits[later], text) for (earlier, later), text in problems.items()]
+    return FindingList(visits, [replace(finding, label=f"LN {n}") for n, finding in enumerate(findings, 1)], notes)
 
 
 def measure(
@@ -143,14 +148,14 @@ def measure(
             if seen is None:
                 continue
             if seen.is_there:
-                if before is None or pairs is None:
+                if before is None or pairs is None or pairs.problem(before[0], index):
                     seen = _start(volumes[index], seen)
                 else:
                     seen = measure_if_possible(pairs(before[0], index), before[1], seen)
                 before = index, seen
             observations[visit.id] = seen
         measured.append(replace(finding, observations=observations))
-    return FindingList(found.time_points, measured)
+    return FindingList(found.time_points, measured, found.notes)
 
 
 def respond(found: FindingList, plan: Plan) -> FindingList:
@@ -164,7 +169,8 @@ def respond(found: FindingList, plan: Plan) -> FindingList:
         The criteria.
     """
     first = found.time_points[0].id
-    return FindingList(found.time_points, with_proposed_roles(found.findings, first), criteria=plan.criteria)
+    roles = with_proposed_roles(found.findings, first)
+    return FindingList(found.time_points, roles, found.notes, criteria=plan.criteria)
 
 
 def _position(seen: Observation) -> KnownPosition:
@@ -216,8 +222,11 @@ def _both(match: Observation, proposal: Observation) -> Provenance:
 
 
 def _new(finding: Finding, visit: str, pairs: VisitPairs, index: int) -> Finding:
-    """Return a proposal as a new finding, if the scan before shows its place."""
-    pair = pairs(index - 1, index)
+    """Return a proposal as a new finding, if the last scan before that it can be compared with shows its place."""
+    earlier = next((n for n in reversed(range(index)) if not pairs.problem(n, index)), None)
+    if earlier is None:
+        return finding
+    pair = pairs(earlier, index)
     before = pair.registration().to_baseline(finding.observation(visit).centre)
     return replace(finding, role=Role.NEW) if pair.baseline.geometry.contains(before) else finding
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from oncotrack.archive.plan import EXPORT, JOBS
+from oncotrack.archive.plan import EXPORT, JOBS, REGISTER
 from oncotrack.archive.tables import read_table
 from oncotrack.report.page import labels_as_written, png, write_page
 from oncotrack.report.response_plots import plot_changes
@@ -36,10 +36,12 @@ def write_summary(folder: Path) -> Path:
     wanted = ["patient", "visits", "findings", "new_findings", "best_response", "best_change_percent", "progression"]
     times = [f"{stage}_seconds" for stage in ("read", *JOBS, EXPORT)]
     patients = read_table(folder, "patients", [*wanted, *times])
-    failures = read_table(folder, "failures", ["stage", "reason"])
+    failures = read_table(folder, "failures", ["patient", "stage", "reason"])
+    incomplete = {row["patient"] for row in failures if row["stage"] == REGISTER}
     counts = {
         "Patients computed": len(patients),
-        "Patients that failed": len(failures),
+        "Patients that failed": sum(row["stage"] != REGISTER for row in failures),
+        "Patients with visits that could not be compared": len(incomplete),
         "Visits": sum(row["visits"] for row in patients),
         "Findings": sum(row["findings"] for row in patients),
         "Patients with findings that may be new": sum(row["new_findings"] > 0 for row in patients),

@@ -128,11 +128,12 @@ TABLES: dict[str, tuple[str, tuple[Column, ...]]] = {
         ),
     ),
     "failures": (
-        "One row for each patient that could not be computed.",
+        "One row for each patient that could not be computed, and for each two visits that could not be compared.",
         (
             _PATIENT,
             _text("folder", "name of the folder below patients/"),
-            _text("stage", "what was being done: read, detect, follow, measure, respond or export"),
+            _text("stage", "what was being done: read, detect, follow, measure, respond or export; register: two visits could "
+                           "not be compared, all else is computed"),
             _text("reason", "why, a sentence"),
             _text("when", "time, ISO 8601, UTC"),
         ),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +29,9 @@ class Task:
     keys: Keys
     out: Path
 
+
+_TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of glibc's mallopt
+_KEPT_BYTES, _LARGEST_KEPT_BYTES = 2**28, 2**25
 
 _turns: dict[str, Turns] = {}
 """Of the workers in this process, by address."""
@@ -68,8 +74,21 @@ class Preparation(WorkerPlugin):
         from oncotrack.networks.threads import use_threads
 
         use_threads(self._threads)
+        _keep_freed_memory()
         use_helper(now=True)
         _turns[worker.address] = Turns(worker.memory_manager.memory_limit or _physical_memory())
+
+
+def _keep_freed_memory() -> None:
+    """Let the C library keep the memory of arrays that are freed, as it does in other programs.
+
+    Dask has it give that memory back at once (``MALLOC_TRIM_THRESHOLD_``); the system then clears every page of the next array.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            mallopt = ctypes.CDLL(None).mallopt
+            mallopt(_MMAP_THRESHOLD, _LARGEST_KEPT_BYTES)
+            mallopt(_TRIM_THRESHOLD, _KEPT_BYTES)
 
 
 def patient(task: Task) -> Outcome:

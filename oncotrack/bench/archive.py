@@ -28,7 +28,7 @@ from oncotrack.phantom import make_patient
 from oncotrack.phantom.dicom_series import write_series
 
 PARTS = ("run", "index", "many")
-_SIZE = (128, 128, 40)
+_SIZE = (128, 128, 60)  # voxels of 3 x 3 x 5 mm, 300 of the trunk's 500 mm, so that the visits of a patient overlap
 _COUNTS = (60, 600, 6000)
 _SERIES_FILES = 100
 _RULES = Rules(least_slices=8)
@@ -81,7 +81,8 @@ def bench_archive(
     -------
     dict
         ``run``: seconds with ``dask``, in a plain ``loop`` of commands and with ``xargs``, each with one command for a
-        patient that does all jobs, so that the loops do not start more processes than necessary; ``index``: seconds and peak
+        patient that does all jobs, so that the loops do not start more processes than necessary, and the number of patients
+        that ``failed`` or were ``incomplete`` with Dask; ``index``: seconds and peak
         memory of this program and seconds of a loop of pydicom; ``many``: for 60, 600 and 6,000 jobs of a millisecond the
         peak memory of the process that holds client and scheduler, and the seconds a job beyond that millisecond.
     """
@@ -101,7 +102,7 @@ def bench_archive(
     return result
 
 
-def _runs(folder: Path, patients: int, workers: int, detector: str, progress: Progress) -> dict[str, float]:
+def _runs(folder: Path, patients: int, workers: int, detector: str, progress: Progress) -> dict[str, Any]:
     for number in range(patients):
         progress(0.3 * number / patients, f"Making patient {number + 1} of {patients}")
         made = make_patient(number, visits=2, size=_SIZE)
@@ -118,7 +119,10 @@ def _runs(folder: Path, patients: int, workers: int, detector: str, progress: Pr
         return [*program, "--workers", "0", "--patient", name, "--out", str(out / name)]
 
     def dask(out: Path) -> None:
-        _call([*program, "--workers", str(workers), "--out", str(out)], environment)
+        summary = json.loads(
+            _call([*program, "--workers", str(workers), "--out", str(out), "--json", "-"], environment)
+        )
+        result.update({name: summary[name] for name in ("failed", "incomplete")})
 
     def loop(out: Path) -> None:
         for name in names:
@@ -128,21 +132,22 @@ def _runs(folder: Path, patients: int, workers: int, detector: str, progress: Pr
         command = ["xargs", "-P", str(workers), "-I", "{}", *one(out, "{}")]
         _call(command, environment, "\n".join(names))
 
-    seconds = {}
+    result: dict[str, Any] = {}
     ways: tuple[Callable[[Path], None], ...] = (dask, loop, xargs)
     for number, way in enumerate(ways):
         progress(0.3 + 0.4 * number / len(ways), f"{len(names)} patients: {way.__name__}")
         shutil.rmtree(folder / "registrations", ignore_errors=True)
         started = time.perf_counter()
         way(folder / way.__name__)
-        seconds[way.__name__] = time.perf_counter() - started
-    return seconds
+        result[way.__name__] = time.perf_counter() - started
+    return result
 
 
-def _call(command: list[str], environment: dict[str, str], lines: str = "") -> None:
+def _call(command: list[str], environment: dict[str, str], lines: str = "") -> str:
     done = subprocess.run(command, env=environment, input=lines, capture_output=True, text=True, check=False)
     if done.returncode:
         raise OncoTrackError(f"A command of the measurement failed: {done.stderr[-500:]}")
+    return done.stdout
 
 
 def _index(folder: Path, files: int, progress: Progress) -> dict[str, Any]:

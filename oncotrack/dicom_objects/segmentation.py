@@ -204,7 +204,7 @@ def _description(number: int, seen: Seen) -> Any:
         segmented_property_type=codes.KINDS[finding.kind],
         algorithm_type=automatic,
         algorithm_identification=package.AlgorithmIdentificationSequence(
-            name=made.method,
+            name=made.method[:64],
             family=codes.LEARNED if made.weights_sha256 else codes.CLUSTERS,
             version=oncotrack.__version__,
         )

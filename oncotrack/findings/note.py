@@ -21,11 +21,12 @@ class Subject(str, Enum):
 
     PATIENT = "patient"
     ORDER = "order"
+    REGISTRATION = "registration"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Note:
-    """A question about the scans that was answered.
+    """A question about the scans that was answered, or what a program found about them.
 
     Attributes
     ----------
@@ -34,11 +35,11 @@ class Note:
     question : str
         The sentence that the reader saw.
     answer : str
-        The reader's words.
+        The reader's words; "" where nobody was asked.
     patients : tuple of Patient
         Patients that the reader declared to be one.
     dates : tuple of str
-        Dates of the scans in the order that the reader confirmed.
+        Dates of the scans, in the order that the reader confirmed.
     provenance : Provenance
         Who answered, and when.
     """
@@ -53,6 +54,8 @@ class Note:
     @property
     def text(self) -> str:
         """Question, answer, and who answered when, for reports."""
+        if not self.answer:
+            return self.question
         who, when = self.provenance.reader or "unknown", self.provenance.when.replace("T", " ")[:16]
         return f'{self.question} Answer ({who}, {when} UTC): "{self.answer}"'
 
@@ -122,6 +125,21 @@ def order_question(visits: Sequence[TimePoint], notes: Sequence[Note] = ()) -> s
                 f"{later.label} ({day_text(later.date)})."
             )
     return ""
+
+
+def not_compared(earlier: TimePoint, later: TimePoint, problem: str) -> Note:
+    """Return the note that two scans were not compared with each other.
+
+    Parameters
+    ----------
+    earlier, later : TimePoint
+        The scans.
+    problem : str
+        Why, a sentence.
+    """
+    text = f"{earlier.label[:1].upper()}{earlier.label[1:]} and {later.label} were not compared. {problem}"
+    dates = tuple(filter(None, (earlier.date, later.date)))
+    return Note(subject=Subject.REGISTRATION, question=text, answer="", dates=dates, provenance=Provenance())
 
 
 def kept_order(visits: Sequence[TimePoint], answer: str = "The order is right.") -> Note:

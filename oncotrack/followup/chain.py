@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from oncotrack.background.jobs import Progress, part_of, silent
-from oncotrack.errors import InputError
+from oncotrack.errors import InputError, RegistrationError
 from oncotrack.findings.finding import Point, point
 from oncotrack.followup.match_lesions import match_all
 from oncotrack.followup.tracker import DEFAULT_RADIUS_MM, Match, ScanPair, Tracker
@@ -61,6 +61,7 @@ class VisitPairs:
             raise InputError("Following a lesion needs two visits or more. Give at least two scans.")
         self.volumes, self._cache = tuple(volumes), cache
         self._pairs: dict[tuple[int, int], ScanPair] = {}
+        self._problems: dict[tuple[int, int], str] = {}
 
     def __len__(self) -> int:
         return len(self.volumes)
@@ -77,6 +78,30 @@ class VisitPairs:
             scans = self.volumes[earlier], self.volumes[later]
             self._pairs[earlier, later] = ScanPair(*scans, cache=self._cache)
         return self._pairs[earlier, later]
+
+    def problem(self, earlier: int, later: int, progress: Progress = silent) -> str:
+        """Return why two visits cannot be compared, a sentence; "" where they are registered. It is tried once.
+
+        Parameters
+        ----------
+        earlier, later : int
+            Visits, from 0.
+        progress : Progress
+            Called while they are registered; it may cancel.
+        """
+        visits = earlier, later
+        if visits not in self._problems:
+            try:
+                self(earlier, later).registration(progress)
+                self._problems[visits] = ""
+            except (RegistrationError, InputError) as error:
+                self._problems[visits] = str(error)
+        return self._problems[visits]
+
+    @property
+    def problems(self) -> dict[tuple[int, int], str]:
+        """Why visits cannot be compared, by (earlier, later) visit, of those that `problem` was asked for."""
+        return {visits: text for visits, text in sorted(self._problems.items()) if text}
 
     @property
     def registrations(self) -> dict[tuple[int, int], Registration]:
@@ -109,6 +134,8 @@ def follow_chains(
     tracker: Tracker,
     lesions: Sequence[KnownPositions],
     progress: Progress = silent,
+    *,
+    can_search: Callable[[int, int], bool] = lambda _earlier, _later: True,
 ) -> list[tuple[Link, ...]]:
     """Follow lesions from the first visit with a known position through all later ones.
 
@@ -128,6 +155,9 @@ def follow_chains(
         One per lesion.
     progress : Progress
         Called with the fraction done; it may cancel.
+    can_search : callable
+        Returns whether the later of two visits can be searched from the earlier; a visit that cannot has no link, and the
+        next one is searched from the last visit with a position.
 
     Returns
     -------
@@ -151,7 +181,8 @@ def follow_chains(
             if visit <= last[number][0]:
                 continue
             if visit not in known:
-                searched[last[number][0]].append(number)
+                if can_search(last[number][0], visit):
+                    searched[last[number][0]].append(number)
             elif (position := known[visit]) is not None:
                 last[number] = visit, _with_radius(position, last[number][1].radius_mm)
         for done, (start, numbers) in enumerate(searched.items()):

@@ -84,7 +84,7 @@ def run(
     cases, out = _cases(index, patient), out.absolute()
     cluster = None if workers == 0 else Cluster(scheduler, workers or 0, memory)
     if dry_run:
-        _estimate(cases, plan, out, cluster, sample, json)
+        _estimate(cases, plan, out, cluster, threads, sample, json)
         return
     from oncotrack.archive.run import run_archive
 
@@ -97,6 +97,7 @@ def run(
         "done_before": summary.known,
         "computed": summary.computed,
         "failed": summary.failed,
+        "incomplete": summary.incomplete,
         "seconds": summary.seconds,
         "stage_seconds": dict(summary.stage_seconds),
         "reasons": dict(summary.reasons),
@@ -125,14 +126,17 @@ def _lines(summary: Summary) -> dict[str, str]:
     from oncotrack.archive.run import duration_text, rate_text
 
     count = summary.computed + summary.failed
+    incomplete = f" ({summary.incomplete} with visits that could not be compared)" if summary.incomplete else ""
     return {
-        "Patients": f"{summary.computed} computed, {summary.failed} failed, {summary.known} done before",
+        "Patients": f"{summary.computed} computed{incomplete}, {summary.failed} failed, {summary.known} done before",
         "Time": f"{duration_text(summary.seconds)}, {rate_text(count, summary.seconds)}",
         "Seconds by stage": ", ".join(f"{name} {taken:.0f}" for name, taken in summary.stage_seconds.items()) or "none",
     }
 
 
-def _estimate(cases: list[Case], plan: Any, out: Path, cluster: Cluster | None, sample: int, json: str | None) -> None:
+def _estimate(
+    cases: list[Case], plan: Any, out: Path, cluster: Cluster | None, threads: int, sample: int, json: str | None
+) -> None:
     from dataclasses import asdict
 
     from oncotrack.archive.estimate import estimate
@@ -140,7 +144,9 @@ def _estimate(cases: list[Case], plan: Any, out: Path, cluster: Cluster | None, 
 
     workers = cluster.size() if cluster else 1
     with progress_bar() as progress:
-        found: Estimate = estimate(cases, plan, out, workers, sample, progress)
+        found: Estimate = estimate(
+            cases, plan, out, workers, sample, progress, threads=threads or (cluster.threads if cluster else 0)
+        )
     print_result(asdict(found) | {"workers": workers}, json, {
         "Patients": f"{found.patients}, of which {found.known} are done; {found.scans} scans to read",
         "Missing": ", ".join(f"{name} {count}" for name, count in found.stages.items()),
