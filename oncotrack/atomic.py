@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -41,7 +42,7 @@ def file_to_replace(path: str | Path) -> Path:
     Raises
     ------
     OutputError
-        It is a device, a pipe, a folder or a link that points to itself.
+        It is a device, a pipe, a folder or a link that points to itself, or its name is too long.
     """
     target = Path(path).absolute()
     try:
@@ -49,7 +50,9 @@ def file_to_replace(path: str | Path) -> Path:
             target = target.resolve()
         is_usable = target.is_file() or not os.path.lexists(target)
     except (OSError, RuntimeError) as error:
-        raise OutputError(f"{path} cannot be written: it is a link that leads nowhere. Choose another file.") from error
+        is_long = getattr(error, "errno", None) == errno.ENAMETOOLONG
+        what = "its name is longer than a disk allows" if is_long else "it is a link that leads nowhere"
+        raise OutputError(f"{path} cannot be written: {what}. Choose another file.") from error
     if not is_usable:
         raise OutputError(
             f"{path} cannot be written: it is a folder, a device or a pipe and no file. Choose another name."

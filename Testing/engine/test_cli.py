@@ -22,6 +22,7 @@ import pytest
 from scipy import ndimage
 from typer.main import get_command
 
+from oncotrack.background import isolation
 from oncotrack.cli.app import app
 from oncotrack.cli.commands import COMMANDS, GROUPS, RENAMED, option_hint, overview
 from oncotrack.cli.output import program
@@ -184,6 +185,33 @@ def test_the_hint_names_the_option_as_it_is_spelled_on_the_command_line():
     assert option_hint(InputError("Wrong.", parameter="learning_rate")) == " Use the option --learning-rate."
     assert option_hint(InputError("Wrong.", parameter="part")) == " Use the option --stage."
     assert option_hint(InputError("Wrong.")) == ""
+
+
+@pytest.mark.parametrize("command", [("phantom",), ("train", "mr")])
+@pytest.mark.parametrize("seed", ["-1", "99999999999999999999"])
+def test_a_seed_out_of_its_range_is_refused_before_anything_is_written(oncotrack, command, seed, tmp_path):
+    done = oncotrack(*command, "--seed", seed, "--out", tmp_path / "out")
+    assert (done.code, "--seed" in done.err, (tmp_path / "out").exists()) == (2, True, False), done.err
+
+
+def test_a_name_that_no_disk_can_hold_gets_a_message(oncotrack, scans, tmp_path):
+    long = tmp_path / ("n" * 300 + ".nii")
+    for arguments, words in (
+        (("series", long), "has 304 characters"),
+        (
+            ("follow", *pair(scans), "--at", *scans.points[0], "--method", "affine", "--json", long),
+            "longer than a disk allows",
+        ),
+    ):
+        done = oncotrack(*arguments)
+        assert done.code == 2 and words in done.err, done.err
+
+
+def test_commands_read_scans_in_a_helper_process_unless_told_otherwise(oncotrack, scans, monkeypatch):
+    monkeypatch.setenv(isolation.SWITCH, "")
+    assert "holds one image" in oncotrack("series", scans.baseline).err and isolation.is_isolated()
+    assert "holds one image" in oncotrack("--unsafe-in-process", "series", scans.baseline).err
+    assert not isolation.is_isolated()
 
 
 def test_ctrl_c_ends_with_one_line_and_exit_130():

@@ -117,6 +117,8 @@ def test_without_sform_and_qform_the_position_is_unknown(tmp_path):
     path = nifti(tmp_path / "a.nii", sform_code=0, qform_code=0)
     volume = check(load(path), nibabel.load(path).affine)
     assert "position" in volume.metadata["notice"] and "which side is left" in volume.metadata["notice"]
+    with pytest.raises(InputError, match="voxel size of 2 x -3 x 4 mm"):
+        load(nifti(tmp_path / "b.nii", sform_code=0, qform_code=0, pixdim=[1, 2, -3, 4, 0, 0, 0, 0]))
 
 
 @pytest.mark.parametrize("matrix", [sheared(0.01), sheared(0.2), AFFINE + np.pad(np.full((3, 3), 3e-3), (0, 1))])
@@ -350,6 +352,7 @@ def test_sheared_nrrd_follows_the_rule_of_nifti(tmp_path):
         (STORED, {"space origin": [0, 0, 1e7]}, r"position 0, 0, 1e\+07 mm, many metres"),
         (STORED, {"space": None, "space directions": None, "space origin": None}, "states no voxel size"),
         (STORED, {"space": None, "space directions": None, "space origin": None, "spacings": [2, np.nan, 3]}, "nan"),
+        (STORED, {"space": None, "space directions": None, "space origin": None, "spacings": [2, -3, 4]}, "2 x -3 x 4 mm"),
         (STORED[:, :, 0], {"space": None, "space directions": None, "space origin": None}, "single picture"),
     ],
 )  # fmt: skip
@@ -508,7 +511,8 @@ def test_directions_of_metaimage_are_read_as_itk_does(tmp_path):
     ("changes", "sentence"),
     [
         ({"ElementSpacing": None}, "states no voxel size"), ({"ElementSpacing": "2 0 4"}, "2 x 0 x 4 mm"),
-        ({"ElementSpacing": "2 nan 4"}, "2 x nan x 4 mm"), ({"Offset": "nan 0 0"}, "position nan"),
+        ({"ElementSpacing": "2 nan 4"}, "2 x nan x 4 mm"), ({"ElementSpacing": "2 -3 4"}, "2 x -3 x 4 mm"),
+        ({"ElementSpacing": "2 3e9 4"}, r"2 x 3e\+09 x 4 mm"), ({"Offset": "nan 0 0"}, "position nan"),
         ({"DistanceUnits": "inch"}, 'positions in "inch"'), ({"ElementNumberOfChannels": "3"}, "3 values per voxel"),
         ({"NDims": 2, "DimSize": "6 20", "ElementSpacing": "2 3", "Offset": "0 0"}, "single picture"),
         ({"NDims": 4, "DimSize": "6 5 2 2", "ElementSpacing": "2 3 4 1", "Offset": "0 0 0 0"}, "2 volumes"),

@@ -16,9 +16,11 @@ from oncotrack.evaluation.landmarks import read_points
 from oncotrack.findings import packed_mask
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.findings.packed_mask import PackedMask
+from oncotrack.images.files import load
 from oncotrack.images.geometry import Geometry
 from oncotrack.masks.axes_files import read_axes
 from oncotrack.masks.axes_table import read_table
+from oncotrack.masks.label_reader import read_labels
 
 HEAD = '{"schema": "oncotrack-findings", "version": 3, "findings": '
 READERS = {
@@ -28,6 +30,8 @@ READERS = {
     "table.csv": read_table,
     "points.txt": lambda path: read_points(path, None),
     "report.dcm": lambda path: import_objects([path], []),
+    "masks.seg.nrrd": read_labels,
+    **dict.fromkeys(("scan.nii", "scan.nii.gz", "scan.nrrd", "scan.mhd", "scan.dcm", "scan.zip", "DICOMDIR"), load),
 }
 
 
@@ -56,13 +60,28 @@ def test_a_text_of_a_gigabyte_is_refused_unread(tmp_path, monkeypatch, reader):
         READERS[reader](path)
 
 
+@pytest.mark.parametrize("content", ['"' + "x" * 200_000 + '"\n1', "\0", "sep=;\n"])
+def test_an_odd_table_is_refused(tmp_path, content):
+    (tmp_path / "table.csv").write_text(content)
+    with pytest.raises(InputError):
+        read_table(tmp_path / "table.csv")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names")
 @pytest.mark.parametrize("reader", READERS)
-def test_a_pipe_is_refused_and_not_waited_for(tmp_path, reader):
-    path = tmp_path / reader
+def test_pipes_and_devices_are_refused_and_not_waited_for(tmp_path, reader):
+    path, link = tmp_path / reader, tmp_path / f"link-{reader}"
     os.mkfifo(path)
+    link.symlink_to("/dev/zero")  # which never ends
+    for each in (path, link):
+        with pytest.raises(InputError):
+            READERS[reader](each)
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_name_that_no_disk_can_hold_is_refused(tmp_path, reader):
     with pytest.raises(InputError):
-        READERS[reader](path)
+        READERS[reader](tmp_path / ("n" * 300 + reader))
 
 
 def test_a_mask_of_too_many_voxels_is_refused():

@@ -192,6 +192,18 @@ def test_a_damaged_archive_is_refused(archive):
         load(archive)
 
 
+def test_an_archive_with_a_password_is_refused(archive):
+    data = bytearray(archive.read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):  # the bit of each file and of its entry in the list
+        at = data.find(mark)
+        while at >= 0:
+            data[at + flags] |= 1
+            at = data.find(mark, at + 4)
+    archive.write_bytes(data)
+    with pytest.raises(InputError, match="password"):
+        load(archive)
+
+
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [

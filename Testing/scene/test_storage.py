@@ -61,6 +61,18 @@ def test_a_damaged_file_is_refused(saved, scene, tmp_path):
         open_scene(scene, broken)
 
 
+def test_a_scene_with_a_password_is_refused(saved, scene):
+    data = bytearray(saved.read_bytes())
+    at = data.index(b"PK\x01\x02")
+    data[data.index(b"PK\x03\x04") + 6] |= 1  # the bit of the first file, and of its entry in the list of files
+    data[at + 8] |= 1
+    saved.write_bytes(data)
+    nodes = scene.GetNumberOfNodes()
+    with pytest.raises(InputError, match="protected by a password"):
+        open_scene(scene, saved)
+    assert scene.GetNumberOfNodes() == nodes
+
+
 def test_a_missing_file_is_refused(scene, tmp_path):
     with pytest.raises(InputError, match="no file"):
         open_scene(scene, tmp_path / "none.mrb")

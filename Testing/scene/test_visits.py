@@ -12,6 +12,7 @@ from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.followup import panel
 from oncotrack.scene.followup.follow_up import FollowUpScene
 from oncotrack.scene.nodes.volumes import add_volume
+from oncotrack.scene.session import time_point_selection
 from oncotrack.scene.views.application import new_scene
 
 SHIFT = np.array([3.0, -2.0, 4.0])
@@ -54,6 +55,25 @@ def test_the_rows_show_the_first_two_visits(patient):
     assert [volume.GetName() for volume in patient.visits] == ["CT 1", "CT 2", "CT 3", "CT 4"]
     assert (patient.baseline.GetName(), patient.followup.GetName()) == ("CT 1", "CT 2")
     assert [visit.label for visit in patient.time_points] == ["baseline", "follow-up", "follow-up 2", "follow-up 3"]
+
+
+def test_what_was_computed_of_pairs_is_bounded_and_their_registrations_stay(patient, monkeypatch):
+    monkeypatch.setattr(time_point_selection, "_MOST_BYTES", 10**6)
+    visits = patient.visits
+    pairs = [(visits[n], visits[n + 1]) for n in range(3)]
+    for pair in pairs:
+        scans = patient._choice.pair(*pair).scans()
+        scans.pair.cached("copy", lambda scans=scans: scans.pair.baseline)  # 327,680 bytes each
+    assert [patient._choice.pair(*pair).kept_bytes for pair in pairs] == [327_680] * 3
+    monkeypatch.setattr(time_point_selection, "_MOST_BYTES", 700_000)
+    registration = patient._choice.pair(*pairs[2]).registration.matrix
+    assert [each.kept_bytes for each in map(patient._choice._pairs.get, map(ids_of, pairs))] == [0, 327_680, 327_680]
+    assert np.allclose(patient._choice.pair(*pairs[0]).registration.matrix, registration)
+    assert np.allclose(patient._choice.pair(*pairs[0]).scans().pair.registration().matrix, registration)
+
+
+def ids_of(pair):
+    return tuple(volume.GetID() for volume in pair)
 
 
 def test_a_lesion_is_followed_through_all_visits_in_one_undo(patient, lesion):

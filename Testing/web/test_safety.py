@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import stat
 import urllib.error
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -60,6 +61,15 @@ def test_it_listens_on_the_loopback_only(server):
     with Path("/proc/net/tcp").open() as table:
         listening = [line.split()[1] for line in table if line.split()[3] == "0A"]
     assert [place for place in listening if place.endswith(f":{port:04X}")] == [f"0100007F:{port:04X}"]
+
+
+def test_what_the_viewer_writes_is_for_this_user_only(reader, server, pair):
+    reader.follow(pair, 0)
+    reader.page.evaluate("trame.trigger('oncotrack.command', ['save_findings'])")
+    reader.until("s('saved').includes('findings.csv')")
+    written = [server.out, *server.out.rglob("*")]
+    assert {"findings.json", "findings.csv"} <= {path.name for path in written}
+    assert {path.name: oct(path.stat().st_mode) for path in written if stat.S_IMODE(path.stat().st_mode) & 0o077} == {}
 
 
 def test_the_page_fetches_nothing_from_elsewhere(reader, server, pair):

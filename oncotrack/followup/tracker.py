@@ -159,6 +159,11 @@ class ScanPair(Kept):
             self._cache[key] = make()
         return self._cache[key]
 
+    @property
+    def kept_bytes(self) -> int:
+        """Memory of the images among the values of `cached`."""
+        return sum(value.array.nbytes for value in list(self._cache.values()) if isinstance(value, Volume))
+
     def check_click(self, at: Sequence[float]) -> Point:
         """Return a clicked point after checking that it lies in the baseline.
 

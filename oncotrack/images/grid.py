@@ -70,13 +70,38 @@ def place(
     )
 
 
+def check_sizes(sizes: np.ndarray, name: str) -> None:
+    """Refuse voxel sizes below zero, which would mirror the image; all else is checked by `place`.
+
+    Parameters
+    ----------
+    sizes : (N,) ndarray
+        As the header states them.
+    name : str
+        The file, for messages.
+
+    Raises
+    ------
+    InputError
+        A size is negative.
+    """
+    if (np.asarray(sizes) < 0).any():
+        raise InputError(_impossible(name, sizes))
+
+
+def _impossible(name: str, spacing: np.ndarray) -> str:
+    return (
+        f"{name} states a voxel size of {_product(spacing)} mm, which no scan of a patient has. Correct its header or "
+        "export it again."
+    )
+
+
 def _check_matrix(matrix: np.ndarray, name: str) -> None:
     spacing = np.linalg.norm(matrix[:3, :3], axis=0)
     low, high = VOXEL_MM
     if not np.isfinite(matrix).all() or not ((spacing >= low) & (spacing <= high)).all():
         raise InputError(
-            f"{name} states a voxel size of {_product(spacing)} mm, which no scan of a patient has. "
-            "Correct its header or export it again."
+            _impossible(name, spacing)
             if np.isfinite(matrix[:3, 3]).all()
             else f"{name} states the position {_product(matrix[:3, 3], ', ')} mm, which is not valid. Export it again."
         )

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 
 from oncotrack.errors import InputError
-from oncotrack.images.grid import place
+from oncotrack.images.grid import check_sizes, place
 from oncotrack.images.volume import Volume, lps_to_ras
 from oncotrack.images.voxel_data import damage_refused, data_files, decompressed, read_voxels, rescaled
 
@@ -133,6 +133,7 @@ def _ijk_to_ras(fields: dict[str, str], dimensions: int, name: str) -> np.ndarra
     spacing = numbers("elementspacing", "elementsize")
     if spacing is None:
         raise InputError(f"{name} states no voxel size. Export it again from the original scan.")
+    check_sizes(spacing[:3], name)
     unit = fields.get("distanceunits", "").lower()
     if unit not in _MM:
         raise InputError(f'{name} states positions in "{unit}"; only cm, mm and um are supported.')

@@ -15,7 +15,7 @@ import numpy as np
 
 from oncotrack.errors import InputError
 from oncotrack.images.geometry import transform_points
-from oncotrack.images.grid import place, shear_degrees
+from oncotrack.images.grid import check_sizes, place, shear_degrees
 from oncotrack.images.volume import Volume
 from oncotrack.images.voxel_data import damage_refused, opened, read_voxels, rescaled
 
@@ -129,6 +129,7 @@ def _ijk_to_ras(header: Any, shape: tuple[int, int, int], name: str) -> tuple[np
             raise InputError(f"{name}: the quaternion of its qform is not a rotation. Export it again.")
         matrix = _qform(header, sizes)
     else:
+        check_sizes(sizes, name)
         matrix, notice = header.get_base_affine(), _UNKNOWN_POSITION
     matrix[:3] *= _MM.get(int(header["xyzt_units"]) & 7, 1.0)
     return matrix, notice

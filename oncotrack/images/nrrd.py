@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from oncotrack.errors import InputError
-from oncotrack.images.grid import place
+from oncotrack.images.grid import check_sizes, place
 from oncotrack.images.volume import Volume
 from oncotrack.images.voxel_data import damage_refused, data_files, decompressed, read_voxels
 
@@ -278,7 +278,9 @@ def _ijk_to_ras(fields: dict[str, str], axes: list[int], name: str) -> tuple[np.
         spacings = [float(word) for word in fields.get("spacings", "").split()]
         if len(spacings) <= max(axes):
             raise InputError(f"{name} states no voxel size. Export it again from the original scan.")
-        matrix[:3, :3] = np.diag([spacings[axis] for axis in axes])
+        sizes = np.array([spacings[axis] for axis in axes])
+        check_sizes(sizes, name)
+        matrix[:3, :3] = np.diag(sizes)
     if any(unit.strip().lower() not in _MM for unit in units):
         raise InputError(f"{name} states positions in {', '.join(units)}; only m, cm, mm and µm are supported.")
     scale = np.array([_MM[unit.strip().lower()] for unit in units])

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from oncotrack.atomic import write_text
-from oncotrack.errors import InputError
+from oncotrack.errors import InputError, long_names_refused
 from oncotrack.findings.csv_text import as_written, without_formula
 from oncotrack.findings.finding import Observation
 from oncotrack.images.volume import lps_to_ras
@@ -34,6 +34,7 @@ class AxesRow:
     image: str = ""
 
 
+@long_names_refused()
 def read_table(*paths: str | Path) -> list[AxesRow]:
     """Read the rows of a table.
 

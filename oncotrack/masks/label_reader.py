@@ -82,7 +82,8 @@ def _read(path: Path) -> tuple[list[np.ndarray], Geometry, Mapping[str, str]]:
     if not path.name.lower().endswith(SUFFIXES):
         raise InputError(f"{path} is no label map that can be read. Choose one that ends in {', '.join(SUFFIXES)}.")
     if not path.is_file():
-        raise InputError(f"{path} does not exist. Check the path.")
+        what = "is a folder, a pipe or a device and no file" if path.exists() else "does not exist"
+        raise InputError(f"{path} {what}. Check the path.")
     if path.name.lower().endswith((".nrrd", ".nhdr")):
         volumes, header = nrrd.read_layers(path)
     else:

@@ -62,6 +62,15 @@ class RegisteredVolumes:
         except InputError:  # reported by `scans`, at the next search
             return None
 
+    @property
+    def kept_bytes(self) -> int:
+        """Memory of what trackers have computed of the scans."""
+        return self._scans.kept_bytes if self._scans else 0
+
+    def forget(self) -> None:
+        """Drop what trackers have computed; it is computed again when it is needed."""
+        self._scans = None
+
     def draw(self, registration: Registration) -> None:
         """Show the registration as a linear transform node."""
         earlier, later = (volume.GetName() for volume in self.volumes)

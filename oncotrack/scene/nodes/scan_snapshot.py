@@ -43,6 +43,11 @@ class ScanSnapshot:
         return ScanPair(*self._volumes, self._known_registration)
 
     @property
+    def kept_bytes(self) -> int:
+        """Memory of what trackers have computed of the scans."""
+        return self.pair.kept_bytes if "pair" in self.__dict__ else 0
+
+    @property
     def registration(self) -> Registration | None:
         """The registration if it is known already; nothing is computed."""
         if "pair" in self.__dict__ and self.pair.is_registered:

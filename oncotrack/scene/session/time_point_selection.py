@@ -33,6 +33,7 @@ from oncotrack.scene.nodes.volumes import patient, stamp, to_volume
 
 _Scan = slicer.vtkMRMLScalarVolumeNode
 _OWN_LABEL = re.compile(r"(baseline|follow-up)( \d+)?")
+_MOST_BYTES = 2**30  # of what trackers have computed of pairs of scans
 _BASELINE, _FOLLOWUP, _VISIT = "OncoTrack.baseline", "OncoTrack.followup", "OncoTrack.visit"
 ROLES = {_BASELINE: "baseline", _FOLLOWUP: "follow-up"}
 """Roles of the node references from the list's text node to the two scans, with the scans' labels."""
@@ -108,14 +109,21 @@ class TimePointSelection:
         self._pairs.clear()
 
     def pair(self, earlier: _Scan, later: _Scan) -> RegisteredVolumes:
-        """Return a pair of scans with its registration, cached while both are in the scene."""
+        """Return a pair of scans with its registration, cached while both are in the scene.
+
+        What trackers have computed is dropped from the pairs that were not used for longest, where it takes too much memory.
+        """
         self._pairs = {
             ids: pair for ids, pair in self._pairs.items() if all(volume.GetScene() for volume in pair.volumes)
         }
         ids = earlier.GetID(), later.GetID()
-        if ids not in self._pairs:
-            self._pairs[ids] = RegisteredVolumes(self._nodes, earlier, later)
-        return self._pairs[ids]
+        pair = self._pairs.pop(ids, None) or RegisteredVolumes(self._nodes, earlier, later)
+        self._pairs[ids], kept = pair, 0  # the last one is the one used last
+        for each in reversed(self._pairs.values()):
+            kept += each.kept_bytes
+            if kept > _MOST_BYTES and each is not pair:
+                each.forget()
+        return pair
 
     def scans(self) -> ScanSnapshot:
         """Return baseline and follow-up as the engine uses them; InputError when one is not chosen, or cannot be used."""
