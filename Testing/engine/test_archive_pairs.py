@@ -62,7 +62,7 @@ def test_visits_that_cannot_be_registered_are_not_compared_and_all_else_is_compu
     found = tables(out)
     assert [row["first_visit"] for row in found["findings"]] == [0, 0, 1, 1] and found["matches"] == []
     assert {row["role"] for row in found["findings"] if row["first_visit"]} == {"none"}, (
-        "nobody knows whether it is new"
+        "it is not known whether it is new"
     )
     assert [row["visit"] for row in found["measurements"]] == [0, 0, 1, 1]
     assert all(row["measured"] and row["short_mm"] > 10 for row in found["measurements"])

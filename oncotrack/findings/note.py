@@ -35,7 +35,7 @@ class Note:
     question : str
         The sentence that the reader saw.
     answer : str
-        The reader's words; "" where nobody was asked.
+        The reader's words; "" where no reader was asked.
     patients : tuple of Patient
         Patients that the reader declared to be one.
     dates : tuple of str
