@@ -1,26 +1,25 @@
 """Random work for a given time, with the memory watched: no error in the log, no command that is not understood, no leak.
 
-``scene`` runs random commands on the scene behind both user interfaces, and opens and closes scenes. ``browser`` clicks, drags,
-types and runs random commands on the viewer's page.
+``scene`` runs random commands on the scene behind both user interfaces, and opens and closes scenes. ``viewer`` clicks and runs
+random commands on the viewer's server alone, ``browser`` clicks, drags, types and runs random commands on its page. Memory counts
+from when every command has run once, because tools load their libraries and networks when they are used for the first time.
 """
 
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import random
 import re
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from monkey_scene import MOST_FINDINGS, monkey_scene
 
-_WARM_UP = 0.2  # part of the commands after which the first memory is taken: caches and libraries fill until then
-_CYCLES_WARM_UP = 10
 _EVERY = 250  # actions of the browser between two looks at the memory
 _SHOWN = 2000  # characters of the first traceback
 _KEYS = [
@@ -46,103 +45,73 @@ _KEYS = [
     "+",
 ]
 _ANSWERS = ("yes", "no")
-_UNSAFE_TABS = ("Files",)  # saving and opening is tested by kill.py; here it would only wait for the disk
+_LEFT_OUT = re.compile("(save|export|import).*|open|list_folder|hang")  # they ask for a file or wait for the disk
+_LAST = re.compile("remove|delete|undo|redo|reject|clear")  # the other commands need what these take away
 
 
-def memory_mib(process: str = "self") -> float:
-    """Return the memory that a process uses now."""
-    return int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text())[1]) / 1024
-
-
-def monkey_scene(folder: Path, commands: int, cycles: int, seconds: float, seed: int) -> dict[str, Any]:
-    """Run random commands, then open and close scenes; stop after the time."""
-    from oncotrack.errors import OncoTrackError
-    from oncotrack.findings.finding import Observation, State
-    from oncotrack.images.geometry import Geometry
-    from oncotrack.images.volume import Volume
-    from oncotrack.scene.files.storage import open_scene, save_scene
-    from oncotrack.scene.followup.follow_up import FollowUpScene
-    from oncotrack.scene.nodes.volumes import add_volume
-    from oncotrack.scene.views.application import new_scene
+def monkey_viewer(folder: Path, commands: int, seconds: float, seed: int) -> dict[str, Any]:
+    """Click and run commands on the viewer's server without a browser; return what happened and the growth of memory."""
+    from kept_memory import kept_mib
+    from viewer_alone import ViewerAlone, beside_viewer
+    from viewer_in_browser import scans
 
     rng, started = random.Random(seed), time.monotonic()
-    geometry = Geometry((48, 48, 24), (4.0, 4.0, 6.0), (-94.0, -94.0, -70.0))
-    voxels = np.random.default_rng(seed).normal(0, 50, geometry.shape).astype(np.int16)
-    application = new_scene()
-    session = FollowUpScene(application.scene)
-    scans = [add_volume(application.scene, Volume(voxels, geometry, name, "CT")) for name in ("baseline", "followup")]
-    session.set_scans(*scans)
-    findings = session.findings
 
-    def place() -> tuple[float, ...]:
-        return tuple(rng.uniform(-60, 60) for _ in range(3))
+    def act(alone: ViewerAlone) -> None:
+        names = [name for name in alone.enabled() if not _LEFT_OUT.fullmatch(name)]
+        if rng.random() < 0.2 and len(alone.viewer.session.findings) < MOST_FINDINGS:
+            alone.follow(tuple(rng.uniform(-50, 50) for _ in range(3)))
+        elif rng.random() < 0.3:
+            view, at = rng.choice(alone.viewer.views.slices()), (rng.randrange(380), rng.randrange(330))
+            alone.call(lambda: alone.click(view, *at))
+            alone.rest()
+        else:
+            alone.run(rng.choice(names))
 
-    def uid() -> str:
-        return rng.choice(findings.findings).uid if len(findings) else "none"
+    def work(alone: ViewerAlone) -> dict[str, Any]:
+        for at in ((20.0, 10.0, 5.0), (-20.0, 5.0, -10.0)):
+            alone.follow(at)
+        is_warm = _each_command_once(alone.enabled, alone.run, started + seconds / 2)
+        alone.forget()
+        first, course, done = kept_mib(), [], 0
+        while done < commands and time.monotonic() - started < seconds:
+            act(alone)
+            done += 1
+            if done % _EVERY == 0:
+                alone.forget()
+                course.append(round(kept_mib() - first, 1))
+        alone.forget()
+        return {
+            "actions": done,
+            "is_warm": is_warm,
+            "first_mib": round(first),
+            "course_mib": course,
+            "grow_mib": round(kept_mib() - first, 1),
+        }
 
-    def add() -> None:
-        if len(findings) < 30:
-            session.name_time_points()
-            scan = rng.choice((session.baseline_id, session.followup_id))
-            findings.add(scan, Observation(centre=place(), state=State.PROPOSED))
+    outcome = beside_viewer(scans(folder), folder, work)
+    return {**outcome, "seconds": round(time.monotonic() - started, 1)}
 
-    possible = (
-        add,
-        add,
-        lambda: session.go_to(uid()),
-        lambda: session.accept(uid()),
-        lambda: session.reject(uid()),
-        lambda: session.rename(f"L {rng.getrandbits(40)}", uid()),
-        lambda: session.describe(uid(), comment="=1+1 $x$ <b>"),
-        lambda: findings.move(uid(), session.baseline_id, place()),
-        lambda: findings.observe(uid(), session.followup_id, Observation(centre=place(), state=State.EDITED)),
-        lambda: findings.remove_from_scan(uid(), session.followup_id),
-        lambda: findings.remove_everywhere(uid()),
-        session.undo,
-        session.redo,
-        session.next,
-        session.previous,
-        lambda: session.set_scans(session.followup, session.baseline),
-    )
-    first, refused, done = memory_mib(), 0, 0
-    for done in range(1, commands + 1):
-        try:
-            rng.choice(possible)()
-        except OncoTrackError:
-            refused += 1  # a sentence is an answer
-        if done == int(_WARM_UP * commands):
-            gc.collect()
-            first = memory_mib()
-        if time.monotonic() - started > seconds:
-            break
-    findings.load_json(type(findings)(findings.time_points).to_json())
-    gc.collect()
-    commands_mib = memory_mib() - first
-    path = save_scene(application.scene, folder / "scene.mrb")
-    opened = 0
-    for opened in range(1, cycles + 1):
-        open_scene(application.scene, path)
-        if opened == min(_CYCLES_WARM_UP, max(1, cycles // 3)):
-            gc.collect()
-            first = memory_mib()
-        if time.monotonic() - started > seconds:
-            break
-    gc.collect()
-    cycles_mib = memory_mib() - first
-    session.close()
-    return {
-        "commands": done,
-        "refused_with_a_sentence": refused,
-        "commands_grow_mib": round(commands_mib, 1),
-        "open_close_cycles": opened,
-        "cycles_grow_mib": round(cycles_mib, 1),
-        "seconds": round(time.monotonic() - started, 1),
-    }
+
+def _each_command_once(enabled: Callable[[], list[str]], run: Callable[[str], None], latest: float) -> bool:
+    """Run every command that is, or becomes, possible; return whether that was done before a time."""
+    done: set[str] = set()
+
+    def left() -> list[str]:
+        names = [name for name in enabled() if name not in done and not _LEFT_OUT.fullmatch(name)]
+        return sorted(names, key=lambda name: bool(_LAST.search(name)))
+
+    while names := left():
+        if time.monotonic() > latest:
+            return False
+        done.add(names[0])
+        run(names[0])
+    return True
 
 
 def monkey_browser(folder: Path, commands: int, seconds: float, seed: int) -> dict[str, Any]:
     """Click, drag, press keys and run commands on the page for the time; return what happened and the growth of memory."""
-    from viewer_in_browser import REGISTERED, Session, scans
+    from viewer_in_browser import IDLE, REGISTERED, Session, scans
 
     rng, started, done = random.Random(seed), time.monotonic(), 0
     said: set[str] = set()
@@ -150,14 +119,25 @@ def monkey_browser(folder: Path, commands: int, seconds: float, seed: int) -> di
         page = session.start()
         page.wait_for_function(REGISTERED)
         page.on("dialog", lambda dialog: dialog.accept())
-        first, course = session.memory_mib, []
+
+        def run(*command: str) -> None:
+            page.evaluate("command => trame.trigger('oncotrack.command', command)", command)
+            page.wait_for_function(IDLE)
+
+        def forget() -> None:
+            for finding in page.evaluate("trame.state.get('findings').map(each => each.uid)"):
+                run("remove_everywhere", finding)
+
+        is_warm = _each_command_once(
+            lambda: page.evaluate("trame.state.get('enabled')"), run, time.monotonic() + seconds / 2
+        )
+        forget()
+        first, course = session.kept_mib(), []
         while done < commands and time.monotonic() - started < seconds:
             _act(page, rng)
             done += 1
-            if done == int(_WARM_UP * commands) or done == 50:
-                first = session.memory_mib
             if done % _EVERY == 0:
-                course.append(round(session.memory_mib))
+                course.append(round(session.kept_mib() - first, 1))
             message = page.evaluate("trame.state.get('message').text")
             if message:
                 said.add(message)
@@ -165,13 +145,18 @@ def monkey_browser(folder: Path, commands: int, seconds: float, seed: int) -> di
                 break
         page.wait_for_timeout(1000)
         is_alive = session.viewer.exit_code is None and page.evaluate("!!document.querySelector('[data-view]')")
-        grown = session.memory_mib - first if is_alive else 0.0
+        if is_alive:
+            page.wait_for_function(IDLE)
+            forget()
+        grown = session.kept_mib() - first if is_alive else 0.0
         log = session.log.read_text()
     return {
         "actions": done,
         "is_alive": bool(is_alive),
+        "is_warm": is_warm,
+        "first_mib": round(first),
+        "course_mib": course,
         "grow_mib": round(grown, 1),
-        "memory_mib": course,
         "tracebacks": log.count("Traceback (most recent call last)"),
         "first_traceback": log[max(log.find("Traceback (most recent"), 0) :][:_SHOWN] if "Traceback" in log else "",
         "unexpected": sum("error in OncoTrack" in text for text in said),
@@ -201,7 +186,7 @@ def _act(page: Any, rng: random.Random) -> None:
         page.keyboard.press(rng.choice(_KEYS))
     else:
         name = rng.choice(page.evaluate("trame.state.get('enabled')") or ["undo"])
-        if name not in ("open", "list_folder", "hang") and not name.startswith(("save", "export", "import")):
+        if not _LEFT_OUT.fullmatch(name):
             page.evaluate("name => { trame.trigger('oncotrack.command', [name]); }", name)
     page.wait_for_timeout(rng.uniform(0, 60))
 
@@ -209,7 +194,7 @@ def _act(page: Any, rng: random.Random) -> None:
 def main() -> int:
     """Run from the command line; print the outcome as JSON and return 1 after an error or a growth above the limit."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("what", choices=("scene", "browser"))
+    parser.add_argument("what", choices=("scene", "viewer", "browser"))
     parser.add_argument("--commands", type=int, default=5000)
     parser.add_argument("--cycles", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=240.0)
@@ -221,8 +206,11 @@ def main() -> int:
             outcome = monkey_scene(Path(name), chosen.commands, chosen.cycles, chosen.seconds, chosen.seed)
             is_good = max(outcome["commands_grow_mib"], outcome["cycles_grow_mib"]) <= chosen.most_mib
         else:
-            outcome = monkey_browser(Path(name), chosen.commands, chosen.seconds, chosen.seed)
-            is_good = outcome["is_alive"] and not outcome["tracebacks"] and not outcome["unexpected"]
+            run = monkey_viewer if chosen.what == "viewer" else monkey_browser
+            outcome = run(Path(name), chosen.commands, chosen.seconds, chosen.seed)
+            is_good = outcome["grow_mib"] <= chosen.most_mib or not outcome["is_warm"]
+            if chosen.what == "browser":
+                is_good &= outcome["is_alive"] and not outcome["tracebacks"] and not outcome["unexpected"]
     print(json.dumps({"what": f"monkey {chosen.what}", "seed": chosen.seed, **outcome}))
     return 0 if is_good else 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import signal
 import sys
@@ -22,7 +23,8 @@ from oncotrack.images.volume import Volume
 _BROWSER = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 _WAIT_MS = 300_000  # a machine that does other work may be slow; nothing here measures time
 _AT_REST = "window.trame?.state?.get('scan_names')?.[0] && !trame.state.get('job').text"
-REGISTERED = "trame.state.get('has_registration') && !trame.state.get('job').text"
+IDLE = "!trame.state.get('job').text"
+REGISTERED = f"trame.state.get('has_registration') && {IDLE}"
 
 
 def small_scan(folder: Path) -> Path:
@@ -63,7 +65,7 @@ class Session:
         self._folder, self._scans = folder, scans
         self.viewer: ViewerProcess | None = None
         self._context = None
-        self.log = folder / "log"
+        self.log, self._kept = folder / "log", folder / "kept"
 
     def __enter__(self) -> Session:
         from playwright.sync_api import sync_playwright
@@ -85,9 +87,13 @@ class Session:
             "ONCOTRACK_CONFIG": str(self._folder / "config"),
             "TMPDIR": str(self._folder),
         }
-        self.viewer = ViewerProcess(
-            [str(scan) for scan in self._scans], self.log, "", environment, out=str(self._folder / "out")
+        prelude = (
+            f"import pathlib, sys; sys.path[:0] = {[str(Path(__file__).parents[n]) for n in (0, 1)]!r}; "
+            f"import kept_memory, quick_detector; kept_memory.write_on_signal(pathlib.Path({str(self._kept)!r})); "
+            "quick_detector.use_quick_detector()"
         )
+        scans = [str(scan) for scan in self._scans]
+        self.viewer = ViewerProcess(scans, self.log, prelude, environment, out=str(self._folder / "out"))
         self._context = self._browser.new_context(viewport={"width": 1366, "height": 768})
         page = self._context.new_page()
         page.set_default_timeout(_WAIT_MS)
@@ -95,11 +101,13 @@ class Session:
         page.wait_for_function(_AT_REST)
         return page
 
-    @property
-    def memory_mib(self) -> float:
-        """Memory that the viewer uses now."""
-        status = Path(f"/proc/{self.viewer.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+    def kept_mib(self) -> float:
+        """Return the memory that the viewer keeps, once garbage and free pages were given back."""
+        self._kept.unlink(missing_ok=True)
+        os.kill(self.viewer.pid, signal.SIGUSR1)
+        while not self._kept.exists() and self.viewer.exit_code is None:
+            time.sleep(0.05)
+        return float(self._kept.read_text()) if self._kept.exists() else 0.0
 
     def kill(self) -> None:
         """Kill the viewer, then close its page."""

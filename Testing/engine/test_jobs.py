@@ -1,11 +1,17 @@
 """The worker runs jobs in order, reports progress, and delivers no result of a cancelled job."""
 
 import queue
+import re
 import threading
+import time
+import weakref
+from pathlib import Path
 
+import numpy as np
 import pytest
 
-from oncotrack.background.jobs import Worker
+from oncotrack.background import jobs
+from oncotrack.background.jobs import Worker, _trim
 from oncotrack.errors import Cancelled, InputError
 
 
@@ -102,3 +108,41 @@ def test_a_failure_is_delivered_as_a_message_and_the_worker_continues(interface)
     assert str(first) == "The image is empty."
     assert "error in OncoTrack" in str(second)
     assert third == ("c", 7)
+
+
+def test_an_idle_worker_keeps_nothing_of_its_last_job(interface):
+    scan = np.zeros(10)
+    kept = weakref.ref(scan)
+    interface.submit(lambda _progress, scan=scan: scan.sum())
+    interface.run_until(lambda: len(results(interface)) == 1)
+    del scan
+    deadline = time.monotonic() + 10
+    while kept() is not None and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert kept() is None and not interface.worker.is_busy
+
+
+@pytest.mark.skipif(_trim() is None, reason="the C library cannot give memory back")
+def test_memory_that_long_work_has_freed_is_given_back(interface, monkeypatch):
+    last = []
+
+    def work(_progress):
+        blocks = [bytes(1000) for _ in range(100_000)]
+        last.append(blocks[-1])  # behind free memory, which the C library then keeps
+        return anonymous_mib()
+
+    monkeypatch.setattr(jobs, "_LONG_S", 0.0)
+    before = anonymous_mib()
+    interface.submit(work)
+    interface.run_until(lambda: len(results(interface)) == 1)
+    ((_name, most),) = results(interface)
+    assert most - before > 80
+    interface.posted.get(timeout=10)()
+    interface.submit(lambda _progress: None)  # runs after memory was given back
+    interface.run_until(lambda: len(results(interface)) == 2)
+    assert anonymous_mib() - before < 40
+
+
+def anonymous_mib() -> float:
+    """Return the memory of this process that is no file's."""
+    return int(re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024

@@ -6,11 +6,14 @@ Qt, ``call_soon_threadsafe`` in asyncio).
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, Literal
 
 from oncotrack.errors import UNEXPECTED, Cancelled, OncoTrackError
 
@@ -18,6 +21,7 @@ Progress = Callable[[float, str], None]
 """Called with the completed fraction (0 to 1) and the present step; raises `Cancelled` when the reader stopped the work."""
 
 _PATIENCE_S = 3.0  # how long a cancelled job may take to its next progress report
+_LONG_S = 2.0  # a job that took longer may have freed much memory
 _log = logging.getLogger(__name__)
 _current = threading.local()
 
@@ -118,6 +122,8 @@ class Job:
         else:
             # the job may be cancelled between its last report and this delivery
             post(lambda: self._end(self._failed, Cancelled()) if self.is_cancelled else self._end(self._done, result))
+        finally:
+            _current.job = None
 
     def _end(self, deliver: Callable[[Any], None], outcome: Any) -> None:
         """Deliver the outcome, on the interface's thread, unless the job was given up before."""
@@ -137,7 +143,7 @@ class Worker:
 
     def __init__(self, post: Callable[[Callable[[], None]], None]) -> None:
         self._post = post
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Job | Literal["tidy"] | None] = queue.SimpleQueue()
         self._pending: list[Job] = []
         self._running: Job | None = None
         self._lock = threading.Lock()
@@ -209,13 +215,19 @@ class Worker:
 
     def _loop(self) -> None:
         while (job := self._queue.get()) is not None:
-            self._running = job
+            if job == "tidy":
+                _give_memory_back()
+                continue
+            self._running, started = job, time.monotonic()
             job._run(self._post)
+            if time.monotonic() - started > _LONG_S:
+                self._post(lambda: self._queue.put("tidy"))  # once the result was applied, which also frees memory
             with self._lock:
                 if self._running is not job:  # given up; another thread runs the queue
                     return
                 self._running = None
                 self._pending.remove(job)
+            del job  # with the scans that it worked on; the next one may come much later
 
     def _give_up(self, job: Job) -> None:
         with self._lock:
@@ -225,3 +237,18 @@ class Worker:
             self._post(lambda: job._end(job._failed, Cancelled()))  # while the worker is busy, see `TimerDispatcher`
             self._pending.remove(job)
             self._start()
+
+
+def _give_memory_back() -> None:
+    """Give free memory back to the system: the C library of Linux would keep hundreds of MB that a network has used."""
+    if (trim := _trim()) is not None:
+        trim(0)
+
+
+@functools.cache
+def _trim() -> Callable[[int], int] | None:
+    """Return the function of the C library for it; None where it has none."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # macOS, other C libraries, Windows
+        return None
