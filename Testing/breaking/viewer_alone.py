@@ -151,4 +151,6 @@ def beside_viewer(scans: list[Path], folder: Path, work: Callable[[ViewerAlone],
         pass
     finally:
         compose._compose = original
+    if not result.done():
+        raise RuntimeError("the viewer ended before the work beside it")
     return result.result()
