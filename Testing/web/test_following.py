@@ -77,10 +77,12 @@ def test_a_lesion_is_enlarged_in_both_scans_at_one_scale_and_again_for_the_whole
     assert scales()[0] == pytest.approx(scales()[1], rel=0.01) and scales()[0] > 2 * before[0]
     for view, at in (("BaselineAxial", pair.lesions[1]), ("FollowUpAxial", found["followup"])):
         np.testing.assert_allclose(reader.pixel(view, at), reader._middle(view), atol=3)
-    reader.page.keyboard.press("0")
+    reader.tab("View")
+    reader.page.locator("[data-view-command='enlarge']").click()
     reader.until(f"Math.abs(s('views').FollowUpAxial.ras_to_xy[0]) < {1.1 * before[1]}")
     reader.rest()
     np.testing.assert_allclose(scales(), before, rtol=0.01)
+    reader.tab("Findings")
 
 
 def test_keys_accept_reject_and_step_through_the_list(reader, pair):

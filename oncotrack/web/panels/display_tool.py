@@ -53,6 +53,8 @@ class DisplayTool:
             page_command(_PAGE["change_theme"], "mdi-theme-light-dark", appearance.change_theme),
             page_command(_PAGE["change_text_size"], "mdi-format-size", appearance.change_text_size),
         )
+        self._enlarge_command = page_command(_PAGE["enlarge"], "mdi-magnify-scan", self._enlarge,
+                                             lambda: self._session.current is not None)  # fmt: skip
         self._cine, self._slab = CineCard(viewer), SlabCard(viewer)
         viewer.state.change("tab", "has_registration")(self._on_state)
 
@@ -74,8 +76,7 @@ class DisplayTool:
                          active=f"mouse_mode === '{WINDOW}'"),
             page_command(_TABLE["choose_mouse"], "mdi-mouse", self._display.choose_mouse),
             *self._cine.commands,
-            page_command(_PAGE["enlarge"], "mdi-magnify-scan", self._enlarge, lambda: session.current is not None,
-                         is_in_bar=True),
+            self._enlarge_command,
             *self._slab.commands,
             page_command(_TABLE["same_window"], "mdi-equal", self._display.toggle_same),
             page_command(_TABLE["link_views"], "mdi-link-variant", self._toggle_link,
@@ -104,6 +105,7 @@ class DisplayTool:
             for mode, title in LEFT_DRAGS.items():
                 v.VRadio(label=title, value=mode, **({"v_if": ("pet.name",)} if mode == SUV_WINDOW else {}))
         self._cine.build()
+        command_button(self._viewer, self._enlarge_command, self._enlarge_command.title, data_view_command="enlarge")
         self._slab.build()
         html.H2("Window")
         with html.Div(style="display: flex; gap: 4px; flex-wrap: wrap;"):
