@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from oncotrack.findings.alternative_letters import alternative_letter
@@ -30,8 +31,34 @@ _EXPECTED = (
 )
 
 
-Known = dict[str, tuple[Finding, tuple[str, str, int | None], dict[str, Any]]]
+Known = dict[str, tuple[Finding, Any, dict[str, Any]]]
 """By uid a finding, what its row depends on beside it, and its row."""
+
+
+def kept_rows(
+    known: Known, findings: Iterable[Finding], depends_on: Any, make: Callable[[Finding], dict[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """Return the row of each finding by uid, made again only where the finding or what rows depend on has changed.
+
+    Parameters
+    ----------
+    known : Known
+        The rows of the last call; updated.
+    findings : iterable of Finding
+        In the order of the rows.
+    depends_on : object
+        What every row depends on beside its finding.
+    make : callable
+        Returns the row of a finding.
+    """
+    before = dict(known)
+    known.clear()
+    for finding in findings:
+        kept = before.get(finding.uid)
+        if kept is None or kept[0] is not finding or kept[1] != depends_on:
+            kept = finding, depends_on, make(finding)
+        known[finding.uid] = kept
+    return {uid: row for uid, (_finding, _depends_on, row) in known.items()}
 
 
 def rows(session: FollowUpScene, known: Known | None = None) -> list[dict[str, Any]]:
@@ -41,23 +68,17 @@ def rows(session: FollowUpScene, known: Known | None = None) -> list[dict[str, A
     ----------
     session : FollowUpScene
     known : Known, optional
-        The rows of the last call, of which those that hold still are taken; updated.
+        As in `kept_rows`; without it all rows are made.
     """
     current = session.current.uid if session.current else ""
     scans = session.baseline_id, session.followup_id, panel.days_apart(session)
-    before = known or {}
-    now: Known = {}
-    for finding in session.findings:
-        kept = before.get(finding.uid)
-        if kept is None or kept[0] is not finding or kept[1] != scans:
-            row = _row(finding, *scans)
-            stamp = hashlib.blake2b(repr(row).encode(), digest_size=8).hexdigest()
-            kept = finding, scans, row | {"stamp": stamp}
-        now[finding.uid] = kept
-    if known is not None:
-        known.clear()
-        known.update(now)
-    return [row | {"is_current": True} if uid == current else row for uid, (_finding, _scans, row) in now.items()]
+
+    def make(finding: Finding) -> dict[str, Any]:
+        row = _row(finding, *scans)
+        return row | {"stamp": hashlib.blake2b(repr(row).encode(), digest_size=8).hexdigest()}
+
+    made = kept_rows({} if known is None else known, session.findings, scans, make)
+    return [row | {"is_current": True} if uid == current else row for uid, row in made.items()]
 
 
 def match(session: FollowUpScene) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from trame.widgets import html
 
-from oncotrack.findings.finding import Finding
 from oncotrack.scene.masks import panel
 from oncotrack.scene.masks.recist import RecistScene
 from oncotrack.web.attributes import raw
 from oncotrack.web.panels.scan_tool import ICONS, MASKS
+from oncotrack.web.table_rows import Known, kept_rows
 
 if TYPE_CHECKING:
     from oncotrack.web.viewer import Viewer
@@ -27,22 +27,18 @@ class MaskList:
 
     def __init__(self, viewer: Viewer, session: RecistScene) -> None:
         self._viewer, self._session = viewer, session
-        self._known: dict[str, tuple[Finding, str, dict[str, Any]]] = {}
+        self._known: Known = {}
         viewer.state.update({"masks": [], "mask_summary": ""})
 
     def refresh(self) -> None:
         """Update the rows from the session."""
         state, current = self._viewer.state, self._session.current
         state.mask_summary = panel.summary(self._session)
-        before, self._known = self._known, {}
-        time_point = self._session.time_point
-        for finding in self._session.shown:
-            kept = before.get(finding.uid)
-            if kept is None or kept[0] is not finding or kept[1] != time_point:
-                kept = finding, time_point, _row(panel.line(finding, finding.at(time_point)))
-            self._known[finding.uid] = kept
-        uid = current.uid if current is not None else ""
-        state.masks = [row | {"is_current": row["uid"] == uid} for _finding, _scan, row in self._known.values()]
+        time_point, uid = self._session.time_point, current.uid if current is not None else ""
+        rows = kept_rows(
+            self._known, self._session.shown, time_point, lambda each: _row(panel.line(each, each.at(time_point)))
+        )
+        state.masks = [row | {"is_current": row["uid"] == uid} for row in rows.values()]
 
     def build(self) -> None:
         """Create the summary and the rows."""
