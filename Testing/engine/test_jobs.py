@@ -127,20 +127,21 @@ def test_memory_that_long_work_has_freed_is_given_back(interface, monkeypatch):
     last = []
 
     def work(_progress):
-        blocks = [bytes(1000) for _ in range(100_000)]
+        blocks = [bytes(1000) for _ in range(200_000)]
         last.append(blocks[-1])  # behind free memory, which the C library then keeps
         return anonymous_mib()
 
     monkeypatch.setattr(jobs, "_LONG_S", 0.0)
+    _trim()(0)  # or the blocks would lie in memory that earlier tests have freed
     before = anonymous_mib()
     interface.submit(work)
     interface.run_until(lambda: len(results(interface)) == 1)
     ((_name, most),) = results(interface)
-    assert most - before > 80
+    assert most - before > 120
     interface.posted.get(timeout=10)()
     interface.submit(lambda _progress: None)  # runs after memory was given back
     interface.run_until(lambda: len(results(interface)) == 2)
-    assert anonymous_mib() - before < 40
+    assert anonymous_mib() - before < 60
 
 
 def anonymous_mib() -> float:
