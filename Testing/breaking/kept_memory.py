@@ -5,17 +5,18 @@ Pages of files, mostly the code of libraries, do not count: the system drops the
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import re
 import signal
 from pathlib import Path
 
+from oncotrack.background.jobs import give_memory_back
+
 
 def kept_mib() -> float:
     """Return the memory that this process keeps."""
     gc.collect()
-    ctypes.CDLL(None).malloc_trim(0)
+    give_memory_back()
     return int(re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from oncotrack.datasets.measured_visits import MeasuredLesion, MeasuredVisits, measured_phantoms
 from oncotrack.errors import InputError
+from oncotrack.evaluation.kept_parts import KeptParts
 from oncotrack.evaluation.measured_follow_up import CARRIED, COPIED, ELLIPSOID, evaluate_measured_follow_up
 from oncotrack.findings.finding import Kind, Observation
 from oncotrack.findings.packed_mask import PackedMask
@@ -62,8 +63,13 @@ def visits() -> MeasuredVisits:
     return MeasuredVisits("made", before, after, (MeasuredLesion("L 1", seen, lesion, new),))
 
 
+def made(*pairs: MeasuredVisits):
+    """Return the pairs as their names and makers."""
+    return [(each.name, lambda each=each: each) for each in pairs]
+
+
 def test_a_grown_lesion_is_measured_better_than_by_copying(visits):
-    result = evaluate_measured_follow_up(Exact(), [visits])
+    result = evaluate_measured_follow_up(Exact(), made(visits))
     assert (result["pairs"], result["lesions"], result["accepted"], result["not_measured"]) == (1, 1, 1, [])
     assert [result[way]["long_axis_right"] for way in (CARRIED, COPIED, ELLIPSOID)] == [100, 0, 0]
     assert [result[way]["volume_right"] for way in (CARRIED, COPIED, ELLIPSOID)] == [100, 0, 0]
@@ -74,13 +80,33 @@ def test_a_grown_lesion_is_measured_better_than_by_copying(visits):
 def test_a_pair_that_cannot_be_registered_is_left_out_and_named(visits):
     noise = np.random.default_rng(3).normal(-900, 20, GRID.shape).astype(np.int16)
     elsewhere = Volume(noise, GRID, "air", "CT")
-    result = evaluate_measured_follow_up(Exact(), [replace(visits, name="elsewhere", followup=elsewhere), visits])
+    result = evaluate_measured_follow_up(Exact(), made(replace(visits, name="elsewhere", followup=elsewhere), visits))
     assert (result["pairs"], result["accepted"], result["not_registered"]) == (1, 1, ["elsewhere"])
+
+
+def test_an_interrupted_evaluation_goes_on_where_it_was_ended(visits, tmp_path):
+    file = tmp_path / "parts" / "done.jsonl"
+    whole = evaluate_measured_follow_up(Exact(), made(visits), kept=KeptParts(file, "pairs"))
+    with file.open("a") as parts:
+        parts.write('["half", {"lesions"')  # killed while it was writing
+
+    def never():
+        raise AssertionError("a part that is kept is not made again")
+
+    empty = [("made", never), ("without lesions", lambda: None)]
+    again = evaluate_measured_follow_up(Lost(), empty, kept=KeptParts(file, "pairs"))
+    assert again == whole
+    assert KeptParts(file, "pairs").part("without lesions", never) is None
+    with pytest.raises(InputError, match=r"done\.jsonl holds parts of another evaluation \(pairs\)"):
+        KeptParts(file, "courses")
+    (tmp_path / "table.csv").write_text("a,b\n")
+    with pytest.raises(InputError, match="holds no parts of an evaluation"):
+        KeptParts(tmp_path / "table.csv", "pairs")
 
 
 def test_matches_that_no_reader_would_accept_do_not_count(visits):
     with pytest.raises(InputError, match="No match was found"):
-        evaluate_measured_follow_up(Lost(), [visits])
+        evaluate_measured_follow_up(Lost(), made(visits))
 
 
 def test_synthetic_patients_come_with_masks_and_diameters_at_both_visits(monkeypatch):
@@ -90,7 +116,8 @@ def test_synthetic_patients_come_with_masks_and_diameters_at_both_visits(monkeyp
         return make_patient(seed, visits, size=size, spacing=spacing)
 
     monkeypatch.setattr("oncotrack.datasets.measured_visits.make_patient", coarse)
-    (visits,) = measured_phantoms(1_000_322, 1)
+    ((_name, make),) = measured_phantoms(1_000_322, 1)
+    visits = make()
     assert len(visits.lesions) >= 5
     for lesion in visits.lesions:
         before: Observation = lesion.before

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from oncotrack.background import jobs
-from oncotrack.background.jobs import Worker, _trim
+from oncotrack.background.jobs import Worker, give_memory_back
 from oncotrack.errors import Cancelled, InputError
 
 
@@ -122,7 +122,7 @@ def test_an_idle_worker_keeps_nothing_of_its_last_job(interface):
     assert kept() is None and not interface.worker.is_busy
 
 
-@pytest.mark.skipif(_trim() is None, reason="the C library cannot give memory back")
+@pytest.mark.skipif(not give_memory_back(), reason="the C library cannot give memory back")
 def test_memory_that_long_work_has_freed_is_given_back(interface, monkeypatch):
     last = []
 
@@ -132,7 +132,7 @@ def test_memory_that_long_work_has_freed_is_given_back(interface, monkeypatch):
         return anonymous_mib()
 
     monkeypatch.setattr(jobs, "_LONG_S", 0.0)
-    _trim()(0)  # or the blocks would lie in memory that earlier tests have freed
+    give_memory_back()  # or the blocks would lie in memory that earlier tests have freed
     before = anonymous_mib()
     interface.submit(work)
     interface.run_until(lambda: len(results(interface)) == 1)

@@ -9,7 +9,8 @@ from oncotrack.datasets.node_chains import chain, thick_slices
 from oncotrack.datasets.node_scans import chain_scan
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
-from oncotrack.phantom.insert import Implant, insert
+from oncotrack.phantom.implants import Implant
+from oncotrack.phantom.insert import insert
 
 
 def test_the_nodes_of_a_chain_touch_and_lie_in_fat():

@@ -14,7 +14,7 @@ from oncotrack.images.files import load
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import insert, warp
-from oncotrack.phantom.insert import Implant
+from oncotrack.phantom.implants import Implant, beside_vessel
 from oncotrack.phantom.motion import Identity
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -58,6 +58,37 @@ def test_random_nodes_go_into_fat(scan):
     found = truth.visits[0].instances
     assert len(found) == 3
     assert len(truth.findings()) == 3
+
+
+def fat_with_vessel() -> Volume:
+    """Fat with a vessel of 6 mm along S at R 0, A 0, and an organ from A 22 mm on."""
+    geometry = Geometry((60, 60, 30), (1.0, 1.0, 2.0), (30, 30, -30), np.diag([-1.0, -1, 1]))
+    k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
+    ras = geometry.to_ras(np.stack([i, j, k], -1))
+    hu = np.where(np.hypot(ras[..., 0], ras[..., 1]) < 3, 150, -100)
+    return Volume(np.where(ras[..., 1] > 22, 60, hu).astype(np.int16), geometry, "fat", "CT")
+
+
+@pytest.mark.parametrize("radius", [3.0, 5.0])
+def test_a_node_is_moved_until_it_touches_the_vessel_and_does_not_cover_it(radius):
+    at = beside_vessel(fat_with_vessel(), np.array([10.0, 2.0, 0.0]), radius)
+    from_vessel = np.hypot(at[0], at[1]) - 3
+    assert 0.6 * radius < from_vessel < radius + 1 and at[0] > 0 and abs(at[2]) < 2
+
+
+def test_a_node_beside_an_organ_alone_stays_where_it_is():
+    at = np.array([20.0, 16.0, 0.0])  # the organ is nearer than the vessel
+    away = beside_vessel(fat_with_vessel(), at, 4.0)
+    assert away[1] < 22 - 0.7 * 4 and np.hypot(*away[:2]) < 12
+    scan = fat_with_vessel()
+    scan.array[np.abs(scan.array - 150) < 1] = -100
+    assert np.array_equal(beside_vessel(scan, at, 4.0), at)
+
+
+def test_random_nodes_are_beside_vessels_where_asked():
+    _, truth = insert(fat_with_vessel(), 3, seed=2, small=1.0, beside_vessels=1.0)
+    for node in truth.visits[0].instances:
+        assert np.hypot(*node.centre[:2]) < 3 + 0.5 * node.long_axis.length_mm + 2
 
 
 def test_warp_by_nothing_changes_nothing(scan):

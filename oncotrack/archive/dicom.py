@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,9 +42,7 @@ def export(found: FindingList, series: Sequence[Series], plan: Plan, folder: Pat
         if any(observation.is_there for finding in found for observation in finding.observations.values()):
             choice = Choice(plan.reports, plan.segmentations, with_proposals=True, criteria=plan.criteria)
             scans = assign(found.time_points, series)
-            with warnings.catch_warnings():  # of highdicom, on names of patients that lack a caret
-                warnings.filterwarnings("ignore", message=".*person name")
-                result = export_findings(found.time_points, found.findings, scans, choice, earlier, progress)
+            result = export_findings(found.time_points, found.findings, scans, choice, earlier, progress)
             save(result.objects, temporary)
         temporary.rename(folder)
     except OSError as error:

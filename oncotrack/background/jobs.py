@@ -216,7 +216,7 @@ class Worker:
     def _loop(self) -> None:
         while (job := self._queue.get()) is not None:
             if job == "tidy":
-                _give_memory_back()
+                give_memory_back()
                 continue
             self._running, started = job, time.monotonic()
             job._run(self._post)
@@ -239,10 +239,17 @@ class Worker:
             self._start()
 
 
-def _give_memory_back() -> None:
-    """Give free memory back to the system: the C library of Linux would keep hundreds of MB that a network has used."""
+def give_memory_back() -> bool:
+    """Give free memory back to the system: the C library of Linux would keep hundreds of MB that a network has used.
+
+    Returns
+    -------
+    bool
+        Whether the C library can do it.
+    """
     if (trim := _trim()) is not None:
         trim(0)
+    return trim is not None
 
 
 @functools.cache

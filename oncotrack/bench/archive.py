@@ -28,6 +28,7 @@ from oncotrack.phantom import make_patient
 from oncotrack.phantom.dicom_series import write_series
 
 PARTS = ("run", "index", "many")
+RIVALS = ("loop", "xargs")
 _SIZE = (128, 128, 60)  # voxels of 3 x 3 x 5 mm, 300 of the trunk's 500 mm, so that the visits of a patient overlap
 _COUNTS = (60, 600, 6000)
 _SERIES_FILES = 100
@@ -58,6 +59,7 @@ def bench_archive(
     parts: tuple[str, ...] = PARTS,
     workers: int = 2,
     detector: str = "fatblobs",
+    rivals: tuple[str, ...] = RIVALS,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Measure runs over a cohort of synthetic patients with two visits, the index, and the cost of many patients.
@@ -74,6 +76,8 @@ def bench_archive(
         Dask workers, and processes of ``xargs``.
     detector : str
         Detector of the runs; following uses the ensemble.
+    rivals : tuple of str
+        Which of `RIVALS` are timed next to Dask.
     progress : Progress
         Called before each part.
 
@@ -90,7 +94,7 @@ def bench_archive(
     with tempfile.TemporaryDirectory(prefix="oncotrack-bench-") as name:
         folder = Path(name)
         if "run" in parts:
-            result["run"] = _runs(folder, patients, workers, detector, progress)
+            result["run"] = _runs(folder, patients, workers, detector, rivals, progress)
         if "index" in parts:
             result["index"] = _index(folder, files, progress)
     if "many" in parts:
@@ -102,7 +106,9 @@ def bench_archive(
     return result
 
 
-def _runs(folder: Path, patients: int, workers: int, detector: str, progress: Progress) -> dict[str, Any]:
+def _runs(
+    folder: Path, patients: int, workers: int, detector: str, rivals: tuple[str, ...], progress: Progress
+) -> dict[str, Any]:
     for number in range(patients):
         progress(0.3 * number / patients, f"Making patient {number + 1} of {patients}")
         made = make_patient(number, visits=2, size=_SIZE)
@@ -133,7 +139,7 @@ def _runs(folder: Path, patients: int, workers: int, detector: str, progress: Pr
         _call(command, environment, "\n".join(names))
 
     result: dict[str, Any] = {}
-    ways: tuple[Callable[[Path], None], ...] = (dask, loop, xargs)
+    ways: list[Callable[[Path], None]] = [dask, *(way for way in (loop, xargs) if way.__name__ in rivals)]
     for number, way in enumerate(ways):
         progress(0.3 + 0.4 * number / len(ways), f"{len(names)} patients: {way.__name__}")
         shutil.rmtree(folder / "registrations", ignore_errors=True)

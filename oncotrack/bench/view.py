@@ -52,6 +52,15 @@ _WATCH = """document.querySelectorAll('.layout-grid-item').forEach(view => {
   window.pictures = window.pictures || {};
   view.addEventListener('load', () => { window.pictures[name] = (window.pictures[name] || 0) + 1; }, true);
 });"""
+_WATCH_KEY = """done => {
+  const isDone = new Function(`return ${done}`);
+  window.took = null;
+  window.addEventListener('keydown', () => {
+    const started = performance.now();
+    const look = () => { if (isDone()) window.took = performance.now() - started; else setTimeout(look, 2); };
+    look();
+  }, {once: true, capture: true});
+}"""
 _CURRENT = "trame.state.get('findings').find(row => row.is_current)"
 
 
@@ -75,7 +84,7 @@ def bench_view(progress: Progress = silent) -> dict[str, Any]:
         `usable_seconds` (from the command until the page can be clicked and shows both scans), `registered_seconds`,
         `scroll_seconds` and `click_seconds` (medians, with all values), `open_seconds_8`, `next_seconds_8`,
         `accept_seconds_80` and so on (opening, and medians of going on, accepting and filtering in lists of 8, 80 and 1,000
-        findings), `scroll_seconds_three` (as `scroll_seconds`, with three visits side by side), `server_mib` (its largest
+        findings, the keys timed on the page), `scroll_seconds_three` (as `scroll_seconds`, with three visits side by side), `server_mib` (its largest
         memory with two scans).
 
     Raises
@@ -263,13 +272,8 @@ def _act(page: Any, action: str) -> float:
     if action == "accept":
         _go_on(page)
         page.wait_for_timeout(600)
-        current = page.evaluate(f"{_CURRENT}.uid")
-        started = time.perf_counter()
-        page.keyboard.press("a")
-        page.wait_for_function(
-            "current => trame.state.get('findings').find(row => row.uid === current)?.state === 'accepted'", arg=current
-        )
-        return time.perf_counter() - started
+        label = page.evaluate(f"{_CURRENT}.label")
+        return _press(page, "a", f"""document.querySelector("[data-finding='{label}']").dataset.state === 'accepted'""")
     rows = "document.querySelectorAll('[data-finding]')"
     accepted = "trame.state.get('findings').filter(row => row.state === 'accepted')"
     started = time.perf_counter()
@@ -283,13 +287,16 @@ def _act(page: Any, action: str) -> float:
 
 def _go_on(page: Any) -> float:
     """Measure the seconds from the key of the next finding to its row on the page."""
-    current = page.evaluate(f"{_CURRENT}?.uid ?? ''")
-    started = time.perf_counter()
-    page.keyboard.press("n")
-    page.wait_for_function(
-        f"current => !!document.querySelector('.finding.current') && {_CURRENT}?.uid !== current", arg=current
-    )
-    return time.perf_counter() - started
+    shown = "(document.querySelector('.finding.current')?.dataset.finding ?? '')"
+    return _press(page, "n", f"{shown} && {shown} !== {json.dumps(page.evaluate(shown))}")
+
+
+def _press(page: Any, key: str, done: str) -> float:
+    """Measure on the page the seconds from a key to when a JavaScript expression is true."""
+    page.evaluate(_WATCH_KEY, done)
+    page.keyboard.press(key)
+    page.wait_for_function("window.took !== null")
+    return page.evaluate("window.took") / 1000
 
 
 def _series(name: str, values: list[float]) -> dict[str, Any]:

@@ -6,8 +6,9 @@ The scans are of synthetic patients, or made of real CTs with inserted lesions.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -102,8 +103,12 @@ class MeasuredCourse:
     targets: tuple[TargetTruth, ...]
 
 
-def measured_courses(first: int, count: int, visits: int = 5) -> Iterator[MeasuredCourse]:
-    """Yield synthetic patients with several visits and at most five target lesions, two in an organ, the largest first.
+def measured_courses(
+    first: int, count: int, visits: int = 5
+) -> Iterator[tuple[str, Callable[[], MeasuredCourse | None]]]:
+    """Yield names and makers of synthetic patients with several visits; None where there is no target lesion.
+
+    They have at most five target lesions, two in an organ, the largest first.
 
     Parameters
     ----------
@@ -112,10 +117,15 @@ def measured_courses(first: int, count: int, visits: int = 5) -> Iterator[Measur
     visits : int
         Scans of each.
     """
-    for seed in range(first, first + count):
+
+    def make(seed: int) -> MeasuredCourse | None:
         patient = _patient(seed, visits)
-        if targets := tuple(_targets(patient)):
-            yield MeasuredCourse(f"phantom {seed}", tuple(visit.image for visit in patient.visits), targets)
+        targets = tuple(_targets(patient))
+        scans = tuple(visit.image for visit in patient.visits)
+        return MeasuredCourse(f"phantom {seed}", scans, targets) if targets else None
+
+    for seed in range(first, first + count):
+        yield f"phantom {seed}", partial(make, seed)
 
 
 def _patient(seed: int, visits: int) -> Patient:
@@ -176,24 +186,33 @@ def _has_one_match(deposit: Deposit) -> bool:
     return not ({"merges", "splits"} & set(deposit.fates) or deposit.parent or deposit.merged_into)
 
 
-def measured_phantoms(first: int, count: int) -> Iterator[MeasuredVisits]:
-    """Yield synthetic patients whose lesions grew, shrank or stayed; motion, contrast phase and scanner differ.
+def measured_phantoms(first: int, count: int) -> Iterator[tuple[str, Callable[[], MeasuredVisits | None]]]:
+    """Yield names and makers of synthetic patients whose lesions grew, shrank or stayed; None where both visits show none.
+
+    Motion, contrast phase and scanner differ.
 
     Parameters
     ----------
     first, count : int
         First seed, and number of patients.
     """
-    for seed in range(first, first + count):
+
+    def make(seed: int) -> MeasuredVisits | None:
         patient = _patient(seed, 2)
         lesions = tuple(_lesions(patient))
-        if lesions:
-            baseline, followup = (visit.image for visit in patient.visits)
-            yield MeasuredVisits(f"phantom {seed}", baseline, followup, lesions)
+        baseline, followup = (visit.image for visit in patient.visits)
+        return MeasuredVisits(f"phantom {seed}", baseline, followup, lesions) if lesions else None
+
+    for seed in range(first, first + count):
+        yield f"phantom {seed}", partial(make, seed)
 
 
-def measured_insertions(scans: Sequence[Path], first: int, count: int) -> Iterator[MeasuredVisits]:
-    """Yield pairs made of real CTs with inserted lesions that grew, shrank or stayed; see `warped_visits.insertions`.
+def measured_insertions(
+    scans: Sequence[Path], first: int, count: int
+) -> Iterator[tuple[str, Callable[[], MeasuredVisits | None]]]:
+    """Yield names and makers of pairs made of real CTs with inserted lesions that grew, shrank or stayed.
+
+    See `warped_visits.insertions`; None where both visits show no lesion.
 
     Parameters
     ----------
@@ -203,12 +222,16 @@ def measured_insertions(scans: Sequence[Path], first: int, count: int) -> Iterat
         First seed, and number of pairs.
     """
     volumes = read_cts(scans)
-    for seed in range(first, first + count):
-        volume = volumes[seed % len(volumes)]
+
+    def make(seed: int, volume: Volume) -> MeasuredVisits | None:
         made = insertions(volume, seed, np.random.default_rng([seed, 12]))
         _image, truth = warp(made.masks[1], motion=made.motion, masks=made.masks[1])
-        if lesions := tuple(_inserted(made, truth.visits[1])):
-            yield MeasuredVisits(made.name, *made.scans, lesions)
+        lesions = tuple(_inserted(made, truth.visits[1]))
+        return MeasuredVisits(made.name, *made.scans, lesions) if lesions else None
+
+    for seed in range(first, first + count):
+        volume = volumes[seed % len(volumes)]
+        yield f"{volume.name} {seed}", partial(make, seed, volume)
 
 
 def _inserted(made: Insertions, moved: VisitTruth) -> Iterator[MeasuredLesion]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from oncotrack.findings.finding import point
 from oncotrack.images.volume import Volume
-from oncotrack.phantom.insert import Implant
+from oncotrack.phantom.implants import Implant
 from oncotrack.phantom.statistics import node_size
 
 THICKNESS_MM = (2.0, 3.0, 4.0, 5.0)

@@ -19,13 +19,15 @@ from oncotrack.detection.ct_slices import LNSlices
 from oncotrack.findings.finding import Kind
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import insert, make_patient
-from oncotrack.phantom.insert import random_nodes
+from oncotrack.phantom.implants import random_nodes
 from oncotrack.phantom.tissues import Phase
 from oncotrack.phantom.truth import VisitTruth
 
 HELD_OUT = 1_000_000
 """Seeds from here on are for validation (`HELD_OUT`) and test (`TEST`)."""
 TEST = 2_000_000
+BESIDE_VESSELS = 0.6
+"""Share of the nodes inserted for training that touch a vessel; those of the held-out sets lie anywhere in the fat."""
 LEAST_SHORT_MM = 3.0
 """Nodes with a smaller short axis are drawn but are not part of the ground truth."""
 LEAST_SHORT_MM_IN_MR = 5.0
@@ -47,19 +49,24 @@ def phantom_scan(seed: int, device: str = "cpu") -> Case:
     return _case(f"phantom {seed}", visit.image, visit.truth, "phantom truth")
 
 
-def inserted_scan(volume: Volume, seed: int, count: int | None = None, *, is_nodal: bool = False) -> Case:
+def inserted_scan(
+    volume: Volume, seed: int, count: int | None = None, *, is_nodal: bool = False, beside_vessels: float = 0.0
+) -> Case:
     """Insert 8 to 24 nodes (or `count`), half of them small, into the fat of a real CT; its own nodes are not labelled.
 
     With `is_nodal` they lie only in the deep fat, where lymph nodes lie, and have the attenuation of nodes in the
-    contrast phase of the scan; otherwise in any fat, subcutaneous fat too, and as in the portal venous phase.
+    contrast phase of the scan; otherwise in any fat, subcutaneous fat too, and as in the portal venous phase. The share
+    `beside_vessels` of them is moved to the nearest vessel.
     """
     rng = np.random.default_rng([seed, 8])
     count = int(rng.integers(8, 25)) if count is None else count
     if is_nodal:
         where, phase = _nodal_fat(volume)
-        image, truth = insert(volume, count, seed, small=0.5, where=where, phase=phase.value)
+        image, truth = insert(
+            volume, count, seed, small=0.5, where=where, phase=phase.value, beside_vessels=beside_vessels
+        )
     else:
-        image, truth = insert(volume, count, seed, small=0.5)
+        image, truth = insert(volume, count, seed, small=0.5, beside_vessels=beside_vessels)
     return replace(_case(f"{volume.name} with nodes {seed}", image, truth.visits[0], "inserted"), is_complete=False)
 
 

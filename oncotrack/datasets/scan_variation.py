@@ -9,7 +9,7 @@ from scipy.ndimage import gaussian_filter
 
 from oncotrack.datasets.case import Case
 from oncotrack.datasets.node_chains import THICKNESS_MM, thick_slices
-from oncotrack.datasets.node_scans import inserted_scan
+from oncotrack.datasets.node_scans import BESIDE_VESSELS, inserted_scan
 from oncotrack.images.volume import Volume
 
 _VARIED = 0.7  # share of the scans that each variation changes
@@ -25,7 +25,7 @@ def varied_scan(volume: Volume, seed: int) -> Case:
     rng = np.random.default_rng([seed, 12])
     if rng.random() < _VARIED:
         volume = thick_slices(volume, float(rng.choice(THICKNESS_MM)))
-    case = inserted_scan(volume, seed, is_nodal=True)
+    case = inserted_scan(volume, seed, is_nodal=True, beside_vessels=BESIDE_VESSELS)
     images = {key: _rendered(image, rng) for key, image in case.images.items()}
     return replace(case, images=images)
 

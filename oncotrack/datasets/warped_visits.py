@@ -33,7 +33,8 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.networks.threads import one_thread_per_operation
 from oncotrack.phantom import insert, warp
-from oncotrack.phantom.insert import Implant, warp_lattice
+from oncotrack.phantom.implants import Implant
+from oncotrack.phantom.insert import warp_lattice
 from oncotrack.phantom.motion import Flow, body_velocity, limit_speed, map_points
 from oncotrack.phantom.tissues import INSTANCE
 from oncotrack.phantom.truth import Instance

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -124,7 +125,9 @@ def export(
         part(0.0, f"Reading the headers of {visit.time_point.label}")
         images = SourceImages.of(scans[visit.time_point.id])
         seen = _seen(findings, visit, choice, left_out)
-        found, missed = _objects(seen, visit, images, choice, response, predecessors, part)
+        with warnings.catch_warnings():  # of highdicom, on names of patients that lack a caret
+            warnings.filterwarnings("ignore", message=".*person name")
+            found, missed = _objects(seen, visit, images, choice, response, predecessors, part)
         objects += found
         left_out += missed
     if not objects:

@@ -19,7 +19,7 @@ from scipy.optimize import minimize
 from scipy.stats import rankdata
 
 from oncotrack.background.jobs import Progress, silent
-from oncotrack.datasets.node_scans import inserted_scan
+from oncotrack.datasets.node_scans import BESIDE_VESSELS, inserted_scan
 from oncotrack.detection.anatomy.anatomy import Anatomy
 from oncotrack.detection.ct_node_mask import NodePatch
 from oncotrack.detection.ct_slices import LNSlices
@@ -152,7 +152,7 @@ def _structures(volume: Volume, scans: int) -> tuple[np.ndarray, np.ndarray]:
     for track in FatBlobDetector().tracks(slices, anatomy):
         real += _described(track, slices, anatomy, noise)
     for seed in range(scans):
-        case = inserted_scan(volume, seed, is_nodal=True)
+        case = inserted_scan(volume, seed, is_nodal=True, beside_vessels=BESIDE_VESSELS)
         ((key, image),) = case.images.items()
         slices = LNSlices(image)
         for node in case.truth:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date, timedelta
 from typing import Any
 
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.measured_visits import MeasuredCourse, TargetTruth
 from oncotrack.errors import InputError, RegistrationError
+from oncotrack.evaluation.kept_parts import KeptParts
 from oncotrack.findings.finding import Observation, Point, Role
 from oncotrack.followup.match_lesions import match_all
 from oncotrack.followup.measure import measure_match
@@ -19,10 +20,16 @@ from oncotrack.response.course import Course, Lesion, Reading, Seen, Visit
 from oncotrack.response.result import respond
 
 _START, _WEEKS = date(2026, 1, 1), 8
+_NOT_REGISTERED = "not registered"
 
 
 def evaluate_measured_courses(
-    tracker: Tracker, courses: Iterable[MeasuredCourse], *, count: int = 0, progress: Progress = silent
+    tracker: Tracker,
+    courses: Iterable[tuple[str, Callable[[], MeasuredCourse | None]]],
+    *,
+    count: int = 0,
+    kept: KeptParts | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Measure the target lesions of every course at every visit, and compare the responses with those of the truth.
 
@@ -33,10 +40,12 @@ def evaluate_measured_courses(
     ----------
     tracker : Tracker
         The method that finds the lesions.
-    courses : iterable of MeasuredCourse
-        Scans and true target lesions.
+    courses : iterable of (str, callable)
+        Names, and functions that return scans and true target lesions, or None where there are none.
     count : int
         Number of courses, for the progress; 0 if unknown.
+    kept : KeptParts, optional
+        Where the courses that are done are kept.
     progress : Progress
         Called before each course.
 
@@ -51,49 +60,54 @@ def evaluate_measured_courses(
     InputError
         No course could be used.
     """
-    visits, agreeing, same_best, used = 0, 0, 0, 0
-    differences, unregistered, counted = [], [], Counter()
-    for course in courses:
-        progress(used / max(count, used + 1), course.name)
-        try:
-            measured = _measured(tracker, course)
-        except RegistrationError:
-            unregistered.append(course.name)
-            continue
-        used += 1
-        truth = respond(_course(course, [target.readings for target in course.targets]))
-        found = respond(_course(course, measured))
-        same_best += truth.best.response is found.best.response
-        for true, ours in zip(truth.visits, found.visits, strict=True):
-            visits += 1
-            counted[true.overall.response.value] += 1
-            if true.overall.response is ours.overall.response:
-                agreeing += 1
-                continue
-            differences.append(
-                {
-                    "course": course.name,
-                    "visit": true.visit.label,
-                    "truth": true.overall.response.value,
-                    "measured": ours.overall.response.value,
-                    "true_sum_mm": true.target.total.mm,
-                    "measured_sum_mm": ours.target.total.mm,
-                    "why_truth": true.target.verdict.why,
-                    "why_measured": ours.target.verdict.why,
-                }
-            )
+    kept, used, unregistered = kept or KeptParts(), [], []
+    for n, (name, make) in enumerate(courses):
+        progress(n / max(count, n + 1), name)
+        compared = kept.part(name, lambda make=make: _compared(tracker, make()))
+        if compared == _NOT_REGISTERED:
+            unregistered.append(name)
+        elif compared:
+            used.append(compared)
     if not used:
         raise InputError("There is no course with a target lesion whose scans could be registered.")
+    visits = [visit for course in used for visit in course["visits"]]
+    differences = [visit for visit in visits if visit["truth"] != visit["measured"]]
     return {
         "task": "measured courses",
-        "courses": used,
-        "visits": visits,
-        "visits_agree": 100 * agreeing / visits,
-        "courses_agree": 100 * same_best / used,
-        "true_responses": dict(counted),
+        "courses": len(used),
+        "visits": len(visits),
+        "visits_agree": 100 * (1 - len(differences) / len(visits)),
+        "courses_agree": 100 * sum(course["is_best_same"] for course in used) / len(used),
+        "true_responses": dict(Counter(visit["truth"] for visit in visits)),
         "differences": differences,
         "not_registered": unregistered,
     }
+
+
+def _compared(tracker: Tracker, course: MeasuredCourse | None) -> Any:
+    """Return the responses of a course beside the true ones, `_NOT_REGISTERED`, or None without target lesions."""
+    if course is None:
+        return None
+    try:
+        measured = _measured(tracker, course)
+    except RegistrationError:
+        return _NOT_REGISTERED
+    truth = respond(_course(course, [target.readings for target in course.targets]))
+    found = respond(_course(course, measured))
+    visits = [
+        {
+            "course": course.name,
+            "visit": true.visit.label,
+            "truth": true.overall.response.value,
+            "measured": ours.overall.response.value,
+            "true_sum_mm": true.target.total.mm,
+            "measured_sum_mm": ours.target.total.mm,
+            "why_truth": true.target.verdict.why,
+            "why_measured": ours.target.verdict.why,
+        }
+        for true, ours in zip(truth.visits, found.visits, strict=True)
+    ]
+    return {"visits": visits, "is_best_same": truth.best.response is found.best.response}
 
 
 def _measured(tracker: Tracker, course: MeasuredCourse) -> list[list[Reading]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy as np
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.measured_visits import MeasuredLesion, MeasuredVisits
 from oncotrack.errors import InputError, RegistrationError
+from oncotrack.evaluation.kept_parts import KeptParts
 from oncotrack.evaluation.masks import dice
 from oncotrack.evaluation.statistics import bootstrap_interval
 from oncotrack.followup.match_lesions import match_all
@@ -24,6 +25,7 @@ from oncotrack.images.volume import Volume
 LONG_MM, LONG_PERCENT, VOLUME_PERCENT, DICE_PERCENT = 2.0, 10.0, 20.0, 85.0
 """A long axis is right within the larger of the first two, a volume within the third; a mask is good from the last one."""
 CARRIED, COPIED, ELLIPSOID = "carried mask", "baseline copied", "ellipsoid"
+_NOT_REGISTERED = "not registered"
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,12 @@ class _Row:
 
 
 def evaluate_measured_follow_up(
-    tracker: Tracker, pairs: Iterable[MeasuredVisits], *, count: int = 0, progress: Progress = silent
+    tracker: Tracker,
+    pairs: Iterable[tuple[str, Callable[[], MeasuredVisits | None]]],
+    *,
+    count: int = 0,
+    kept: KeptParts | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Match every lesion, measure it at the follow-up, and compare with the truth.
 
@@ -57,10 +64,12 @@ def evaluate_measured_follow_up(
     ----------
     tracker : Tracker
         The method that finds the lesions.
-    pairs : iterable of MeasuredVisits
-        Two scans each, with the true masks.
+    pairs : iterable of (str, callable)
+        Names, and functions that return two scans with the true masks, or None where there is no lesion.
     count : int
         Number of pairs, for the progress; 0 if unknown.
+    kept : KeptParts, optional
+        Where the pairs that are done are kept.
     progress : Progress
         Called before each pair.
 
@@ -75,50 +84,60 @@ def evaluate_measured_follow_up(
     InputError
         No match was accepted.
     """
-    rows: dict[str, list[_Row]] = {CARRIED: [], COPIED: [], ELLIPSOID: []}
-    used, lesions, failed, matching = 0, 0, [], []
-    unregistered: list[str] = []
-    for visits in pairs:
-        done = used + len(unregistered)
-        progress(done / max(count, done + 1), visits.name)
-        pair = ScanPair(visits.baseline, visits.followup, cache=False)
-        try:
-            prepare(tracker, pair)
-        except RegistrationError:
-            unregistered.append(visits.name)
-            continue
-        used += 1
-        starts = [(each.before.centre, each.before.radius_mm or 10.0) for each in visits.lesions]
-        started = time.perf_counter()
-        matches = match_all(tracker, pair, starts)
-        matching.append((time.perf_counter() - started) / len(starts))
-        lesions += len(starts)
-        for lesion, match in zip(visits.lesions, matches, strict=True):
-            if not _is_accepted(match, lesion):
-                continue
-            try:
-                rows[CARRIED].append(_carried(visits, pair, lesion, match))
-            except InputError as error:
-                failed.append({"patient": visits.name, "lesion": lesion.name, "error": str(error)})
-                continue
-            for name, shape in _RIVALS.items():
-                rows[name].append(_row(visits, lesion, *shape(lesion, match, visits.followup.geometry)))
+    kept, done, unregistered = kept or KeptParts(), [], []
+    for n, (name, make) in enumerate(pairs):
+        progress(n / max(count, n + 1), name)
+        measured = kept.part(name, lambda make=make: _measured(tracker, make()))
+        if measured == _NOT_REGISTERED:
+            unregistered.append(name)
+        elif measured:
+            done.append(measured)
+    rows = {name: [_Row(**row) for each in done for row in each["rows"][name]] for name in (CARRIED, *_RIVALS)}
+    failed = [failure for each in done for failure in each["failed"]]
     if not rows[CARRIED]:
         raise InputError("No match was found that a reader would accept.")
     return {
         "task": "measured follow-up",
-        "pairs": used,
-        "lesions": lesions,
+        "pairs": len(done),
+        "lesions": sum(each["lesions"] for each in done),
         "accepted": len(rows[CARRIED]) + len(failed),
         "not_measured": failed,
         "not_registered": unregistered,
         **{name: _summary(found) for name, found in rows.items()},
         "seconds": {
-            "match": float(np.median(matching)),
+            "match": float(np.median([each["match_seconds"] for each in done])),
             "measure": float(np.median([row.seconds for row in rows[CARRIED]])),
         },
         "per_lesion": [vars(row) for row in rows[CARRIED]],
     }
+
+
+def _measured(tracker: Tracker, visits: MeasuredVisits | None) -> Any:
+    """Return the measurements of a pair as rows, `_NOT_REGISTERED`, or None without lesions."""
+    if visits is None:
+        return None
+    pair = ScanPair(visits.baseline, visits.followup, cache=False)
+    try:
+        prepare(tracker, pair)
+    except RegistrationError:
+        return _NOT_REGISTERED
+    starts = [(each.before.centre, each.before.radius_mm or 10.0) for each in visits.lesions]
+    started = time.perf_counter()
+    matches = match_all(tracker, pair, starts)
+    seconds = (time.perf_counter() - started) / len(starts)
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in (CARRIED, *_RIVALS)}
+    failed = []
+    for lesion, match in zip(visits.lesions, matches, strict=True):
+        if not _is_accepted(match, lesion):
+            continue
+        try:
+            rows[CARRIED].append(asdict(_carried(visits, pair, lesion, match)))
+        except InputError as error:
+            failed.append({"patient": visits.name, "lesion": lesion.name, "error": str(error)})
+            continue
+        for name, shape in _RIVALS.items():
+            rows[name].append(asdict(_row(visits, lesion, *shape(lesion, match, visits.followup.geometry))))
+    return {"lesions": len(starts), "match_seconds": seconds, "failed": failed, "rows": rows}
 
 
 def _is_accepted(match: Match, lesion: MeasuredLesion) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -16,47 +15,13 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import measure_masks
 from oncotrack.networks.threads import one_thread_per_operation
-from oncotrack.phantom.layers import Block
+from oncotrack.phantom.implants import Implant, around, random_nodes
 from oncotrack.phantom.lumps import centre_lump, make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limit_speed
-from oncotrack.phantom.statistics import node_size, small_node_size
 from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth
 
 WARP_LATTICE_MM = 10.0
-
-
-@dataclass(frozen=True)
-class Implant:
-    """A node or lesion to insert into a real CT.
-
-    Parameters
-    ----------
-    centre : (3,) float
-        RAS mm.
-    long_mm, short_mm, tall_mm : float
-        Axes of the middle axial section and extent along S, mm.
-    kind : Kind
-        Lymph node or lesion.
-    site : str
-        Anatomical site for the truth.
-    tissue : str
-        A key of `tissues.TISSUES`.
-    hu : float, optional
-        Mean HU; that of `tissue` in the scan's phase when missing.
-    shape : int, optional
-        Seed of the surface's bumps: implants of the same shape and other sizes are one lesion at several visits.
-    """
-
-    centre: tuple[float, float, float]
-    long_mm: float
-    short_mm: float
-    tall_mm: float
-    kind: Kind = Kind.LYMPH_NODE
-    site: str = "inserted"
-    tissue: str = "node"
-    hu: float | None = None
-    shape: int | None = None
 
 
 def insert(
@@ -67,6 +32,7 @@ def insert(
     phase: str = "portal",
     small: float = 0.0,
     where: Volume | None = None,
+    beside_vessels: float = 0.0,
 ) -> tuple[Volume, Truth]:
     """Insert nodes or lesions into a real CT, with soft borders and the scan's own noise.
 
@@ -87,6 +53,8 @@ def insert(
         Share of random nodes that are small (3-10 mm) instead of enlarged.
     where : Volume, optional
         1 where the centres of random nodes may lie, on any grid; fat anywhere when missing.
+    beside_vessels : float
+        Share of random nodes that are moved to the nearest thin soft tissue, mostly a vessel, and touch it.
 
     Returns
     -------
@@ -102,7 +70,7 @@ def insert(
     """
     rng = np.random.default_rng(seed)
     if isinstance(implants, int):
-        implants = random_nodes(volume, implants, rng, small, where)
+        implants = random_nodes(volume, implants, rng, small, where, beside_vessels)
     array = volume.array.copy()
     masks = np.zeros(volume.array.shape, np.int16)
     values = hu_values(Phase(phase))
@@ -120,7 +88,7 @@ def insert(
             shaping, implant.centre, implant.long_mm, implant.short_mm, implant.tall_mm, implant.tissue, number
         )
         lump = centre_lump(lump)
-        block, offset = _around(volume.geometry, lump.centre, lump.half_extent)
+        block, offset = around(volume.geometry, lump.centre, lump.half_extent)
         level = lump.level(torch.as_tensor(offset, dtype=torch.float64)).numpy()
         edge = float(np.mean(volume.spacing[:2]))
         alpha = np.clip(0.5 - (level - 1) * lump.radius / edge, 0, 1)
@@ -250,17 +218,6 @@ def pull_coordinates(geometry: Geometry, motion: PointMap) -> torch.Tensor:
     return out
 
 
-def _around(geometry: Geometry, centre: np.ndarray, half_mm: np.ndarray) -> tuple[Block, np.ndarray]:
-    """Return array slices round a centre and the (d, h, w, 3) RAS offsets (mm) of their voxels."""
-    middle = geometry.to_ijk(centre)
-    half = np.abs(geometry.ras_to_ijk[:3, :3]) @ (np.asarray(half_mm) + 2)
-    low = np.maximum(np.floor(middle - half), 0).astype(int)
-    high = np.minimum(np.ceil(middle + half) + 1, geometry.size).astype(int)
-    k, j, i = np.meshgrid(*[np.arange(a, b) for a, b in zip(low[::-1], high[::-1], strict=True)], indexing="ij")
-    offset = geometry.to_ras(np.stack([i, j, k], -1)) - np.asarray(centre)
-    return (slice(low[2], high[2]), slice(low[1], high[1]), slice(low[0], high[0])), offset
-
-
 def _noise_source(volume: Volume, rng: np.random.Generator) -> np.ndarray:
     """Return the scan's own noise: the (d, h, w) residual of its most homogeneous soft-tissue patch."""
     array = volume.array.astype(np.float32)
@@ -282,30 +239,3 @@ def _patch(source: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator)
     pads = [(0, max(int(s + n - m), 0)) for s, n, m in zip(start, shape, source.shape, strict=True)]
     tiled = np.pad(source, pads, mode="symmetric")
     return tiled[tuple(slice(int(s), int(s + n)) for s, n in zip(start, shape, strict=True))]
-
-
-def random_nodes(
-    volume: Volume, count: int, rng: np.random.Generator, small_share: float, where: Volume | None = None
-) -> list[Implant]:
-    """Draw up to `count` nodes in fat that do not overlap; for the parameters see `insert`."""
-    if count <= 0:
-        return []
-    if where is None:
-        grid, step = volume.geometry, np.maximum(np.round(3 / np.asarray(volume.spacing[::-1])), 1).astype(int)
-        small = gaussian_filter(volume.array[:: step[0], :: step[1], :: step[2]].astype(np.float32), 1)
-        fat = np.argwhere((small > -125) & (small < -60)) * step
-    else:
-        grid, fat = where.geometry, np.argwhere(where.array > 0)
-    if not len(fat):
-        raise InputError(f"{volume.name} shows no fat to place nodes in. Give the positions of the implants.")
-    implants: list[Implant] = []
-    for _ in range(50 * count):
-        centre = grid.to_ras(fat[rng.integers(len(fat))][::-1])
-        size = small_node_size(rng) if small_share and rng.random() < small_share else node_size(rng, "abdomen")
-        if volume.geometry.contains(centre, 12) and all(
-            np.linalg.norm(centre - i.centre) > (i.long_mm + size.long) / 2 for i in implants
-        ):
-            implants.append(Implant(point(centre.tolist()), size.long, size.short, size.tall))
-        if len(implants) == count:
-            break
-    return implants

@@ -14,7 +14,7 @@ from trame_slicer.views.render_scheduler import ScheduledRenderStrategy
 
 PAUSE_S = 0.2
 """Pause before a rendering that may wait."""
-_SENT_S = 0.002  # until an encoded picture is on its way
+_SENT_S = 0.002  # until what was made is on its way to the page
 
 
 class RenderingWhenSized(ScheduledRenderStrategy):
@@ -63,8 +63,9 @@ class _Turn(asyncio.Event):
 
     async def wait(self) -> bool:
         await super().wait()
+        await asyncio.sleep(_SENT_S)  # the texts and lists that changed with it are sent first
         if not self._is_pointed():
-            await asyncio.sleep(0)  # the view under the pointer may wait in the same round of the event loop
+            await asyncio.sleep(_SENT_S)  # the view under the pointer may wait, too
             while (encoded := RenderingOnce.encoded) is not None and not encoded.done():
                 await asyncio.wait([encoded])
                 await asyncio.sleep(_SENT_S)

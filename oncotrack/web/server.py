@@ -123,6 +123,8 @@ class _Service:
         open_browser: bool,
         worklist: Path | None,
     ) -> None:
+        if access.is_loopback:  # nothing is gained by compressing pictures again on the way to the same computer
+            os.environ.setdefault("WSLINK_WS_COMPRESS", "0")
         from trame.app import get_server
         from trame.ui.vuetify3 import VAppLayout
         from trame.widgets import html

@@ -54,7 +54,7 @@ class StudyBrowser:
         viewer.state.update(
             {"is_browser_open": False, "browser_visits": [], "browser_studies": studies, "browser_folders": []}
         )
-        viewer.session.changed.connect(self.refresh)
+        viewer.updates.on(viewer.session.changed, self.refresh)
         viewer.state.change("is_browser_open")(lambda **_state: self.refresh())
 
     # content

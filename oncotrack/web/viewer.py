@@ -34,6 +34,7 @@ from oncotrack.web.questions import Questions
 from oncotrack.web.record import Record
 from oncotrack.web.results import Results
 from oncotrack.web.tools import Command, Tool
+from oncotrack.web.updates import Updates
 from oncotrack.web.views import VIEW_3D, Views
 from oncotrack.web.work import Work
 
@@ -73,6 +74,8 @@ class Viewer:
         it has handled the click. On such a tab no click follows a lesion.
     views, work, questions, results
         The page's views, the queue of long work, the questions to the reader, and the folder of results and autosave.
+    updates : Updates
+        What is updated at the end of an action.
     tools, commands
         The tools given to `add`, and their commands by name.
     """
@@ -83,7 +86,7 @@ class Viewer:
     """The viewer is about to end."""
 
     def __init__(self, server: Server, results: Results, record: Record) -> None:
-        self.server, self.state = server, server.state
+        self.server, self.state, self.updates = server, server.state, Updates()
         self._loop = asyncio.get_running_loop()
         self._defaults()
         self.app = SlicerApp()
@@ -109,6 +112,7 @@ class Viewer:
         for view in self.views.slices():
             self._prepare(view)
         self.views.added.connect(self._prepare)
+        self.session.changed.connect(self._arrange)
         self.session.changed.connect(self.refresh)
         self.session.refused.connect(lambda error: self.show_message(str(error), "error"))
         self.state.change("tab")(self._on_tab)
@@ -153,13 +157,16 @@ class Viewer:
         return lambda: name in self.possible
 
     def refresh_commands(self) -> None:
-        """Show on the page which commands are possible."""
+        """Show on the page which commands are possible, at the end of an action."""
+        self.updates.ask(self._show_possible)
+
+    def _show_possible(self) -> None:
         self.state.enabled = [name for name, command in self.commands.items() if command.is_possible()]
 
     def attempt(self, action: Callable[..., object], *arguments: Any) -> None:
         """Call a function and draw the views once afterwards; an error is shown as a message on the page."""
         try:
-            with self.views.blocked():
+            with self.views.blocked(), self.updates.gathered():
                 action(*arguments)
         except OncoTrackError as error:
             self._show_failure(error)
@@ -231,7 +238,11 @@ class Viewer:
         self._link_third()
 
     def refresh(self) -> None:
-        """Update the page's state from the scene."""
+        """Update the page's state from the scene, at the end of an action."""
+        self.updates.ask(self._refresh)
+
+    def _refresh(self) -> None:
+        self._arrange()
         session, findings, state = self.session, self.session.findings, self.state
         self.possible = panel.possible_methods(session)
         state.possible = sorted(self.possible)
@@ -251,17 +262,20 @@ class Viewer:
         state.scan_names = [scan.GetName() if scan else "" for scan in scans]
         visits = panel.visit_names(session)
         state.visit_names = [visits.get(scan, "") for scan in scans]
-        self.views.text.name_visits(visits)
-        is_one = scans[0] is not None and scans[1] is None
-        was_three = self.views.is_three
         state.third_visit = session.third.is_shown
-        self.views.arrange(1 if is_one else 3 if session.third.volume else 2, session.third.place)
-        if self.views.is_three and not was_three:
-            session.third.draw()
-            self.views.fit()
         if self.results.is_entered or not findings.is_saved:
             self._save_automatically()
         self.refresh_commands()
+
+    def _arrange(self) -> None:
+        """Arrange and name the views of the scans; at once, because an action that opens scans goes on with their views."""
+        session, views = self.session, self.views
+        views.text.name_visits(panel.visit_names(session))
+        is_one, was_three = session.baseline is not None and session.followup is None, views.is_three
+        views.arrange(1 if is_one else 3 if session.third.volume else 2, session.third.place)
+        if views.is_three and not was_three:
+            session.third.draw()
+            views.fit()
 
     def _save_automatically(self) -> None:
         try:

@@ -19,25 +19,29 @@ def archive(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Worker processes.")] = 2,
     detector: Annotated[str, typer.Option("--detector", help="fatblobs, lntracker or combined.")] = "fatblobs",
+    against: Annotated[
+        list[str] | None,
+        typer.Option("--against", help="loop or xargs, next to which a run is timed; repeatable; both when missing."),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Time an archive on Dask workers next to loops of commands.
 
     Also the index next to a loop of pydicom, and the cost of thousands of patients for the scheduler.
     """
-    from oncotrack.bench.archive import PARTS, bench_archive
+    from oncotrack.bench.archive import PARTS, RIVALS, bench_archive
 
-    parts = tuple(part or PARTS)
+    parts, rivals = tuple(part or PARTS), tuple(against or RIVALS)
+    if set(rivals) - set(RIVALS):
+        raise InputError("A run is timed next to loop or xargs.", parameter="against")
     if unknown := set(parts) - set(PARTS):
         raise InputError(f"There is no part {', '.join(sorted(unknown))}. Choose run, index or many.", parameter="part")
     with progress_bar() as progress:
-        result = bench_archive(patients, files, parts, workers, detector, progress)
+        result = bench_archive(patients, files, parts, workers, detector, rivals, progress)
     lines = {}
     if run := result.get("run"):
-        lines[f"{patients} patients"] = (
-            f"{run['dask']:.0f} s on {workers} workers; a loop of commands {run['loop']:.0f} s "
-            f"({run['loop'] / run['dask']:.2f} times), xargs {run['xargs']:.0f} s ({run['xargs'] / run['dask']:.2f} times)"
-        )
+        others = "; ".join(f"{name} {run[name]:.0f} s ({run[name] / run['dask']:.2f} times)" for name in rivals)
+        lines[f"{patients} patients"] = f"{run['dask']:.0f} s on {workers} workers; {others}"
     if index := result.get("index"):
         lines[f"Index of {files} files"] = (
             f"{index['seconds']:.1f} s; pydicom {index['pydicom']:.1f} s ({index['pydicom'] / index['seconds']:.2f} times); "

@@ -33,6 +33,12 @@ def response(
     validation: Annotated[
         bool, typer.Option("--validation", help="Use the validation patients, not the test patients.")
     ] = False,
+    keep: Annotated[
+        Path | None,
+        typer.Option(
+            "--keep", metavar="FILE", help="Keep what is done here; the same command goes on where it was ended."
+        ),
+    ] = None,
     json: Json = None,
 ) -> None:
     """Evaluate measurements proposed at the follow-up.
@@ -42,6 +48,7 @@ def response(
     """
     from oncotrack.datasets.measured_visits import measured_courses, measured_insertions, measured_phantoms
     from oncotrack.datasets.node_scans import HELD_OUT, TEST
+    from oncotrack.evaluation.kept_parts import KeptParts
     from oncotrack.evaluation.measured_courses import evaluate_measured_courses
     from oncotrack.evaluation.measured_follow_up import evaluate_measured_follow_up
     from oncotrack.followup.methods import tracker
@@ -49,12 +56,15 @@ def response(
     if courses and insert:
         raise InputError("Courses are made of synthetic patients. Leave out --courses or --insert-into.")
     first, chosen = HELD_OUT if validation else TEST, tracker(method)
+    what = "courses" if courses else f"insertions into {', '.join(map(str, insert))}" if insert else "pairs"
+    kept = KeptParts(keep, f"response, {what}, method {method}, seeds from {first}")
     with progress_bar() as progress:
         if courses:
-            result = evaluate_measured_courses(chosen, measured_courses(first, cases), count=cases, progress=progress)
+            made = measured_courses(first, cases)
+            result = evaluate_measured_courses(chosen, made, count=cases, kept=kept, progress=progress)
         else:
             pairs = measured_insertions(insert, first, cases) if insert else measured_phantoms(first, cases)
-            result = evaluate_measured_follow_up(chosen, pairs, count=cases, progress=progress)
+            result = evaluate_measured_follow_up(chosen, pairs, count=cases, kept=kept, progress=progress)
     print_result(result, json, dict(_course_lines(result) if courses else _lines(result)))
 
 

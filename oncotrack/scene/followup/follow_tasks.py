@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import slicer
@@ -17,6 +17,17 @@ from oncotrack.scene.followup.overlays import Overlays
 from oncotrack.scene.followup.review_commands import ReviewCommands
 from oncotrack.scene.followup.tracking_method import TrackingMethod
 from oncotrack.scene.nodes.tasks import Task
+
+
+def is_missing(finding: Finding, baseline_id: str, followup_id: str) -> bool:
+    """Return whether a baseline finding has no observation in the follow-up."""
+    return bool(finding.at(baseline_id)) and not finding.at(followup_id)
+
+
+def is_undecided(finding: Finding, baseline_id: str, followup_id: str) -> bool:
+    """Return whether a baseline finding has a match that no reader has decided on."""
+    match = finding.at(followup_id)
+    return bool(finding.at(baseline_id) and match and not match.is_decided)
 
 
 class FollowTasks(ReviewCommands):
@@ -133,23 +144,27 @@ class FollowTasks(ReviewCommands):
     @property
     def present(self) -> tuple[Finding, ...]:
         """Findings that are present at one visit at least."""
-        ids = [visit.id for visit in self.time_points]
-        return tuple(f for f in self.findings if any(seen and seen.is_there for seen in map(f.at, ids)))
+        return tuple(filter(self.is_present, self.findings))
+
+    def is_present(self, finding: Finding) -> bool:
+        """Return whether a finding is present at one of the open visits at least."""
+        return any(seen and seen.is_there for seen in (finding.at(visit.id) for visit in self.time_points))
 
     @property
     def missing(self) -> tuple[Finding, ...]:
         """Baseline findings without an observation in the follow-up."""
-        before, after = self.baseline_id, self.followup_id
-        return tuple(f for f in self.findings if f.at(before) and not f.at(after))
+        return self._those(is_missing)
 
     @property
     def unmeasured(self) -> tuple[Finding, ...]:
         """Findings whose match can be measured: seen at both visits, without a size that a reader decided on."""
-        before, after = self.baseline_id, self.followup_id
-        return tuple(f for f in self.findings if may_be_measured(f, before, after))
+        return self._those(may_be_measured)
 
     @property
     def undecided(self) -> tuple[Finding, ...]:
         """Baseline findings whose match no reader has decided on."""
+        return self._those(is_undecided)
+
+    def _those(self, test: Callable[[Finding, str, str], bool]) -> tuple[Finding, ...]:
         before, after = self.baseline_id, self.followup_id
-        return tuple(f for f in self.findings if f.at(before) and (match := f.at(after)) and not match.is_decided)
+        return tuple(finding for finding in self.findings if test(finding, before, after))

@@ -21,7 +21,9 @@ from oncotrack.findings.visit_table import (
 )
 from oncotrack.findings.visit_table import lines as visit_rows
 from oncotrack.scene.choices import MATCH_STATES
+from oncotrack.scene.followup.follow_tasks import is_missing, is_undecided
 from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.followup.measure_tasks import may_be_measured
 
 _STATES = (
     tuple(State),
@@ -144,13 +146,12 @@ def possible_methods(session: FollowUpScene) -> frozenset[str]:
         names |= {"begin_placing", "register"}
     if len(session.findings):
         names |= {"next", "previous"}
-    if both and session.missing:
-        names.add("follow_missing")
-    if both and session.undecided:
-        names.add("rematch")
-    if both and (unmeasured := session.unmeasured):
-        names.add("measure_all")
-        if session.current in unmeasured:
+    if both:
+        ids = session.baseline_id, session.followup_id
+        for name, test in (("follow_missing", is_missing), ("rematch", is_undecided), ("measure_all", may_be_measured)):
+            if any(test(finding, *ids) for finding in session.findings):
+                names.add(name)
+        if session.current and may_be_measured(session.current, *ids):
             names.add("measure")
     if session.current:
         names |= {"remove_everywhere"} | _possible_with_current(session)
@@ -171,9 +172,9 @@ def _possible_with_current(session: FollowUpScene) -> set[str]:
         names.add("follow_again")
         if session.method.may_map:
             names.add("map_probability")
-    if len(visits) > 1 and session.present:
+    if len(visits) > 1 and any(map(session.is_present, session.findings)):
         names.add("follow_all_through")
-        if session.current in session.present:
+        if session.is_present(session.current):
             names.add("follow_through")
         if match and match.is_there and session.followup is not visits[-1]:
             names.add("follow_onward")

@@ -124,12 +124,18 @@ def draw_fiducials(
 def _draw(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str) -> None:
     target = {finding.uid: finding for finding in findings if finding.at(time_point)}
     visit = _visit(findings, time_point)
-    indices = _indices(node)
-    for index in reversed(range(node.GetNumberOfControlPoints())):
-        uid = node.GetNthControlPointDescription(index)
-        if uid and uid != PENDING and (uid not in target or index != indices[uid]):
-            node.RemoveNthControlPoint(index)
-    indices = _indices(node)
+    uids = _descriptions(node)
+    indices = _first_of_each(uids)
+    superfluous = [
+        index
+        for index, uid in enumerate(uids)
+        if uid and uid != PENDING and (uid not in target or index != indices[uid])
+    ]
+    for index in reversed(superfluous):
+        node.RemoveNthControlPoint(index)
+    if superfluous:
+        indices = _first_of_each(_descriptions(node))
+    positions = _positions(node)
     for uid, finding in target.items():
         observation = finding.at(time_point)
         index = indices.get(uid, -1)
@@ -139,7 +145,7 @@ def _draw(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_p
                 index = node.AddControlPointWorld(vtk.vtkVector3d(*observation.centre))
             node.SetNthControlPointDescription(index, uid)
             node.SetNthControlPointLocked(index, False)
-        if _distance(node, index, observation.centre) > _NEAR_MM:
+        elif math.dist(positions[index], observation.centre) > _NEAR_MM:
             node.SetNthControlPointPositionWorld(index, *observation.centre)
         label = _label(node, finding, observation, visit)
         if node.GetNthControlPointLabel(index) != label:
@@ -164,7 +170,7 @@ def _edits(
 ) -> Iterator[tuple[str, Edit]]:
     """Yield a description and a function for each edit since the points were drawn; the function changes the list."""
     visit = _visit(findings, time_point)
-    indices = _indices(node)
+    indices = _first_of_each(_descriptions(node))
     for finding in findings:
         observation = finding.at(time_point)
         if observation is None:
@@ -240,12 +246,24 @@ def _index(node: slicer.vtkMRMLMarkupsNode, uid: str) -> int:
     return node.GetControlPointIndexByDescription(uid)
 
 
-def _indices(node: slicer.vtkMRMLMarkupsNode) -> dict[str, int]:
+def _descriptions(node: slicer.vtkMRMLMarkupsNode) -> list[str]:
+    return [node.GetNthControlPointDescription(index) for index in range(node.GetNumberOfControlPoints())]
+
+
+def _first_of_each(descriptions: list[str]) -> dict[str, int]:
     """Return the index of the first point of each description."""
     indices: dict[str, int] = {}
-    for index in range(node.GetNumberOfControlPoints()):
-        indices.setdefault(node.GetNthControlPointDescription(index), index)
+    for index, description in enumerate(descriptions):
+        indices.setdefault(description, index)
     return indices
+
+
+def _positions(node: slicer.vtkMRMLMarkupsNode) -> list[Point]:
+    """Return the positions of all points, RAS mm, at once: a call for each costs more than everything else."""
+    points = vtk.vtkPoints()
+    points.SetDataTypeToDouble()
+    node.GetControlPointPositionsWorld(points)
+    return [points.GetPoint(index) for index in range(points.GetNumberOfPoints())]
 
 
 def _pending_index(node: slicer.vtkMRMLMarkupsNode, at: Point) -> int:

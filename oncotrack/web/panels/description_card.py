@@ -39,7 +39,7 @@ class DescriptionCard:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer, self._session = viewer, viewer.session
         viewer.state.update({"about": {}, "sites": [], "reader_name": ""})
-        viewer.session.changed.connect(self.refresh)
+        viewer.updates.on(viewer.session.changed, self.refresh)
         self.refresh()
 
     @property

@@ -143,7 +143,8 @@ class DetectionTool(ScanTool):
     # events
 
     def _refresh(self) -> None:
-        self._list.refresh()
+        if self._is_open:
+            self._list.refresh()
         super()._refresh()
         self._card.refresh()
         self._pet.refresh()
@@ -161,6 +162,7 @@ class DetectionTool(ScanTool):
     def _on_tab(self, tab: str, **_state: object) -> None:
         """Show the handles of boxes on this tab and on tabs whose tool does not handle clicks."""
         self._session.editor.is_enabled = tab == self.name or tab not in self._viewer.click_handlers
+        self._refresh()
 
     def _on_click(self, node: slicer.vtkMRMLSliceNode, at: Point) -> bool:
         if node not in self._slice_nodes():

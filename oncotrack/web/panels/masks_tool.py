@@ -129,7 +129,8 @@ class MasksTool(ScanTool):
     def _refresh(self) -> None:
         super()._refresh()
         self._viewer.state.mask_hint = self._session.hint
-        self._list.refresh()
+        if self._is_open:
+            self._list.refresh()
         self._card.refresh()
 
     def _possible_methods(self) -> frozenset[str]:
@@ -143,6 +144,7 @@ class MasksTool(ScanTool):
 
     def _on_tab(self, tab: str, **_state: object) -> None:
         self._session.is_entered = tab == self.name
+        self._refresh()
         if not self._session.is_entered:
             self._session.cancel_drawing()
             self._brush.stop()

@@ -43,7 +43,7 @@ class MeasureTool:
         self._viewer = viewer
         self._measuring = Measuring(viewer.session.scene, viewer.session.name_time_points)
         viewer.state.update({"measurements": [], "measure_tool": "", "measure_hint": ""})
-        self._measuring.changed.connect(self._show)
+        viewer.updates.on(self._measuring.changed, self._show)
         self._measuring.refused.connect(lambda error: viewer.show_message(str(error), "error"))
         viewer.click_handlers[self.name] = lambda _node, _at: False  # clicks on this tab follow no lesion
         viewer.state.change("tab")(self._on_tab)

@@ -31,7 +31,7 @@ class MethodCard:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer, self._session = viewer, viewer.session
         viewer.state.change("method")(self._on_method)
-        viewer.session.changed.connect(self.refresh)
+        viewer.updates.on(viewer.session.changed, self.refresh)
         self.refresh()
 
     @property

@@ -55,7 +55,7 @@ class ResponseTool:
              "response_name": "", "response_sites": list(suggested_sites(Kind.LESION))}
         )  # fmt: skip
         viewer.click_handlers[self.name] = self._on_click
-        self._session.changed.connect(self.refresh)
+        viewer.updates.on(self._session.changed, self.refresh)
         viewer.state.change("tab", "theme")(lambda **_state: self.refresh())
         viewer.closed.connect(self._session.close)
         self.refresh()

@@ -96,6 +96,7 @@ class ScanTool:
     """
 
     names: PageNames
+    name: str
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer: Viewer = viewer
@@ -106,8 +107,9 @@ class ScanTool:
         """Keep the session, and update the panel when it or the choice of the scans changes."""
         self._session = session
         self._viewer.state.update({f"{self.names.what}_scan": BASELINE, f"{self.names.what}_possible": []})
-        session.changed.connect(self._refresh)
-        self._viewer.session.changed.connect(self._refresh)
+        self._viewer.session.changed.connect(self._keep_scan)
+        for each in (session, self._viewer.session):
+            self._viewer.updates.on(each.changed, self._refresh)
         self._viewer.server.controller.on_server_exited.add(self._on_exit)
 
     def _build_scan_choice(self) -> None:
@@ -121,14 +123,23 @@ class ScanTool:
                 v.VBtn(f"{{{{ visit_names[{number}] }}}}", value=role, size="small", click=(self._viewer.run, f"['{prefix}choose_scan', '{role}']"),
                        **raw(**{f"data_{what}_scan": role}))  # fmt: skip
 
-    def _refresh(self) -> None:
-        state, follow_up = self._viewer.state, self._viewer.session
+    def _keep_scan(self) -> None:
+        """Choose the baseline, or else the follow-up, when the chosen scan is no longer shown."""
+        follow_up = self._viewer.session
         if self._session.scan not in (follow_up.baseline, follow_up.followup):
             self._session.set_scan(follow_up.baseline or follow_up.followup)
+
+    def _refresh(self) -> None:
+        state = self._viewer.state
         self._possible_now = self._possible_methods()
         state[f"{self.names.what}_possible"] = sorted(self._possible_now)
         state[f"{self.names.what}_scan"] = FOLLOWUP if self._is_followup else BASELINE
         self._viewer.refresh_commands()
+
+    @property
+    def _is_open(self) -> bool:
+        """Whether the tab is open; the lists of other tabs are not kept up to date."""
+        return self._viewer.state.tab == self.name
 
     def _possible_methods(self) -> frozenset[str]:
         """Return the names of the session's methods that can be used now."""

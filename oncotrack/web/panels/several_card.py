@@ -37,7 +37,7 @@ class SeveralCard:
     def __init__(self, viewer: Viewer, shown: str) -> None:
         self._viewer, self._session, self._shown = viewer, viewer.session, shown
         viewer.state.chosen = []
-        viewer.session.changed.connect(self._forget_removed)
+        viewer.updates.on(viewer.session.changed, self._forget_removed)
 
     @property
     def commands(self) -> Sequence[Command]:

@@ -31,7 +31,7 @@ class VisitCard:
 
     def __init__(self, viewer: Viewer) -> None:
         self._viewer, self._session = viewer, viewer.session
-        viewer.session.changed.connect(self.refresh)
+        viewer.updates.on(viewer.session.changed, self.refresh)
         self.refresh()
 
     @property
