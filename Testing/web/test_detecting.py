@@ -347,6 +347,7 @@ def test_an_edited_box_is_kept_by_a_new_run_and_by_the_saved_scene(found, pair, 
     found.page.locator("[data-path] input").fill(str(node_server.out / "scene.mrb"))
     found.page.locator("[data-open='baseline']").click()
     found.page.locator("[data-answer='yes']").click()
+    found.tab("Nodes")
     found.until("!s('job').text && s('nodes').find(n => n.label === 'LN 1')?.state === 'edited'")
     assert row(found, "LN 1") | {"is_current": True} == shown
 

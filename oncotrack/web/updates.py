@@ -33,18 +33,25 @@ class Updates:
 
     @contextmanager
     def gathered(self) -> Iterator[None]:
-        """Return the context of an action; within another one it changes nothing."""
+        """Return the context of an action; within another one it changes nothing.
+
+        An error of an update withholds no other update, and is raised when all are done and the action has not failed itself.
+        """
         if self._waiting is not None:
             yield
             return
         waiting = self._waiting = {}
+        errors: list[Exception] = []
         try:
             yield
         finally:
-            try:
-                while waiting:
-                    update = next(iter(waiting))
-                    del waiting[update]
+            while waiting:
+                update = next(iter(waiting))
+                del waiting[update]
+                try:
                     update()
-            finally:
-                self._waiting = None
+                except Exception as error:
+                    errors.append(error)
+            self._waiting = None
+        if errors:
+            raise errors[0]
