@@ -63,9 +63,8 @@ class _Turn(asyncio.Event):
 
     async def wait(self) -> bool:
         await super().wait()
-        await asyncio.sleep(_SENT_S)  # the texts and lists that changed with it are sent first
         if not self._is_pointed():
-            await asyncio.sleep(_SENT_S)  # the view under the pointer may wait, too
+            await asyncio.sleep(_SENT_S)  # the view under the pointer may wait, too; texts and lists that changed are sent
             while (encoded := RenderingOnce.encoded) is not None and not encoded.done():
                 await asyncio.wait([encoded])
                 await asyncio.sleep(_SENT_S)
