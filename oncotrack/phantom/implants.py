@@ -120,7 +120,7 @@ def beside_vessel(volume: Volume, centre: np.ndarray, radius_mm: float) -> np.nd
 
 
 def _distance_mm(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
-    return distance_transform_edt(~mask, sampling=spacing) if mask.any() else np.full(mask.shape, np.inf)
+    return np.asarray(distance_transform_edt(~mask, sampling=spacing)) if mask.any() else np.full(mask.shape, np.inf)
 
 
 def around(geometry: Geometry, centre: np.ndarray, half_mm: np.ndarray) -> tuple[Block, np.ndarray]:
