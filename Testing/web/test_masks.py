@@ -184,7 +184,6 @@ def test_masks_are_exported_imported_saved_and_reopened(extended, mask_server):
     masks.page.locator("[data-answer='yes']").click()
     masks.tab("Masks")
     masks.until("!s('job').text && s('masks')[0]?.state === 'accepted'")
-    masks.tab("Masks")
     assert row(masks)["mask"] == f"in {saved['mask']['geometry']['size'][2]} slices"
 
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from oncotrack.errors import InputError, OutputError
+from oncotrack.background.jobs import Progress
+from oncotrack.errors import InputError, OutputError, RegistrationError
+
+Scans = TypeVar("Scans")
+_NOT_REGISTERED = "not registered"
 
 
 class KeptParts:
@@ -75,3 +79,51 @@ class KeptParts:
                 file.write(line + "\n")
         except OSError as error:
             raise OutputError(f"{self._path} cannot be written: {error.strerror or error}.") from error
+
+
+def evaluated_parts(
+    parts: Iterable[tuple[str, Callable[[], Scans | None]]],
+    evaluate: Callable[[Scans], dict[str, Any]],
+    count: int,
+    kept: KeptParts,
+    progress: Progress,
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Evaluate the scans of each part that was not kept.
+
+    Parameters
+    ----------
+    parts : iterable of (str, callable)
+        Names, and functions that return the scans, or None where there is nothing to evaluate.
+    evaluate : callable
+        Returns the result of a part's scans, made of what JSON can hold, or raises RegistrationError.
+    count : int
+        Number of parts, for the progress; 0 if unknown.
+    kept : KeptParts
+        Where the results are kept.
+    progress : Progress
+        Called before each part.
+
+    Returns
+    -------
+    list of dict
+        The results of the parts that could be evaluated.
+    list of str
+        Names of the parts whose scans could not be registered.
+    """
+
+    def result(make: Callable[[], Scans | None]) -> Any:
+        scans = make()
+        try:
+            return None if scans is None else evaluate(scans)
+        except RegistrationError:
+            return _NOT_REGISTERED
+
+    done, unregistered = [], []
+    for n, (name, make) in enumerate(parts):
+        progress(n / max(count, n + 1), name)
+        found = kept.part(name, lambda make=make: result(make))
+        if found == _NOT_REGISTERED:
+            unregistered.append(name)
+        elif found:
+            done.append(found)
+    return done, unregistered

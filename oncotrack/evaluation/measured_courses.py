@@ -9,8 +9,8 @@ from typing import Any
 
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.measured_visits import MeasuredCourse, TargetTruth
-from oncotrack.errors import InputError, RegistrationError
-from oncotrack.evaluation.kept_parts import KeptParts
+from oncotrack.errors import InputError
+from oncotrack.evaluation.kept_parts import KeptParts, evaluated_parts
 from oncotrack.findings.finding import Observation, Point, Role
 from oncotrack.followup.match_lesions import match_all
 from oncotrack.followup.measure import measure_match
@@ -20,7 +20,6 @@ from oncotrack.response.course import Course, Lesion, Reading, Seen, Visit
 from oncotrack.response.result import respond
 
 _START, _WEEKS = date(2026, 1, 1), 8
-_NOT_REGISTERED = "not registered"
 
 
 def evaluate_measured_courses(
@@ -60,14 +59,9 @@ def evaluate_measured_courses(
     InputError
         No course could be used.
     """
-    kept, used, unregistered = kept or KeptParts(), [], []
-    for n, (name, make) in enumerate(courses):
-        progress(n / max(count, n + 1), name)
-        compared = kept.part(name, lambda make=make: _compared(tracker, make()))
-        if compared == _NOT_REGISTERED:
-            unregistered.append(name)
-        elif compared:
-            used.append(compared)
+    used, unregistered = evaluated_parts(
+        courses, lambda course: _compared(tracker, course), count, kept or KeptParts(), progress
+    )
     if not used:
         raise InputError("There is no course with a target lesion whose scans could be registered.")
     visits = [visit for course in used for visit in course["visits"]]
@@ -84,14 +78,9 @@ def evaluate_measured_courses(
     }
 
 
-def _compared(tracker: Tracker, course: MeasuredCourse | None) -> Any:
-    """Return the responses of a course beside the true ones, `_NOT_REGISTERED`, or None without target lesions."""
-    if course is None:
-        return None
-    try:
-        measured = _measured(tracker, course)
-    except RegistrationError:
-        return _NOT_REGISTERED
+def _compared(tracker: Tracker, course: MeasuredCourse) -> dict[str, Any]:
+    """Return the responses of a course beside the true ones."""
+    measured = _measured(tracker, course)
     truth = respond(_course(course, [target.readings for target in course.targets]))
     found = respond(_course(course, measured))
     visits = [

@@ -11,8 +11,8 @@ import numpy as np
 
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.datasets.measured_visits import MeasuredLesion, MeasuredVisits
-from oncotrack.errors import InputError, RegistrationError
-from oncotrack.evaluation.kept_parts import KeptParts
+from oncotrack.errors import InputError
+from oncotrack.evaluation.kept_parts import KeptParts, evaluated_parts
 from oncotrack.evaluation.masks import dice
 from oncotrack.evaluation.statistics import bootstrap_interval
 from oncotrack.followup.match_lesions import match_all
@@ -25,7 +25,6 @@ from oncotrack.images.volume import Volume
 LONG_MM, LONG_PERCENT, VOLUME_PERCENT, DICE_PERCENT = 2.0, 10.0, 20.0, 85.0
 """A long axis is right within the larger of the first two, a volume within the third; a mask is good from the last one."""
 CARRIED, COPIED, ELLIPSOID = "carried mask", "baseline copied", "ellipsoid"
-_NOT_REGISTERED = "not registered"
 
 
 @dataclass(frozen=True)
@@ -84,14 +83,9 @@ def evaluate_measured_follow_up(
     InputError
         No match was accepted.
     """
-    kept, done, unregistered = kept or KeptParts(), [], []
-    for n, (name, make) in enumerate(pairs):
-        progress(n / max(count, n + 1), name)
-        measured = kept.part(name, lambda make=make: _measured(tracker, make()))
-        if measured == _NOT_REGISTERED:
-            unregistered.append(name)
-        elif measured:
-            done.append(measured)
+    done, unregistered = evaluated_parts(
+        pairs, lambda visits: _measured(tracker, visits), count, kept or KeptParts(), progress
+    )
     rows = {name: [_Row(**row) for each in done for row in each["rows"][name]] for name in (CARRIED, *_RIVALS)}
     failed = [failure for each in done for failure in each["failed"]]
     if not rows[CARRIED]:
@@ -112,15 +106,10 @@ def evaluate_measured_follow_up(
     }
 
 
-def _measured(tracker: Tracker, visits: MeasuredVisits | None) -> Any:
-    """Return the measurements of a pair as rows, `_NOT_REGISTERED`, or None without lesions."""
-    if visits is None:
-        return None
+def _measured(tracker: Tracker, visits: MeasuredVisits) -> dict[str, Any]:
+    """Return the measurements of a pair as rows."""
     pair = ScanPair(visits.baseline, visits.followup, cache=False)
-    try:
-        prepare(tracker, pair)
-    except RegistrationError:
-        return _NOT_REGISTERED
+    prepare(tracker, pair)
     starts = [(each.before.centre, each.before.radius_mm or 10.0) for each in visits.lesions]
     started = time.perf_counter()
     matches = match_all(tracker, pair, starts)

@@ -64,9 +64,8 @@ class _Turn(asyncio.Event):
     async def wait(self) -> bool:
         await super().wait()
         if not self._is_pointed():
-            await asyncio.sleep(
-                _SENT_S
-            )  # the view under the pointer may wait, too; texts and lists that changed are sent
+            # the view under the pointer may wait, too, and texts and lists that changed are to be sent
+            await asyncio.sleep(_SENT_S)
             while (encoded := RenderingOnce.encoded) is not None and not encoded.done():
                 await asyncio.wait([encoded])
                 await asyncio.sleep(_SENT_S)
