@@ -8,7 +8,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
-LIBRARIES = ["oncotrack.web.compose", "oncotrack.registration.register", "itk", "torch"]
+LIBRARIES = [
+    "oncotrack.web.compose",
+    "oncotrack.registration.register",
+    "itk.elxParameterObjectPython",
+    "itk.itkElastixRegistrationMethodPython",
+    "itk.itkPyBufferPython",
+    "torch",
+]
 """What a viewer imports before its first match, some five seconds of a core."""
 _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(LIBRARIES)

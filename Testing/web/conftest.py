@@ -20,6 +20,7 @@ from viewer_process import ViewerProcess
 from oncotrack.bench.view import find_browser
 from oncotrack.bench.warped import warped_copy
 from oncotrack.findings.finding_list import FindingList
+from oncotrack.followup import DEFAULT_METHOD
 from oncotrack.images.files import save
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
@@ -245,6 +246,7 @@ class Reader:
     def scroll_to(self, view: str, ras, axis: int = 2) -> None:
         """Turn the wheel over a view until it shows the slice of a position, once the views are at rest."""
         self.rest()
+        notches = 1
         for _ in range(120):
             matrix = np.linalg.inv(np.reshape(self.state("views")[view]["ras_to_xy"], (4, 4)))
             away = ras[axis] - matrix[axis, 3]
@@ -253,8 +255,10 @@ class Reader:
                 return
             self.page.mouse.move(*self._middle(view))
             before = self.state("views")[view]["place"]
-            self.page.mouse.wheel(0, -100 if away > 0 else 100)
+            self.page.mouse.wheel(0, (-120 if away > 0 else 120) * notches)
             self.until(f"s('views').{view}.place !== {json.dumps(before)}", 5000)
+            moved = np.linalg.inv(np.reshape(self.state("views")[view]["ras_to_xy"], (4, 4)))[axis, 3] - matrix[axis, 3]
+            notches = max(1, int(abs(away - moved) * notches / max(abs(moved), 0.1)))
         raise AssertionError(f"{view} never showed {ras}")
 
     def picture(self, view: str, other_than: bytes | None = None) -> bytes:
@@ -272,9 +276,11 @@ class Reader:
         raise AssertionError(f"{view} still shows what it showed")
 
     def click(self, view: str, ras) -> None:
-        """Click at a position of the patient, once the views are at rest."""
+        """Click at a position of the patient, once the views are at rest; then move the mouse on, so that the click acts at once."""
         self.rest()
-        self.page.mouse.click(*self.pixel(view, ras))
+        x, y = self.pixel(view, ras)
+        self.page.mouse.click(x, y)
+        self.page.mouse.move(x + 8, y)
 
     def drag(self, view: str, start, stop) -> None:
         """Drag from one position of the patient to another, once the views are at rest."""
@@ -315,6 +321,12 @@ class Reader:
         self.rest()
         return self.state("findings")[-1]
 
+    def choose_method(self, method: str) -> None:
+        """Choose the method by which lesions are followed."""
+        if self.state("method") != method:
+            self.page.evaluate("method => trame.state.set('method', method)", method)
+            self.until(f"s('method') === '{method}' && s('method_tip') && !s('job').text")
+
     def rest(self) -> None:
         """Wait until every view has sent its picture with the text on it."""
         self.page.evaluate(
@@ -324,16 +336,20 @@ class Reader:
             }"""
         )
 
-    def clear(self) -> None:
-        """Open an empty list, in which names are given from "L 1" again, close messages, and return to the list."""
+    def open_findings(self, text: str) -> None:
+        """Open a list of findings, as JSON, in place of the one that is shown."""
         self.page.evaluate(
             """async text => {
                 const form = new FormData();
-                form.append("file", new File([text], "empty.json"));
+                form.append("file", new File([text], "findings.json"));
                 await fetch("upload?role=baseline", { method: "POST", body: form });
             }""",
-            FindingList().to_json(),
+            text,
         )
+
+    def clear(self) -> None:
+        """Open an empty list, in which names are given from "L 1" again, close messages, and return to the list."""
+        self.open_findings(FindingList().to_json())
         self.until("s('findings').length === 0")
         self.close_message()
         self.tab("Findings")
@@ -435,9 +451,7 @@ def server(start, pair, known_nodes, tmp_path_factory) -> Server:
 def context(browser, server):
     """Open the one browser that the shared server admits."""
     context = browser.new_context(viewport={"width": 1366, "height": 768})
-    page = context.new_page()
-    page.goto(server.url)
-    page.close()
+    assert context.request.get(server.url).ok
     yield context
     context.close()
 
@@ -473,9 +487,17 @@ def page_of(request):
 
 @pytest.fixture
 def reader(context, server, page_of) -> Reader:
-    """Return a reader at the shared server's page, with an empty list of findings."""
+    """Return a reader at the shared server's page, with an empty list of findings; lesions are followed by the registration."""
     reader = page_of(context, lambda reader: reader.open(server.url.split("?")[0]))
     reader.clear()
+    reader.choose_method("affine")
+    return reader
+
+
+@pytest.fixture
+def searching(reader) -> Reader:
+    """Return a reader who follows lesions by the default method, which searches and offers alternatives."""
+    reader.choose_method(DEFAULT_METHOD)
     return reader
 
 
@@ -488,8 +510,7 @@ def three_visit_page(start, browser, make_reader, tmp_path_factory):
     context = browser.new_context(viewport={"width": 1366, "height": 768})
     reader = make_reader(context.new_page())
     reader.open(server.url)
-    reader.page.evaluate("trame.state.set('method', 'affine')")
-    reader.until("s('method_tip').includes('registration') && !s('job').text")
+    reader.choose_method("affine")
     yield reader, server
     context.close()
     assert server.stop() == 0

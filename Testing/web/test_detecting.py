@@ -26,9 +26,7 @@ def node_server(start, pair, known_nodes, tmp_path_factory):
 def node_context(browser, node_server):
     """Open the one browser that the server admits."""
     context = browser.new_context(viewport={"width": 1366, "height": 900})
-    page = context.new_page()
-    page.goto(node_server.url)
-    page.close()
+    assert context.request.get(node_server.url).ok
     yield context
     context.close()
 
@@ -82,6 +80,19 @@ def test_one_scan_uses_the_whole_page(nodes):
     assert sorted(titles) == ["Baseline · 3D", "Baseline · axial", "Baseline · coronal", "Baseline · sagittal"]
     axial, page = nodes.page.locator(".layout-grid-item").first.bounding_box(), nodes.page.viewport_size
     assert axial["width"] > 0.7 * page["width"]
+
+
+def test_a_dragged_window_is_shown_although_nothing_was_marked_yet(nodes):
+    before = nodes.picture("BaselineAxial")
+    nodes.page.keyboard.press("w")
+    nodes.until("s('mouse_mode') === 'window'")
+    x, y = nodes._middle("BaselineAxial")
+    nodes.drag_pixels((x - 90, y + 60), (x - 30, y + 60))
+    nodes.until("s('window_width') > 400")
+    nodes.picture("BaselineAxial", other_than=before)
+    nodes.page.keyboard.press("l")
+    nodes.page.keyboard.press("1")
+    nodes.until("s('mouse_mode') === 'select' && s('window_name') === 'Soft tissue'")
 
 
 def test_detecting_shows_each_slice_can_be_stopped_and_then_lists_every_node(nodes, pair, node_server):

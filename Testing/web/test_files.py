@@ -212,6 +212,7 @@ def test_a_crash_loses_nothing_and_other_scans_do_not_get_its_findings(start, vi
     server = start(scans, tmp_path / "out", prelude=known_nodes)
     reader = visit()
     reader.open(server.url)
+    reader.choose_method("affine")
     row = reader.follow(pair, 1)
     reader.tab("Nodes")
     reader.page.locator("[data-panel='nodes'] [data-node-command='detect']").click()

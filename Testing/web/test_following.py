@@ -8,14 +8,18 @@ import numpy as np
 import pytest
 
 
-def test_a_click_on_a_lesion_shows_its_match_within_five_millimetres(reader, server, pair):
-    row = reader.follow(pair, 0)
+def test_a_click_on_a_lesion_shows_its_match_within_five_millimetres(searching, server, pair):
+    searching.scroll_to("BaselineAxial", pair.lesions[0])
+    searching.page.mouse.click(*searching.pixel("BaselineAxial", pair.lesions[0]))  # and the mouse stays where it is
+    searching.until("s('findings').length === 1 && s('match').label && !s('job').text")
+    searching.rest()
+    row = searching.state("findings")[0]
     assert row["state"] == "proposed" and row["trust"].startswith("Reverse check: ")
     assert math.dist(row["baseline"], pair.lesions[0]) < 3
     assert math.dist(row["followup"], pair.truth[0]) < 5
     kept = server.autosaved["findings"][-1]["observations"]
     assert math.dist(kept["t1"]["position_ras"], pair.truth[0]) < 5
-    middle = np.linalg.inv(np.reshape(reader.state("views")["FollowUpAxial"]["ras_to_xy"], (4, 4)))
+    middle = np.linalg.inv(np.reshape(searching.state("views")["FollowUpAxial"]["ras_to_xy"], (4, 4)))
     assert abs(middle[2, 3] - row["followup"][2]) < 2, "the follow-up jumped to the match"
 
 
@@ -100,23 +104,23 @@ def test_keys_accept_reject_and_step_through_the_list(reader, pair):
     assert "Rejected" in row.inner_text(), "the state is shown as text"
 
 
-def test_an_alternative_is_used_by_a_click_in_the_list_and_swapped_back_by_key(reader, pair):
-    reader.follow(pair, 0)
-    match = reader.state("match")
+def test_an_alternative_is_used_by_a_click_in_the_list_and_swapped_back_by_key(searching, pair):
+    searching.follow(pair, 0)
+    match = searching.state("match")
     assert match["alternatives"]
-    reader.page.locator("[data-take='b']").click()
-    reader.until("s('findings')[0].state === 'edited'")
-    assert reader.state("match")["ras"] == match["alternatives"][0]["ras"]
-    reader.page.keyboard.press("s")
-    reader.until(f"Math.abs(s('match').ras[0] - {match['ras'][0]}) < 0.01")
+    searching.page.locator("[data-take='b']").click()
+    searching.until("s('findings')[0].state === 'edited'")
+    assert searching.state("match")["ras"] == match["alternatives"][0]["ras"]
+    searching.page.keyboard.press("s")
+    searching.until(f"Math.abs(s('match').ras[0] - {match['ras'][0]}) < 0.01")
 
 
-def test_an_alternative_is_used_by_a_click_on_its_mark(reader, pair):
-    reader.follow(pair, 0)
-    other = reader.state("match")["alternatives"][0]["ras"]
-    reader.scroll_to("FollowUpAxial", other)
-    reader.click("FollowUpAxial", other)
-    reader.until(f"Math.abs(s('match').ras[0] - {other[0]}) < 0.01")
+def test_an_alternative_is_used_by_a_click_on_its_mark(searching, pair):
+    searching.follow(pair, 0)
+    other = searching.state("match")["alternatives"][0]["ras"]
+    searching.scroll_to("FollowUpAxial", other)
+    searching.click("FollowUpAxial", other)
+    searching.until(f"Math.abs(s('match').ras[0] - {other[0]}) < 0.01")
 
 
 def test_the_list_renames_filters_deletes_and_undoes(reader, pair):

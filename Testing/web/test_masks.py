@@ -26,9 +26,7 @@ def mask_server(start, pair, tmp_path_factory):
 def mask_context(browser, mask_server):
     """Open the one browser that the server admits."""
     context = browser.new_context(viewport={"width": 1366, "height": 900})
-    page = context.new_page()
-    page.goto(mask_server.url)
-    page.close()
+    assert context.request.get(mask_server.url).ok
     yield context
     context.close()
 
@@ -61,6 +59,7 @@ def draw(reader, at, axes=(LONG, SHORT)) -> None:
             x, y = reader.pixel(VIEW, np.add(at, end))
             reader.page.mouse.move(x - 3, y)
             reader.page.mouse.click(x, y)
+        reader.page.mouse.move(x + 8, y)  # the last click acts at once
 
 
 def row(reader, label: str = "L 1") -> dict:

@@ -43,6 +43,7 @@ def place(reader, tool: str, *clicks, view: str = VIEW) -> dict:
         x, y = reader.pixel(view, middle + shift)
         reader.page.mouse.move(x - 3, y)
         reader.page.mouse.click(x, y)
+    reader.page.mouse.move(x + 8, y)  # the last click acts at once
     reader.until(f"s('measurements').length === {count + 1} && !s('measure_tool')")
     return reader.state("measurements")[-1]
 

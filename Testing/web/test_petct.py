@@ -47,9 +47,7 @@ def pet_server(start, study, tmp_path_factory):
 def pet_context(browser, pet_server):
     """Open the one browser that the server admits."""
     context = browser.new_context(viewport={"width": 1366, "height": 900})
-    page = context.new_page()
-    page.goto(pet_server.url)
-    page.close()
+    assert context.request.get(pet_server.url).ok
     yield context
     context.close()
 

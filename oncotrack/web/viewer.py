@@ -33,6 +33,7 @@ from oncotrack.web.navigation import Navigation
 from oncotrack.web.questions import Questions
 from oncotrack.web.record import Record
 from oncotrack.web.results import Results
+from oncotrack.web.sent_rows import SentRows
 from oncotrack.web.tools import Command, Tool
 from oncotrack.web.updates import Updates
 from oncotrack.web.views import VIEW_3D, Views
@@ -103,6 +104,7 @@ class Viewer:
         self.click_handlers: dict[str, Callable[[slicer.vtkMRMLSliceNode, Point], bool]] = {}
         self._was_following: bool | None = None
         self._rows: table_rows.Known = {}
+        self._sent = SentRows(self.state, "findings")
         self._kept: deque[tuple[int, Callable[[], None]]] = deque(maxlen=_KEPT)
         self._begun: deque[tuple[int, Callable[[], None], threading.Event]] = deque(maxlen=_KEPT)
         self.order = DragOrder(self.state, self._loop)
@@ -246,7 +248,7 @@ class Viewer:
         session, findings, state = self.session, self.session.findings, self.state
         self.possible = panel.possible_methods(session)
         state.possible = sorted(self.possible)
-        state.findings = table_rows.rows(session, self._rows)
+        self._sent.show(table_rows.rows(session, self._rows))
         state.match = table_rows.match(session)
         state.has_scans = session.baseline is not None and session.followup is not None
         state.has_registration = session.registration is not None

@@ -122,6 +122,9 @@ class Views:
         view.set_scheduled_render(RenderingWhenSized(adapter.schedule_render, lambda: view not in self._unsized))
         self._choose_window(view)  # dragging sets the window of the scan, not of the map over it
         view.get_view_node().AddObserver(vtk.vtkCommand.ModifiedEvent, lambda *_: self._note_slice(view))
+        # a window that is dragged changes only the picture, for which no part of the view asks to be drawn
+        logic = self._app.app_logic.GetSliceLogic(view.get_view_node())
+        logic.AddObserver(vtk.vtkCommand.ModifiedEvent, view.schedule_render)
         interactor = view.interactor()
         with _quiet():
             interactor.AddObserver(vtk.vtkCommand.WindowResizeEvent, lambda *_: self._note_size(view))

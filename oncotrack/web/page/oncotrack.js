@@ -1,7 +1,15 @@
-// Keys, uploads and the warning about unsaved findings; everything else is done by the server.
+// Keys, long lists, uploads and the warning about unsaved findings; everything else is done by the server.
 (function () {
   "use strict";
   const state = (name) => window.trame && window.trame.state.get(name);
+
+  // Of a long list only the rows that have changed are sent.
+  window.trame.state.watch(["findings_changed"], function (changed) {
+    if (!changed?.length) return;
+    const now = new Map(changed.map((row) => [row.uid, row]));
+    window.trame.state.set("findings", state("findings").map((row) => now.get(row.uid) ?? row));
+  });
+
   // A list that was opened by mouse keeps the focus after the choice, but letters are command keys again; a list that was
   // opened by keyboard uses letters to search in it.
   let byMouse = true;
