@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import slicer
@@ -28,8 +29,19 @@ PENDING = "pending"
 _STATES = ("size proposed", "not found (program)", "absent (reader)", *(state.value for state in State))
 _STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATES))}))?( (box )?[\d.]+( mm)?( x [\d.]+)? mm)?$")
 _NEAR_MM = 1e-4
+_FIRST = 10.0  # priority of an observer that is called before those that read edits
+_DRAWN: WeakKeyDictionary[slicer.vtkMRMLMarkupsFiducialNode, _Drawn | None] = WeakKeyDictionary()
 _LABELS: WeakKeyDictionary[slicer.vtkMRMLMarkupsFiducialNode, dict[str, tuple[Finding, str, str]]] = WeakKeyDictionary()
 Edit = Callable[[], object]
+
+
+class _Drawn(NamedTuple):
+    """What a node shows that nobody has changed since: the name of its visit, and by uid each finding, whether it is the
+    current one, and the index of its point."""
+
+    visit: str
+    shown: dict[str, tuple[Finding, bool]]
+    indices: dict[str, int]
 
 
 def label_with_state(label: str, observation: Observation, visit: str = "") -> str:
@@ -113,45 +125,73 @@ def format_lengths(node: slicer.vtkMRMLMarkupsNode) -> None:
 def draw_fiducials(
     node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str
 ) -> None:
-    """Update the node to one point per finding at the time point; a point that a reader is placing stays as it is."""
+    """Update the node to one point per finding at the time point; a point that a reader is placing stays as it is.
+
+    Where nothing but findings has changed since the last call, only their points are looked at.
+    """
+    shown = {finding.uid: (finding, finding.uid == current) for finding in findings if finding.at(time_point)}
+    if node not in _DRAWN:
+        node.AddObserver(vtk.vtkCommand.AnyEvent, _forget_drawn, _FIRST)
+    visit, known = _visit(findings, time_point), _DRAWN.get(node)
     was = node.StartModify()  # every change of a point would draw every view
     try:
-        _draw(node, findings, time_point, current)
+        if known and known.visit == visit and known.shown.keys() == shown.keys():
+            changed, indices = (uid for uid in shown if not _is_same(shown[uid], known.shown[uid])), known.indices
+        else:
+            changed, indices = iter(shown), _without_superfluous(node, shown)
+        for uid in changed:
+            _draw_point(node, indices, shown[uid], shown[uid][0].at(time_point), visit)
     finally:
         node.EndModify(was)
+    _DRAWN[node] = _Drawn(visit, shown, indices)
 
 
-def _draw(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str, current: str) -> None:
-    target = {finding.uid: finding for finding in findings if finding.at(time_point)}
-    visit = _visit(findings, time_point)
+def _forget_drawn(node: slicer.vtkMRMLMarkupsFiducialNode | None, _event: str) -> None:
+    if node is not None:  # None for a node that is being deleted
+        _DRAWN[node] = None
+
+
+def _is_same(shown: tuple[Finding, bool], known: tuple[Finding, bool]) -> bool:
+    return shown[0] is known[0] and shown[1] == known[1]
+
+
+def _without_superfluous(node: slicer.vtkMRMLMarkupsFiducialNode, shown: Mapping[str, object]) -> dict[str, int]:
+    """Remove points that belong to no finding, and return the index of each finding's point."""
     uids = _descriptions(node)
     indices = _first_of_each(uids)
     superfluous = [
         index
         for index, uid in enumerate(uids)
-        if uid and uid != PENDING and (uid not in target or index != indices[uid])
+        if uid and uid != PENDING and (uid not in shown or index != indices[uid])
     ]
     for index in reversed(superfluous):
         node.RemoveNthControlPoint(index)
-    if superfluous:
-        indices = _first_of_each(_descriptions(node))
-    positions = _positions(node)
-    for uid, finding in target.items():
-        observation = finding.at(time_point)
-        index = indices.get(uid, -1)
+    return _first_of_each(_descriptions(node)) if superfluous else indices
+
+
+def _draw_point(
+    node: slicer.vtkMRMLMarkupsFiducialNode,
+    indices: dict[str, int],
+    shown: tuple[Finding, bool],
+    observation: Observation,
+    visit: str,
+) -> None:
+    finding, is_current = shown
+    index = indices.get(finding.uid, -1)
+    if index < 0:
+        index = _pending_index(node, observation.centre) if PENDING in indices else -1
         if index < 0:
-            index = _pending_index(node, observation.centre) if PENDING in indices else -1
-            if index < 0:
-                index = node.AddControlPointWorld(vtk.vtkVector3d(*observation.centre))
-            node.SetNthControlPointDescription(index, uid)
-            node.SetNthControlPointLocked(index, False)
-        elif math.dist(positions[index], observation.centre) > _NEAR_MM:
-            node.SetNthControlPointPositionWorld(index, *observation.centre)
-        label = _label(node, finding, observation, visit)
-        if node.GetNthControlPointLabel(index) != label:
-            node.SetNthControlPointLabel(index, label)
-        if bool(node.GetNthControlPointSelected(index)) != (uid == current):
-            node.SetNthControlPointSelected(index, uid == current)
+            index = node.AddControlPointWorld(vtk.vtkVector3d(*observation.centre))
+        node.SetNthControlPointDescription(index, finding.uid)
+        node.SetNthControlPointLocked(index, False)
+        indices[finding.uid] = index
+    elif _distance(node, index, observation.centre) > _NEAR_MM:
+        node.SetNthControlPointPositionWorld(index, *observation.centre)
+    label = _label(node, finding, observation, visit)
+    if node.GetNthControlPointLabel(index) != label:
+        node.SetNthControlPointLabel(index, label)
+    if bool(node.GetNthControlPointSelected(index)) != is_current:
+        node.SetNthControlPointSelected(index, is_current)
 
 
 def read_fiducials(node: slicer.vtkMRMLMarkupsFiducialNode, findings: FindingList, time_point: str) -> None:
@@ -256,14 +296,6 @@ def _first_of_each(descriptions: list[str]) -> dict[str, int]:
     for index, description in enumerate(descriptions):
         indices.setdefault(description, index)
     return indices
-
-
-def _positions(node: slicer.vtkMRMLMarkupsNode) -> list[Point]:
-    """Return the positions of all points, RAS mm, at once: a call for each costs more than everything else."""
-    points = vtk.vtkPoints()
-    points.SetDataTypeToDouble()
-    node.GetControlPointPositionsWorld(points)
-    return [points.GetPoint(index) for index in range(points.GetNumberOfPoints())]
 
 
 def _pending_index(node: slicer.vtkMRMLMarkupsNode, at: Point) -> int:

@@ -28,8 +28,9 @@ if TYPE_CHECKING:
 
 _TABLE, _PAGE = commands_of(FINDINGS), commands_of(PAGE)
 _SHOWN = (
+    "(shown_state === 'all' && !finding_search ? findings : "
     "findings.filter(each => (shown_state === 'all' || each.state === shown_state) && (!finding_search || "
-    "[each.label, each.state_text, each.about].join(' ').toLowerCase().includes(finding_search.trim().toLowerCase())))"
+    "[each.label, each.state_text, each.about].join(' ').toLowerCase().includes(finding_search.trim().toLowerCase()))))"
 )
 
 
