@@ -14,7 +14,7 @@ from trame_slicer.views.render_scheduler import ScheduledRenderStrategy
 
 PAUSE_S = 0.2
 """Pause before a rendering that may wait."""
-_SENT_S = 0.002  # until what was made is on its way to the page
+_SENT_S = 0.001  # until what was made is on its way to the page
 
 
 class RenderingWhenSized(ScheduledRenderStrategy):
@@ -63,8 +63,9 @@ class _Turn(asyncio.Event):
 
     async def wait(self) -> bool:
         await super().wait()
+        # texts and lists that changed are to be sent first; then the view under the pointer is drawn
+        await asyncio.sleep(_SENT_S)
         if not self._is_pointed():
-            # the view under the pointer may wait, too, and texts and lists that changed are to be sent
             await asyncio.sleep(_SENT_S)
             while (encoded := RenderingOnce.encoded) is not None and not encoded.done():
                 await asyncio.wait([encoded])
