@@ -36,7 +36,7 @@ Edit = Callable[[], object]
 
 
 class _Drawn(NamedTuple):
-    """What a node shows that nobody has changed since: the name of its visit, and by uid each finding, whether it is the
+    """What a node shows, as it was drawn last and not changed since: the name of its visit, and by uid each finding, whether it is the
     current one, and the index of its point."""
 
     visit: str
