@@ -82,19 +82,6 @@ def test_one_scan_uses_the_whole_page(nodes):
     assert axial["width"] > 0.7 * page["width"]
 
 
-def test_a_dragged_window_is_shown_although_nothing_was_marked_yet(nodes):
-    before = nodes.picture("BaselineAxial")
-    nodes.page.keyboard.press("w")
-    nodes.until("s('mouse_mode') === 'window'")
-    x, y = nodes._middle("BaselineAxial")
-    nodes.drag_pixels((x - 90, y + 60), (x - 30, y + 60))
-    nodes.until("s('window_width') > 400")
-    nodes.picture("BaselineAxial", other_than=before)
-    nodes.page.keyboard.press("l")
-    nodes.page.keyboard.press("1")
-    nodes.until("s('mouse_mode') === 'select' && s('window_name') === 'Soft tissue'")
-
-
 def test_detecting_shows_each_slice_can_be_stopped_and_then_lists_every_node(nodes, pair, node_server):
     with node_server.slow_detection():
         press(nodes, "detect")

@@ -40,6 +40,19 @@ def cells(reader, row: int = 0) -> list[str]:
     return reader.state("visits")["rows"][row]["cells"]
 
 
+def test_a_dragged_window_is_shown_although_nothing_was_marked_yet(page):
+    before = page.picture("FollowUpAxial")
+    page.page.keyboard.press("w")
+    page.until("s('mouse_mode') === 'window'")
+    x, y = page._middle("BaselineAxial")
+    page.drag_pixels((x - 90, y + 60), (x - 30, y + 60))
+    page.until("s('window_width') > 400")
+    page.picture("FollowUpAxial", other_than=before)
+    page.page.keyboard.press("l")
+    page.page.keyboard.press("1")
+    page.until("s('mouse_mode') === 'select' && s('window_name') === 'Soft tissue'")
+
+
 def test_a_chosen_method_finds_all_lesions_in_every_visit_in_one_undo(reader):
     assert all(row["state"] == "proposed" for row in reader.state("findings"))
     assert reader.state("match")["method"] == "affine"
