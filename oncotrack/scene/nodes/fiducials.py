@@ -31,7 +31,6 @@ _STATE_SUFFIX = re.compile(rf"( ({'|'.join(map(re.escape, _STATES))}))?( (box )?
 _NEAR_MM = 1e-4
 _FIRST = 10.0  # priority of an observer that is called before those that read edits
 _DRAWN: WeakKeyDictionary[slicer.vtkMRMLMarkupsFiducialNode, _Drawn | None] = WeakKeyDictionary()
-_LABELS: WeakKeyDictionary[slicer.vtkMRMLMarkupsFiducialNode, dict[str, tuple[Finding, str, str]]] = WeakKeyDictionary()
 Edit = Callable[[], object]
 
 
@@ -127,20 +126,20 @@ def draw_fiducials(
 ) -> None:
     """Update the node to one point per finding at the time point; a point that a reader is placing stays as it is.
 
-    Where nothing but findings has changed since the last call, only their points are looked at.
+    Where only the list has changed since the last call, only the points of changed findings are looked at.
     """
     shown = {finding.uid: (finding, finding.uid == current) for finding in findings if finding.at(time_point)}
     if node not in _DRAWN:
         node.AddObserver(vtk.vtkCommand.AnyEvent, _forget_drawn, _FIRST)
     visit, known = _visit(findings, time_point), _DRAWN.get(node)
+    before = known.shown if known and known.visit == visit else {}
     was = node.StartModify()  # every change of a point would draw every view
     try:
-        if known and known.visit == visit and known.shown.keys() == shown.keys():
-            changed, indices = (uid for uid in shown if not _is_same(shown[uid], known.shown[uid])), known.indices
-        else:
-            changed, indices = iter(shown), _without_superfluous(node, shown)
-        for uid in changed:
-            _draw_point(node, indices, shown[uid], shown[uid][0].at(time_point), visit)
+        is_same_set = before and before.keys() == shown.keys()
+        indices = known.indices if is_same_set else _without_superfluous(node, shown)
+        for uid, each in shown.items():
+            if not _is_same(each, before.get(uid)):
+                _draw_point(node, indices, each, each[0].at(time_point), visit)
     finally:
         node.EndModify(was)
     _DRAWN[node] = _Drawn(visit, shown, indices)
@@ -151,8 +150,8 @@ def _forget_drawn(node: slicer.vtkMRMLMarkupsFiducialNode | None, _event: str) -
         _DRAWN[node] = None
 
 
-def _is_same(shown: tuple[Finding, bool], known: tuple[Finding, bool]) -> bool:
-    return shown[0] is known[0] and shown[1] == known[1]
+def _is_same(shown: tuple[Finding, bool], before: tuple[Finding, bool] | None) -> bool:
+    return before is not None and shown[0] is before[0] and shown[1] == before[1]
 
 
 def _without_superfluous(node: slicer.vtkMRMLMarkupsFiducialNode, shown: Mapping[str, object]) -> dict[str, int]:
@@ -187,7 +186,7 @@ def _draw_point(
         indices[finding.uid] = index
     elif _distance(node, index, observation.centre) > _NEAR_MM:
         node.SetNthControlPointPositionWorld(index, *observation.centre)
-    label = _label(node, finding, observation, visit)
+    label = label_with_state(finding.label, observation, visit)
     if node.GetNthControlPointLabel(index) != label:
         node.SetNthControlPointLabel(index, label)
     if bool(node.GetNthControlPointSelected(index)) != is_current:
@@ -223,18 +222,8 @@ def _edits(
             yield f"move {finding.label}", partial(findings.move, finding.uid, time_point, _position(node, index))
         label = node.GetNthControlPointLabel(index)
         name = label_without_state(label, visit)
-        if name != finding.label and label != _label(node, finding, observation, visit):
+        if name != finding.label and label != label_with_state(finding.label, observation, visit):
             yield f"rename {finding.label}", partial(findings.rename, finding.uid, name)
-
-
-def _label(node: slicer.vtkMRMLMarkupsFiducialNode, finding: Finding, observation: Observation, visit: str) -> str:
-    """Return `label_with_state` of a finding, from the last call where neither it nor the visit has changed."""
-    known = _LABELS.setdefault(node, {})
-    same, of_visit, text = known.get(finding.uid, (None, "", ""))
-    if same is not finding or of_visit != visit:
-        text = label_with_state(finding.label, observation, visit)
-        known[finding.uid] = finding, visit, text
-    return text
 
 
 def draw_pending(node: slicer.vtkMRMLMarkupsFiducialNode, at: Point) -> None:
