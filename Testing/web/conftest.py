@@ -243,22 +243,24 @@ class Reader:
         frame = (box["height"] - height) / 2, (box["width"] - shown["size"][0]) / 2
         return box["x"] + frame[1] + x, box["y"] + frame[0] + height - y
 
+    def slice_of(self, view: str, axis: int = 2) -> float:
+        """Return where the slice that a view shows lies along an axis of the patient, RAS mm."""
+        return float(np.linalg.inv(np.reshape(self.state("views")[view]["ras_to_xy"], (4, 4)))[axis, 3])
+
     def scroll_to(self, view: str, ras, axis: int = 2) -> None:
         """Turn the wheel over a view until it shows the slice of a position, once the views are at rest."""
         self.rest()
-        notches = 1
+        notches, at = 1, self.slice_of(view, axis)
         for _ in range(120):
-            matrix = np.linalg.inv(np.reshape(self.state("views")[view]["ras_to_xy"], (4, 4)))
-            away = ras[axis] - matrix[axis, 3]
-            if abs(away) < 1.6:
+            if abs(ras[axis] - at) < 1.6:
                 self.rest()  # the linked view has followed
                 return
             self.page.mouse.move(*self._middle(view))
             before = self.state("views")[view]["place"]
-            self.page.mouse.wheel(0, (-120 if away > 0 else 120) * notches)
+            self.page.mouse.wheel(0, (-120 if ras[axis] > at else 120) * notches)
             self.until(f"s('views').{view}.place !== {json.dumps(before)}", 5000)
-            moved = np.linalg.inv(np.reshape(self.state("views")[view]["ras_to_xy"], (4, 4)))[axis, 3] - matrix[axis, 3]
-            notches = max(1, int(abs(away - moved) * notches / max(abs(moved), 0.1)))
+            started, at = at, self.slice_of(view, axis)
+            notches = max(1, int(abs(ras[axis] - at) * notches / max(abs(at - started), 0.1)))
         raise AssertionError(f"{view} never showed {ras}")
 
     def picture(self, view: str, other_than: bytes | None = None) -> bytes:

@@ -96,9 +96,6 @@ def test_keys_do_not_overtake_the_drag_before_them(windowing):
 
 
 def test_shift_and_move_marks_the_same_place_in_both_scans(reader, pair):
-    def centre(view: str, axis: int) -> float:
-        return np.linalg.inv(np.reshape(reader.state("views")[view]["ras_to_xy"], (4, 4)))[axis, 3]
-
     def marked(ras) -> np.ndarray:
         before = reader.state("views")
         reader.page.mouse.move(*reader.pixel("BaselineCoronal", ras))
@@ -106,7 +103,7 @@ def test_shift_and_move_marks_the_same_place_in_both_scans(reader, pair):
             reader.until(f"s('views').{view}.place !== {json.dumps(before[view]['place'])}")
         reader.picture("FollowUpAxial")  # at rest
         places = (("FollowUpSagittal", 0), ("FollowUpCoronal", 1), ("FollowUpAxial", 2))
-        return np.array([centre(view, axis) for view, axis in places])
+        return np.array([reader.slice_of(view, axis) for view, axis in places])
 
     lesion, truth = pair.lesions[3], pair.truth[3]
     reader.scroll_to("BaselineCoronal", lesion, axis=1)

@@ -19,8 +19,7 @@ def test_a_click_on_a_lesion_shows_its_match_within_five_millimetres(searching, 
     assert math.dist(row["followup"], pair.truth[0]) < 5
     kept = server.autosaved["findings"][-1]["observations"]
     assert math.dist(kept["t1"]["position_ras"], pair.truth[0]) < 5
-    middle = np.linalg.inv(np.reshape(searching.state("views")["FollowUpAxial"]["ras_to_xy"], (4, 4)))
-    assert abs(middle[2, 3] - row["followup"][2]) < 2, "the follow-up jumped to the match"
+    assert abs(searching.slice_of("FollowUpAxial") - row["followup"][2]) < 2, "the follow-up jumped to the match"
 
 
 def test_a_dragged_match_is_edited_and_undo_restores_it(reader, server, pair):
@@ -55,8 +54,7 @@ def test_fit_keeps_the_slice(reader, pair):
     reader.scroll_to("BaselineAxial", pair.lesions[2])
 
     def slices() -> list[float]:
-        matrices = (reader.state("views")[view]["ras_to_xy"] for view in ("BaselineAxial", "FollowUpAxial"))
-        return [np.linalg.inv(np.reshape(each, (4, 4)))[2, 3] for each in matrices]
+        return [reader.slice_of(view) for view in ("BaselineAxial", "FollowUpAxial")]
 
     before = slices()
     reader.page.mouse.move(*reader._middle("BaselineAxial"))
@@ -154,31 +152,30 @@ def test_the_list_renames_filters_deletes_and_undoes(reader, pair):
 
 
 def test_scrolling_one_scan_moves_the_other_to_the_corresponding_slice(reader, pair):
-    def slice_of(view: str) -> float:
-        return np.linalg.inv(np.reshape(reader.state("views")[view]["ras_to_xy"], (4, 4)))[2, 3]
-
     def source_of(view: str) -> str:
         return reader.page.locator(f".layout-grid-item:has([data-view='{view}']) img").get_attribute("src")
 
     row = reader.follow(pair, 2)
-    assert abs(slice_of("FollowUpAxial") - row["followup"][2]) < 0.1
+    assert abs(reader.slice_of("FollowUpAxial") - row["followup"][2]) < 0.1
     reader.scroll_to("BaselineAxial", np.add(pair.lesions[2], (0, 0, 21)))
-    assert 15 < slice_of("FollowUpAxial") - row["followup"][2] < 27
+    assert 15 < reader.slice_of("FollowUpAxial") - row["followup"][2] < 27
     reader.command("link_views")
     reader.until("!s('is_linked')")
-    before = slice_of("FollowUpAxial")
+    before = reader.slice_of("FollowUpAxial")
     reader.picture("BaselineSagittal")
     drawn = {view: source_of(view) for view in ("BaselineAxial", "BaselineSagittal", "FollowUpAxial")}
     reader.scroll_to("BaselineAxial", pair.lesions[2])
-    assert slice_of("FollowUpAxial") == before, "unlinked, the follow-up stays"
+    assert reader.slice_of("FollowUpAxial") == before, "unlinked, the follow-up stays"
     reader.picture("BaselineAxial")
     assert [view for view in drawn if source_of(view) != drawn[view]] == ["BaselineAxial"], "no other view is drawn"
     reader.tab("View")
     reader.page.locator("[data-link-here]").click()
     reader.until("s('is_linked') && s('is_link_held') && s('link_text').includes('mm from the registration')")
-    away = slice_of("FollowUpAxial") - slice_of("BaselineAxial")
+    away = reader.slice_of("FollowUpAxial") - reader.slice_of("BaselineAxial")
     reader.scroll_to("BaselineAxial", np.add(pair.lesions[2], (0, 0, 9)))
-    assert abs(slice_of("FollowUpAxial") - slice_of("BaselineAxial") - away) < 3, "linked as the reader has placed them"
+    assert abs(reader.slice_of("FollowUpAxial") - reader.slice_of("BaselineAxial") - away) < 3, (
+        "linked as the reader has placed them"
+    )
     reader.page.locator("[data-link-here]").click()
     reader.until("s('is_linked') && !s('is_link_held') && s('link_text').includes('similarity')")
     reader.until("/residual [0-9.]+ mm by local matching/.test(s('link_text'))")  # it comes by itself

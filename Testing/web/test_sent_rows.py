@@ -10,6 +10,11 @@ from trame_server.state import State
 from oncotrack.web.sent_rows import SentRows
 
 
+def put_together(rows: list[dict], changed: list[dict]) -> list[dict]:
+    now = {row["uid"]: row for row in changed}
+    return [now.get(row["uid"], row) for row in rows]
+
+
 class Page:
     """What a page receives, put together as its script does."""
 
@@ -20,16 +25,13 @@ class Page:
 
     def _receive(self, values: dict) -> None:
         self.sent.append(dict(values))
-        self.rows = values.get("list", self.rows)
-        now = {row["uid"]: row for row in values.get("list_changed", [])}
-        self.rows = [now.get(row["uid"], row) for row in self.rows]
+        self.rows = put_together(values.get("list", self.rows), values.get("list_changed", []))
 
     @property
     def reloaded(self) -> list[dict]:
         """The rows of a page that is loaded now."""
         values = self.state.to_dict()
-        now = {row["uid"]: row for row in values["list_changed"]}
-        return [now.get(row["uid"], row) for row in values["list"]]
+        return put_together(values["list"], values["list_changed"])
 
 
 @pytest.fixture
