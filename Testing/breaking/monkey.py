@@ -2,7 +2,8 @@
 
 ``scene`` runs random commands on the scene behind both user interfaces, and opens and closes scenes. ``viewer`` clicks and runs
 random commands on the viewer's server alone, ``browser`` clicks, drags, types and runs random commands on its page. Memory counts
-from when every command has run once, because tools load their libraries and networks when they are used for the first time.
+from when every command has run once, because tools load their libraries and networks when they are used for the first time. What
+counts is memory in use: pages that hold a few blocks among free space are reported beside it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from kept_memory import count_small_objects
 from monkey_scene import MOST_FINDINGS, monkey_scene
 
 _EVERY = 250  # actions of the browser between two looks at the memory
@@ -51,7 +53,7 @@ _LAST = re.compile("remove|delete|undo|redo|reject|clear")  # the other commands
 
 def monkey_viewer(folder: Path, commands: int, seconds: float, seed: int) -> dict[str, Any]:
     """Click and run commands on the viewer's server without a browser; return what happened and the growth of memory."""
-    from kept_memory import kept_mib
+    from kept_memory import kept
     from viewer_alone import ViewerAlone, beside_viewer
     from viewer_in_browser import scans
 
@@ -73,20 +75,20 @@ def monkey_viewer(folder: Path, commands: int, seconds: float, seed: int) -> dic
             alone.follow(at)
         is_warm = _each_command_once(alone.enabled, alone.run, started + seconds / 2)
         alone.forget()
-        first, course, done = kept_mib(), [], 0
+        first, course, done = kept(), [], 0
         while done < commands and time.monotonic() - started < seconds:
             act(alone)
             done += 1
             if done % _EVERY == 0:
                 alone.forget()
-                course.append(round(kept_mib() - first, 1))
+                course.append(kept().grown_since(first))
         alone.forget()
         return {
             "actions": done,
             "is_warm": is_warm,
-            "first_mib": round(first),
-            "course_mib": course,
-            "grow_mib": round(kept_mib() - first, 1),
+            "first": first._asdict(),
+            "course": course,
+            **kept().grown_since(first),
         }
 
     outcome = beside_viewer(scans(folder), folder, work)
@@ -132,12 +134,12 @@ def monkey_browser(folder: Path, commands: int, seconds: float, seed: int) -> di
             lambda: page.evaluate("trame.state.get('enabled')"), run, time.monotonic() + seconds / 2
         )
         forget()
-        first, course = session.kept_mib(), []
+        first, course = session.kept(), []
         while done < commands and time.monotonic() - started < seconds:
             _act(page, rng)
             done += 1
             if done % _EVERY == 0:
-                course.append(round(session.kept_mib() - first, 1))
+                course.append(session.kept().grown_since(first))
             message = page.evaluate("trame.state.get('message').text")
             if message:
                 said.add(message)
@@ -148,15 +150,15 @@ def monkey_browser(folder: Path, commands: int, seconds: float, seed: int) -> di
         if is_alive:
             page.wait_for_function(IDLE)
             forget()
-        grown = session.kept_mib() - first if is_alive else 0.0
+        grown = (session.kept() if is_alive else first).grown_since(first)
         log = session.log.read_text()
     return {
         "actions": done,
         "is_alive": bool(is_alive),
         "is_warm": is_warm,
-        "first_mib": round(first),
-        "course_mib": course,
-        "grow_mib": round(grown, 1),
+        "first": first._asdict(),
+        "course": course,
+        **grown,
         "tracebacks": log.count("Traceback (most recent call last)"),
         "first_traceback": log[max(log.find("Traceback (most recent"), 0) :][:_SHOWN] if "Traceback" in log else "",
         "unexpected": sum("error in OncoTrack" in text for text in said),
@@ -201,6 +203,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--most-mib", type=float, default=20.0, help="Largest growth of memory.")
     chosen = parser.parse_args()
+    if chosen.what != "scene":
+        count_small_objects()
     with tempfile.TemporaryDirectory(prefix="oncotrack-monkey-") as name:
         if chosen.what == "scene":
             outcome = monkey_scene(Path(name), chosen.commands, chosen.cycles, chosen.seconds, chosen.seed)
@@ -208,7 +212,7 @@ def main() -> int:
         else:
             run = monkey_viewer if chosen.what == "viewer" else monkey_browser
             outcome = run(Path(name), chosen.commands, chosen.seconds, chosen.seed)
-            is_good = outcome["grow_mib"] <= chosen.most_mib or not outcome["is_warm"]
+            is_good = outcome["allocated_grow_mib"] <= chosen.most_mib or not outcome["is_warm"]
             if chosen.what == "browser":
                 is_good &= outcome["is_alive"] and not outcome["tracebacks"] and not outcome["unexpected"]
     print(json.dumps({"what": f"monkey {chosen.what}", "seed": chosen.seed, **outcome}))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from kept_memory import kept_mib
+from kept_memory import kept
 
 _WARM_UP = 0.2  # part of the commands after which the first memory is taken: caches and libraries fill until then
 _CYCLES_WARM_UP = 10
@@ -65,27 +65,27 @@ def monkey_scene(folder: Path, commands: int, cycles: int, seconds: float, seed:
         session.previous,
         lambda: session.set_scans(session.followup, session.baseline),
     )
-    first, refused, done = kept_mib(), 0, 0
+    first, refused, done = kept().resident, 0, 0
     for done in range(1, commands + 1):
         try:
             rng.choice(possible)()
         except OncoTrackError:
             refused += 1  # a sentence is an answer
         if done == int(_WARM_UP * commands):
-            first = kept_mib()
+            first = kept().resident
         if time.monotonic() - started > seconds:
             break
     findings.load_json(type(findings)(findings.time_points).to_json())
-    commands_mib = kept_mib() - first
+    commands_mib = kept().resident - first
     path = save_scene(application.scene, folder / "scene.mrb")
     opened = 0
     for opened in range(1, cycles + 1):
         open_scene(application.scene, path)
         if opened == min(_CYCLES_WARM_UP, max(1, cycles // 3)):
-            first = kept_mib()
+            first = kept().resident
         if time.monotonic() - started > seconds:
             break
-    cycles_mib = kept_mib() - first
+    cycles_mib = kept().resident - first
     session.close()
     return {
         "commands": done,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from kept_memory import Kept
 from viewer_process import ViewerProcess
 
 from oncotrack.bench.view import find_browser
@@ -101,13 +103,13 @@ class Session:
         page.wait_for_function(_AT_REST)
         return page
 
-    def kept_mib(self) -> float:
+    def kept(self) -> Kept:
         """Return the memory that the viewer keeps, once garbage and free pages were given back."""
         self._kept.unlink(missing_ok=True)
         os.kill(self.viewer.pid, signal.SIGUSR1)
         while not self._kept.exists() and self.viewer.exit_code is None:
             time.sleep(0.05)
-        return float(self._kept.read_text()) if self._kept.exists() else 0.0
+        return Kept(*json.loads(self._kept.read_text())) if self._kept.exists() else Kept(0.0, 0.0)
 
     def kill(self) -> None:
         """Kill the viewer, then close its page."""
