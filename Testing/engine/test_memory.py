@@ -34,7 +34,9 @@ print(most - before, resident() - before)
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the C library is not glibc")
 def test_large_blocks_are_given_back_although_small_ones_beside_them_are_used():
     def run(how: str) -> list[float]:
-        done = subprocess.run([sys.executable, "-c", WORK, how], capture_output=True, text=True, timeout=120, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", WORK, how], capture_output=True, text=True, timeout=120, check=True
+        )
         return [float(part) for part in done.stdout.split()]
 
     most, left = run("apart")
