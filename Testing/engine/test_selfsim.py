@@ -21,10 +21,14 @@ def miss(match, truth) -> float:
     return float(np.linalg.norm(np.subtract(match.position, truth)))
 
 
-def test_every_lesion_is_found_within_two_millimetres(known_pair):
-    method = SelfSimilarity()
-    for centre, radius in known_pair.lesions:
-        match = method.match(known_pair.pair, centre, radius)
+@pytest.fixture(scope="module")
+def matches(known_pair):
+    """Return the match of each lesion, which other ways to reach it are compared with."""
+    return [SelfSimilarity().match(known_pair.pair, *lesion) for lesion in known_pair.lesions]
+
+
+def test_every_lesion_is_found_within_two_millimetres(known_pair, matches):
+    for (centre, _), match in zip(known_pair.lesions, matches, strict=True):
         assert match.found, match.reason
         assert miss(match, known_pair.truth(centre)) < 2.0
         assert match.cycle_error_mm < 2.0
@@ -32,13 +36,11 @@ def test_every_lesion_is_found_within_two_millimetres(known_pair):
         assert all(miss(match, other.centre) > 5 for other in match.alternatives)
 
 
-def test_several_lesions_give_the_same_as_one_by_one(known_pair):
+def test_several_lesions_give_the_same_as_one_by_one(known_pair, matches):
     method, lesions = SelfSimilarity(), known_pair.lesions[:3]
     calls = []
     together = match_all(method, known_pair.pair, lesions, lambda fraction, text: calls.append((fraction, text)))
-    assert [match.position for match in together] == [
-        method.match(known_pair.pair, *lesion).position for lesion in lesions
-    ]
+    assert [match.position for match in together] == [match.position for match in matches[:3]]
     assert [fraction for fraction, _ in calls] == sorted(fraction for fraction, _ in calls)
     assert "Lesion 1 of 3" in [text for _, text in calls]
 
@@ -73,20 +75,17 @@ def rotated(volume: Volume, degrees: float) -> Volume:
     return volume.resampled(Geometry(tuple(size), (2.2,) * 3, tuple(origin), direction))
 
 
-def test_axis_order_and_flips_do_not_matter(known_pair):
-    method = SelfSimilarity()
+def test_axis_order_and_flips_do_not_matter(known_pair, matches):
     other = ScanPair(with_permuted_axes(known_pair.baseline), with_permuted_axes(known_pair.followup), cache=False)
-    for centre, radius in known_pair.lesions[:3]:
-        first, second = (method.match(pair, centre, radius) for pair in (known_pair.pair, other))
-        assert miss(first, second.position) < 0.5
+    for lesion, match in zip(known_pair.lesions[:3], matches, strict=False):
+        assert miss(SelfSimilarity().match(other, *lesion), match.position) < 0.5
 
 
-def test_an_oblique_copy_gives_the_same_match(known_pair):
-    method = SelfSimilarity()
+def test_an_oblique_copy_gives_the_same_match(known_pair, matches):
     other = ScanPair(known_pair.baseline, rotated(known_pair.followup, 20), cache=False)
     distances = [
-        miss(method.match(known_pair.pair, centre, radius), method.match(other, centre, radius).position)
-        for centre, radius in known_pair.lesions[::2]
+        miss(match, SelfSimilarity().match(other, *lesion).position)
+        for lesion, match in zip(known_pair.lesions[::2], matches[::2], strict=True)
     ]
     assert np.median(distances) < 0.5
 
