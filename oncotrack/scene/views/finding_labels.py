@@ -170,9 +170,8 @@ class FindingLabels:
                 spare.append(_text_actor())
                 view.renderer.AddViewProp(spare[-1])
             self._put(view, spare.pop(), text, label, place, font)
-        for actor in spare:
-            actor.SetVisibility(False)
-            view.texts.setdefault("", []).append(actor)
+        for actor in spare:  # a hidden one would keep the picture of its text
+            view.renderer.RemoveViewProp(actor)
         ends = [place.line for _label, place in labels]
         colours = [label.colour for label, _place in labels]
         for actor, colour in zip(view.lines, ([(0.0, 0.0, 0.0)] * len(labels), colours), strict=True):
