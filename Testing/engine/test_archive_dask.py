@@ -50,7 +50,7 @@ def test_kill_9_loses_nothing_and_nothing_written_is_computed_again(cohort, tmp_
 @pytest.mark.slow
 def test_ctrl_c_ends_in_seconds_and_the_run_continues(cohort, tmp_path):
     index, undisturbed = cohort
-    run = interrupted_runs.Disturbed(index, tmp_path, seconds=0.3)
+    run = interrupted_runs.Disturbed(index, tmp_path, seconds=2.0)  # the signal must come long before the end
     process = run.start("--workers", "2")
     try:
         assert run.wait_for(3, process)
@@ -62,7 +62,7 @@ def test_ctrl_c_ends_in_seconds_and_the_run_continues(cohort, tmp_path):
     finally:
         interrupted_runs.end(process)
     before, offset = run.written(), run.count()
-    interrupted_runs.finished(run.start("--workers", "2"))
+    interrupted_runs.finished(interrupted_runs.Disturbed(index, tmp_path).start("--workers", "2"))
     assert not [line for line in run.log.read_text().splitlines()[offset:] if line in before]
     assert tables(run.out) == tables(undisturbed)
 
