@@ -6,8 +6,6 @@ import ctypes
 import functools
 from collections.abc import Callable
 
-_MMAP_THRESHOLD, _LARGE = -3, 128 * 1024  # M_MMAP_THRESHOLD, and glibc's first value of it, in bytes
-
 
 def give_memory_back() -> bool:
     """Give free memory back to the system: the C library of Linux would keep hundreds of MB that a network has used.
@@ -20,21 +18,6 @@ def give_memory_back() -> bool:
     if (trim := _function("malloc_trim")) is not None:
         trim(0)
     return trim is not None
-
-
-def keep_large_blocks_apart() -> bool:
-    """Give blocks from 128 KiB back as soon as they are free, in this process, from now on.
-
-    glibc starts like this, but raises the limit, up to 32 MiB, whenever a large block is freed. Images then lie among small
-    objects, and their memory cannot be given back while one of these is used.
-
-    Returns
-    -------
-    bool
-        Whether the C library can do it.
-    """
-    set_option = _function("mallopt")
-    return set_option is not None and set_option(_MMAP_THRESHOLD, _LARGE) == 1
 
 
 @functools.cache

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from oncotrack.background.isolation import use_helper
-from oncotrack.background.memory import keep_large_blocks_apart
 from oncotrack.errors import InputError, MissingPackageError
 from oncotrack.scene.files.series_list import ScanSource
 from oncotrack.scene.views.opengl import check_drawing
@@ -92,7 +91,6 @@ def run(
     check_consent(host, public_address, allow_other_computers)
     _check_address(host, port)
     os.umask(0o077)  # what this process writes is for this user only
-    keep_large_blocks_apart()
     with scratch_folder():
         has_scene = any(source.path.suffix.lower() == ".mrb" for source in given.values())
         use_helper(*(["oncotrack.scene.files.trial"] if has_scene else []), now=True)
