@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from oncotrack.background.memory import give_memory_back
+from oncotrack.background.jobs import give_memory_back
 
 
 class Kept(NamedTuple):

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from oncotrack.background import jobs
-from oncotrack.background.jobs import Worker
-from oncotrack.background.memory import give_memory_back
+from oncotrack.background.jobs import Worker, give_memory_back
 from oncotrack.errors import Cancelled, InputError
 
 

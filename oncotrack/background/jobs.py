@@ -6,6 +6,8 @@ Qt, ``call_soon_threadsafe`` in asyncio).
 
 from __future__ import annotations
 
+import ctypes
+import functools
 import logging
 import queue
 import threading
@@ -13,7 +15,6 @@ import time
 from collections.abc import Callable, Collection
 from typing import Any, Literal
 
-from oncotrack.background.memory import give_memory_back
 from oncotrack.errors import UNEXPECTED, Cancelled, OncoTrackError
 
 Progress = Callable[[float, str], None]
@@ -236,3 +237,25 @@ class Worker:
             self._post(lambda: job._end(job._failed, Cancelled()))  # while the worker is busy, see `TimerDispatcher`
             self._pending.remove(job)
             self._start()
+
+
+def give_memory_back() -> bool:
+    """Give free memory back to the system: the C library of Linux would keep hundreds of MB that a network has used.
+
+    Returns
+    -------
+    bool
+        Whether the C library can do it.
+    """
+    if (trim := _trim()) is not None:
+        trim(0)
+    return trim is not None
+
+
+@functools.cache
+def _trim() -> Callable[[int], int] | None:
+    """Return the function of the C library for it; None where it has none."""
+    try:
+        return ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError, TypeError):  # macOS, other C libraries, Windows
+        return None
