@@ -14,8 +14,9 @@ from oncotrack.images.files import load
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import insert, warp
-from oncotrack.phantom.implants import Implant, beside_vessel
+from oncotrack.phantom.implants import Implant, place
 from oncotrack.phantom.motion import Identity
+from oncotrack.phantom.statistics import NodeSize
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 
@@ -71,18 +72,56 @@ def fat_with_vessel() -> Volume:
 
 @pytest.mark.parametrize("radius", [3.0, 5.0])
 def test_a_node_is_moved_until_it_touches_the_vessel_and_does_not_cover_it(radius):
-    at = beside_vessel(fat_with_vessel(), np.array([10.0, 2.0, 0.0]), radius)
+    at = place(fat_with_vessel(), np.array([10.0, 2.0, 0.0]), ball(radius), beside_vessel=True).centre
     from_vessel = np.hypot(at[0], at[1]) - 3
     assert 0.6 * radius < from_vessel < radius + 1 and at[0] > 0 and abs(at[2]) < 2
 
 
 def test_a_node_beside_an_organ_alone_stays_where_it_is():
-    at = np.array([20.0, 16.0, 0.0])  # the organ is nearer than the vessel
-    away = beside_vessel(fat_with_vessel(), at, 4.0)
+    at = np.array([16.0, 16.0, 0.0])  # the organ is nearer than the vessel
+    away = place(fat_with_vessel(), at, ball(4.0), beside_vessel=True).centre
     assert away[1] < 22 - 0.7 * 4 and np.hypot(*away[:2]) < 12
     scan = fat_with_vessel()
     scan.array[np.abs(scan.array - 150) < 1] = -100
-    assert np.array_equal(beside_vessel(scan, at, 4.0), at)
+    assert np.allclose(place(scan, at, ball(4.0), beside_vessel=True).centre, at, atol=1)
+
+
+@pytest.mark.parametrize("beside_vessel", [False, True])
+@given(st.integers(0, 1000))
+@settings(max_examples=10, deadline=None)
+def test_a_node_replaces_little_but_fat_and_one_without_room_is_not_placed(beside_vessel, seed):
+    rng = np.random.default_rng(seed)
+    scan, start = fat_with_vessel(), rng.uniform((-15, -15, -10), (15, 20, 10))
+    geometry = scan.geometry
+    k, j, i = np.meshgrid(*(np.arange(n) for n in geometry.shape), indexing="ij")
+    ras = geometry.to_ras(np.stack([i, j, k], -1))
+    for radius in (4.0, 8.0, 12.0):
+        node = place(scan, start, ball(radius), beside_vessel=beside_vessel)
+        if node is not None:
+            at = np.asarray(node.centre)
+            covered = scan.array[np.linalg.norm(ras - at, axis=-1) < radius]
+            assert (covered < -50).mean() > 0.65 and scan.array[
+                tuple(np.round(geometry.to_ijk(at)).astype(int)[::-1])
+            ] < -50
+    narrow = np.where(np.abs(ras[..., 1]) < 5, -100, 60).astype(np.int16)  # a layer of fat of 10 mm
+    scan = Volume(narrow, geometry, "layer", "CT")
+    assert place(scan, np.zeros(3), ball(10.0)) is None and place(scan, np.zeros(3), ball(4.0)) is not None
+
+
+def test_a_long_node_lies_along_its_layer_of_fat_and_inside_the_given_place():
+    scan = fat_with_vessel()
+    k, j, i = np.meshgrid(*(np.arange(n) for n in scan.geometry.shape), indexing="ij")
+    ras = scan.geometry.to_ras(np.stack([i, j, k], -1))
+    across = (ras[..., 0] - ras[..., 1]) / 2**0.5
+    layer = Volume(np.where(np.abs(across) < 6, -100, 60).astype(np.int16), scan.geometry, "layer", "CT")
+    node = place(layer, np.zeros(3), NodeSize(26.0, 10.0, 12.0))
+    assert node.angle == pytest.approx(np.pi / 4)
+    allowed = Volume((ras[..., 0] > 8).astype(np.uint8), scan.geometry, "allowed")
+    assert place(layer, np.zeros(3), NodeSize(10.0, 8.0, 8.0), allowed).centre[0] > 8 + 0.8 * 4 - 1
+
+
+def ball(radius_mm: float) -> NodeSize:
+    return NodeSize(2 * radius_mm, 2 * radius_mm, 2 * radius_mm)
 
 
 def test_random_nodes_are_beside_vessels_where_asked():

@@ -61,7 +61,7 @@ def inserted_scan(
     rng = np.random.default_rng([seed, 8])
     count = int(rng.integers(8, 25)) if count is None else count
     if is_nodal:
-        where, phase = _nodal_fat(volume)
+        where, phase = _deep(volume)
         image, truth = insert(
             volume, count, seed, small=0.5, where=where, phase=phase.value, beside_vessels=beside_vessels
         )
@@ -74,7 +74,7 @@ def chain_scan(volume: Volume, seed: int, count: int = 10) -> Case:
     """Insert chains of three or four nodes that touch one another into the deep fat of a real CT, of slices of 2 to 5 mm."""
     rng = np.random.default_rng([seed, 10])
     volume = thick_slices(volume, float(rng.choice(THICKNESS_MM)))
-    where, phase = _nodal_fat(volume)
+    where, phase = _deep(volume)
     firsts = random_nodes(volume, count, rng, 0.0, where)
     nodes = [node for first in firsts for node in chain(first, volume, rng)]
     image, truth = insert(volume, nodes, seed, phase=phase.value)
@@ -115,10 +115,10 @@ def held_out_mr(count: int, first: int = TEST) -> Iterator[Case]:
         yield mr_phantom_scan(seed)
 
 
-def _nodal_fat(volume: Volume) -> tuple[Volume, Phase]:
-    """Return the deep fat of a CT, where lymph nodes lie, as 1, and the contrast phase that its blood shows."""
+def _deep(volume: Volume) -> tuple[Volume, Phase]:
+    """Return as 1 what the body wall of a CT encloses, where lymph nodes lie, and the contrast phase that its blood shows."""
     tissues = Tissues.of(LNSlices(replace(volume, modality="CT")))
-    where = Volume(tissues.deep_fat.astype(np.uint8), tissues.grid, "deep fat")
+    where = Volume(tissues.deep.astype(np.uint8), tissues.grid, "inside the body wall")
     return where, Phase.PORTAL if tissues.blood_hu > _ENHANCED_HU else Phase.NONE
 
 

@@ -13,12 +13,16 @@ from oncotrack.findings.finding import Kind, point
 from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.phantom.layers import Block
-from oncotrack.phantom.statistics import node_size, small_node_size
+from oncotrack.phantom.statistics import NodeSize, node_size, small_node_size
 
 _REACH_MM = 18.0
+_MARGIN_MM = 12.0  # from the image's edge
 _AIR_BELOW_HU, _FAT_BELOW_HU, _BONE_ABOVE_HU = -160.0, -20.0, 350.0
 _THIN_MM = 12.0  # thicker soft tissue is bowel, muscle or a great vessel
-_OVERLAP = 0.8  # share of the radius at which the node's centre stays away from soft tissue
+_OVERLAP = 0.8  # share of the radius at which the node's centre stays away from what is not fat
+_FAT_SHARE = 0.8  # of the place of a node
+_COARSE_MM = 3.0  # voxels of the coarse grid
+_ANGLES = np.linspace(0, np.pi, 8, endpoint=False)
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Implant:
         Mean HU; that of `tissue` in the scan's phase when missing.
     shape : int, optional
         Seed of the surface's bumps: implants of the same shape and other sizes are one lesion at several visits.
+    angle : float, optional
+        Of the long axis from the patient's right, radians; random when missing.
     """
 
     centre: tuple[float, float, float]
@@ -52,6 +58,7 @@ class Implant:
     tissue: str = "node"
     hu: float | None = None
     shape: int | None = None
+    angle: float | None = None
 
 
 def random_nodes(
@@ -62,34 +69,63 @@ def random_nodes(
     where: Volume | None = None,
     beside_vessels: float = 0.0,
 ) -> list[Implant]:
-    """Draw up to `count` nodes in fat that do not overlap; for the parameters see `insert`."""
+    """Draw up to `count` nodes in fat that have room there and do not overlap; for the parameters see `insert`.
+
+    Where enlarged nodes find no room, small ones are drawn after half of the tries.
+    """
     if count <= 0:
         return []
-    if where is None:
-        grid, step = volume.geometry, np.maximum(np.round(3 / np.asarray(volume.spacing[::-1])), 1).astype(int)
-        small = gaussian_filter(volume.array[:: step[0], :: step[1], :: step[2]].astype(np.float32), 1)
-        fat = np.argwhere((small > -125) & (small < -60)) * step
-    else:
-        grid, fat = where.geometry, np.argwhere(where.array > 0)
-    if not len(fat):
-        raise InputError(f"{volume.name} shows no fat to place nodes in. Give the positions of the implants.")
+    fat, to_border_mm = _fat(volume, where)
     implants: list[Implant] = []
-    for _ in range(50 * count):
-        centre = grid.to_ras(fat[rng.integers(len(fat))][::-1])
-        size = small_node_size(rng) if small_share and rng.random() < small_share else node_size(rng, "abdomen")
-        if beside_vessels and rng.random() < beside_vessels and volume.geometry.contains(centre, 12):
-            centre = beside_vessel(volume, centre, size.short / 2)
-        if volume.geometry.contains(centre, 12) and all(
-            np.linalg.norm(centre - i.centre) > (i.long_mm + size.long) / 2 for i in implants
+    for attempt in range(50 * count):
+        is_small = rng.random() < small_share or attempt > 25 * count
+        size = small_node_size(rng) if is_small else node_size(rng, "abdomen")
+        roomy = fat[to_border_mm > _OVERLAP * size.short / 2 - _COARSE_MM]
+        if not len(roomy):
+            continue
+        start, touches = roomy[rng.integers(len(roomy))], bool(rng.random() < beside_vessels)
+        node = place(volume, start, size, where, beside_vessel=touches)
+        if node is not None and all(
+            np.linalg.norm(np.subtract(node.centre, other.centre)) > (other.long_mm + node.long_mm) / 2
+            for other in implants
         ):
-            implants.append(Implant(point(centre.tolist()), size.long, size.short, size.tall))
+            implants.append(node)
         if len(implants) == count:
             break
     return implants
 
 
-def beside_vessel(volume: Volume, centre: np.ndarray, radius_mm: float) -> np.ndarray:
-    """Return the nearest position at which a node touches thin soft tissue, mostly a vessel, and lies in fat otherwise.
+def _fat(volume: Volume, where: Volume | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return places in fat, (N, 3) RAS mm, and how far each is from what is not fat, (N,) mm, on a coarse grid."""
+    step = np.maximum(np.round(_COARSE_MM / np.asarray(volume.spacing[::-1])), 1).astype(int)
+    small = gaussian_filter(volume.array[:: step[0], :: step[1], :: step[2]].astype(np.float32), 1)
+    is_fat = (small > -125) & (small < -60)
+    index = np.argwhere(is_fat)
+    places = volume.geometry.to_ras((index * step)[:, ::-1])
+    if where is not None:
+        is_allowed = _is_set(where, places)
+        is_fat[tuple(index[~is_allowed].T)] = False
+        index, places = index[is_allowed], places[is_allowed]
+    if not len(places):
+        raise InputError(f"{volume.name} shows no fat to place nodes in. Give the positions of the implants.")
+    return places, _distance_mm(~is_fat, np.asarray(volume.spacing[::-1]) * step)[tuple(index.T)]
+
+
+def _is_set(mask: Volume, ras: np.ndarray) -> np.ndarray:
+    """Return whether the nearest voxel of a mask is set, (...) bool, for positions (..., 3), RAS mm."""
+    index = np.round(mask.geometry.to_ijk(ras)).astype(int)[..., ::-1]
+    is_inside = ((index >= 0) & (index < mask.array.shape)).all(-1)
+    return is_inside & (mask.array[tuple(np.moveaxis(np.where(is_inside[..., None], index, 0), -1, 0))] > 0)
+
+
+def place(
+    volume: Volume, centre: np.ndarray, size: NodeSize, where: Volume | None = None, *, beside_vessel: bool = False
+) -> Implant | None:
+    """Return a node of this size at the nearest position at which it has room in fat.
+
+    The centre keeps `_OVERLAP` of the node's half short axis from everything that is not fat, and `_FAT_SHARE` of the
+    ellipsoid that the node fills is fat: a node displaces what lies beside it only a little. Its long axis is turned to
+    where there is most fat.
 
     Parameters
     ----------
@@ -97,29 +133,55 @@ def beside_vessel(volume: Volume, centre: np.ndarray, radius_mm: float) -> np.nd
         A CT, HU.
     centre : (3,) ndarray
         A position in fat, RAS mm.
-    radius_mm : float
-        Of the node.
+    size : NodeSize
+        Of the node, mm.
+    where : Volume, optional
+        1 where nodes may lie, on any grid; fat anywhere when missing.
+    beside_vessel : bool
+        It touches thin soft tissue, mostly a vessel, where such a position exists.
 
     Returns
     -------
-    (3,) ndarray
-        RAS mm; `centre` where no such position is within `_REACH_MM`.
+    Implant or None
+        None where no such position is within `_REACH_MM`.
     """
-    block, offset = around(volume.geometry, centre, np.full(3, _REACH_MM))
+    block, offset = around(volume.geometry, centre, np.full(3, _REACH_MM + max(size.long, size.tall) / 2))
     spacing = volume.spacing[::-1]
     hu = gaussian_filter(volume.array[block].astype(np.float32), (0, 1, 1))
+    is_fat = (hu > _AIR_BELOW_HU) & (hu < _FAT_BELOW_HU)
+    if where is not None:
+        is_fat &= _is_set(where, offset + centre)
+    has_room = is_fat & (_distance_mm(~is_fat, spacing) >= _OVERLAP * size.short / 2)
+    has_room &= np.linalg.norm(offset, axis=-1) <= _REACH_MM
+    touches = has_room & (_distance_mm(_thin_soft_tissue(hu, spacing), spacing) <= size.short / 2)
+    candidates = touches if beside_vessel and touches.any() else has_room
+    if not candidates.any():
+        return None
+    moves = offset[candidates]
+    move = moves[np.argmin((moves**2).sum(1))]
+    shares = [float(is_fat[_ellipsoid(offset - move, size, angle)].mean()) for angle in _ANGLES]
+    at = point((np.asarray(centre) + move).tolist())
+    if max(shares) < _FAT_SHARE or not volume.geometry.contains(at, _MARGIN_MM):
+        return None
+    return Implant(at, size.long, size.short, size.tall, angle=float(_ANGLES[np.argmax(shares)]))
+
+
+def _ellipsoid(offset: np.ndarray, size: NodeSize, angle: float) -> np.ndarray:
+    """Return which offsets, (..., 3) RAS mm, from a node's centre lie inside it, its long axis turned by `angle`."""
+    along = offset[..., 0] * np.cos(angle) + offset[..., 1] * np.sin(angle)
+    across = offset[..., 1] * np.cos(angle) - offset[..., 0] * np.sin(angle)
+    return (along / size.long) ** 2 + (across / size.short) ** 2 + (offset[..., 2] / size.tall) ** 2 < 0.25
+
+
+def _thin_soft_tissue(hu: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """Return where vessels, walls and thin muscles lie: soft tissue that is not part of a thick organ."""
     is_soft = (hu > _FAT_BELOW_HU) & (hu < _BONE_ABOVE_HU)
     core = _distance_mm(~is_soft, spacing) > _THIN_MM / 2
-    thick = is_soft & (_distance_mm(core, spacing) < _THIN_MM)
-    to_thin, to_soft = _distance_mm(is_soft & ~thick, spacing), _distance_mm(hu > _FAT_BELOW_HU, spacing)
-    touches = (to_thin <= radius_mm) & (to_soft >= _OVERLAP * radius_mm) & (hu > _AIR_BELOW_HU)
-    if not touches.any():
-        return centre
-    moves = offset[touches]
-    return np.asarray(centre) + moves[np.argmin((moves**2).sum(1))]
+    return is_soft & ~(_distance_mm(core, spacing) < _THIN_MM)
 
 
 def _distance_mm(mask: np.ndarray, spacing: Sequence[float]) -> np.ndarray:
+    """Return the distance of every voxel to the mask, mm."""
     return np.asarray(distance_transform_edt(~mask, sampling=spacing)) if mask.any() else np.full(mask.shape, np.inf)
 
 

@@ -52,7 +52,7 @@ def insert(
     small : float
         Share of random nodes that are small (3-10 mm) instead of enlarged.
     where : Volume, optional
-        1 where the centres of random nodes may lie, on any grid; fat anywhere when missing.
+        1 where random nodes may lie in fat, on any grid; anywhere when missing.
     beside_vessels : float
         Share of random nodes that are moved to the nearest thin soft tissue, mostly a vessel, and touch it.
 
@@ -85,7 +85,14 @@ def insert(
         number = INSTANCE + n
         shaping = rng if implant.shape is None else np.random.default_rng(implant.shape)
         lump = make_lump(
-            shaping, implant.centre, implant.long_mm, implant.short_mm, implant.tall_mm, implant.tissue, number
+            shaping,
+            implant.centre,
+            implant.long_mm,
+            implant.short_mm,
+            implant.tall_mm,
+            implant.tissue,
+            number,
+            angle=implant.angle,
         )
         lump = centre_lump(lump)
         block, offset = around(volume.geometry, lump.centre, lump.half_extent)
