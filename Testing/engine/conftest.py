@@ -58,7 +58,7 @@ class KnownPair:
 @pytest.fixture(scope="session")
 def known_pair() -> KnownPair:
     rng = np.random.default_rng(5)
-    visit = make_patient(5, visits=1, size=(160, 160, 90)).visits[0]
+    visit = make_patient(5, visits=1, size=(128, 128, 72)).visits[0]
     baseline = visit.image
     chosen = sorted(visit.truth.instances, key=lambda instance: -instance.volume_mm3)[:6]
     lesions = [(np.array(instance.centre), instance.long_axis.length_mm / 2) for instance in chosen]

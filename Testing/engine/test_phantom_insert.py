@@ -88,8 +88,8 @@ def test_a_node_beside_an_organ_alone_stays_where_it_is():
 
 @pytest.mark.parametrize("beside_vessel", [False, True])
 @given(st.integers(0, 1000))
-@settings(max_examples=10, deadline=None)
-def test_a_node_replaces_little_but_fat_and_one_without_room_is_not_placed(beside_vessel, seed):
+@settings(max_examples=4, deadline=None)
+def test_a_node_replaces_little_but_fat(beside_vessel, seed):
     rng = np.random.default_rng(seed)
     scan, start = fat_with_vessel(), rng.uniform((-15, -15, -10), (15, 20, 10))
     geometry = scan.geometry
@@ -103,9 +103,6 @@ def test_a_node_replaces_little_but_fat_and_one_without_room_is_not_placed(besid
             assert (covered < -50).mean() > 0.65 and scan.array[
                 tuple(np.round(geometry.to_ijk(at)).astype(int)[::-1])
             ] < -50
-    narrow = np.where(np.abs(ras[..., 1]) < 5, -100, 60).astype(np.int16)  # a layer of fat of 10 mm
-    scan = Volume(narrow, geometry, "layer", "CT")
-    assert place(scan, np.zeros(3), ball(10.0)) is None and place(scan, np.zeros(3), ball(4.0)) is not None
 
 
 def test_a_long_node_lies_along_its_layer_of_fat_and_inside_the_given_place():
@@ -116,6 +113,7 @@ def test_a_long_node_lies_along_its_layer_of_fat_and_inside_the_given_place():
     layer = Volume(np.where(np.abs(across) < 6, -100, 60).astype(np.int16), scan.geometry, "layer", "CT")
     node = place(layer, np.zeros(3), NodeSize(26.0, 10.0, 12.0))
     assert node.angle == pytest.approx(np.pi / 4)
+    assert place(layer, np.zeros(3), ball(12.0)) is None, "no room"
     allowed = Volume((ras[..., 0] > 8).astype(np.uint8), scan.geometry, "allowed")
     assert place(layer, np.zeros(3), NodeSize(10.0, 8.0, 8.0), allowed).centre[0] > 8 + 0.8 * 4 - 1
 

@@ -27,8 +27,13 @@ def case(node_scan):
     return node_scan
 
 
-def test_patches_show_nodes_inside_their_masks(case, tmp_path):
-    patches = training.NodePatches(store(tmp_path, [("one", lambda: case)], "one"), SMALL, 0)
+@pytest.fixture(scope="module")
+def stored(case, tmp_path_factory):
+    return store(tmp_path_factory.mktemp("scans"), [("one", lambda: case)], "one")
+
+
+def test_patches_show_nodes_inside_their_masks(stored):
+    patches = training.NodePatches(stored, SMALL, 0)
     images, masks = zip(*(patches.sample(n) for n in range(12)), strict=True)
     assert {image.shape for image in images} == {(1, 8, 32, 32)}
     assert sum(float(mask.max()) for mask in masks) >= 6
@@ -37,9 +42,9 @@ def test_patches_show_nodes_inside_their_masks(case, tmp_path):
     assert torch.equal(patches.sample(3)[0], images[3])
 
 
-def test_it_trains_and_detects(case, tmp_path, monkeypatch):
+def test_it_trains_and_detects(case, stored, tmp_path, monkeypatch):
     monkeypatch.setattr(training, "UNetConfig", lambda: SMALL)
-    monkeypatch.setattr(training, "store", lambda *_: store(tmp_path / "scans", [("one", lambda: case)], "one"))
+    monkeypatch.setattr(training, "store", lambda *_: stored)
     plan = Plan(steps=3, batch=2, learning_rate=0.01, warmup=1, clip=1.0)
     path = training.train(tmp_path, NodeSources(), plan=plan, device="cpu")
     assert weights.load(path, "unet").about["steps"] == 3
