@@ -82,6 +82,15 @@ def test_objects_beside_the_body_are_outside_it_and_a_truncated_lung_is_inside()
     assert not is_in_body(89, 21, 7, through_the_lung)
 
 
+def test_clothes_and_pads_below_shoulders_that_the_field_of_view_cuts_are_outside():
+    volume = body()
+    volume.array[:, 66:][volume.array[:, 66:] < -900] = -950
+    shoulders = LNSlices(volume.cropped((30, 0, 0), (70, 90, 20)))
+    for j, is_inside in ((40, True), (62, True), (72, False), (80, False), (5, False)):
+        ijk = shoulders.geometry.to_ijk(volume.geometry.to_ras((50, j, 10)))
+        assert shoulders.is_in_body(ijk) == is_inside, j
+
+
 def test_an_oblique_scan_is_not_tilted():
     turn = np.radians(20)
     tilt = np.array([[1, 0, 0], [0, np.cos(turn), -np.sin(turn)], [0, np.sin(turn), np.cos(turn)]])

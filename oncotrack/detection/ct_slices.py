@@ -25,6 +25,7 @@ CONTEXT = 4
 _AIR_HU = -1000.0
 _BODY_HU = -300.0
 _ROOM_HU = -985.0
+_ROOM_WITH_PADS_HU = -900.0
 _COARSE_MM = 4.0
 _LEAST_BODY_MM2 = 2000.0
 _SLAB = 16
@@ -180,9 +181,11 @@ class LNSlices:
             gaps, count = _components(~plane)
             edges = np.unique(np.concatenate([gaps[[0, -1]].ravel(), gaps[:, [0, -1]].ravel()]))
             if edges[0] == 0:
-                # the field of view cuts through the body, and perhaps through a lung: only pure air is the room then
+                # the field of view cuts through the body, and perhaps through a lung, which rarely reaches a corner of the
+                # image: elsewhere only pure air is the room then, in a corner also air with clothes and pads
                 median = np.asarray(ndimage.median(hu, gaps, range(count + 1)))
-                edges = edges[median[edges] < _ROOM_HU]
+                is_corner = np.isin(edges, gaps[[0, 0, -1, -1], [0, -1, 0, -1]])
+                edges = edges[median[edges] < np.where(is_corner, _ROOM_WITH_PADS_HU, _ROOM_HU)]
             plane[:] = ~np.isin(gaps, edges)
         return coarse, ndimage.binary_dilation(inside, np.ones((1, 3, 3)))
 
