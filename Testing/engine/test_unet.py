@@ -62,7 +62,7 @@ def test_the_bench_times_it_next_to_tracking(case, tmp_path):
     slab = case.images["ct"].cropped((30, 24, 8), (66, 56, 10))
     result = bench_detect(save(slab, tmp_path / "ct.nii.gz"), "cpu", unet=path)
     assert result["slices"] == len(LNSlices(slab))
-    for name in ("tracking", "stacking", "unet"):
+    for name in ("tracking", "stacking", "measured", "unet"):
         assert result[name]["seconds_per_slice"] * result["slices"] == pytest.approx(result[name]["seconds"])
     assert result["compact"]["parameters"] < result["paper"]["parameters"]
 

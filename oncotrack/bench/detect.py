@@ -12,7 +12,7 @@ import torch
 
 from oncotrack.background.jobs import Progress, silent
 from oncotrack.detection.ct_slices import LNSlices
-from oncotrack.detection.detector import NodeDetector
+from oncotrack.detection.detector import NodeDetector, detector
 from oncotrack.detection.lntracker.config import CONFIGS
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.flops import cost
@@ -53,8 +53,9 @@ def bench_detect(
     Returns
     -------
     dict
-        ``slices`` read; for ``tracking``, ``stacking`` and ``unet`` the ``seconds`` per scan, ``seconds_per_slice`` and
-        ``nodes``; ``peak_mib`` of the process after LN-Tracker; ``device``; and for both configs ``parameters`` and
+        ``slices`` read; for ``tracking``, ``stacking``, ``measured`` (tracking, then region, probability, mask and axes of
+        every node) and ``unet`` the ``seconds`` per scan, ``seconds_per_slice`` and ``nodes``; ``peak_mib`` of the process
+        after LN-Tracker; ``device``; and for both configs ``parameters`` and
         ``gflops`` of a 512x512 slice.
     """
     baseline = UNetDetector(unet, device) if unet is not None else None
@@ -64,9 +65,10 @@ def bench_detect(
         volume = load(image, series, modality=None if series else "CT", resample=resample)
     result: dict[str, Any] = {"scan": volume.name, "slices": len(LNSlices(volume)), "threads": torch.get_num_threads()}
     for name in ("tracking", "stacking"):
-        detector = LNTrackerDetector(device, stacking=name == "stacking")
-        result[name] = _time_detector(detector, volume, result["slices"], progress)
-        result["device"] = str(detector.device)
+        network = LNTrackerDetector(device, stacking=name == "stacking")
+        result[name] = _time_detector(network, volume, result["slices"], progress)
+        result["device"] = str(network.device)
+    result["measured"] = _time_detector(detector("lntracker", device), volume, result["slices"], progress)
     result["peak_mib"] = peak_mib()
     if baseline is not None:
         result["unet"] = _time_detector(baseline, volume, result["slices"], progress)
@@ -75,9 +77,9 @@ def bench_detect(
     return result
 
 
-def _time_detector(detector: NodeDetector, volume: Volume, slices: int, progress: Progress) -> dict[str, Any]:
+def _time_detector(timed: NodeDetector, volume: Volume, slices: int, progress: Progress) -> dict[str, Any]:
     started = time.perf_counter()
-    found = detector.detect(volume, progress)
+    found = timed.detect(volume, progress)
     seconds = time.perf_counter() - started
     return {"seconds": seconds, "seconds_per_slice": seconds / slices, "nodes": len(found)}
 
