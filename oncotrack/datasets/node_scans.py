@@ -20,7 +20,6 @@ from oncotrack.findings.finding import Kind
 from oncotrack.images.volume import Volume
 from oncotrack.phantom import insert, make_patient
 from oncotrack.phantom.implants import random_nodes
-from oncotrack.phantom.tissues import Phase
 from oncotrack.phantom.truth import VisitTruth
 
 HELD_OUT = 1_000_000
@@ -34,7 +33,8 @@ LEAST_SHORT_MM_IN_MR = 5.0
 """The same for MR, whose slices are 6 mm thick and more."""
 _SLAB_MM = (80.0, 120.0)
 _MR_SLAB_MM = (150.0, 190.0)
-_ENHANCED_HU = 90.0  # blood is brighter in an enhanced scan
+_NODE_HU, _NODE_SD_HU, _BLOOD_HU = 42.0, 10.0, 55.0  # without contrast medium
+_ENHANCEMENT = 0.45  # of nodes, as a share of that of the blood
 _THICKNESS_MM = (1.0, 1.25, 2.0, 2.5, 3.0, 4.0, 5.0)
 
 
@@ -54,17 +54,16 @@ def inserted_scan(
 ) -> Case:
     """Insert 8 to 24 nodes (or `count`), half of them small, into the fat of a real CT; its own nodes are not labelled.
 
-    With `is_nodal` they lie only in the deep fat, where lymph nodes lie, and have the attenuation of nodes in the
-    contrast phase of the scan; otherwise in any fat, subcutaneous fat too, and as in the portal venous phase. The share
+    With `is_nodal` they lie only in the deep fat, where lymph nodes lie, and the more the blood of the scan is enhanced
+    the brighter they are; otherwise in any fat, subcutaneous fat too, and as in the portal venous phase. The share
     `beside_vessels` of them is moved to the nearest vessel.
     """
     rng = np.random.default_rng([seed, 8])
     count = int(rng.integers(8, 25)) if count is None else count
     if is_nodal:
-        where, phase = _deep(volume)
-        image, truth = insert(
-            volume, count, seed, small=0.5, where=where, phase=phase.value, beside_vessels=beside_vessels
-        )
+        where, mean = _deep(volume)
+        nodes = random_nodes(volume, count, rng, 0.5, where, beside_vessels)
+        image, truth = insert(volume, [replace(node, hu=float(rng.normal(mean, _NODE_SD_HU))) for node in nodes], seed)
     else:
         image, truth = insert(volume, count, seed, small=0.5, beside_vessels=beside_vessels)
     return replace(_case(f"{volume.name} with nodes {seed}", image, truth.visits[0], "inserted"), is_complete=False)
@@ -74,10 +73,10 @@ def chain_scan(volume: Volume, seed: int, count: int = 10) -> Case:
     """Insert chains of three or four nodes that touch one another into the deep fat of a real CT, of slices of 2 to 5 mm."""
     rng = np.random.default_rng([seed, 10])
     volume = thick_slices(volume, float(rng.choice(THICKNESS_MM)))
-    where, phase = _deep(volume)
+    where, mean = _deep(volume)
     firsts = random_nodes(volume, count, rng, 0.0, where)
-    nodes = [node for first in firsts for node in chain(first, volume, rng)]
-    image, truth = insert(volume, nodes, seed, phase=phase.value)
+    nodes = [replace(node, hu=mean) for first in firsts for node in chain(first, volume, rng)]
+    image, truth = insert(volume, nodes, seed)
     return replace(_case(f"{volume.name} with chains {seed}", image, truth.visits[0], "inserted"), is_complete=False)
 
 
@@ -115,11 +114,11 @@ def held_out_mr(count: int, first: int = TEST) -> Iterator[Case]:
         yield mr_phantom_scan(seed)
 
 
-def _deep(volume: Volume) -> tuple[Volume, Phase]:
-    """Return as 1 what the body wall of a CT encloses, where lymph nodes lie, and the contrast phase that its blood shows."""
+def _deep(volume: Volume) -> tuple[Volume, float]:
+    """Return as 1 what the body wall of a CT encloses, where lymph nodes lie, and the mean attenuation of nodes there, HU."""
     tissues = Tissues.of(LNSlices(replace(volume, modality="CT")))
-    where = Volume(tissues.deep.astype(np.uint8), tissues.grid, "inside the body wall")
-    return where, Phase.PORTAL if tissues.blood_hu > _ENHANCED_HU else Phase.NONE
+    mean = _NODE_HU + _ENHANCEMENT * max(tissues.blood_hu - _BLOOD_HU, 0.0)
+    return Volume(tissues.deep.astype(np.uint8), tissues.grid, "inside the body wall"), mean
 
 
 def _case(name: str, image: Volume, truth: VisitTruth, source: str, least_mm: float = LEAST_SHORT_MM) -> Case:

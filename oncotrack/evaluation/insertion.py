@@ -1,10 +1,9 @@
 """Whether inserted nodes can be distinguished from the real small structures of the same CTs by how they look.
 
-Real structures are those that the detector without training finds (`fatblobs`), inserted ones those that pass the same
-rules, so that place and roundness are alike; each real one is paired with the inserted one of the same CT that is nearest
-in size. A logistic regression sees what an
-insertion could give away: attenuation, noise and texture inside, sharpness of the border. It is tested on CTs that it was
-not fitted on.
+Real structures are those that the detector without training finds (`fatblobs`) in the CT as it is, inserted ones the
+inserted nodes that it finds, so that place, roundness and boxes are alike; each real one is paired with the inserted one
+of the same CT that is nearest in size. A logistic regression sees what an insertion could give away: attenuation, noise
+and texture inside, sharpness of the border. It is tested on CTs that it was not fitted on.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ from oncotrack.datasets.node_scans import BESIDE_VESSELS, inserted_scan
 from oncotrack.detection.anatomy.anatomy import Anatomy
 from oncotrack.detection.ct_node_mask import NodePatch
 from oncotrack.detection.ct_slices import LNSlices
-from oncotrack.detection.fatblobs import Blob, FatBlobDetector, track_of_blob
+from oncotrack.detection.fatblobs import FatBlobDetector
 from oncotrack.detection.tracks import Track
 from oncotrack.errors import InputError
 from oncotrack.images.volume import Volume
@@ -155,13 +154,18 @@ def _structures(volume: Volume, scans: int) -> tuple[np.ndarray, np.ndarray]:
         case = inserted_scan(volume, seed, is_nodal=True, beside_vessels=BESIDE_VESSELS)
         ((key, image),) = case.images.items()
         slices = LNSlices(image)
-        for node in case.truth:
-            seen = node.observations[key]
-            if seen.centre is not None and seen.radius_mm is not None:
-                track = track_of_blob(slices, anatomy, Blob(np.array(seen.centre), 1.2 * seen.radius_mm, 100.0))
-                inserted += _described(track, slices, anatomy, noise) if track else []
+        for track in FatBlobDetector().tracks(slices, anatomy):
+            if _is_inserted(track, slices, case.masks[key]):
+                inserted += _described(track, slices, anatomy, noise)
     width = 1 + sum(map(len, GROUPS.values()))
     return np.array(real).reshape(-1, width), np.array(inserted).reshape(-1, width)
+
+
+def _is_inserted(track: Track, slices: LNSlices, masks: Volume) -> bool:
+    """Return whether the middle of a track lies in an inserted node."""
+    middle = np.mean([(*(box[:2] + box[2:] - 1) / 2, z) for z, box in track.boxes.items()], axis=0)
+    i, j, k = np.round(masks.geometry.to_ijk(slices.geometry.to_ras(middle))).astype(int)
+    return bool(masks.array[k, j, i] > 0)
 
 
 def _described(track: Track, slices: LNSlices, anatomy: Anatomy, noise_hu: float) -> list[np.ndarray]:

@@ -16,12 +16,16 @@ from oncotrack.images.volume import Volume
 from oncotrack.masks.recist import measure_masks
 from oncotrack.networks.threads import one_thread_per_operation
 from oncotrack.phantom.implants import Implant, around, random_nodes
+from oncotrack.phantom.layers import Lump
 from oncotrack.phantom.lumps import centre_lump, make_lump
 from oncotrack.phantom.motion import Flow, Identity, PointMap, body_velocity, limit_speed
 from oncotrack.phantom.tissues import INSTANCE, Phase, hu_values
 from oncotrack.phantom.truth import Instance, Truth, VisitTruth
 
 WARP_LATTICE_MM = 10.0
+_PARTS = (np.arange(5) - 2) / 5  # of the slice thickness, in which the border of a node is averaged
+_BLUR_MM = 0.6  # standard deviation of a soft kernel
+_HOMOGENEITY = 0.15  # quantile of the patch that noise is taken from among patches of soft tissue
 
 
 def insert(
@@ -36,8 +40,8 @@ def insert(
 ) -> tuple[Volume, Truth]:
     """Insert nodes or lesions into a real CT, with soft borders and the scan's own noise.
 
-    The new tissue has a blended border one pixel wide and its own smooth texture; its noise is the residual of the
-    scan's most homogeneous soft-tissue patch, so that strength and spectrum match.
+    The border of the new tissue is averaged over the slice thickness and blurred by a soft kernel; it has a smooth texture; its noise is the residual of
+    a homogeneous soft-tissue patch of the scan, so that strength and spectrum match.
 
     Parameters
     ----------
@@ -95,10 +99,8 @@ def insert(
             angle=implant.angle,
         )
         lump = centre_lump(lump)
-        block, offset = around(volume.geometry, lump.centre, lump.half_extent)
-        level = lump.level(torch.as_tensor(offset, dtype=torch.float64)).numpy()
-        edge = float(np.mean(volume.spacing[:2]))
-        alpha = np.clip(0.5 - (level - 1) * lump.radius / edge, 0, 1)
+        block, offset = around(volume.geometry, lump.centre, lump.half_extent + volume.spacing[2] / 2)
+        alpha = _alpha(lump, offset, volume)
         mean, grain = values[implant.tissue]
         mean = mean if implant.hu is None else implant.hu
         texture = gaussian_filter(rng.normal(size=alpha.shape), 2.0)
@@ -225,19 +227,33 @@ def pull_coordinates(geometry: Geometry, motion: PointMap) -> torch.Tensor:
     return out
 
 
+def _alpha(lump: Lump, offset: np.ndarray, volume: Volume) -> np.ndarray:
+    """Return the lump's share of each voxel, (d, h, w): averaged over the slice thickness, blurred as by the kernel."""
+    edge = float(np.mean(volume.spacing[:2]))
+    through = np.asarray(volume.geometry.direction)[:, 2] * volume.spacing[2]
+    shares = [
+        np.clip(0.5 - (lump.level(torch.as_tensor(offset + part * through)).numpy() - 1) * lump.radius / edge, 0, 1)
+        for part in _PARTS
+    ]
+    return gaussian_filter(np.mean(shares, axis=0), (0, _BLUR_MM / edge, _BLUR_MM / edge))
+
+
 def _noise_source(volume: Volume, rng: np.random.Generator) -> np.ndarray:
-    """Return the scan's own noise: the (d, h, w) residual of its most homogeneous soft-tissue patch."""
+    """Return the scan's own noise: the (d, h, w) residual of a homogeneous soft-tissue patch, not of the least noisy one."""
     array = volume.array.astype(np.float32)
     wide = np.minimum((5, 24, 24), array.shape)
-    best, best_std = None, np.inf
     soft = np.argwhere((array[::2, ::8, ::8] > 10) & (array[::2, ::8, ::8] < 170)) * (2, 8, 8)
+    found: list[tuple[float, tuple[slice, ...]]] = []
     for start in soft[rng.permutation(len(soft))[:400]]:
         start = np.minimum(start, np.array(array.shape) - wide)
-        part = array[tuple(slice(a, a + n) for a, n in zip(start, wide, strict=True))]
-        middle = float(np.median(part))
-        if 10 < middle < 200 and part.std() < best_std:
-            best, best_std = part - gaussian_filter(part, (0, 6, 6)), float(part.std())
-    return best if best is not None else rng.normal(size=wide).astype(np.float32) * 10
+        at = tuple(slice(int(a), int(a + n)) for a, n in zip(start, wide, strict=True))
+        if 10 < float(np.median(array[at])) < 200:
+            found.append((float(array[at].std()), at))
+    if not found:
+        return rng.normal(size=wide).astype(np.float32) * 10
+    found.sort(key=lambda each: each[0])
+    patch = array[found[int(_HOMOGENEITY * len(found))][1]]
+    return patch - gaussian_filter(patch, (0, 6, 6))
 
 
 def _patch(source: np.ndarray, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:

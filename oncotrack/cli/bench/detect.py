@@ -32,7 +32,12 @@ def detect(
     with progress_bar() as progress:
         result = bench_detect(image, device, progress, unet=unet, series=series, resample=resample)
     lines = {"Scan": f"{result['scan']}, {result['slices']} slices, on {result['device']}"}
-    titles = {"tracking": "Tracking", "stacking": "Stacking", "measured": "With region, masks and axes", "unet": "U-Net"}
+    titles = {
+        "tracking": "Tracking",
+        "stacking": "Stacking",
+        "measured": "With region, masks and axes",
+        "unet": "U-Net",
+    }
     for name, title in titles.items():
         if name in result:
             lines[title] = "{seconds:.1f} s, {seconds_per_slice:.2f} s per slice, {nodes} nodes".format(**result[name])
