@@ -150,7 +150,7 @@ def _structures(volume: Volume, scans: int) -> tuple[np.ndarray, np.ndarray]:
     noise = _scan_noise(volume)
     for track in FatBlobDetector().tracks(slices, anatomy):
         real += _described(track, slices, anatomy, noise)
-    for seed in range(scans):
+    for seed in range(scans if len(real) >= _FEWEST else 0):
         case = inserted_scan(volume, seed, is_nodal=True, beside_vessels=BESIDE_VESSELS)
         ((key, image),) = case.images.items()
         slices = LNSlices(image)
