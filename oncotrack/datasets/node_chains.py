@@ -19,6 +19,7 @@ THICKNESS_MM = (2.0, 3.0, 4.0, 5.0)
 _MORE = (2, 4)
 _ATTEMPTS = 20
 _APART_MM = 4.0  # the third node of a chain does not lie in the first
+_CLOSE = 0.8  # of the distance at which ellipsoids touch: bumps and lean leave gaps
 
 
 def thick_slices(volume: Volume, thickness_mm: float) -> Volume:
@@ -47,7 +48,7 @@ def chain(first: Implant, volume: Volume, rng: np.random.Generator) -> list[Impl
         node = Implant(first.centre, size.long, size.short, size.tall)
         for direction in rng.normal(size=(_ATTEMPTS, 3)):
             direction /= np.linalg.norm(direction)
-            step = direction * (_radius(nodes[-1], direction) + _radius(node, direction))
+            step = _CLOSE * direction * (_radius(nodes[-1], direction) + _radius(node, direction))
             centre = np.asarray(nodes[-1].centre) + step
             if _is_fat(volume, centre) and all(
                 np.linalg.norm(centre - np.asarray(n.centre)) > _APART_MM for n in nodes
