@@ -110,14 +110,14 @@ def test_a_crash_costs_a_sentence_and_the_next_call_works(process, kind, sentenc
     assert after[2] == before[2] and (after[0] != before[0]) == (kind == "crash")
 
 
-def test_a_computer_without_python_for_it_computes_here(process, monkeypatch, caplog):
+def test_without_a_python_to_start_nothing_is_computed_in_this_process(process, monkeypatch):
     def refused():
         raise FileNotFoundError("PythonSlicer")
 
     monkeypatch.setattr("oncotrack.background.helper_process.python", refused)
-    assert about(small())[0] == os.getpid()
-    assert call_method(Remote(Loaded, "here"), "where")[:2] == (os.getpid(), "here")
-    assert "Computing in this process" in caplog.text
+    for compute in (lambda: about(small()), lambda: call_method(Remote(Loaded, "here"), "where")):
+        with pytest.raises(OncoTrackError, match=r"cannot be started: PythonSlicer\. Nothing was changed"):
+            compute()
 
 
 def idle_after_cancel(work) -> float:

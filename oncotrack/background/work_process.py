@@ -12,7 +12,6 @@ import functools
 import importlib
 import inspect
 import itertools
-import logging
 import os
 import threading
 import weakref
@@ -30,9 +29,10 @@ if TYPE_CHECKING:
 Work = TypeVar("Work", bound=Callable[..., Any])
 _ENDED = {
     "crash": "The computation stopped unexpectedly, so nothing was changed. Try again; if it happens again, the log has the details.",
+    "start": "The computation runs in a process of its own, because Slicer's libraries and those of the packages do not agree, and "
+    "that process cannot be started: {}. Nothing was changed. Reinstall Slicer if its program PythonSlicer is missing.",
     "memory": "The computation needs more memory than this computer can give, so nothing was changed. Close other programs and try again.",
 }
-_log = logging.getLogger(__name__)
 
 
 class Kept:
@@ -44,10 +44,6 @@ class _Token:
     """Stands for an object that the work process keeps."""
 
     number: int
-
-
-class _CannotStart(Exception):
-    """There is no Python to start, or it cannot be started."""
 
 
 class _WorkProcess:
@@ -70,8 +66,8 @@ class _WorkProcess:
 
         Raises
         ------
-        _CannotStart
-            The process cannot be started.
+        OncoTrackError
+            The process cannot be started, or ended unexpectedly.
         """
         from oncotrack.background.helper_process import HelperEnded
 
@@ -104,7 +100,7 @@ class _WorkProcess:
             self._helper = None
 
     def _restart(self) -> None:
-        with self._lock, contextlib.suppress(_CannotStart):
+        with self._lock, contextlib.suppress(OncoTrackError):
             if self.is_used:
                 self._running()
 
@@ -115,7 +111,7 @@ class _WorkProcess:
             try:
                 self._helper, self._sent, self._gone = Helper(self._modules), set(), []
             except OSError as error:
-                raise _CannotStart(str(error)) from error
+                raise OncoTrackError(_ENDED["start"].format(error)) from error
         return self._helper
 
     def _with_tokens(self, value: Any, new: dict[int, Kept]) -> Any:
@@ -193,12 +189,7 @@ def in_work_process(function: Work) -> Work:
             return function(*args, **named)
         given = signature.bind(*args, **named)
         progress = given.arguments.pop("progress", None)
-        try:
-            return _process.call(function, dict(given.arguments), progress)
-        except _CannotStart as error:
-            _log.warning("Computing in this process, because no other can be started: %s", error)
-            here = [each.here() if isinstance(each, Remote) else each for each in args]
-            return function(*here, **named)
+        return _process.call(function, dict(given.arguments), progress)
 
     return _call  # type: ignore[return-value]
 
@@ -220,10 +211,6 @@ class Remote:
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         """Become the object itself in the work process."""
         return _made, self._recipe
-
-    def here(self) -> Any:
-        """Return the object itself, made in this process."""
-        return _made(*self._recipe)
 
 
 @in_work_process

@@ -100,8 +100,22 @@ def click(name, ras):
     """Click in a slice view, after it was moved to the slice of the position (RAS mm)."""
     node, _ = slice_view(name)
     node.JumpSliceByCentering(*ras)
-    slicer.app.processEvents()
+    settle(name)
     press(name, ras)
+
+
+def settle(name):
+    """Process events until a slice view no longer changes its size and its field of view."""
+    node, _ = slice_view(name)
+    before = None
+    for _ in range(50):
+        slicer.app.processEvents()
+        time.sleep(0.05)
+        now = (node.GetDimensions(), node.GetFieldOfView())
+        if now == before:
+            return
+        before = now
+    raise AssertionError(f"{name} keeps changing")
 
 
 def key(text):
