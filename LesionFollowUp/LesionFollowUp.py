@@ -358,6 +358,12 @@ class LesionFollowUpWidget(PanelWidget):
         manager = slicer.app.layoutManager()  # None where Slicer runs without its main window
         return manager.layoutLogic().GetLayoutNode() if manager else None
 
+    def cleanup(self):
+        if self._text:
+            self._text.close()
+            self._text = None
+        super().cleanup()
+
     def _show_layout(self):
         from oncotrack.scene.views.layout import are_rows_shown, show_rows
 

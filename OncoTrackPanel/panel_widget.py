@@ -17,8 +17,23 @@ from OncoTrackPanel.messages import Messages
 from OncoTrackPanel.study_dialog import open_study
 
 
+def are_rows_shown():
+    """Return whether Slicer shows the two rows of Lesion Follow-Up."""
+    from oncotrack.scene.views import layout
+
+    return layout.are_rows_shown(slicer.app.layoutManager().layoutLogic().GetLayoutNode())
+
+
 def show_in_views(volume):
-    """Show a scan in the views that follow the active volume; the rows of Lesion Follow-Up keep theirs."""
+    """Show a scan in the views that follow the active volume; the rows of Lesion Follow-Up keep theirs, and give way to them."""
+    if are_rows_shown():
+        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    shown = {
+        slicer.app.layoutManager().sliceWidget(name).mrmlSliceCompositeNode().GetBackgroundVolumeID()
+        for name in ("Red", "Green", "Yellow")
+    }
+    if shown == {volume.GetID()}:
+        return
     logic = slicer.app.applicationLogic()
     logic.GetSelectionNode().SetActiveVolumeID(volume.GetID())
     logic.PropagateVolumeSelection(1)
@@ -51,6 +66,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.logic = self.session = self.pump = self.parameters = self._labels = None
         self._gui_tag, self._lines, self._shortcuts, self._outcome = None, [], [], None
         self.messages, self._dialog = Messages(lambda: self.pump.worker.cancel_all()), None
+        self._in_view = None
         self.lacks_torch, self._folded = False, set()
         super().__init__(parent)
 
@@ -105,6 +121,12 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.layout.addWidget(panel)
         self.ui = slicer.util.childWidgetVariables(panel)
         panel.setMRMLScene(slicer.mrmlScene)
+        for section in slicer.util.findChildren(panel, className="ctkCollapsibleButton"):
+            policy = section.sizePolicy
+            policy.setHorizontalPolicy(
+                qt.QSizePolicy.Preferred
+            )  # else its widest text is the least width of the window
+            section.setSizePolicy(policy)
         self.logic = self.logic_class()
         for button_name, name in self.buttons.items():
             button = getattr(self.ui, button_name)
@@ -138,7 +160,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             shortcut.enabled = False
         if self.session:
             self._hide_labels()
-            self.session.leave()
+            self.leave_session()
+        self._in_view = None
         self._use_parameters(None)
 
     def cleanup(self):
@@ -153,6 +176,16 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._shortcuts = []
 
     # for modules
+
+    def leave_session(self):
+        """Stop drawing for this module."""
+        self.session.leave()
+
+    def show_scan(self, volume):
+        """Show a scan in Slicer's own views once it was chosen, and once the module was entered."""
+        if volume is not None and volume is not self._in_view:
+            self._in_view = volume
+            show_in_views(volume)
 
     def call_session(self, name, *arguments):
         """Call a method of the session by its name; errors are shown, tasks are queued."""
@@ -432,6 +465,10 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         window = slicer.util.mainWindow()
         if not key or window is None:
             return
+        for known in self._shortcuts:
+            if known.key == qt.QKeySequence(key):  # two of one key would be ambiguous to Qt, which then calls neither
+                known.connect("activated()", function)
+                return
         shortcut = qt.QShortcut(window)
         shortcut.setKey(qt.QKeySequence(key))
         shortcut.connect("activated()", function)

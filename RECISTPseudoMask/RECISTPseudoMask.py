@@ -24,7 +24,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import MASKS  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
-from OncoTrackPanel.panel_widget import PanelWidget, show_in_views  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget, are_rows_shown  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
@@ -127,14 +127,16 @@ class RECISTPseudoMaskWidget(PanelWidget):
     def connect_session(self):
         self.session.warned.connect(self.show_message)
 
+    def leave_session(self):
+        self.session.leave(restores_views=are_rows_shown())
+
     def show_parameters(self):
         from oncotrack.findings.finding import Kind
 
         session, parameters = self.session, self.parameters
         if parameters.scan is not session.scan:
             self.call_session("set_scan", parameters.scan)
-            if parameters.scan:
-                show_in_views(parameters.scan)
+        self.show_scan(parameters.scan)
         session.kind, session.is_square = Kind(parameters.kind), parameters.is_square
 
     def show_session(self):

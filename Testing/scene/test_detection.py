@@ -21,9 +21,10 @@ from oncotrack.images.geometry import Geometry
 from oncotrack.images.volume import Volume
 from oncotrack.scene.choices import NODE_COLUMNS
 from oncotrack.scene.detection.detection import DetectionScene
-from oncotrack.scene.detection.panel import lines, navigation_order, possible_methods, summary
+from oncotrack.scene.detection.panel import lines, navigation_order, outcome_text, possible_methods, summary
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.followup.follow_up import FollowUpScene
+from oncotrack.scene.nodes.mask_segments import MASKS
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.shapes import BOX, OUTLINE
 from oncotrack.scene.nodes.volumes import add_volume
@@ -222,6 +223,35 @@ def test_masks_that_the_detector_proposed_are_replaced_with_their_nodes(found):
     assert not found.has_decisions
     found.detect().run()
     assert uid not in found.findings and len(found.detected) == 4
+
+
+def test_the_mask_of_a_hidden_proposal_is_hidden_with_it(found):
+    give_mask(found)
+    uid = named(found, "LN 2").uid
+    display = found.nodes.registry.find(NodeKey(MASKS, found.time_point)).GetDisplayNode()
+    assert display.GetSegmentVisibility(uid)
+    for threshold, is_shown in ((1.0, False), (0.0, True)):
+        found.threshold = threshold
+        assert display.GetSegmentVisibility(uid) == is_shown
+        found.nodes.draw()
+        assert display.GetSegmentVisibility(uid) == is_shown
+
+
+def test_a_sentence_on_a_detection_counts_what_is_unchecked_now(found):
+    proposed = found.detected
+    assert outcome_text(found, proposed).startswith("4 unchecked proposals.")
+    found.accept()
+    assert outcome_text(found, proposed).startswith("3 unchecked proposals.")
+    found.undo()
+    found.undo()
+    assert outcome_text(found, proposed) == "0 unchecked proposals. Look for missed nodes."
+
+
+def test_marks_stay_in_the_views_of_the_scan_where_no_other_are_shown(found):
+    found.enter()
+    seen = found.nodes.views
+    found.leave(restores_views=False)
+    assert found.nodes.views == seen == {found.time_point: ()}
 
 
 def test_a_name_a_mask_and_an_absent_node_are_decisions_too(found):

@@ -122,6 +122,14 @@ def in_3d(session):
     return session
 
 
+def test_an_extension_that_adds_nothing_is_no_step_of_undo(session, in_3d):
+    session.accept()
+    before, text = session.findings.findings, session.findings.undo_text
+    finding = session.extend_to_3d().run()
+    assert session.findings.findings == before and session.findings.undo_text == text
+    assert "slices" in outcome_text(session, finding)
+
+
 def stretched(session, by_mm: float):
     """Lengthen the long axis, as a reader who drags its end."""
     line = session.nodes.registry.find(NodeKey(LONG_AXIS, session.time_point, session.current.uid))

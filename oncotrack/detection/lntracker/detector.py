@@ -221,7 +221,8 @@ class LNTrackerDetector:
 
     def _detections(self, follower: Follower, slices: LNSlices, progress: Progress) -> Iterator[SliceQueries]:
         for n, stack in slices.stacks(range(len(slices))):
-            count = f", {len(follower.active)} nodes" if follower.active else ""
+            nodes = len(follower.active)
+            count = f", {nodes} node{'s' * (nodes != 1)}" if nodes else ""
             progress(n / len(slices), f"Slice {n + 1} of {len(slices)}{count}{self._device_note}")
             yield self._process(follower, n, stack)
 

@@ -92,10 +92,10 @@ class DetectionScene(ScanSession):
         super().enter()
         self.editor.is_enabled = True
 
-    def leave(self) -> None:
-        """Remove the handles, draw marks where they were drawn before `enter`, and return to navigation with the mouse."""
+    def leave(self, *, restores_views: bool = True) -> None:
+        """Remove the handles, and leave as every session does."""
         self.editor.is_enabled = False
-        super().leave()
+        super().leave(restores_views=restores_views)
 
     def set_scan(self, volume: slicer.vtkMRMLScalarVolumeNode | None) -> None:
         """Choose the scan, which is shown with its PET; findings of other scans stay in the list."""

@@ -8,6 +8,7 @@ from oncotrack.findings.finding import Finding, State
 from oncotrack.findings.tracklet_edits import detected_nodes
 from oncotrack.scene.detection.tracklet_editor import TrackletEditor
 from oncotrack.scene.nodes.finding_nodes import FIDUCIALS, FindingNodes
+from oncotrack.scene.nodes.mask_segments import MASKS
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
 from oncotrack.scene.nodes.shapes import FIELDS, LONG_AXIS, SHORT_AXIS
@@ -75,8 +76,18 @@ class NodeDisplay:
                     is_drawn = shown[key.finding] and (has_mask or key.part not in (LONG_AXIS, SHORT_AXIS))
                     if bool(node.GetDisplayVisibility()) != is_drawn:
                         node.SetDisplayVisibility(is_drawn)
+            self._update_masks(shown)
             self._update_fiducials(shown, current if self._editor.has_handles else "")
             self._editor.draw(shown.get(current, False))
+
+    def _update_masks(self, shown: dict[str, bool]) -> None:
+        node = self._nodes.registry.find(NodeKey(MASKS, self._scan.time_point))
+        if node is None or node.GetDisplayNode() is None:
+            return
+        display = node.GetDisplayNode()
+        for uid, is_drawn in shown.items():
+            if node.GetSegmentation().GetSegment(uid) and display.GetSegmentVisibility(uid) != is_drawn:
+                display.SetSegmentVisibility(uid, is_drawn)
 
     def _update_fiducials(self, shown: dict[str, bool], edited: str) -> None:
         node = self._nodes.registry.find(NodeKey(FIDUCIALS, self._scan.time_point))

@@ -110,7 +110,8 @@ def outcome_text(session: DetectionScene, outcome: object) -> str:
         return f"{outcome.label} has boxes on {count} slice{'s' * (count != 1)} now."
     if outcome and all(isinstance(each, Path) for each in outcome):
         return f"Written to {outcome[0].parent}: {', '.join(path.name for path in outcome)}."
-    count = len(outcome)
+    present = [session.findings[each.uid] for each in outcome if each.uid in session.findings]
+    count = sum(each.at(session.time_point).state is State.PROPOSED for each in present)
     return f"{count} unchecked proposal{'s' * (count != 1)}.{_CHECK if count else ' Look for missed nodes.'}"
 
 

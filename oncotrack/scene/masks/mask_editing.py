@@ -213,6 +213,9 @@ class MaskEditing(ScanSession):
             if not self._scan.is_still(image) or not is_still:
                 raise InputError(f"{finding.label} was changed meanwhile, so the new mask was discarded. Try again.")
             new = observed(known, mask)
+            axes = known.long_axis, known.short_axis
+            if known.mask and new.mask.is_same(known.mask) and (new.long_axis, new.short_axis) == axes:
+                return self.findings[finding.uid]  # nothing was added
             if known.state is not seen.state:  # decided on while the task ran
                 new = replace(new, state=known.state)
             self._observe(finding.uid, new, text.format(finding.label))

@@ -89,11 +89,11 @@ class RecistScene(MaskEditing):
         self.is_entered = True
         super().enter()
 
-    def leave(self) -> None:
+    def leave(self, *, restores_views: bool = True) -> None:
         """Discard unfinished lines, and draw marks where they were drawn before `enter`."""
         self.is_entered = False
         self._draft.cancel()
-        super().leave()
+        super().leave(restores_views=restores_views)
 
     @property
     def segmentation(self) -> slicer.vtkMRMLSegmentationNode | None:

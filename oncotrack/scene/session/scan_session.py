@@ -14,7 +14,7 @@ from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
 from oncotrack.scene.session.finding_commands import FindingCommands
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 from oncotrack.scene.views.mouse_mode import stop_placing
-from oncotrack.scene.views.slice_views import SliceViews, all_slice_nodes
+from oncotrack.scene.views.slice_views import SliceViews, shown_slice_nodes
 
 
 class ScanSession(FindingCommands):
@@ -50,7 +50,7 @@ class ScanSession(FindingCommands):
         self._before = 0  # how many of those precede it; kept after it has moved within the list or left it
         self._left_views: dict[str, tuple[str, ...]] | None = None
         self._scan = SingleScanSelection(self.nodes, role)
-        self._views = SliceViews(scene, slice_nodes or (lambda: all_slice_nodes(scene)))
+        self._views = SliceViews(scene, slice_nodes or (lambda: shown_slice_nodes(scene)))
         self._wires: list[tuple[Signal, Callable]] = []
         self._wire((self.nodes.changed, self.changed.emit), (self.nodes.refused, self.refused.emit))
 
@@ -93,11 +93,12 @@ class ScanSession(FindingCommands):
             self._left_views = dict(self.nodes.views)
         self.nodes.set_views({self.time_point: ()} if self.time_point else {})
 
-    def leave(self) -> None:
-        """Draw marks where they were drawn before `enter`, and return to navigation with the mouse."""
+    def leave(self, *, restores_views: bool = True) -> None:
+        """Draw marks where they were drawn before `enter` (with `restores_views`), and return to navigation with the mouse."""
         stop_placing(self.scene)
         if self._left_views is not None:
-            self.nodes.set_views(self._left_views)
+            if restores_views:
+                self.nodes.set_views(self._left_views)
             self._left_views = None
 
     # the list

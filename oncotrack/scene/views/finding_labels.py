@@ -79,6 +79,7 @@ class FindingLabels:
         view = self._views[node.GetLayoutName()] = _View(node, renderer)
         view.tag = renderer.AddObserver("StartEvent", lambda *_: self._draw(view))
         self._contents.hide_own()
+        node.Modified()  # the view is drawn again, with its labels
 
     def close(self) -> None:
         """Remove the labels; Slicer draws its own again."""

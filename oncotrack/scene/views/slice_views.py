@@ -74,6 +74,12 @@ def all_slice_nodes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceNode]
     return [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
 
 
+def shown_slice_nodes(scene: slicer.vtkMRMLScene) -> list[slicer.vtkMRMLSliceNode]:
+    """Return the slice nodes of the views that the layout shows; all where there is no layout."""
+    nodes = all_slice_nodes(scene)
+    return [node for node in nodes if node.IsMappedInLayout()] or nodes
+
+
 def centre(node: slicer.vtkMRMLSliceNode) -> np.ndarray:
     """Return the centre of a slice view, (3,) RAS mm."""
     return _column(node, 3)
