@@ -108,13 +108,14 @@ def _fat(volume: Volume, where: Volume | None) -> tuple[np.ndarray, np.ndarray]:
         index, places = index[is_allowed], places[is_allowed]
     if not len(places):
         raise InputError(f"{volume.name} shows no fat to place nodes in. Give the positions of the implants.")
-    return places, _distance_mm(~is_fat, np.asarray(volume.spacing[::-1]) * step)[tuple(index.T)]
+    spacing = tuple(edge * int(n) for edge, n in zip(volume.spacing[::-1], step, strict=True))
+    return places, _distance_mm(~is_fat, spacing)[tuple(index.T)]
 
 
 def _is_set(mask: Volume, ras: np.ndarray) -> np.ndarray:
     """Return whether the nearest voxel of a mask is set, (...) bool, for positions (..., 3), RAS mm."""
     index = np.round(mask.geometry.to_ijk(ras)).astype(int)[..., ::-1]
-    is_inside = ((index >= 0) & (index < mask.array.shape)).all(-1)
+    is_inside = np.all((index >= 0) & (index < mask.array.shape), axis=-1)
     return is_inside & (mask.array[tuple(np.moveaxis(np.where(is_inside[..., None], index, 0), -1, 0))] > 0)
 
 

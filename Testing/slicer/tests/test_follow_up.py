@@ -1,4 +1,4 @@
-"""Lesion Follow-Up in Slicer, with the mouse; not run yet, see README.md."""
+"""Lesion Follow-Up in Slicer, with the mouse."""
 
 import tempfile
 import time

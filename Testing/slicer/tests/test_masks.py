@@ -1,4 +1,4 @@
-"""RECIST Pseudo-Mask in Slicer, with the mouse; not run yet, see README.md."""
+"""RECIST Pseudo-Mask in Slicer, with the mouse."""
 
 import unittest
 

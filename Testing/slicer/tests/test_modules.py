@@ -1,4 +1,4 @@
-"""All three modules in Slicer; not run yet, see README.md."""
+"""All three modules in Slicer."""
 
 import unittest
 from unittest import mock

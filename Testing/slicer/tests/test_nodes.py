@@ -1,4 +1,4 @@
-"""LN-Tracker in Slicer, with the mouse; not run yet, see README.md."""
+"""LN-Tracker in Slicer, with the mouse."""
 
 import unittest
 
