@@ -21,18 +21,17 @@ def are_rows_shown():
     """Return whether Slicer shows the two rows of Lesion Follow-Up."""
     from oncotrack.scene.views import layout
 
-    return layout.are_rows_shown(slicer.app.layoutManager().layoutLogic().GetLayoutNode())
+    manager = slicer.app.layoutManager()  # None where Slicer runs without its main window
+    return manager is not None and layout.are_rows_shown(manager.layoutLogic().GetLayoutNode())
 
 
 def show_in_views(volume):
     """Show a scan in the views that follow the active volume; the rows of Lesion Follow-Up keep theirs, and give way to them."""
+    manager = slicer.app.layoutManager()
     if are_rows_shown():
-        slicer.app.layoutManager().setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
-    shown = {
-        slicer.app.layoutManager().sliceWidget(name).mrmlSliceCompositeNode().GetBackgroundVolumeID()
-        for name in ("Red", "Green", "Yellow")
-    }
-    if shown == {volume.GetID()}:
+        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
+    views = [manager.sliceWidget(name) for name in ("Red", "Green", "Yellow")] if manager else []
+    if {view.mrmlSliceCompositeNode().GetBackgroundVolumeID() for view in views} == {volume.GetID()}:
         return
     logic = slicer.app.applicationLogic()
     logic.GetSelectionNode().SetActiveVolumeID(volume.GetID())
