@@ -24,7 +24,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import NODES, PETCT  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
-from OncoTrackPanel.panel_widget import PanelWidget, are_rows_shown  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.pet_panel import PETPanel  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
@@ -37,6 +37,7 @@ BUTTONS = {
     "removeButton": "remove_from_scan",
     "nextButton": "next",
     "previousButton": "previous",
+    "enlargeButton": "enlarge",
     "undoButton": "undo",
     "redoButton": "redo",
     "exportButton": "export_nodes",
@@ -56,12 +57,15 @@ BUTTONS = {
 HANDLERS = {
     "accept": "accept",
     "reject": "reject",
+    "enlarge": "enlarge",
     "detect": "_detect",
     "merge": "_merge",
     "export_nodes": "_export",
     "open_tumour": "_open_tumour",
 }
 """Name of a command, and of the widget's method that runs it; other commands call the session."""
+IN_TOOLTIP = ("Slices", "Volume (ml)", "RECIST size")
+"""Columns for which the panel is too narrow; the tooltips of the rows have them."""
 
 
 class LNTracker(ScriptedLoadableModule):
@@ -135,14 +139,13 @@ class LNTrackerWidget(PanelWidget):
     def connect_panel(self):
         self._mergeable = []
         self.connect_table(self.ui.nodeTable, choices.NODE_COLUMNS + choices.PET_COLUMNS)
+        for title in IN_TOOLTIP:
+            self.ui.nodeTable.setColumnHidden(choices.NODE_COLUMNS.index(title), True)
         self._pet = PETPanel(self)
 
     def connect_session(self):
         self.session.placed.connect(lambda finding: self.call_session("follow_new", finding.uid))
         self._pet.connect_session()
-
-    def leave_session(self):
-        self.session.leave(restores_views=are_rows_shown())
 
     def show_parameters(self):
         session, parameters = self.session, self.parameters
@@ -202,8 +205,11 @@ class LNTrackerWidget(PanelWidget):
         chosen = lines(self.session, parameters.shown, parameters.short_side, parameters.order, parameters.is_reversed)
         self.session.listed = navigation_order(chosen, parameters.shown)
         self.show_lines(self.ui.nodeTable, chosen)
+        has_pet = self.session.pet.volume is not None
         for column in range(len(choices.NODE_COLUMNS), len(choices.NODE_COLUMNS + choices.PET_COLUMNS)):
-            self.ui.nodeTable.setColumnHidden(column, self.session.pet.volume is None)
+            self.ui.nodeTable.setColumnHidden(column, not has_pet)
+        fit = qt.QHeaderView.ResizeToContents if has_pet else qt.QHeaderView.Stretch
+        self.ui.nodeTable.horizontalHeader().setSectionResizeMode(choices.NODE_COLUMNS.index("Region"), fit)
 
     # commands that need an answer or a choice
 

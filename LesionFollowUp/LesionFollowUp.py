@@ -26,7 +26,7 @@ from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import FINDINGS, RESPONSE, VIEW  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
 from OncoTrackPanel.description_section import DescriptionSection  # noqa: E402
-from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget, are_rows_shown, layout_node  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.response_section import ResponseSection  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
@@ -56,6 +56,7 @@ BUTTONS = {
     "goneButton": "response_gone",
     "newLesionButton": "response_new",
     "saveResponseButton": "response_save",
+    "enlargeButton": "enlarge",
     "undoButton": "undo",
     "redoButton": "redo",
 }
@@ -70,6 +71,7 @@ CHECK_BOXES = {
 HANDLERS = {
     "accept": "accept",
     "reject": "reject",
+    "enlarge": "enlarge",
     "remove_everywhere": "_remove",
     "take_alternative": "_take_alternative",
     "show_probability": "_toggle_probability",
@@ -108,8 +110,8 @@ class LesionFollowUp(ScriptedLoadableModule):
     def _register_layout(self):
         from oncotrack.scene.views.layout import register_rows
 
-        if slicer.app.layoutManager():  # Slicer may run without its main window
-            register_rows(slicer.app.layoutManager().layoutLogic().GetLayoutNode())
+        if (node := layout_node()) is not None:
+            register_rows(node)
 
 
 @parameterNodeWrapper
@@ -161,15 +163,12 @@ class LesionFollowUpWidget(PanelWidget):
             self._show_layout()
 
     def exit(self):
-        from oncotrack.scene.views.layout import are_rows_shown
-
         super().exit()
-        node = self._layout_node()
-        if node and self._layout_before is not None:
-            if are_rows_shown(node):
-                node.SetViewArrangement(self._layout_before)
-            else:
-                self._layout_before = None  # the reader chose another layout, which stays
+        if are_rows_shown():
+            self._layout_before = self._layout_before or slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView
+            layout_node().SetViewArrangement(self._layout_before)
+        else:
+            self._layout_before = None  # the reader chose another layout, which stays
 
     def connect_panel(self):
         self._question = ScanQuestion(self)
@@ -219,8 +218,7 @@ class LesionFollowUpWidget(PanelWidget):
         if not self._question.asks_patient() and chosen != (session.baseline, session.followup):
             self.call_session("set_scans", *chosen)
             session.questions.forget_others()
-            with session.linking.paused():
-                slicer.util.resetSliceViews()
+            self.fit_views()
         self._text.choose(hides_names=parameters.are_names_hidden, hides_text=parameters.is_text_hidden)
         session.overlays.is_map_shown = parameters.is_map_shown
         session.linking.is_enabled = parameters.are_views_linked
@@ -236,8 +234,11 @@ class LesionFollowUpWidget(PanelWidget):
                     self.parameters.baseline = session.baseline
                 if self.parameters.followup != session.followup:
                     self.parameters.followup = session.followup
-        for selector in (self.ui.baselineSelector, self.ui.followupSelector, self.ui.visitSelector):
-            selector.sortFilterProxyModel().hiddenNodeIDs = panel.own_volumes(session)
+        own = panel.own_volumes(session)
+        for selector in (self.ui.baselineSelector, self.ui.followupSelector):
+            selector.sortFilterProxyModel().hiddenNodeIDs = own
+        visits = [volume.GetID() for volume in session.visits]
+        self.ui.visitSelector.sortFilterProxyModel().hiddenNodeIDs = own + visits
         self.ui.methodComboBox.setCurrentIndex(session.method.names.index(session.method.name))
         self.ui.methodNoteLabel.text = panel.method_tip(session)
         self.ui.linkLabel.text = panel.link_text(session)
@@ -262,6 +263,13 @@ class LesionFollowUpWidget(PanelWidget):
         hides_map = {"map_probability"} if self.session.overlays.is_probability_shown else set()
         return possible_methods(self.session) | self._response.possible_methods() | hides_map | {"set_visits"}
 
+    def leave_session(self):
+        self.session.leave()
+
+    def fit_views(self):
+        with self.session.linking.paused():
+            super().fit_views()
+
     def use_scan(self, volume):
         if self.parameters.baseline is None:
             self.parameters.baseline = volume
@@ -279,7 +287,9 @@ class LesionFollowUpWidget(PanelWidget):
 
         if isinstance(outcome, str):  # the name of a loaded method
             return method_tip(self.session, outcome)
-        return match_text(self.session) or "The rows are linked now."
+        if outcome is self.session.registration:
+            return "The rows are linked now."
+        return match_text(self.session)
 
     # from the panel to the session
 
@@ -354,10 +364,6 @@ class LesionFollowUpWidget(PanelWidget):
                 item.setToolTip(tip)
                 table.setItem(row, column, item)
 
-    def _layout_node(self):
-        manager = slicer.app.layoutManager()  # None where Slicer runs without its main window
-        return manager.layoutLogic().GetLayoutNode() if manager else None
-
     def cleanup(self):
         if self._text:
             self._text.close()
@@ -365,17 +371,20 @@ class LesionFollowUpWidget(PanelWidget):
         super().cleanup()
 
     def _show_layout(self):
-        from oncotrack.scene.views.layout import are_rows_shown, show_rows
+        from oncotrack.scene.views.layout import show_rows
 
-        node = self._layout_node()
-        if not node:
+        node = layout_node()
+        if node is None:
             return
-        if not are_rows_shown(node):
+        if not are_rows_shown():
             self._layout_before = show_rows(node)
         self.session.overlays.show_scans()
         for row in (self.session.baseline_row, self.session.followup_row):
             for name in row.names:
                 widget = slicer.app.layoutManager().sliceWidget(name)
+                policy = widget.sliceController().sizePolicy
+                policy.setHorizontalPolicy(qt.QSizePolicy.Ignored)  # else three bars are the window's least width
+                widget.sliceController().setSizePolicy(policy)
                 window = widget.sliceView().renderWindow()
                 self._text.attach(widget.mrmlSliceNode(), window.GetRenderers().GetFirstRenderer())
 

@@ -46,7 +46,12 @@ class DicomDialog:
         from oncotrack.packages import DICOM_AND_ARCHIVES, missing
 
         ui = self._ui
-        ui.installButton.visible = bool(missing(DICOM_AND_ARCHIVES))
+        lacking = missing(DICOM_AND_ARCHIVES)
+        ui.installButton.visible = bool(lacking)
+        if lacking:
+            self._panel.show_message(
+                f"DICOM objects and archives need more Python packages: {', '.join(lacking)}. Press Install packages."
+            )
         try:
             names = self._archive.names()
         except OncoTrackError as error:

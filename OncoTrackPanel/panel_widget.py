@@ -17,12 +17,18 @@ from OncoTrackPanel.messages import Messages
 from OncoTrackPanel.study_dialog import open_study
 
 
+def layout_node():
+    """Return Slicer's layout node; None where Slicer runs without its main window."""
+    manager = slicer.app.layoutManager()
+    return manager.layoutLogic().GetLayoutNode() if manager else None
+
+
 def are_rows_shown():
     """Return whether Slicer shows the two rows of Lesion Follow-Up."""
     from oncotrack.scene.views import layout
 
-    manager = slicer.app.layoutManager()  # None where Slicer runs without its main window
-    return manager is not None and layout.are_rows_shown(manager.layoutLogic().GetLayoutNode())
+    node = layout_node()
+    return node is not None and layout.are_rows_shown(node)
 
 
 def show_in_views(volume):
@@ -42,8 +48,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """A panel that drives one session of `oncotrack.scene`.
 
     A module defines its logic and its commands as class attributes, and overrides the methods that raise
-    NotImplementedError here. Its .ui file contains an installButton, an openStudyButton, a dicomButton, a workWidget, a
-    progressBar, a cancelButton, a messageIcon, a messageLabel, an undoButton and a redoButton.
+    NotImplementedError here. Its .ui file contains an installButton, an openStudyButton, a dicomButton, a workWidget in
+    a workArea that scrolls, a decisionWidget, a progressBar, a cancelButton, a messageIcon, a messageLabel, an undoButton and a
+    redoButton.
     """
 
     logic_class = None
@@ -122,9 +129,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         panel.setMRMLScene(slicer.mrmlScene)
         for section in slicer.util.findChildren(panel, className="ctkCollapsibleButton"):
             policy = section.sizePolicy
-            policy.setHorizontalPolicy(
-                qt.QSizePolicy.Preferred
-            )  # else its widest text is the least width of the window
+            policy.setHorizontalPolicy(qt.QSizePolicy.Preferred)  # else its widest text is the window's least width
             section.setSizePolicy(policy)
         self.logic = self.logic_class()
         for button_name, name in self.buttons.items():
@@ -141,6 +146,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.messages.add(self.ui)
         self._add_shortcut("Escape", self._stop_placing)
         self.connect_panel()
+        bar = self.ui.workArea.verticalScrollBar().sizeHint.width()
+        self.ui.workArea.setMinimumWidth(self.ui.workWidget.minimumSizeHint.width() + bar)
         scene = slicer.mrmlScene
         self.addObserver(scene, scene.StartCloseEvent, self._on_scene_closing)
         for event in (scene.EndCloseEvent, scene.EndImportEvent):
@@ -177,8 +184,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # for modules
 
     def leave_session(self):
-        """Stop drawing for this module."""
-        self.session.leave()
+        """Stop drawing for this module; where another one has changed the views, they stay."""
+        self.session.leave(restores_views=are_rows_shown())
 
     def show_scan(self, volume):
         """Show a scan in Slicer's own views once it was chosen, and once the module was entered."""
@@ -262,6 +269,22 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             self.call_session(name)
 
+    def enlarge(self):
+        """Show the current finding large; where the views show it so already, show the whole scans again."""
+        from oncotrack.scene.views.slice_views import centre, shown_slice_nodes
+
+        def shown():
+            return [(*node.GetFieldOfView(), *centre(node).round(3)) for node in shown_slice_nodes(slicer.mrmlScene)]
+
+        before = shown()
+        self.call_session("enlarge")
+        if shown() == before:
+            self.fit_views()
+
+    def fit_views(self):
+        """Show the whole scans."""
+        slicer.util.resetSliceViews()
+
     def fold_once(self, section):
         """Fold a section of the panel when its choices are made, so that the current finding is in sight; once in a session."""
         if section not in self._folded:
@@ -278,7 +301,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def connect_table(self, table, columns):
         """Set the column titles, and connect the table: a click on a row shows its finding, editing the first cell renames it."""
         table.setColumnCount(len(columns))
-        table.setHorizontalHeaderLabels(columns)
+        table.setHorizontalHeaderLabels([title.replace(" ", "\n", 1) for title in columns])
         table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         table.connect("itemSelectionChanged()", lambda: self._on_row_chosen(table))
         table.connect(
@@ -312,7 +335,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.lacks_torch = packages.lacks_torch()
         sentence = packages.missing_message(self.needs)
         is_usable = not packages.lacks_required()
-        self.ui.workWidget.enabled = is_usable
+        self.ui.workWidget.enabled = self.ui.decisionWidget.enabled = is_usable
         self.ui.installButton.visible = bool(sentence)
         if sentence:
             self.show_message(sentence)
@@ -394,8 +417,12 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         commands = commands_of(*self.tools)
         for button_name, name in self.buttons.items():
             getattr(self.ui, button_name).enabled = commands[name].action in possible
-        self.ui.undoButton.toolTip = f"Undo {findings.undo_text} ({commands['undo'].key})"
-        self.ui.redoButton.toolTip = f"Redo {findings.redo_text} ({commands['redo'].key})"
+        for button, name, text in (
+            (self.ui.undoButton, "undo", findings.undo_text),
+            (self.ui.redoButton, "redo", findings.redo_text),
+        ):
+            command = commands[name]
+            button.toolTip = f"{command.title} {text} ({command.key})" if text else command.tooltip
 
     def _on_row_chosen(self, table):
         row = table.currentRow()

@@ -24,7 +24,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import MASKS  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
-from OncoTrackPanel.panel_widget import PanelWidget, are_rows_shown  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 
@@ -44,6 +44,7 @@ BUTTONS = {
     "removeButton": "remove_from_scan",
     "nextButton": "next",
     "previousButton": "previous",
+    "enlargeButton": "enlarge",
     "undoButton": "undo",
     "redoButton": "redo",
     "tableButton": "measure_table",
@@ -54,6 +55,7 @@ BUTTONS = {
 HANDLERS = {
     "accept": "accept",
     "reject": "reject",
+    "enlarge": "enlarge",
     "measure_table": "_measure_table",
     "import_masks": "_import_masks",
     "export_masks": "_export",
@@ -126,9 +128,6 @@ class RECISTPseudoMaskWidget(PanelWidget):
 
     def connect_session(self):
         self.session.warned.connect(self.show_message)
-
-    def leave_session(self):
-        self.session.leave(restores_views=are_rows_shown())
 
     def show_parameters(self):
         from oncotrack.findings.finding import Kind

@@ -100,7 +100,26 @@ def titles() -> dict[str, str]:
 
 def test_no_panel_is_wider_than_slicers_own(panel):
     _name, widget = panel
-    assert widget.minimumSizeHint().width() <= WIDEST
+    area, work = (widget.findChild(QtWidgets.QWidget, name) for name in ("workArea", "workWidget"))
+    area.setMinimumWidth(
+        work.minimumSizeHint().width() + area.verticalScrollBar().sizeHint().width()
+    )  # as PanelWidget does
+    assert WIDEST - 150 < widget.minimumSizeHint().width() <= WIDEST
+
+
+def test_message_progress_and_decisions_stay_in_sight_when_the_panel_is_scrolled(panel, application):
+    _name, widget = panel
+    widget.resize(WIDEST, HEIGHT[1366, 768])
+    widget.show()
+    application.processEvents()
+    bar = widget.findChild(QtWidgets.QScrollArea, "workArea").verticalScrollBar()
+    assert bar.maximum() > 0
+    bar.setValue(bar.maximum())
+    application.processEvents()
+    for name in ("messageLabel", "acceptButton", "rejectButton", "nextButton", "undoButton", "redoButton"):
+        found = widget.findChild(QtWidgets.QWidget, name)
+        assert not found.visibleRegion().isEmpty() or not found.isVisible(), name
+        assert 0 <= found.mapTo(widget, QPoint(0, found.height())).y() <= HEIGHT[1366, 768], name
 
 
 @pytest.mark.parametrize("screen", HEIGHT)

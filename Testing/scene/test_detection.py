@@ -327,6 +327,15 @@ def test_followed_lesions_and_other_scans_are_left_alone(found, make_phantom):
     assert len(found.detected) == 4
 
 
+def test_the_current_node_is_enlarged_in_the_middle_of_the_views(found, view):
+    opened = view("Red")
+    opened.node.SetFieldOfView(300, 300, 1)
+    found.enlarge()
+    seen = found.current.at(found.time_point)
+    assert np.allclose(opened.centre(), seen.centre, atol=1e-3)
+    assert min(opened.node.GetFieldOfView()[:2]) == pytest.approx(max(60.0, 4 * seen.long_axis.length_mm))
+
+
 def test_the_list_is_sorted_and_filtered(found):
     found.accept(named(found, "LN 4").uid)
 

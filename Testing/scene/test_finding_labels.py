@@ -14,7 +14,9 @@ import slicer
 import vtk
 
 from oncotrack.findings.finding import Axis, Box, Observation, State
+from oncotrack.findings.packed_mask import PackedMask
 from oncotrack.scene.files.storage import save_scene
+from oncotrack.scene.nodes.volumes import to_volume
 from oncotrack.scene.views import finding_labels, label_contents
 from oncotrack.scene.views.cover import Cover
 from oncotrack.scene.views.finding_labels import FindingLabels
@@ -93,6 +95,25 @@ def test_labels_are_drawn_on_the_slices_of_the_lesion_alone_and_slicer_draws_non
     view.node.JumpSliceByCentering(*lesion)
     view.picture()
     assert f"{session.current.label} edited 14.0 mm" in labels.shown("BaselineAxial")
+
+
+def test_a_finding_with_mask_and_diameters_has_one_label_which_stands_at_its_long_axis(labelled, lesion):
+    session, labels, open_view = labelled
+    view = open_view("Axial", 300)
+    first = session.findings.findings[0]
+    ball = to_volume(session.baseline)
+    indices = np.stack(np.meshgrid(*map(np.arange, ball.geometry.size), indexing="ij"), -1).transpose(2, 1, 0, 3)
+    inside = np.linalg.norm(ball.geometry.to_ras(indices) - np.asarray(lesion), axis=-1) < HALF
+    mask = PackedMask.of(replace(ball, array=inside.astype(np.uint8)))
+    seen = replace(first.at(session.baseline_id), mask=mask)
+    session.findings.observe(first.uid, session.baseline_id, seen)
+    view.picture()
+    contents = label_contents.LabelContents(session.nodes)
+    labels.close()
+    contents.hide_own()
+    texts = [each.text for each in contents.of(view.node.GetID()).contents if each.uid == first.uid]
+    contents.close()
+    assert texts == ["L 1 proposed 14.0 mm"]
 
 
 @pytest.fixture

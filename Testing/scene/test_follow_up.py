@@ -98,6 +98,22 @@ def test_labels_contain_the_state(followed):
     assert labels(node) == ["L 1 proposed"]
 
 
+def test_undo_and_redo_go_to_the_lesion_that_they_change(session, view, lesion):
+    row = view("BaselineAxial")
+    for at in (lesion, (-15.0, 10.0, -12.0)):
+        session.follow(at).run()
+    first = session.findings.findings[0]
+    session.accept(first.uid)
+    session.next()
+    session.next()
+    assert session.current.label == "L 2"
+    session.undo()
+    assert session.current.label == "L 1" and row.centre()[2] == pytest.approx(lesion[2])
+    session.next()
+    session.redo()
+    assert session.current.label == "L 1" and session.match.state is State.ACCEPTED
+
+
 def test_remove_and_undo_affect_the_points_of_both_scans(followed):
     nodes = [followed.nodes.fiducials(followed.baseline_id), followed.nodes.fiducials(followed.followup_id)]
     before = [position(node) for node in nodes]

@@ -597,7 +597,7 @@ COMMANDS = (
         "enlarge",
         "Enlarge lesion",
         "Show the lesion large and in the middle of each view, both scans at one scale; again for the whole scans.",
-        (PAGE,),
+        (PAGE, *_ALL),
         "0",
     ),
     ReaderCommand(

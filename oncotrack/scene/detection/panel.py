@@ -157,7 +157,7 @@ def possible_methods(session: DetectionScene) -> frozenset[str]:
         names |= {"next", "previous"}
     names |= _of_pet(session)
     if session.current:
-        names |= {"accept", "reject", "remove_from_scan"}
+        names |= {"accept", "reject", "remove_from_scan", "enlarge"}
         names |= {f"editor.{name}" for name in _edits(session)}
     if session.findings.can_undo:
         names.add("undo")
@@ -225,6 +225,8 @@ def _line(finding: Finding, seen: Observation, uptake: Uptake | None) -> NodeLin
     position = ", ".join(f"{value:.1f}" for value in seen.centre)
     source = seen.provenance.reader or seen.provenance.method or "unknown"
     tip = f"{finding.label}, {finding.place}".strip(", ") + f" at {position} mm (R A S), by {source}"
+    count = len(tracklet.boxes)
+    tip += f". {count} slice{'s' * (count != 1)}, {cells[7]} ml, RECIST size {cells[8]}"
     tip += ". Long and short are the sides of its largest slice box, no measured diameters." * seen.has_box_axes
     return NodeLine(finding.uid, cells, tip)
 

@@ -28,12 +28,10 @@ from oncotrack.scene.session.scan_questions import ScanQuestions
 from oncotrack.scene.session.time_point_selection import TimePointSelection
 from oncotrack.scene.views.linking import LinkedRows
 from oncotrack.scene.views.mouse_mode import place_point_in, stop_placing
-from oncotrack.scene.views.reveal import enlarge, reveal
+from oncotrack.scene.views.reveal import enlarge, field_around, reveal
 from oncotrack.scene.views.view_rows import BASELINE_GROUP, BASELINE_VIEWS, FOLLOWUP_GROUP, FOLLOWUP_VIEWS, ViewRow
 
 _Scan = slicer.vtkMRMLScalarVolumeNode
-_LEAST_FIELD_MM, _FIELD_PER_RADIUS = 60.0, 8.0
-"""What an enlarged view shows at least, and per radius of the lesion."""
 
 
 class FollowUpScene(FollowTasks):
@@ -257,7 +255,7 @@ class FollowUpScene(FollowTasks):
         """Show the current finding large and in the middle of each row, all at one scale."""
         finding = self._finding("")
         seen = [(row, each) for time_point, row in self._rows if (each := finding.at(time_point)) is not None]
-        field = max([_LEAST_FIELD_MM, *(_FIELD_PER_RADIUS * (each.radius_mm or 0.0) for _row, each in seen)])
+        field = max((field_around(each) for _row, each in seen), default=0.0)
         with self.linking.paused(), self.third.linking.paused():
             for row, each in seen:
                 enlarge(row.slices(), _place(each), field)

@@ -154,7 +154,7 @@ def possible_methods(session: FollowUpScene) -> frozenset[str]:
         if session.current and may_be_measured(session.current, *ids):
             names.add("measure")
     if session.current:
-        names |= {"remove_everywhere"} | _possible_with_current(session)
+        names |= {"remove_everywhere", "enlarge"} | _possible_with_current(session)
     if session.match:
         names |= {"accept", "reject", "mark_absent"}
     if alternatives(session):

@@ -88,7 +88,7 @@ def possible_methods(session: RecistScene) -> frozenset[str]:
     if session.shown:
         names |= {"next", "previous"}
     if (seen := session.observation) is not None:
-        names |= {"accept", "reject", "remove_from_scan", "suggest"}
+        names |= {"accept", "reject", "remove_from_scan", "suggest", "enlarge"}
         if seen.long_axis and seen.short_axis:
             names |= {"rebuild", "make_perpendicular", "extend_to_3d", "add_diameters"}
         if seen.mask is not None:

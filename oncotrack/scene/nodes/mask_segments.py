@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import slicer
@@ -29,6 +31,7 @@ FILL, OUTLINE, REJECTED_FILL = 0.22, 1.0, 0.0
 _WIDTH_PX = 2
 _LABELMAP, _SURFACE = "Binary labelmap", "Closed surface"
 _SHOWN = "OncoTrack.shown"
+_MANY = 4  # segments that come or go
 
 
 class MaskSegments:
@@ -96,38 +99,57 @@ class MaskSegments:
     def _draw_scan(self, time_point: str, target: dict[str, tuple[Finding, Observation]]) -> None:
         node = self.node(time_point) or self._make(time_point)
         self._watch(node, time_point)
-        segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
-        views = self._nodes.views
-        display.SetViewNodeIDs(list(views.get(time_point, ())))
+        display, views = node.GetDisplayNode(), self._nodes.views
+        if display.GetViewNodeIDs() != views.get(time_point, ()):
+            display.SetViewNodeIDs(list(views.get(time_point, ())))
         node.SetDisplayVisibility(not views or time_point in views)
-        is_solid = False
+        known = set(node.GetSegmentation().GetSegmentIDs())
+        with _many(node, display) if len(known ^ target.keys()) > _MANY else nullcontext():
+            self._draw_segments(node, target)
+
+    def _draw_segments(
+        self, node: slicer.vtkMRMLSegmentationNode, target: dict[str, tuple[Finding, Observation]]
+    ) -> None:
+        segmentation, display = node.GetSegmentation(), node.GetDisplayNode()
         for uid in set(segmentation.GetSegmentIDs()) - target.keys():
             if _tag(segmentation.GetSegment(uid)):  # segments that a reader added stay
                 segmentation.RemoveSegment(uid)
         for uid, (finding, seen) in target.items():
             segment = segmentation.GetSegment(uid)
             digest = _digest(seen.mask)
-            if segment is None or _tag(segment) != digest:
-                segment = segment or _new_segment(segmentation, uid, finding.label)
+            is_new = segment is None
+            segment = slicer.vtkSegment() if is_new else segment
+            self._style(segment, finding)
+            if is_new or _tag(segment) != digest:
+                segment.RemoveRepresentation(_SURFACE)
                 segment.AddRepresentation(_LABELMAP, to_oriented(seen.mask.volume()))
                 segment.SetTag(_SHOWN, digest)
-                segmentation.RemoveRepresentation(_SURFACE)
-            self._update(display, segment, finding, seen)
-            is_solid |= slice_count(seen.mask) > 1
-        if is_solid and not segmentation.ContainsRepresentation(_SURFACE):
-            segmentation.CreateRepresentation(_SURFACE)
+            if is_new:
+                segmentation.AddSegment(segment, uid)
+            self._display(display, finding, seen)
+        if any(slice_count(seen.mask) > 1 for _finding, seen in target.values()):
+            segmentation.CreateRepresentation(_SURFACE)  # of the segments that lack it
+        elif segmentation.ContainsRepresentation(_SURFACE):
+            segmentation.RemoveRepresentation(_SURFACE)
 
-    def _update(self, display, segment, finding: Finding, seen: Observation) -> None:
+    def _is_current(self, finding: Finding) -> bool:
         current = self._nodes.current
-        is_current = current is not None and finding.uid == current.uid
-        is_rejected = seen.state is State.REJECTED
+        return current is not None and finding.uid == current.uid
+
+    def _style(self, segment: slicer.vtkSegment, finding: Finding) -> None:
         if segment.GetName() != finding.label:
             segment.SetName(finding.label)
-        colour = CURRENT_COLOUR if is_current else OTHER_COLOUR
+        colour = CURRENT_COLOUR if self._is_current(finding) else OTHER_COLOUR
         if segment.GetColor() != colour:
             segment.SetColor(*colour)
-        display.SetSegmentVisibility(finding.uid, is_current or not is_rejected)
-        display.SetSegmentOpacity2DFill(finding.uid, REJECTED_FILL if is_rejected else 1.0)
+
+    def _display(self, display: slicer.vtkMRMLSegmentationDisplayNode, finding: Finding, seen: Observation) -> None:
+        is_rejected = seen.state is State.REJECTED
+        is_shown, fill = self._is_current(finding) or not is_rejected, REJECTED_FILL if is_rejected else 1.0
+        if display.GetSegmentVisibility(finding.uid) != is_shown:
+            display.SetSegmentVisibility(finding.uid, is_shown)
+        if display.GetSegmentOpacity2DFill(finding.uid) != fill:
+            display.SetSegmentOpacity2DFill(finding.uid, fill)
 
     def _make(self, time_point: str) -> slicer.vtkMRMLSegmentationNode:
         known = next((each for each in self._nodes.findings.time_points if each.id == time_point), None)
@@ -190,11 +212,15 @@ class MaskSegments:
         return self._is_drawing or scene.IsClosing() or scene.IsImporting() or node.GetScene() is not scene
 
 
-def _new_segment(segmentation: slicer.vtkSegmentation, uid: str, name: str) -> slicer.vtkSegment:
-    segment = slicer.vtkSegment()
-    segment.SetName(name)
-    segmentation.AddSegment(segment, uid)
-    return segment
+@contextmanager
+def _many(*nodes: slicer.vtkMRMLNode) -> Iterator[None]:
+    """Let views and lists be updated once for many changes; for a few, Slicer updates less by itself."""
+    was_modifying = [node.StartModify() for node in nodes]
+    try:
+        yield
+    finally:
+        for node, was in zip(nodes, was_modifying, strict=True):
+            node.EndModify(was)
 
 
 def to_oriented(mask: Volume) -> slicer.vtkOrientedImageData:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Kind, Role, Side, State
@@ -102,12 +102,12 @@ class FindingCommands:
         self.nodes.reader = " ".join(name.split())
 
     def undo(self) -> None:
-        """Undo the last edit."""
-        self.findings.undo()
+        """Undo the last edit, and go to the finding that it changes."""
+        self._go_to_change(self.findings.undo)
 
     def redo(self) -> None:
-        """Redo the last edit that was undone."""
-        self.findings.redo()
+        """Redo the last edit that was undone, and go to the finding that it changes."""
+        self._go_to_change(self.findings.redo)
 
     def go_to(self, uid: str = "") -> None:
         """Make a finding the current one and show it in the views."""
@@ -123,6 +123,13 @@ class FindingCommands:
 
     def _step(self, by: int) -> None:
         raise NotImplementedError
+
+    def _go_to_change(self, change: Callable[[], None]) -> None:
+        before, current = {finding.uid: finding for finding in self.findings}, self.current
+        change()
+        changed = [finding.uid for finding in self.findings if before.get(finding.uid) is not finding]
+        if len(changed) == 1 and changed[0] != (current and current.uid):
+            self.go_to(changed[0])
 
     def _decide(self, uid: str, state: State) -> None:
         self.findings.set_state(self._finding(uid).uid, self.decided_time_point, state, self.reader or "reader")

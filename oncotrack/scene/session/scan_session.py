@@ -14,6 +14,7 @@ from oncotrack.scene.nodes.shared_nodes import release_nodes, share_nodes
 from oncotrack.scene.session.finding_commands import FindingCommands
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 from oncotrack.scene.views.mouse_mode import stop_placing
+from oncotrack.scene.views.reveal import enlarge, field_around
 from oncotrack.scene.views.slice_views import SliceViews, shown_slice_nodes
 
 
@@ -135,6 +136,11 @@ class ScanSession(FindingCommands):
         self.nodes.select(finding.uid)
         if (seen := finding.at(self.time_point)) is not None:
             self._views.reveal(seen.centre)
+
+    def enlarge(self) -> None:
+        """Show the current finding large and in the middle of the views."""
+        if (seen := self._finding("").at(self.time_point)) is not None:
+            enlarge(self._views.nodes(), seen.centre, field_around(seen))
 
     # private
 

@@ -174,6 +174,8 @@ class LabelContents:
             if seen is None:
                 yield Content(text, finding, uid, is_selected, _where(node, index), 0.0)
                 continue
+            if is_points and seen.mask is not None and seen.long_axis is not None:
+                continue  # the label stands at its long axis
             last = before.get(uid)
             if last is not None and last.finding is finding and (last.text, last.is_selected) == (text, is_selected):
                 yield last

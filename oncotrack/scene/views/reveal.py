@@ -7,8 +7,12 @@ from collections.abc import Iterable, Sequence
 import slicer
 import vtk
 
+from oncotrack.findings.finding import Observation
+
 _MARGIN = 0.08
 """Share of a view's width and height, along its edges, where a position does not count as visible."""
+_LEAST_FIELD_MM, _FIELD_PER_RADIUS = 60.0, 8.0
+"""What an enlarged view shows at least, and per radius of the finding."""
 
 
 def reveal(views: Iterable[slicer.vtkMRMLSliceNode], ras: Sequence[float]) -> None:
@@ -25,6 +29,12 @@ def reveal(views: Iterable[slicer.vtkMRMLSliceNode], ras: Sequence[float]) -> No
         view.JumpSliceByOffsetting(*ras)
         if not _is_visible(view, ras):
             view.JumpSliceByCentering(*ras)
+
+
+def field_around(seen: Observation) -> float:
+    """Return how much an enlarged view shows of a finding and its surroundings, mm."""
+    radius_mm = seen.radius_mm or (seen.long_axis.length_mm / 2 if seen.long_axis else 0.0)
+    return max(_LEAST_FIELD_MM, _FIELD_PER_RADIUS * radius_mm)
 
 
 def enlarge(views: Iterable[slicer.vtkMRMLSliceNode], ras: Sequence[float], field_mm: float) -> None:
