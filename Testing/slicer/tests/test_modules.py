@@ -21,7 +21,7 @@ class ModulesTest(unittest.TestCase):
                 widget.enter()
                 self.assertIn("needs a few Python packages", widget.ui.messageLabel.text)
                 self.assertTrue(widget.ui.installButton.visible)
-                self.assertFalse(widget.ui.workWidget.enabled)
+                self.assertFalse(widget.ui.workWidget.enabled or widget.ui.decisionWidget.enabled)
             widget.exit()
             widget.enter()
 
@@ -52,6 +52,11 @@ class ModulesTest(unittest.TestCase):
             slicer.util.selectModule(name)
             panel = slicer.util.getModuleWidget(name).parent
             self.assertLessEqual(panel.minimumSizeHint.width(), 480, name)
+
+    def test_the_window_fits_a_small_screen_with_two_rows_of_views(self):
+        slicer.util.selectModule("LesionFollowUp")
+        slicer.app.processEvents()
+        self.assertLessEqual(slicer.util.mainWindow().minimumSizeHint.width(), 1366)
 
     def test_each_module_offers_samples(self):
         sources = slicer.modules.sampleDataSources
