@@ -108,5 +108,6 @@ class CornerText:
         return (
             [scan.visit, *who, *notices],
             [scan.date, *textwrap.wrap(series, _LETTERS_PER_LINE)],
-            [here.number, here.position, here.spacing, here.zoom, window_text(volume)],
+            # the longest on top, clear of the name that Slicer writes in the lower left corner
+            [here.spacing, here.number, here.position, here.zoom, window_text(volume)],
         )
