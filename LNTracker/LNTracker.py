@@ -24,6 +24,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import NODES, PETCT  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
+from OncoTrackPanel.findings_table import FindingsTable  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.pet_panel import PETPanel  # noqa: E402
@@ -133,12 +134,11 @@ class LNTrackerWidget(PanelWidget):
     logic_class = LNTrackerLogic
     tools, buttons = (NODES, PETCT), BUTTONS
     handlers = HANDLERS
-    table_name = "nodeTable"
     needs = packages.DETECTION
 
     def connect_panel(self):
         self._mergeable = []
-        self.connect_table(self.ui.nodeTable, choices.NODE_COLUMNS + choices.PET_COLUMNS)
+        self.table = FindingsTable(self, self.ui.nodeTable, choices.NODE_COLUMNS + choices.PET_COLUMNS)
         for title in IN_TOOLTIP:
             self.ui.nodeTable.setColumnHidden(choices.NODE_COLUMNS.index(title), True)
         self._pet = PETPanel(self)
@@ -204,7 +204,7 @@ class LNTrackerWidget(PanelWidget):
         parameters = self.parameters
         chosen = lines(self.session, parameters.shown, parameters.short_side, parameters.order, parameters.is_reversed)
         self.session.listed = navigation_order(chosen, parameters.shown)
-        self.show_lines(self.ui.nodeTable, chosen)
+        self.table.show(chosen)
         has_pet = self.session.pet.volume is not None
         for column in range(len(choices.NODE_COLUMNS), len(choices.NODE_COLUMNS + choices.PET_COLUMNS)):
             self.ui.nodeTable.setColumnHidden(column, not has_pet)

@@ -26,11 +26,13 @@ from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import FINDINGS, RESPONSE, VIEW  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
 from OncoTrackPanel.description_section import DescriptionSection  # noqa: E402
-from OncoTrackPanel.panel_widget import PanelWidget, are_rows_shown, layout_node  # noqa: E402
+from OncoTrackPanel.findings_table import FindingsTable  # noqa: E402
+from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.response_section import ResponseSection  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 from OncoTrackPanel.scan_question import ScanQuestion  # noqa: E402
+from OncoTrackPanel.slicer_views import are_rows_shown, layout_node  # noqa: E402
 
 BUTTONS = {
     "registerButton": "register",
@@ -148,7 +150,6 @@ class LesionFollowUpWidget(PanelWidget):
     logic_class = LesionFollowUpLogic
     tools, buttons = (FINDINGS, RESPONSE, VIEW), BUTTONS
     handlers = HANDLERS
-    table_name = "lesionTable"
     archive_roles: ClassVar = {"baseline": "Baseline", "followup": "Follow-up", "visit": "Additional visit"}
     needs = packages.FOLLOW_UP
 
@@ -185,7 +186,7 @@ class LesionFollowUpWidget(PanelWidget):
         self.ui.searchLineEdit.connect("textChanged(QString)", lambda _words: self._on_search())
         self.ui.confirmButton.connect("clicked()", self._question.confirm)
         self.ui.declineButton.connect("clicked()", self._question.decline)
-        self.connect_table(self.ui.lesionTable, choices.LESION_COLUMNS)
+        self.table = FindingsTable(self, self.ui.lesionTable, choices.LESION_COLUMNS)
         for name, command in CHECK_BOXES.items():
             self.show_command(getattr(self.ui, name), command)
         self.ui.methodComboBox.connect("activated(int)", self._on_method_chosen)
@@ -321,7 +322,7 @@ class LesionFollowUpWidget(PanelWidget):
             self._show_lesions()
 
     def _remove(self):
-        chosen = self.several()
+        chosen = self.table.several()
         if chosen:
             self.call_session("remove_several", chosen)
         else:
@@ -347,7 +348,7 @@ class LesionFollowUpWidget(PanelWidget):
     def _show_lesions(self):
         from oncotrack.scene.followup.panel import lines
 
-        self.show_lines(self.ui.lesionTable, lines(self.session, self.parameters.shown, self.ui.searchLineEdit.text))
+        self.table.show(lines(self.session, self.parameters.shown, self.ui.searchLineEdit.text))
 
     def _show_visits(self):
         from oncotrack.scene.followup.panel import visit_table

@@ -14,34 +14,8 @@ from slicer.util import VTKObservationMixin
 
 from oncotrack.scene.commands import commands_of
 from OncoTrackPanel.messages import Messages
+from OncoTrackPanel.slicer_views import ViewLabels, are_rows_shown, show_in_views, shown_fields
 from OncoTrackPanel.study_dialog import open_study
-
-
-def layout_node():
-    """Return Slicer's layout node; None where Slicer runs without its main window."""
-    manager = slicer.app.layoutManager()
-    return manager.layoutLogic().GetLayoutNode() if manager else None
-
-
-def are_rows_shown():
-    """Return whether Slicer shows the two rows of Lesion Follow-Up."""
-    from oncotrack.scene.views import layout
-
-    node = layout_node()
-    return node is not None and layout.are_rows_shown(node)
-
-
-def show_in_views(volume):
-    """Show a scan in the views that follow the active volume; the rows of Lesion Follow-Up keep theirs, and give way to them."""
-    manager = slicer.app.layoutManager()
-    if are_rows_shown():
-        manager.setLayout(slicer.vtkMRMLLayoutNode.SlicerLayoutFourUpView)
-    views = [manager.sliceWidget(name) for name in ("Red", "Green", "Yellow")] if manager else []
-    if {view.mrmlSliceCompositeNode().GetBackgroundVolumeID() for view in views} == {volume.GetID()}:
-        return
-    logic = slicer.app.applicationLogic()
-    logic.GetSelectionNode().SetActiveVolumeID(volume.GetID())
-    logic.PropagateVolumeSelection(1)
 
 
 class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -61,16 +35,14 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Name of each button in the .ui file, and of its command."""
     handlers: ClassVar = {}
     """Name of a command, and of the widget's method that runs it; other commands call the session."""
-    table_name = ""
-    """Name of the table of the findings in the .ui file."""
     archive_roles: ClassVar = {"scan": "Scan"}
     """What a series of an archive can be opened as, with the titles; see `use_retrieved`."""
     needs = None
     """The packages that the module needs: a `Tool` of `oncotrack.scene.files.packages`."""
 
     def __init__(self, parent=None):
-        self.logic = self.session = self.pump = self.parameters = self._labels = None
-        self._gui_tag, self._lines, self._shortcuts, self._outcome = None, [], [], None
+        self.logic = self.session = self.pump = self.parameters = self.table = None
+        self._gui_tag, self._shortcuts, self._outcome, self._labels = None, [], None, ViewLabels()
         self.messages, self._dialog = Messages(lambda: self.pump.worker.cancel_all()), None
         self._in_view = None
         self.lacks_torch, self._folded = False, set()
@@ -79,7 +51,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     # to be defined by a module
 
     def connect_panel(self):
-        """Connect the widgets that are not buttons of commands."""
+        """Connect the widgets that are not buttons of commands, and set `table`."""
         raise NotImplementedError
 
     def new_session(self):
@@ -165,7 +137,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         for shortcut in self._shortcuts:
             shortcut.enabled = False
         if self.session:
-            self._hide_labels()
+            self._labels.hide()
             self.leave_session()
         self._in_view = None
         self._use_parameters(None)
@@ -219,39 +191,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         )
         self.pump.start()
 
-    def show_lines(self, table, lines):
-        """Show the lines of a session in a table whose first column can be edited, and select the current one."""
-        was_blocked = table.blockSignals(True)
-        if lines != self._lines:
-            if [line.uid for line in lines] != [line.uid for line in self._lines]:
-                table.clearSelection()  # the rows stand for other findings now
-            self._lines = lines
-            table.setRowCount(len(lines))
-            for row, line in enumerate(lines):
-                for column, text in enumerate(line.cells):
-                    item = qt.QTableWidgetItem(text)
-                    item.setToolTip(line.tip)
-                    if column:
-                        item.setFlags(qt.Qt.ItemIsSelectable | qt.Qt.ItemIsEnabled)
-                    table.setItem(row, column, item)
-        current = self.session.current
-        rows = [row for row, line in enumerate(lines) if current and line.uid == current.uid]
-        if rows:
-            if rows[0] not in self.chosen_rows(table):  # several rows stay chosen
-                table.selectRow(rows[0])
-        else:
-            table.clearSelection()
-        table.blockSignals(was_blocked)
-
-    def chosen_rows(self, table):
-        """Return the numbers of the rows that the reader has chosen in a table."""
-        return sorted(index.row() for index in table.selectionModel().selectedRows())
-
-    def several(self):
-        """Return the uids of the findings whose rows the reader has chosen, where these are more than one."""
-        rows = self.chosen_rows(getattr(self.ui, self.table_name))
-        return [self._lines[row].uid for row in rows if row < len(self._lines)] if len(rows) > 1 else []
-
     def accept(self):
         """Accept the current finding, or those of all chosen rows in one step of undo."""
         self._decide("accept", "ACCEPTED")
@@ -263,7 +202,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     def _decide(self, name, state):
         from oncotrack.findings.finding import State
 
-        chosen = self.several()
+        chosen = self.table.several()
         if chosen:
             self.call_session("decide_several", chosen, State[state])
         else:
@@ -271,14 +210,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def enlarge(self):
         """Show the current finding large; where the views show it so already, show the whole scans again."""
-        from oncotrack.scene.views.slice_views import centre, shown_slice_nodes
-
-        def shown():
-            return [(*node.GetFieldOfView(), *centre(node).round(3)) for node in shown_slice_nodes(slicer.mrmlScene)]
-
-        before = shown()
+        before = shown_fields()
         self.call_session("enlarge")
-        if shown() == before:
+        if shown_fields() == before:
             self.fit_views()
 
     def fit_views(self):
@@ -298,17 +232,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._add_shortcut(command.key, button.click)
         return command
 
-    def connect_table(self, table, columns):
-        """Set the column titles, and connect the table: a click on a row shows its finding, editing the first cell renames it."""
-        table.setColumnCount(len(columns))
-        table.setHorizontalHeaderLabels([title.replace(" ", "\n", 1) for title in columns])
-        table.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
-        table.connect("itemSelectionChanged()", lambda: self._on_row_chosen(table))
-        table.connect(
-            "itemClicked(QTableWidgetItem*)", lambda _item: self._on_row_chosen(table)
-        )  # also when it is selected already
-        table.connect("itemChanged(QTableWidgetItem*)", self._on_name_typed)
-
     def show_error(self, error):
         """Show an error as a message; `Cancelled` is shown as information."""
         from oncotrack.errors import Cancelled
@@ -319,6 +242,26 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         """Show a message, with an icon for information or for a problem; it stays until the next one or the next task."""
         self._outcome = None
         self.messages.show(sentence, is_problem)
+
+    def show_changes(self):
+        """Show what the session says now: list, message, and what can be pressed."""
+        if not self.parameters or slicer.mrmlScene.IsClosing():
+            return
+        self.show_session()
+        if self._dialog:
+            self._dialog.show()
+        if self._outcome:
+            self._show_outcome(*self._outcome)
+        possible, findings = self.possible_methods(), self.session.findings
+        commands = commands_of(*self.tools)
+        for button_name, name in self.buttons.items():
+            getattr(self.ui, button_name).enabled = commands[name].action in possible
+        for button, name, text in (
+            (self.ui.undoButton, "undo", findings.undo_text),
+            (self.ui.redoButton, "redo", findings.redo_text),
+        ):
+            command = commands[name]
+            button.toolTip = f"{command.title} {text} ({command.key})" if text else command.tooltip
 
     def _show_outcome(self, text, done):
         """Show a sentence on the outcome of a task, which follows later edits, undo and redo; None leaves what is shown."""
@@ -343,7 +286,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
             self._open_session()
         if self.session:
             self.session.enter()
-            self.show_labels()
+            self._labels.show(self.session.nodes)
 
     def _open_session(self):
         from oncotrack.background.dispatcher import TimerDispatcher
@@ -358,7 +301,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.pump = TimerDispatcher(timer, lambda: self.messages.show_busy(False))
         timer.connect("timeout()", self.pump.tick)
         self.session = self.new_session()
-        self.session.changed.connect(self._on_session_changed)
+        self.session.changed.connect(self.show_changes)
         self.session.refused.connect(self.show_error)
         self.connect_session()
         if self.session.problem:
@@ -366,7 +309,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
     def _stop(self):
         if self.session:
-            self._hide_labels()
+            self._labels.hide()
             self.pump.close()
             self.session.close()
         self.session = self.pump = None
@@ -395,7 +338,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.parameters = parameters
         if parameters:
             if self.session:
-                self._on_session_changed()  # a reopened scene has its own choice of scans
+                self.show_changes()  # a reopened scene has its own choice of scans
             self._gui_tag = parameters.connectGui(self.ui)
             self.addObserver(parameters, vtk.vtkCommand.ModifiedEvent, self._on_parameters_changed)
             self._on_parameters_changed()
@@ -404,61 +347,6 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         scene = slicer.mrmlScene
         if self.session and self.parameters and not scene.IsClosing() and not scene.IsImporting():
             self.show_parameters()
-
-    def _on_session_changed(self):
-        if not self.parameters or slicer.mrmlScene.IsClosing():
-            return
-        self.show_session()
-        if self._dialog:
-            self._dialog.show()
-        if self._outcome:
-            self._show_outcome(*self._outcome)
-        possible, findings = self.possible_methods(), self.session.findings
-        commands = commands_of(*self.tools)
-        for button_name, name in self.buttons.items():
-            getattr(self.ui, button_name).enabled = commands[name].action in possible
-        for button, name, text in (
-            (self.ui.undoButton, "undo", findings.undo_text),
-            (self.ui.redoButton, "redo", findings.redo_text),
-        ):
-            command = commands[name]
-            button.toolTip = f"{command.title} {text} ({command.key})" if text else command.tooltip
-
-    def _on_row_chosen(self, table):
-        row = table.currentRow()
-        if 0 <= row < len(self._lines):
-            self.call_session("go_to", self._lines[row].uid)
-
-    def _on_name_typed(self, item):
-        self.call_session("rename", item.text(), self._lines[item.row()].uid)
-        self._lines = []  # the new name may have been refused
-        self._on_session_changed()
-
-    # labels in the slice views
-
-    def show_labels(self):
-        """Draw the labels of findings beside them in all slice views that are open, in place of Slicer's own labels."""
-        from oncotrack.scene.views.finding_labels import FindingLabels
-
-        manager = slicer.app.layoutManager()
-        if not manager:  # Slicer may run without its main window
-            return
-        if self._labels is None:
-            self._labels = FindingLabels(self.session.nodes)
-            manager.connect("layoutChanged(int)", self._on_layout_changed)
-        for name in manager.sliceViewNames():
-            widget = manager.sliceWidget(name)
-            renderer = widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
-            self._labels.attach(widget.mrmlSliceNode(), renderer)
-
-    def _hide_labels(self):
-        if self._labels is not None:
-            slicer.app.layoutManager().disconnect("layoutChanged(int)", self._on_layout_changed)
-            self._labels.close()
-            self._labels = None
-
-    def _on_layout_changed(self, _layout):
-        self.show_labels()
 
     # the panel and the scene
 

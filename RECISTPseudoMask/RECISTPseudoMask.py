@@ -24,6 +24,7 @@ if str(_ENGINE) not in sys.path:
 from oncotrack.scene import choices  # noqa: E402  (found only now)
 from oncotrack.scene.commands import MASKS  # noqa: E402
 from oncotrack.scene.files import packages  # noqa: E402
+from OncoTrackPanel.findings_table import FindingsTable  # noqa: E402
 from OncoTrackPanel.panel_widget import PanelWidget  # noqa: E402
 from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
@@ -117,11 +118,10 @@ class RECISTPseudoMaskWidget(PanelWidget):
     logic_class = RECISTPseudoMaskLogic
     tools, buttons = (MASKS,), BUTTONS
     handlers = HANDLERS
-    table_name = "maskTable"
     needs = packages.MASKS
 
     def connect_panel(self):
-        self.connect_table(self.ui.maskTable, choices.MASK_COLUMNS)
+        self.table = FindingsTable(self, self.ui.maskTable, choices.MASK_COLUMNS)
 
     def new_session(self):
         return self.logic.new_session(submit=self.submit)
@@ -146,7 +146,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
             self.parameters.scan = session.scan
         if session.current:
             self.fold_once("scanCollapsibleButton")
-        self.show_lines(self.ui.maskTable, recist_panel.lines(session))
+        self.table.show(recist_panel.lines(session))
         self.ui.summaryLabel.text = recist_panel.summary(session)
         self.ui.measureLabel.text = recist_panel.measurement_text(session)
         self.ui.hintLabel.text = session.hint

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from oncotrack.findings.finding import Kind, Observation, Side, State
+from oncotrack.scene.choices import LESION_COLUMNS
 from oncotrack.scene.followup import panel as panel_text
 
 pytest.importorskip(
@@ -84,24 +85,24 @@ def test_the_list_is_searched_by_name_state_and_description(marked):
 
 
 def test_several_rows_stay_chosen_while_the_session_changes(marked, widgets):
-    from OncoTrackPanel.panel_widget import PanelWidget
+    from OncoTrackPanel.findings_table import FindingsTable
 
-    panel, table = PanelWidget(), widgets.lesionTable
-    panel.session = marked
-    table.setColumnCount(4)
-    panel.show_lines(table, panel_text.lines(marked))
-    assert panel.chosen_rows(table) == [0]
+    panel = types.SimpleNamespace(session=marked, call_session=lambda name, uid: getattr(marked, name)(uid))
+    shown = FindingsTable(panel, widgets.lesionTable, LESION_COLUMNS)
+    table = shown.widget
+    shown.show(panel_text.lines(marked))
+    assert shown.chosen_rows() == [0]
     model = table.selectionModel()
     model.select(table.model().index(2, 0), model.SelectionFlag.Select | model.SelectionFlag.Rows)
-    panel.show_lines(table, panel_text.lines(marked))
-    assert panel.chosen_rows(table) == [0, 2]
-    marked.decide_several([panel_text.lines(marked)[row].uid for row in panel.chosen_rows(table)], State.REJECTED)
+    shown.show(panel_text.lines(marked))
+    assert shown.chosen_rows() == [0, 2]
+    marked.decide_several([panel_text.lines(marked)[row].uid for row in shown.chosen_rows()], State.REJECTED)
     assert [finding.at(marked.followup_id).state.value for finding in marked.findings] == [
         "rejected",
         "proposed",
         "rejected",
     ]
     marked.undo()
-    panel.show_lines(table, panel_text.lines(marked, search="l 3"))
-    assert panel.chosen_rows(table) == [], "the row stands for another lesion now"
+    shown.show(panel_text.lines(marked, search="l 3"))
+    assert shown.chosen_rows() == [], "the row stands for another lesion now"
     assert all(finding.at(marked.followup_id).is_proposal for finding in marked.findings)
