@@ -59,6 +59,7 @@ HANDLERS = {
     "accept": "accept",
     "reject": "reject",
     "enlarge": "enlarge",
+    "add_node": "begin_placing",
     "detect": "_detect",
     "merge": "_merge",
     "export_nodes": "_export",
@@ -134,11 +135,12 @@ class LNTrackerWidget(PanelWidget):
     logic_class = LNTrackerLogic
     tools, buttons = (NODES, PETCT), BUTTONS
     handlers = HANDLERS
+    placing_hint = "Click the middle of a lymph node."
     needs = packages.DETECTION
 
     def connect_panel(self):
         self._mergeable = []
-        self.table = FindingsTable(self, self.ui.nodeTable, choices.NODE_COLUMNS + choices.PET_COLUMNS)
+        self.table = FindingsTable(self, self.ui.nodeTable, choices.NODE_COLUMNS + choices.PET_COLUMNS, ["Region"])
         for title in IN_TOOLTIP:
             self.ui.nodeTable.setColumnHidden(choices.NODE_COLUMNS.index(title), True)
         self._pet = PETPanel(self)

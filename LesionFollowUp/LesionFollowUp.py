@@ -74,6 +74,7 @@ HANDLERS = {
     "accept": "accept",
     "reject": "reject",
     "enlarge": "enlarge",
+    "place_lesion": "begin_placing",
     "remove_everywhere": "_remove",
     "take_alternative": "_take_alternative",
     "show_probability": "_toggle_probability",
@@ -151,6 +152,7 @@ class LesionFollowUpWidget(PanelWidget):
     tools, buttons = (FINDINGS, RESPONSE, VIEW), BUTTONS
     handlers = HANDLERS
     archive_roles: ClassVar = {"baseline": "Baseline", "followup": "Follow-up", "visit": "Additional visit"}
+    placing_hint = "Click a lesion in the baseline."
     needs = packages.FOLLOW_UP
 
     def __init__(self, parent=None):
@@ -186,11 +188,12 @@ class LesionFollowUpWidget(PanelWidget):
         self.ui.searchLineEdit.connect("textChanged(QString)", lambda _words: self._on_search())
         self.ui.confirmButton.connect("clicked()", self._question.confirm)
         self.ui.declineButton.connect("clicked()", self._question.decline)
-        self.table = FindingsTable(self, self.ui.lesionTable, choices.LESION_COLUMNS)
+        self.table = FindingsTable(self, self.ui.lesionTable, choices.LESION_COLUMNS, choices.LESION_COLUMNS[1:])
         for name, command in CHECK_BOXES.items():
             self.show_command(getattr(self.ui, name), command)
         self.ui.methodComboBox.connect("activated(int)", self._on_method_chosen)
         self.ui.visitTable.connect("cellClicked(int,int)", self._on_visit_chosen)
+        self.ui.visitTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         self.ui.visitTable.horizontalHeader().connect(
             "sectionClicked(int)", lambda visit: self.call_session("show_visit", visit)
         )
@@ -284,10 +287,10 @@ class LesionFollowUpWidget(PanelWidget):
             setattr(self.parameters, role, volume)
 
     def outcome_text(self, outcome):
-        from oncotrack.scene.followup.panel import match_text, method_tip
+        from oncotrack.scene.followup.panel import match_text
 
-        if isinstance(outcome, str):  # the name of a loaded method
-            return method_tip(self.session, outcome)
+        if isinstance(outcome, str):  # the name of a loaded method, which is described beside it
+            return ""
         if outcome is self.session.registration:
             return "The rows are linked now."
         return match_text(self.session)

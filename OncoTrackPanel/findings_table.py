@@ -6,14 +6,23 @@ import qt
 class FindingsTable:
     """Shows the lines of a session: a click on a row goes to its finding, and the first cell renames it.
 
-    `panel` is a `PanelWidget`, `widget` its table, `columns` the titles.
+    `panel` is a `PanelWidget`, `widget` its table, `columns` the titles; cells of the columns `wrapped` go over several lines where
+    the panel is narrow.
     """
 
-    def __init__(self, panel, widget, columns):
+    def __init__(self, panel, widget, columns, wrapped):
         self._panel, self.widget, self._lines = panel, widget, []
         widget.setColumnCount(len(columns))
         widget.setHorizontalHeaderLabels([title.replace(" ", "\n", 1) for title in columns])
-        widget.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        header = widget.horizontalHeader()
+        header.setStretchLastSection(False)
+        header.setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        for title in wrapped:
+            header.setSectionResizeMode(columns.index(title), qt.QHeaderView.Stretch)
+        widget.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        widget.setEditTriggers(  # not any key: most keys are commands
+            qt.QAbstractItemView.DoubleClicked | qt.QAbstractItemView.EditKeyPressed
+        )
         widget.connect("itemSelectionChanged()", self._on_row_chosen)
         widget.connect(
             "itemClicked(QTableWidgetItem*)", lambda _item: self._on_row_chosen()

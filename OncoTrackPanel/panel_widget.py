@@ -35,6 +35,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
     """Name of each button in the .ui file, and of its command."""
     handlers: ClassVar = {}
     """Name of a command, and of the widget's method that runs it; other commands call the session."""
+    placing_hint = ""
+    """What to click after the button that places a finding was pressed."""
     archive_roles: ClassVar = {"scan": "Scan"}
     """What a series of an archive can be opened as, with the titles; see `use_retrieved`."""
     needs = None
@@ -45,7 +47,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self._gui_tag, self._shortcuts, self._outcome, self._labels = None, [], None, ViewLabels()
         self.messages, self._dialog = Messages(lambda: self.pump.worker.cancel_all()), None
         self._in_view = None
-        self.lacks_torch, self._folded = False, set()
+        self.lacks_torch, self._folded, self._missing = False, set(), ""
         super().__init__(parent)
 
     # to be defined by a module
@@ -164,6 +166,8 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if volume is not None and volume is not self._in_view:
             self._in_view = volume
             show_in_views(volume)
+            if self.session.current:
+                self.call_session("go_to")
 
     def call_session(self, name, *arguments):
         """Call a method of the session by its name; errors are shown, tasks are queued."""
@@ -208,12 +212,21 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         else:
             self.call_session(name)
 
+    def begin_placing(self):
+        """Let the next click in a slice view place a finding, and say so."""
+        from oncotrack.scene.views.mouse_mode import is_placing
+
+        self.call_session("begin_placing")
+        if is_placing(slicer.mrmlScene):
+            self.show_message(f"{self.placing_hint} Escape ends placing.")
+
     def enlarge(self):
         """Show the current finding large; where the views show it so already, show the whole scans again."""
         before = shown_fields()
         self.call_session("enlarge")
         if shown_fields() == before:
             self.fit_views()
+            self.call_session("go_to")  # fitting moves the views to the middle of the scan
 
     def fit_views(self):
         """Show the whole scans."""
@@ -280,8 +293,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         is_usable = not packages.lacks_required()
         self.ui.workWidget.enabled = self.ui.decisionWidget.enabled = is_usable
         self.ui.installButton.visible = bool(sentence)
-        if sentence:
+        if sentence or self.ui.messageLabel.text == self._missing:
             self.show_message(sentence)
+        self._missing = sentence
         if is_usable and self.session is None:
             self._open_session()
         if self.session:
@@ -374,6 +388,7 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
 
         if is_placing(slicer.mrmlScene):
             stop_placing(slicer.mrmlScene)
+            self.show_message("")
 
     def _add_shortcut(self, key, function):
         window = slicer.util.mainWindow()

@@ -121,7 +121,7 @@ class RECISTPseudoMaskWidget(PanelWidget):
     needs = packages.MASKS
 
     def connect_panel(self):
-        self.table = FindingsTable(self, self.ui.maskTable, choices.MASK_COLUMNS)
+        self.table = FindingsTable(self, self.ui.maskTable, choices.MASK_COLUMNS, ["Mask"])
 
     def new_session(self):
         return self.logic.new_session(submit=self.submit)

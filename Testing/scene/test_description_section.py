@@ -88,7 +88,7 @@ def test_several_rows_stay_chosen_while_the_session_changes(marked, widgets):
     from OncoTrackPanel.findings_table import FindingsTable
 
     panel = types.SimpleNamespace(session=marked, call_session=lambda name, uid: getattr(marked, name)(uid))
-    shown = FindingsTable(panel, widgets.lesionTable, LESION_COLUMNS)
+    shown = FindingsTable(panel, widgets.lesionTable, LESION_COLUMNS, LESION_COLUMNS[1:])
     table = shown.widget
     shown.show(panel_text.lines(marked))
     assert shown.chosen_rows() == [0]

@@ -327,6 +327,13 @@ def test_followed_lesions_and_other_scans_are_left_alone(found, make_phantom):
     assert len(found.detected) == 4
 
 
+def test_a_sentence_on_a_node_ends_with_the_node(found):
+    finding = found.editor.add_node((5.0, 5.0, 5.0))
+    assert outcome_text(found, finding).endswith("has boxes on 1 slice now.")
+    found.undo()
+    assert outcome_text(found, finding) == ""
+
+
 def test_the_current_node_is_enlarged_in_the_middle_of_the_views(found, view):
     opened = view("Red")
     opened.node.SetFieldOfView(300, 300, 1)

@@ -114,6 +114,21 @@ def test_undo_and_redo_go_to_the_lesion_that_they_change(session, view, lesion):
     assert session.current.label == "L 1" and session.match.state is State.ACCEPTED
 
 
+def test_undo_of_a_drag_and_removing_a_lesion_move_the_views(session, view, lesion):
+    row = view("FollowUpAxial")
+    for at in (lesion, (-15.0, 10.0, -12.0)):
+        session.follow(at).run()
+    before = session.match.centre
+    session.findings.move(session.current.uid, session.followup_id, (before[0], before[1], before[2] + 9.0))
+    row.node.JumpSliceByCentering(*session.match.centre)
+    session.undo()
+    assert row.centre()[2] == pytest.approx(before[2])
+    session.remove_everywhere()
+    assert session.current.label == "L 1" and row.centre()[2] == pytest.approx(session.match.centre[2])
+    session.undo()
+    assert session.current.label == "L 2" and row.centre()[2] == pytest.approx(before[2])
+
+
 def test_remove_and_undo_affect_the_points_of_both_scans(followed):
     nodes = [followed.nodes.fiducials(followed.baseline_id), followed.nodes.fiducials(followed.followup_id)]
     before = [position(node) for node in nodes]

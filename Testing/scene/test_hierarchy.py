@@ -50,6 +50,14 @@ def test_visits_of_a_patient_lie_under_one_patient(scene, trackers, make_phantom
     session.close()
 
 
+def test_points_that_were_drawn_before_their_visit_had_a_name_get_it(scene, trackers, make_phantom, lesion):
+    session = open_both(scene, trackers, visit(make_phantom, "20250101"), visit(make_phantom, "20250305"))
+    session.place(lesion).run()
+    for name, study in (("Findings baseline", "baseline 2025-01-01"), ("Findings follow-up", "follow-up 2025-03-05")):
+        assert above(scene.GetFirstNodeByName(name)) == [study]
+    session.close()
+
+
 def test_results_lie_beside_their_scan(scene, trackers, make_phantom, lesion):
     session = open_both(
         scene, trackers, visit(make_phantom, "20250101", **JANE), visit(make_phantom, "20250305", **JANE)

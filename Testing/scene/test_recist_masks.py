@@ -15,6 +15,7 @@ from oncotrack.errors import Cancelled, InputError
 from oncotrack.findings.finding import Axis, Observation, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.masks.axes import RecistAxes
+from oncotrack.scene.detection.detection import DetectionScene
 from oncotrack.scene.files.storage import open_scene, save_scene
 from oncotrack.scene.masks.panel import lines, outcome_text, possible_methods
 from oncotrack.scene.masks.recist import RecistScene
@@ -330,3 +331,11 @@ def test_without_a_scan_every_method_is_refused(scene):
             call()
     assert session.nodes.registry.find(NodeKey(MASKS, "")) is None
     session.close()
+
+
+def test_without_a_choice_the_scan_is_that_of_the_lymph_nodes(scene, make_phantom):
+    nodes, masks = DetectionScene(scene, detectors={}), RecistScene(scene)
+    nodes.set_scan(add_volume(scene, make_phantom()))
+    assert masks.scan is nodes.scan
+    for session in (nodes, masks):
+        session.close()

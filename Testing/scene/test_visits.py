@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import slicer
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import State
@@ -74,6 +75,19 @@ def test_what_was_computed_of_pairs_is_bounded_and_their_registrations_stay(pati
 
 def ids_of(pair):
     return tuple(volume.GetID() for volume in pair)
+
+
+def test_a_copy_of_a_scan_is_a_visit_of_its_own(session, lesion):
+    session.follow(lesion).run()
+    match = session.match
+    copy = slicer.vtkMRMLScalarVolumeNode()
+    copy.Copy(session.followup)  # with its attributes, as Slicer's "Clone" does
+    session.scene.AddNode(copy)
+    session.set_visits([session.baseline, session.followup, copy])
+    assert len({visit.id for visit in session.time_points}) == 3
+    session.follow_through().run()
+    assert session.current.at(session.followup_id).centre == match.centre
+    assert session.current.at(session.time_points[2].id) is not None
 
 
 def test_a_lesion_is_followed_through_all_visits_in_one_undo(patient, lesion):

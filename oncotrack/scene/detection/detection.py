@@ -247,4 +247,5 @@ class DetectionScene(ScanSession):
         except OncoTrackError as error:
             self.refused.emit(error)
         else:
+            self.go_to(finding.uid)  # the other views too
             self.placed.emit(finding)

@@ -106,8 +106,11 @@ def outcome_text(session: DetectionScene, outcome: object) -> str:
     if isinstance(outcome, str):
         return outcome
     if isinstance(outcome, Finding):
-        count = len(outcome.at(session.time_point).tracklet.boxes)
-        return f"{outcome.label} has boxes on {count} slice{'s' * (count != 1)} now."
+        finding = session.findings.find(outcome.uid)
+        if finding is None or finding.at(session.time_point) is None:
+            return ""  # undone, or removed
+        count = len(finding.at(session.time_point).tracklet.boxes)
+        return f"{finding.label} has boxes on {count} slice{'s' * (count != 1)} now."
     if outcome and all(isinstance(each, Path) for each in outcome):
         return f"Written to {outcome[0].parent}: {', '.join(path.name for path in outcome)}."
     present = [session.findings[each.uid] for each in outcome if each.uid in session.findings]
@@ -125,7 +128,7 @@ def slice_text(session: DetectionScene) -> str:
         return f"{finding.label}: no view faces its slices."
     here, *ends = (_slice_number(session, tracklet, each) for each in (index, tracklet.last, tracklet.first))
     first, last = sorted(ends, key=_natural)
-    run = f"its boxes are on slices {first.split()[0]} to {last}"
+    run = f"its boxes are on slices {first.split()[0]} to {last}" if first != last else f"its box is on slice {last}"
     box = tracklet.at(index)
     if box is None:
         return f"{finding.label} has no box on slice {here}; {run}."
@@ -226,7 +229,7 @@ def _line(finding: Finding, seen: Observation, uptake: Uptake | None) -> NodeLin
     source = seen.provenance.reader or seen.provenance.method or "unknown"
     tip = f"{finding.label}, {finding.place}".strip(", ") + f" at {position} mm (R A S), by {source}"
     count = len(tracklet.boxes)
-    tip += f". {count} slice{'s' * (count != 1)}, {cells[7]} ml, RECIST size {cells[8]}"
+    tip += f". {count} slice{'s' * (count != 1)}, {cells[7]} ml" + f", RECIST size: {cells[8]}" * bool(cells[8])
     tip += ". Long and short are the sides of its largest slice box, no measured diameters." * seen.has_box_axes
     return NodeLine(finding.uid, cells, tip)
 

@@ -50,7 +50,8 @@ class ReviewCommands(FindingCommands):
 
     def remove_everywhere(self, uid: str = "") -> None:
         """Remove a finding from all time points."""
-        self.findings.remove_everywhere(self._finding(uid).uid)
+        uid = self._finding(uid).uid
+        self._go_to_next_current(lambda: self.findings.remove_everywhere(uid))
 
     def move_match(self, at: Sequence[float], uid: str = "") -> None:
         """Move the match to a position in the follow-up (RAS mm), as the reader does by dragging its mark."""

@@ -39,6 +39,7 @@ from oncotrack.scene.nodes.time_points import leave_study, put_into_study, volum
 
 FIDUCIALS = "centres"
 """`NodeKey.part` of a time point's fiducial node; saved scenes contain this value."""
+_UNNAMED = "Findings"
 
 
 class FindingNodes:
@@ -137,10 +138,13 @@ class FindingNodes:
         node = self.registry.find(key)
         if node is None:
             with self.drawing():
-                name = next((known.label for known in self.findings.time_points if known.id == time_point), time_point)
-                node = self.registry.need(key, "vtkMRMLMarkupsFiducialNode", f"Findings {name}")
+                node = self.registry.need(key, "vtkMRMLMarkupsFiducialNode", _UNNAMED)
                 style_fiducials(node, self.views.get(time_point, ()))
                 node.SetDisplayVisibility(self._is_shown(time_point))
+        labels = {known.id: known.label for known in self.findings.time_points}
+        if node.GetName() == _UNNAMED and time_point in labels:
+            with self.drawing():
+                node.SetName(f"{_UNNAMED} {labels[time_point]}")
                 self._put_into_study(node, time_point)
         self._edits.watch(node)
         return node
@@ -200,16 +204,22 @@ class FindingNodes:
         with nullcontext() if is_same else self.registry.many():
             for key in old:
                 self.registry.remove(key)
-            self._draw_each(target)
+            made = self._draw_each(target)
+        for key, node in made:  # Slicer's tree of the data takes no new branch while many nodes are added
+            self._put_into_study(node, key.time_point)
 
-    def _draw_each(self, target: Mapping[NodeKey, tuple[Finding, Observation]]) -> None:
+    def _draw_each(
+        self, target: Mapping[NodeKey, tuple[Finding, Observation]]
+    ) -> list[tuple[NodeKey, slicer.vtkMRMLNode]]:
+        """Update the node of each key; return those that are new."""
+        made = []
         for key, (finding, observation) in target.items():
             node = self.registry.find(key)
             if node is None:
                 node = self.registry.need(key, CLASSES[key.part], finding.label)
                 style_shape(node, key.part, self.views.get(key.time_point, ()))
                 node.SetDisplayVisibility(self._is_shown(key.time_point))
-                self._put_into_study(node, key.time_point)
+                made.append((key, node))
                 self._shown.pop(key, None)
             known, was_current = self._shown.get(key, (None, False))
             is_current = finding.uid == self._current
@@ -218,6 +228,7 @@ class FindingNodes:
                 self._shown[key] = finding, is_current
             if key.part != OUTLINE:
                 self._edits.watch(node)
+        return made
 
     def _load_list(self) -> FindingList:
         self.problem = None

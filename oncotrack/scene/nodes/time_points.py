@@ -24,19 +24,20 @@ def time_point_id(volume: slicer.vtkMRMLVolumeNode | None) -> str:
 
 
 def need_time_point_id(volume: slicer.vtkMRMLVolumeNode, findings: FindingList) -> str:
-    """Return the id of a volume's time point; without one it gets the first of "t0", "t1" ... that is unused."""
-    if not time_point_id(volume):
-        used = {time_point.id for time_point in findings.time_points} | set(volumes_by_time_point(volume.GetScene()))
+    """Return the id of a volume's time point; without one, or with that of the scan of which it is a copy, it gets the first of "t0", "t1" ... that is unused."""
+    scans = volumes_by_time_point(volume.GetScene())
+    if scans.get(time_point_id(volume)) is not volume:
+        used = {time_point.id for time_point in findings.time_points} | set(scans)
         volume.SetAttribute(TIME_POINT, next(name for n in range(len(used) + 1) if (name := f"t{n}") not in used))
     return time_point_id(volume)
 
 
 def volumes_by_time_point(scene: slicer.vtkMRMLScene) -> dict[str, slicer.vtkMRMLScalarVolumeNode]:
-    """Return the scans of a scene by the id of their time point."""
+    """Return the scans of a scene by the id of their time point; a copy that has the id of its original is left out."""
     nodes = scene.GetNodesByClass("vtkMRMLScalarVolumeNode")
     nodes.UnRegister(None)
-    volumes = (nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems()))
-    return {time_point_id(volume): volume for volume in volumes if time_point_id(volume)}
+    volumes = [nodes.GetItemAsObject(index) for index in range(nodes.GetNumberOfItems())]
+    return {time_point_id(volume): volume for volume in reversed(volumes) if time_point_id(volume)}
 
 
 def time_point_of(volume: slicer.vtkMRMLScalarVolumeNode, findings: FindingList, label: str) -> TimePoint:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 from oncotrack.errors import InputError
 from oncotrack.findings.finding import Finding, Kind, Role, Side, State
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
+
+_MOVED_MM = 1.0
 
 
 class FindingCommands:
@@ -61,9 +64,13 @@ class FindingCommands:
     def remove_several(self, uids: Sequence[str]) -> int:
         """Remove several findings from all scans in one step of undo, and return their number."""
         known = [uid for uid in uids if uid in self.findings]
-        with self.findings.group(f"delete {len(known)} findings"):
-            for uid in known:
-                self.findings.remove_everywhere(uid)
+
+        def remove() -> None:
+            with self.findings.group(f"delete {len(known)} findings"):
+                for uid in known:
+                    self.findings.remove_everywhere(uid)
+
+        self._go_to_next_current(remove)
         return len(known)
 
     def rename(self, label: str, uid: str = "") -> None:
@@ -125,11 +132,23 @@ class FindingCommands:
         raise NotImplementedError
 
     def _go_to_change(self, change: Callable[[], None]) -> None:
-        before, current = {finding.uid: finding for finding in self.findings}, self.current
+        """Change the list, then go to the one finding that is different, unless the views show it already."""
+        before, was = {finding.uid: finding for finding in self.findings}, self._current_uid
+        self._go_to_next_current(change)
+        changed = [finding for finding in self.findings if before.get(finding.uid) is not finding]
+        if len(changed) == 1 and (changed[0].uid != was or _is_elsewhere(before.get(was), changed[0])):
+            self.go_to(changed[0].uid)
+
+    def _go_to_next_current(self, change: Callable[[], None]) -> None:
+        """Change the list; where another finding is the current one then, go to it."""
+        was = self._current_uid
         change()
-        changed = [finding.uid for finding in self.findings if before.get(finding.uid) is not finding]
-        if len(changed) == 1 and changed[0] != (current and current.uid):
-            self.go_to(changed[0])
+        if self._current_uid not in ("", was):
+            self.go_to()
+
+    @property
+    def _current_uid(self) -> str:
+        return self.current.uid if self.current else ""
 
     def _decide(self, uid: str, state: State) -> None:
         self.findings.set_state(self._finding(uid).uid, self.decided_time_point, state, self.reader or "reader")
@@ -140,3 +159,13 @@ class FindingCommands:
         if self.current is None:
             raise InputError("No finding is chosen. Choose one in the list, or mark one in a scan.")
         return self.current
+
+
+def _is_elsewhere(before: Finding | None, now: Finding) -> bool:
+    """Return whether a position of a finding differs by more than a voxel; slice boxes are edited slice by slice, where the reader looks."""
+    if before is None:
+        return False
+    return any(
+        (old := before.at(time_point)) and not seen.tracklet and math.dist(old.centre, seen.centre) > _MOVED_MM
+        for time_point, seen in now.observations.items()
+    )

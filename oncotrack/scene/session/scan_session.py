@@ -126,7 +126,8 @@ class ScanSession(FindingCommands):
 
     def remove_from_scan(self, uid: str = "") -> None:
         """Remove a finding from this scan; it stays in the list if it is also on another scan."""
-        self.findings.remove_from_scan(self._finding(uid).uid, self.time_point)
+        uid = self._finding(uid).uid
+        self._go_to_next_current(lambda: self.findings.remove_from_scan(uid, self.time_point))
 
     # navigation
 

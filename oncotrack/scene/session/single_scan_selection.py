@@ -40,9 +40,9 @@ class SingleScanSelection:
 
     @property
     def volume(self) -> slicer.vtkMRMLScalarVolumeNode | None:
-        """The chosen volume; the baseline while none was chosen."""
+        """The chosen volume; while none was chosen the baseline, or the scan of the other session."""
         node = self._nodes.registry.find(LIST)
-        references = (node.GetNodeReference(role) for role in (self._role, *ROLES)) if node else ()
+        references = (node.GetNodeReference(role) for role in (self._role, *ROLES, DETECTED, MEASURED)) if node else ()
         return next((volume for volume in references if volume), None)
 
     @property
