@@ -30,7 +30,7 @@ class DicomDialog:
     def __init__(self, panel):
         from oncotrack.scene.files.archive_session import ArchiveSession
 
-        self._panel, self._results, self._waiting = panel, [], 0
+        self._panel, self._results, self._waiting, self._lacking = panel, [], 0, []
         self._archive = ArchiveSession(Path())
         self._dialog = qt.QDialog(slicer.util.mainWindow())
         self._dialog.setWindowTitle("DICOM and archive")
@@ -46,11 +46,12 @@ class DicomDialog:
         from oncotrack.packages import DICOM_AND_ARCHIVES, missing
 
         ui = self._ui
-        lacking = missing(DICOM_AND_ARCHIVES)
-        ui.installButton.visible = bool(lacking)
-        if lacking:
+        self._lacking = missing(DICOM_AND_ARCHIVES)
+        ui.installButton.visible = bool(self._lacking)
+        if self._lacking:
+            packages = ", ".join(self._lacking)
             self._panel.show_message(
-                f"DICOM objects and archives need more Python packages: {', '.join(lacking)}. Press Install packages."
+                f"DICOM objects and archives need more Python packages: {packages}. Press Install packages."
             )
         try:
             names = self._archive.names()
@@ -69,9 +70,10 @@ class DicomDialog:
     def show(self):
         """Update what can be pressed now."""
         session, ui = self._panel.session, self._ui
-        has_findings, has_archive = bool(session and len(session.findings)), ui.archiveComboBox.count > 0
+        is_able = not self._lacking
+        has_findings, has_archive = is_able and len(session.findings) > 0, is_able and ui.archiveComboBox.count > 0
         ui.exportButton.enabled = has_findings
-        ui.importButton.enabled = bool(session)
+        ui.importButton.enabled = is_able
         ui.searchButton.enabled = has_archive
         ui.loadButton.enabled = bool(self._archive.roles)
         ui.sendButton.enabled = has_findings and has_archive
@@ -141,7 +143,7 @@ class DicomDialog:
             self._panel.show_error(error)
         else:
             self._panel.show_message("The packages are installed.")
-            self._ui.installButton.visible = False
+            self.open()
 
     # DICOM objects
 

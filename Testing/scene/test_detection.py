@@ -244,7 +244,8 @@ def test_a_sentence_on_a_detection_counts_what_is_unchecked_now(found):
     assert outcome_text(found, proposed).startswith("3 unchecked proposals.")
     found.undo()
     found.undo()
-    assert outcome_text(found, proposed) == "0 unchecked proposals. Look for missed nodes."
+    assert outcome_text(found, proposed) == "", "the detection is undone"
+    assert outcome_text(found, ()) == "0 unchecked proposals. Look for missed nodes."
 
 
 def test_marks_stay_in_the_views_of_the_scan_where_no_other_are_shown(found):

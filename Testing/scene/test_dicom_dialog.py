@@ -245,3 +245,13 @@ def test_a_retrieve_is_cancelled_from_the_dialog(desktop, panel, visits, orthanc
     assert reader.message == "Cancelled; nothing was changed." and panel.session.baseline is None
     assert not reader.ui.progressBar.isVisible()
     assert not list((tmp_path / "documents").rglob("*.dcm"))
+
+
+def test_without_its_packages_the_dialog_gives_the_reason_and_offers_nothing(desktop, panel, visits, monkeypatch):
+    show(panel, visits)
+    panel.session.findings.load_json(as_of_scene(panel, visits.findings).to_json())
+    monkeypatch.setattr("oncotrack.packages.missing", lambda _needed: ["highdicom>=0.28"])
+    reader = Reader(desktop, panel)
+    assert "need more Python packages: highdicom>=0.28. Press Install packages." in reader.message
+    assert reader.ui.installButton.isVisible()
+    assert not reader.ui.exportButton.enabled and not reader.ui.importButton.enabled

@@ -114,6 +114,8 @@ def outcome_text(session: DetectionScene, outcome: object) -> str:
     if outcome and all(isinstance(each, Path) for each in outcome):
         return f"Written to {outcome[0].parent}: {', '.join(path.name for path in outcome)}."
     present = [session.findings[each.uid] for each in outcome if each.uid in session.findings]
+    if outcome and not present:
+        return ""  # undone
     count = sum(each.at(session.time_point).state is State.PROPOSED for each in present)
     return f"{count} unchecked proposal{'s' * (count != 1)}.{_CHECK if count else ' Look for missed nodes.'}"
 
