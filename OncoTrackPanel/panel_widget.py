@@ -375,6 +375,9 @@ class PanelWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         if self.pump:
             self.pump.worker.cancel_all()
         self.show_message("")
+        for section in self._folded:
+            getattr(self.ui, section).collapsed = False
+        self._folded.clear()
         self._use_parameters(None)
 
     def _on_scene_ready(self, _caller, _event):

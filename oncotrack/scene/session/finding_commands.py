@@ -132,12 +132,15 @@ class FindingCommands:
         raise NotImplementedError
 
     def _go_to_change(self, change: Callable[[], None]) -> None:
-        """Change the list, then go to the one finding that is different, unless the views show it already."""
+        """Change the list, then go to the finding that is different, of several to the current one, unless the views show it already."""
         before, was = {finding.uid: finding for finding in self.findings}, self._current_uid
         self._go_to_next_current(change)
         changed = [finding for finding in self.findings if before.get(finding.uid) is not finding]
-        if len(changed) == 1 and (changed[0].uid != was or _is_elsewhere(before.get(was), changed[0])):
-            self.go_to(changed[0].uid)
+        if len(changed) > 1:
+            changed = [finding for finding in changed if finding.uid == was]
+        for finding in changed:
+            if finding.uid != was or _is_elsewhere(before.get(was), finding):
+                self.go_to(finding.uid)
 
     def _go_to_next_current(self, change: Callable[[], None]) -> None:
         """Change the list; where another finding is the current one then, go to it."""
