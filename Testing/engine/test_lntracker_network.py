@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 import torch
 
-from oncotrack.detection.lntracker.backbone import Fusion, LNBackbone
+from oncotrack.detection.lntracker.backbone import Fusion, LNBackbone, StemMaps
 from oncotrack.detection.lntracker.config import COMPACT, PAPER, LNTrackerConfig
-from oncotrack.detection.lntracker.deformable import sample
+from oncotrack.detection.lntracker.deformable import sample, sample_cells
 from oncotrack.detection.lntracker.encoder import Encoder
 from oncotrack.detection.lntracker.flops import cost
 from oncotrack.detection.lntracker.network import LNTracker
@@ -80,6 +80,31 @@ def test_deformable_sampling_is_a_weighted_sum_of_bilinear_samples():
                                 share = max(0, 1 - abs(x - i)) * max(0, 1 - abs(y - j))
                                 expected[b, q, h] += weights[b, q, h, level, p] * share * values[b, h, :, j, i]
     assert torch.allclose(sample(maps, locations, weights), expected.flatten(2), atol=1e-5)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["own rows of every head", "shared rows"])
+def test_sampling_rows_is_sampling_maps(own):
+    torch.manual_seed(0)
+    batch, n, heads, points, channels, shapes = 2, 3, 2, 2, 4, [(5, 7), (3, 4)]
+    locations = torch.rand(batch, n, heads, len(shapes), points, 2) * 1.4 - 0.2
+    weights = torch.rand(batch, n, heads, len(shapes), points)
+    maps = [torch.randn(batch, heads if own else 1, channels, *shape) for shape in shapes]
+    rows = torch.cat([each.flatten(3) for each in maps], 3).permute(0, 3, 1, 2)
+    sums, inside = sample_cells(rows.reshape(-1, channels), shapes, locations, weights, heads if own else 1)
+    expanded = [each.expand(-1, heads, -1, -1, -1) for each in maps]
+    assert torch.allclose(sums.flatten(2), sample(expanded, locations, weights), atol=1e-5)
+    ones = [torch.ones_like(each[:, :, :1]) for each in expanded]
+    assert torch.allclose(inside, sample(ones, locations, weights), atol=1e-5)
+
+
+@kinds
+def test_without_gradients_the_output_is_the_same(config):
+    made, images, followed = network(config), slices(2), tracks(config, 3, 1)
+    trained = made(images, followed)
+    with torch.inference_mode():
+        read = made(images, followed)
+    for name in ("logits", "boxes", "queries"):
+        assert torch.allclose(getattr(read, name), getattr(trained, name), atol=1e-4), name
 
 
 @kinds
@@ -259,6 +284,25 @@ def test_an_early_fusion_is_cheap_and_the_outer_images_go_on_only_to_the_last():
         stage.register_forward_hook(lambda _stage, given, _made: inputs.append(len(given[0])))
     made(slices(2))
     assert inputs == [6, 6, 2]
+
+
+@kinds
+def test_stems_of_neighbouring_slices_are_shared_in_both_directions(config):
+    torch.manual_seed(0)
+    scan, backbone, computed = torch.rand(20, 32, 32), LNBackbone(config).eval(), []
+    backbone.conv1.register_forward_hook(lambda _module, given, _made: computed.append(len(given[0])))
+    with torch.inference_mode():
+        for indices in (range(4, 16), range(15, 3, -1), (4, 11, 5)):
+            stems = StemMaps()
+            for index in indices:
+                images = scan[None, index - 4 : index + 5]
+                for shared, alone in zip(backbone(images, stems.at(index)), backbone(images), strict=True):
+                    assert torch.allclose(shared, alone, atol=1e-5)
+        computed.clear()
+        stems = StemMaps()
+        for index in range(4, 16):
+            backbone(scan[None, index - 4 : index + 5], stems.at(index))
+        assert sum(computed) == 12 + 6, "one per slice, and six for the first three"
 
 
 def test_a_change_in_a_coarse_map_reaches_the_fine_map():

@@ -50,7 +50,7 @@ class Scripted(torch.nn.Module):
     def similarity(self, before, after):
         return 20 * (before @ after.transpose(-1, -2)) - 10
 
-    def encode(self, images):
+    def encode(self, images, stems=None):
         return images
 
     def decode(self, images, tracks=None):

@@ -118,8 +118,8 @@ class BasicBlock(nn.Module):
         (B, n_out, H / stride, W / stride) tensor
             Features.
         """
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + self.downsample(x))
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        return F.relu(self.bn2(self.conv2(y)).add_(self.downsample(x)), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -156,9 +156,9 @@ class Bottleneck(nn.Module):
         (B, n_out, H / stride, W / stride) tensor
             Features.
         """
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        return F.relu(self.bn3(self.conv3(y)) + self.downsample(x))
+        y = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        y = F.relu(self.bn2(self.conv2(y)), inplace=True)
+        return F.relu(self.bn3(self.conv3(y)).add_(self.downsample(x)), inplace=True)
 
 
 def _shortcut(n_in: int, n_out: int, stride: int, norm: str) -> nn.Module:
@@ -243,7 +243,7 @@ class ResNet(nn.Module):
         (B, C, H / s, W / s) tensor
             Features; s is 4 with bottlenecks, otherwise 2.
         """
-        x = F.relu(self.bn1(self.conv1(images)))
+        x = F.relu(self.bn1(self.conv1(images)), inplace=True)
         return x if self.is_light else F.max_pool2d(x, 3, 2, 1)
 
     def forward(self, images: torch.Tensor) -> list[torch.Tensor]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import nn
@@ -51,7 +51,65 @@ class Fusion(nn.Module):
         (B, C, h, w) tensor
             New map of the centre image.
         """
-        return F.relu(self.conv(maps.flatten(1, 2)))
+        # not `maps.flatten(1, 2)`, which would copy maps whose channels are stored last twice
+        return F.relu(self.conv(torch.cat(maps.unbind(1), 1)))
+
+
+class StemMaps:
+    """Maps of the stem that the slices of one scan share: an image of slice n is one of slices n - 3 and n + 3, too.
+
+    Only those in reach of the last slice are kept.
+    """
+
+    def __init__(self) -> None:
+        self._maps: dict[int, torch.Tensor] = {}
+        self._index = 0
+
+    def at(self, index: int) -> StemMaps:
+        """Go to a slice.
+
+        Parameters
+        ----------
+        index : int
+            Slice index of the images that are passed to `read` next.
+
+        Returns
+        -------
+        StemMaps
+            This object.
+        """
+        self._index = index
+        return self
+
+    def read(self, images: torch.Tensor, stem: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """Return the maps of a slice's images; only those that no other slice had are computed.
+
+        Parameters
+        ----------
+        images : (n, 3, H, W) tensor
+            The slice in the centre of the middle image, and its neighbours.
+        stem : callable
+            Computes the maps of images.
+
+        Returns
+        -------
+        (n, C, h, w) tensor
+            The maps.
+        """
+        reach = 3 * (len(images) // 2)
+        centres = range(self._index - reach, self._index + reach + 1, 3)
+        new = {
+            centre: stem(image)
+            for centre, image in zip(centres, images.split(1), strict=True)
+            if centre not in self._maps
+        }
+        known = self._maps | new
+        self._maps = {centre: each for centre, each in known.items() if abs(centre - self._index) <= reach}
+        return torch.cat([known[centre] for centre in centres])
+
+    def clear(self) -> None:
+        """Forget all maps."""
+        self._maps.clear()
 
 
 class LNBackbone(ResNet):
@@ -88,30 +146,37 @@ class LNBackbone(ResNet):
         self.fusions = nn.ModuleList([Fusion(self.images, widths[number]) for number in self.fused])
         self.initialise()
 
-    def forward(self, slices: torch.Tensor) -> list[torch.Tensor]:
+    def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, slices: torch.Tensor, stems: StemMaps | None = None
+    ) -> list[torch.Tensor]:
         """Compute the maps of the centre slice.
 
         Parameters
         ----------
         slices : (B, slices, H, W) tensor
             0 to 1; H and W are multiples of 32.
+        stems : StemMaps, optional
+            At this slice, if other slices of the scan were computed before; then B is 1.
 
         Returns
         -------
         list of (B, C, H / stride, W / stride) tensors
             Strides 4, 8, 16 and 32.
         """
-        x = slices.reshape(len(slices) * self.images, 3, *slices.shape[-2:])
-        if self.scaling is not None:
-            mean, deviation = self.scaling.unbind()
-            x = (x - mean) / deviation
-        x, _ = self._fuse(self.stem(x), 0)
+        images = slices.reshape(len(slices) * self.images, 3, *slices.shape[-2:])
+        x, _ = self._fuse(self._scaled_stem(images) if stems is None else stems.read(images, self._scaled_stem), 0)
         x = self.layer0(x)
         maps = []
         for number, stage in enumerate(self.stages, start=1):
             x, centre = self._fuse(stage(x), number)
             maps.append(centre)
         return maps
+
+    def _scaled_stem(self, images: torch.Tensor) -> torch.Tensor:
+        if self.scaling is not None:
+            mean, deviation = self.scaling.unbind()
+            images = (images - mean) / deviation
+        return self.stem(images)
 
     def _fuse(self, x: torch.Tensor, number: int) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the input of the stage after stage `number` (0 for the stem), and the centre map; both (n, C, h, w)."""

@@ -18,8 +18,8 @@ from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.anchors import MLP, QueryPosition, Relation, refine
 from oncotrack.detection.lntracker.config import LNTrackerConfig
-from oncotrack.detection.lntracker.deformable import DeformableAttention
-from oncotrack.detection.lntracker.encoder import FeedForward
+from oncotrack.detection.lntracker.deformable import Cells, DeformableAttention, reads_cells
+from oncotrack.detection.lntracker.encoder import FeedForward, as_tokens, map_shapes
 from oncotrack.detection.lntracker.proposals import PRIOR
 
 Keys = tuple[torch.Tensor, torch.Tensor, torch.Tensor]
@@ -32,13 +32,13 @@ class Memory:
 
     Attributes
     ----------
-    values : list of list of (B, heads, C / heads, h, w) tensors
-        For each layer and level, the maps sampled by cross-attention.
+    values : list of list of (B, heads, C / heads, h, w) tensors, or list of Cells
+        For each layer (and level), what cross-attention samples.
     size : (2,) tensor
         Width and height of the padded slice in pixels.
     """
 
-    values: list[list[torch.Tensor]]
+    values: list[list[torch.Tensor]] | list[Cells]
     size: torch.Tensor
 
 
@@ -157,7 +157,7 @@ class DecoderLayer(nn.Module):
         keys: Keys,
         bias: torch.Tensor | None,
         boxes: torch.Tensor,
-        values: list[torch.Tensor],
+        values: list[torch.Tensor] | Cells,
     ) -> torch.Tensor:
         """Compute the layer.
 
@@ -171,8 +171,8 @@ class DecoderLayer(nn.Module):
             Added to the attention logits.
         boxes : (B, N, 4) tensor
             Centre and size, 0 to 1 across the image; sampling points are spread over them.
-        values : list of (B, heads, C / heads, h, w) tensors
-            Maps that cross-attention samples, one per level.
+        values : list of (B, heads, C / heads, h, w) tensors, or Cells
+            What cross-attention samples.
 
         Returns
         -------
@@ -220,6 +220,8 @@ class Decoder(nn.Module):
         Memory
             Input of `forward`.
         """
+        if reads_cells(maps[0]):
+            return Memory([Cells(as_tokens(maps), map_shapes(maps))] * len(self.layers), size)
         layers = cast("Iterable[DecoderLayer]", self.layers)
         return Memory([layer.cross.values(maps) for layer in layers], size)
 

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from oncotrack.detection.lntracker.anchors import sine_encoding
 from oncotrack.detection.lntracker.config import LNTrackerConfig
-from oncotrack.detection.lntracker.deformable import DeformableAttention
+from oncotrack.detection.lntracker.deformable import Cells, DeformableAttention, reads_cells
 
 Shapes = list[tuple[int, int]]
 """Height and width of each level."""
@@ -102,7 +102,7 @@ class EncoderLayer(nn.Module):
             New tokens.
         """
         unit = torch.tensor([[1 / width, 1 / height] for height, width in shapes], device=tokens.device)[None, None]
-        values = self.attention.values(as_maps(tokens, shapes))
+        values = Cells(tokens, shapes) if reads_cells(tokens) else self.attention.values(as_maps(tokens, shapes))
         tokens = self.norms[0](tokens + self.attention(tokens + position, centres, unit, values))
         return self.norms[1](tokens + self.ffn(tokens))
 

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from oncotrack.detection.lntracker.backbone import LNBackbone
+from oncotrack.detection.lntracker.backbone import LNBackbone, StemMaps
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.encoder import Encoder
 from oncotrack.detection.lntracker.proposals import LNProposalHead, Proposals
@@ -82,13 +82,15 @@ class Proposer(nn.Module):
         """
         return self.encode(images).proposals
 
-    def encode(self, images: torch.Tensor) -> EncodedSlice:
+    def encode(self, images: torch.Tensor, stems: StemMaps | None = None) -> EncodedSlice:
         """Encode slices and propose boxes.
 
         Parameters
         ----------
         images : (B, slices, H, W) tensor
             0 to 1 over the HU window.
+        stems : StemMaps, optional
+            At this slice, if other slices of the scan were encoded before; then B is 1.
 
         Returns
         -------
@@ -108,7 +110,7 @@ class Proposer(nn.Module):
         height, width = images.shape[-2:]
         images = F.pad(images, (0, -width % STRIDE, 0, -height % STRIDE))
         padded_size = images.new_tensor([images.shape[-1], images.shape[-2]], dtype=torch.float32)
-        maps, fine = self.encoder(self.backbone(images))
+        maps, fine = self.encoder(self.backbone(images, stems))
         if self.config.fine_level:
             maps = [fine, *maps]
         proposals = self.proposals(maps[:1] if self.config.fine_level else maps, padded_size, (width, height))

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
+from oncotrack.detection.lntracker.backbone import StemMaps
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.slice_data import TrackQueries
 from oncotrack.detection.tracks import Track
@@ -149,6 +150,7 @@ class Follower:
         self._network, self._limits, self._allow_new = network, thresholds or Thresholds(), allow_new
         self.active: list[FollowedTrack] = []
         self.ended: list[FollowedTrack] = []
+        self._stems = StemMaps()
 
     @property
     def _device(self) -> torch.device:
@@ -179,7 +181,7 @@ class Follower:
         height, width = stack.shape[-2:]
         scale = torch.tensor([width, height, width, height], dtype=torch.float32, device=self._device)
         with torch.autocast("cpu", torch.bfloat16, enabled=self._is_mixed):
-            encoded = self._network.encode(images)
+            encoded = self._network.encode(images, self._stems.at(index))
         output = self._network.decode(encoded.float(), self._queries())
         scores = output.logits[-1, 0].float().sigmoid()
         queries = SliceQueries(index, scores, output.boxes[-1, 0].float(), output.queries[0], scale)
@@ -224,6 +226,7 @@ class Follower:
         """
         for track in self.active:
             track.embedding, track.box = track.embedding.to(device), track.box.to(device)
+        self._stems.clear()
 
     def _queries(self) -> TrackQueries | None:
         if not self.active:
