@@ -43,12 +43,9 @@ class EncodedSlice:
 
     def float(self) -> EncodedSlice:
         """Return the slice in float32, after an encoder that ran in lower precision."""
-        return replace(
-            self,
-            maps=[each.float() for each in self.maps],
-            fine=None if self.fine is None else self.fine.float(),
-            proposals=self.proposals.float(),
-        )
+        maps = [each.float() for each in self.maps]
+        fine = maps[0] if self.fine is self.maps[0] else self.fine
+        return replace(self, maps=maps, fine=None if fine is None else fine.float(), proposals=self.proposals.float())
 
 
 class Proposer(nn.Module):
