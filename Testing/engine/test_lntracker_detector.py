@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from oncotrack.cli.app import app
 from oncotrack.datasets.node_scans import inserted_scan
+from oncotrack.detection.lntracker import slice_encoder
 from oncotrack.detection.lntracker.detector import LNTrackerDetector
 from oncotrack.detection.lntracker.tracking import Follower
 from oncotrack.findings.finding_list import FindingList
@@ -65,7 +66,7 @@ def test_when_the_memory_of_the_accelerator_is_full_the_cpu_continues(ct, found,
 
 def test_bfloat16_finds_the_same_boxes(ct, found, monkeypatch):
     def boxes(is_mixed) -> list[np.ndarray]:
-        monkeypatch.setattr(Follower, "_is_mixed", is_mixed)
+        monkeypatch.setattr(slice_encoder, "has_bfloat16", lambda _device: is_mixed)
         return [np.array([each.box.low, each.box.high]) for each in (one.at("t0") for one in detector.detect(near)[:4])]
 
     # around the first node alone: a processor without bfloat16 imitates it slowly

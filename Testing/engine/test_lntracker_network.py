@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
+from itertools import islice
 
+import numpy as np
 import pytest
 import torch
 
-from oncotrack.detection.lntracker.backbone import Fusion, LNBackbone, StemMaps
+from oncotrack.detection.lntracker.backbone import Fusion, LNBackbone
 from oncotrack.detection.lntracker.config import COMPACT, PAPER, LNTrackerConfig
 from oncotrack.detection.lntracker.deformable import sample, sample_cells
 from oncotrack.detection.lntracker.encoder import Encoder
 from oncotrack.detection.lntracker.flops import cost
 from oncotrack.detection.lntracker.network import LNTracker
 from oncotrack.detection.lntracker.slice_data import TrackQueries
+from oncotrack.detection.lntracker.slice_encoder import SliceEncoder, StemMaps
 from oncotrack.errors import InputError
 
 SMALL = {
@@ -296,13 +300,54 @@ def test_stems_of_neighbouring_slices_are_shared_in_both_directions(config):
             stems = StemMaps()
             for index in indices:
                 images = scan[None, index - 4 : index + 5]
-                for shared, alone in zip(backbone(images, stems.at(index)), backbone(images), strict=True):
+                read = partial(stems.read, index)
+                for shared, alone in zip(backbone(images, read), backbone(images), strict=True):
                     assert torch.allclose(shared, alone, atol=1e-5)
         computed.clear()
         stems = StemMaps()
         for index in range(4, 16):
-            backbone(scan[None, index - 4 : index + 5], stems.at(index))
+            backbone(scan[None, index - 4 : index + 5], partial(stems.read, index))
         assert sum(computed) == 12 + 6, "one per slice, and six for the first three"
+
+
+@pytest.fixture
+def threads():
+    """Return a function that sets PyTorch's number of threads, which is restored after the test."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def test_slices_that_are_encoded_ahead_are_those_of_one_after_the_other(threads):
+    torch.manual_seed(0)
+    network = LNTracker(replace(COMPACT, **SMALL)).eval()
+    scan = torch.rand(20, 32, 32).numpy()
+    stacks = [(index, np.ascontiguousarray(scan[index - 4 : index + 5])) for index in range(4, 16)]
+    alone = [SliceEncoder(network).encode(*stack) for stack in stacks]
+    for count in (1, 2, 5):
+        threads(count)
+        found = list(SliceEncoder(network).ahead(iter(stacks)))
+        assert [index for index, _encoded in found] == [index for index, _stack in stacks]
+        for (_index, encoded), reference in zip(found, alone, strict=True):
+            assert all(map(partial(torch.allclose, atol=1e-2), encoded.maps, reference.maps))
+            assert torch.allclose(encoded.proposals.boxes, reference.proposals.boxes, atol=0.1)
+        assert torch.get_num_threads() == count
+
+
+def test_encoding_ahead_ends_with_the_caller(threads):
+    threads(2)
+    read = []
+
+    def stacks():
+        for index in range(100):
+            read.append(index)
+            yield index, np.zeros((9, 32, 32), np.float32)
+
+    ahead = SliceEncoder(LNTracker(replace(COMPACT, **SMALL)).eval()).ahead(stacks())
+    assert [index for index, _encoded in islice(ahead, 3)] == [0, 1, 2]
+    assert torch.get_num_threads() == 1
+    ahead.close()
+    assert torch.get_num_threads() == 2 and len(read) < 8
 
 
 def test_a_change_in_a_coarse_map_reaches_the_fine_map():

@@ -14,6 +14,9 @@ from oncotrack.errors import WeightsError
 
 IMAGENET_MEAN, IMAGENET_DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of ImageNet's colours, 0 to 1; slices are normalised with them if the network starts from ImageNet weights."""
+Stem = Callable[[torch.Tensor], torch.Tensor]
+Stems = Callable[[torch.Tensor, Stem], torch.Tensor]
+"""Takes the images of a slice, (n, 3, H, W), and the stem; returns the stem's maps, which the slices of a scan may share."""
 
 
 class Fusion(nn.Module):
@@ -55,63 +58,6 @@ class Fusion(nn.Module):
         return F.relu(self.conv(torch.cat(maps.unbind(1), 1)))
 
 
-class StemMaps:
-    """Maps of the stem that the slices of one scan share: an image of slice n is one of slices n - 3 and n + 3, too.
-
-    Only those in reach of the last slice are kept.
-    """
-
-    def __init__(self) -> None:
-        self._maps: dict[int, torch.Tensor] = {}
-        self._index = 0
-
-    def at(self, index: int) -> StemMaps:
-        """Go to a slice.
-
-        Parameters
-        ----------
-        index : int
-            Slice index of the images that are passed to `read` next.
-
-        Returns
-        -------
-        StemMaps
-            This object.
-        """
-        self._index = index
-        return self
-
-    def read(self, images: torch.Tensor, stem: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Return the maps of a slice's images; only those that no other slice had are computed.
-
-        Parameters
-        ----------
-        images : (n, 3, H, W) tensor
-            The slice in the centre of the middle image, and its neighbours.
-        stem : callable
-            Computes the maps of images.
-
-        Returns
-        -------
-        (n, C, h, w) tensor
-            The maps.
-        """
-        reach = 3 * (len(images) // 2)
-        centres = range(self._index - reach, self._index + reach + 1, 3)
-        new = {
-            centre: stem(image)
-            for centre, image in zip(centres, images.split(1), strict=True)
-            if centre not in self._maps
-        }
-        known = self._maps | new
-        self._maps = {centre: each for centre, each in known.items() if abs(centre - self._index) <= reach}
-        return torch.cat([known[centre] for centre in centres])
-
-    def clear(self) -> None:
-        """Forget all maps."""
-        self._maps.clear()
-
-
 class LNBackbone(ResNet):
     """ResNet maps of strides 4, 8, 16 and 32 of the centre slice.
 
@@ -147,7 +93,7 @@ class LNBackbone(ResNet):
         self.initialise()
 
     def forward(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, slices: torch.Tensor, stems: StemMaps | None = None
+        self, slices: torch.Tensor, stems: Stems | None = None
     ) -> list[torch.Tensor]:
         """Compute the maps of the centre slice.
 
@@ -155,8 +101,8 @@ class LNBackbone(ResNet):
         ----------
         slices : (B, slices, H, W) tensor
             0 to 1; H and W are multiples of 32.
-        stems : StemMaps, optional
-            At this slice, if other slices of the scan were computed before; then B is 1.
+        stems : callable, optional
+            See `Stems`; then B is 1.
 
         Returns
         -------
@@ -164,7 +110,7 @@ class LNBackbone(ResNet):
             Strides 4, 8, 16 and 32.
         """
         images = slices.reshape(len(slices) * self.images, 3, *slices.shape[-2:])
-        x, _ = self._fuse(self._scaled_stem(images) if stems is None else stems.read(images, self._scaled_stem), 0)
+        x, _ = self._fuse(self._scaled_stem(images) if stems is None else stems(images, self._scaled_stem), 0)
         x = self.layer0(x)
         maps = []
         for number, stage in enumerate(self.stages, start=1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -220,11 +221,21 @@ class LNTrackerDetector:
         )
 
     def _detections(self, follower: Follower, slices: LNSlices, progress: Progress) -> Iterator[SliceQueries]:
-        for n, stack in slices.stacks(range(len(slices))):
+        def announce(n: int) -> None:
             nodes = len(follower.active)
             count = f", {nodes} node{'s' * (nodes != 1)}" if nodes else ""
             progress(n / len(slices), f"Slice {n + 1} of {len(slices)}{count}{self._device_note}")
-            yield self._process(follower, n, stack)
+
+        stacks = slices.stacks(range(len(slices)))
+        if self.device.type != "cpu":
+            for n, stack in stacks:
+                announce(n)
+                yield self._process(follower, n, stack)
+            return
+        with closing(follower.encoder.ahead(stacks)) as encoded_slices:
+            for n, encoded in encoded_slices:
+                announce(n)
+                yield follower.follow(n, encoded)
 
     def _findings(
         self,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from oncotrack.detection.lntracker.backbone import LNBackbone, StemMaps
+from oncotrack.detection.lntracker.backbone import LNBackbone, Stems
 from oncotrack.detection.lntracker.config import LNTrackerConfig
 from oncotrack.detection.lntracker.encoder import Encoder
 from oncotrack.detection.lntracker.proposals import LNProposalHead, Proposals
@@ -79,15 +79,15 @@ class Proposer(nn.Module):
         """
         return self.encode(images).proposals
 
-    def encode(self, images: torch.Tensor, stems: StemMaps | None = None) -> EncodedSlice:
+    def encode(self, images: torch.Tensor, stems: Stems | None = None) -> EncodedSlice:
         """Encode slices and propose boxes.
 
         Parameters
         ----------
         images : (B, slices, H, W) tensor
             0 to 1 over the HU window.
-        stems : StemMaps, optional
-            At this slice, if other slices of the scan were encoded before; then B is 1.
+        stems : callable, optional
+            See `Stems`; then B is 1.
 
         Returns
         -------

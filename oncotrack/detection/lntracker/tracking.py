@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from oncotrack.detection.lntracker.backbone import StemMaps
 from oncotrack.detection.lntracker.network import LNTracker
+from oncotrack.detection.lntracker.proposer import EncodedSlice
 from oncotrack.detection.lntracker.slice_data import TrackQueries
+from oncotrack.detection.lntracker.slice_encoder import SliceEncoder
 from oncotrack.detection.tracks import Track
 from oncotrack.networks.boxes import corners, iou
-from oncotrack.networks.devices import has_bfloat16
 
 
 @dataclass(frozen=True)
@@ -150,20 +150,10 @@ class Follower:
         self._network, self._limits, self._allow_new = network, thresholds or Thresholds(), allow_new
         self.active: list[FollowedTrack] = []
         self.ended: list[FollowedTrack] = []
-        self._stems = StemMaps()
+        self.encoder = SliceEncoder(network)
 
-    @property
-    def _device(self) -> torch.device:
-        return next(self._network.parameters()).device
-
-    @property
-    def _is_mixed(self) -> bool:
-        """Whether slices are encoded in bfloat16: on a CPU that computes in it, in half of the time."""
-        return self._device.type == "cpu" and has_bfloat16(self._device)
-
-    @torch.inference_mode()
     def process(self, index: int, stack: np.ndarray) -> SliceQueries:
-        """Process one slice: continue, end and start nodes.
+        """Encode one slice, and follow the nodes through it, see `follow`.
 
         Parameters
         ----------
@@ -175,14 +165,28 @@ class Follower:
         Returns
         -------
         SliceQueries
+            The detection queries.
+        """
+        return self.follow(index, self.encoder.encode(index, stack))
+
+    @torch.inference_mode()
+    def follow(self, index: int, encoded: EncodedSlice) -> SliceQueries:
+        """Process one slice: continue, end and start nodes.
+
+        Parameters
+        ----------
+        index : int
+            Slice index.
+        encoded : EncodedSlice
+            The slice.
+
+        Returns
+        -------
+        SliceQueries
             The detection queries. With masked attention they do not depend on what is followed, except for rounding.
         """
-        images = torch.from_numpy(stack)[None].to(self._device)
-        height, width = stack.shape[-2:]
-        scale = torch.tensor([width, height, width, height], dtype=torch.float32, device=self._device)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._is_mixed):
-            encoded = self._network.encode(images, self._stems.at(index))
-        output = self._network.decode(encoded.float(), self._queries())
+        output = self._network.decode(encoded, self._queries())
+        scale = torch.tensor(output.size, dtype=torch.float32, device=output.boxes.device).repeat(2)
         scores = output.logits[-1, 0].float().sigmoid()
         queries = SliceQueries(index, scores, output.boxes[-1, 0].float(), output.queries[0], scale)
         tracked, detected = queries.subset(slice(output.n_tracks)), queries.subset(slice(output.n_tracks, None))
@@ -226,7 +230,7 @@ class Follower:
         """
         for track in self.active:
             track.embedding, track.box = track.embedding.to(device), track.box.to(device)
-        self._stems.clear()
+        self.encoder = SliceEncoder(self._network)  # what slices share is on the old device
 
     def _queries(self) -> TrackQueries | None:
         if not self.active:
