@@ -7,8 +7,9 @@ for its slowest thread. Slabs in Python threads use the cores equally well and w
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
@@ -67,6 +68,45 @@ def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], de
         return [function(item) for item in items]
     with ThreadPoolExecutor(min(parallel_items(), len(items)), initializer=partial(torch.set_num_threads, 1)) as pool:
         return list(pool.map(function, items))
+
+
+def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], most: int) -> Generator[Result, None, None]:
+    """Yield the results of a function for every item on the CPU, in their order, several computed ahead of the caller.
+
+    torch's threads are shared out between them and the caller until the generator is closed.
+
+    Parameters
+    ----------
+    function : callable
+        Takes one item.
+    items : iterable
+        The items; read by the caller's thread.
+    most : int
+        Most items at once, for the sake of the memory.
+
+    Yields
+    ------
+    Result
+        Of each item.
+    """
+    threads = torch.get_num_threads()
+    workers = min(threads, most)
+    if workers < 2:
+        yield from map(function, items)
+        return
+    pool = ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, threads // workers))
+    waiting: deque[Future[Result]] = deque()
+    try:
+        torch.set_num_threads(threads // workers)
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > workers:  # one more than is computed, so that no worker waits for the caller
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(threads)
 
 
 def parallel_items() -> int:

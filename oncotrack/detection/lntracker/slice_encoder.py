@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Generator, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Lock
 
 import numpy as np
@@ -12,6 +10,7 @@ import torch
 
 from oncotrack.detection.lntracker.proposer import EncodedSlice, Proposer
 from oncotrack.networks.devices import has_bfloat16
+from oncotrack.networks.threads import map_ahead
 
 _MOST_AT_ONCE = 4
 
@@ -90,10 +89,7 @@ class SliceEncoder:
             return self._network.encode(images, lambda *read: self._stems.read(index, *read)).float()
 
     def ahead(self, stacks: Iterable[tuple[int, np.ndarray]]) -> Generator[tuple[int, EncodedSlice], None, None]:
-        """Encode slices on a CPU, several at once while the caller works on those before.
-
-        One slice on each core takes less time than one after the other on all cores. PyTorch's number of threads is shared
-        out meanwhile.
+        """Encode slices on a CPU, several at once while the caller works on those before, see `map_ahead`.
 
         Parameters
         ----------
@@ -107,23 +103,4 @@ class SliceEncoder:
         encoded : EncodedSlice
             See `encode`.
         """
-        threads = torch.get_num_threads()
-        workers = min(threads, _MOST_AT_ONCE)
-        if workers < 2:
-            for index, stack in stacks:
-                yield index, self.encode(index, stack)
-            return
-        pool = ThreadPoolExecutor(workers, "encode", torch.set_num_threads, (threads // workers,))
-        waiting: deque[tuple[int, Future[EncodedSlice]]] = deque()
-        try:
-            torch.set_num_threads(threads // workers)
-            for index, stack in stacks:
-                waiting.append((index, pool.submit(self.encode, index, stack)))
-                if len(waiting) > workers:
-                    first, encoded = waiting.popleft()
-                    yield first, encoded.result()
-            for first, encoded in waiting:
-                yield first, encoded.result()
-        finally:
-            pool.shutdown(cancel_futures=True)
-            torch.set_num_threads(threads)
+        return map_ahead(lambda slice_: (slice_[0], self.encode(*slice_)), stacks, _MOST_AT_ONCE)
