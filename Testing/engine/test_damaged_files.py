@@ -33,6 +33,6 @@ def _whatever(value: int = 0):
 
 def test_odd_calls_of_the_commands_end_with_a_sentence(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    counts, failures = damaged.run(seed=7, count=60, seconds=8, folder=tmp_path / "files", has_scene=False)
+    counts, failures = damaged.run(seed=7, count=30, seconds=120, folder=tmp_path / "files", has_scene=False)
     assert not failures, "\n".join(failures)
     assert counts["sentence"] > 5

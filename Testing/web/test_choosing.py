@@ -32,14 +32,26 @@ def folders(pair, tmp_path_factory) -> Folders:
     return Folders(root, study, tilted, shutil.copytree(study, root / "cut"))
 
 
+@dataclass
+class Start:
+    """What the page asked when the viewer was started, and what came of the answer."""
+
+    question: str
+    rows: list[str]
+    is_open: bool
+    scans: list[str]
+    message: str
+
+
 @pytest.fixture(scope="module")
 def reader(start, browser, make_reader, folders, tmp_path_factory):
-    """Open the viewer with a study as baseline, whose series is named, and as follow-up, which asks."""
+    """Open the viewer with a study as baseline, whose series is named, and as follow-up, which asks, and answer it."""
     scans = [folders.study, folders.study]
     server = start(scans, tmp_path_factory.mktemp("choosing") / "out", series=["lung"], folders=[str(folders.all)])
     context = browser.new_context(viewport={"width": 1366, "height": 768})
     reader = make_reader(context.new_page())
     reader.page.goto(server.url)
+    reader.start = answer(reader)
     yield reader
     context.close()
     assert server.stop() == 0
@@ -56,6 +68,23 @@ def press_mouse(reader, place) -> None:
     reader.page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
 
 
+def answer(reader) -> Start:
+    """Read the question of the start, press what cannot be opened, then choose the first series."""
+    dialog = reader.page.locator("[data-series-dialog]")
+    dialog.wait_for()
+    rows = [row(reader, number).inner_text() for number in range(1, 7)]
+    reader.page.wait_for_function(
+        "[...document.querySelectorAll('.series-picture img')].filter(p => p.naturalWidth > 40).length === 5"
+    )
+    question = dialog.inner_text()
+    for number in (4, 5):
+        press_mouse(reader, row(reader, number))
+    is_open = bool(reader.state("series")["title"] and not reader.state("job"))
+    press_mouse(reader, row(reader, 1))
+    reader.until(f"{_ENDED} && s('has_registration')")
+    return Start(question, rows, is_open, reader.state("scan_names"), reader.message("Series 1 of 6"))
+
+
 def open_path(reader, path: Path, role: str = "followup") -> None:
     reader.tab("Files")
     reader.page.locator("[data-path] input, input[data-path]").first.fill(str(path))
@@ -63,28 +92,16 @@ def open_path(reader, path: Path, role: str = "followup") -> None:
     reader.page.locator("[data-series-dialog]").wait_for()
 
 
-def test_the_start_asks_only_for_the_scan_whose_series_is_not_named(reader, folders):
-    dialog = reader.page.locator("[data-series-dialog]")
-    dialog.wait_for()
-    assert "Open the follow-up" in dialog.inner_text() and "study holds 3 volumes" in dialog.inner_text()
-    texts = [row(reader, number).inner_text() for number in range(1, 7)]
-    for text, words in zip(texts, SERIES, strict=True):
+def test_the_start_asks_only_for_the_scan_whose_series_is_not_named(reader):
+    start = reader.start
+    assert "Open the follow-up" in start.question and "study holds 3 volumes" in start.question
+    for text, words in zip(start.rows, SERIES, strict=True):
         assert words in text
-    assert "48 slices" in texts[0] and "thickness 3 mm" in texts[0] and "Iohexol" in texts[0]
-    assert "localizer" in texts[3] and "segmentation" in texts[4] and "RTSTRUCT" in texts[5]
-    reader.page.wait_for_function(
-        "[...document.querySelectorAll('.series-picture img')].filter(p => p.naturalWidth > 40).length === 5"
-    )
-    press_mouse(reader, row(reader, 4))
-    press_mouse(reader, row(reader, 5))
-    assert reader.state("series")["title"] and not reader.state("job"), "what is no volume cannot be opened"
-    press_mouse(reader, row(reader, 1))
-    reader.until(f"{_ENDED} && s('has_registration')")
-    assert [name.endswith(words) for name, words in zip(reader.state("scan_names"), (LUNG, SOFT), strict=True)] == [
-        True,
-        True,
-    ]
-    assert "Series 2 of 6" in reader.message("Series 1 of 6")
+    assert "48 slices" in start.rows[0] and "thickness 3 mm" in start.rows[0] and "Iohexol" in start.rows[0]
+    assert "localizer" in start.rows[3] and "segmentation" in start.rows[4] and "RTSTRUCT" in start.rows[5]
+    assert start.is_open, "what is no volume cannot be opened"
+    assert [name.endswith(words) for name, words in zip(start.scans, (LUNG, SOFT), strict=True)] == [True, True]
+    assert "Series 2 of 6" in start.message
 
 
 def test_cancel_leaves_everything_as_it_was(reader, folders):

@@ -50,6 +50,9 @@ def test_each_scan_can_have_its_own_window(windowing):
     windowing.tab("View")
     windowing.page.locator("[data-same-window] input").click()
     windowing.until("!s('is_same_window')")
+    before = shown(windowing)
+    drag(windowing, corner(windowing, "BaselineAxial"), (10, 0))  # its frame shows that it is the active view
+    windowing.until(f"s('window_width') > {before[0]}")
     before, baseline, followup = (
         shown(windowing),
         *(windowing.picture(f"{scan}Axial") for scan in ("Baseline", "FollowUp")),
