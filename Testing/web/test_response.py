@@ -17,7 +17,7 @@ def reader(three_visit_page):
     three_visit_page[0].page.evaluate("trame.trigger('oncotrack.command', ['show_visit', 1, ''])")
     three_visit_page[0].until("s('visits').shown === 1 && !s('job').text")
     three_visit_page[0].clear()
-    three_visit_page[0].page.evaluate("trame.state.set('response_as', 'target')")
+    three_visit_page[0].page.evaluate("trame.state.set('response_as', 'target'); trame.state.set('saved', '')")
     three_visit_page[0].tab("Response")
     return three_visit_page[0]
 
@@ -199,7 +199,8 @@ def test_a_fragment_of_another_lesion_is_chosen_from_the_list(reader):
         reader.scroll_to("BaselineAxial", at)
         reader.click("BaselineAxial", at)
         reader.until(f"s('findings').length === {number + 1} && !s('job').text")
-    reader.until("s('judged').label === 'L 2'")
+    reader.page.locator("[data-do='response_click']").click()
+    reader.until("s('judged').label === 'L 2' && !s('response_picks')")
     choose(reader, "split", "L 1")
     reader.until("s('judged').split_from === s('findings')[0].uid")
     reader.command("undo")
