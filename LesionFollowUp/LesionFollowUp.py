@@ -193,7 +193,8 @@ class LesionFollowUpWidget(PanelWidget):
             self.show_command(getattr(self.ui, name), command)
         self.ui.methodComboBox.connect("activated(int)", self._on_method_chosen)
         self.ui.visitTable.connect("cellClicked(int,int)", self._on_visit_chosen)
-        self.ui.visitTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
+        self.ui.visitTable.horizontalHeader().setSectionResizeMode(qt.QHeaderView.Stretch)
+        self.ui.visitTable.verticalHeader().setSectionResizeMode(qt.QHeaderView.ResizeToContents)
         self.ui.visitTable.horizontalHeader().connect(
             "sectionClicked(int)", lambda visit: self.call_session("show_visit", visit)
         )

@@ -335,6 +335,16 @@ def test_a_sentence_on_a_node_ends_with_the_node(found):
     assert outcome_text(found, finding) == ""
 
 
+def test_removing_a_node_goes_to_the_one_after_it_in_the_list(found):
+    found.threshold = 0.5  # the fourth is hidden
+    found.listed = [finding.uid for finding in found.shown]
+    found.go_to(named(found, "LN 2").uid)
+    found.remove_from_scan()
+    assert found.current.label == "LN 3"
+    found.remove_from_scan()
+    assert found.current.label == "LN 1"
+
+
 def test_the_current_node_is_enlarged_in_the_middle_of_the_views(found, view):
     opened = view("Red")
     opened.node.SetFieldOfView(300, 300, 1)

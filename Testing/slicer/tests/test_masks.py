@@ -30,6 +30,8 @@ class MasksTest(SlicerTest):
         finding = self.widget.session.current
         self.assertIsNotNone(finding)
         self.assertIsNotNone(finding.at(self.widget.session.time_point).mask)
+        lines = slicer.util.getNodesByClass("vtkMRMLMarkupsLineNode")
+        self.assertEqual([line.GetName() for line in lines if not line.GetAttribute("OncoTrack.part")], [])
         for name in ("Yellow", "Green"):
             node, _ = slice_view(name)
             there = np.array([node.GetSliceToRAS().GetElement(axis, 3) for axis in range(3)])

@@ -100,14 +100,13 @@ class NodeDisplay:
         with_mask = {
             finding.uid
             for finding, seen in self._nodes.findings.observations_at(self._scan.time_point)
-            if seen.mask is not None
+            if seen.mask is not None and seen.long_axis is not None
         }
         for index in range(node.GetNumberOfControlPoints()):
             uid = node.GetNthControlPointDescription(index)
-            if uid in with_mask:
-                continue  # its axes are drawn instead: see MaskDisplay
             has_boxes = uid in shown
-            is_drawn = shown.get(uid, True) and uid != edited
+            # a mask would be covered: its axes are drawn instead, see MaskDisplay
+            is_drawn = shown.get(uid, True) and uid not in with_mask and uid != edited
             if bool(node.GetNthControlPointVisibility(index)) != is_drawn:
                 node.SetNthControlPointVisibility(index, is_drawn)
             if bool(node.GetNthControlPointLocked(index)) != has_boxes and uid in self._nodes.findings:

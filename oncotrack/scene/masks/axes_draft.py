@@ -104,6 +104,7 @@ class AxesDraft:
     def _finish(self) -> None:
         if len(lines := self._drawn()) < 2:
             return
+        stop_placing(self._nodes.scene)  # else Slicer would start another line when the finding's nodes are added
         try:
             self._on_drawn(RecistAxes.of(*lines))
         except OncoTrackError as error:

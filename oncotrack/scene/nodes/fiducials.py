@@ -102,6 +102,7 @@ def style_points(display: slicer.vtkMRMLMarkupsDisplayNode, view_ids: tuple[str,
 def make_draft(nodes: NodeRegistry, key: NodeKey, class_name: str, name: str) -> slicer.vtkMRMLMarkupsNode:
     """Return markups for what a reader is drawing: with their lengths, not in 3D, never saved with the scene."""
     node = nodes.need(key, class_name, name)
+    node.SetControlPointLabelFormat("")
     node.SetSaveWithScene(False)
     node.SetHideFromEditors(True)
     node.CreateDefaultDisplayNodes()

@@ -125,9 +125,12 @@ class ScanSession(FindingCommands):
         self._count_before()
 
     def remove_from_scan(self, uid: str = "") -> None:
-        """Remove a finding from this scan; it stays in the list if it is also on another scan."""
-        uid = self._finding(uid).uid
-        self._go_to_next_current(lambda: self.findings.remove_from_scan(uid, self.time_point))
+        """Remove a finding from this scan, and go to the one after it; it stays in the list if it is also on another scan."""
+        uid, listed = self._finding(uid).uid, list(self.listed)
+        is_current = uid == self._current_uid
+        self.findings.remove_from_scan(uid, self.time_point)
+        if is_current and uid in listed and len(listed) > 1:
+            self.go_to(listed[(listed.index(uid) + 1) % len(listed)])
 
     # navigation
 
