@@ -13,8 +13,12 @@ MOST_TABS = 120
 
 @pytest.fixture
 def reader(three_visit_page):
-    three_visit_page[0].clear()
-    return three_visit_page[0]
+    reader = three_visit_page[0]
+    reader.page.evaluate("trame.trigger('oncotrack.command', ['show_visit', 1, '']); trame.state.set('saved', '')")
+    reader.until("s('visits').shown === 1 && !s('job').text")
+    reader.clear()
+    reader.tab("Findings")
+    return reader
 
 
 def seen(server) -> dict:
