@@ -58,6 +58,20 @@ def test_points_that_were_drawn_before_their_visit_had_a_name_get_it(scene, trac
     session.close()
 
 
+def test_results_lie_in_the_study_into_which_the_reader_put_the_scan(scene, trackers, make_phantom, lesion):
+    scans = [add_volume(scene, visit(make_phantom, date)) for date in ("20250101", "20250305")]
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
+    patient = hierarchy.CreateSubjectItem(hierarchy.GetSceneItemID(), "Mine")
+    for number, scan in enumerate(scans):
+        hierarchy.CreateItem(hierarchy.CreateStudyItem(patient, f"Study {number}"), scan)
+    session = FollowUpScene(scene, trackers=trackers)
+    session.set_scans(*scans)
+    session.place(lesion).run()
+    for name, study in (("Findings baseline", "Study 0"), ("Findings follow-up", "Study 1")):
+        assert above(scene.GetFirstNodeByName(name)) == [study, "Mine"]
+    session.close()
+
+
 def test_results_lie_beside_their_scan(scene, trackers, make_phantom, lesion):
     session = open_both(
         scene, trackers, visit(make_phantom, "20250101", **JANE), visit(make_phantom, "20250305", **JANE)

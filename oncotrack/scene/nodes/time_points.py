@@ -98,12 +98,16 @@ def patient_item(scene: slicer.vtkMRMLScene, who: Patient) -> int:
 
 
 def put_into_study(node: slicer.vtkMRMLNode, time_point: TimePoint) -> None:
-    """Put a node below its time point's study, and a scan's study below its patient; what belongs to a DICOM study stays there."""
+    """Put a node beside its time point's scan where that lies in a study, else below a study of its own, and that below the patient."""
     scene = node.GetScene()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
     item = hierarchy.GetItemByDataNode(node)
-    study = study_item(scene, time_point)
-    is_free = hierarchy.GetItemParent(study) == hierarchy.GetSceneItemID()
+    volume = volumes_by_time_point(scene).get(time_point.id)
+    scan = hierarchy.GetItemByDataNode(volume) if volume else 0
+    above = hierarchy.GetItemParent(scan) if scan else 0
+    is_chosen = above not in (0, hierarchy.GetSceneItemID()) and not hierarchy.GetItemUID(above, _UID)
+    study = above if is_chosen else study_item(scene, time_point)
+    is_free = not is_chosen and hierarchy.GetItemParent(study) == hierarchy.GetSceneItemID()
     if is_free and node.IsA("vtkMRMLVolumeNode") and (owner := patient_item(scene, patient(node))):
         hierarchy.SetItemParent(study, owner)
     if not item:
