@@ -32,7 +32,7 @@ from OncoTrackPanel.parameter_nodes import wrapped  # noqa: E402
 from OncoTrackPanel.response_section import ResponseSection  # noqa: E402
 from OncoTrackPanel.sample_data import register_at_startup  # noqa: E402
 from OncoTrackPanel.scan_question import ScanQuestion  # noqa: E402
-from OncoTrackPanel.slicer_views import are_rows_shown, layout_node  # noqa: E402
+from OncoTrackPanel.slicer_views import are_rows_shown, layout_node, renderer_of  # noqa: E402
 
 BUTTONS = {
     "registerButton": "register",
@@ -390,8 +390,7 @@ class LesionFollowUpWidget(PanelWidget):
                 policy = widget.sliceController().sizePolicy
                 policy.setHorizontalPolicy(qt.QSizePolicy.Ignored)  # else three bars are the window's least width
                 widget.sliceController().setSizePolicy(policy)
-                window = widget.sliceView().renderWindow()
-                self._text.attach(widget.mrmlSliceNode(), window.GetRenderers().GetFirstRenderer())
+                self._text.attach(widget.mrmlSliceNode(), renderer_of(widget))
 
 
 class LesionFollowUpTest(ScriptedLoadableModuleTest):

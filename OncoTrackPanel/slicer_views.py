@@ -40,6 +40,11 @@ def shown_fields():
     return [(*node.GetFieldOfView(), *centre(node).round(3)) for node in shown_slice_nodes(slicer.mrmlScene)]
 
 
+def renderer_of(slice_widget):
+    """Return the renderer of a slice view."""
+    return slice_widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
+
+
 class ViewLabels:
     """Draws the labels of findings beside them in all open slice views, in place of Slicer's own labels."""
 
@@ -69,5 +74,4 @@ class ViewLabels:
         manager = slicer.app.layoutManager()
         for name in manager.sliceViewNames():
             widget = manager.sliceWidget(name)
-            renderer = widget.sliceView().renderWindow().GetRenderers().GetFirstRenderer()
-            self._labels.attach(widget.mrmlSliceNode(), renderer)
+            self._labels.attach(widget.mrmlSliceNode(), renderer_of(widget))

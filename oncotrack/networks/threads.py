@@ -43,8 +43,14 @@ def use_threads(count: int) -> None:
 @contextmanager
 def one_thread_per_operation() -> Iterator[None]:
     """Compute each torch operation inside the block on the calling thread alone."""
+    with _threads_per_operation(1):
+        yield
+
+
+@contextmanager
+def _threads_per_operation(count: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(1)
+    torch.set_num_threads(count)
     try:
         yield
     finally:
@@ -96,17 +102,16 @@ def map_ahead(function: Callable[[Item], Result], items: Iterable[Item], most: i
         return
     pool = ThreadPoolExecutor(workers, initializer=partial(torch.set_num_threads, threads // workers))
     waiting: deque[Future[Result]] = deque()
-    try:
-        torch.set_num_threads(threads // workers)
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > workers:  # one more than is computed, so that no worker waits for the caller
+    with _threads_per_operation(threads // workers):
+        try:
+            for item in items:
+                waiting.append(pool.submit(function, item))
+                if len(waiting) > workers:  # one more than is computed, so that no worker waits for the caller
+                    yield waiting.popleft().result()
+            while waiting:
                 yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(threads)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def parallel_items() -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Generator, Iterable
 from threading import Lock
 
 import numpy as np
 import torch
 
+from oncotrack.detection.lntracker.backbone import Stem
 from oncotrack.detection.lntracker.proposer import EncodedSlice, Proposer
 from oncotrack.networks.devices import has_bfloat16
 from oncotrack.networks.threads import map_ahead
@@ -25,7 +26,7 @@ class StemMaps:
         self._maps: dict[int, torch.Tensor] = {}
         self._lock = Lock()
 
-    def read(self, index: int, images: torch.Tensor, stem: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    def read(self, index: int, images: torch.Tensor, stem: Stem) -> torch.Tensor:
         """Return the maps of a slice's images; only those that no other slice had are computed.
 
         Parameters

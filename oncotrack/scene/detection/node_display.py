@@ -11,7 +11,7 @@ from oncotrack.scene.nodes.finding_nodes import FIDUCIALS, FindingNodes
 from oncotrack.scene.nodes.mask_segments import MASKS
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
-from oncotrack.scene.nodes.shapes import FIELDS, LONG_AXIS, SHORT_AXIS
+from oncotrack.scene.nodes.shapes import FIELDS, LONG_AXIS, SHORT_AXIS, has_axes_of_mask
 from oncotrack.scene.session.single_scan_selection import SingleScanSelection
 
 
@@ -100,7 +100,7 @@ class NodeDisplay:
         with_mask = {
             finding.uid
             for finding, seen in self._nodes.findings.observations_at(self._scan.time_point)
-            if seen.mask is not None and seen.long_axis is not None
+            if has_axes_of_mask(seen)
         }
         for index in range(node.GetNumberOfControlPoints()):
             uid = node.GetNthControlPointDescription(index)

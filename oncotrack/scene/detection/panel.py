@@ -215,6 +215,7 @@ def _edits(session: DetectionScene) -> set[str]:
 
 def _line(finding: Finding, seen: Observation, uptake: Uptake | None) -> NodeLine:
     tracklet = seen.tracklet
+    volume, size = f"{(seen.volume_mm3 or tracklet.volume_mm3) / 1000:.2f}", size_class(seen)
     cells = (
         finding.label,
         state(seen),
@@ -223,15 +224,15 @@ def _line(finding: Finding, seen: Observation, uptake: Uptake | None) -> NodeLin
         length_text(seen.long_axis),
         length_text(seen.short_axis),
         str(len(tracklet.boxes)),
-        f"{(seen.volume_mm3 or tracklet.volume_mm3) / 1000:.2f}",
-        size_class(seen),
+        volume,
+        size,
         *uptake_text.cells(finding, uptake),
     )
     position = ", ".join(f"{value:.1f}" for value in seen.centre)
     source = seen.provenance.reader or seen.provenance.method or "unknown"
     tip = f"{finding.label}, {finding.place}".strip(", ") + f" at {position} mm (R A S), by {source}"
     count = len(tracklet.boxes)
-    tip += f". {count} slice{'s' * (count != 1)}, {cells[7]} ml" + f", RECIST size: {cells[8]}" * bool(cells[8])
+    tip += f". {count} slice{'s' * (count != 1)}, {volume} ml" + f", RECIST size: {size}" * bool(size)
     tip += ". Long and short are the sides of its largest slice box, no measured diameters." * seen.has_box_axes
     return NodeLine(finding.uid, cells, tip)
 

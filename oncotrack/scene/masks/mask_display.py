@@ -8,6 +8,7 @@ from undo_stack import Signal
 from oncotrack.scene.nodes.finding_nodes import FIDUCIALS, FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey
 from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.nodes.shapes import has_axes_of_mask
 
 
 class MaskDisplay:
@@ -40,7 +41,7 @@ class MaskDisplay:
             (time_point, finding.uid)
             for finding in self._nodes.findings
             for time_point, seen in finding.observations.items()
-            if seen.mask is not None and seen.long_axis is not None
+            if has_axes_of_mask(seen)
         }
         with self._nodes.drawing():
             for time_point, uid in self._hidden - with_mask:

@@ -121,7 +121,7 @@ class MeasurementNodes:
             display.SetFillVisibility(False)
         for known in self._nodes.findings.time_points:
             if known.id == measurement.time_point:
-                put_into_study(node, known)
+                put_into_study(known, node)
         return node
 
     def _draw(self, node: slicer.vtkMRMLMarkupsNode, measurement: Measurement, shape: _Shape) -> None:

@@ -9,7 +9,7 @@ import slicer
 from undo_stack import Signal
 
 from oncotrack.errors import InputError, OncoTrackError
-from oncotrack.findings.finding import Finding, Observation, Point
+from oncotrack.findings.finding import Finding, Observation, Point, TimePoint
 from oncotrack.findings.finding_list import FindingList
 from oncotrack.scene.nodes.fiducials import (
     collect_placed,
@@ -141,11 +141,10 @@ class FindingNodes:
                 node = self.registry.need(key, "vtkMRMLMarkupsFiducialNode", _UNNAMED)
                 style_fiducials(node, self.views.get(time_point, ()))
                 node.SetDisplayVisibility(self._is_shown(time_point))
-        labels = {known.id: known.label for known in self.findings.time_points}
-        if node.GetName() == _UNNAMED and time_point in labels:
+        if node.GetName() == _UNNAMED and (known := self._known(time_point)):
             with self.drawing():
-                node.SetName(f"{_UNNAMED} {labels[time_point]}")
-                self._put_into_study(node, time_point)
+                node.SetName(f"{_UNNAMED} {known.label}")
+                put_into_study(known, node)
         self._edits.watch(node)
         return node
 
@@ -205,21 +204,23 @@ class FindingNodes:
             for key in old:
                 self.registry.remove(key)
             made = self._draw_each(target)
-        for key, node in made:  # Slicer's tree of the data takes no new branch while many nodes are added
-            self._put_into_study(node, key.time_point)
+        for (
+            time_point,
+            nodes,
+        ) in made.items():  # Slicer's tree of the data takes no new branch while many nodes are added
+            if known := self._known(time_point):
+                put_into_study(known, *nodes)
 
-    def _draw_each(
-        self, target: Mapping[NodeKey, tuple[Finding, Observation]]
-    ) -> list[tuple[NodeKey, slicer.vtkMRMLNode]]:
-        """Update the node of each key; return those that are new."""
-        made = []
+    def _draw_each(self, target: Mapping[NodeKey, tuple[Finding, Observation]]) -> dict[str, list[slicer.vtkMRMLNode]]:
+        """Update the node of each key; return those that are new by their time point."""
+        made: dict[str, list[slicer.vtkMRMLNode]] = {}
         for key, (finding, observation) in target.items():
             node = self.registry.find(key)
             if node is None:
                 node = self.registry.need(key, CLASSES[key.part], finding.label)
                 style_shape(node, key.part, self.views.get(key.time_point, ()))
                 node.SetDisplayVisibility(self._is_shown(key.time_point))
-                made.append((key, node))
+                made.setdefault(key.time_point, []).append(node)
                 self._shown.pop(key, None)
             known, was_current = self._shown.get(key, (None, False))
             is_current = finding.uid == self._current
@@ -338,10 +339,8 @@ class FindingNodes:
         display = volume.GetDisplayNode() if volume else None
         return (display.GetWindow(), display.GetLevel()) if display else None
 
-    def _put_into_study(self, node: slicer.vtkMRMLNode, time_point: str) -> None:
-        for known in self.findings.time_points:
-            if known.id == time_point:
-                put_into_study(node, known)
+    def _known(self, time_point: str) -> TimePoint | None:
+        return next((known for known in self.findings.time_points if known.id == time_point), None)
 
     @contextmanager
     def drawing(self) -> Iterator[None]:

@@ -161,7 +161,7 @@ class MaskSegments:
         display.SetOpacity2DOutline(OUTLINE)
         display.SetSliceIntersectionThickness(_WIDTH_PX)
         if known:
-            put_into_study(node, known)
+            put_into_study(known, node)
         return node
 
     # edits by a reader

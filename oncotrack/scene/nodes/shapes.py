@@ -64,6 +64,11 @@ def style_shape(node: slicer.vtkMRMLDisplayableNode, part: str, view_ids: tuple[
         display.SetTranslationHandleVisibility(False)
 
 
+def has_axes_of_mask(seen: Observation) -> bool:
+    """Return whether mask and long axis show a finding: the label stands at the axis, and a point would cover the mask."""
+    return seen.mask is not None and seen.long_axis is not None
+
+
 def draw_shape(
     node: slicer.vtkMRMLDisplayableNode, part: str, finding: Finding, observation: Observation, is_current: bool
 ) -> None:
@@ -80,7 +85,8 @@ def draw_shape(
     else:
         draw_axis(node, getattr(observation, FIELDS[part]))
         _label_axis(
-            node, label_with_state(finding.label, observation) if part == LONG_AXIS and observation.mask else ""
+            node,
+            label_with_state(finding.label, observation) if part == LONG_AXIS and has_axes_of_mask(observation) else "",
         )
     if node.GetName() != name:
         node.SetName(name)

@@ -97,23 +97,24 @@ def patient_item(scene: slicer.vtkMRMLScene, who: Patient) -> int:
     return item
 
 
-def put_into_study(node: slicer.vtkMRMLNode, time_point: TimePoint) -> None:
-    """Put a node beside its time point's scan where that lies in a study, else below a study of its own, and that below the patient."""
-    scene = node.GetScene()
+def put_into_study(time_point: TimePoint, *nodes: slicer.vtkMRMLNode) -> None:
+    """Put nodes beside their time point's scan where that lies in a study, else below a study of its own, and that below the patient."""
+    scene = nodes[0].GetScene()
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.ResolveSubjectHierarchy(scene)
-    item = hierarchy.GetItemByDataNode(node)
     volume = volumes_by_time_point(scene).get(time_point.id)
     scan = hierarchy.GetItemByDataNode(volume) if volume else 0
     above = hierarchy.GetItemParent(scan) if scan else 0
     is_chosen = above not in (0, hierarchy.GetSceneItemID()) and not hierarchy.GetItemUID(above, _UID)
     study = above if is_chosen else study_item(scene, time_point)
-    is_free = not is_chosen and hierarchy.GetItemParent(study) == hierarchy.GetSceneItemID()
-    if is_free and node.IsA("vtkMRMLVolumeNode") and (owner := patient_item(scene, patient(node))):
-        hierarchy.SetItemParent(study, owner)
-    if not item:
-        hierarchy.CreateItem(study, node)
-    elif hierarchy.GetItemParent(item) == hierarchy.GetSceneItemID():
-        hierarchy.SetItemParent(item, study)
+    for node in nodes:
+        item = hierarchy.GetItemByDataNode(node)
+        is_free = not is_chosen and hierarchy.GetItemParent(study) == hierarchy.GetSceneItemID()
+        if is_free and node.IsA("vtkMRMLVolumeNode") and (owner := patient_item(scene, patient(node))):
+            hierarchy.SetItemParent(study, owner)
+        if not item:
+            hierarchy.CreateItem(study, node)
+        elif hierarchy.GetItemParent(item) == hierarchy.GetSceneItemID():
+            hierarchy.SetItemParent(item, study)
 
 
 def leave_study(node: slicer.vtkMRMLNode) -> None:

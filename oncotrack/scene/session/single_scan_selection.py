@@ -54,7 +54,7 @@ class SingleScanSelection:
         """Choose this volume; findings of other scans stay in the list."""
         if volume:
             need_time_point_id(volume, self._nodes.findings)
-            put_into_study(volume, time_point_of(volume, self._nodes.findings, self._label(volume)))
+            put_into_study(time_point_of(volume, self._nodes.findings, self._label(volume)), volume)
         self._nodes.list_node().SetNodeReferenceID(self._role, volume.GetID() if volume else None)
 
     def image(self) -> Volume:

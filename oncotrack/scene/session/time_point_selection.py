@@ -196,7 +196,7 @@ class TimePointSelection:
         for volume in self.visits:
             need_time_point_id(volume, self._nodes.findings)
         for volume, time_point in self._time_points():
-            put_into_study(volume, time_point)
+            put_into_study(time_point, volume)
 
     def _time_points(self) -> Iterator[tuple[_Scan, TimePoint]]:
         visits = self.visits

@@ -14,6 +14,7 @@ from oncotrack.findings.finding import Finding, Observation
 from oncotrack.scene.nodes.finding_nodes import FindingNodes
 from oncotrack.scene.nodes.node_registry import NodeKey, NodeRegistry
 from oncotrack.scene.nodes.observers import Observers
+from oncotrack.scene.nodes.shapes import has_axes_of_mask
 
 BESIDE = "OncoTrack.labelledBeside"
 """Attribute of a display node whose labels are drawn here, in place of Slicer's own."""
@@ -174,7 +175,7 @@ class LabelContents:
             if seen is None:
                 yield Content(text, finding, uid, is_selected, _where(node, index), 0.0)
                 continue
-            if is_points and seen.mask is not None and seen.long_axis is not None:
+            if is_points and has_axes_of_mask(seen):
                 continue  # the label stands at its long axis
             last = before.get(uid)
             if last is not None and last.finding is finding and (last.text, last.is_selected) == (text, is_selected):
